@@ -1,0 +1,1 @@
+"""Deploys container stacks to remote hosts over one verified SSH session each."""

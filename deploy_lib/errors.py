@@ -1,0 +1,91 @@
+"""The project's errors: each says what happened, where, and what to do about it.
+
+Exit codes are part of the interface that scripts rely on; see the table in README.md.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit status of every command."""
+
+    DONE = 0
+    USAGE = 2
+    NOT_STARTED = 3
+    LOCKED = 4
+    FAILED_REVERTED = 10
+    FAILED_INCONSISTENT = 11
+    DRIFT = 12
+    INTERRUPTED = 130
+
+    @staticmethod
+    def gravest(codes: list[ExitCode]) -> ExitCode:
+        """The one code that stands for several nodes."""
+        order = [
+            ExitCode.FAILED_INCONSISTENT,
+            ExitCode.FAILED_REVERTED,
+            ExitCode.INTERRUPTED,
+            ExitCode.USAGE,
+            ExitCode.LOCKED,
+            ExitCode.NOT_STARTED,
+            ExitCode.DRIFT,
+        ]
+        return next((code for code in order if code in codes), ExitCode.DONE)
+
+
+class DeployError(Exception):
+    """Base of every error that an operator is meant to read.
+
+    Args:
+        what: what happened, one sentence without a final full stop where possible.
+        node: name of the node it happened on, if it happened on one.
+        step: the step of the deployment during which it happened.
+        mend: what to do about it.
+    """
+
+    exit_code = ExitCode.NOT_STARTED
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        node: str | None = None,
+        step: str | None = None,
+        mend: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.node = node
+        self.step = step
+        self.mend = mend
+
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.node, self.step) if part)
+        line = f"{where}: {self.what}" if where else self.what
+        return f"{line}\n  -> {self.mend}" if self.mend else line
+
+
+class UsageError(DeployError):
+    """A bad argument or a bad configuration; nothing was touched."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnreachableError(DeployError):
+    """A node could not be reached, verified or logged in to."""
+
+
+class PreflightError(DeployError):
+    """Something that had to be true before the first change was not."""
+
+
+class RemoteError(DeployError):
+    """A command on a host failed, timed out, or its session ended under it."""
+
+
+class LockedError(DeployError):
+    """Somebody else is deploying this stack."""
+
+    exit_code = ExitCode.LOCKED

@@ -1,0 +1,1 @@
+"""A small reference application that keeps KTRDR's runtime contract."""

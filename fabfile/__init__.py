@@ -1,0 +1,1 @@
+"""Host tasks: `fab --list` shows them."""
