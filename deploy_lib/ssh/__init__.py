@@ -1,0 +1,1 @@
+"""One verified, persistent SSH connection per node, and commands whose environment stays secret."""

@@ -1,0 +1,299 @@
+"""Session: scripts, streams and forwards over the one connection to a node."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import paramiko
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    BadHostKeyException,
+    NoValidConnectionsError,
+    SSHException,
+)
+
+from deploy_lib.errors import DeployError, RemoteError, UnreachableError
+from deploy_lib.ssh.connection import StrictConnection, changed
+from deploy_lib.ssh.framing import TRUNCATED, frame
+from deploy_lib.ssh.hostkeys import fingerprint
+
+KEEPALIVE = 15
+"""Seconds between keep-alive messages."""
+
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script printed and how it ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str = field(repr=False)
+
+
+class Process:
+    """A script that runs on the host; iterate over it for its lines of standard output.
+
+    Leaving the `with` block closes the channel: what still runs in it ends at its next write.
+    """
+
+    def __init__(self, channel: paramiko.Channel, node: str, deadline: float) -> None:
+        self._channel = channel
+        self._node = node
+        self._deadline = deadline
+        self._stderr = bytearray()
+        self._drain = threading.Thread(target=self._read_stderr, daemon=True)
+        self._drain.start()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[str]:
+        """Lines of standard output, without their line ends."""
+        rest = b""
+        while chunk := self._receive():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace")
+        if rest:
+            yield rest.decode(errors="replace")
+
+    def send(self, data: bytes) -> None:
+        """Writes to the script's standard input."""
+        try:
+            self._channel.sendall(data)
+        except OSError as error:
+            raise self._lost() from error
+
+    def close_stdin(self) -> None:
+        """Ends the script's standard input."""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown_write()
+
+    def read(self) -> bytes:
+        """All the rest of standard output."""
+        output = bytearray()
+        while chunk := self._receive():
+            output += chunk
+        return bytes(output)
+
+    def wait(self) -> int:
+        """The script's exit status.
+
+        Raises:
+            RemoteError: the deadline passed, or the session ended before the script did.
+        """
+        if not self._channel.status_event.wait(self._remaining()):
+            raise self._timed_out()
+        code = self._channel.recv_exit_status()
+        if code == -1:
+            raise self._lost()
+        self._drain.join(self._remaining())
+        return code
+
+    @property
+    def stderr(self) -> str:
+        """Standard error so far; whole after `wait`."""
+        return self._stderr.decode(errors="replace")
+
+    def close(self) -> None:
+        """Closes the channel."""
+        self._channel.close()
+
+    def _receive(self) -> bytes:
+        self._channel.settimeout(self._remaining())
+        try:
+            return self._channel.recv(_CHUNK)
+        except TimeoutError:
+            raise self._timed_out() from None
+
+    def _read_stderr(self) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := self._channel.recv_stderr(_CHUNK):
+                self._stderr += chunk
+
+    def _remaining(self) -> float:
+        return max(0.01, self._deadline - time.monotonic())
+
+    def _timed_out(self) -> RemoteError:
+        self.close()
+        return RemoteError("the host did not answer in time", node=self._node)
+
+    def _lost(self) -> RemoteError:
+        return RemoteError(
+            "the SSH session ended before the command did",
+            node=self._node,
+            mend="check the network and the host, then run the same command again",
+        )
+
+
+class Session:
+    """The one connection to a node, opened at first use and never silently opened again.
+
+    Args:
+        node: the node's name, for messages.
+        connection: Fabric's connection, not necessarily open.
+    """
+
+    def __init__(self, node: str, connection: StrictConnection) -> None:
+        self.node = node
+        self.connection = connection
+        self._opened = False
+        self._opening = threading.Lock()
+
+    def open(self) -> None:
+        """Connects and logs in.
+
+        Raises:
+            UnreachableError: which says at which stage it failed: name, TCP, host key or login.
+        """
+        with self._opening:
+            if self._opened and not self.connection.is_connected:
+                raise RemoteError("the SSH session has ended", node=self.node)
+            if self._opened:
+                return
+            try:
+                self.connection.open()
+            except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
+                raise self._translate(error) from None
+            self._opened = True
+            self.connection.transport.set_keepalive(KEEPALIVE)
+
+    def close(self) -> None:
+        """Ends the session; safe to call twice."""
+        with contextlib.suppress(Exception):
+            self.connection.close()
+
+    def run(
+        self,
+        script: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        timeout: float = 60,
+        check: bool = True,
+        step: str | None = None,
+    ) -> Result:
+        """Runs a shell script to its end.
+
+        Args:
+            script: POSIX shell text.
+            env: variables for it; no process list shows them.
+            stdin: the script's standard input.
+            timeout: seconds until the host must have finished.
+            check: raise when the script exits with another status than 0.
+            step: what this is for, in the operator's words; used in errors.
+
+        Raises:
+            RemoteError: exit status (with `check`), timeout, or a session that ended.
+        """
+        with self.start(script, env=env, stdin=stdin, timeout=timeout) as process:
+            stdout = process.read().decode(errors="replace")
+            code = process.wait()
+            result = Result(code, stdout, process.stderr)
+        if code == TRUNCATED and not stdout:
+            raise RemoteError("the script did not arrive whole", node=self.node, step=step)
+        if check and code:
+            raise RemoteError(_last_words(result), node=self.node, step=step)
+        return result
+
+    def start(
+        self,
+        script: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        timeout: float = 60,
+        keep_stdin: bool = False,
+    ) -> Process:
+        """Starts a shell script on a channel of its own.
+
+        Args:
+            script: POSIX shell text.
+            env: variables for it; no process list shows them.
+            stdin: the first bytes of the script's standard input.
+            timeout: seconds until its last output must have come.
+            keep_stdin: leave standard input open for `Process.send`.
+        """
+        line, block = frame(script, env)
+        self.open()
+        deadline = time.monotonic() + timeout
+        try:
+            channel = self.connection.create_session()
+            channel.settimeout(timeout)
+            channel.exec_command(line)
+        except (SSHException, OSError, EOFError) as error:
+            raise RemoteError(f"no command could be started: {error}", node=self.node) from None
+        process = Process(channel, self.node, deadline)
+        # A script may end before it has read everything; its exit status tells that better than a broken pipe.
+        with contextlib.suppress(OSError):
+            channel.sendall(block + stdin)
+        if not keep_stdin:
+            process.close_stdin()
+        return process
+
+    def forward(self, host: str, port: int) -> paramiko.Channel:
+        """A socket to `host:port` as the node sees it.
+
+        Raises:
+            RemoteError: nothing listens there, or sshd forbids forwarding.
+        """
+        self.open()
+        try:
+            transport: paramiko.Transport = self.connection.transport
+            return transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=10)
+        except (SSHException, OSError, EOFError) as error:
+            raise RemoteError(f"no connection to {host}:{port}: {error}", node=self.node) from None
+
+    def _translate(self, error: Exception) -> DeployError:
+        if isinstance(error, DeployError):
+            error.node = error.node or self.node
+            return error
+        target = self.connection.target
+        where = f"{target.user}@{target.hostname}:{target.port}"
+        if isinstance(error, BadHostKeyException):
+            presented = f"{error.key.get_name()} {fingerprint(error.key.asbytes())}"
+            expected = error.expected_key
+            known = f"{expected.get_name()} {fingerprint(expected.asbytes())}"
+            problem: DeployError = changed(target, presented, known)
+            problem.node = self.node
+            return problem
+        if isinstance(error, socket.gaierror):
+            what, mend = (
+                f"the name {target.hostname} does not resolve",
+                "check DNS or ssh_config's HostName",
+            )
+        elif isinstance(error, NoValidConnectionsError | TimeoutError | ConnectionError):
+            what, mend = (
+                f"no TCP connection to {where}: {error}",
+                "is the host up, and sshd listening there?",
+            )
+        elif isinstance(error, AuthenticationException) or "authentication" in str(error).lower():
+            what = f"{where} refused the login: {error}"
+            mend = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
+        else:
+            what, mend = (
+                f"no SSH session with {where}: {error}",
+                "try the same with: ssh -v " + target.name,
+            )
+        return UnreachableError(what, node=self.node, mend=mend)
+
+
+def _last_words(result: Result) -> str:
+    lines = (result.stderr.strip() or result.stdout.strip()).splitlines()[-10:]
+    return f"exit status {result.exit_code}" + "".join(f"\n    {line}" for line in lines)
