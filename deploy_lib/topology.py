@@ -1,0 +1,314 @@
+"""What is deployed where: deploy.toml, read once into frozen typed models."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from deploy_lib.errors import UsageError
+
+FILE = "deploy.toml"
+DEFAULT_ENVIRONMENT = "homelab"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+RelativePath = Annotated[str, StringConstraints(pattern=r"^(?!/)(?!.*(^|/)\.\.(/|$)).+$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SecretSpec(_Model):
+    """A secret's place in its source, and the rule its value must keep.
+
+    Attributes:
+        field: the field of the vault item, or the key in another source.
+        min_length: fewest characters that are accepted.
+        redact: whether output is searched for the value.
+    """
+
+    field: str = Field(min_length=1)
+    min_length: int = Field(ge=1, default=1)
+    redact: bool = True
+
+
+class Probe(_Model):
+    """An HTTP question, asked through the session, whose answer proves a service.
+
+    Attributes:
+        url: as the host itself would ask it.
+        status: the HTTP status expected.
+        json_values: dotted paths in the JSON answer, and the values expected there.
+        timeout: seconds until it must have succeeded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    name: str
+    service: str
+    url: str = Field(pattern=r"^http://[^/\s]+/\S*$")
+    status: int = 200
+    json_values: dict[str, str | int | bool] = Field(alias="json", default_factory=dict)
+    timeout: Seconds = 60
+
+
+class Reload(_Model):
+    """How a service takes up changed files while its container stays."""
+
+    path: RelativePath
+    service: str
+    signal: Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9]+$")] | None = None
+    restart: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Reload:
+        if (self.signal is None) != self.restart:
+            raise ValueError("give either signal or restart = true")
+        return self
+
+
+class Stack(_Model):
+    """A Compose project and what proves it."""
+
+    compose: RelativePath
+    env_file: RelativePath
+    directories: tuple[RelativePath, ...] = Field(default=(), strict=False)
+    switch_timeout: Seconds = 300
+    healthy_timeout: Seconds = 180
+    probes: tuple[Probe, ...] = Field(default=(), strict=False)
+    reloads: tuple[Reload, ...] = Field(default=(), strict=False)
+
+
+class RegistryLogin(_Model):
+    """Who logs in to the private registry; `password` names a secret."""
+
+    username: str = Field(min_length=1)
+    password: EnvName
+
+
+class OnePasswordSource(_Model):
+    """Secrets from a 1Password item."""
+
+    source: Literal["1password"]
+    vault: str
+    item: str
+    account: str | None = None
+
+
+class FileSource(_Model):
+    """Secrets from a JSON file that only its owner may read; meant for the lab."""
+
+    source: Literal["file"]
+    path: RelativePath
+
+
+class ProcessEnvironmentSource(_Model):
+    """Secrets from this process's own environment; meant for CI."""
+
+    source: Literal["environment"]
+
+
+SecretSource = Annotated[
+    OnePasswordSource | FileSource | ProcessEnvironmentSource, Field(discriminator="source")
+]
+
+
+class NodeSpec(_Model):
+    """One host and the stack it runs.
+
+    Attributes:
+        host: the name given to ssh, looked up in ssh_config.
+        stack: a key of [stacks].
+        directory: where the stack's files live on the host.
+        variables: further non-secret variables for the Compose file, for this node only.
+    """
+
+    host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
+    stack: str
+    directory: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
+    variables: dict[EnvName, str] = Field(default_factory=dict)
+
+
+class EnvironmentSpec(_Model):
+    """One set of nodes, its registry, and where its secrets come from."""
+
+    image_registry: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$")]
+    default_tag: Literal["origin/main", "HEAD"]
+    ssh_config: str | None = None
+    registry: RegistryLogin
+    secrets: SecretSource
+    nodes: dict[Name, NodeSpec] = Field(min_length=1)
+
+
+class File(_Model):
+    """The whole of deploy.toml."""
+
+    secrets: dict[EnvName, SecretSpec]
+    stacks: dict[Name, Stack]
+    environments: dict[Name, EnvironmentSpec]
+
+    @model_validator(mode="after")
+    def _references(self) -> File:
+        for env_name, env in self.environments.items():
+            where = f"environments.{env_name}"
+            if env.registry.password not in self.secrets:
+                raise ValueError(f"{where}.registry.password names no secret: {env.registry.password!r}")
+            for node_name, node in env.nodes.items():
+                if node.stack not in self.stacks:
+                    raise ValueError(
+                        f"{where}.nodes.{node_name}.stack: there is no stack {node.stack!r}, "
+                        f"only {', '.join(sorted(self.stacks))}"
+                    )
+        return self
+
+
+class Node(_Model):
+    """A node with all that a deployment needs to know of it."""
+
+    name: str
+    host: str
+    directory: PurePosixPath
+    stack_name: str
+    stack: Stack
+    variables: Mapping[str, str]
+
+
+class Environment(_Model):
+    """The environment that DEPLOY_ENV picked.
+
+    Attributes:
+        root: the folder that holds deploy.toml; its paths are relative to it.
+        registry_host: the registry's `host[:port]`, from `image_registry`.
+    """
+
+    name: str
+    root: Path
+    image_registry: str
+    registry: RegistryLogin
+    default_tag: Literal["origin/main", "HEAD"]
+    ssh_config: Path | None
+    secret_source: SecretSource
+    secrets: Mapping[str, SecretSpec]
+    nodes: Mapping[str, Node]
+
+    @property
+    def registry_host(self) -> str:
+        """The registry's `host[:port]`."""
+        return self.image_registry.partition("/")[0]
+
+    def node_at(self, host: str) -> Node:
+        """The node whose host is `host`.
+
+        Raises:
+            UsageError: no node of this environment has it.
+        """
+        for node in self.nodes.values():
+            if node.host.lower() == host.lower():
+                return node
+        known = ", ".join(node.host for node in self.nodes.values())
+        raise UsageError(f"{FILE} knows no host {host!r} in environment {self.name}; it knows {known}")
+
+    def select(self, names: list[str] | None, stack: str | None = None) -> list[Node]:
+        """The nodes called `names` ("all" or nothing: every node), or those of them that run `stack`.
+
+        Raises:
+            UsageError: an unknown name, or a node that does not run `stack`.
+        """
+        nodes = [n for n in self.nodes.values() if stack in (None, n.stack_name)]
+        if not names or "all" in names:
+            return nodes
+        for name in names:
+            if name not in self.nodes:
+                raise UsageError(f"there is no node {name!r}; there are {', '.join(self.nodes)}")
+            if self.nodes[name] not in nodes:
+                raise UsageError(f"node {name} runs the stack {self.nodes[name].stack_name}, not {stack}")
+        return [n for n in nodes if n.name in names]
+
+
+def load(root: Path, environment: str | None = None) -> Environment:
+    """Reads deploy.toml in `root` and picks an environment.
+
+    Args:
+        root: the folder of deploy.toml.
+        environment: its name; otherwise DEPLOY_ENV's, otherwise `homelab`.
+
+    Raises:
+        UsageError: with the file and the path of the key that is wrong.
+    """
+    file = parse(_read(root / FILE))
+    name = environment or os.environ.get("DEPLOY_ENV") or DEFAULT_ENVIRONMENT
+    if name not in file.environments:
+        raise UsageError(
+            f"{FILE}: there is no environment {name!r} (from DEPLOY_ENV); "
+            f"there are {', '.join(sorted(file.environments))}"
+        )
+    spec = file.environments[name]
+    return Environment(
+        name=name,
+        root=root,
+        image_registry=spec.image_registry,
+        registry=spec.registry,
+        default_tag=spec.default_tag,
+        ssh_config=root / spec.ssh_config if spec.ssh_config else None,
+        secret_source=spec.secrets,
+        secrets=file.secrets,
+        nodes={
+            node_name: Node(
+                name=node_name,
+                host=node.host,
+                directory=PurePosixPath(node.directory),
+                stack_name=node.stack,
+                stack=file.stacks[node.stack],
+                variables=node.variables,
+            )
+            for node_name, node in spec.nodes.items()
+        },
+    )
+
+
+def parse(text: str) -> File:
+    """The typed content of deploy.toml.
+
+    Raises:
+        UsageError: naming the first wrong key, and how many more there are.
+    """
+    try:
+        return File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{FILE} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        raise UsageError(_explain(error)) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"there is no {FILE} in {path.parent}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    first, *others = error.errors(include_url=False, include_context=False)
+    # A discriminator's own tag is part of pydantic's path, but not of the file's.
+    path = ".".join(str(part) for part in first["loc"] if part not in ("1password", "file", "environment"))
+    reason = {
+        "extra_forbidden": "unknown key",
+        "missing": "this key is missing",
+    }.get(first["type"], first["msg"].removeprefix("Value error, "))
+    given = first["input"]
+    shown = (
+        f" (it is {given!r})"
+        if isinstance(given, str | int | float | bool) and first["type"] != "missing"
+        else ""
+    )
+    more = f"; and {len(others)} more" if others else ""
+    return f"{FILE}: {path + ': ' if path else ''}{reason}{shown}{more}"
