@@ -1,0 +1,1 @@
+"""Where secret values come from, and the type that keeps them from being seen."""
