@@ -1,0 +1,58 @@
+"""A stack's files: collected here, packed into one stream, compared by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy_lib.errors import UsageError
+from deploy_lib.topology import Stack
+
+
+def collect(root: Path, stack: Stack) -> dict[str, bytes]:
+    """The files of a stack, by their path below the stack's directory on the host.
+
+    Raises:
+        UsageError: one is missing or cannot be read.
+    """
+    files = {Path(name).name: _read(root / name) for name in (stack.compose, stack.env_file)}
+    for directory in stack.directories:
+        base = root / directory
+        if not base.is_dir():
+            raise UsageError(f"there is no directory {directory}", mend="see `directories` in deploy.toml")
+        for path in sorted(base.rglob("*")):
+            if path.is_file():
+                files[path.relative_to(base.parent).as_posix()] = _read(path)
+    return files
+
+
+def digest(content: bytes) -> str:
+    """The SHA-256 that a file's content is compared by."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The SHA-256 of every file."""
+    return {path: digest(content) for path, content in files.items()}
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """One tar stream of the files, readable by everybody and owned by root, the same for the same content."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path, content in sorted(files.items()):
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            info.mode = 0o644
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None

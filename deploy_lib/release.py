@@ -1,0 +1,84 @@
+"""Release: what a node runs, or is to run, exactly enough to bring it back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from deploy_lib.errors import UsageError
+
+TAG = re.compile(r"sha-[0-9a-f]{7}\Z")
+FULL_SHA = re.compile(r"[0-9a-f]{40}\Z")
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which version of the project's own images is meant.
+
+    Attributes:
+        tag: the image tag, `sha-` and 7 digits, or `latest`.
+        commit: the full SHA of the commit, where it is known.
+    """
+
+    tag: str
+    commit: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """One deployed state of a stack on a node.
+
+    Attributes:
+        id: unique, and sorts by time.
+        images: by service, `repository:tag@sha256:...`.
+        files: by path below the stack's directory, the SHA-256 of the content.
+        variables: non-secret values this release was made with.
+        secrets: by service, the keyed fingerprint of the secret values that it got.
+    """
+
+    id: str
+    tag: str
+    commit: str | None
+    images: Mapping[str, str]
+    files: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """A fingerprint of all that distinguishes it from another release, its id apart."""
+        data = {"images": dict(self.images), "files": dict(self.files), "secrets": dict(self.secrets)}
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Release:
+        """The inverse of `as_dict`; unknown keys are passed over, so that an older program reads a newer record."""
+        return Release(
+            id=str(data["id"]),
+            tag=str(data["tag"]),
+            commit=data.get("commit"),
+            images=dict(data["images"]),
+            files=dict(data["files"]),
+            secrets=dict(data.get("secrets", {})),
+        )
+
+
+def new_id(now: datetime | None = None) -> str:
+    """A release id: UTC time to the second, and four digits that keep two of one second apart."""
+    return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def tag_of(commit: str) -> str:
+    """The image tag of a commit: `sha-` and the first 7 digits of its full SHA, as CI cuts it."""
+    if not FULL_SHA.match(commit):
+        raise UsageError(f"{commit!r} is not a full commit SHA")
+    return f"sha-{commit[:7]}"
