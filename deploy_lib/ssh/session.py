@@ -106,6 +106,10 @@ class Process:
         self._drain.join(self._remaining())
         return code
 
+    def extend(self, seconds: float) -> None:
+        """Gives it this many seconds from now."""
+        self._deadline = time.monotonic() + seconds
+
     @property
     def stderr(self) -> str:
         """Standard error so far; whole after `wait`."""

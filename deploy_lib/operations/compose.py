@@ -1,0 +1,251 @@
+"""What this program knows of Compose: its files, its command line, its labels, its containers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from deploy_lib.errors import UsageError
+from deploy_lib.operations import layout
+from deploy_lib.operations.shell import quote, words
+from deploy_lib.topology import Stack
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+HASH_LABEL = "com.docker.compose.config-hash"
+ONEOFF_LABEL = "com.docker.compose.oneoff"
+SECRETS_LABEL = "io.ktrdr.deploy.secrets"
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """What is read from a Compose file before any host is asked.
+
+    Attributes:
+        project: its fixed `name:`.
+        secrets: by service, the environment names of the Compose secrets that it gets.
+    """
+
+    project: str
+    secrets: Mapping[str, tuple[str, ...]]
+
+    @property
+    def secret_names(self) -> list[str]:
+        """Every secret that the stack needs."""
+        return sorted({name for names in self.secrets.values() for name in names})
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as the host's own Compose renders it.
+
+    Attributes:
+        image: the reference, its variables filled in.
+        replicas: how many containers it is to have.
+        ports: published ports of the host.
+    """
+
+    name: str
+    image: str
+    replicas: int = 1
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the project, as `docker inspect` describes it.
+
+    Attributes:
+        image: the reference it was created from.
+        state: such as "running", "exited", "restarting".
+        health: "healthy", "unhealthy", "starting", or None without a health check.
+        started: RFC 3339.
+    """
+
+    id: str
+    name: str
+    service: str
+    image: str
+    image_id: str
+    state: str
+    health: str | None
+    exit_code: int
+    restarts: int
+    started: str
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def config_hash(self) -> str:
+        """Compose's own hash of the configuration that it was created with."""
+        return self.labels.get(HASH_LABEL, "")
+
+    @property
+    def well(self) -> bool:
+        """Running, and healthy where there is a check."""
+        return self.state == "running" and self.health in (None, "healthy")
+
+
+_FIELDS = {
+    "id": ".Id",
+    "name": ".Name",
+    "image": ".Config.Image",
+    "image_id": ".Image",
+    "state": ".State.Status",
+    "exit_code": ".State.ExitCode",
+    "restarts": ".RestartCount",
+    "started": ".State.StartedAt",
+    "labels": ".Config.Labels",
+}
+INSPECT = (
+    "{"
+    + ",".join(f'"{name}":{{{{json {path}}}}}' for name, path in _FIELDS.items())
+    + ',"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}}}'
+)
+"""Format for `docker inspect`: one JSON object a line, without the container's environment."""
+
+
+def containers_command(project: str) -> str:
+    """Shell function `containers`: one line of JSON for each container of the project, stopped ones too."""
+    chosen = f"docker ps -aq --no-trunc --filter {quote(f'label={PROJECT_LABEL}={project}')}"
+    return f"""\
+containers() {{
+  ids=$({chosen}) || return
+  [ -z "$ids" ] || docker inspect --format {quote(INSPECT)} $ids
+}}
+"""
+
+
+def parse_container(line: str) -> Container | None:
+    """A line of `containers`; None for a one-off container, which is no part of the running stack."""
+    data = json.loads(line)
+    labels = data["labels"] or {}
+    if labels.get(ONEOFF_LABEL) == "True":
+        return None
+    return Container(
+        **{**data, "name": data["name"].removeprefix("/"), "labels": labels},
+        service=labels.get(SERVICE_LABEL, ""),
+    )
+
+
+def read_stack_file(content: bytes, path: str) -> StackFile:
+    """Reads a Compose file for what has to be known before a host is asked.
+
+    Raises:
+        UsageError: it is not YAML, or lacks what this program relies on.
+    """
+    try:
+        data = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise UsageError(f"{path} is not valid YAML{line}") from None
+    if not isinstance(data, dict) or not isinstance(data.get("services"), dict):
+        raise UsageError(f"{path} has no services")
+    if not isinstance(data.get("name"), str):
+        raise UsageError(
+            f"{path} has no fixed name:",
+            mend="set one; with another name Compose would give the stack new and empty volumes",
+        )
+    return StackFile(data["name"], _secrets_by_service(data, path))
+
+
+def _secrets_by_service(data: Mapping[str, Any], path: str) -> dict[str, tuple[str, ...]]:
+    sources = data.get("secrets") or {}
+    used: dict[str, tuple[str, ...]] = {}
+    for service, spec in data["services"].items():
+        names = []
+        for entry in (spec or {}).get("secrets") or []:
+            key = entry["source"] if isinstance(entry, dict) else entry
+            variable = (sources.get(key) or {}).get("environment")
+            if variable is None:
+                raise UsageError(
+                    f"{path}: the secret {key!r} of {service} has no `environment:` as its source",
+                    mend="this program hands secrets to Compose as environment, never as files",
+                )
+            names.append(variable)
+        used[service] = tuple(sorted(names))
+    return used
+
+
+def parse_config(text: str) -> dict[str, Service]:
+    """Services from `docker compose config --format json`."""
+    services = json.loads(text)["services"]
+    return {name: _service(name, spec) for name, spec in sorted(services.items())}
+
+
+def _service(name: str, spec: Mapping[str, Any]) -> Service:
+    replicas = (spec.get("deploy") or {}).get("replicas", spec.get("scale", 1))
+    ports = tuple(
+        int(p["published"]) for p in spec.get("ports") or [] if str(p.get("published", "")).isdigit()
+    )
+    return Service(name, spec.get("image", ""), 1 if replicas is None else int(replicas), ports)
+
+
+def override(images: Mapping[str, str], secrets: Mapping[str, str]) -> bytes:
+    """The generated file that pins a release: images by digest, and labels that change when a secret does.
+
+    Args:
+        images: by service, `repository:tag@sha256:...`.
+        secrets: by service, the fingerprints of its secret values.
+    """
+    services: dict[str, dict[str, Any]] = {}
+    for name, image in sorted(images.items()):
+        services[name] = {"image": image}
+        if secrets.get(name):
+            services[name]["labels"] = {SECRETS_LABEL: secrets[name]}
+    body = yaml.safe_dump({"services": services}, sort_keys=True, width=1000)
+    return f"# Generated by each deployment; changes made here are drift.\n{body}".encode()
+
+
+def read_override(content: bytes) -> tuple[dict[str, str], dict[str, str]]:
+    """Images and secret fingerprints by service: the inverse of `override`."""
+    services = yaml.safe_load(content)["services"]
+    images = {name: spec["image"] for name, spec in services.items()}
+    labels = {name: spec["labels"][SECRETS_LABEL] for name, spec in services.items() if "labels" in spec}
+    return images, labels
+
+
+_PLAIN = re.compile(r"[^'\n\r\0]*\Z")
+
+
+def variables_file(variables: Mapping[str, str]) -> bytes:
+    """An env file whose values Compose takes literally.
+
+    Raises:
+        UsageError: a value that no such file can hold.
+    """
+    for name, value in variables.items():
+        if not _PLAIN.match(value):
+            raise UsageError(f"the value of {name} holds a quote or a line end, which an env file cannot")
+    lines = [f"{name}='{value}'\n" for name, value in sorted(variables.items())]
+    return ("# Generated by each deployment; changes made here are drift.\n" + "".join(lines)).encode()
+
+
+def command(stack: Stack, project: str, directory: PurePosixPath, *arguments: str) -> str:
+    """A `docker compose` call for a deployed stack, on the files in `directory`.
+
+    The project is named outright: a COMPOSE_PROJECT_NAME in the host's environment would win over the file's.
+    """
+    compose = directory / PurePosixPath(stack.compose).name
+    env_file = directory / PurePosixPath(stack.env_file).name
+    files = ["-f", compose, "-f", directory / layout.OVERRIDE]
+    env_files = ["--env-file", env_file, "--env-file", directory / layout.VARIABLES]
+    return _compose(project, quote(directory), words(*files, *env_files), arguments)
+
+
+def render_command(stack: Stack, project: str) -> str:
+    """The call that renders a stack's files in `$t/files`; values not in its env file come from the environment."""
+    compose = PurePosixPath(stack.compose).name
+    env_file = PurePosixPath(stack.env_file).name
+    files = f'-f "$t"/files/{quote(compose)} --env-file "$t"/files/{quote(env_file)}'
+    return _compose(project, '"$t"/files', files, ["config", "--format", "json"])
+
+
+def _compose(project: str, directory: str, files: str, arguments: Sequence[str]) -> str:
+    return f"docker compose -p {quote(project)} --project-directory {directory} {files} {words(*arguments)}"

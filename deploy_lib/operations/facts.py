@@ -1,0 +1,197 @@
+"""Facts: all that a deployment wants to know of a host before it decides, gathered by one script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from deploy_lib.errors import RemoteError
+from deploy_lib.operations import layout
+from deploy_lib.operations.compose import (
+    Container,
+    Service,
+    containers_command,
+    parse_config,
+    parse_container,
+    render_command,
+)
+from deploy_lib.operations.files import pack
+from deploy_lib.operations.history import Event, parse_events
+from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, words
+from deploy_lib.ssh.session import Session
+from deploy_lib.topology import Node
+
+HISTORY_LINES = 60
+"""Lines of history read with the facts: enough for the kept releases and the events between them."""
+
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A host, as one node's deployment sees it.
+
+    Attributes:
+        engine: Docker Engine's version, "" when none answered.
+        platform: such as "linux/amd64".
+        compose: the Compose plugin's version, "" without one.
+        memory: a directory in memory, "" without one.
+        key: the random key of the secrets' fingerprints, "" before the first deployment.
+        files: SHA-256 of the managed files, by path below the stack's directory.
+        digests: `repository@sha256:...` of every image on the host.
+        containers: the project's containers.
+        services: the desired stack as the host's Compose renders it.
+        history: the newest events, oldest first.
+        problems: by section, what a part of the script had to complain of.
+    """
+
+    engine: str = ""
+    platform: str = ""
+    compose: str = ""
+    memory: str = ""
+    tools: frozenset[str] = frozenset()
+    writable: bool = False
+    key: str = field(default="", repr=False)
+    files: Mapping[str, str] = field(default_factory=dict)
+    digests: frozenset[str] = frozenset()
+    containers: tuple[Container, ...] = ()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    history: tuple[Event, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, service: str) -> list[Container]:
+        """The containers of one service."""
+        return [c for c in self.containers if c.service == service]
+
+
+def gather(
+    session: Session, node: Node, project: str, files: Mapping[str, bytes], env: Mapping[str, str]
+) -> Facts:
+    """Asks the host, read-only.
+
+    Args:
+        files: the stack's files, which the host's Compose renders in memory.
+        env: non-secret variables that they need.
+
+    Raises:
+        RemoteError: the script could not be run to its end.
+    """
+    script = build(node, project, sorted(files))
+    result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
+    return parse(result.stdout, node.name)
+
+
+TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
+"""Programs that the scripts call."""
+
+
+def build(node: Node, project: str, paths: list[str]) -> str:
+    """The script; its parts are told apart by lines that begin with `=== `."""
+    directory = node.directory
+    top = sorted({PurePosixPath(path).parts[0] for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
+    return f"""\
+{FIND_MEMORY}
+if [ -n "$m" ]; then
+  {SCRATCH}
+  e=$t/err
+  mkdir "$t/files" && tar -xf - -C "$t/files"
+else
+  e=/dev/null
+fi
+part() {{
+  name=$1; shift
+  printf '=== %s\\n' "$name"
+  "$@" 2>"$e"; r=$?
+  printf '\\n=== %s exit %s\\n' "$name" "$r"
+  [ "$r" = 0 ] || [ "$e" = /dev/null ] || sed 's/^/! /' "$e"
+}}
+tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; true; }}
+directory() {{
+  x={quote(directory)}
+  while [ ! -e "$x" ]; do x=$(dirname "$x"); done
+  [ -d "$x" ] && [ -w "$x" ] && echo writable; true
+}}
+files() {{
+  cd {quote(directory)} 2>/dev/null || return 0
+  for x in {words(*top)}; do
+    [ ! -e "./$x" ] || find "./$x" -type f -exec sha256sum {{}} +
+  done
+}}
+key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
+history() {{ [ ! -e {quote(directory / layout.HISTORY)} ] || tail -n {HISTORY_LINES} {quote(directory / layout.HISTORY)}; }}
+{containers_command(project)}
+config() {{ [ -z "$m" ] || {render_command(node.stack, project)}; }}
+part memory echo "$m"
+part tools tools
+part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
+part compose docker compose version --short
+part directory directory
+part files files
+part key key
+part history history
+part images docker images --digests --no-trunc --format '{{{{.Repository}}}}@{{{{.Digest}}}}'
+part containers containers
+part config config
+echo '=== end'
+"""
+
+
+_END = re.compile(r"=== (\w+) exit (\d+)\Z")
+
+
+def parse(text: str, node: str) -> Facts:
+    """The facts in the script's output.
+
+    Raises:
+        RemoteError: it was cut short.
+    """
+    parts, problems = _split(text)
+    if "end" not in parts:
+        raise RemoteError("the host's answer was cut short", node=node, step="gathering facts")
+    engine, _, platform = parts["engine"].strip().partition(" ")
+    return Facts(
+        engine="" if "engine" in problems else engine,
+        platform=platform.strip(),
+        compose="" if "compose" in problems else parts["compose"].strip().removeprefix("v"),
+        memory=parts["memory"].strip(),
+        tools=frozenset(parts["tools"].split()),
+        writable="writable" in parts["directory"],
+        key=parts["key"].strip(),
+        files=dict(_file_line(line) for line in parts["files"].splitlines() if line.strip()),
+        digests=frozenset(line for line in parts["images"].split() if "@sha256:" in line),
+        containers=tuple(
+            c for line in parts["containers"].splitlines() if line and (c := parse_container(line))
+        ),
+        services=parse_config(parts["config"]) if parts["config"].strip() else {},
+        history=tuple(parse_events(parts["history"])),
+        problems=problems,
+    )
+
+
+def _file_line(line: str) -> tuple[str, str]:
+    digest, _, path = line.removeprefix("\\").partition("  ")
+    return path.removeprefix("./"), digest
+
+
+def _split(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    parts: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
+    current, ended = "", ""
+    for line in text.split("\n"):
+        if end := _END.match(line):
+            current, ended = "", end[1]
+            if end[2] != "0":
+                problems[ended] = []
+        elif line.startswith("=== ") and not current:
+            current = line.removeprefix("=== ")
+            parts[current] = []
+        elif current:
+            parts[current].append(line)
+        elif ended in problems and line.startswith("! "):
+            problems[ended].append(line.removeprefix("! "))
+    return (
+        {name: "\n".join(lines) for name, lines in parts.items()},
+        {name: "\n".join(lines) or "no reason given" for name, lines in problems.items()},
+    )

@@ -1,0 +1,162 @@
+"""The deployment lock: `flock` held by a channel of the session, so that it cannot outlive its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import secrets
+import socket
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from types import TracebackType
+
+from deploy_lib.errors import LockedError, RemoteError
+from deploy_lib.operations import layout
+from deploy_lib.operations.shell import quote
+from deploy_lib.ssh.session import Process, Session
+
+HEARTBEAT = 5.0
+"""Seconds between two signs of life."""
+
+LAPSE = 30
+"""Seconds without one after which the host gives the lock up."""
+
+RELEASE_TIMEOUT = 10.0
+
+_HELD = 74
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who holds a lock.
+
+    Attributes:
+        token: random; the switch compares it before it changes anything.
+    """
+
+    who: str
+    origin: str
+    since: str
+    what: str
+    token: str
+
+    def __str__(self) -> str:
+        return f"{self.who} on {self.origin}, since {self.since}, for {self.what}"
+
+
+def me(what: str) -> Owner:
+    """This process as an owner.
+
+    Args:
+        what: the command, in the operator's words.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = "unknown"
+    return Owner(who, socket.gethostname(), now, what, secrets.token_hex(16))
+
+
+def lock_script(directory: PurePosixPath, owner: Owner, wait: int) -> str:
+    """Takes the lock, says so, and keeps it while bytes come in.
+
+    The owner file is renamed into place, so that a reader never sees half of it.
+    """
+    lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
+    how = f"-w {wait}" if wait else "-n"
+    return f"""\
+umask 077
+mkdir -p {quote(directory / layout.STATE)} || exit 1
+exec 9>>{lock} || exit 1
+flock {how} 9 || {{ cat {note} 2>/dev/null; exit {_HELD}; }}
+printf '%s\\n' {quote(json.dumps(asdict(owner)))} > {note}.new && mv {note}.new {note} || exit 1
+echo locked
+while [ "$(timeout {LAPSE} head -c 1 9>&-)" = . ]; do :; done
+rm -f {note}
+"""
+
+
+class Lock:
+    """The lock of one stack on one host, held from `take` until `release` or the end of the session."""
+
+    def __init__(self, session: Session, directory: PurePosixPath, owner: Owner) -> None:
+        self._session = session
+        self._directory = directory
+        self.owner = owner
+        self._process: Process | None = None
+        self._stop = threading.Event()
+        self._beat: threading.Thread | None = None
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def take(self, wait: int = 0) -> None:
+        """Takes the lock.
+
+        Args:
+            wait: seconds to wait for another holder.
+
+        Raises:
+            LockedError: somebody else holds it.
+            RemoteError: the directory cannot be written.
+        """
+        process = self._session.start(
+            lock_script(self._directory, self.owner, wait), timeout=wait + 20, keep_stdin=True
+        )
+        lines = iter(process)
+        first = next(lines, "")
+        if first != "locked":
+            code = process.wait()
+            process.close()
+            if code == _HELD:
+                raise LockedError(
+                    f"another deployment holds the lock: {_describe(first)}",
+                    node=self._session.node,
+                    mend="wait for it to end (--wait-lock SECONDS does), then run this again",
+                )
+            raise RemoteError(
+                f"the lock cannot be taken: {process.stderr.strip() or f'exit status {code}'}",
+                node=self._session.node,
+                mend=f"is {self._directory} writable for this user?",
+            )
+        self._process = process
+        self._beat = threading.Thread(target=self._keep, name=f"lock-{self._session.node}", daemon=True)
+        self._beat.start()
+
+    def release(self) -> None:
+        """Gives the lock back; safe to call twice, and after the session has ended."""
+        self._stop.set()
+        if self._process is not None:
+            self._process.close_stdin()
+            self._process.extend(RELEASE_TIMEOUT)
+            # A session that ended has freed the lock already.
+            with contextlib.suppress(RemoteError):
+                self._process.wait()
+            self._process.close()
+            self._process = None
+
+    def _keep(self) -> None:
+        while self._process is not None and not self._stop.wait(HEARTBEAT):
+            try:
+                self._process.send(b".")
+            except RemoteError:
+                return  # whatever runs next on this session reports it
+
+
+def _describe(line: str) -> str:
+    try:
+        return str(Owner(**json.loads(line)))
+    except (ValueError, TypeError):
+        return "its holder has not said who it is"

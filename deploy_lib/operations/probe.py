@@ -1,0 +1,130 @@
+"""HTTP probes through the session: the host needs no curl, and its ports need not be reachable from here."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from deploy_lib.errors import DeployError
+from deploy_lib.ssh.session import Session
+from deploy_lib.topology import Probe
+
+INTERVAL = 0.5
+"""Seconds between two tries of a probe."""
+
+ANSWER_TIMEOUT = 10.0
+"""Seconds that one answer may take."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a probe ended.
+
+    Attributes:
+        problem: "" when it succeeded; otherwise what was expected and what came.
+        seconds: from the first try to the last.
+    """
+
+    probe: Probe
+    problem: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the probe succeeded."""
+        return not self.problem
+
+
+def prove(session: Session, probes: Sequence[Probe]) -> Iterator[Finding]:
+    """Asks every probe until it succeeds or its time is over; findings come in the order in which they end."""
+    began = time.monotonic()
+    waiting = list(probes)
+    with contextlib.ExitStack() as stack:
+        endpoints = _Endpoints(session, stack)
+        while waiting:
+            for probe in list(waiting):
+                problem = ask(endpoints, probe)
+                spent = time.monotonic() - began
+                if not problem or spent >= probe.timeout:
+                    waiting.remove(probe)
+                    yield Finding(probe, problem, spent)
+            if waiting:
+                time.sleep(INTERVAL)
+
+
+class _Endpoints:
+    """One kept-alive connection for each host and port that is asked."""
+
+    def __init__(self, session: Session, stack: contextlib.ExitStack) -> None:
+        self._session = session
+        self._stack = stack
+        self._open: dict[tuple[str, int], http.client.HTTPConnection] = {}
+
+    def get(self, host: str, port: int, path: str) -> tuple[int, bytes]:
+        connection = self._open.pop((host, port), None) or self._connect(host, port)
+        connection.request("GET", path, headers={"Accept": "application/json"})
+        response = connection.getresponse()
+        answer = response.status, response.read()
+        self._open[host, port] = connection  # only one that worked is used again
+        return answer
+
+    def _connect(self, host: str, port: int) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_TIMEOUT)
+        channel = self._session.forward(host, port)
+        channel.settimeout(ANSWER_TIMEOUT)
+        connection.sock = channel
+        connection.auto_open = 0
+        self._stack.callback(connection.close)
+        return connection
+
+
+def ask(endpoints: _Endpoints, probe: Probe) -> str:
+    """Asks once; "" when the answer is as expected, otherwise why not."""
+    url = urlsplit(probe.url)
+    path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
+    try:
+        status, body = endpoints.get(url.hostname or "", url.port or 80, path)
+    except (OSError, http.client.HTTPException, EOFError) as error:
+        return f"no answer from {probe.url}: {error or type(error).__name__}"
+    except DeployError as error:
+        return error.what
+    return judge(probe, status, body)
+
+
+def judge(probe: Probe, status: int, body: bytes) -> str:
+    """Why an answer is not what the probe expects; "" when it is."""
+    if status != probe.status:
+        return f"{probe.url} answered HTTP {status}, expected {probe.status}: {_short(body)}"
+    if not probe.json_values:
+        return ""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return f"{probe.url} answered no JSON: {_short(body)}"
+    for path, expected in probe.json_values.items():
+        found = dig(data, path)
+        if found != expected or isinstance(found, bool) != isinstance(expected, bool):
+            return f"{probe.url}: {path} is {json.dumps(found)}, expected {json.dumps(expected)}"
+    return ""
+
+
+def dig(data: Any, path: str) -> Any:
+    """The value at a dotted path of keys and list indexes; None where there is none."""
+    for part in path.split("."):
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            return None
+    return data
+
+
+def _short(body: bytes) -> str:
+    return body[:200].decode(errors="replace").strip()
