@@ -54,7 +54,12 @@ class Console:
     """Where a command speaks to people and to scripts; safe to use from several threads."""
 
     def __init__(
-        self, *, as_json: bool = False, debug: bool = False, out: TextIO | None = None, err: TextIO | None = None
+        self,
+        *,
+        as_json: bool = False,
+        debug: bool = False,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
     ) -> None:
         self.as_json = as_json
         self.debug_enabled = debug

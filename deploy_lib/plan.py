@@ -68,9 +68,7 @@ class Plan:
     nothing: bool
 
 
-def fingerprints(
-    file: compose.StackFile, values: Mapping[str, Secret], key: str
-) -> dict[str, str]:
+def fingerprints(file: compose.StackFile, values: Mapping[str, Secret], key: str) -> dict[str, str]:
     """By service, `NAME=fingerprint` of each secret that it gets; without the key it tells nothing of the value."""
     keyed = {
         name: hmac.new(key.encode(), f"{name}\0{values[name].reveal()}".encode(), sha256).hexdigest()[:20]
@@ -109,7 +107,15 @@ def desire(
 
 
 def replace_one(
-    *, release_id: str, version: Version, before: Event | None, facts: Facts, service: str, image: str, secret: str, node: str
+    *,
+    release_id: str,
+    version: Version,
+    before: Event | None,
+    facts: Facts,
+    service: str,
+    image: str,
+    secret: str,
+    node: str,
 ) -> Desired:
     """A release that differs from the proven one in the image of one service, and in nothing else.
 
@@ -118,13 +124,15 @@ def replace_one(
     """
     if before is None:
         raise PreflightError(
-            f"nothing is deployed yet, so {service} cannot be deployed by itself", node=node,
+            f"nothing is deployed yet, so {service} cannot be deployed by itself",
+            node=node,
             mend="deploy the whole stack first, without --service",
         )
     edited = sorted(path for path, digest in before.release.files.items() if facts.files.get(path) != digest)
     if edited:
         raise PreflightError(
-            f"files on the host are not those of its release: {', '.join(edited)}", node=node,
+            f"files on the host are not those of its release: {', '.join(edited)}",
+            node=node,
             mend="deploy the whole stack, without --service, to put them right",
         )
     images = {**before.release.images, service: image}
@@ -156,7 +164,9 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
         changed=changed,
         dropped=dropped,
         pulls=tuple(sorted({image for image in release.images.values() if not present(facts, image)})),
-        reloads=tuple(r for r in node.stack.reloads if any(_touches(r, path) for path in (*changed, *dropped))),
+        reloads=tuple(
+            r for r in node.stack.reloads if any(_touches(r, path) for path in (*changed, *dropped))
+        ),
         nothing=nothing,
     )
 

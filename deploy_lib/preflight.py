@@ -33,14 +33,20 @@ def host(node: Node, facts: Facts) -> Iterator[Check]:
     yield Check(
         "tools",
         f"the host lacks {', '.join(missing)}" if missing else "",
-        "install Docker Engine" if missing == ["docker"] else "apt-get install docker.io util-linux coreutils tar",
+        "install Docker Engine"
+        if missing == ["docker"]
+        else "apt-get install docker.io util-linux coreutils tar",
     )
     yield Check(
         "Docker Engine",
         facts.problems.get("engine", "") or ("" if facts.engine else "no answer"),
         "is dockerd running, and may this user use it (group docker)?",
     )
-    yield Check("Compose plugin", facts.problems.get("compose", ""), "install the docker-compose plugin, version 2.20 or later")
+    yield Check(
+        "Compose plugin",
+        facts.problems.get("compose", ""),
+        "install the docker-compose plugin, version 2.20 or later",
+    )
     yield Check(
         "memory-backed space",
         "" if facts.memory else "neither /run nor /dev/shm is a writable tmpfs",
@@ -53,7 +59,8 @@ def host(node: Node, facts: Facts) -> Iterator[Check]:
     )
     yield Check(
         "Compose file",
-        facts.problems.get("config", "") or ("" if facts.services or not facts.memory else "it has no services"),
+        facts.problems.get("config", "")
+        or ("" if facts.services or not facts.memory else "it has no services"),
         f"mend {node.stack.compose}",
     )
 
@@ -73,7 +80,10 @@ def images(facts: Facts, manifests: Iterable[Manifest], known: Mapping[str, str]
                 "" if fits else f"it is for {', '.join(manifest.platforms)}, the host is {facts.platform}",
                 "build it for this platform",
             )
-        elif not (manifest.reference in known and present(facts, f"{manifest.reference}@{known[manifest.reference]}")):
+        elif not (
+            manifest.reference in known
+            and present(facts, f"{manifest.reference}@{known[manifest.reference]}")
+        ):
             yield Check(name, manifest.problem, _mend(manifest))
 
 

@@ -1,1 +1,49 @@
-"""Host tasks: `fab --list` shows them."""
+"""Host tasks: `fab --list` shows them. The host comes from -H, and its stack from deploy.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.collection import Collection
+from invoke.tasks import task
+
+from deploy_lib.cli.deploying import deploy_stack
+from deploy_lib.ssh.connection import StrictConnection
+
+ROOT = Path(__file__).resolve().parent.parent
+
+HELP = {
+    "tag": "sha-abc1234, a full SHA, a git ref, or latest; otherwise the environment's default",
+    "service": "change this service only",
+    "dry_run": "show what would change, and change nothing",
+    "wait_lock": "seconds to wait for another deployment to end",
+    "json": "one JSON document on standard output",
+    "debug": "show what Compose says",
+}
+
+
+@task(auto_shortflags=False, help=HELP)
+def deploy_core(
+    c: StrictConnection,
+    tag: str = "",
+    service: str = "",
+    dry_run: bool = False,
+    wait_lock: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Deploy the core stack to the host."""
+    deploy_stack(
+        ROOT,
+        "core",
+        connection=c,
+        tag=tag,
+        service=service,
+        wait_lock=wait_lock,
+        dry_run=dry_run,
+        as_json=json,
+        debug=debug,
+    )
+
+
+ns = Collection(deploy_core)

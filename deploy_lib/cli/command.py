@@ -1,0 +1,84 @@
+"""One command from its first line to its exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from invoke.exceptions import Exit
+
+from deploy_lib.console import Console
+from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.topology import Environment, Node, load
+
+OUTCOMES = {
+    ExitCode.DONE: "done",
+    ExitCode.USAGE: "bad configuration or argument; nothing was changed",
+    ExitCode.NOT_STARTED: "not started; nothing was changed",
+    ExitCode.LOCKED: "locked; nothing was changed",
+    ExitCode.FAILED_REVERTED: "failed; every host is as it was before",
+    ExitCode.FAILED_INCONSISTENT: "failed; a host is not as it was before",
+    ExitCode.DRIFT: "drift",
+    ExitCode.INTERRUPTED: "interrupted; nothing was changed",
+}
+
+
+@dataclass
+class Report:
+    """What a command's JSON document says; filled in while it runs."""
+
+    command: str
+    environment: str = ""
+    release: str | None = None
+    nodes: dict[str, Any] = field(default_factory=dict)
+    exit: ExitCode = ExitCode.DONE
+
+    def as_dict(self, error: str | None) -> dict[str, Any]:
+        """The document."""
+        data: dict[str, Any] = {
+            "command": self.command,
+            "environment": self.environment,
+            "exit": int(self.exit),
+            "outcome": OUTCOMES[self.exit],
+            "release": self.release,
+            "nodes": self.nodes,
+        }
+        return {**data, "error": error} if error else data
+
+
+@contextmanager
+def command(
+    name: str, root: Path, *, as_json: bool, debug: bool
+) -> Iterator[tuple[Environment, Console, Report]]:
+    """Runs the body of a command: its errors become one clear line, one document and the fixed exit status.
+
+    Raises:
+        Exit: with the exit status, when that is not 0.
+    """
+    console = Console(as_json=as_json, debug=debug)
+    report = Report(name)
+    error: BaseException | None = None
+    try:
+        environment = load(root)
+        report.environment = environment.name
+        yield environment, console, report
+    except DeployError as problem:
+        report.exit, error = problem.exit_code, problem
+    except KeyboardInterrupt:
+        report.exit, error = ExitCode.INTERRUPTED, DeployError("interrupted")
+    if error is not None:
+        console.error(error)
+    console.document(report.as_dict(console.redactor.clean(str(error)) if error else None))
+    if report.exit:
+        sys.stdout.flush()
+        raise Exit(code=int(report.exit))
+
+
+def announce(console: Console, environment: Environment, nodes: Sequence[Node]) -> None:
+    """The first line of every command: which environment, and which hosts."""
+    hosts = ", ".join(f"{node.name} ({node.host})" for node in nodes)
+    console.say(f"environment {environment.name}: {hosts}")

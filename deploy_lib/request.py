@@ -1,0 +1,55 @@
+"""What an operator asked for, converted from the strings of the command line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from deploy_lib.errors import UsageError
+
+_WAIT = range(0, 24 * 3600 + 1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One deployment as it was asked for.
+
+    Attributes:
+        command: the task's name, as in "deploy-core".
+        tag: `--tag` as given; None for the environment's default.
+        service: the one service to be changed; None for all.
+        dry_run: show the plan and change nothing.
+        wait_lock: seconds to wait for another deployment.
+    """
+
+    command: str
+    tag: str | None = None
+    service: str | None = None
+    dry_run: bool = False
+    wait_lock: int = 0
+
+
+def whole_number(flag: str, text: str | None, default: int, allowed: range = _WAIT) -> int:
+    """The number that a flag was given.
+
+    Raises:
+        UsageError: it is no whole number, or not in `allowed`.
+    """
+    if text is None or text == "":
+        return default
+    if not re.fullmatch(r"[0-9]+", text) or int(text) not in allowed:
+        raise UsageError(f"{flag} must be a whole number from {allowed[0]} to {allowed[-1]}, not {text!r}")
+    return int(text)
+
+
+def word(flag: str, text: str | None) -> str | None:
+    """The name that a flag was given, None when it was not.
+
+    Raises:
+        UsageError: it holds what no name has.
+    """
+    if text is None or text == "":
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/~^-]*", text):
+        raise UsageError(f"{flag}: {text!r} is not a name")
+    return text
