@@ -34,9 +34,7 @@ class HostExecutor(Executor):
             return super().expand_calls(calls, apply_hosts)
         try:
             hosts = self._hosts()
-            self._environment = load(
-                Path.cwd() if self.collection.loaded_from is None else _root(self.collection)
-            )
+            self._environment = load(Path(self.collection.loaded_from))
             for host in hosts:
                 self._environment.node_at(host_of(host))
             self._connections: dict[str, StrictConnection] = {}
@@ -67,4 +65,3 @@ class HostExecutor(Executor):
         connection = connect_to(host, ssh_config)
         connection.connect_kwargs["key_filename"] += list(arguments["identity"].value or [])
         return connection
-
