@@ -1,0 +1,196 @@
+import os
+import re
+import secrets
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy_lib.errors import DeployError, ExitCode, RemoteError, UnreachableError
+from deploy_lib.ssh.session import Session
+
+from .conftest import Sshd
+
+HOSTILE = {
+    "QUOTES": """it's "quoted" `id` $(id) $HOME ${HOME} $$""",
+    "LINES": "first\nsecond\r\n\tthird\n",
+    "LEADING": "-n --help # %s !",
+    "EMPTY": "",
+    "UNICODE": "Schlüssel 🔑 \u2028",
+    "SENTINEL": "#:whole",
+    "LONG": "x" * 65536,
+}
+
+
+def test_every_value_arrives_byte_for_byte(session: Session) -> None:
+    script = "; ".join(f'printf %s "${name}"; printf "\\001"' for name in HOSTILE)
+    assert session.run(script, env=HOSTILE).stdout.split("\x01")[:-1] == list(HOSTILE.values())
+
+
+def test_standard_input_follows_the_environment(session: Session) -> None:
+    payload = os.urandom(300_000)
+    result = session.run("sha256sum", env={"A": "b"}, stdin=payload)
+    import hashlib
+
+    assert result.stdout.split()[0] == hashlib.sha256(payload).hexdigest()
+
+
+def test_no_process_shows_a_value_on_its_command_line(session: Session) -> None:
+    canary = secrets.token_urlsafe(24)
+    found: list[str] = []
+    stop = threading.Event()
+
+    def scan() -> None:
+        while not stop.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    if canary.encode() in path.read_bytes():
+                        found.append(str(path))
+                except OSError:
+                    continue
+
+    scanner = threading.Thread(target=scan)
+    scanner.start()
+    try:
+        for _ in range(5):
+            session.run('sleep 0.1; [ -n "$TOKEN" ]', env={"TOKEN": canary})
+        assert not found
+        session.run(f"sh -c 'sleep 0.3; : {canary}; true'")  # the scanner would have seen it
+        assert found
+    finally:
+        stop.set()
+        scanner.join()
+
+
+def test_fabrics_own_run_is_safe_too(session: Session) -> None:
+    session.open()
+    result = session.connection.run('printf %s "$X"', env={"X": "a; touch /tmp/pwned $(id)"}, hide=True)
+    assert result.stdout == "a; touch /tmp/pwned $(id)"
+
+
+def test_one_connection_serves_many_commands_at_once(sshd: Sshd) -> None:
+    before = sshd.log.count("Accepted publickey")
+    session = sshd.session()
+    session.open()
+    results: list[str] = []
+    threads = [
+        threading.Thread(target=lambda n=n: results.append(session.run(f"sleep 0.2; echo {n}").stdout))
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    session.close()
+    assert sorted(results) == [f"{n}\n" for n in range(6)]
+    assert sshd.log.count("Accepted publickey") == before + 1
+
+
+def test_a_failing_command_shows_its_standard_error_and_never_its_output(session: Session) -> None:
+    with pytest.raises(RemoteError) as caught:
+        session.run("echo data-of-this-program; echo why >&2; exit 3", step="pull")
+    assert "exit status 3" in str(caught.value)
+    assert "why" in str(caught.value)
+    assert "data-of-this-program" not in str(caught.value)
+
+
+def test_a_command_that_takes_too_long_is_an_error(session: Session) -> None:
+    began = time.monotonic()
+    with pytest.raises(RemoteError, match="did not answer in time"):
+        session.run("sleep 20", timeout=0.5)
+    assert time.monotonic() - began < 10
+
+
+def test_a_session_that_was_killed_is_not_silently_opened_again(session: Session) -> None:
+    with session.start("echo $PPID; sleep 20") as process:
+        sshd_child = int(next(iter(process)))
+        os.kill(sshd_child, 9)
+        with pytest.raises(RemoteError, match="session ended"):
+            process.wait()
+    with pytest.raises(RemoteError):
+        session.run("true")
+
+
+def test_a_forward_reaches_a_port_of_the_host(sshd: Sshd, session: Session) -> None:
+    channel = session.forward("127.0.0.1", sshd.port)
+    assert channel.recv(4) == b"SSH-"
+    channel.close()
+    with pytest.raises(RemoteError, match=r"no connection to 127\.0\.0\.1:1"):
+        session.forward("127.0.0.1", 1)
+
+
+# --- what cannot be reached -------------------------------------------------------------------------------
+
+
+def refusal(session: Session) -> DeployError:
+    with pytest.raises(UnreachableError) as caught:
+        session.open()
+    assert caught.value.exit_code is ExitCode.NOT_STARTED
+    assert caught.value.node == "core"
+    return caught.value
+
+
+def test_a_changed_key_stops_before_anything_is_sent(sshd: Sshd) -> None:
+    sshd.trust(f"[127.0.0.1]:{sshd.port} {sshd.public_key('other')}")
+    before = sshd.log.count("Accepted")
+    message = str(refusal(sshd.session()))
+    assert "throwaway.internal" in message
+    assert "has changed" in message
+    assert len(set(re.findall(r"SHA256:\S{43}", message))) == 2
+    assert "ssh-keygen -R" in message
+    assert sshd.log.count("Accepted") == before
+
+
+def test_an_unknown_key_stops_and_says_how_to_add_it(sshd: Sshd) -> None:
+    sshd.trust("other.internal ssh-ed25519 AAAA")
+    message = str(refusal(sshd.session()))
+    assert "is not known" in message
+    assert "SHA256:" in message
+    assert f"ssh-keyscan -p {sshd.port}" in message
+
+
+def test_a_jump_hosts_key_is_verified_as_well(sshd: Sshd) -> None:
+    jump = [
+        "Host target",
+        "HostName 127.0.0.1",
+        f"Port {sshd.port}",
+        f"IdentityFile {sshd.directory}/id",
+        "ProxyJump jump",
+        f"UserKnownHostsFile {sshd.known_hosts}",
+        "Host jump",
+        "HostName 127.0.0.1",
+        f"Port {sshd.port}",
+        f"IdentityFile {sshd.directory}/id",
+        f"UserKnownHostsFile {sshd.directory}/none",
+        "GlobalKnownHostsFile /dev/null",
+    ]
+    sshd.configure(*jump)
+    message = str(refusal(sshd.session("target")))
+    assert "jump" in message
+    assert "is not known" in message
+    sshd.configure(*[line.replace("/none", "/known_hosts") for line in jump])
+    assert sshd.session("target").run("echo there").stdout == "there\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["HostName does-not-exist.invalid"], "does not resolve"),
+        (["HostName 127.0.0.1", "Port 1"], "no TCP connection"),
+    ],
+)
+def test_the_stage_that_failed_is_named(sshd: Sshd, options: list[str], expected: str) -> None:
+    sshd.configure()
+    text = sshd.ssh_config.read_text().splitlines()
+    names = {option.split()[0] for option in options}
+    kept = [line for line in text if line.split()[0] not in names]
+    sshd.ssh_config.write_text("\n".join([kept[0], *options, *kept[1:]]) + "\n")
+    assert expected in str(refusal(sshd.session()))
+
+
+def test_a_refused_login_says_what_to_check(sshd: Sshd) -> None:
+    sshd.ssh_config.write_text(sshd.ssh_config.read_text().replace("/id\n", "/other\n"))
+    message = str(refusal(sshd.session()))
+    assert "refused the login" in message
+    assert "SSH_AUTH_SOCK" in message
