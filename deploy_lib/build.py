@@ -1,0 +1,159 @@
+"""Building and pushing images on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from deploy_lib.errors import DeployError, PreflightError
+from deploy_lib.secrets.value import Secret
+
+LABEL = "io.ktrdr.recipe"
+"""Label of a built image: the hash of what it was built from."""
+
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+
+
+@cache
+def docker() -> str:
+    """A Docker command on this machine that can build with BuildKit.
+
+    Clients since 23 need the buildx plugin for it; older ones, such as Debian 12's, do without.
+
+    Raises:
+        PreflightError: there is none.
+    """
+    candidates = [path for name in ("docker", "/usr/bin/docker") if (path := shutil.which(name))]
+    for path in candidates:
+        if subprocess.run([path, "buildx", "version"], capture_output=True).returncode == 0:
+            return path
+    for path in candidates:
+        found = re.search(r"version (\d+)\.", subprocess.run([path, "--version"], capture_output=True, text=True).stdout)
+        if found and int(found[1]) < 23:
+            return path
+    raise PreflightError(
+        "no docker command on this machine can build an image",
+        mend="install Docker with its buildx plugin (apt-get install docker.io docker-buildx)",
+    )
+
+
+def run(*arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, quiet: bool = True) -> str:
+    """Runs `docker` with these arguments and gives its standard output.
+
+    Raises:
+        DeployError: it failed; with the last lines of what it said.
+    """
+    result = subprocess.run(
+        [docker(), *arguments],
+        input=stdin,
+        stdin=None if stdin is not None else subprocess.DEVNULL,
+        env={**os.environ, "DOCKER_BUILDKIT": "1", **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if quiet else None,
+    )
+    if result.returncode:
+        said = (result.stderr or b"").decode(errors="replace").strip().splitlines()[-12:]
+        raise DeployError(f"docker {arguments[0]} failed: " + "\n    ".join(said))
+    return result.stdout.decode(errors="replace")
+
+
+def inspect(reference: str, template: str) -> str | None:
+    """A field of a local image; None when there is no such image."""
+    result = subprocess.run(
+        [docker(), "image", "inspect", "--format", template, reference], capture_output=True, text=True
+    )
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def build(
+    context: Path,
+    dockerfile: Path,
+    tag: str,
+    *,
+    arguments: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    quiet: bool = True,
+) -> None:
+    """Builds an image.
+
+    The machine's own CA certificates go along as the BuildKit secret `ca`, and pip's index as the argument
+    PIP_INDEX_URL, where they are configured: behind a proxy that opens TLS nothing could be downloaded otherwise.
+
+    Raises:
+        DeployError: the build failed; with the last lines of its output.
+    """
+    command = ["build", "--network", "host", "--progress", "plain", "-t", tag, "-f", str(dockerfile)]
+    for name, value in {**index_arguments(), **(arguments or {})}.items():
+        command += ["--build-arg", f"{name}={value}"]
+    for name, value in (labels or {}).items():
+        command += ["--label", f"{name}={value}"]
+    bundle = ca_bundle()
+    if bundle:
+        command += ["--secret", f"id=ca,src={bundle}"]
+    run(*command, str(context), quiet=quiet)
+
+
+def ca_bundle() -> Path | None:
+    """The CA certificates that this machine's configuration names."""
+    for name in _CA_VARIABLES:
+        path = Path(os.environ.get(name, ""))
+        if os.environ.get(name) and path.is_file():
+            return path
+    return None
+
+
+def index_arguments() -> dict[str, str]:
+    """pip's own package index, when the machine has one configured."""
+    url = os.environ.get("PIP_INDEX_URL") or os.environ.get("UV_DEFAULT_INDEX")
+    if not url:
+        found = subprocess.run(["pip", "config", "get", "global.index-url"], capture_output=True, text=True)
+        url = found.stdout.strip() if found.returncode == 0 else ""
+    return {"PIP_INDEX_URL": url} if url.startswith("http") else {}
+
+
+@contextmanager
+def logged_in(registry: str, username: str, password: Secret) -> Iterator[Mapping[str, str]]:
+    """The environment of a `docker` that is logged in to `registry`; the credentials lie in memory and are then gone.
+
+    Raises:
+        DeployError: the registry refused the login.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - memory, where there is some: nothing must rest on a disk
+    with tempfile.TemporaryDirectory(prefix="ktrdr-deploy.", dir=memory if memory.is_dir() else None) as directory:
+        plugins = Path.home() / ".docker" / "cli-plugins"
+        if plugins.is_dir():
+            (Path(directory) / "cli-plugins").symlink_to(plugins)
+        env = {"DOCKER_CONFIG": directory}
+        run("login", "--username", username, "--password-stdin", registry, stdin=password.reveal().encode(), env=env)
+        yield env
+
+
+def push(local: str, remote: str, env: Mapping[str, str] | None = None) -> str:
+    """Pushes a local image under another name, and gives its digest.
+
+    Raises:
+        DeployError: the registry refused it.
+    """
+    run("tag", local, remote)
+    try:
+        said = run("push", remote, env=env)
+    finally:
+        run("rmi", remote)
+    found = re.search(r"digest: (sha256:[0-9a-f]{64})", said)
+    if found is None:
+        raise DeployError(f"docker push of {remote} named no digest")
+    return found[1]
+
+
+def containers(filters: Sequence[str]) -> list[dict[str, str]]:
+    """Containers on this machine, stopped ones too, as `docker ps` describes them."""
+    arguments = [word for f in filters for word in ("--filter", f)]
+    return [json.loads(line) for line in run("ps", "-a", "--format", "{{json .}}", *arguments).splitlines()]

@@ -1,0 +1,111 @@
+"""A Docker Engine on this machine: found, or installed and started where that can be done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy_lib.errors import PreflightError
+
+PID_FILE = Path("/var/run/docker.pid")
+START_TIMEOUT = 60.0
+
+Say = Callable[[str], None]
+
+
+def ensure(directory: Path, say: Say) -> None:
+    """Makes sure that an engine answers and that an image can be built.
+
+    Args:
+        directory: where the log of an engine that is started here goes.
+        say: gets a line about everything that is installed or started.
+
+    Raises:
+        PreflightError: there is none, and none can be installed.
+    """
+    if not answers():
+        _require_root("no Docker Engine answers")
+        packages([name for name, program in (("docker.io", "dockerd"),) if shutil.which(program) is None], say)
+        start(directory, say)
+    from deploy_lib import build
+
+    try:
+        build.docker()
+    except PreflightError:
+        _require_root("the docker command here cannot build an image")
+        packages(["docker.io"], say)
+        build.docker.cache_clear()
+        build.docker()
+
+
+def answers() -> bool:
+    """Whether an engine is there."""
+    program = shutil.which("docker") or "/usr/bin/docker"
+    try:
+        return subprocess.run([program, "info"], capture_output=True, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def packages(names: list[str], say: Say) -> None:
+    """Installs Debian packages.
+
+    Raises:
+        PreflightError: apt failed.
+    """
+    if not names:
+        return
+    say(f"installing {', '.join(names)} (apt-get)")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]):
+        result = subprocess.run(command, env=env, capture_output=True, text=True)
+    if result.returncode:
+        raise PreflightError(
+            f"apt-get could not install {', '.join(names)}: {result.stderr.strip().splitlines()[-1:]}",
+            mend="install them by hand, then run this again",
+        )
+
+
+def start(directory: Path, say: Say) -> None:
+    """Starts dockerd, detached, and waits until it answers.
+
+    Raises:
+        PreflightError: it did not, within a minute.
+    """
+    if PID_FILE.exists() and not _is_dockerd(PID_FILE.read_text().strip()):
+        PID_FILE.unlink()  # its process was killed, and dockerd refuses to start over it
+    log = directory / "dockerd.log"
+    say(f"starting dockerd (its log: {log})")
+    # Not through the init script: that fails where a process may not raise its limits.
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    deadline = time.monotonic() + START_TIMEOUT
+    while not answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            last = log.read_text(errors="replace").strip().splitlines()[-3:]
+            raise PreflightError("dockerd did not start: " + " / ".join(last), mend=f"see {log}")
+        time.sleep(0.3)
+
+
+def _is_dockerd(pid: str) -> bool:
+    try:
+        return b"dockerd" in Path(f"/proc/{int(pid)}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return False
+
+
+def _require_root(problem: str) -> None:
+    debian = Path("/etc/debian_version").exists()
+    if os.geteuid() == 0 and debian:
+        return
+    raise PreflightError(
+        problem,
+        mend="start Docker, or install it: https://docs.docker.com/engine/install (on Debian and Ubuntu this "
+        "command installs it by itself when run as root)",
+    )
