@@ -1,10 +1,71 @@
-"""Fleet tasks: `invoke --list` shows them. Hosts come from deploy.toml."""
+"""Fleet tasks: `invoke --list` shows them. Hosts come from deploy.toml, which DEPLOY_ENV picks an environment of."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
+
+import lab.tasks
+from deploy_lib.cli.deploying import deploy_stack
+
+ROOT = Path(__file__).resolve().parent
+
+HELP = {
+    "node": "core, B, C or all; may be given more than once",
+    "tag": "sha-abc1234, a full SHA, a git ref, or latest; otherwise the environment's default",
+    "service": "change this service only",
+    "dry_run": "show what would change, and change nothing",
+    "wait_lock": "seconds to wait for another deployment to end",
+    "json": "one JSON document on standard output",
+    "debug": "show what Compose says",
+}
+
+
+@task(auto_shortflags=False, help=HELP, iterable=["node"])
+def deploy_core(
+    c: Context,
+    node: list[str],
+    tag: str = "",
+    service: str = "",
+    dry_run: bool = False,
+    wait_lock: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Deploy the core stack."""
+    deploy_stack(
+        ROOT,
+        "core",
+        nodes=node,
+        tag=tag,
+        service=service,
+        wait_lock=wait_lock,
+        dry_run=dry_run,
+        as_json=json,
+        debug=debug,
+    )
+
+
+@task(
+    auto_shortflags=False,
+    help={"tag": "the image tag; otherwise that of the checkout's commit", "push": "push it, too"},
+)
+def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
+    """Build the backend image, and push it to the environment's registry."""
+    from deploy_lib.cli.building import build_image
+
+    build_image(ROOT, tag=tag, push=push)
+
+
+@task(auto_shortflags=False)
+def demo(c: Context) -> None:
+    """Start the lab, build the image, and deploy the stacks to it."""
+    from lab.demo import run
+
+    run(ROOT)
 
 
 @task(auto_shortflags=False)
@@ -13,11 +74,11 @@ def lint(c: Context) -> None:
     c.run("ruff check . && ruff format --check . && mypy")
 
 
-@task(auto_shortflags=False)
-def test(c: Context) -> None:
-    """Run every check: style, types and all test tiers."""
+@task(auto_shortflags=False, help={"full": "the long tail of the fault tests, too"})
+def test(c: Context, full: bool = False) -> None:
+    """Run every check: style, types, and the unit, ssh and lab tests."""
     lint(c)
-    c.run("pytest tests")
+    c.run(f"pytest tests/unit tests/ssh tests/lab{' --full' if full else ''}")
 
 
-ns = Collection(lint, test)
+ns = Collection(deploy_core, build_backend, demo, lint, test, lab=lab.tasks.ns)

@@ -36,7 +36,9 @@ def docker() -> str:
         if subprocess.run([path, "buildx", "version"], capture_output=True).returncode == 0:
             return path
     for path in candidates:
-        found = re.search(r"version (\d+)\.", subprocess.run([path, "--version"], capture_output=True, text=True).stdout)
+        found = re.search(
+            r"version (\d+)\.", subprocess.run([path, "--version"], capture_output=True, text=True).stdout
+        )
         if found and int(found[1]) < 23:
             return path
     raise PreflightError(
@@ -45,7 +47,9 @@ def docker() -> str:
     )
 
 
-def run(*arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, quiet: bool = True) -> str:
+def run(
+    *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, quiet: bool = True
+) -> str:
     """Runs `docker` with these arguments and gives its standard output.
 
     Raises:
@@ -127,12 +131,22 @@ def logged_in(registry: str, username: str, password: Secret) -> Iterator[Mappin
         DeployError: the registry refused the login.
     """
     memory = Path("/dev/shm")  # noqa: S108 - memory, where there is some: nothing must rest on a disk
-    with tempfile.TemporaryDirectory(prefix="ktrdr-deploy.", dir=memory if memory.is_dir() else None) as directory:
+    with tempfile.TemporaryDirectory(
+        prefix="ktrdr-deploy.", dir=memory if memory.is_dir() else None
+    ) as directory:
         plugins = Path.home() / ".docker" / "cli-plugins"
         if plugins.is_dir():
             (Path(directory) / "cli-plugins").symlink_to(plugins)
         env = {"DOCKER_CONFIG": directory}
-        run("login", "--username", username, "--password-stdin", registry, stdin=password.reveal().encode(), env=env)
+        run(
+            "login",
+            "--username",
+            username,
+            "--password-stdin",
+            registry,
+            stdin=password.reveal().encode(),
+            env=env,
+        )
         yield env
 
 

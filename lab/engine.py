@@ -29,7 +29,9 @@ def ensure(directory: Path, say: Say) -> None:
     """
     if not answers():
         _require_root("no Docker Engine answers")
-        packages([name for name, program in (("docker.io", "dockerd"),) if shutil.which(program) is None], say)
+        packages(
+            [name for name, program in (("docker.io", "dockerd"),) if shutil.which(program) is None], say
+        )
         start(directory, say)
     from deploy_lib import build
 
@@ -61,7 +63,10 @@ def packages(names: list[str], say: Say) -> None:
         return
     say(f"installing {', '.join(names)} (apt-get)")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]):
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names],
+    ):
         result = subprocess.run(command, env=env, capture_output=True, text=True)
     if result.returncode:
         raise PreflightError(

@@ -1,0 +1,42 @@
+"""The image's entry point: NAME_FILE becomes NAME, for programs that read secrets from the environment only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+SUFFIX = "_FILE"
+
+
+def resolve(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with every `NAME_FILE` read into `NAME`; a value is taken byte for byte.
+
+    Raises:
+        SystemExit: a file cannot be read, or NAME and NAME_FILE are both set.
+    """
+    resolved = dict(environment)
+    for variable, path in environment.items():
+        name = variable.removesuffix(SUFFIX)
+        if name in ("", variable):
+            continue
+        if name in environment:
+            raise SystemExit(f"{name} and {variable} are both set")
+        try:
+            resolved[name] = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise SystemExit(f"{variable}: {path} cannot be read") from None
+    return resolved
+
+
+def main() -> None:
+    """Replaces this process by the command given."""
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: entrypoint COMMAND [ARGUMENT]...")
+    environment = resolve(os.environ)
+    os.execvpe(sys.argv[1], sys.argv[1:], environment)
+
+
+if __name__ == "__main__":
+    main()

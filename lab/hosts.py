@@ -1,0 +1,192 @@
+"""The lab's containers: three hosts and two registries on one network."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from deploy_lib import build
+from deploy_lib.errors import DeployError
+from lab import images
+from lab.credentials import host_folder, write
+from lab.layout import DOMAIN, NODES, PORTS, Lab
+
+LABEL = "io.ktrdr.lab"
+READY_TIMEOUT = 90.0
+CAP_SYS_RESOURCE = 24
+
+Say = Callable[[str], None]
+
+_CONFIG = """\
+version: 0.1
+log: {{level: warn}}
+storage:
+  filesystem: {{rootdirectory: /var/lib/docker-registry}}
+  delete: {{enabled: true}}
+http:
+  addr: ":{port}"
+"""
+_TLS = """\
+  tls: {certificate: /etc/lab/registry.crt, key: /etc/lab/registry.key}
+auth:
+  htpasswd: {realm: lab, path: /etc/lab/htpasswd}
+"""
+
+
+def start_registries(lab: Lab, say: Say) -> None:
+    """Starts the private registry and the mirror, unless they run."""
+    ensure_network(lab)
+    for name, port, more in (("registry", 5443, _TLS), ("mirror", 5000, "")):
+        folder = lab.directory / name
+        write(folder / "config.yml", _CONFIG.format(port=port) + more, 0o644)
+        arguments = [
+            *("--network-alias", f"{name}.{DOMAIN}"),
+            *("-p", f"127.0.0.1:{lab.ports[name]}:{port}"),
+            *("-v", f"{lab.container(name)}:/var/lib/docker-registry"),
+            *("--mount", f"type=bind,src={folder},dst=/etc/lab,readonly"),
+        ]
+        ensure_container(lab, name, f"{images.REGISTRY}:trixie", arguments, say)
+
+
+def start_hosts(lab: Lab, say: Say, release: str = "trixie") -> None:
+    """Starts the hosts, unless they run.
+
+    Args:
+        release: the Debian release that they are made of.
+    """
+    for node, host in NODES.items():
+        published = [f"127.0.0.1:{lab.ports[f'{node}:{port}']}:{port}" for port in (22, *PORTS[node])]
+        arguments = [
+            *("--init", "--hostname", host, "--network-alias", host, "--tmpfs", "/run"),
+            *(word for ports in published for word in ("-p", ports)),
+            *("-v", f"{lab.container(node)}:/var/lib/docker"),
+            *("--mount", f"type=bind,src={host_folder(lab, node)},dst=/etc/lab,readonly"),
+            *privileges(),
+        ]
+        ensure_container(lab, node, f"{images.HOST}:{release}", arguments, say)
+
+
+def privileges() -> list[str]:
+    """What lets a container run an engine of its own.
+
+    `--privileged` is refused where this machine itself lacks CAP_SYS_RESOURCE; all other capabilities will do.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+        bounds = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:"))
+    except (OSError, StopIteration):
+        return ["--privileged"]
+    if int(bounds, 16) >> CAP_SYS_RESOURCE & 1:
+        return ["--privileged"]
+    unconfined = [
+        word
+        for name in ("seccomp", "apparmor", "systempaths")
+        for word in ("--security-opt", f"{name}=unconfined")
+    ]
+    return [
+        *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", *unconfined),
+        *("--device-cgroup-rule", "a *:* rwm", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
+    ]
+
+
+def ensure_network(lab: Lab) -> None:
+    """Makes the lab's network."""
+    known = build.run("network", "ls", "--format", "{{.Name}}").split()
+    if lab.network not in known:
+        build.run("network", "create", "--label", f"{LABEL}={lab.prefix}", lab.network)
+
+
+def ensure_container(lab: Lab, name: str, image: str, arguments: Sequence[str], say: Say) -> None:
+    """Starts a container; one from another image or with other arguments is made anew, and keeps its volumes."""
+    container = lab.container(name)
+    wanted = f"{build.inspect(image, '{{.Id}}')} {' '.join(arguments)}"
+    found = _inspect(container, '{{index .Config.Labels "io.ktrdr.lab.made-of"}}')
+    if found != wanted:
+        if found is not None:
+            build.run("rm", "-f", container)
+        say(f"creating {container}")
+        labels = ["--label", f"{LABEL}={lab.prefix}", "--label", f"io.ktrdr.lab.made-of={wanted}"]
+        build.run("create", "--name", container, "--network", lab.network, *labels, *arguments, image)
+    if _inspect(container, "{{.State.Running}}") != "true":
+        say(f"starting {container}")
+        build.run("start", container)
+
+
+def _inspect(container: str, template: str) -> str | None:
+    result = subprocess.run(
+        [build.docker(), "container", "inspect", "--format", template, container],
+        capture_output=True,
+        text=True,
+    )
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def execute(lab: Lab, node: str, *command: str, check: bool = True, stdin: bytes | None = None) -> str:
+    """Runs a command in a host, from outside and not over SSH, and gives its standard output.
+
+    Raises:
+        DeployError: it failed (with `check`).
+    """
+    result = subprocess.run(
+        [build.docker(), "exec", "-i", lab.container(node), *command],
+        input=stdin if stdin is not None else b"",
+        capture_output=True,
+    )
+    if check and result.returncode:
+        raise DeployError(
+            f"{command[0]} failed in {lab.container(node)}: {result.stderr.decode(errors='replace').strip()}"
+        )
+    return result.stdout.decode(errors="replace")
+
+
+def await_ready(lab: Lab) -> None:
+    """Waits until every host's engine answers and sshd listens, and both registries serve.
+
+    Raises:
+        DeployError: one did not within a minute and a half.
+    """
+    deadline = time.monotonic() + READY_TIMEOUT
+    for node in NODES:
+        while not host_answers(lab, node):
+            if time.monotonic() > deadline:
+                log = execute(lab, node, "tail", "-n", "3", "/var/log/dockerd.log", check=False)
+                raise DeployError(
+                    f"the lab's host {node} did not come up: {log.strip()}", mend="see: invoke lab.status"
+                )
+            time.sleep(0.3)
+    import socket
+
+    for name in ("registry", "mirror"):
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", lab.ports[name])) == 0:
+                    break
+            if time.monotonic() > deadline:
+                raise DeployError(f"the lab's {name} did not come up")
+            time.sleep(0.2)
+
+
+def host_answers(lab: Lab, node: str) -> bool:
+    """Whether a host's engine and its sshd are there."""
+    check = "docker version >/dev/null 2>&1 && pgrep -x sshd >/dev/null"
+    result = subprocess.run(
+        [build.docker(), "exec", lab.container(node), "sh", "-c", check], capture_output=True
+    )
+    return result.returncode == 0
+
+
+def remove(lab: Lab, say: Say) -> None:
+    """Removes the lab's containers, volumes and network."""
+    chosen = f"label={LABEL}={lab.prefix}"
+    found = build.run("ps", "-aq", "--filter", chosen).split()
+    if found:
+        say(f"removing {len(found)} containers")
+        build.run("rm", "-f", "-v", *found)
+    volumes = [name for name in build.run("volume", "ls", "-q").split() if name.startswith(f"{lab.prefix}-")]
+    if volumes:
+        build.run("volume", "rm", *volumes)
+    networks = build.run("network", "ls", "-q", "--filter", chosen).split()
+    if networks:
+        build.run("network", "rm", *networks)

@@ -1,0 +1,76 @@
+"""Lab up, down and status, as stories."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deploy_lib.errors import UsageError
+from lab import credentials, engine, hosts, images
+from lab.layout import MIRROR, NODES, PORTS, REGISTRY, USERNAME, Lab, create, load, prefix_of
+
+Say = Callable[[str], None]
+
+
+def up(root: Path, say: Say) -> Lab:
+    """Brings the lab up, from nothing or from whatever is left of it.
+
+    Raises:
+        DeployError: with what is missing on this machine, or what failed.
+    """
+    lab = create(root)
+    engine.ensure(lab.directory, say)
+    credentials.make(lab)
+    origins = images.obtain(root, say)
+    hosts.start_registries(lab, say)
+    hosts.start_hosts(lab, say)
+    hosts.await_ready(lab)
+    images.publish(lab, origins, credentials.registry_password(lab), root, say)
+    return lab
+
+
+def down(root: Path, say: Say) -> None:
+    """Removes the lab: all but cached images and the engine."""
+    directory = root.resolve() / ".lab"
+    if engine.answers():
+        hosts.remove(Lab(directory, prefix_of(root), {}), say)
+    if directory.exists():
+        # The log belongs to an engine that may go on running.
+        for path in directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "dockerd.log":
+                path.unlink()
+
+
+def status(root: Path) -> dict[str, Any]:
+    """The lab for JSON; "running" says whether a host answers.
+
+    Raises:
+        UsageError: there is no lab in this checkout.
+    """
+    lab = load(root)
+    if not engine.answers():
+        raise UsageError("no Docker Engine answers, so the lab is down", mend="invoke lab.up")
+    return {
+        "nodes": {
+            node: {
+                "host": host,
+                "ssh_port": lab.ports[f"{node}:22"],
+                "container": lab.container(node),
+                "running": hosts.host_answers(lab, node),
+                "ports": {str(port): lab.ports[f"{node}:{port}"] for port in PORTS[node]},
+            }
+            for node, host in NODES.items()
+        },
+        "registry": {
+            "name": REGISTRY,
+            "port": lab.ports["registry"],
+            "username": USERNAME,
+            "mirror": MIRROR,
+            "mirror_port": lab.ports["mirror"],
+        },
+        "images": images.origins_of(lab),
+    }
