@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
 from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError, UsageError
+from deploy_lib.secrets.value import Secret
 from lab import engine
 from lab.layout import USERNAME, Lab
 
@@ -142,8 +145,6 @@ def bootstrap(say: Say) -> None:
     if shutil.which("debootstrap") is None:
         engine.packages(["debootstrap"], say)
     say(f"making {BASE} with debootstrap")
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="ktrdr-lab.") as folder:
         tree = Path(folder) / "tree"
         keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -190,8 +191,6 @@ def publish(lab: Lab, origins: Mapping[str, Origin], password: str, root: Path, 
     Raises:
         DeployError: a push failed.
     """
-    from deploy_lib.secrets.value import Secret
-
     done = _published(lab)
     wanted = {f"mirror {name}": build.inspect(name, "{{.Id}}") or "" for name in origins}
     nfs = nfs_image(root)
@@ -207,16 +206,12 @@ def publish(lab: Lab, origins: Mapping[str, Origin], password: str, root: Path, 
         say(f"publishing {nfs}")
         with build.logged_in(lab.registry, USERNAME, Secret(password)) as env:
             build.push(nfs, f"{lab.registry}/{nfs}", env)
-    import json
-
     (lab.directory / "published.json").write_text(
         json.dumps({**wanted, "origins": dict(origins)}, indent=1) + "\n"
     )
 
 
-def _published(lab: Lab) -> dict[str, str]:
-    import json
-
+def _published(lab: Lab) -> dict[str, Any]:
     try:
         found = json.loads((lab.directory / "published.json").read_text())
     except (FileNotFoundError, ValueError):

@@ -102,7 +102,9 @@ def sshd_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         ]
         (directory / "sshd_config").write_text("\n".join(settings) + "\n")
         with (directory / "sshd.log").open("wb") as log:
-            process = subprocess.Popen([program, "-D", "-e", "-f", str(directory / "sshd_config")], stderr=log)
+            process = subprocess.Popen(
+                [program, "-D", "-e", "-f", str(directory / "sshd_config")], stderr=log
+            )
         started.append(process)
         server = Sshd(directory, port, process)
         deadline = time.monotonic() + 10

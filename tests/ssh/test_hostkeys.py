@@ -61,7 +61,9 @@ def ssh_accepts(sshd: Sshd) -> bool:
 def test_verdict_is_that_of_ssh(sshd: Sshd, case: str) -> None:
     if case == "hashed":
         sshd.trust()
-        subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(sshd.known_hosts)], check=True, capture_output=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-H", "-f", str(sshd.known_hosts)], check=True, capture_output=True
+        )
         assert "127.0.0.1" not in sshd.known_hosts.read_text()
     else:
         sshd.trust(lines(sshd)[case])
