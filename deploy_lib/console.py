@@ -104,7 +104,9 @@ class Console:
         for row in rows:
             table.add_row(*(Text(self.redactor.clean(cell)) for cell in row))
         with self._lock:
-            RichConsole(file=self._out, highlight=False).print(table)
+            # A pipe has no width: nothing is to be folded there.
+            width = None if self._out.isatty() else 200
+            RichConsole(file=self._out, highlight=False, width=width).print(table)
 
     def result(self, text: str) -> None:
         """A line that is the command's result; left out with --json."""

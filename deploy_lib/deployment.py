@@ -278,6 +278,15 @@ class Deployment:
 
     # --- the outcome ----------------------------------------------------------------------------------------
 
+    @property
+    def release_name(self) -> str | None:
+        """The release that this node is being taken to, or the one that it stays at."""
+        if self.plan is None:
+            return None
+        if self.plan.nothing and self.plan.before is not None:
+            return self.plan.before.release.id
+        return self.plan.desired.release.id
+
     def as_dict(self) -> dict[str, Any]:
         """This node's part of the JSON document."""
         before = history.proven(self.facts.history)

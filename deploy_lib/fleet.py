@@ -200,7 +200,7 @@ def show(console: Console, deployment: Deployment) -> None:
     if plan.nothing:
         console.result("  nothing to change")
         return
-    rows = [[c.service, c.action, c.why, c.image] for c in plan.changes]
+    rows = [[c.service, c.action, c.why, short(c.image)] for c in plan.changes]
     console.table("", ["service", "action", "why", "image"], rows)
     for title, names in (
         ("files", plan.changed),
@@ -209,3 +209,9 @@ def show(console: Console, deployment: Deployment) -> None:
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")
+
+
+def short(image: str) -> str:
+    """An image as people tell it apart: without its registry, and with the first digits of its digest."""
+    name, _, digest = image.partition("@sha256:")
+    return f"{name.rpartition('/')[2]} {digest[:12]}".strip()

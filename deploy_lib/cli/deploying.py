@@ -53,11 +53,11 @@ def deploy_stack(
                     console.error(deployment.error)
         finally:
             report.nodes = {d.node.name: d.as_dict() for d in deployments}
-            report.release = next((d.plan.desired.release.id for d in deployments if d.plan), None)
+            report.release = next((name for d in deployments if (name := d.release_name)), None)
             for deployment in deployments:
                 deployment.session.close()
         rows = [
-            [d.node.name, service, c["state"], c["health"] or "-", c["image"].partition("@")[0]]
+            [d.node.name, service, c["state"], c["health"] or "-", fleet.short(c["image"])]
             for d in deployments
             for service, c in sorted(d.as_dict()["services"].items())
         ]

@@ -48,7 +48,9 @@ class HostExecutor(Executor):
         host = connection_init_kwargs["host"]
         if host not in self._connections:
             self._connections[host] = self._connect(host, self._environment)
-        return call.clone(into=StrictCall, with_={"init_kwargs": {"connection": self._connections[host]}})
+        return call.clone(
+            into=StrictCall, with_={"init_kwargs": {"host": host, "connection": self._connections[host]}}
+        )
 
     def _hosts(self) -> list[str]:
         given = self.core[0].args.hosts.value

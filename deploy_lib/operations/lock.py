@@ -69,6 +69,7 @@ def lock_script(directory: PurePosixPath, owner: Owner, wait: int) -> str:
     lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
     how = f"-w {wait}" if wait else "-n"
     return f"""\
+mkdir -p {quote(directory)} || exit 1
 umask 077
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec 9>>{lock} || exit 1

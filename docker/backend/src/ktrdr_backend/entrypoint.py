@@ -35,7 +35,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         raise SystemExit("usage: entrypoint COMMAND [ARGUMENT]...")
     environment = resolve(os.environ)
-    os.execvpe(sys.argv[1], sys.argv[1:], environment)
+    os.execvpe(sys.argv[1], sys.argv[1:], environment)  # noqa: S606 - becoming the command is what this is for
 
 
 if __name__ == "__main__":

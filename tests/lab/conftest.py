@@ -1,0 +1,193 @@
+"""The lab, brought up once; commands are run as an operator runs them, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy_lib.cli.building import build_backend, push_backend
+from deploy_lib.console import Console
+from deploy_lib.release import Version
+from deploy_lib.topology import Environment, load
+from lab import hosts
+from lab.layout import Lab
+from lab.up import up
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+FIRST, SECOND = "sha-0000001", "sha-0000002"
+"""Two tags of no commit: the same application, with another version in it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def core(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.document["nodes"]["core"]
+        return found
+
+
+Run = Callable[..., Outcome]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "DEPLOY_ENV": "lab", "PATH": f"{BIN}:{os.environ['PATH']}", **more}
+
+
+def command(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
+    done = subprocess.run(
+        arguments,
+        cwd=root,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+    )
+    outcome = Outcome(done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in outcome.err, outcome.err
+    return outcome
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    return up(ROOT, lambda text: print(text, file=sys.stderr))
+
+
+@pytest.fixture(scope="session")
+def homes(lab: Lab) -> Environment:
+    return load(ROOT, "lab")
+
+
+@pytest.fixture(scope="session")
+def backend_image(homes: Environment) -> str:
+    """The name of the first image on this machine; both are in the lab's registry."""
+    console = Console(err=sys.stderr)
+    for tag in (SECOND, FIRST):
+        name = build_backend(homes, Version(tag), console)
+        push_backend(homes, Version(tag), console)
+    return name
+
+
+@pytest.fixture(scope="session")
+def stack(lab: Lab, backend_image: str) -> None:
+    """The core stack runs the first tag."""
+    outcome = command("invoke", "deploy-core", "--tag", FIRST)
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.fixture
+def deploy(stack: None) -> Run:
+    """`invoke deploy-core --json` with further arguments."""
+
+    def run(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
+        return command("invoke", "deploy-core", "--json", *arguments, root=root, **more)
+
+    return run
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, lab: Lab) -> Path:
+    """A copy of what is deployed, to be changed, with the same lab."""
+    for name in ("deploy.toml", "tasks.py", "fabric.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("compose", "monitoring", "fabfile"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / ".lab").symlink_to(lab.directory)
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Host:
+    """The core host, looked at from outside and not over SSH."""
+
+    lab: Lab
+
+    def sh(self, script: str, *, check: bool = True) -> str:
+        return hosts.execute(self.lab, "core", "sh", "-c", script, check=check)
+
+    def containers(self) -> dict[str, str]:
+        """Container ids by service."""
+        label = "com.docker.compose.service"
+        listed = self.sh(
+            "docker ps -a --no-trunc --filter label=com.docker.compose.project=ktrdr-core "
+            f"--format '{{{{.Label \"{label}\"}}}} {{{{.ID}}}}'"
+        )
+        return dict(line.split() for line in listed.splitlines())  # type: ignore[misc]
+
+    def sshd_log(self) -> str:
+        return self.sh("cat /var/log/sshd.log")
+
+    def state(self) -> str:
+        """Everything that a command which changes nothing must leave as it was."""
+        return self.sh(
+            "cd /opt/ktrdr-core && find . -exec stat -c '%n %s %Y %a' {} + | sort && sha256sum .deploy/history.jsonl;"
+            "docker images --digests --no-trunc -a; docker volume ls; docker network ls; docker ps -a --no-trunc --format '{{.ID}} {{.Names}}'"
+        )
+
+    def sql(self, statement: str) -> str:
+        return hosts.execute(
+            self.lab,
+            "core",
+            *(
+                "docker",
+                "exec",
+                "-i",
+                "ktrdr-core-db-1",
+                "psql",
+                "-U",
+                "ktrdr",
+                "-d",
+                "ktrdr",
+                "-At",
+                "-v",
+                "ON_ERROR_STOP=1",
+            ),
+            stdin=statement.encode(),
+        )
+
+
+@pytest.fixture
+def core(lab: Lab) -> Host:
+    return Host(lab)
+
+
+@pytest.fixture
+def get(lab: Lab) -> Callable[[int, str], Any]:
+    """JSON from a port of the core host that is published on this machine."""
+
+    def ask(port: int, path: str) -> Any:
+        with urllib.request.urlopen(lab.url("core", port) + path, timeout=10) as answer:
+            return json.load(answer)
+
+    return ask
+
+
+@pytest.fixture
+def back_to_first(deploy: Run) -> Iterator[None]:
+    """Whatever a test deploys, the next one finds the first tag."""
+    yield
+    outcome = deploy("--tag", FIRST)
+    assert outcome.code == 0, outcome.err

@@ -1,0 +1,278 @@
+"""The core stack, deployed for real: every line of the promise that one host can show."""
+
+import base64
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from deploy_lib.operations.lock import Lock, me
+from deploy_lib.ssh.connection import connect_to
+from deploy_lib.ssh.session import Session
+from deploy_lib.topology import Environment
+from lab.layout import Lab
+
+from .conftest import FIRST, ROOT, SECOND, Host, Run, command
+
+SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
+Get = Callable[[int, str], Any]
+
+
+def channels(log: str) -> tuple[int, int, int]:
+    """Accepted connections, command sessions and forwards in a piece of sshd's log."""
+    return (
+        log.count("Accepted publickey"),
+        log.count("new session [server-session]"),
+        log.count("new direct-tcpip [direct-tcpip]"),
+    )
+
+
+def test_six_services_are_healthy_and_the_api_has_its_database(deploy: Run, get: Get) -> None:
+    outcome = deploy("--tag", FIRST)
+    services = outcome.core["services"]
+    assert set(services) == SERVICES
+    assert {s["health"] for s in services.values()} == {"healthy"}
+    health = get(8000, "/api/v1/health")
+    assert (health["status"], health["database"], health["version"]) == ("ok", "ok", FIRST)
+    targets = get(9090, "/api/v1/targets")["data"]["activeTargets"]
+    assert {t["labels"]["job"]: t["health"] for t in targets}["ktrdr-backend"] == "up"
+
+
+def test_a_second_run_changes_nothing(deploy: Run, core: Host) -> None:
+    before, log = core.state(), core.sshd_log()
+    outcome = deploy("--tag", FIRST)
+    assert outcome.code == 0, outcome.err
+    assert outcome.core["outcome"] == "unchanged"
+    # The lock's file is opened, and its owner's note comes and goes: that touches the directory's time alone.
+    ignored = re.compile(r"^\./\.deploy \d+ \d+ .*$", re.MULTILINE)
+    assert ignored.sub("", core.state()) == ignored.sub("", before)
+    connections, sessions, forwards = channels(core.sshd_log().removeprefix(log))
+    assert connections == 1
+    assert sessions + forwards <= 8
+
+
+def test_fab_and_invoke_do_the_same(deploy: Run, core: Host) -> None:
+    before = core.containers()
+    outcome = command("fab", "-H", "ktrdr-core.internal", "deploy-core", "--tag", FIRST, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.core["outcome"] == "unchanged"
+    assert outcome.document["environment"] == "lab"
+    assert core.containers() == before
+
+
+@pytest.mark.usefixtures("back_to_first")
+def test_another_tag_replaces_one_container_over_one_connection(deploy: Run, core: Host, get: Get) -> None:
+    before, log = core.containers(), core.sshd_log()
+    outcome = deploy("--tag", SECOND)
+    assert outcome.code == 0, outcome.err
+    assert (outcome.core["outcome"], outcome.core["from"], outcome.core["to"]) == ("deployed", FIRST, SECOND)
+    after = core.containers()
+    assert {name for name in SERVICES if before[name] != after[name]} == {"backend"}
+    assert get(8000, "/api/v1/health")["version"] == SECOND
+    image = outcome.core["services"]["backend"]["image"]
+    assert re.fullmatch(rf"\S+/ktrdr-backend:{SECOND}@sha256:[0-9a-f]{{64}}", image)
+    connections, sessions, forwards = channels(core.sshd_log().removeprefix(log))
+    assert (connections, forwards) == (1, 3)
+    assert sessions - 1 <= 6  # besides the lock's
+
+
+@pytest.mark.usefixtures("back_to_first")
+def test_data_outlives_another_tag_and_the_loss_of_its_container(deploy: Run, core: Host) -> None:
+    core.sql("CREATE TABLE IF NOT EXISTS kept (word text); INSERT INTO kept VALUES ('still here')")
+    assert deploy("--tag", SECOND).code == 0
+    assert "still here" in core.sql("SELECT word FROM kept")
+    core.sh("docker rm -f ktrdr-core-db-1")
+    outcome = deploy("--tag", SECOND)
+    assert outcome.code == 0, outcome.err
+    assert outcome.core["outcome"] == "deployed"
+    assert "still here" in core.sql("SELECT word FROM kept")
+    core.sql("DROP TABLE kept")
+
+
+@pytest.mark.usefixtures("back_to_first")
+def test_one_service_alone(deploy: Run, core: Host, checkout: Path) -> None:
+    rules = checkout / "monitoring/prometheus/rules/ktrdr.yml"
+    rules.write_text(rules.read_text() + "# changed\n")
+    before = core.containers()
+    outcome = deploy("--service", "backend", "--tag", SECOND, root=checkout)
+    assert outcome.code == 0, outcome.err
+    assert {name for name in SERVICES if before[name] != core.containers()[name]} == {"backend"}
+    assert "# changed" not in core.sh("cat /opt/ktrdr-core/monitoring/prometheus/rules/ktrdr.yml")
+
+
+@pytest.mark.usefixtures("back_to_first")
+def test_changed_configuration_is_reloaded_and_nothing_is_recreated(
+    deploy: Run, core: Host, checkout: Path, get: Get
+) -> None:
+    path = checkout / "monitoring/prometheus/rules/ktrdr.yml"
+    path.write_text(path.read_text().replace("TargetDown", "TargetGone"))
+    (checkout / "monitoring/prometheus/rules/more.yml").write_text("groups: []\n")
+    before = core.containers()
+    outcome = deploy("--tag", FIRST, root=checkout)
+    assert outcome.code == 0, outcome.err
+    assert core.containers() == before
+    deadline = time.monotonic() + 20
+    while "TargetGone" not in json.dumps(get(9090, "/api/v1/rules")):
+        assert time.monotonic() < deadline, "Prometheus did not reload"
+        time.sleep(0.2)
+    assert deploy("--tag", FIRST).code == 0
+    assert "more.yml" not in core.sh("ls /opt/ktrdr-core/monitoring/prometheus/rules")
+
+
+def test_a_file_edited_on_the_host_is_put_right(deploy: Run, core: Host) -> None:
+    core.sh("echo '# by hand' >> /opt/ktrdr-core/monitoring/prometheus/prometheus.yml")
+    assert deploy("--tag", FIRST).core["outcome"] == "deployed"
+    assert "by hand" not in core.sh("cat /opt/ktrdr-core/monitoring/prometheus/prometheus.yml")
+    assert deploy("--tag", FIRST).core["outcome"] == "unchanged"
+
+
+def test_a_dry_run_changes_nothing_and_says_what_would(deploy: Run, core: Host) -> None:
+    before = core.state()
+    outcome = deploy("--tag", SECOND, "--dry-run")
+    assert outcome.code == 0, outcome.err
+    assert core.state() == before
+    plan = outcome.core["plan"]["services"]
+    assert {name for name, change in plan.items() if change["action"] != "keep"} == {"backend"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--service", "nope"], "no service 'nope'"),
+        (["--tag", "sha-xyz"], "'sha-xyz' is not a tag"),
+        (["--tag", "x; touch /tmp/pwned"], "is not a name"),
+        (["--tag", "no-such-branch"], "neither an image tag nor a commit"),
+        (["--node", "D"], "no node 'D'"),
+        (["--wait-lock", "soon"], "--wait-lock"),
+    ],
+)
+def test_a_bad_argument_is_one_clear_line_and_touches_nothing(
+    deploy: Run, core: Host, arguments: list[str], expected: str
+) -> None:
+    log = core.sshd_log()
+    outcome = deploy(*arguments)
+    assert outcome.code == 2
+    assert outcome.document["exit"] == 2
+    assert expected in outcome.err
+    assert core.sshd_log() == log
+
+
+def test_an_unknown_environment_or_host_touches_nothing(lab: Lab, core: Host) -> None:
+    log = core.sshd_log()
+    assert command("invoke", "deploy-core", DEPLOY_ENV="moon").code == 2
+    for arguments in (["-H", "nowhere.internal"], []):
+        outcome = command("fab", *arguments, "deploy-core")
+        assert outcome.code == 2
+        assert outcome.err.startswith("error: ")
+    assert core.sshd_log() == log
+
+
+def test_a_tag_without_an_image_is_refused_before_anything_is_changed(deploy: Run, core: Host) -> None:
+    before = core.state()
+    outcome = deploy("--tag", "sha-fffffff")
+    assert outcome.code == 3
+    assert "ktrdr-backend:sha-fffffff" in outcome.err
+    assert core.state() == before
+
+
+def test_a_changed_host_key_stops_before_anything_is_sent(deploy: Run, lab: Lab, core: Host) -> None:
+    right = lab.known_hosts.read_text()
+    other = (lab.directory / "hosts" / "B" / "host_key.pub").read_text().split()
+    log = core.sshd_log()
+    try:
+        lab.known_hosts.write_text(f"ktrdr-core.internal {other[0]} {other[1]}\n")
+        outcome = deploy("--tag", FIRST)
+        lab.known_hosts.write_text("")
+        unknown = deploy("--tag", FIRST)
+    finally:
+        lab.known_hosts.write_text(right)
+    assert outcome.code == unknown.code == 3
+    assert len(set(re.findall(r"SHA256:[\w+/]{43}", outcome.err))) == 2
+    assert "ktrdr-core.internal has changed" in outcome.err
+    assert "ssh-keygen -R" in outcome.err
+    assert "is not known" in unknown.err
+    assert "Accepted publickey" not in core.sshd_log().removeprefix(log)
+
+
+def test_a_second_deployment_is_told_who_holds_the_lock(deploy: Run, homes: Environment, core: Host) -> None:
+    node = homes.nodes["core"]
+    session = Session("core", connect_to(node.host, homes.ssh_config))
+    before = core.containers()
+    with Lock(session, node.directory, me("a test")) as lock:
+        lock.take()
+        outcome = deploy("--tag", SECOND)
+        assert outcome.code == 4
+        assert "for a test" in outcome.err
+        waited = threading.Timer(2, lock.release)
+        waited.start()
+        assert deploy("--tag", FIRST, "--wait-lock", "30").code == 0
+        waited.join()
+    session.close()
+    assert core.containers() == before
+
+
+def test_the_lock_is_free_as_soon_as_its_session_is_gone(deploy: Run, homes: Environment) -> None:
+    node = homes.nodes["core"]
+    session = Session("core", connect_to(node.host, homes.ssh_config))
+    Lock(session, node.directory, me("a test")).take()
+    session.connection.transport.sock.close()  # as when a laptop's lid is shut
+    assert deploy("--tag", FIRST, "--wait-lock", "40").code == 0
+
+
+def test_no_secret_is_left_lying_about(deploy: Run, core: Host, lab: Lab) -> None:
+    fields = json.loads(lab.secrets.read_text())
+    values = [value for name, value in fields.items() if name != "db_username"]
+    forms = {form for v in values for form in (v, quote(v, safe=""), base64.b64encode(v.encode()).decode())}
+    seen: list[str] = []
+    stop = threading.Event()
+
+    def scan() -> None:
+        # The hosts are containers of this machine, so its process list has theirs in it.
+        while not stop.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    line = path.read_bytes().decode(errors="replace")
+                except OSError:
+                    continue
+                seen.extend(line for form in forms if form in line)
+
+    scanner = threading.Thread(target=scan)
+    scanner.start()
+    try:
+        # Both images away: there is a login, a pull, and a switch with every secret.
+        core.sh(
+            "docker rm -f ktrdr-core-backend-1 && docker images -q '*/ktrdr/ktrdr-backend' | sort -u | xargs docker rmi -f"
+        )
+        outcomes = [deploy("--tag", SECOND, "--debug"), deploy("--tag", FIRST, "--debug")]
+    finally:
+        stop.set()
+        scanner.join()
+    assert [o.code for o in outcomes] == [0, 0], outcomes[0].err + outcomes[1].err
+    assert seen == []
+    assert not [form for form in forms for o in outcomes if form in o.out + o.err]
+
+    patterns = "\n".join(sorted(forms)) + "\n"
+    core.sh("mkdir -p /tmp/sweep && echo planted > /tmp/sweep/planted")
+    from lab import hosts
+
+    def sweep(text: str) -> list[str]:
+        where = "grep -rlFf - / --exclude-dir=proc --exclude-dir=sys --exclude-dir=docker -s; true"
+        return hosts.execute(lab, "core", "sh", "-c", where, stdin=text.encode()).split()
+
+    assert sweep(patterns + "planted\n") == [
+        "/tmp/sweep/planted"
+    ]  # it finds what is there, and nothing else is
+    core.sh("rm -r /tmp/sweep")
+    inspected = core.sh("docker ps -aq | xargs docker inspect; docker ps -aq | xargs -n1 docker logs 2>&1")
+    assert not [form for form in forms if form in inspected]
+    assert core.sh("ls /run /dev/shm | grep ktrdr-deploy | grep -v '[.]log$'; true") == ""
+    assert core.sh("cat /root/.docker/config.json 2>/dev/null; true") == ""
+    mine = [p for p in ROOT.glob(".lab/**/*") if p.is_file() and p != lab.secrets]
+    texts = {p: p.read_text(errors="replace") for p in mine}
+    assert not [p for p, text in texts.items() if any(form in text for form in forms)]
