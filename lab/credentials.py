@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +12,10 @@ from lab.layout import DOMAIN, NODES, USERNAME, Lab
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
-    """Writes a file that never exists with another mode than this."""
+    """Writes a file that never exists with another mode than this; one that has this content already is left alone."""
     data = content.encode() if isinstance(content, str) else content
+    if path.is_file() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -63,10 +64,15 @@ def registry_password(lab: Lab) -> str:
 
 
 def keygen(path: Path) -> None:
-    """An ed25519 key pair without a passphrase."""
-    path.unlink(missing_ok=True)
-    path.with_suffix(".pub").unlink(missing_ok=True)
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(path)], check=True)
+    """An ed25519 key pair without a passphrase, as ssh-keygen would write it."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    form = serialization.PrivateFormat.OpenSSH
+    write(path, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    write(path.with_suffix(".pub"), public + b" lab\n", 0o644)
 
 
 def known_hosts(lab: Lab) -> str:

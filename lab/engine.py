@@ -14,6 +14,8 @@ from deploy_lib.errors import PreflightError
 PID_FILE = Path("/var/run/docker.pid")
 START_TIMEOUT = 60.0
 
+_DOCKER = "start Docker, or install it with its buildx plugin: https://docs.docker.com/engine/install"
+
 Say = Callable[[str], None]
 
 
@@ -27,18 +29,20 @@ def ensure(directory: Path, say: Say) -> None:
     Raises:
         PreflightError: there is none, and none can be installed.
     """
+    if shutil.which("ssh") is None:
+        _require_root("there is no ssh program", "install OpenSSH's client")
+        packages(["openssh-client"], say)
     if not answers():
-        _require_root("no Docker Engine answers")
-        packages(
-            [name for name, program in (("docker.io", "dockerd"),) if shutil.which(program) is None], say
-        )
+        _require_root("no Docker Engine answers", _DOCKER)
+        if shutil.which("dockerd") is None:
+            packages(["docker.io"], say)
         start(directory, say)
     from deploy_lib import build
 
     try:
         build.docker()
     except PreflightError:
-        _require_root("the docker command here cannot build an image")
+        _require_root("the docker command here cannot build an image", _DOCKER)
         packages(["docker.io"], say)
         build.docker.cache_clear()
         build.docker()
@@ -105,12 +109,10 @@ def _is_dockerd(pid: str) -> bool:
         return False
 
 
-def _require_root(problem: str) -> None:
+def _require_root(problem: str, mend: str) -> None:
     debian = Path("/etc/debian_version").exists()
     if os.geteuid() == 0 and debian:
         return
     raise PreflightError(
-        problem,
-        mend="start Docker, or install it: https://docs.docker.com/engine/install (on Debian and Ubuntu this "
-        "command installs it by itself when run as root)",
+        problem, mend=f"{mend} (on Debian and Ubuntu this command does it by itself when run as root)"
     )
