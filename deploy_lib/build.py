@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -95,32 +94,45 @@ def build(
         DeployError: the build failed; with the last lines of its output.
     """
     command = ["build", "--network", "host", "--progress", "plain", "-t", tag, "-f", str(dockerfile)]
-    for name, value in {**index_arguments(), **(arguments or {})}.items():
+    index = index_arguments()
+    for name in index:
+        command += [
+            "--build-arg",
+            name,
+        ]  # its value comes from the environment: an index's address may hold a password
+    for name, value in (arguments or {}).items():
         command += ["--build-arg", f"{name}={value}"]
     for name, value in (labels or {}).items():
         command += ["--label", f"{name}={value}"]
     bundle = ca_bundle()
     if bundle:
         command += ["--secret", f"id=ca,src={bundle}"]
-    run(*command, str(context), quiet=quiet)
+    run(*command, str(context), env=index, quiet=quiet)
 
 
 def ca_bundle() -> Path | None:
-    """The CA certificates that this machine's configuration names."""
-    for name in _CA_VARIABLES:
-        path = Path(os.environ.get(name, ""))
-        if os.environ.get(name) and path.is_file():
-            return path
-    return None
+    """The CA certificates that this machine's configuration names, in the environment or for pip."""
+    named = [os.environ.get(name, "") for name in _CA_VARIABLES]
+    named = [name for name in named if name] or [_pip_setting("global.cert")]
+    return next((path for path in map(Path, named) if path.is_file()), None)
 
 
 def index_arguments() -> dict[str, str]:
     """pip's own package index, when the machine has one configured."""
-    url = os.environ.get("PIP_INDEX_URL") or os.environ.get("UV_DEFAULT_INDEX")
-    if not url:
-        found = subprocess.run(["pip", "config", "get", "global.index-url"], capture_output=True, text=True)
-        url = found.stdout.strip() if found.returncode == 0 else ""
+    url = (
+        os.environ.get("PIP_INDEX_URL")
+        or os.environ.get("UV_DEFAULT_INDEX")
+        or _pip_setting("global.index-url")
+    )
     return {"PIP_INDEX_URL": url} if url.startswith("http") else {}
+
+
+def _pip_setting(name: str) -> str:
+    pip = shutil.which("pip3") or shutil.which("pip")
+    if pip is None:
+        return ""
+    found = subprocess.run([pip, "config", "get", name], capture_output=True, text=True)
+    return found.stdout.strip() if found.returncode == 0 else ""
 
 
 @contextmanager
@@ -165,9 +177,3 @@ def push(local: str, remote: str, env: Mapping[str, str] | None = None) -> str:
     if found is None:
         raise DeployError(f"docker push of {remote} named no digest")
     return found[1]
-
-
-def containers(filters: Sequence[str]) -> list[dict[str, str]]:
-    """Containers on this machine, stopped ones too, as `docker ps` describes them."""
-    arguments = [word for f in filters for word in ("--filter", f)]
-    return [json.loads(line) for line in run("ps", "-a", "--format", "{{json .}}", *arguments).splitlines()]

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy_lib.errors import PreflightError
@@ -14,7 +14,10 @@ from deploy_lib.errors import PreflightError
 PID_FILE = Path("/var/run/docker.pid")
 START_TIMEOUT = 60.0
 
-_DOCKER = "start Docker, or install it with its buildx plugin: https://docs.docker.com/engine/install"
+INSTALL_DOCKER = (
+    "start Docker, or install it: https://docs.docker.com/engine/install (on Debian and Ubuntu this command installs "
+    "it by itself when run as root)"
+)
 
 Say = Callable[[str], None]
 
@@ -29,11 +32,8 @@ def ensure(directory: Path, say: Say) -> None:
     Raises:
         PreflightError: there is none, and none can be installed.
     """
-    if shutil.which("ssh") is None:
-        _require_root("there is no ssh program", "install OpenSSH's client")
-        packages(["openssh-client"], say)
     if not answers():
-        _require_root("no Docker Engine answers", _DOCKER)
+        _require_root("no Docker Engine answers", INSTALL_DOCKER)
         if shutil.which("dockerd") is None:
             packages(["docker.io"], say)
         start(directory, say)
@@ -42,7 +42,7 @@ def ensure(directory: Path, say: Say) -> None:
     try:
         build.docker()
     except PreflightError:
-        _require_root("the docker command here cannot build an image", _DOCKER)
+        _require_root("the docker command here cannot build an image", INSTALL_DOCKER)
         packages(["docker.io"], say)
         build.docker.cache_clear()
         build.docker()
@@ -55,6 +55,24 @@ def answers() -> bool:
         return subprocess.run([program, "info"], capture_output=True, timeout=20).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
+
+
+def programs(needed: Mapping[str, str], say: Say) -> None:
+    """Makes sure that programs are there.
+
+    Args:
+        needed: by program, the Debian package that has it.
+
+    Raises:
+        PreflightError: one is missing and cannot be installed here.
+    """
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = sorted(
+        {package for program, package in needed.items() if shutil.which(program, path=path) is None}
+    )
+    if missing:
+        _require_root(f"{', '.join(missing)} is not installed", f"install {', '.join(missing)}")
+        packages(missing, say)
 
 
 def packages(names: list[str], say: Say) -> None:
@@ -110,9 +128,5 @@ def _is_dockerd(pid: str) -> bool:
 
 
 def _require_root(problem: str, mend: str) -> None:
-    debian = Path("/etc/debian_version").exists()
-    if os.geteuid() == 0 and debian:
-        return
-    raise PreflightError(
-        problem, mend=f"{mend} (on Debian and Ubuntu this command does it by itself when run as root)"
-    )
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        raise PreflightError(problem, mend=mend)

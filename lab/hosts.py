@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy_lib import build
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, PreflightError
 from lab import images
 from lab.credentials import host_folder, write
-from lab.layout import DOMAIN, NODES, PORTS, Lab
+from lab.layout import DOMAIN, NODES, PORTS, Lab, is_free
 
 LABEL = "io.ktrdr.lab"
 READY_TIMEOUT = 90.0
+ANSWER_TIMEOUT = 10.0
 CAP_SYS_RESOURCE = 24
 
 Say = Callable[[str], None]
@@ -43,29 +45,34 @@ def start_registries(lab: Lab, say: Say) -> None:
         write(folder / "config.yml", _CONFIG.format(port=port) + more, 0o644)
         arguments = [
             *("--network-alias", f"{name}.{DOMAIN}"),
-            *("-p", f"127.0.0.1:{lab.ports[name]}:{port}"),
             *("-v", f"{lab.container(name)}:/var/lib/docker-registry"),
             *("--mount", f"type=bind,src={folder},dst=/etc/lab,readonly"),
         ]
-        ensure_container(lab, name, f"{images.REGISTRY}:trixie", arguments, say)
+        ensure_container(lab, name, f"{images.REGISTRY}:trixie", {lab.ports[name]: port}, arguments, say)
 
 
-def start_hosts(lab: Lab, say: Say, release: str = "trixie") -> None:
-    """Starts the hosts, unless they run.
+def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
+    """Starts the hosts, unless they run; one that runs but does not answer is restarted.
 
     Args:
-        release: the Debian release that they are made of.
+        releases: the Debian release that a node is made of, where it is not the usual one.
     """
     for node, host in NODES.items():
-        published = [f"127.0.0.1:{lab.ports[f'{node}:{port}']}:{port}" for port in (22, *PORTS[node])]
+        release = releases.get(node, images.RELEASE)
+        published = {lab.ports[f"{node}:{port}"]: port for port in (22, *PORTS[node])}
         arguments = [
             *("--init", "--hostname", host, "--network-alias", host, "--tmpfs", "/run"),
-            *(word for ports in published for word in ("-p", ports)),
-            *("-v", f"{lab.container(node)}:/var/lib/docker"),
+            # A host that is made anew, from a newer image, keeps what was deployed to it. (An older engine cannot
+            # read what a newer one wrote, so each release has its own.)
+            *("-v", f"{lab.container(node)}-{release}-docker:/var/lib/docker"),
+            *("-v", f"{lab.container(node)}-{release}-opt:/opt"),
             *("--mount", f"type=bind,src={host_folder(lab, node)},dst=/etc/lab,readonly"),
             *privileges(),
         ]
-        ensure_container(lab, node, f"{images.HOST}:{release}", arguments, say)
+        started = ensure_container(lab, node, f"{images.HOST}:{release}", published, arguments, say)
+        if not started and not host_answers(lab, node):
+            say(f"restarting {lab.container(node)}, which runs but does not answer")
+            build.run("restart", lab.container(node))
 
 
 def privileges() -> list[str]:
@@ -98,9 +105,25 @@ def ensure_network(lab: Lab) -> None:
         build.run("network", "create", "--label", f"{LABEL}={lab.prefix}", lab.network)
 
 
-def ensure_container(lab: Lab, name: str, image: str, arguments: Sequence[str], say: Say) -> None:
-    """Starts a container; one from another image or with other arguments is made anew, and keeps its volumes."""
+def ensure_container(
+    lab: Lab, name: str, image: str, published: Mapping[int, int], arguments: Sequence[str], say: Say
+) -> bool:
+    """Starts a container; one from another image or with other arguments is made anew, and keeps its volumes.
+
+    Args:
+        published: the container's ports by the loopback port that leads to them.
+
+    Returns:
+        Whether it had to be started.
+
+    Raises:
+        PreflightError: another program has taken one of its ports.
+    """
     container = lab.container(name)
+    arguments = [
+        *arguments,
+        *(word for local, port in published.items() for word in ("-p", f"127.0.0.1:{local}:{port}")),
+    ]
     wanted = f"{build.inspect(image, '{{.Id}}')} {' '.join(arguments)}"
     found = _inspect(container, '{{index .Config.Labels "io.ktrdr.lab.made-of"}}')
     if found != wanted:
@@ -109,9 +132,17 @@ def ensure_container(lab: Lab, name: str, image: str, arguments: Sequence[str], 
         say(f"creating {container}")
         labels = ["--label", f"{LABEL}={lab.prefix}", "--label", f"io.ktrdr.lab.made-of={wanted}"]
         build.run("create", "--name", container, "--network", lab.network, *labels, *arguments, image)
-    if _inspect(container, "{{.State.Running}}") != "true":
-        say(f"starting {container}")
-        build.run("start", container)
+    if _inspect(container, "{{.State.Running}}") == "true":
+        return False
+    taken = [str(port) for port in published if not is_free(port)]
+    if taken:
+        raise PreflightError(
+            f"{container} cannot start: another program listens on its port {', '.join(taken)}",
+            mend="stop that program, or let the lab choose other ports: invoke lab.down lab.up",
+        )
+    say(f"starting {container}")
+    build.run("start", container)
+    return True
 
 
 def _inspect(container: str, template: str) -> str | None:
@@ -156,8 +187,6 @@ def await_ready(lab: Lab) -> None:
                     f"the lab's host {node} did not come up: {log.strip()}", mend="see: invoke lab.status"
                 )
             time.sleep(0.3)
-    import socket
-
     for name in ("registry", "mirror"):
         while True:
             with socket.socket() as probe:
@@ -171,10 +200,11 @@ def await_ready(lab: Lab) -> None:
 def host_answers(lab: Lab, node: str) -> bool:
     """Whether a host's engine and its sshd are there."""
     check = "docker version >/dev/null 2>&1 && pgrep -x sshd >/dev/null"
-    result = subprocess.run(
-        [build.docker(), "exec", lab.container(node), "sh", "-c", check], capture_output=True
-    )
-    return result.returncode == 0
+    try:
+        command = [build.docker(), "exec", lab.container(node), "sh", "-c", check]
+        return subprocess.run(command, capture_output=True, timeout=ANSWER_TIMEOUT).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def remove(lab: Lab, say: Say) -> None:

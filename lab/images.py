@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +14,16 @@ from typing import Any, Literal
 import yaml
 
 from deploy_lib import build
-from deploy_lib.errors import DeployError, PreflightError, UsageError
+from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.secrets.value import Secret
-from lab import engine
+from lab import debian
 from lab.layout import USERNAME, Lab
 
 Origin = Literal["pulled", "built", "stand-in"]
 
 RECIPES = Path(__file__).parent / "recipes"
-BASE = "debian:trixie-slim"
+RELEASE = "trixie"
+BASE = debian.base(RELEASE)
 PYTHON = "python:3.13-slim-trixie"
 
 HOST = "ktrdr-lab/host"
@@ -54,6 +52,8 @@ FALLBACKS: Mapping[str, Recipe] = {
 }
 """By repository; the tags stand in the Compose files alone."""
 
+PULL_TIMEOUT = 900.0
+
 Say = Callable[[str], None]
 
 
@@ -73,21 +73,42 @@ def obtain(root: Path, say: Say) -> dict[str, Origin]:
     Raises:
         DeployError: one can neither be pulled nor built.
     """
-    online = _pullable(BASE)
-    if not online and build.inspect(BASE, "{{.Id}}") is None:
-        bootstrap(say)
-    origins: dict[str, Origin] = {}
-    for name in third_party(root):
-        origins[name] = _obtain(name, online, say)
-    for name, folder in ((HOST, "host"), (REGISTRY, "registry")):
-        make(f"{name}:trixie", RECIPES / folder, {"BASE": BASE}, say)
+    online = obtain_base(RELEASE, root, say)
+    origins = {name: _obtain(name, online, say) for name in third_party(root)}
+    make(f"{REGISTRY}:{RELEASE}", RECIPES / "registry", {"BASE": BASE}, say)
     return origins
+
+
+def obtain_base(release: str, root: Path, say: Say) -> bool:
+    """Gets a Debian base image onto this machine's engine, and says whether it came from a registry.
+
+    One that is there is not looked for again: a newer one would rebuild everything that stands on it.
+
+    Raises:
+        DeployError: it can neither be pulled nor made.
+    """
+    name = debian.base(release)
+    made = _recipe_of(name)
+    if made is None and not _pull(name, say):
+        debian.make_base(release, root / ".lab", say)
+        return False
+    return made != debian.MADE_HERE
+
+
+def make_host(release: str, root: Path, say: Say) -> None:
+    """Makes the image of the lab's hosts from a Debian release.
+
+    Raises:
+        DeployError: it cannot be made.
+    """
+    obtain_base(release, root, say)
+    make(f"{HOST}:{release}", RECIPES / "host", {"BASE": debian.base(release)}, say)
 
 
 def _obtain(name: str, online: bool, say: Say) -> Origin:
     recipe = FALLBACKS.get(name.partition(":")[0])
-    there = build.inspect(name, f'{{{{index .Config.Labels "{build.LABEL}"}}}}')
-    if there == "" or (there is None and online and _pullable(name)):
+    there = _recipe_of(name)
+    if there == "" or (there is None and online and _pull(name, say)):
         return "pulled"
     if recipe is None:
         raise DeployError(
@@ -107,7 +128,7 @@ def make(tag: str, folder: Path, arguments: Mapping[str, str], say: Say) -> None
     }
     bases = "".join(build.inspect(base, "{{.Id}}") or "" for base in used.values())
     recipe = _hash(folder, bases)
-    if build.inspect(tag, f'{{{{index .Config.Labels "{build.LABEL}"}}}}') == recipe:
+    if _recipe_of(tag) == recipe:
         return
     say(f"building {tag} from Debian packages")
     build.build(folder, folder / "Dockerfile", tag, arguments=used, labels={build.LABEL: recipe})
@@ -121,68 +142,18 @@ def _hash(folder: Path, seed: str) -> str:
     return digest.hexdigest()[:24]
 
 
-def _pullable(name: str) -> bool:
+def _recipe_of(name: str) -> str | None:
+    """What an image was made from; empty when it was pulled, None when there is none."""
+    return build.inspect(name, f'{{{{index .Config.Labels "{build.LABEL}"}}}}')
+
+
+def _pull(name: str, say: Say) -> bool:
+    say(f"pulling {name}")
+    command = [build.docker(), "pull", "-q", name]
     try:
-        return (
-            subprocess.run([build.docker(), "pull", "-q", name], capture_output=True, timeout=900).returncode
-            == 0
-        )
+        return subprocess.run(command, capture_output=True, timeout=PULL_TIMEOUT).returncode == 0
     except subprocess.TimeoutExpired:
         return False
-
-
-def bootstrap(say: Say) -> None:
-    """Makes Debian's base image with debootstrap, from the package mirror that this machine uses itself.
-
-    Raises:
-        PreflightError: not on a Debian machine, or debootstrap failed.
-    """
-    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
-        raise PreflightError(
-            f"{BASE} cannot be pulled, and only root on Debian or Ubuntu can make it from packages",
-            mend="give this machine access to a container registry",
-        )
-    if shutil.which("debootstrap") is None:
-        engine.packages(["debootstrap"], say)
-    say(f"making {BASE} with debootstrap")
-    with tempfile.TemporaryDirectory(prefix="ktrdr-lab.") as folder:
-        tree = Path(folder) / "tree"
-        keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-        options = [f"--keyring={keyring}"] if keyring.exists() else []
-        command = ["debootstrap", "--variant=minbase", *options, "trixie", str(tree), debian_mirror()]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode:
-            raise PreflightError("debootstrap failed: " + " / ".join(result.stdout.strip().splitlines()[-3:]))
-        for cached in (tree / "var/cache/apt/archives").glob("*.deb"):
-            cached.unlink()
-        tar = subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE)
-        label = f'LABEL {build.LABEL}="debootstrap"'
-        done = subprocess.run(
-            [build.docker(), "import", "-c", label, "-", BASE], stdin=tar.stdout, capture_output=True
-        )
-        tar.wait()
-        if done.returncode:
-            raise DeployError(f"docker import failed: {done.stderr.decode(errors='replace').strip()}")
-
-
-_URI = re.compile(r"^(?:URIs:|deb(?: \[[^\]]*\])?)\s+(https?://\S*debian\S*?)/?(?:\s|$)", re.MULTILINE)
-
-
-def debian_mirror() -> str:
-    """The Debian archive that this machine's apt is configured for.
-
-    Raises:
-        PreflightError: there is none.
-    """
-    folder = Path("/etc/apt")
-    for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
-        if path.is_file():
-            for uri in _URI.findall(path.read_text(errors="replace")):
-                if "security" not in uri:
-                    return str(uri)
-    raise PreflightError(
-        "apt on this machine has no Debian archive configured", mend="see /etc/apt/sources.list"
-    )
 
 
 def publish(lab: Lab, origins: Mapping[str, Origin], password: str, root: Path, say: Say) -> None:
@@ -192,23 +163,26 @@ def publish(lab: Lab, origins: Mapping[str, Origin], password: str, root: Path, 
         DeployError: a push failed.
     """
     done = _published(lab)
-    wanted = {f"mirror {name}": build.inspect(name, "{{.Id}}") or "" for name in origins}
     nfs = nfs_image(root)
     make(nfs, root / "docker" / "nfs-server", {"BASE": BASE}, say)
-    wanted[f"registry {nfs}"] = build.inspect(nfs, "{{.Id}}") or ""
+    stores = {name: _store(lab, name) for name in ("mirror", "registry")}
+    wanted = {f"mirror {name}": [build.inspect(name, "{{.Id}}"), stores["mirror"]] for name in origins}
+    wanted[f"registry {nfs}"] = [build.inspect(nfs, "{{.Id}}"), stores["registry"]]
     for name in origins:
-        key = f"mirror {name}"
-        if done.get(key) != wanted[key]:
+        if done.get(f"mirror {name}") != wanted[f"mirror {name}"]:
             say(f"publishing {name}")
             build.push(name, f"{lab.mirror}/{'' if '/' in name else 'library/'}{name}")
-    key = f"registry {nfs}"
-    if done.get(key) != wanted[key]:
+    if done.get(f"registry {nfs}") != wanted[f"registry {nfs}"]:
         say(f"publishing {nfs}")
         with build.logged_in(lab.registry, USERNAME, Secret(password)) as env:
             build.push(nfs, f"{lab.registry}/{nfs}", env)
-    (lab.directory / "published.json").write_text(
-        json.dumps({**wanted, "origins": dict(origins)}, indent=1) + "\n"
-    )
+    published = {**wanted, "origins": dict(origins)}
+    (lab.directory / "published.json").write_text(json.dumps(published, indent=1) + "\n")
+
+
+def _store(lab: Lab, name: str) -> str:
+    """When a registry's store was made: a new one is empty, whatever was published to the one before."""
+    return build.run("volume", "inspect", "--format", "{{.CreatedAt}}", lab.container(name)).strip()
 
 
 def _published(lab: Lab) -> dict[str, Any]:

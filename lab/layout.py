@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+import random
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +33,9 @@ PORTS: Mapping[str, tuple[int, ...]] = {
     "C": (5003, 5004, 5005, 5006, 5007, 5008),
 }
 """Ports of each host that are published on this machine's loopback, for people to look at."""
+
+LISTENING = range(20000, 32768)
+"""Where loopback ports are chosen from."""
 
 
 @dataclass(frozen=True)
@@ -120,25 +127,46 @@ def create(root: Path) -> Lab:
     except (FileNotFoundError, ValueError):
         ports = {}
     missing = [key for key in port_keys() if key not in ports]
-    ports |= dict(zip(missing, free_ports(len(missing), ports.values()), strict=True))
-    path.write_text(json.dumps(ports, indent=1) + "\n")
+    if missing:
+        ports |= dict(zip(missing, free_ports(len(missing), ports.values()), strict=True))
+        path.write_text(json.dumps(ports, indent=1) + "\n")
     return Lab(directory, prefix_of(root), ports)
 
 
-def free_ports(count: int, taken: Iterable[int]) -> list[int]:
-    """Loopback ports that nothing listens on now."""
-    used = set(taken)
-    found: list[int] = []
-    held: list[socket.socket] = []
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Lets one command at a time change this checkout's lab; another one waits."""
+    directory = root.resolve() / ".lab"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        while len(found) < count:
-            probe = socket.socket()
-            held.append(probe)  # kept open until the end, so that no port is found twice
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-            if port not in used:
-                found.append(port)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        for probe in held:
-            probe.close()
+        os.close(descriptor)
+
+
+def free_ports(count: int, taken: Container[int]) -> list[int]:
+    """Loopback ports that nothing listens on now.
+
+    They lie below the range from which systems give ports to outgoing connections: one of those could hold a
+    lab's port just when the lab is started again.
+    """
+    found: list[int] = []
+    for port in random.sample(LISTENING, len(LISTENING)):
+        if len(found) == count:
+            break
+        if port not in taken and is_free(port):
+            found.append(port)
     return found
+
+
+def is_free(port: int) -> bool:
+    """Whether a loopback port can be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

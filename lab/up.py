@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from deploy_lib.errors import UsageError
 from lab import credentials, engine, hosts, images
-from lab.layout import MIRROR, NODES, PORTS, REGISTRY, USERNAME, Lab, create, load, prefix_of
+from lab.layout import MIRROR, NODES, PORTS, REGISTRY, USERNAME, Lab, alone, create, load, prefix_of
 
 Say = Callable[[str], None]
 
 
-def up(root: Path, say: Say) -> Lab:
+def up(root: Path, say: Say, releases: Mapping[str, str] = MappingProxyType({})) -> Lab:
     """Brings the lab up, from nothing or from whatever is left of it.
+
+    Args:
+        say: gets a line about everything that is changed.
+        releases: Debian releases of nodes that are to have another one than the rest: {"C": "sid"}.
 
     Raises:
         DeployError: with what is missing on this machine, or what failed.
     """
-    lab = create(root)
-    engine.ensure(lab.directory, say)
-    credentials.make(lab)
-    origins = images.obtain(root, say)
-    hosts.start_registries(lab, say)
-    hosts.start_hosts(lab, say)
-    hosts.await_ready(lab)
-    images.publish(lab, origins, credentials.registry_password(lab), root, say)
-    return lab
+    with alone(root):
+        lab = create(root)
+        engine.programs({"ssh": "openssh-client"}, say)
+        engine.ensure(lab.directory, say)
+        credentials.make(lab)
+        origins = images.obtain(root, say)
+        for release in sorted({images.RELEASE, *releases.values()}):
+            images.make_host(release, root, say)
+        hosts.start_registries(lab, say)
+        hosts.start_hosts(lab, say, releases)
+        hosts.await_ready(lab)
+        images.publish(lab, origins, credentials.registry_password(lab), root, say)
+        return lab
 
 
 def down(root: Path, say: Say) -> None:
     """Removes the lab: all but cached images and the engine."""
-    directory = root.resolve() / ".lab"
-    if engine.answers():
-        hosts.remove(Lab(directory, prefix_of(root), {}), say)
-    if directory.exists():
+    with alone(root):
+        directory = root.resolve() / ".lab"
+        if engine.answers():
+            hosts.remove(Lab(directory, prefix_of(root), {}), say)
         # The log belongs to an engine that may go on running.
         for path in directory.iterdir():
             if path.is_dir():
