@@ -74,11 +74,18 @@ def lint(c: Context) -> None:
     c.run("ruff check . && ruff format --check . && mypy")
 
 
-@task(auto_shortflags=False, help={"full": "the long tail of the fault tests, too"})
-def test(c: Context, full: bool = False) -> None:
+@task(auto_shortflags=False)
+def test(c: Context) -> None:
     """Run every check: style, types, and the unit, ssh and lab tests."""
+    from lab.tasks import speaking
+
     lint(c)
-    c.run(f"pytest tests/unit tests/ssh tests/lab{' --full' if full else ''}")
+    with speaking() as console:
+        from lab.engine import programs
+
+        # The ssh tests run a server of their own.
+        programs({"sshd": "openssh-server", "ssh": "openssh-client"}, console.say)
+    c.run("pytest tests/unit tests/ssh tests/lab")
 
 
 ns = Collection(deploy_core, build_backend, demo, lint, test, lab=lab.tasks.ns)

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def _speaking(*, as_json: bool = False) -> Iterator[Console]:
+def speaking(*, as_json: bool = False) -> Iterator[Console]:
+    """A console for a task that has no environment; its errors become one line and an exit status."""
     console = Console(as_json=as_json)
     try:
         yield console
@@ -32,7 +33,7 @@ def _speaking(*, as_json: bool = False) -> Iterator[Console]:
 @task(auto_shortflags=False)
 def up(c: Context) -> None:
     """Start the lab: three hosts and a registry on this machine."""
-    with _speaking() as console:
+    with speaking() as console:
         from lab.up import up as bring_up
 
         lab = bring_up(ROOT, lambda text: console.step("lab", "up", text))
@@ -42,7 +43,7 @@ def up(c: Context) -> None:
 @task(auto_shortflags=False)
 def down(c: Context) -> None:
     """Remove the lab; cached images stay."""
-    with _speaking() as console:
+    with speaking() as console:
         from lab.up import down as take_down
 
         take_down(ROOT, lambda text: console.step("lab", "down", text))
@@ -51,7 +52,7 @@ def down(c: Context) -> None:
 @task(auto_shortflags=False, help={"json": "one JSON document on standard output"})
 def status(c: Context, json: bool = False) -> None:
     """Show hosts, ports, and which images are the real ones."""
-    with _speaking(as_json=json) as console:
+    with speaking(as_json=json) as console:
         from lab.up import status as look
 
         data = look(ROOT)

@@ -53,7 +53,7 @@ def deploy_stack(
                     console.error(deployment.error)
         finally:
             report.nodes = {d.node.name: d.as_dict() for d in deployments}
-            report.release = next((name for d in deployments if (name := d.release_name)), None)
+            report.release = next((found for d in deployments if (found := d.release_name)), None)
             for deployment in deployments:
                 deployment.session.close()
         rows = [

@@ -73,7 +73,7 @@ def command(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    return up(ROOT, lambda text: print(text, file=sys.stderr))
+    return up(ROOT, lambda text: None)
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +144,7 @@ class Host:
         """Everything that a command which changes nothing must leave as it was."""
         return self.sh(
             "cd /opt/ktrdr-core && find . -exec stat -c '%n %s %Y %a' {} + | sort && sha256sum .deploy/history.jsonl;"
-            "docker images --digests --no-trunc -a; docker volume ls; docker network ls; docker ps -a --no-trunc --format '{{.ID}} {{.Names}}'"
+            "docker images --no-trunc -a --format '{{.Repository}}:{{.Tag}}@{{.Digest}} {{.ID}}' | sort; docker volume ls; docker network ls; docker ps -a --no-trunc --format '{{.ID}} {{.Names}}'"
         )
 
     def sql(self, statement: str) -> str:

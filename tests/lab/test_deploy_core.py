@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import secrets
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from deploy_lib.operations.lock import Lock, me
 from deploy_lib.ssh.connection import connect_to
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Environment
+from lab import hosts
 from lab.layout import Lab
 
 from .conftest import FIRST, ROOT, SECOND, Host, Run, command
@@ -250,24 +253,29 @@ def test_no_secret_is_left_lying_about(deploy: Run, core: Host, lab: Lab) -> Non
             "docker rm -f ktrdr-core-backend-1 && docker images -q '*/ktrdr/ktrdr-backend' | sort -u | xargs docker rmi -f"
         )
         outcomes = [deploy("--tag", SECOND, "--debug"), deploy("--tag", FIRST, "--debug")]
+        assert seen == []
+        # The same scan does see what a command line shows, on the host too.
+        subprocess.run(
+            [hosts.build.docker(), "exec", lab.container("core"), "sh", "-c", f"sleep 1; : {values[0]}"],
+            check=True,
+        )
     finally:
         stop.set()
         scanner.join()
     assert [o.code for o in outcomes] == [0, 0], outcomes[0].err + outcomes[1].err
-    assert seen == []
+    assert seen
     assert not [form for form in forms for o in outcomes if form in o.out + o.err]
 
     patterns = "\n".join(sorted(forms)) + "\n"
-    core.sh("mkdir -p /tmp/sweep && echo planted > /tmp/sweep/planted")
-    from lab import hosts
+    planted = secrets.token_urlsafe(24)
+    core.sh(f"mkdir -p /tmp/sweep && echo {planted} > /tmp/sweep/planted")
 
     def sweep(text: str) -> list[str]:
         where = "grep -rlFf - / --exclude-dir=proc --exclude-dir=sys --exclude-dir=docker -s; true"
         return hosts.execute(lab, "core", "sh", "-c", where, stdin=text.encode()).split()
 
-    assert sweep(patterns + "planted\n") == [
-        "/tmp/sweep/planted"
-    ]  # it finds what is there, and nothing else is
+    # It finds what is there, and nothing else is.
+    assert sweep(f"{patterns}{planted}\n") == ["/tmp/sweep/planted"]
     core.sh("rm -r /tmp/sweep")
     inspected = core.sh("docker ps -aq | xargs docker inspect; docker ps -aq | xargs -n1 docker logs 2>&1")
     assert not [form for form in forms if form in inspected]

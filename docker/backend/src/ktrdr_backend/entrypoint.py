@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SUFFIX = "_FILE"
+SECRETS = Path("/run/secrets")
+"""Where Compose and Swarm put secrets. A NAME_FILE that points elsewhere (SSL_CERT_FILE, say) is not meant for this."""
 
 
-def resolve(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with every `NAME_FILE` read into `NAME`; a value is taken byte for byte.
+def resolve(environment: Mapping[str, str], directory: Path = SECRETS) -> dict[str, str]:
+    """The environment with every `NAME_FILE` below `directory` read into `NAME`; a value is taken byte for byte.
 
     Raises:
         SystemExit: a file cannot be read, or NAME and NAME_FILE are both set.
@@ -19,7 +21,7 @@ def resolve(environment: Mapping[str, str]) -> dict[str, str]:
     resolved = dict(environment)
     for variable, path in environment.items():
         name = variable.removesuffix(SUFFIX)
-        if name in ("", variable):
+        if name in ("", variable) or not Path(path).is_relative_to(directory):
             continue
         if name in environment:
             raise SystemExit(f"{name} and {variable} are both set")
