@@ -11,8 +11,14 @@ from pathlib import Path
 
 from deploy_lib.errors import PreflightError
 
-PID_FILE = Path("/var/run/docker.pid")
+PID_FILES: Mapping[str, Path] = {
+    "dockerd": Path("/var/run/docker.pid"),
+    "containerd": Path("/var/run/docker/containerd/containerd.pid"),
+}
 START_TIMEOUT = 60.0
+
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+"""Where programs are looked for: daemons, too."""
 
 INSTALL_DOCKER = (
     "start Docker, or install it: https://docs.docker.com/engine/install (on Debian and Ubuntu this command installs "
@@ -34,7 +40,7 @@ def ensure(directory: Path, say: Say) -> None:
     """
     if not answers():
         _require_root("no Docker Engine answers", INSTALL_DOCKER)
-        if shutil.which("dockerd") is None:
+        if shutil.which("dockerd", path=PATH) is None:
             packages(["docker.io"], say)
         start(directory, say)
     from deploy_lib import build
@@ -66,9 +72,8 @@ def programs(needed: Mapping[str, str], say: Say) -> None:
     Raises:
         PreflightError: one is missing and cannot be installed here.
     """
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = sorted(
-        {package for program, package in needed.items() if shutil.which(program, path=path) is None}
+        {package for program, package in needed.items() if shutil.which(program, path=PATH) is None}
     )
     if missing:
         _require_root(f"{', '.join(missing)} is not installed", f"install {', '.join(missing)}")
@@ -98,33 +103,45 @@ def packages(names: list[str], say: Say) -> None:
 
 
 def start(directory: Path, say: Say) -> None:
-    """Starts dockerd, detached, and waits until it answers.
+    """Starts dockerd, detached, unless it is just starting, and waits until it answers.
 
     Raises:
         PreflightError: it did not, within a minute.
     """
-    if PID_FILE.exists() and not _is_dockerd(PID_FILE.read_text().strip()):
-        PID_FILE.unlink()  # its process was killed, and dockerd refuses to start over it
+    for program, pid_file in PID_FILES.items():
+        if pid_file.exists() and not is_running(program, pid_file):
+            pid_file.unlink()  # its process was killed, and dockerd refuses to start over it
     log = directory / "dockerd.log"
-    say(f"starting dockerd (its log: {log})")
-    # Not through the init script: that fails where a process may not raise its limits.
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            ["dockerd"], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+    process: subprocess.Popen[bytes] | None = None
+    if not PID_FILES["dockerd"].exists():
+        say(f"starting dockerd (its log: {log})")
+        # Not through the init script: that fails where a process may not raise its limits.
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [shutil.which("dockerd", path=PATH) or "dockerd"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
     deadline = time.monotonic() + START_TIMEOUT
     while not answers():
-        if process.poll() is not None or time.monotonic() > deadline:
+        if (process is not None and process.poll() is not None) or time.monotonic() > deadline:
+            if process is None:
+                raise PreflightError("dockerd runs but does not answer", mend="restart it")
             last = log.read_text(errors="replace").strip().splitlines()[-3:]
             raise PreflightError("dockerd did not start: " + " / ".join(last), mend=f"see {log}")
         time.sleep(0.3)
 
 
-def _is_dockerd(pid: str) -> bool:
+def is_running(program: str, pid_file: Path) -> bool:
+    """Whether the process that a pid file names runs this program, and not something that got its number since."""
     try:
-        return b"dockerd" in Path(f"/proc/{int(pid)}/cmdline").read_bytes()
+        pid = int(pid_file.read_text())
+        name = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
     except (OSError, ValueError):
         return False
+    return Path(os.fsdecode(name)).name == program
 
 
 def _require_root(problem: str, mend: str) -> None:
