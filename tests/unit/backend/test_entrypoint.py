@@ -3,7 +3,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from ktrdr_backend.entrypoint import resolve
 
 
