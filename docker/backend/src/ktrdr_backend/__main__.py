@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-
 import uvicorn
 
-from ktrdr_backend import app, database, settings, tracing
+from ktrdr_backend import app, logs, settings, tracing
+from ktrdr_backend.database import Database
+from ktrdr_backend.dispatch import Dispatcher
+from ktrdr_backend.operations import DatabaseOperations
+from ktrdr_backend.workers import Workers
 
 
 def main() -> None:
     """Serves until SIGTERM, then answers what it has begun."""
-    config = settings.from_environment()
-    logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # The pool says "error connecting" each second while the database is away; once a state change is enough.
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    config = settings.api()
+    logs.configure(config.log_level)
     tracing.configure("ktrdr-api", config.otlp_endpoint)
+    database = Database(config.database, "ktrdr-api")
+    operations, workers = DatabaseOperations(database.pool), Workers()
     uvicorn.run(
-        app.create(database.connect(config), config.version),
-        host=config.api_host,
-        port=config.api_port,
+        app.create(database.state, operations, workers, Dispatcher(workers, operations), config.version),
+        host=config.host,
+        port=config.port,
         log_level=config.log_level.lower(),
         access_log=False,
         timeout_graceful_shutdown=20,
     )
+    database.close()
 
 
 if __name__ == "__main__":
