@@ -1,0 +1,148 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy_lib import plan as planning
+from deploy_lib.errors import PreflightError
+from deploy_lib.operations.compose import HASH_LABEL, SECRETS_LABEL, Container, Service, StackFile
+from deploy_lib.operations.facts import Facts
+from deploy_lib.operations.history import event
+from deploy_lib.release import Version
+from deploy_lib.secrets.value import Secret
+from deploy_lib.topology import load
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE = load(ROOT, "lab").nodes["core"]
+OLD, NEW = f"h/x:1@sha256:{'a' * 64}", f"h/x:2@sha256:{'b' * 64}"
+FILES = {"docker-compose.core.yml": b"c", "monitoring/prometheus/prometheus.yml": b"p"}
+
+
+def desired(image: str = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> planning.Desired:
+    return planning.desire(
+        release_id="r2",
+        version=Version("sha-0000001"),
+        files=files,
+        images={"web": image},
+        secrets={"web": mark},
+        variables={"IMAGE_TAG": "sha-0000001"},
+    )
+
+
+def settled() -> Facts:
+    """A host that is exactly as `desired()` wants it."""
+    release = desired().release
+    container = Container(
+        id="1",
+        name="web-1",
+        service="web",
+        image=OLD,
+        image_id="i",
+        state="running",
+        health="healthy",
+        exit_code=0,
+        restarts=0,
+        started="",
+        labels={HASH_LABEL: "hash", SECRETS_LABEL: "S=1"},
+    )
+    return Facts(
+        files=release.files,
+        digests=frozenset({f"h/x@sha256:{'a' * 64}"}),
+        containers=(container,),
+        services={"web": Service("web", "h/x:1")},
+        history=(event("proven", replace(release, id="r1"), hashes={"web": "hash"}),),
+    )
+
+
+def with_container(**changes: object) -> Facts:
+    facts = settled()
+    return replace(facts, containers=(replace(facts.containers[0], **changes),))  # type: ignore[arg-type]
+
+
+def test_a_host_that_is_as_recorded_has_nothing_to_do() -> None:
+    plan = planning.make(NODE, settled(), desired())
+    assert plan.nothing
+    assert (plan.changed, plan.dropped, plan.pulls, plan.reloads) == ((), (), (), ())
+    assert [c.action for c in plan.changes] == ["keep"]
+
+
+def test_a_new_image_is_pulled_and_its_service_recreated() -> None:
+    plan = planning.make(NODE, settled(), desired(NEW))
+    assert plan.pulls == (NEW,)
+    assert [(c.action, c.why, c.before) for c in plan.changes] == [("recreate", "image", OLD)]
+    assert plan.changed == ("release.yml",)
+    assert not plan.nothing
+
+
+def test_a_changed_secret_recreates_who_uses_it() -> None:
+    plan = planning.make(NODE, settled(), desired(mark="S=2"))
+    assert [(c.action, c.why) for c in plan.changes] == [("recreate", "secret")]
+
+
+@pytest.mark.parametrize(
+    ("facts", "action"),
+    [
+        (replace(settled(), containers=()), "create"),
+        (with_container(state="exited"), "start"),
+        (with_container(health="unhealthy"), "start"),
+        (with_container(labels={HASH_LABEL: "other", SECRETS_LABEL: "S=1"}), "recreate"),
+        (replace(settled(), history=()), "recreate"),
+    ],
+)
+def test_whatever_is_not_as_recorded_is_work(facts: Facts, action: str) -> None:
+    plan = planning.make(NODE, facts, desired())
+    assert not plan.nothing
+    assert [c.action for c in plan.changes] == [action]
+
+
+def test_a_container_of_no_service_is_work() -> None:
+    facts = settled()
+    stray = replace(facts.containers[0], service="gone", id="2")
+    assert not planning.make(NODE, replace(facts, containers=(*facts.containers, stray)), desired()).nothing
+
+
+def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone() -> None:
+    plan = planning.make(NODE, settled(), desired(files={"docker-compose.core.yml": b"c"}))
+    assert plan.dropped == ("monitoring/prometheus/prometheus.yml",)
+    assert [r.service for r in plan.reloads] == ["prometheus"]
+
+
+def test_fingerprints_differ_by_key_name_and_value_and_do_not_show_it() -> None:
+    file = StackFile("p", {"web": ("A", "B"), "db": ()})
+    same = {"A": Secret("value-1"), "B": Secret("value-1")}
+    first = planning.fingerprints(file, same, "key")
+    assert set(first) == {"web"}
+    a, b = (mark.partition("=")[2] for mark in first["web"].split())
+    assert a != b
+    assert planning.fingerprints(file, same, "other key") != first
+    assert planning.fingerprints(file, same, "key") == first
+    assert "value-1" not in str(first)
+
+
+def test_one_service_alone_keeps_everything_else() -> None:
+    facts = settled()
+    single = planning.replace_one(
+        release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
+        service="web", image=NEW, secret="S=1", node="core",
+    )  # fmt: skip
+    assert single.release.images == {"web": NEW}
+    assert set(single.files) == {"release.yml"}
+    untouched = {k: v for k, v in single.release.files.items() if k != "release.yml"}
+    assert untouched == {k: v for k, v in facts.files.items() if k != "release.yml"}
+
+
+def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
+    facts = settled()
+    arguments = {
+        "release_id": "r",
+        "version": Version("t"),
+        "service": "web",
+        "image": NEW,
+        "secret": "",
+        "node": "core",
+    }
+    with pytest.raises(PreflightError, match="nothing is deployed yet"):
+        planning.replace_one(before=None, facts=facts, **arguments)  # type: ignore[arg-type]
+    edited = replace(facts, files={**facts.files, "docker-compose.core.yml": "x"})
+    with pytest.raises(PreflightError, match=r"docker-compose\.core\.yml"):
+        planning.replace_one(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]

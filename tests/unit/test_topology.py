@@ -1,0 +1,73 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from deploy_lib.errors import ExitCode, UsageError
+from deploy_lib.topology import load, parse
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "deploy.toml").read_text()
+
+
+def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEPLOY_ENV", raising=False)
+    assert load(ROOT).name == "homelab"
+    monkeypatch.setenv("DEPLOY_ENV", "lab")
+    assert load(ROOT).name == "lab"
+    monkeypatch.setenv("DEPLOY_ENV", "moon")
+    with pytest.raises(UsageError, match=r"no environment 'moon'.*homelab, lab"):
+        load(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("switch_timeout = 300", "switch_timout = 300"), r"stacks\.core\.switch_timout: unknown key"),
+        (
+            ('compose = "compose/docker-compose.core.yml"\n', ""),
+            r"stacks\.core\.compose: this key is missing",
+        ),
+        (
+            ("switch_timeout = 300", 'switch_timeout = "long"'),
+            r"stacks\.core\.switch_timeout: .*\(it is 'long'\)",
+        ),
+        (
+            ('stack = "core"', 'stack = "cone"'),
+            r"environments\.homelab\.nodes\.core\.stack: there is no stack 'cone'",
+        ),
+        (
+            ('password = "GHCR_TOKEN"', 'password = "NOPE"'),
+            r"environments\.homelab\.registry\.password names no secret",
+        ),
+        (
+            ('directory = "/opt/ktrdr-core"', 'directory = "opt"'),
+            r"environments\.homelab\.nodes\.core\.directory",
+        ),
+        (('path = ".lab/secrets.json"', 'path = "/etc/shadow"'), r"environments\.lab\.secrets\.path"),
+        (("[stacks.core]", "[stacks.core"), r"not valid TOML"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_keys_path(change: tuple[str, str], expected: str) -> None:
+    assert change[0] in TEXT
+    with pytest.raises(UsageError) as caught:
+        parse(TEXT.replace(change[0], change[1], 1))
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert re.match(r"deploy\.toml", str(caught.value))
+    assert re.search(expected, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_node_is_found_by_its_host_and_no_other_is() -> None:
+    environment = load(ROOT, "lab")
+    assert environment.node_at("KTRDR-core.internal").name == "core"
+    with pytest.raises(UsageError, match="knows no host 'elsewhere'"):
+        environment.node_at("elsewhere")
+    with pytest.raises(UsageError, match="no node 'X'"):
+        environment.select(["X"])
+
+
+def test_models_are_frozen() -> None:
+    environment = load(ROOT, "lab")
+    with pytest.raises(ValueError, match="frozen"):
+        environment.name = "other"  # type: ignore[misc]
