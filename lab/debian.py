@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError
 from lab import engine
 
-MADE_HERE = "debootstrap"
+SLIM: Mapping[str, str] = {
+    "etc/apt/apt.conf.d/lab-slim": """\
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };
+Acquire::Languages "none";
+""",
+    "etc/dpkg/dpkg.cfg.d/lab-slim": """\
+path-exclude /usr/share/doc/*
+path-include /usr/share/doc/*/copyright
+path-exclude /usr/share/locale/*
+""",
+}
+"""What keeps the images small that are made from a base image; Debian's own slim ones have the like."""
+
+MADE_HERE = f"debootstrap-{hashlib.sha256(repr(SLIM).encode()).hexdigest()[:8]}"
 """Value of the recipe label of a base image that was made here."""
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -54,12 +70,20 @@ def make_base(release: str, directory: Path, say: Say) -> None:
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             raise PreflightError("debootstrap failed: " + " / ".join(result.stdout.strip().splitlines()[-3:]))
-        for cached in (tree / "var/cache/apt/archives").glob("*.deb"):
-            cached.unlink()
+        slim(tree)
         if release == "sid":
             # An archive's copy of it may be older than its release file allows.
-            (tree / "etc/apt/apt.conf.d/99lab").write_text('Acquire::Check-Valid-Until "false";\n')
+            (tree / "etc/apt/apt.conf.d/lab-sid").write_text('Acquire::Check-Valid-Until "false";\n')
         import_tree(tree, name)
+
+
+def slim(tree: Path) -> None:
+    """Takes out of a file tree what no container needs, and keeps packages from bringing it."""
+    for folder in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
+        shutil.rmtree(tree / folder)
+        (tree / folder).mkdir()
+    for name, text in SLIM.items():
+        (tree / name).write_text(text)
 
 
 def import_tree(tree: Path, name: str) -> None:

@@ -89,10 +89,12 @@ def obtain_base(release: str, root: Path, say: Say) -> bool:
     """
     name = debian.base(release)
     made = _recipe_of(name)
-    if made is None and not _pull(name, say):
-        debian.make_base(release, root / ".lab", say)
+    if made == debian.MADE_HERE:
         return False
-    return made != debian.MADE_HERE
+    if made == "" or (made is None and _pull(name, say)):
+        return True
+    debian.make_base(release, root / ".lab", say)
+    return False
 
 
 def make_host(release: str, root: Path, say: Say) -> None:
