@@ -7,8 +7,8 @@ from ktrdr_backend.entrypoint import resolve
 
 
 def test_a_file_becomes_the_variable_byte_for_byte(tmp_path: Path) -> None:
-    secret = 'it\'s "odd" $HOME `x` \\ ü\n'
-    (tmp_path / "db_password").write_text(secret)
+    secret = 'it\'s "odd" $HOME `x` \\ ü\r\n\ttab\r\n'
+    (tmp_path / "db_password").write_bytes(secret.encode())
     resolved = resolve({"DB_PASSWORD_FILE": f"{tmp_path}/db_password", "DB_HOST": "db"}, tmp_path)
     assert resolved["DB_PASSWORD"] == secret
     assert resolved["DB_HOST"] == "db"
@@ -42,6 +42,13 @@ def test_a_file_that_is_no_text_is_refused_without_showing_it(tmp_path: Path) ->
     with pytest.raises(SystemExit) as refusal:
         resolve({"JWT_SECRET_FILE": f"{tmp_path}/s"}, tmp_path)
     assert "secret" not in str(refusal.value)
+
+
+def test_a_nul_is_refused_without_showing_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"half\0other")
+    with pytest.raises(SystemExit, match="NUL") as refusal:
+        resolve({"JWT_SECRET_FILE": f"{tmp_path}/s"}, tmp_path)
+    assert "half" not in str(refusal.value)
 
 
 def test_it_becomes_the_command() -> None:

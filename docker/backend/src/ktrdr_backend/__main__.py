@@ -22,7 +22,7 @@ def main() -> None:
         app.create(database.state, operations, workers, Dispatcher(workers, operations), config.version),
         host=config.host,
         port=config.port,
-        log_level=config.log_level.lower(),
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=20,
     )

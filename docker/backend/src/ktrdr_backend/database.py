@@ -30,6 +30,11 @@ class Database:
                 "password": settings.password,
                 "connect_timeout": 2,
                 "application_name": application,
+                # A server whose host vanished without a word is given up after seconds; the kernel's own patience is a quarter of an hour.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 2,
+                "tcp_user_timeout": 10_000,
             },
             min_size=1,
             max_size=10,

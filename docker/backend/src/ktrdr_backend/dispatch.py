@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -133,12 +134,15 @@ class Dispatcher:
             self._workers.answered(worker.worker_id, busy=busy)
 
     def _loop(self) -> None:
+        due = time.monotonic() + POLL_SECONDS
         while not self._stop.is_set():
-            woken = self._wake.wait(POLL_SECONDS)
+            self._wake.wait(max(0.0, due - time.monotonic()))
             self._wake.clear()
             if self._stop.is_set():
                 return
-            if not woken:
+            # By the clock, not by whether somebody woke it: workers that come and go must not keep it from polling.
+            if time.monotonic() >= due:
+                due = time.monotonic() + POLL_SECONDS
                 _guarded(self.poll)
             _guarded(self.hand_over)
 

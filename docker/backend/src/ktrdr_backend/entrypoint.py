@@ -16,7 +16,7 @@ def resolve(environment: Mapping[str, str], directory: Path = SECRETS) -> dict[s
     """The environment with every `NAME_FILE` below `directory` read into `NAME`; a value is taken byte for byte.
 
     Raises:
-        SystemExit: a file cannot be read, or NAME and NAME_FILE are both set.
+        SystemExit: a file cannot be read or cannot be a variable, or NAME and NAME_FILE are both set.
     """
     resolved = dict(environment)
     for variable, path in environment.items():
@@ -26,9 +26,13 @@ def resolve(environment: Mapping[str, str], directory: Path = SECRETS) -> dict[s
         if name in environment:
             raise SystemExit(f"{name} and {variable} are both set")
         try:
-            resolved[name] = Path(path).read_text(encoding="utf-8")
+            # Not read_text, which makes "\r\n" and "\r" into "\n".
+            value = Path(path).read_bytes().decode()
         except (OSError, UnicodeDecodeError):
             raise SystemExit(f"{variable}: {path} cannot be read") from None
+        if "\0" in value:
+            raise SystemExit(f"{variable}: {path} holds a NUL, which no variable can")
+        resolved[name] = value
     return resolved
 
 
