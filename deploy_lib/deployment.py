@@ -75,6 +75,7 @@ class Deployment:
 
     Attributes:
         outcome: "deployed", "unchanged", "planned", "failed", or "not started".
+        switching: the switch has begun, and its release is not proven yet.
     """
 
     environment: Environment
@@ -87,6 +88,7 @@ class Deployment:
     facts: Facts = field(default_factory=Facts)
     plan: Plan | None = None
     outcome: str = "not started"
+    switching: bool = False
     error: DeployError | None = None
     containers: Sequence[Container] = ()
     _lock: Lock | None = None
@@ -223,6 +225,7 @@ class Deployment:
             **{name: values[name].reveal() for name in self.local.file.secret_names},
         }
         changing = [change.service for change in plan.changes if change.action != "keep"]
+        self.switching = True
         self._say("switch", ", ".join(changing) or "configuration only")
         try:
             with switch.start(
@@ -235,6 +238,7 @@ class Deployment:
                 self.containers = next(looks, self.containers)
         except switch.SwitchError as error:
             if error.code in (switch.LAPSED, switch.BUSY):
+                self.switching = False
                 raise NotSwitchedError(error.what, node=self.node.name, step="switch") from None
             self._record(history.event("failed", release, detail=self.console.redactor.clean(error.what)))
             raise self._failed(error) from None
@@ -254,7 +258,7 @@ class Deployment:
             seconds=round(time.monotonic() - self._began, 1),
         )
         self._record(proven)
-        self.outcome = "deployed"
+        self.outcome, self.switching = "deployed", False
         self._say("done", f"release {plan.desired.release.id} is proven")
 
     def confirm(self) -> None:
@@ -270,6 +274,18 @@ class Deployment:
             raise self._failed(error) from None
         self.outcome = "unchanged"
         self._say("done", "nothing to change")
+
+    def interrupted(self) -> DeploymentError | None:
+        """What to say of a node whose switch nobody waited for; None where nothing had been changed."""
+        if not self.switching:
+            return None
+        self.outcome = "failed"
+        return DeploymentError(
+            "interrupted during the switch, which goes on to its end on the host; the release is not proven",
+            node=self.node.name,
+            step="switch",
+            mend="run the same command again: it proves what runs then, and changes only what is left",
+        )
 
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken."""

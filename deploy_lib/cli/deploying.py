@@ -51,6 +51,12 @@ def deploy_stack(
             for deployment in deployments:
                 if deployment.error is not None:
                     console.error(deployment.error)
+        except KeyboardInterrupt:
+            for deployment in deployments:
+                deployment.error = deployment.interrupted()
+                if deployment.error is not None:
+                    raise deployment.error from None
+            raise
         finally:
             report.nodes = {d.node.name: d.as_dict() for d in deployments}
             report.release = next((found for d in deployments if (found := d.release_name)), None)

@@ -1,4 +1,17 @@
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psycopg
+import pytest
+from ktrdr_backend.database import Database
+from ktrdr_backend.operations import DatabaseOperations
+from ktrdr_backend.settings import Database as Settings
+
 from deploy_lib import build
+
+DATABASE = "timescale/timescaledb:2.19.3-pg17"
 
 
 def test_it_holds_the_application_and_nothing_of_this_tool(backend_image: str) -> None:
@@ -21,3 +34,101 @@ def test_no_build_secret_is_left_in_it(backend_image: str) -> None:
         "run", "--rm", "--entrypoint", "sh", backend_image, "-c", "ls -A /run/secrets 2>/dev/null; true"
     )
     assert said == ""
+
+
+def test_a_new_shared_volume_can_be_written_by_its_user(backend_image: str) -> None:
+    volume = f"ktrdr-test-{secrets.token_hex(4)}"
+    try:
+        build.run(
+            *("run", "--rm", "-v", f"{volume}:/mnt/ktrdr-shared", "--entrypoint", "touch"),
+            *(backend_image, "/mnt/ktrdr-shared/file"),
+        )
+    finally:
+        build.run("volume", "rm", volume)
+
+
+@pytest.fixture(scope="module")
+def database(backend_image: str) -> Iterator[Database]:
+    """PostgreSQL of its own, on a free loopback port."""
+    password = secrets.token_hex(12)
+    container = build.run(
+        *("run", "--rm", "-d", "-p", "127.0.0.1::5432", "-e", "POSTGRES_USER=try", "-e", "POSTGRES_PASSWORD"),
+        DATABASE,
+        env={"POSTGRES_PASSWORD": password},
+    ).strip()
+    try:
+        port = int(build.run("port", container, "5432").split()[0].rpartition(":")[2])
+        found = Database(Settings("127.0.0.1", port, "try", "try", password), "test")
+        end = time.monotonic() + 60
+        while found.state() != "ok":
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        yield found
+        found.close()
+    finally:
+        build.run("rm", "-f", "-v", container)
+
+
+@pytest.fixture
+def operations(database: Database) -> DatabaseOperations:
+    made = DatabaseOperations(database.pool)
+    with database.pool.connection() as connection:
+        connection.execute("DROP TABLE IF EXISTS operation_checkpoints, operations")
+    made.interrupt_slot("w")  # a worker may be there before the tables are
+    made.prepare()
+    made.prepare()
+    return made
+
+
+def status(operations: DatabaseOperations, name: str) -> str:
+    row = operations.get(name)
+    assert row is not None
+    return str(row["status"])
+
+
+def test_an_operation_goes_its_way_through_the_database(operations: DatabaseOperations) -> None:
+    operations.create("op", "backtest", {"symbol": "X"})
+    assert operations.waiting("backtest") == ["op"]
+    assert operations.assign("op", "w-1")
+    assert not operations.assign("op", "w-2")
+    assert operations.checkpoint("op") is None
+    assert operations.save("op", "w-1", 0.5, {"step": 1}, "periodic")
+    assert operations.save("op", "w-1", 0.7, {"step": 2}, "shutdown")
+    assert operations.checkpoint("op") == {"step": 2}
+    assert operations.interrupt("op", "w-1")
+    assert operations.waiting("backtest") == ["op"]
+
+    assert operations.assign("op", "w-2")
+    assert not operations.save("op", "w-1", 0.9, {"step": 9}, "periodic")  # it is no longer w-1's
+    assert operations.checkpoint("op") == {"step": 2}
+    assert not operations.finish("op", "w-1", "completed", {})
+    assert operations.finish("op", "w-2", "completed", {"trades": 3})
+    row = operations.get("op")
+    assert row is not None
+    assert (row["status"], row["progress"], row["result"]) == ("completed", 1, {"trades": 3})
+    assert row["started_at"] <= row["completed_at"]
+    assert operations.get("another") is None
+
+
+def test_what_nobody_works_on_waits_again(operations: DatabaseOperations) -> None:
+    for name, worker in (("a", "b-5003-old"), ("b", "b-5004-old"), ("c", "b-50030-old")):
+        operations.create(name, "backtest", {})
+        operations.assign(name, worker)
+    operations.interrupt_slot("b-5003")
+    assert [status(operations, name) for name in "abc"] == ["interrupted", "running", "running"]
+    operations.interrupt_stale(300)
+    assert status(operations, "b") == "running"
+    time.sleep(0.05)
+    operations.interrupt_stale(0.01)
+    assert status(operations, "b") == "interrupted"
+
+
+def test_the_pool_comes_back_after_the_server_cut_it_off(
+    database: Database, operations: DatabaseOperations
+) -> None:
+    with suppress(psycopg.OperationalError), database.pool.connection() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'"
+        )
+    assert database.state() == "ok"
+    assert operations.waiting("backtest") == []

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import secrets
+import signal
 import subprocess
 import threading
 import time
@@ -21,7 +22,7 @@ from deploy_lib.topology import Environment
 from lab import hosts
 from lab.layout import Lab
 
-from .conftest import FIRST, ROOT, SECOND, Host, Run, command
+from .conftest import FIRST, ROOT, SECOND, Host, Run, command, environment
 
 SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
 Get = Callable[[int, str], Any]
@@ -284,3 +285,39 @@ def test_no_secret_is_left_lying_about(deploy: Run, core: Host, lab: Lab) -> Non
     mine = [p for p in ROOT.glob(".lab/**/*") if p.is_file() and p != lab.secrets]
     texts = {p: p.read_text(errors="replace") for p in mine}
     assert not [p for p, text in texts.items() if any(form in text for form in forms)]
+
+
+@pytest.mark.usefixtures("back_to_first")
+def test_ctrl_c_says_whether_anything_was_changed_and_the_next_run_mends_it(
+    stack: None, deploy: Run, core: Host
+) -> None:
+    def interrupt(sign: str) -> tuple[int, str]:
+        process = subprocess.Popen(
+            ["invoke", "deploy-core", "--tag", SECOND],
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if sign in line:
+                process.send_signal(signal.SIGINT)
+                break
+        said += process.stderr.read()
+        return process.wait(timeout=60), said
+
+    before = core.containers()
+    code, said = interrupt("environment lab")
+    assert code == 130, said
+    assert core.containers() == before
+    code, said = interrupt(" switch ")
+    assert code == 11, said
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    outcome = deploy("--tag", SECOND, "--wait-lock", "60")
+    assert outcome.code == 0, outcome.err
+    assert outcome.core["services"]["backend"]["image"].split("@")[0].endswith(SECOND)
