@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import subprocess
 import time
@@ -41,6 +42,9 @@ def start_registries(lab: Lab, say: Say) -> None:
     """Starts the private registry and the mirror, unless they run."""
     ensure_network(lab)
     for name, port, more in (("registry", 5443, _TLS), ("mirror", 5000, "")):
+        # Nothing happens when there is one.
+        store = f"{images.STORE_LABEL}={secrets.token_hex(8)}"
+        build.run("volume", "create", "--label", store, lab.container(name))
         folder = lab.directory / name
         write(folder / "config.yml", _CONFIG.format(port=port) + more, 0o644)
         arguments = [

@@ -52,6 +52,9 @@ FALLBACKS: Mapping[str, Recipe] = {
 }
 """By repository; the tags stand in the Compose files alone."""
 
+STORE_LABEL = "io.ktrdr.lab.store"
+"""Label of a registry's volume: random, so that no two are the same."""
+
 PULL_TIMEOUT = 900.0
 
 Say = Callable[[str], None]
@@ -183,8 +186,9 @@ def publish(lab: Lab, origins: Mapping[str, Origin], password: str, root: Path, 
 
 
 def _store(lab: Lab, name: str) -> str:
-    """When a registry's store was made: a new one is empty, whatever was published to the one before."""
-    return build.run("volume", "inspect", "--format", "{{.CreatedAt}}", lab.container(name)).strip()
+    """Which store a registry has: a new one is empty, whatever was published to the one before."""
+    template = f'{{{{index .Labels "{STORE_LABEL}"}}}}'
+    return build.run("volume", "inspect", "--format", template, lab.container(name)).strip()
 
 
 def _published(lab: Lab) -> dict[str, Any]:

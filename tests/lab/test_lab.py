@@ -153,6 +153,9 @@ def test_another_checkout_has_another_lab_and_leaves_nothing_behind(lab: Lab, tm
     shutil.copytree(ROOT / "docker" / "nfs-server", tmp_path / "docker" / "nfs-server")
     other = up(tmp_path, lambda _: None)
     try:
+        said: list[str] = []
+        up(tmp_path, said.append)
+        assert said == []
         assert not set(other.ports.values()) & set(lab.ports.values())
         assert all(hosts.host_answers(other, node) for node in NODES)
         assert len(everything(other).splitlines()) == 5 + (2 + 2 * len(NODES)) + 1
