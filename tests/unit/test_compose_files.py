@@ -176,3 +176,68 @@ def test_published_ports_do_not_meet(stack: str) -> None:
         port.partition(":")[0] for s in compose(stack)["services"].values() for port in s.get("ports", [])
     ]
     assert len(ports) == len(set(ports))
+
+
+DEPLOYMENT_SETS = re.compile(r"IMAGE_(REGISTRY|TAG)|WORKER_HOSTNAME|(BACKTEST|TRAINING)_WORKER_\d")
+"""What differs between releases or nodes, and is therefore in no env file."""
+
+
+@each_stack
+def test_every_variable_has_its_value_from_one_place(stack: str) -> None:
+    lines = [line for line in path_of(stack).read_text().splitlines() if not line.lstrip().startswith("#")]
+    names = set(re.findall(r"(?<!\$)\$\{(\w+)", "\n".join(lines)))
+    assert set(env_file(stack)) == {name for name in names if not DEPLOYMENT_SETS.fullmatch(name)}
+
+
+@pytest.mark.parametrize(
+    ("stack", "required"), [("core", {"DB_NAME"}), ("workers", {"KTRDR_API_URL", "WORKER_HOSTNAME"})]
+)
+def test_what_ktrdr_requires_cannot_be_deployed_blank(stack: str, required: set[str]) -> None:
+    assert set(re.findall(r"\$\{(\w+):\?", path_of(stack).read_text())) == required
+
+
+@each_service
+def test_only_what_starts_as_root_keeps_its_capabilities(stack: str, spec: dict[str, Any]) -> None:
+    # PostgreSQL's entry point changes to its own user; the NFS server opens files by their handles.
+    if not spec["image"].startswith("timescale/") and "nfs-server" not in spec["image"]:
+        assert spec["cap_drop"] == ["ALL"]
+        assert spec["security_opt"] == ["no-new-privileges:true"]
+
+
+PORTS = {"backtest": (5003, 5004, 5007), "training": (5005, 5006, 5008)}
+
+
+@pytest.mark.parametrize(("kind", "replica"), [(kind, n) for kind in PORTS for n in (1, 2, 3)])
+def test_a_worker_replica_knows_its_own_port(kind: str, replica: int) -> None:
+    spec = compose("workers")["services"][f"{kind}-worker-{replica}"]
+    port = str(PORTS[kind][replica - 1])
+    assert spec["ports"] == [f"{port}:{port}"]
+    assert spec["environment"]["WORKER_PORT"] == port
+    assert spec["environment"]["WORKER_PUBLIC_BASE_URL"] == f"http://${{WORKER_HOSTNAME}}:{port}"
+    assert spec["command"][spec["command"].index("--port") + 1] == port
+    assert spec["deploy"]["replicas"] == f"${{{kind.upper()}_WORKER_{replica}:-0}}"
+
+
+def test_the_worker_stack_has_no_other_service() -> None:
+    assert set(compose("workers")["services"]) == {f"{kind}-worker-{n}" for kind in PORTS for n in (1, 2, 3)}
+
+
+def test_prometheus_finds_its_files_where_they_are_mounted() -> None:
+    config = yaml.safe_load((ROOT / "monitoring/prometheus/prometheus.yml").read_text())
+    for pattern in config["rule_files"]:
+        assert list((ROOT / "monitoring/prometheus").glob(pattern)), pattern
+    mounts = {
+        v["target"]: v["source"]
+        for v in compose("core")["services"]["prometheus"]["volumes"]
+        if isinstance(v, dict)
+    }
+    found = [
+        f for job in config["scrape_configs"] for sd in job.get("file_sd_configs", []) for f in sd["files"]
+    ]
+    assert found
+    assert {mounts.get(str(Path(f).parent)) for f in found} == {"./targets"}
+
+
+def test_datasources_have_the_uids_that_dashboards_name() -> None:
+    content = (ROOT / "monitoring/grafana/provisioning/datasources/ktrdr.yml").read_text()
+    assert {d["uid"] for d in yaml.safe_load(content)["datasources"]} == {"prometheus", "jaeger"}
