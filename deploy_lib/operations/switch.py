@@ -142,6 +142,8 @@ rm -f "$log"
 setsid sh -c {quote(f'({detached}); r=$?; echo "=== exit $r"')} </dev/null >"$log" 2>&1 &
 tail -n +1 -s 0.1 -f --pid=$! "$log" 2>/dev/null
 wait $!
+# Under load tail may end before it has shown the last line, which tells the outcome: so that is said again.
+echo; tail -n 1 "$log"
 grep -q '^=== exit 0$' "$log" || exit 0
 n=0
 while [ $n -lt {watch} ]; do

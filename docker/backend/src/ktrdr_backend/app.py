@@ -59,7 +59,7 @@ def create(
         yield
         dispatcher.stop()
 
-    app = FastAPI(title="KTRDR reference API", version=version, lifespan=lifespan)
+    app = FastAPI(title="KTRDR reference API", version=version, lifespan=lifespan, telemetry=web.TELEMETRY)
     _measure(web.instrument(app), workers)
 
     # None of these is async: they ask the database or a worker and block, and FastAPI runs such functions in threads.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
-from opentelemetry import propagate, trace
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -18,6 +18,14 @@ from prometheus_client import (
 
 QUIET = ("/metrics", "/metrics/", "/health", "/api/v1/health")
 """Asked every few seconds by machines: measured, but not traced."""
+
+TELEMETRY: TelemetryConfig = {
+    "exclude": lambda scope: scope["path"] in QUIET,
+    "operation_spans": False,
+    "metrics": False,
+    "logs": False,
+}
+"""For FastAPI's own tracing: one span a request, in its caller's trace; Prometheus has the metrics."""
 
 
 def instrument(app: FastAPI) -> CollectorRegistry:
@@ -32,18 +40,6 @@ def instrument(app: FastAPI) -> CollectorRegistry:
         registry=registry,
         buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000),
     )
-    tracer = trace.get_tracer("ktrdr_backend")
-
-    @app.middleware("http")
-    async def traced(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        if request.url.path in QUIET:
-            return await call_next(request)
-        context = propagate.extract(dict(request.headers))
-        with tracer.start_as_current_span(request.method, context, trace.SpanKind.SERVER) as span:
-            response = await call_next(request)
-            span.update_name(f"{request.method} {_route(request)}")
-            span.set_attribute("http.response.status_code", response.status_code)
-            return response
 
     @app.middleware("http")
     async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -45,7 +45,12 @@ def create(
         runner.stop(DRAIN_SECONDS)
         registration.stop()
 
-    app = FastAPI(title=f"KTRDR reference worker ({config.type})", version=config.version, lifespan=lifespan)
+    app = FastAPI(
+        title=f"KTRDR reference worker ({config.type})",
+        version=config.version,
+        lifespan=lifespan,
+        telemetry=web.TELEMETRY,
+    )
     runner = Runner(operations, worker_id, config.shared, web.instrument(app))
 
     @app.get("/health")
