@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -45,6 +46,12 @@ def make(lab: Lab) -> None:
 def host_folder(lab: Lab, node: str) -> Path:
     """What a host gets to see of the lab's folder."""
     return lab.directory / "hosts" / node
+
+
+def fingerprint(folder: Path) -> str:
+    """Of the files in a folder; a private key's public one stands for it."""
+    files = sorted(path for path in folder.iterdir() if path.name != "host_key")
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def random_secrets() -> dict[str, str]:

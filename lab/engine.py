@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy_lib.errors import PreflightError
@@ -19,6 +19,9 @@ START_TIMEOUT = 60.0
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 """Where programs are looked for: daemons, too."""
+
+_CLIENT = ("docker-cli", "docker-buildx")
+"""Packages of their own since Debian 13; before, the engine's package has what they have."""
 
 INSTALL_DOCKER = (
     "start Docker, or install it: https://docs.docker.com/engine/install (on Debian and Ubuntu this command installs "
@@ -40,8 +43,8 @@ def ensure(directory: Path, say: Say) -> None:
     """
     if not answers():
         _require_root("no Docker Engine answers", INSTALL_DOCKER)
-        if shutil.which("dockerd", path=PATH) is None:
-            packages(["docker.io"], say)
+        if shutil.which("dockerd", path=PATH) is None or shutil.which("docker") is None:
+            packages(["docker.io"], say, optional=_CLIENT)
         start(directory, say)
     from deploy_lib import build
 
@@ -49,7 +52,7 @@ def ensure(directory: Path, say: Say) -> None:
         build.docker()
     except PreflightError:
         _require_root("the docker command here cannot build an image", INSTALL_DOCKER)
-        packages(["docker.io"], say)
+        packages(["docker.io"], say, optional=_CLIENT)
         build.docker.cache_clear()
         build.docker()
 
@@ -80,24 +83,30 @@ def programs(needed: Mapping[str, str], say: Say) -> None:
         packages(missing, say)
 
 
-def packages(names: list[str], say: Say) -> None:
+def packages(names: list[str], say: Say, optional: Sequence[str] = ()) -> None:
     """Installs Debian packages.
+
+    Args:
+        optional: more packages, where this machine's release has them.
 
     Raises:
         PreflightError: apt failed.
     """
-    if not names:
-        return
-    say(f"installing {', '.join(names)} (apt-get)")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names],
-    ):
-        result = subprocess.run(command, env=env, capture_output=True, text=True)
+    subprocess.run(["apt-get", "update", "-qq"], env=env, capture_output=True)
+    known = [
+        name
+        for name in optional
+        if subprocess.run(["apt-cache", "show", name], capture_output=True).returncode == 0
+    ]
+    names = [*names, *known]
+    say(f"installing {', '.join(names)} (apt-get)")
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
     if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["it did not say why"])[-1]
         raise PreflightError(
-            f"apt-get could not install {', '.join(names)}: {result.stderr.strip().splitlines()[-1:]}",
+            f"apt-get could not install {', '.join(names)}: {last}",
             mend="install them by hand, then run this again",
         )
 

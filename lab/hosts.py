@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError
 from lab import images
-from lab.credentials import host_folder, write
+from lab.credentials import fingerprint, host_folder, write
 from lab.layout import DOMAIN, NODES, PORTS, Lab, is_free
 
 LABEL = "io.ktrdr.lab"
@@ -66,6 +66,8 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
         published = {lab.ports[f"{node}:{port}"]: port for port in (22, *PORTS[node])}
         arguments = [
             *("--init", "--hostname", host, "--network-alias", host, "--tmpfs", "/run"),
+            # It copies them when it starts.
+            *("--label", f"io.ktrdr.lab.keys={fingerprint(host_folder(lab, node))}"),
             # A host that is made anew, from a newer image, keeps what was deployed to it. (An older engine cannot
             # read what a newer one wrote, so each release has its own.)
             *("-v", f"{lab.container(node)}-{release}-docker:/var/lib/docker"),

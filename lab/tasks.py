@@ -70,6 +70,15 @@ def status(c: Context, json: bool = False) -> None:
             for name, node in data["nodes"].items()
         ]
         console.table("hosts", ["node", "host", "state", "ssh", "ports on 127.0.0.1"], rows)
+        registry = data["registry"]
+        console.table(
+            "registries",
+            ["registry", "port on 127.0.0.1", "for"],
+            [
+                [registry["name"], str(registry["port"]), "our own images, with TLS and a password"],
+                [registry["mirror"], str(registry["mirror_port"]), "public images, without one"],
+            ],
+        )
         console.table(
             "images", ["image", "origin"], [[name, origin] for name, origin in data["images"].items()]
         )

@@ -46,6 +46,8 @@ def down(root: Path, say: Say) -> None:
         directory = root.resolve() / ".lab"
         if engine.answers():
             hosts.remove(Lab(directory, prefix_of(root), {}), say)
+        else:
+            say("no Docker Engine answers: containers that it may hold stay until lab.down is run with it")
         # The log belongs to an engine that may go on running.
         for path in directory.iterdir():
             if path.is_dir():
