@@ -139,10 +139,11 @@ def launcher(node: Node, project: str, detached: str) -> str:
 # The log outlives this channel: whoever takes over may want to read it.
 log=$m/ktrdr-deploy-{quote(project)}.log
 rm -f "$log"
-setsid sh -c {quote(f'({detached}); r=$?; echo "=== exit $r"')} </dev/null >"$log" 2>&1 &
+: >"$log"
+setsid sh -c {quote(f'({detached}); r=$?; echo "=== exit $r"')} </dev/null >>"$log" 2>&1 &
 tail -n +1 -s 0.1 -f --pid=$! "$log" 2>/dev/null
 wait $!
-# Under load tail may end before it has shown the last line, which tells the outcome: so that is said again.
+# The outcome does not hang on what tail has seen last.
 echo; tail -n 1 "$log"
 grep -q '^=== exit 0$' "$log" || exit 0
 n=0
