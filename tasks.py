@@ -9,22 +9,12 @@ from invoke.context import Context
 from invoke.tasks import task
 
 import lab.tasks
-from deploy_lib.cli.deploying import deploy_stack
+from deploy_lib.cli.deploying import HELP, NODE_HELP, deploy_stack
 
 ROOT = Path(__file__).resolve().parent
 
-HELP = {
-    "node": "core, B, C or all; may be given more than once",
-    "tag": "sha-abc1234, a full SHA, a git ref, or latest; otherwise the environment's default",
-    "service": "change this service only",
-    "dry_run": "show what would change, and change nothing",
-    "wait_lock": "seconds to wait for another deployment to end",
-    "json": "one JSON document on standard output",
-    "debug": "show what Compose says",
-}
 
-
-@task(auto_shortflags=False, help=HELP, iterable=["node"])
+@task(auto_shortflags=False, help={**HELP, **NODE_HELP}, iterable=["node"])
 def deploy_core(
     c: Context,
     node: list[str],

@@ -7,19 +7,10 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import task
 
-from deploy_lib.cli.deploying import deploy_stack
+from deploy_lib.cli.deploying import HELP, deploy_stack
 from deploy_lib.ssh.connection import StrictConnection
 
 ROOT = Path(__file__).resolve().parent.parent
-
-HELP = {
-    "tag": "sha-abc1234, a full SHA, a git ref, or latest; otherwise the environment's default",
-    "service": "change this service only",
-    "dry_run": "show what would change, and change nothing",
-    "wait_lock": "seconds to wait for another deployment to end",
-    "json": "one JSON document on standard output",
-    "debug": "show what Compose says",
-}
 
 
 @task(auto_shortflags=False, help=HELP)

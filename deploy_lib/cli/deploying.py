@@ -10,6 +10,17 @@ from deploy_lib.ssh.connection import StrictConnection, connect_to
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Environment, Node
 
+NODE_HELP = {"node": "core, B, C or all; may be given more than once"}
+HELP = {
+    "tag": "sha-abc1234, a full SHA, a git ref, or latest; otherwise the environment's default",
+    "service": "change this service only",
+    "dry_run": "show what would change, and change nothing",
+    "wait_lock": "seconds to wait for another deployment to end",
+    "json": "one JSON document on standard output",
+    "debug": "show what Compose says",
+}
+"""What the flags that `fab` and `invoke` share mean."""
+
 
 def deploy_stack(
     root: Path,
