@@ -14,6 +14,7 @@ def configure(service: str, endpoint: str) -> None:
     if not endpoint:
         return
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=3)
+    # Seconds; a process that ends waits so long for its last spans, and every deployment for that process.
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=1)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
