@@ -69,7 +69,7 @@ class OnePassword:
                 values[name] = Secret(answer.content.secret)
             else:
                 kind = getattr(getattr(answer, "error", None), "type", "no answer")
-                problems.append(f"{reference}: {kind}")
+                problems.append(f"{reference}: {getattr(kind, 'value', kind)}")
         if problems:
             raise PreflightError(
                 f"1Password has not all secrets: {'; '.join(problems)}",
