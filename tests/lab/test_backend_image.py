@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import psycopg
 import pytest
+
+from deploy_lib import build
 from ktrdr_backend.database import Database
 from ktrdr_backend.operations import DatabaseOperations
 from ktrdr_backend.settings import Database as Settings
-
-from deploy_lib import build
 
 DATABASE = "timescale/timescaledb:2.19.3-pg17"
 

@@ -4,6 +4,7 @@ import httpx
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
+
 from ktrdr_backend import app
 from ktrdr_backend.dispatch import Dispatcher
 from ktrdr_backend.workers import Workers

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn.config
+
 from ktrdr_backend import logs
 
 

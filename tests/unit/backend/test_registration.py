@@ -4,6 +4,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+
 from ktrdr_backend import settings, worker_app
 from ktrdr_backend.dispatch import USER_AGENT
 from ktrdr_backend.registration import Registration

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
+
 from ktrdr_backend import backtest
 from ktrdr_backend.runner import NotMine, Occupied, Runner
-from prometheus_client import CollectorRegistry
 
 from .fakes import MemoryOperations
 

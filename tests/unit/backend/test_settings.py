@@ -1,4 +1,5 @@
 import pytest
+
 from ktrdr_backend import settings
 
 from .test_registration import ENVIRONMENT

@@ -1,4 +1,5 @@
 import pytest
+
 from ktrdr_backend.workers import AVAILABLE, BUSY, UNAVAILABLE, Workers
 
 B1, B2 = "http://b:5003", "http://b:5004"
