@@ -3,6 +3,7 @@ import time
 
 import httpx
 import pytest
+
 from ktrdr_backend import dispatch
 from ktrdr_backend.workers import Workers
 from tests.unit.backend.fakes import MemoryOperations

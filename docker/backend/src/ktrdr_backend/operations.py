@@ -11,6 +11,8 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
 SCHEMA = """
+-- IF NOT EXISTS alone fails when two connections make the same table at once.
+SELECT pg_advisory_xact_lock(hashtext('ktrdr_backend.operations'));
 CREATE TABLE IF NOT EXISTS operations (
     operation_id text PRIMARY KEY,
     operation_type text NOT NULL,
