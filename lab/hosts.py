@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import subprocess
@@ -61,6 +62,8 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
     Args:
         releases: the Debian release that a node is made of, where it is not the usual one.
     """
+    engine_major = int(build.run("version", "--format", "{{.Server.Version}}").partition(".")[0])
+    allowed = privileges(capabilities(), engine_major)
     for node, host in NODES.items():
         release = releases.get(node, images.RELEASE)
         published = {lab.ports[f"{node}:{port}"]: port for port in (22, *PORTS[node])}
@@ -73,7 +76,7 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
             *("-v", f"{lab.container(node)}-{release}-docker:/var/lib/docker"),
             *("-v", f"{lab.container(node)}-{release}-opt:/opt"),
             *("--mount", f"type=bind,src={host_folder(lab, node)},dst=/etc/lab,readonly"),
-            *privileges(),
+            *allowed,
         ]
         started = ensure_container(lab, node, f"{images.HOST}:{release}", published, arguments, say)
         if not started and not host_answers(lab, node):
@@ -81,17 +84,15 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
             build.run("restart", lab.container(node))
 
 
-def privileges() -> list[str]:
+def privileges(bounds: int | None, engine_major: int) -> list[str]:
     """What lets a container run an engine of its own.
 
-    `--privileged` is refused where this machine itself lacks CAP_SYS_RESOURCE; all other capabilities will do.
+    Args:
+        bounds: the capabilities that this machine itself may have, as the kernel's bit mask; None where it says nothing.
+        engine_major: version of this machine's engine. Those before 23 refuse `--privileged` where the machine lacks
+            CAP_SYS_RESOURCE, and do with all others; later ones take what there is, and refuse to drop what is not.
     """
-    try:
-        status = Path("/proc/self/status").read_text()
-        bounds = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:"))
-    except (OSError, StopIteration):
-        return ["--privileged"]
-    if int(bounds, 16) >> CAP_SYS_RESOURCE & 1:
+    if bounds is None or bounds >> CAP_SYS_RESOURCE & 1 or engine_major >= 23:
         return ["--privileged"]
     unconfined = [
         word
@@ -102,6 +103,16 @@ def privileges() -> list[str]:
         *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", *unconfined),
         *("--device-cgroup-rule", "a *:* rwm", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
     ]
+
+
+def capabilities() -> int | None:
+    """This process's bounding set; None on a system that has none."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^CapBnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return int(found[1], 16) if found else None
 
 
 def ensure_network(lab: Lab) -> None:

@@ -51,6 +51,18 @@ def test_who_may_not_install_is_told_what_to_install(monkeypatch: pytest.MonkeyP
         engine.ensure(Path(), lambda _: None)
 
 
-def test_hosts_get_what_an_engine_needs_and_nothing_is_raised_that_cannot_be() -> None:
-    words = hosts.privileges()
-    assert words == ["--privileged"] or ("SYS_RESOURCE" in words and "ALL" in words)
+EVERYTHING = 0x1FFFFFFFFFF
+WITHOUT_SYS_RESOURCE = EVERYTHING & ~(1 << hosts.CAP_SYS_RESOURCE)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "engine_major"), [(None, 28), (EVERYTHING, 20), (EVERYTHING, 28), (WITHOUT_SYS_RESOURCE, 26)]
+)
+def test_hosts_are_privileged_where_that_works(bounds: int | None, engine_major: int) -> None:
+    assert hosts.privileges(bounds, engine_major) == ["--privileged"]
+
+
+def test_an_old_engine_gives_what_the_machine_has() -> None:
+    words = hosts.privileges(WITHOUT_SYS_RESOURCE, 20)
+    assert "--privileged" not in words
+    assert words[:4] == ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"]
