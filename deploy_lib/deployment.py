@@ -141,7 +141,12 @@ class Deployment:
         """Takes the node's lock."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
         self._lock = Lock(self.session, self.node.directory, me(what))
-        self._lock.take(self.request.wait_lock)
+        limit = int(self.node.stack.switch_timeout) + 30
+        self._lock.take(
+            self.request.wait_lock,
+            limit,
+            lambda: self._say("lock", "waiting for a switch that was left to itself"),
+        )
 
     def decide(
         self, version: Version, manifests: Mapping[str, Manifest], values: Mapping[str, Secret]

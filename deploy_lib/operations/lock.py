@@ -8,6 +8,7 @@ import json
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -26,7 +27,12 @@ LAPSE = 30
 
 RELEASE_TIMEOUT = 10.0
 
+SWITCH_WAIT = 600
+"""Seconds to wait for a switch whose session has ended."""
+
 _HELD = 74
+_STUCK = 75
+_SWITCHING = "switching"
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,11 @@ def me(what: str) -> Owner:
     return Owner(who, socket.gethostname(), now, what, secrets.token_hex(16))
 
 
-def lock_script(directory: PurePosixPath, owner: Owner, wait: int) -> str:
+def lock_script(directory: PurePosixPath, owner: Owner, wait: int, switch_wait: int) -> str:
     """Takes the lock, says so, and keeps it while bytes come in.
 
-    The owner file is renamed into place, so that a reader never sees half of it.
+    A switch that outlived its session still changes the host: it is waited for. The owner file is renamed into place,
+    so that a reader never sees half of it.
     """
     lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
     how = f"-w {wait}" if wait else "-n"
@@ -75,6 +82,9 @@ mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec 9>>{lock} || exit 1
 flock {how} 9 || {{ cat {note} 2>/dev/null; exit {_HELD}; }}
 printf '%s\\n' {quote(json.dumps(asdict(owner)))} > {note}.new && mv {note}.new {note} || exit 1
+exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
+flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {_STUCK}; }}
+exec 8>&-
 echo locked
 while [ "$(timeout {LAPSE} head -c 1 9>&-)" = . ]; do :; done
 rm -f {note}
@@ -103,21 +113,30 @@ class Lock:
     ) -> None:
         self.release()
 
-    def take(self, wait: int = 0) -> None:
+    def take(
+        self, wait: int = 0, switch_wait: int = SWITCH_WAIT, on_switch: Callable[[], object] = lambda: None
+    ) -> None:
         """Takes the lock.
 
         Args:
             wait: seconds to wait for another holder.
+            switch_wait: seconds to wait for a switch whose session has ended.
+            on_switch: called when there is one.
 
         Raises:
             LockedError: somebody else holds it.
             RemoteError: the directory cannot be written.
         """
         process = self._session.start(
-            lock_script(self._directory, self.owner, wait), timeout=wait + 20, keep_stdin=True
+            lock_script(self._directory, self.owner, wait, switch_wait),
+            timeout=wait + switch_wait + 20,
+            keep_stdin=True,
         )
         lines = iter(process)
         first = next(lines, "")
+        if first == _SWITCHING:
+            on_switch()
+            first = next(lines, "")
         if first != "locked":
             code = process.wait()
             process.close()
@@ -126,6 +145,12 @@ class Lock:
                     f"another deployment holds the lock: {_describe(first)}",
                     node=self._session.node,
                     mend="wait for it to end (--wait-lock SECONDS does), then run this again",
+                )
+            if code == _STUCK:
+                raise LockedError(
+                    "a switch whose session has ended is still running on the host",
+                    node=self._session.node,
+                    mend="wait for it, then run this again",
                 )
             raise RemoteError(
                 f"the lock cannot be taken: {process.stderr.strip() or f'exit status {code}'}",

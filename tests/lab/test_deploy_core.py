@@ -229,6 +229,15 @@ def test_the_lock_is_free_as_soon_as_its_session_is_gone(deploy: Run, homes: Env
     assert deploy("--tag", FIRST, "--wait-lock", "40").code == 0
 
 
+def test_a_switch_that_was_left_to_itself_is_waited_for(deploy: Run, core: Host) -> None:
+    core.sh("setsid flock /opt/ktrdr-core/.deploy/switch.lock sleep 4 >/dev/null 2>&1 &")
+    began = time.monotonic()
+    outcome = deploy("--tag", FIRST)
+    assert outcome.code == 0, outcome.err
+    assert "waiting for a switch" in outcome.err
+    assert time.monotonic() - began > 2
+
+
 def test_no_secret_is_left_lying_about(deploy: Run, core: Host, lab: Lab) -> None:
     fields = json.loads(lab.secrets.read_text())
     values = [value for name, value in fields.items() if name != "db_username"]
