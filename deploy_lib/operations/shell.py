@@ -26,6 +26,8 @@ trap 'rm -rf "$t"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+# A reader that has gone away must not take the cleaning up with it.
+trap 'exit 141' PIPE
 """
 """Makes `$t`, a directory in memory that is gone when the script ends, and sweeps those of scripts that were killed."""
 

@@ -19,7 +19,7 @@ from deploy_lib.operations.compose import (
     parse_container,
 )
 from deploy_lib.operations.history import Event, append_command
-from deploy_lib.operations.shell import IN_MEMORY, quote, words
+from deploy_lib.operations.shell import FIND_MEMORY, NO_MEMORY, quote, words
 from deploy_lib.ssh.session import Process, Session
 from deploy_lib.topology import Node, Reload
 
@@ -134,7 +134,9 @@ def launcher(node: Node, project: str, detached: str) -> str:
     """Starts the detached script, passes on its output while it runs, then tells of the containers once a second."""
     watch = int(node.stack.healthy_timeout) + 60
     return f"""\
-{IN_MEMORY}
+{FIND_MEMORY}
+[ -n "$m" ] || exit {NO_MEMORY}
+umask 077
 {containers_command(project)}
 # The log outlives this channel: whoever takes over may want to read it.
 log=$m/ktrdr-deploy-{quote(project)}.log

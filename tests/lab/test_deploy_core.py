@@ -308,6 +308,8 @@ def test_ctrl_c_says_whether_anything_was_changed_and_the_next_run_mends_it(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # Who runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stderr is not None
         said = ""
