@@ -122,12 +122,25 @@ def _after(project: str, reloads: Sequence[Reload]) -> str:
     """A container that is new has read its files already; one that stayed is told to."""
     lines = []
     for reload in reloads:
-        act = f"docker kill -s {quote(reload.signal)}" if reload.signal else "docker restart"
+        act = (
+            f'docker exec "$x" sh -c {quote(_tell(reload.signal))}'
+            if reload.signal
+            else 'docker restart "$x"'
+        )
         name = _variable(reload)
         lines.append(
-            f'for x in ${name}; do case "{_running(project, reload.service)}" in *"$x"*) {act} "$x" >/dev/null || exit;; esac; done'
+            f'for x in ${name}; do case "{_running(project, reload.service)}" in *"$x"*) {act} >/dev/null || exit;; esac; done'
         )
     return "\n".join(lines)
+
+
+def _tell(signal: str) -> str:
+    """Signals the main process from inside its container.
+
+    Not by `docker kill -s`: the Engine takes that for a stop by hand, whatever the signal, and does not start the
+    container again after a reboot (moby#41302).
+    """
+    return f"kill -s {signal.removeprefix('SIG')} 1"
 
 
 def launcher(node: Node, project: str, detached: str) -> str:

@@ -125,6 +125,14 @@ def test_changed_configuration_is_reloaded_and_nothing_is_recreated(
     while "TargetGone" not in json.dumps(get(9090, "/api/v1/rules")):
         assert time.monotonic() < deadline, "Prometheus did not reload"
         time.sleep(0.2)
+    # A reload must not count as a stop by hand: the container still comes back with its Engine.
+    core.sh("kill -TERM $(cat /var/run/docker.pid)")
+    deadline = time.monotonic() + 90
+    while "running" not in core.sh(
+        "docker inspect -f '{{.State.Status}}' ktrdr-core-prometheus-1", check=False
+    ):
+        assert time.monotonic() < deadline, "Prometheus did not come back"
+        time.sleep(0.5)
     assert deploy("--tag", FIRST).code == 0
     assert "more.yml" not in core.sh("ls /opt/ktrdr-core/monitoring/prometheus/rules")
 
