@@ -78,6 +78,12 @@ class StrictConnection(Connection):
             os.environ["SSH_AUTH_SOCK"] = str(Path(agent).expanduser())
         return super().open()
 
+    def abandon(self) -> None:
+        """Closes what a failed `open` leaves: Paramiko keeps the connection to a host whose key was refused."""
+        self.client.close()
+        if isinstance(self.gateway, StrictConnection):
+            self.gateway.abandon()
+
 
 def connect_to(destination: str, ssh_config: Path | None = None) -> StrictConnection:
     """A connection, not yet open, to `[user@]host[:port]` as ssh_config understands it."""

@@ -174,6 +174,7 @@ class Session:
             try:
                 self.connection.open()
             except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
+                self.connection.abandon()
                 raise self._translate(error) from None
             self._opened = True
             self.connection.transport.set_keepalive(KEEPALIVE)

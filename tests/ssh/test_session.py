@@ -150,6 +150,18 @@ def test_an_unknown_key_stops_and_says_how_to_add_it(sshd: Sshd) -> None:
     assert f"ssh-keyscan -p {sshd.port}" in message
 
 
+def test_a_refused_connection_is_closed_and_not_left_to_the_hosts_patience(sshd: Sshd) -> None:
+    sshd.trust(f"[127.0.0.1]:{sshd.port} {sshd.public_key('other')}")
+    before = sshd.log
+    sessions = [sshd.session() for _ in range(3)]
+    for session in sessions:
+        refusal(session)
+    deadline = time.monotonic() + 5
+    while sshd.log.removeprefix(before).count("Connection closed by") < len(sessions):
+        assert time.monotonic() < deadline, sshd.log.removeprefix(before)
+        time.sleep(0.05)
+
+
 def test_a_jump_hosts_key_is_verified_as_well(sshd: Sshd) -> None:
     jump = [
         "Host target",
