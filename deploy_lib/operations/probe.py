@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import paramiko
+
 from deploy_lib.errors import DeployError
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Probe
@@ -58,6 +60,21 @@ def prove(session: Session, probes: Sequence[Probe]) -> Iterator[Finding]:
                 time.sleep(INTERVAL)
 
 
+class _Socket:
+    """A channel as `http.client` wants its socket.
+
+    It closes that before it has read an answer which ends with the connection: a real socket stays open until its last
+    file is closed, a channel does not, and the answer's body would be lost.
+    """
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self.sendall = channel.sendall
+        self.makefile = channel.makefile
+
+    def close(self) -> None:
+        """Leaves the channel open; `_Endpoints` closes it."""
+
+
 class _Endpoints:
     """One kept-alive connection for each host and port that is asked."""
 
@@ -71,16 +88,17 @@ class _Endpoints:
         connection.request("GET", path, headers={"Accept": "application/json"})
         response = connection.getresponse()
         answer = response.status, response.read()
-        self._open[host, port] = connection  # only one that worked is used again
+        if not response.will_close:
+            self._open[host, port] = connection  # only one that worked is used again
         return answer
 
     def _connect(self, host: str, port: int) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection(host, port, timeout=ANSWER_TIMEOUT)
         channel = self._session.forward(host, port)
         channel.settimeout(ANSWER_TIMEOUT)
-        connection.sock = channel
+        connection.sock = _Socket(channel)
         connection.auto_open = 0
-        self._stack.callback(connection.close)
+        self._stack.callback(channel.close)
         return connection
 
 

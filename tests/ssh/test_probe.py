@@ -1,0 +1,78 @@
+"""Probes through a real sshd, at servers that answer in every way that HTTP allows."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from deploy_lib.operations.probe import prove
+from deploy_lib.ssh.session import Session
+from deploy_lib.topology import Probe
+
+from .conftest import Sshd
+
+Server = Callable[..., int]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Starts a server that sends these pieces to each request, a moment apart, and gives its port."""
+    listeners: list[socket.socket] = []
+
+    def start(*pieces: bytes, close: bool) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with client:
+                    while client.recv(65536):
+                        for piece in pieces:
+                            client.sendall(piece)
+                            time.sleep(0.1)
+                        if close:
+                            break
+
+        threading.Thread(target=serve, daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def probe(port: int, value: str, timeout: float = 5) -> Probe:
+    return Probe(
+        name="p", service="s", url=f"http://127.0.0.1:{port}/x", json_values={"a": value}, timeout=timeout
+    )
+
+
+def test_an_answer_that_ends_with_its_connection_is_read_whole(
+    sshd: Sshd, session: Session, server: Server
+) -> None:
+    port = server(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n", b'{"a":', b'"b"}', close=True)
+    before = sshd.log
+    [finding] = prove(session, [probe(port, "b")])
+    assert finding.ok, finding.problem
+    assert sshd.log.removeprefix(before).count("new direct-tcpip [direct-tcpip]") == 1  # at the first try
+
+
+def test_one_forward_serves_all_tries_at_an_endpoint(sshd: Sshd, session: Session, server: Server) -> None:
+    body = b'{"a":"no"}'
+    port = server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body, close=False)
+    before = sshd.log
+    [finding] = prove(session, [probe(port, "yes", timeout=2)])
+    assert 'a is "no", expected "yes"' in finding.problem
+    assert sshd.log.removeprefix(before).count("new direct-tcpip [direct-tcpip]") == 1
+
+
+def test_nobody_listening_is_said_so_in_time(session: Session) -> None:
+    [finding] = prove(session, [probe(1, "x", timeout=1)])
+    assert "no connection to 127.0.0.1:1" in finding.problem
+    assert finding.seconds < 5
