@@ -63,12 +63,15 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+        # All text is cleaned before rich folds it: what a table cuts into a column's width is not found again.
+        def text(content: str) -> Text:
+            return Text(self.redactor.clean(content))
+
+        table = Table(title=text(title) if title else None, title_justify="left", box=None, pad_edge=False)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(text(column), overflow="fold")
         for row in rows:
-            # Before a cell is folded: line breaks are found again, the frame of a table is not.
-            table.add_row(*(Text(self.redactor.clean(cell)) for cell in row))
+            table.add_row(*map(text, row))
         with self._lock:
             # A pipe has no width: nothing is to be folded there.
             width = None if self._out.isatty() else 200

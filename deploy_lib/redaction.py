@@ -45,6 +45,7 @@ def forms(value: str) -> set[str]:
     found |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     found |= {repr(value)[1:-1], ascii(value)[1:-1]}
     data = value.encode(errors="surrogatepass")
+    found.add(repr(data)[2:-1])
     urls = {quote(data, safe=""), quote(data), quote_plus(data)}
     found |= urls | {re.sub("%..", lambda m: m[0].lower(), url) for url in urls}
     base64 = set(_base64(data))

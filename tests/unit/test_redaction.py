@@ -51,6 +51,7 @@ def streamed(made: Redactor, *chunks: str) -> str:
         lambda v: shlex.quote(v)[1:-1],
         lambda v: repr(v)[1:-1],
         lambda v: ascii(v)[1:-1],
+        lambda v: repr(v.encode())[2:-1],
     ],
 )
 def test_a_value_is_found_in_every_encoding(form: Callable[[str], str]) -> None:
