@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -24,6 +25,7 @@ FILE = "deploy.toml"
 DEFAULT_ENVIRONMENT = "homelab"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -36,6 +38,10 @@ def _inside(path: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class _Model(BaseModel):
@@ -57,23 +63,36 @@ class SecretSpec(_Model):
 
 
 class Probe(_Model):
-    """An HTTP question, asked through the session, whose answer proves a service.
+    """An HTTP question, asked through the session, whose answer proves a service or every container of the stack.
 
     Attributes:
+        service: whose log explains a failure; none for a probe of every container.
         url: as the host itself would ask it.
         status: the HTTP status expected.
         json_values: dotted paths in the JSON answer, and the values expected there.
+        entry: the answer has a list, and in it an entry like this for each container; see `operations/roster.py`.
+        entries: dotted path of that list; "" when it is the answer itself.
         timeout: seconds until it must have succeeded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
     name: str
-    service: str
+    service: str = ""
     url: str = Field(pattern=r"^http://[^/\s]+/\S*$")
     status: int = 200
     json_values: dict[str, str | int | bool] = Field(alias="json", default_factory=dict)
+    entry: dict[str, Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_several)]] = Field(
+        default_factory=dict
+    )
+    entries: str = ""
     timeout: Seconds = 60
+
+    @model_validator(mode="after")
+    def _of_what(self) -> Probe:
+        if bool(self.service) == bool(self.entry):
+            raise ValueError("give either service, or entry for a probe of every container")
+        return self
 
 
 class Reload(_Model):
@@ -91,8 +110,25 @@ class Reload(_Model):
         return self
 
 
+class Scrape(_Model):
+    """Where a stack's containers become targets of Prometheus.
+
+    Attributes:
+        stack: the stack that Prometheus belongs to.
+        directory: below that stack's directory, where it looks for target files.
+    """
+
+    stack: str
+    directory: RelativePath
+
+
 class Stack(_Model):
-    """A Compose project and what proves it."""
+    """A Compose project and what proves it.
+
+    Attributes:
+        replicas: by kind, the services that are its replicas, in the order in which they come.
+        scrape: who scrapes its containers; none when they are no targets.
+    """
 
     compose: RelativePath
     env_file: RelativePath
@@ -101,6 +137,8 @@ class Stack(_Model):
     healthy_timeout: Seconds = 180
     probes: tuple[Probe, ...] = Field(default=(), strict=False)
     reloads: tuple[Reload, ...] = Field(default=(), strict=False)
+    replicas: dict[Kind, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    scrape: Scrape | None = None
 
 
 class RegistryLogin(_Model):
@@ -145,12 +183,14 @@ class NodeSpec(_Model):
         stack: a key of [stacks].
         directory: where the stack's files live on the host.
         variables: further non-secret variables for the Compose file, for this node only.
+        replicas: by kind, how many it runs when nobody says otherwise.
     """
 
     host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
     stack: str
     directory: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
     variables: dict[EnvName, str] = Field(default_factory=dict)
+    replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class EnvironmentSpec(_Model):
@@ -173,6 +213,9 @@ class File(_Model):
 
     @model_validator(mode="after")
     def _references(self) -> File:
+        for name, stack in self.stacks.items():
+            if stack.scrape is not None and stack.scrape.stack not in self.stacks:
+                raise ValueError(f"stacks.{name}.scrape.stack: there is no stack {stack.scrape.stack!r}")
         for env_name, env in self.environments.items():
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:
@@ -183,6 +226,13 @@ class File(_Model):
                         f"{where}.nodes.{node_name}.stack: there is no stack {node.stack!r}, "
                         f"only {', '.join(sorted(self.stacks))}"
                     )
+                for kind, count in node.replicas.items():
+                    places = len(self.stacks[node.stack].replicas.get(kind, ()))
+                    if count > places:
+                        raise ValueError(
+                            f"{where}.nodes.{node_name}.replicas.{kind}: the stack {node.stack} "
+                            f"has {places} services of that kind, not {count}"
+                        )
         return self
 
 
@@ -195,6 +245,7 @@ class Node(_Model):
     stack_name: str
     stack: Stack
     variables: Mapping[str, str]
+    replicas: Mapping[str, int]
 
 
 class Environment(_Model):
@@ -284,6 +335,7 @@ def load(root: Path, environment: str | None = None) -> Environment:
                 stack_name=node.stack,
                 stack=file.stacks[node.stack],
                 variables=node.variables,
+                replicas=node.replicas,
             )
             for node_name, node in spec.nodes.items()
         },

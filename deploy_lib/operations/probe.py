@@ -8,12 +8,13 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import paramiko
 
 from deploy_lib.errors import DeployError
+from deploy_lib.operations import roster
+from deploy_lib.operations.roster import Member, dig
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Probe
 
@@ -31,11 +32,13 @@ class Finding:
     Attributes:
         problem: "" when it succeeded; otherwise what was expected and what came.
         seconds: from the first try to the last.
+        container: the id of the one whose log may tell why; "" where only the probe's service is known.
     """
 
     probe: Probe
     problem: str
     seconds: float
+    container: str = ""
 
     @property
     def ok(self) -> bool:
@@ -43,19 +46,23 @@ class Finding:
         return not self.problem
 
 
-def prove(session: Session, probes: Sequence[Probe]) -> Iterator[Finding]:
-    """Asks every probe until it succeeds or its time is over; findings come in the order in which they end."""
+def prove(session: Session, probes: Sequence[Probe], members: Sequence[Member] = ()) -> Iterator[Finding]:
+    """Asks every probe until it succeeds or its time is over; findings come in the order in which they end.
+
+    Args:
+        members: the node's containers, for probes of every container; see `roster.members`.
+    """
     began = time.monotonic()
     waiting = list(probes)
     with contextlib.ExitStack() as stack:
         endpoints = _Endpoints(session, stack)
         while waiting:
             for probe in list(waiting):
-                problem = ask(endpoints, probe)
+                problem, container = ask(endpoints, probe, members)
                 spent = time.monotonic() - began
                 if not problem or spent >= probe.timeout:
                     waiting.remove(probe)
-                    yield Finding(probe, problem, spent)
+                    yield Finding(probe, problem, spent, container)
             if waiting:
                 time.sleep(INTERVAL)
 
@@ -102,46 +109,34 @@ class _Endpoints:
         return connection
 
 
-def ask(endpoints: _Endpoints, probe: Probe) -> str:
-    """Asks once; "" when the answer is as expected, otherwise why not."""
+def ask(endpoints: _Endpoints, probe: Probe, members: Sequence[Member]) -> tuple[str, str]:
+    """Asks once; "" when the answer is as expected, otherwise why not; and whose fault it is, where that is known."""
     url = urlsplit(probe.url)
     path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
     try:
         status, body = endpoints.get(url.hostname or "", url.port or 80, path)
     except (OSError, http.client.HTTPException, EOFError) as error:
-        return f"no answer from {probe.url}: {error or type(error).__name__}"
+        return f"no answer from {probe.url}: {error or type(error).__name__}", ""
     except DeployError as error:
-        return error.what
-    return judge(probe, status, body)
+        return error.what, ""
+    return judge(probe, status, body, members)
 
 
-def judge(probe: Probe, status: int, body: bytes) -> str:
-    """Why an answer is not what the probe expects; "" when it is."""
+def judge(probe: Probe, status: int, body: bytes, members: Sequence[Member] = ()) -> tuple[str, str]:
+    """Why an answer is not what the probe expects, and the container that it is about, where there is one."""
     if status != probe.status:
-        return f"{probe.url} answered HTTP {status}, expected {probe.status}: {_short(body)}"
-    if not probe.json_values:
-        return ""
+        return f"{probe.url} answered HTTP {status}, expected {probe.status}: {_short(body)}", ""
+    if not (probe.json_values or probe.entry):
+        return "", ""
     try:
         data = json.loads(body)
     except ValueError:
-        return f"{probe.url} answered no JSON: {_short(body)}"
+        return f"{probe.url} answered no JSON: {_short(body)}", ""
     for path, expected in probe.json_values.items():
         found = dig(data, path)
         if found != expected or isinstance(found, bool) != isinstance(expected, bool):
-            return f"{probe.url}: {path} is {json.dumps(found)}, expected {json.dumps(expected)}"
-    return ""
-
-
-def dig(data: Any, path: str) -> Any:
-    """The value at a dotted path of keys and list indexes; None where there is none."""
-    for part in path.split("."):
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
-            data = data[int(part)]
-        else:
-            return None
-    return data
+            return f"{probe.url}: {path} is {json.dumps(found)}, expected {json.dumps(expected)}", ""
+    return roster.judge(probe, data, members) if probe.entry else ("", "")
 
 
 def _short(body: bytes) -> str:
