@@ -14,7 +14,7 @@ from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError
 from lab import images
 from lab.credentials import fingerprint, host_folder, write
-from lab.layout import DOMAIN, NODES, PORTS, Lab, is_free
+from lab.layout import DOMAIN, NODES, PORTS, SHARED, Lab, is_free
 
 LABEL = "io.ktrdr.lab"
 READY_TIMEOUT = 90.0
@@ -75,6 +75,7 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
             # read what a newer one wrote, so each release has its own.)
             *("-v", f"{lab.container(node)}-{release}-docker:/var/lib/docker"),
             *("-v", f"{lab.container(node)}-{release}-opt:/opt"),
+            *("-v", f"{lab.container('shared')}:{SHARED[node]}"),
             *("--mount", f"type=bind,src={host_folder(lab, node)},dst=/etc/lab,readonly"),
             *allowed,
         ]
