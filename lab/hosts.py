@@ -17,6 +17,7 @@ from lab.credentials import fingerprint, host_folder, write
 from lab.layout import DOMAIN, NODES, PORTS, SHARED, Lab, is_free
 
 LABEL = "io.ktrdr.lab"
+IDENTITY_LABEL = "io.ktrdr.lab.identity"
 READY_TIMEOUT = 90.0
 ANSWER_TIMEOUT = 10.0
 CAP_SYS_RESOURCE = 24
@@ -39,13 +40,30 @@ auth:
 """
 
 
+def remove_strangers(lab: Lab, say: Say) -> None:
+    """Removes what an earlier lab of this path left behind when its folder was deleted.
+
+    Its databases know passwords that are gone with that folder, so nothing of it can be used again.
+    """
+    volumes = _volumes(lab)
+    own = build.run("volume", "ls", "-q", "--filter", f"label={IDENTITY_LABEL}={lab.identity}").split()
+    if not volumes <= set(own):
+        say("removing what is left of an earlier lab whose folder is gone")
+        remove(lab, say)
+
+
+def ensure_volume(lab: Lab, name: str, *labels: str) -> str:
+    """Makes a volume of this lab, unless there is one, and gives its name."""
+    chosen = [f"{IDENTITY_LABEL}={lab.identity}", *labels]
+    build.run("volume", "create", *(word for label in chosen for word in ("--label", label)), name)
+    return name
+
+
 def start_registries(lab: Lab, say: Say) -> None:
     """Starts the private registry and the mirror, unless they run."""
     ensure_network(lab)
     for name, port, more in (("registry", 5443, _TLS), ("mirror", 5000, "")):
-        # Nothing happens when there is one.
-        store = f"{images.STORE_LABEL}={secrets.token_hex(8)}"
-        build.run("volume", "create", "--label", store, lab.container(name))
+        ensure_volume(lab, lab.container(name), f"{images.STORE_LABEL}={secrets.token_hex(8)}")
         folder = lab.directory / name
         write(folder / "config.yml", _CONFIG.format(port=port) + more, 0o644)
         arguments = [
@@ -73,9 +91,9 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
             *("--label", f"io.ktrdr.lab.keys={fingerprint(host_folder(lab, node))}"),
             # A host that is made anew, from a newer image, keeps what was deployed to it. (An older engine cannot
             # read what a newer one wrote, so each release has its own.)
-            *("-v", f"{lab.container(node)}-{release}-docker:/var/lib/docker"),
-            *("-v", f"{lab.container(node)}-{release}-opt:/opt"),
-            *("-v", f"{lab.container('shared')}:{SHARED[node]}"),
+            *("-v", f"{ensure_volume(lab, f'{lab.container(node)}-{release}-docker')}:/var/lib/docker"),
+            *("-v", f"{ensure_volume(lab, f'{lab.container(node)}-{release}-opt')}:/opt"),
+            *("-v", f"{ensure_volume(lab, lab.container('shared'))}:{SHARED[node]}"),
             *("--mount", f"type=bind,src={host_folder(lab, node)},dst=/etc/lab,readonly"),
             *allowed,
         ]
@@ -232,9 +250,12 @@ def remove(lab: Lab, say: Say) -> None:
     if found:
         say(f"removing {len(found)} containers")
         build.run("rm", "-f", "-v", *found)
-    volumes = [name for name in build.run("volume", "ls", "-q").split() if name.startswith(f"{lab.prefix}-")]
-    if volumes:
-        build.run("volume", "rm", *volumes)
+    if volumes := _volumes(lab):
+        build.run("volume", "rm", *sorted(volumes))
     networks = build.run("network", "ls", "-q", "--filter", chosen).split()
     if networks:
         build.run("network", "rm", *networks)
+
+
+def _volumes(lab: Lab) -> set[str]:
+    return {name for name in build.run("volume", "ls", "-q").split() if name.startswith(f"{lab.prefix}-")}

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import secrets
 import socket
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,11 @@ class Lab:
     directory: Path
     prefix: str
     ports: Mapping[str, int]
+
+    @property
+    def identity(self) -> str:
+        """Random, and as old as the folder: a new folder at the same path is another lab."""
+        return (self.directory / "identity").read_text().strip()
 
     @property
     def network(self) -> str:
@@ -137,6 +143,9 @@ def create(root: Path) -> Lab:
     if missing:
         ports |= dict(zip(missing, free_ports(len(missing), ports.values()), strict=True))
         path.write_text(json.dumps(ports, indent=1) + "\n")
+    identity = directory / "identity"
+    if not identity.exists():
+        identity.write_text(secrets.token_hex(8) + "\n")
     return Lab(directory, prefix_of(root), ports)
 
 

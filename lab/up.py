@@ -33,6 +33,7 @@ def up(root: Path, say: Say, releases: Mapping[str, str] = MappingProxyType({}))
         origins = images.obtain(root, say)
         for release in sorted({images.RELEASE, *releases.values()}):
             images.make_host(release, root, say)
+        hosts.remove_strangers(lab, say)
         hosts.start_registries(lab, say)
         hosts.start_hosts(lab, say, releases)
         hosts.await_ready(lab)

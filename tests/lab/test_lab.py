@@ -171,6 +171,12 @@ def test_another_checkout_has_another_lab_and_leaves_nothing_behind(lab: Lab, tm
         assert said == []
         assert not set(other.ports.values()) & set(lab.ports.values())
         assert all(hosts.host_answers(other, node) for node in NODES)
+        hosts.execute(other, "core", "docker", "volume", "create", "here")
+        # A folder that was deleted takes its passwords along: the volumes that know them are of no use.
+        shutil.rmtree(other.directory)
+        other = up(tmp_path, said.append)
+        assert "removing what is left of an earlier lab whose folder is gone" in said
+        assert "here" not in hosts.execute(other, "core", "docker", "volume", "ls", "-q")
         assert len(everything(other).splitlines()) == 5 + (2 + 2 * len(NODES)) + 2
         mixed = tmp_path / "ssh_config"
         mixed.write_text(other.ssh_config.read_text().replace(f"{other.directory}/id", f"{lab.directory}/id"))
