@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy_lib.operations.compose import Container, Service
+from deploy_lib.operations.compose import Container
 from deploy_lib.topology import Node, Probe
 
 SHORT_ID = 12
@@ -31,14 +31,12 @@ class Member:
     values: Mapping[str, str]
 
 
-def members(
-    node: Node, services: Mapping[str, Service], containers: Sequence[Container]
-) -> tuple[Member, ...]:
+def members(node: Node, containers: Sequence[Container]) -> tuple[Member, ...]:
     """The node's containers that publish a port, as the rest of the world knows them."""
     return tuple(
         Member(c.service, c.id, {**node.variables, "container": c.id[:SHORT_ID], "port": str(port)})
         for c in sorted(containers, key=lambda c: c.name)
-        for port in services[c.service].ports[:1]
+        for port in c.ports[:1]
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.operations.compose import Container, Service
+from deploy_lib.operations.compose import Container
 from deploy_lib.operations.roster import judge, members
 from deploy_lib.topology import Probe, load
 
@@ -13,14 +13,9 @@ NODE = load(ROOT, "lab").nodes["C"]
 REGISTERED, SCRAPED = NODE.stack.probes
 ONE, TWO = "1" * 64, "2" * 64
 HOST = "ktrdr-workers-c.internal"
-SERVICES = {
-    "backtest-worker-1": Service("backtest-worker-1", "h/x:1", 1, (5003,)),
-    "training-worker-1": Service("training-worker-1", "h/x:1", 1, (5005,)),
-    "quiet": Service("quiet", "h/x:1"),
-}
 
 
-def container(service: str, container_id: str) -> Container:
+def container(service: str, container_id: str, *ports: int) -> Container:
     return Container(
         id=container_id,
         name=f"{service}-1",
@@ -32,13 +27,17 @@ def container(service: str, container_id: str) -> Container:
         exit_code=0,
         restarts=0,
         started="",
+        ports=ports,
     )
 
 
 MEMBERS = members(
     NODE,
-    SERVICES,
-    [container("training-worker-1", TWO), container("backtest-worker-1", ONE), container("quiet", "3" * 64)],
+    [
+        container("training-worker-1", TWO, 5005),
+        container("backtest-worker-1", ONE, 5003),
+        container("quiet", "3" * 64),
+    ],
 )
 
 

@@ -2,36 +2,35 @@ import json
 import subprocess
 from pathlib import Path, PurePosixPath
 
-from deploy_lib import replicas
 from deploy_lib.operations import targets
-from deploy_lib.operations.compose import Service
 from deploy_lib.topology import load
+
+from .test_roster import container
 
 ROOT = Path(__file__).resolve().parents[3]
 NODES = load(ROOT, "lab").nodes
 NODE = NODES["C"]
-PORTS = (5003, 5004, 5007, 5005, 5006, 5008)
-SERVICES = {
-    name: Service(name, "h/x:1", 0, (port,))
-    for name, port in zip((s for k in NODE.stack.replicas.values() for s in k), PORTS, strict=True)
-}
+CONTAINERS = [
+    container("training-worker-1", "1" * 64, 5005),
+    container("backtest-worker-2", "2" * 64, 5004),
+    container("backtest-worker-1", "3" * 64, 5003),
+    container("of no kind", "4" * 64, 80),
+]
 
 
-def instances(asked: dict[str, int]) -> list[str]:
-    text = targets.content(NODE, SERVICES, replicas.choose(NODE, asked, {}))
-    return [target for group in json.loads(text) for target in group["targets"]]
+def test_what_runs_is_a_target_and_nothing_else() -> None:
+    groups = json.loads(targets.content(NODE, CONTAINERS))
+    assert [target for group in groups for target in group["targets"]] == [
+        "ktrdr-workers-c.internal:5003",
+        "ktrdr-workers-c.internal:5004",
+        "ktrdr-workers-c.internal:5005",
+    ]
+    assert groups[0]["labels"] == {"node": "C", "kind": "backtest", "service": "backtest-worker-1"}
+    assert json.loads(targets.content(NODE, [])) == []
 
 
-def test_what_is_deployed_is_a_target_and_nothing_else() -> None:
-    host = "ktrdr-workers-c.internal"
-    assert instances({}) == [f"{host}:5003", f"{host}:5005"]
-    assert instances({"backtest": 3, "training": 0}) == [f"{host}:5003", f"{host}:5004", f"{host}:5007"]
-    assert instances({"backtest": 0, "training": 0}) == []
-
-
-def test_a_target_says_whose_it_is() -> None:
-    (group, _) = json.loads(targets.content(NODE, SERVICES, replicas.choose(NODE, {}, {})))
-    assert group["labels"] == {"node": "C", "kind": "backtest", "service": "backtest-worker-1"}
+def test_the_same_containers_in_another_order_are_the_same_file() -> None:
+    assert targets.content(NODE, CONTAINERS) == targets.content(NODE, CONTAINERS[::-1])
 
 
 def test_the_file_lies_where_prometheus_looks() -> None:
@@ -40,21 +39,25 @@ def test_the_file_lies_where_prometheus_looks() -> None:
     assert path == PurePosixPath("/opt/ktrdr-core/targets/C.json")
 
 
-def put(path: Path, new: str | None) -> str:
-    script = targets.script(PurePosixPath(path), remove=new is None)
-    done = subprocess.run(["sh", "-c", script], input=new or "", capture_output=True, text=True, check=True)
-    return done.stdout
+def put(path: Path, text: str) -> subprocess.CompletedProcess[str]:
+    script = targets.script(PurePosixPath(path))
+    return subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True)
 
 
-def test_it_says_what_was_there_and_replaces_it_in_one_step(tmp_path: Path) -> None:
+def test_it_is_replaced_in_one_step_and_only_when_it_differs(tmp_path: Path) -> None:
     path = tmp_path / "targets" / "C.json"
-    assert put(path, "one\n") == "absent\n"
-    assert path.read_text() == "one\n"
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert put(path, "one\n").stdout == "changed\n"
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("one\n", 0o644)
     first = path.stat().st_ino
-    assert put(path, "one\n") == "present\none\n"
-    assert path.stat().st_ino == first  # untouched
-    assert put(path, "two\n") == "present\none\n"
+    assert put(path, "one\n").stdout == ""
+    assert path.stat().st_ino == first
+    assert put(path, "two\n").stdout == "changed\n"
     assert (path.read_text(), path.stat().st_ino != first) == ("two\n", True)
-    assert put(path, None) == "present\ntwo\n"
-    assert list(path.parent.iterdir()) == []
+    assert [each.name for each in path.parent.iterdir()] == ["C.json"]
+
+
+def test_a_stack_that_was_never_deployed_is_not_begun_here(tmp_path: Path) -> None:
+    done = put(tmp_path / "core" / "targets" / "C.json", "one\n")
+    assert done.returncode == targets.NOTHING_THERE
+    assert "not deployed there" in done.stderr
+    assert list(tmp_path.iterdir()) == []
