@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from lab import hosts
+from lab.images import RELEASE
 from lab.layout import NODES, SHARED, Lab
+from lab.up import up
 
 from .conftest import FIRST, ROOT, SECOND, Outcome, command, environment
 
@@ -131,13 +133,19 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def deployed(lab: Lab, backend_image: str) -> Fleet:
-    """Core, B and C run the first tag, one worker of each kind on B and on C."""
+@pytest.fixture(scope="module", params=[RELEASE, pytest.param("sid", marks=pytest.mark.full)])
+def deployed(request: pytest.FixtureRequest, lab: Lab, backend_image: str) -> Iterator[Fleet]:
+    """Core, B and C run the first tag, one worker of each kind on B and on C.
+
+    C is once a host like the others, and once one with a newer Engine and Compose.
+    """
+    up(ROOT, lambda text: None, {"C": request.param})
     fleet = Fleet(lab)
     outcome = fleet.all("--tag", FIRST, *ONE_EACH)
     assert outcome.code == 0, outcome.err
-    return fleet
+    yield fleet
+    if request.param != RELEASE:
+        up(ROOT, lambda text: None)
 
 
 @pytest.fixture
@@ -146,6 +154,13 @@ def fleet(deployed: Fleet) -> Iterator[Fleet]:
     yield deployed
     outcome = deployed.all("--tag", FIRST, *ONE_EACH)
     assert outcome.code == 0, outcome.err
+
+
+def test_the_newer_pair_is_newer(fleet: Fleet, request: pytest.FixtureRequest) -> None:
+    engines = {
+        node: fleet.sh(node, "docker version --format '{{.Server.Version}}'").strip() for node in NODES
+    }
+    assert (engines["B"] != engines["C"]) == ("sid" in request.node.name)
 
 
 def test_every_worker_is_registered_and_a_target_and_nothing_else_is(fleet: Fleet) -> None:
