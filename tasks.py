@@ -9,7 +9,8 @@ from invoke.context import Context
 from invoke.tasks import task
 
 import lab.tasks
-from deploy_lib.cli.deploying import HELP, NODE_HELP, deploy_stack
+from deploy_lib.cli.deploying import HELP, NODE_HELP, ROLLBACK_HELP, deploy_stack, flags, roll_back
+from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 
 ROOT = Path(__file__).resolve().parent
 
@@ -21,22 +22,40 @@ def deploy_core(
     tag: str = "",
     service: str = "",
     dry_run: bool = False,
+    no_rollback: bool = False,
     wait_lock: str = "",
+    parallel: str = "",
     json: bool = False,
     debug: bool = False,
 ) -> None:
     """Deploy the core stack."""
-    deploy_stack(
-        ROOT,
-        "core",
-        nodes=node,
-        tag=tag,
-        service=service,
-        wait_lock=wait_lock,
-        dry_run=dry_run,
-        as_json=json,
-        debug=debug,
-    )
+    deploy_stack(ROOT, "core", nodes=node, **flags(locals()))
+
+
+@task(
+    auto_shortflags=False,
+    help={**ROLLBACK_HELP, **NODE_HELP, "parallel": HELP["parallel"]},
+    iterable=["node"],
+)
+def rollback(
+    c: Context,
+    node: list[str],
+    tag: str = "",
+    dry_run: bool = False,
+    no_rollback: bool = False,
+    wait_lock: str = "",
+    parallel: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Go back to the release before, or to one by its tag, on the nodes that the newest release touched."""
+    roll_back(ROOT, nodes=node, **flags(locals()))
+
+
+@task(auto_shortflags=False, help={**HISTORY_HELP, **NODE_HELP}, iterable=["node"])
+def history(c: Context, node: list[str], tail: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show what was deployed when, by whom, and what came of it."""
+    tell_history(ROOT, nodes=node, tail=tail, json=json, debug=debug)
 
 
 @task(
@@ -78,4 +97,4 @@ def test(c: Context) -> None:
     c.run("pytest tests/unit tests/ssh tests/lab")
 
 
-ns = Collection(deploy_core, build_backend, demo, lint, test, lab=lab.tasks.ns)
+ns = Collection(deploy_core, rollback, history, build_backend, demo, lint, test, lab=lab.tasks.ns)

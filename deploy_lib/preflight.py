@@ -27,8 +27,12 @@ class Check:
     mend: str = ""
 
 
-def host(node: Node, facts: Facts) -> Iterator[Check]:
-    """What the host itself must offer."""
+def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
+    """What the host itself must offer.
+
+    Args:
+        rendered: the facts were asked for with the stack's files.
+    """
     missing = [tool for tool in TOOLS if tool not in facts.tools]
     yield Check(
         "tools",
@@ -57,12 +61,13 @@ def host(node: Node, facts: Facts) -> Iterator[Check]:
         "" if facts.writable else f"{node.directory} is not writable",
         f"create {node.directory}, owned by the user who deploys",
     )
-    yield Check(
-        "Compose file",
-        facts.problems.get("config", "")
-        or ("" if facts.services or not facts.memory else "it has no services"),
-        f"mend {node.stack.compose}",
-    )
+    if rendered:
+        yield Check(
+            "Compose file",
+            facts.problems.get("config", "")
+            or ("" if facts.services or not facts.memory else "it has no services"),
+            f"mend {node.stack.compose}",
+        )
 
 
 def images(facts: Facts, manifests: Iterable[Manifest], known: Mapping[str, str]) -> Iterator[Check]:

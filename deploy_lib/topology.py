@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -62,14 +63,24 @@ class SecretSpec(_Model):
     redact: bool = True
 
 
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from None
+    return text
+
+
 class Probe(_Model):
-    """An HTTP question, asked through the session, whose answer proves a service or every container of the stack.
+    """What proves a service: an HTTP answer, a line of its log, or its container's state; or every container: a list.
 
     Attributes:
-        service: whose log explains a failure; none for a probe of every container.
-        url: as the host itself would ask it.
+        service: the service that is proven; none for a probe of every container.
+        url: asked through the session, as the host itself would ask it.
         status: the HTTP status expected.
         json_values: dotted paths in the JSON answer, and the values expected there.
+        log: a regular expression that a line of the service's log matches, since its container started.
+        state: what Docker says of its container, such as "running"; "exited" means with status 0.
         entry: the answer has a list, and in it an entry like this for each container; see `operations/roster.py`.
         entries: dotted path of that list; "" when it is the answer itself.
         timeout: seconds until it must have succeeded.
@@ -79,9 +90,11 @@ class Probe(_Model):
 
     name: str
     service: str = ""
-    url: str = Field(pattern=r"^http://[^/\s]+/\S*$")
+    url: str | None = Field(pattern=r"^http://[^/\s]+/\S*$", default=None)
     status: int = 200
     json_values: dict[str, str | int | bool] = Field(alias="json", default_factory=dict)
+    log: Annotated[str, AfterValidator(_regex)] | None = None
+    state: Literal["running", "exited", "paused"] | None = None
     entry: dict[str, Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_several)]] = Field(
         default_factory=dict
     )
@@ -89,17 +102,38 @@ class Probe(_Model):
     timeout: Seconds = 60
 
     @model_validator(mode="after")
-    def _of_what(self) -> Probe:
-        if bool(self.service) == bool(self.entry):
-            raise ValueError("give either service, or entry for a probe of every container")
+    def _one_kind(self) -> Probe:
+        if sum(kind is not None for kind in (self.url, self.log, self.state)) != 1:
+            raise ValueError("give exactly one of url, log and state")
+        if bool(self.service) == bool(self.entry) or (self.entry and self.url is None):
+            raise ValueError("give either service, or url and entry for a probe of every container")
         return self
 
 
+class OneOff(_Model):
+    """A command of a new image, run once before the switch, such as a database migration.
+
+    Attributes:
+        service: the service whose image, network and secrets it gets; it runs only when that image changes.
+        timeout: seconds that it may take.
+    """
+
+    service: str
+    command: tuple[str, ...] = Field(min_length=1, strict=False)
+    timeout: Seconds = 300
+
+
 class Reload(_Model):
-    """How a service takes up changed files while its container stays."""
+    """How a service takes up changed files while its container stays.
+
+    Attributes:
+        check: a command in the container that fails when the changed files are wrong; without it a service that keeps its
+            old configuration would pass for one that took the new one.
+    """
 
     path: RelativePath
     service: str
+    check: tuple[str, ...] = Field(default=(), strict=False)
     signal: Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9]+$")] | None = None
     restart: bool = False
 
@@ -126,6 +160,10 @@ class Stack(_Model):
     """A Compose project and what proves it.
 
     Attributes:
+        needs: stacks that are deployed before this one, when one command deploys both.
+        switch_timeout: seconds that `docker compose up -d` may take.
+        healthy_timeout: seconds until every service must be healthy after it.
+        keep_releases: how many releases stay on the host for a rollback.
         replicas: by kind, the services that are its replicas, in the order in which they come.
         scrape: who scrapes its containers; none when they are no targets.
     """
@@ -133,10 +171,13 @@ class Stack(_Model):
     compose: RelativePath
     env_file: RelativePath
     directories: tuple[RelativePath, ...] = Field(default=(), strict=False)
+    needs: tuple[Name, ...] = Field(default=(), strict=False)
     switch_timeout: Seconds = 300
     healthy_timeout: Seconds = 180
     probes: tuple[Probe, ...] = Field(default=(), strict=False)
     reloads: tuple[Reload, ...] = Field(default=(), strict=False)
+    before_switch: tuple[OneOff, ...] = Field(default=(), strict=False)
+    keep_releases: int = Field(ge=2, le=50, default=5)
     replicas: dict[Kind, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     scrape: Scrape | None = None
 
@@ -213,9 +254,16 @@ class File(_Model):
 
     @model_validator(mode="after")
     def _references(self) -> File:
-        for name, stack in self.stacks.items():
+        for stack_name, stack in self.stacks.items():
             if stack.scrape is not None and stack.scrape.stack not in self.stacks:
-                raise ValueError(f"stacks.{name}.scrape.stack: there is no stack {stack.scrape.stack!r}")
+                raise ValueError(
+                    f"stacks.{stack_name}.scrape.stack: there is no stack {stack.scrape.stack!r}"
+                )
+            for needed in stack.needs:
+                if needed not in self.stacks or needed == stack_name or self.stacks[needed].needs:
+                    raise ValueError(
+                        f"stacks.{stack_name}.needs: {needed!r} is no other stack that needs none itself"
+                    )
         for env_name, env in self.environments.items():
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:

@@ -7,34 +7,46 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import task
 
-from deploy_lib.cli.deploying import HELP, deploy_stack
+from deploy_lib.cli.deploying import HELP, ROLLBACK_HELP, deploy_stack, flags, roll_back
+from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 from deploy_lib.ssh.connection import StrictConnection
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@task(auto_shortflags=False, help=HELP)
+@task(auto_shortflags=False, help={flag: text for flag, text in HELP.items() if flag != "parallel"})
 def deploy_core(
     c: StrictConnection,
     tag: str = "",
     service: str = "",
     dry_run: bool = False,
+    no_rollback: bool = False,
     wait_lock: str = "",
     json: bool = False,
     debug: bool = False,
 ) -> None:
     """Deploy the core stack to the host."""
-    deploy_stack(
-        ROOT,
-        "core",
-        connection=c,
-        tag=tag,
-        service=service,
-        wait_lock=wait_lock,
-        dry_run=dry_run,
-        as_json=json,
-        debug=debug,
-    )
+    deploy_stack(ROOT, "core", connection=c, **flags(locals()))
 
 
-ns = Collection(deploy_core)
+@task(auto_shortflags=False, help=ROLLBACK_HELP)
+def rollback(
+    c: StrictConnection,
+    tag: str = "",
+    dry_run: bool = False,
+    no_rollback: bool = False,
+    wait_lock: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Take the host back to the release before, or to one by its tag."""
+    roll_back(ROOT, connection=c, **flags(locals()))
+
+
+@task(auto_shortflags=False, help=HISTORY_HELP)
+def history(c: StrictConnection, tail: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show what was deployed to the host when, by whom, and what came of it."""
+    tell_history(ROOT, connection=c, tail=tail, json=json, debug=debug)
+
+
+ns = Collection(deploy_core, rollback, history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,13 +19,14 @@ from deploy_lib.operations.compose import (
     render_command,
 )
 from deploy_lib.operations.files import pack
-from deploy_lib.operations.history import Event, parse_events
+from deploy_lib.operations.history import Event, parse_events, read_command
+from deploy_lib.operations.references import KEEP
 from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
-HISTORY_LINES = 60
-"""Lines of history read with the facts: enough for the kept releases and the events between them."""
+PROVEN_LINES, NEWEST_LINES = 40, 6
+"""Lines of history read with the facts: releases that a rollback could go to, and what happened last."""
 
 TIMEOUT = 60.0
 
@@ -40,10 +42,14 @@ class Facts:
         memory: a directory in memory, "" without one.
         key: the random key of the secrets' fingerprints, "" before the first deployment.
         files: SHA-256 of the managed files, by path below the stack's directory.
-        digests: `repository@sha256:...` of every image on the host.
+        images: id by `repository@sha256:...`, of every image on the host that has a digest.
+        image_ids: of every image on the host.
+        keep_tags: the local tags that protect images from being pruned.
         containers: the project's containers.
         services: the desired stack as the host's Compose renders it.
         history: the newest events, oldest first.
+        objects: SHA-256 of the files of kept releases that the host has.
+        deployed: the Compose file that lies in the stack's directory, "" without one.
         problems: by section, what a part of the script had to complain of.
     """
 
@@ -55,10 +61,14 @@ class Facts:
     writable: bool = False
     key: str = field(default="", repr=False)
     files: Mapping[str, str] = field(default_factory=dict)
-    digests: frozenset[str] = frozenset()
+    images: Mapping[str, str] = field(default_factory=dict)
+    image_ids: frozenset[str] = frozenset()
+    keep_tags: frozenset[str] = frozenset()
     containers: tuple[Container, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     history: tuple[Event, ...] = ()
+    objects: frozenset[str] = frozenset()
+    deployed: bytes = field(default=b"", repr=False)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, service: str) -> list[Container]:
@@ -72,13 +82,13 @@ def gather(
     """Asks the host, read-only.
 
     Args:
-        files: the stack's files, which the host's Compose renders in memory.
+        files: the stack's files, which the host's Compose renders in memory; none: nothing is rendered.
         env: non-secret variables that they need.
 
     Raises:
         RemoteError: the script could not be run to its end.
     """
-    script = build(node, project, sorted(files))
+    script = build(node, project, render=bool(files))
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
     return parse(result.stdout, node.name)
 
@@ -87,16 +97,20 @@ TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
 """Programs that the scripts call."""
 
 
-def build(node: Node, project: str, paths: list[str]) -> str:
-    """The script; its parts are told apart by lines that begin with `=== `."""
+def build(node: Node, project: str, *, render: bool) -> str:
+    """The script; its parts are told apart by lines that begin with `=== `.
+
+    Args:
+        render: the stack's files come on standard input, and are rendered.
+    """
     directory = node.directory
-    top = sorted({PurePosixPath(path).parts[0] for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
+    compose_file = directory / PurePosixPath(node.stack.compose).name
     return f"""\
 {FIND_MEMORY}
 if [ -n "$m" ]; then
   {SCRATCH}
   e=$t/err
-  mkdir "$t/files" && tar -xf - -C "$t/files"
+  {'mkdir "$t/files" && tar -xf - -C "$t/files"' if render else ":"}
 else
   e=/dev/null
 fi
@@ -115,14 +129,16 @@ directory() {{
 }}
 files() {{
   cd {quote(directory)} 2>/dev/null || return 0
-  for x in {words(*top)}; do
+  for x in {words(*managed(node))}; do
     [ ! -e "./$x" ] || find "./$x" -type f -exec sha256sum {{}} +
   done
 }}
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
-history() {{ [ ! -e {quote(directory / layout.HISTORY)} ] || tail -n {HISTORY_LINES} {quote(directory / layout.HISTORY)}; }}
+history() {{ {read_command(directory, PROVEN_LINES, NEWEST_LINES)}}}
+objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
+deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
 {containers_command(project)}
-config() {{ [ -z "$m" ] || {render_command(node.stack, project)}; }}
+config() {{ {f'[ -z "$m" ] || {render_command(node.stack, project)}' if render else ":"}; }}
 part memory echo "$m"
 part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
@@ -131,11 +147,20 @@ part directory directory
 part files files
 part key key
 part history history
-part images docker images --digests --no-trunc --format '{{{{.Repository}}}}@{{{{.Digest}}}}'
+part objects objects
+part deployed deployed
+part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
 echo '=== end'
 """
+
+
+def managed(node: Node) -> list[str]:
+    """The files and directories, below the stack's own, that this program keeps as recorded."""
+    stack = node.stack
+    paths = (stack.compose, stack.env_file, *stack.directories)
+    return sorted({PurePosixPath(path).name for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
 
 
 _END = re.compile(r"=== (\w+) exit (\d+)\Z")
@@ -151,6 +176,7 @@ def parse(text: str, node: str) -> Facts:
     if "end" not in parts:
         raise RemoteError("the host's answer was cut short", node=node, step="gathering facts")
     engine, _, platform = parts["engine"].strip().partition(" ")
+    images = [words for line in parts["images"].splitlines() if len(words := line.split()) == 4]
     return Facts(
         engine="" if "engine" in problems else engine,
         platform=platform.strip(),
@@ -160,12 +186,16 @@ def parse(text: str, node: str) -> Facts:
         writable="writable" in parts["directory"],
         key=parts["key"].strip(),
         files=dict(_file_line(line) for line in parts["files"].splitlines() if line.strip()),
-        digests=frozenset(line for line in parts["images"].split() if "@sha256:" in line),
+        images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
+        image_ids=frozenset(i for *_, i in images),
+        keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=tuple(
             c for line in parts["containers"].splitlines() if line and (c := parse_container(line))
         ),
         services=parse_config(parts["config"]) if parts["config"].strip() else {},
         history=tuple(parse_events(parts["history"])),
+        objects=frozenset(parts["objects"].split()),
+        deployed=base64.b64decode(parts["deployed"]),
         problems=problems,
     )
 

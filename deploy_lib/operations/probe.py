@@ -1,12 +1,16 @@
-"""HTTP probes through the session: the host needs no curl, and its ports need not be reachable from here."""
+"""Probes: what proves a release beyond the health of its containers.
+
+HTTP goes through the session: the host needs no curl, and its ports need not be reachable from here.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,7 +18,9 @@ import paramiko
 
 from deploy_lib.errors import DeployError
 from deploy_lib.operations import roster
+from deploy_lib.operations.compose import Container
 from deploy_lib.operations.roster import Member, dig
+from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Probe
 
@@ -23,6 +29,9 @@ INTERVAL = 0.5
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that one answer may take."""
+
+LOG_LINES = 1000
+"""Lines of a log that are searched, the newest ones."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +55,26 @@ class Finding:
         return not self.problem
 
 
-def prove(session: Session, probes: Sequence[Probe], members: Sequence[Member] = ()) -> Iterator[Finding]:
+def prove(
+    session: Session,
+    probes: Sequence[Probe],
+    look: Callable[[], Sequence[Container]],
+    members: Callable[[Sequence[Container]], Sequence[Member]] = lambda _: (),
+) -> Iterator[Finding]:
     """Asks every probe until it succeeds or its time is over; findings come in the order in which they end.
 
     Args:
-        members: the node's containers, for probes of every container; see `roster.members`.
+        look: gives the containers as they are now.
+        members: of these, those that a probe of every container asks for; see `roster.members`.
     """
     began = time.monotonic()
     waiting = list(probes)
     with contextlib.ExitStack() as stack:
         endpoints = _Endpoints(session, stack)
         while waiting:
+            containers = look()
             for probe in list(waiting):
-                problem, container = ask(endpoints, probe, members)
+                problem, container = _ask(session, endpoints, probe, containers, members)
                 spent = time.monotonic() - began
                 if not problem or spent >= probe.timeout:
                     waiting.remove(probe)
@@ -109,9 +125,45 @@ class _Endpoints:
         return connection
 
 
-def ask(endpoints: _Endpoints, probe: Probe, members: Sequence[Member]) -> tuple[str, str]:
+def _ask(
+    session: Session,
+    endpoints: _Endpoints,
+    probe: Probe,
+    containers: Sequence[Container],
+    members: Callable[[Sequence[Container]], Sequence[Member]],
+) -> tuple[str, str]:
     """Asks once; "" when the answer is as expected, otherwise why not; and whose fault it is, where that is known."""
-    url = urlsplit(probe.url)
+    own = [c for c in containers if c.service == probe.service]
+    if probe.state is not None:
+        return judge_state(probe, own), ""
+    if probe.log is not None:
+        lines = [line for c in own for line in _log(session, c)]
+        found = any(re.search(probe.log, line) for line in lines)
+        return "" if found else f"no line of its log matches {probe.log!r}", ""
+    return _ask_http(endpoints, probe, members(containers) if probe.entry else ())
+
+
+def _log(session: Session, container: Container) -> list[str]:
+    command = (
+        f"docker logs --since {quote(container.started)} {quote(container.id)} 2>&1 | tail -n {LOG_LINES}"
+    )
+    return session.run(command, check=False, timeout=ANSWER_TIMEOUT, step="probe").stdout.splitlines()
+
+
+def judge_state(probe: Probe, containers: Sequence[Container]) -> str:
+    """Why containers are not in the state that the probe expects; "" when they are."""
+    if not containers:
+        return f"{probe.service} has no container"
+    for c in containers:
+        if c.state != probe.state:
+            return f"its container is {c.state}, expected {probe.state}"
+        if c.state == "exited" and c.exit_code:
+            return f"its container exited with status {c.exit_code}, expected 0"
+    return ""
+
+
+def _ask_http(endpoints: _Endpoints, probe: Probe, members: Sequence[Member]) -> tuple[str, str]:
+    url = urlsplit(probe.url or "")
     path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
     try:
         status, body = endpoints.get(url.hostname or "", url.port or 80, path)

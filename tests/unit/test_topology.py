@@ -55,7 +55,7 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
         ),
         (
             ('service = "backend"\nurl', "url"),
-            r"stacks\.core\.probes\.0: give either service, or entry",
+            r"stacks\.core\.probes\.0: give either service, or url and entry",
         ),
         (("[stacks.core]", "[stacks.core"), r"not valid TOML"),
     ],

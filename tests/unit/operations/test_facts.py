@@ -42,9 +42,18 @@ c0ffee
 === history
 
 === history exit 0
+=== objects
+aa11
+bb22
+
+=== objects exit 0
+=== deployed
+bmFtZTogeAo=
+=== deployed exit 0
 === images
-prom/prometheus@sha256:1234
-<none>@<none>
+prom/prometheus <none> sha256:1234 sha256:id1
+ktrdr-deploy.local/keep abcd <none> sha256:id1
+<none> <none> <none> sha256:id2
 
 === images exit 0
 === containers
@@ -66,7 +75,11 @@ def test_the_parts_become_facts() -> None:
     assert found.writable
     assert found.key == "c0ffee"
     assert found.files == {"docker-compose.core.yml": "aa11", r"odd\\name": "bb22"}
-    assert found.digests == {"prom/prometheus@sha256:1234"}
+    assert found.images == {"prom/prometheus@sha256:1234": "sha256:id1"}
+    assert found.image_ids == {"sha256:id1", "sha256:id2"}
+    assert found.keep_tags == {"ktrdr-deploy.local/keep:abcd"}
+    assert found.objects == {"aa11", "bb22"}
+    assert found.deployed == b"name: x\n"
     assert [(c.name, c.ports) for c in found.containers] == [("web-1", (5003,))]
     assert set(found.services) == {"web"}
 
@@ -87,6 +100,7 @@ def test_the_key_is_in_no_repr() -> None:
     assert "c0ffee" not in repr(facts.parse(ANSWER, "core"))
 
 
-def test_the_script_is_one_that_sh_understands() -> None:
-    script = facts.build(NODE, "ktrdr-core", ["docker-compose.core.yml", "monitoring/it's odd"])
+@pytest.mark.parametrize("render", [True, False])
+def test_the_script_is_one_that_sh_understands(render: bool) -> None:
+    script = facts.build(NODE, "ktrdr-core", render=render)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""
