@@ -6,14 +6,14 @@ the running release remembers, so that a new tag does not undo a scaling, then t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from deploy_lib.errors import UsageError
 from deploy_lib.topology import Node, Stack
 
 
-def check(stack_name: str, stack: Stack, asked: Mapping[str, int]) -> None:
-    """Refuses what the stack has no services for.
+def check(nodes: Sequence[Node], asked: Mapping[str, int]) -> None:
+    """Refuses what these nodes' stacks have no services for; a stack without replicas has no part in it.
 
     Args:
         asked: by kind, how many replicas were asked for.
@@ -21,16 +21,14 @@ def check(stack_name: str, stack: Stack, asked: Mapping[str, int]) -> None:
     Raises:
         UsageError: an unknown kind, or more than there are services, each with its own port.
     """
-    for kind, count in asked.items():
-        services = stack.replicas.get(kind)
-        if services is None:
-            known = ", ".join(stack.replicas) or "none"
-            raise UsageError(f"the stack {stack_name} has no replicas of kind {kind!r}; it has {known}")
-        if not 0 <= count <= len(services):
-            raise UsageError(
-                f"--replicas-{kind} {count}: the stack {stack_name} has ports for {len(services)} {kind} replicas",
-                mend=f"ask for 0 to {len(services)}, or add services to {stack.compose} and to deploy.toml",
-            )
+    for node in nodes:
+        for kind, count in asked.items() if node.stack.replicas else ():
+            places = len(node.stack.replicas.get(kind, ()))
+            if count > places:
+                raise UsageError(
+                    f"--replicas-{kind} {count}: the stack {node.stack_name} has ports for {places} {kind} replicas",
+                    mend=f"ask for at most {places}, or add services to {node.stack.compose} and to deploy.toml",
+                )
 
 
 def choose(node: Node, asked: Mapping[str, int], remembered: Mapping[str, int]) -> dict[str, int]:

@@ -274,6 +274,11 @@ class File(_Model):
                         f"{where}.nodes.{node_name}.stack: there is no stack {node.stack!r}, "
                         f"only {', '.join(sorted(self.stacks))}"
                     )
+                scrape = self.stacks[node.stack].scrape
+                if scrape and [n.stack for n in env.nodes.values()].count(scrape.stack) != 1:
+                    raise ValueError(
+                        f"{where}: the stack {scrape.stack}, which scrapes {node_name}, must be on one node"
+                    )
                 for kind, count in node.replicas.items():
                     places = len(self.stacks[node.stack].replicas.get(kind, ()))
                     if count > places:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from deploy_lib.operations.compose import Container
@@ -43,6 +44,23 @@ def content(node: Node, containers: Sequence[Container]) -> str:
         for port in container.ports[:1]
     ]
     return json.dumps(groups, indent=1) + "\n"
+
+
+@dataclass(frozen=True)
+class Scraper:
+    """Where a node's containers are scraped from.
+
+    Attributes:
+        session: with the host of the scraping stack.
+        path: the node's file there.
+    """
+
+    session: Session
+    path: PurePosixPath
+
+    def follow(self, node: Node, containers: Sequence[Container]) -> bool:
+        """Makes these containers the node's targets, and says whether they were not yet; raises as `put`."""
+        return put(self.session, self.path, content(node, containers))
 
 
 def put(session: Session, path: PurePosixPath, text: str) -> bool:

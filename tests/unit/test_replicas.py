@@ -53,22 +53,20 @@ def test_the_first_stay_when_one_goes() -> None:
     [
         ({"backtest": 4}, "--replicas-backtest 4: the stack workers has ports for 3 backtest replicas"),
         ({"training": 4}, "--replicas-training 4"),
-        ({"gpu": 1}, "no replicas of kind 'gpu'; it has backtest, training"),
+        ({"gpu": 1}, "--replicas-gpu 1: the stack workers has ports for 0 gpu replicas"),
     ],
 )
 def test_more_than_there_are_ports_for_is_refused(asked: dict[str, int], expected: str) -> None:
     with pytest.raises(UsageError) as caught:
-        replicas.check("workers", NODE.stack, asked)
+        replicas.check([CORE, NODE], asked)
     assert caught.value.exit_code is ExitCode.USAGE
     assert expected in str(caught.value)
-    replicas.check("workers", NODE.stack, {"backtest": 3, "training": 0})
+    replicas.check([CORE, NODE], {"backtest": 3, "training": 0})
 
 
 def test_a_stack_without_replicas_has_none() -> None:
     assert replicas.choose(CORE, {}, {}) == {}
     assert replicas.kept(CORE, {}, {}) == ""
-    with pytest.raises(UsageError, match="it has none"):
-        replicas.check("core", CORE.stack, {"backtest": 1})
 
 
 def test_every_service_listens_to_its_variable() -> None:

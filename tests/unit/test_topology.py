@@ -50,6 +50,10 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
             r"stacks\.workers\.scrape\.stack: there is no stack 'cone'",
         ),
         (
+            ('stack = "core"\ndirectory = "/opt', 'stack = "workers"\ndirectory = "/opt'),
+            r"environments\.homelab: the stack core, which scrapes core, must be on one node",
+        ),
+        (
             ("replicas = { backtest = 1,", "replicas = { backtest = 4,"),
             r"environments\.homelab\.nodes\.B\.replicas\.backtest: .* has 3 services of that kind, not 4",
         ),
