@@ -387,7 +387,9 @@ class Deployment:
         wanted_files = {d for d in plan.desired.release.files.values() if d not in have}
         back = plan.back
         contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
-        images = {*plan.desired.release.images.values(), *(back.release.images.values() if back else ())}
+        back_images = set(back.release.images.values()) if back else set()
+        lost = {image for image in back_images - set(plan.pulls) if not planning.present(self.facts, image)}
+        images = (set(plan.desired.release.images.values()) | back_images) - lost
         back_files = back.release.files if back else {}
         return Staging(
             uploads=wanted.by_digest(
@@ -400,6 +402,8 @@ class Deployment:
             },
             pulls=plan.pulls,
             protect=sorted(image for image in images if keep_tag(image) not in self.facts.keep_tags),
+            # A rollback logs in nowhere.
+            recover=() if self._keep_values else sorted(lost),
         )
 
     def _orders(self, plan: Plan) -> Switch:

@@ -84,7 +84,6 @@ def deploy(
     """
     wanted = versions(environment.root, request.tag, environment.default_tag)
     values = fetch(environment, secret_names(environment, deployments))
-    console.redactor.add(value for name, value in values.items() if environment.secrets[name].redact)
     login = Login(
         environment.registry_host, environment.registry.username, values[environment.registry.password]
     )
