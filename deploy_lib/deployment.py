@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from deploy_lib import desired as wanted
 from deploy_lib import plan as planning
-from deploy_lib import preflight, proof
+from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
@@ -22,6 +22,7 @@ from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.operations.stage import Staging, stage
 from deploy_lib.operations.switch import Switch
+from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
 from deploy_lib.release import Version
 from deploy_lib.request import Request
@@ -40,6 +41,7 @@ class Deployment:
         outcome: "not started", "planned", "untouched" (it failed before the switch), "switched" (not yet proven),
             "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
+        scraper: the Prometheus that scrapes its containers, where there is one.
     """
 
     environment: Environment
@@ -49,6 +51,7 @@ class Deployment:
     request: Request
     console: Console
     release_id: str
+    scraper: Scraper | None = None
     facts: Facts = field(default_factory=Facts)
     plan: Plan | None = None
     outcome: str = "not started"
@@ -129,6 +132,8 @@ class Deployment:
             PreflightError: it cannot be done from where the host is.
         """
         self._recall_interruption()
+        if kept := replicas.kept(self.node, self.request.replicas, self._replicas()):
+            self._say("replicas", kept)
         images = {name: self._pin(image, manifests) for name, image in self._named().items()}
         key = self.facts.key or self._key or secrets.token_hex(32)
         self._key = key
@@ -142,7 +147,10 @@ class Deployment:
                 images=images,
                 secrets=marks,
                 variables=self._variables(version),
-                replicas={name: s.replicas for name, s in self.facts.services.items()},
+                replicas={
+                    **{name: s.replicas for name, s in self.facts.services.items()},
+                    **self._replicas(),
+                },
             )
         else:
             desired = wanted.replace_one(
@@ -220,7 +228,7 @@ class Deployment:
             self.outcome = "untouched"
             raise
         self.containers = proof.prove(
-            self.session, self.node, plan.desired.release, self._watch.looks(), self._say
+            self.session, self.node, plan.desired.release, self._watch.looks(), self._say, self._follow
         )
 
     def record(self) -> None:
@@ -255,10 +263,12 @@ class Deployment:
         try:
             self._watch.await_back(2 * self.node.stack.switch_timeout + 150)
             self.containers = (
-                proof.prove(self.session, self.node, back, self._watch.looks(), self._say)
+                proof.prove(self.session, self.node, back, self._watch.looks(), self._say, self._follow)
                 if back
                 else next(self._watch.looks())
             )
+            if back is None:
+                self._follow(self.containers)
         except watch.LostError:
             raise
         except DeployError as error:
@@ -284,6 +294,12 @@ class Deployment:
         """Gives the lock back, if it was taken."""
         if self._lock is not None:
             self._lock.release()
+
+    def close(self) -> None:
+        """Ends the sessions."""
+        self.session.close()
+        if self.scraper is not None:
+            self.scraper.session.close()
 
     # --- the outcome ----------------------------------------------------------------------------------------
 
@@ -317,9 +333,15 @@ class Deployment:
         """Proves a host on which nothing had to be changed."""
         self.containers = self.facts.containers
         self.outcome = "untouched"
+        self._follow(self.containers)
         proof.probe_all(self.session, self.node, lambda: self.containers, self._say)
         self.outcome = "unchanged"
         self._say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
+
+    def _follow(self, containers: Sequence[Container]) -> None:
+        """Lets Prometheus scrape these containers, and no others of this node."""
+        if self.scraper is not None and self.scraper.follow(self.node, containers):
+            self._say("targets", f"{len(containers)} for Prometheus")
 
     def _recall_interruption(self) -> None:
         started = history.interrupted(self.facts.history)
@@ -335,7 +357,15 @@ class Deployment:
             **self.node.variables,
             "IMAGE_REGISTRY": self.environment.image_registry,
             "IMAGE_TAG": version.tag,
+            **replicas.variables(self._replicas()),
         }
+
+    def _replicas(self) -> dict[str, int]:
+        """By service that can be scaled, how many containers it is to have."""
+        remembered = (
+            self.before.release.replicas if self.before else {c.service: 1 for c in self.facts.containers}
+        )
+        return replicas.choose(self.node, self.request.replicas, remembered)
 
     def _named(self) -> dict[str, str]:
         references = self.references()

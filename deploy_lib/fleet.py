@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy_lib import replicas
 from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment, Values, settle
@@ -15,6 +16,7 @@ from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedErro
 from deploy_lib.interruption import handled
 from deploy_lib.operations import registry
 from deploy_lib.operations.registry import Login, Manifest
+from deploy_lib.operations.targets import Scraper, path_of
 from deploy_lib.release import Version, new_id
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch
@@ -33,7 +35,9 @@ def prepare(
         UsageError: a file, a name or an argument is wrong.
     """
     release_id, stop = new_id(), threading.Event()
+    replicas.check(nodes, request.replicas)
     stacks: dict[str, Local] = {n.stack_name: read_stack(environment, n) for n in nodes}
+    scrapers = _scrapers(environment, nodes, connect)
     deployments = [
         Deployment(
             environment=environment,
@@ -43,6 +47,7 @@ def prepare(
             request=request,
             console=console,
             release_id=release_id,
+            scraper=scrapers.get(node.name),
         )
         for node in sorted(nodes, key=lambda n: n.name)
     ]
@@ -50,6 +55,23 @@ def prepare(
         deployment.session.stop = stop
         deployment.check_service()
     return deployments
+
+
+def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect) -> dict[str, Scraper]:
+    """By node, who scrapes its containers.
+
+    The session with that host is one of its own, not its deployment's: it is needed when that one is stopped or gone.
+    """
+    sessions: dict[str, Session] = {}
+    found: dict[str, Scraper] = {}
+    for node in nodes:
+        scrape = node.stack.scrape
+        if scrape is not None:
+            (host,) = environment.select(None, scrape.stack)
+            if host.name not in sessions:
+                sessions[host.name] = connect(host)
+            found[node.name] = Scraper(sessions[host.name], path_of(host, scrape, node))
+    return found
 
 
 def deploy(

@@ -70,6 +70,7 @@ class Container:
         state: such as "running", "exited", "restarting".
         health: "healthy", "unhealthy", "starting", or None without a health check.
         started: RFC 3339.
+        ports: of the host, that lead to it.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Container:
     restarts: int
     started: str
     labels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ports: tuple[int, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -105,6 +107,7 @@ _FIELDS = {
     "restarts": ".RestartCount",
     "started": ".State.StartedAt",
     "labels": ".Config.Labels",
+    "ports": ".HostConfig.PortBindings",
 }
 INSPECT = (
     "{"
@@ -131,8 +134,10 @@ def parse_container(line: str) -> Container | None:
     labels = data["labels"] or {}
     if labels.get(ONEOFF_LABEL) == "True":
         return None
+    bindings = [binding for several in (data["ports"] or {}).values() for binding in several or []]
+    ports = sorted({int(binding["HostPort"]) for binding in bindings if binding["HostPort"].isdigit()})
     return Container(
-        **{**data, "name": data["name"].removeprefix("/"), "labels": labels},
+        **{**data, "name": data["name"].removeprefix("/"), "labels": labels, "ports": tuple(ports)},
         service=labels.get(SERVICE_LABEL, ""),
     )
 
