@@ -50,6 +50,14 @@ def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
     build_image(ROOT, tag=tag, push=push)
 
 
+@task(auto_shortflags=False, help={"stack": "core or workers"})
+def validate_env(c: Context, stack: str) -> None:
+    """Check that the variables are set which a stack cannot do without."""
+    from deploy_lib.cli.validating import validate_env
+
+    validate_env(ROOT, stack)
+
+
 @task(auto_shortflags=False)
 def demo(c: Context) -> None:
     """Start the lab, build the image, and deploy the stacks to it."""
@@ -78,4 +86,4 @@ def test(c: Context) -> None:
     c.run("pytest tests/unit tests/ssh tests/lab")
 
 
-ns = Collection(deploy_core, build_backend, demo, lint, test, lab=lab.tasks.ns)
+ns = Collection(deploy_core, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns)
