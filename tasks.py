@@ -10,6 +10,7 @@ from invoke.tasks import task
 
 import lab.tasks
 from deploy_lib.cli.deploying import HELP, NODE_HELP, deploy_stack
+from deploy_lib.cli.looking import LOGS_HELP, show_logs
 
 ROOT = Path(__file__).resolve().parent
 
@@ -37,6 +38,20 @@ def deploy_core(
         as_json=json,
         debug=debug,
     )
+
+
+@task(auto_shortflags=False, help={**LOGS_HELP, **NODE_HELP}, iterable=["node"])
+def logs(
+    c: Context,
+    node: list[str],
+    service: str = "",
+    follow: bool = False,
+    tail: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Show what the containers have said."""
+    show_logs(ROOT, nodes=node, service=service, follow=follow, tail=tail, as_json=json, debug=debug)
 
 
 @task(
@@ -86,4 +101,4 @@ def test(c: Context) -> None:
     c.run("pytest tests/unit tests/ssh tests/lab")
 
 
-ns = Collection(deploy_core, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns)
+ns = Collection(deploy_core, logs, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns)

@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.tasks import task
 
 from deploy_lib.cli.deploying import HELP, deploy_stack
+from deploy_lib.cli.looking import LOGS_HELP, show_logs
 from deploy_lib.ssh.connection import StrictConnection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,4 +38,17 @@ def deploy_core(
     )
 
 
-ns = Collection(deploy_core)
+@task(auto_shortflags=False, help=LOGS_HELP)
+def logs(
+    c: StrictConnection,
+    service: str = "",
+    follow: bool = False,
+    tail: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Show what the host's containers have said."""
+    show_logs(ROOT, connection=c, service=service, follow=follow, tail=tail, as_json=json, debug=debug)
+
+
+ns = Collection(deploy_core, logs)

@@ -83,9 +83,12 @@ def deploy_stack(
 
 
 def choose(
-    environment: Environment, stack: str, names: list[str] | None, connection: StrictConnection | None
+    environment: Environment,
+    stack: str | None,
+    names: list[str] | None,
+    connection: StrictConnection | None,
 ) -> list[Node]:
-    """The nodes that are meant.
+    """The nodes that are meant; without a stack, of any.
 
     Raises:
         UsageError: one is unknown, or does not run the stack.
