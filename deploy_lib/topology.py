@@ -25,6 +25,7 @@ DEFAULT_ENVIRONMENT = "homelab"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -91,6 +92,36 @@ class Reload(_Model):
         return self
 
 
+class Requires(_Model):
+    """The least that a host must offer.
+
+    Attributes:
+        engine: version of Docker Engine.
+        compose: version of the Compose plugin.
+        docker_mib: free MiB where Docker keeps images.
+        directory_mib: free MiB where the stack's files lie.
+        memory_mib: MiB of memory that programs could still get.
+    """
+
+    engine: VersionNumber = "24.0"
+    compose: VersionNumber = "2.20"
+    docker_mib: int = Field(ge=0, default=2048)
+    directory_mib: int = Field(ge=0, default=64)
+    memory_mib: int = Field(ge=0, default=256)
+
+
+class SharedStorage(_Model):
+    """What must be mounted on a stack's hosts.
+
+    Attributes:
+        path: where.
+        provider: the stack that serves it.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")]
+    provider: str
+
+
 class Stack(_Model):
     """A Compose project and what proves it."""
 
@@ -99,6 +130,8 @@ class Stack(_Model):
     directories: tuple[RelativePath, ...] = Field(default=(), strict=False)
     switch_timeout: Seconds = 300
     healthy_timeout: Seconds = 180
+    requires: Requires = Requires()
+    shared_storage: SharedStorage | None = None
     probes: tuple[Probe, ...] = Field(default=(), strict=False)
     reloads: tuple[Reload, ...] = Field(default=(), strict=False)
 
@@ -173,6 +206,11 @@ class File(_Model):
 
     @model_validator(mode="after")
     def _references(self) -> File:
+        for stack_name, stack in self.stacks.items():
+            if stack.shared_storage and stack.shared_storage.provider not in self.stacks:
+                raise ValueError(
+                    f"stacks.{stack_name}.shared_storage.provider: there is no stack {stack.shared_storage.provider!r}"
+                )
         for env_name, env in self.environments.items():
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:

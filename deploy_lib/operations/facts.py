@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from deploy_lib.errors import RemoteError
-from deploy_lib.operations import layout
+from deploy_lib.operations import layout, machine
 from deploy_lib.operations.compose import (
     Container,
     Service,
@@ -19,6 +20,7 @@ from deploy_lib.operations.compose import (
 )
 from deploy_lib.operations.files import pack
 from deploy_lib.operations.history import Event, parse_events
+from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
@@ -44,6 +46,9 @@ class Facts:
         containers: the project's containers.
         services: the desired stack as the host's Compose renders it.
         history: the newest events, oldest first.
+        tags: image id by `repository:tag`, of every tag on the host.
+        machine: its clock, space, memory, ports and mounts.
+        asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
         problems: by section, what a part of the script had to complain of.
     """
 
@@ -59,6 +64,10 @@ class Facts:
     containers: tuple[Container, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     history: tuple[Event, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    machine: Machine = field(default_factory=Machine)
+    asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, service: str) -> list[Container]:
@@ -79,8 +88,10 @@ def gather(
         RemoteError: the script could not be run to its end.
     """
     script = build(node, project, sorted(files))
+    session.open()
+    began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
-    return parse(result.stdout, node.name)
+    return replace(parse(result.stdout, node.name), asked=(began, time.time()))
 
 
 TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
@@ -89,7 +100,7 @@ TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
 
 def build(node: Node, project: str, paths: list[str]) -> str:
     """The script; its parts are told apart by lines that begin with `=== `."""
-    directory = node.directory
+    directory, storage = node.directory, node.stack.shared_storage
     top = sorted({PurePosixPath(path).parts[0] for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
     return f"""\
 {FIND_MEMORY}
@@ -122,6 +133,7 @@ files() {{
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
 history() {{ [ ! -e {quote(directory / layout.HISTORY)} ] || tail -n {HISTORY_LINES} {quote(directory / layout.HISTORY)}; }}
 {containers_command(project)}
+{machine.functions(directory, storage.path if storage else None)}
 config() {{ [ -z "$m" ] || {render_command(node.stack, project)}; }}
 part memory echo "$m"
 part tools tools
@@ -131,9 +143,10 @@ part directory directory
 part files files
 part key key
 part history history
-part images docker images --digests --no-trunc --format '{{{{.Repository}}}}@{{{{.Digest}}}}'
+part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
+for x in {words(*machine.PARTS)}; do part "$x" "$x"; done
 echo '=== end'
 """
 
@@ -151,6 +164,7 @@ def parse(text: str, node: str) -> Facts:
     if "end" not in parts:
         raise RemoteError("the host's answer was cut short", node=node, step="gathering facts")
     engine, _, platform = parts["engine"].strip().partition(" ")
+    images = [words for line in parts["images"].splitlines() if len(words := line.split()) == 4]
     return Facts(
         engine="" if "engine" in problems else engine,
         platform=platform.strip(),
@@ -160,12 +174,17 @@ def parse(text: str, node: str) -> Facts:
         writable="writable" in parts["directory"],
         key=parts["key"].strip(),
         files=dict(_file_line(line) for line in parts["files"].splitlines() if line.strip()),
-        digests=frozenset(line for line in parts["images"].split() if "@sha256:" in line),
+        digests=frozenset(
+            f"{repository}@{digest}" for repository, _, digest, _ in images if digest != "<none>"
+        ),
+        images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
+        tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         containers=tuple(
             c for line in parts["containers"].splitlines() if line and (c := parse_container(line))
         ),
         services=parse_config(parts["config"]) if parts["config"].strip() else {},
         history=tuple(parse_events(parts["history"])),
+        machine=machine.parse(parts),
         problems=problems,
     )
 

@@ -14,11 +14,12 @@ import paramiko
 from paramiko.ssh_exception import (
     AuthenticationException,
     BadHostKeyException,
+    ChannelException,
     NoValidConnectionsError,
     SSHException,
 )
 
-from deploy_lib.errors import DeployError, RemoteError, UnreachableError
+from deploy_lib.errors import DeployError, RemoteError, Stage, UnreachableError
 from deploy_lib.ssh.connection import StrictConnection, changed
 from deploy_lib.ssh.framing import TRUNCATED, frame
 from deploy_lib.ssh.hostkeys import fingerprint
@@ -27,6 +28,9 @@ KEEPALIVE = 15
 """Seconds between keep-alive messages."""
 
 _CHUNK = 64 * 1024
+
+_PROHIBITED = 1
+"""SSH's reason for a channel that is not opened: "administratively prohibited"."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +269,23 @@ class Session:
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no connection to {host}:{port}: {error}", node=self.node) from None
 
+    def forbids_forwarding(self, host: str, port: int) -> bool:
+        """Whether sshd would not make a `forward` to there, no matter whether anything listens.
+
+        Raises:
+            RemoteError: the session has ended.
+        """
+        self.open()
+        try:
+            self.connection.transport.open_channel(
+                "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=10
+            ).close()
+        except ChannelException as error:
+            return bool(error.code == _PROHIBITED)
+        except (SSHException, OSError, EOFError) as error:
+            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
+        return False
+
     def _translate(self, error: Exception) -> DeployError:
         if isinstance(error, DeployError):
             error.node = error.node or self.node
@@ -275,28 +296,25 @@ class Session:
             presented = f"{error.key.get_name()} {fingerprint(error.key.asbytes())}"
             expected = error.expected_key
             known = f"{expected.get_name()} {fingerprint(expected.asbytes())}"
-            problem: DeployError = changed(target, presented, known)
-            problem.node = self.node
-            return problem
+            refused = changed(target, presented, known)
+            refused.node = self.node
+            return refused
+        stage: Stage
         if isinstance(error, socket.gaierror):
-            what, mend = (
-                f"the name {target.hostname} does not resolve",
-                "check DNS or ssh_config's HostName",
-            )
+            stage, what = "name", f"the name {target.hostname} does not resolve"
+            mend = "check DNS or ssh_config's HostName"
         elif isinstance(error, NoValidConnectionsError | TimeoutError | ConnectionError):
-            what, mend = (
-                f"no TCP connection to {where}: {error}",
-                "is the host up, and sshd listening there?",
-            )
+            stage, what = "TCP", f"no TCP connection to {where}: {error}"
+            mend = "is the host up, and sshd listening there?"
         elif isinstance(error, AuthenticationException) or "authentication" in str(error).lower():
-            what = f"{where} refused the login: {error}"
+            stage, what = "login", f"{where} refused the login: {error}"
             mend = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
         else:
-            what, mend = (
-                f"no SSH session with {where}: {error}",
-                "try the same with: ssh -v " + target.name,
-            )
-        return UnreachableError(what, node=self.node, mend=mend)
+            stage, what = "SSH", f"no SSH session with {where}: {error}"
+            mend = f"try the same with: ssh -v {target.name}"
+        problem = UnreachableError(what, node=self.node, mend=mend)
+        problem.stage = stage
+        return problem
 
 
 def _last_words(result: Result) -> str:

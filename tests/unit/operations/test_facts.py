@@ -43,8 +43,8 @@ c0ffee
 
 === history exit 0
 === images
-prom/prometheus@sha256:1234
-<none>@<none>
+prom/prometheus v1 sha256:1234 sha256:id1
+<none> <none> <none> sha256:id2
 
 === images exit 0
 === containers
