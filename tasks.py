@@ -9,6 +9,8 @@ from invoke.context import Context
 from invoke.tasks import task
 
 import lab.tasks
+from deploy_lib.cli.checking import PARALLEL_HELP, PREFLIGHT_HELP
+from deploy_lib.cli.checking import preflight as check_all
 from deploy_lib.cli.deploying import HELP, NODE_HELP, deploy_stack
 from deploy_lib.cli.looking import LOGS_HELP, show_logs
 
@@ -38,6 +40,14 @@ def deploy_core(
         as_json=json,
         debug=debug,
     )
+
+
+@task(auto_shortflags=False, help={**PREFLIGHT_HELP, **PARALLEL_HELP, **NODE_HELP}, iterable=["node"])
+def preflight(
+    c: Context, node: list[str], tag: str = "", parallel: str = "", json: bool = False, debug: bool = False
+) -> None:
+    """Check all that a deployment would check, and change nothing."""
+    check_all(ROOT, nodes=node, tag=tag, parallel=parallel, as_json=json, debug=debug)
 
 
 @task(auto_shortflags=False, help={**LOGS_HELP, **NODE_HELP}, iterable=["node"])
@@ -101,4 +111,4 @@ def test(c: Context) -> None:
     c.run("pytest tests/unit tests/ssh tests/lab")
 
 
-ns = Collection(deploy_core, logs, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns)
+ns = Collection(deploy_core, preflight, logs, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns)

@@ -7,6 +7,8 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import task
 
+from deploy_lib.cli.checking import PREFLIGHT_HELP
+from deploy_lib.cli.checking import preflight as check_all
 from deploy_lib.cli.deploying import HELP, deploy_stack
 from deploy_lib.cli.looking import LOGS_HELP, show_logs
 from deploy_lib.ssh.connection import StrictConnection
@@ -38,6 +40,12 @@ def deploy_core(
     )
 
 
+@task(auto_shortflags=False, help=PREFLIGHT_HELP)
+def preflight(c: StrictConnection, tag: str = "", json: bool = False, debug: bool = False) -> None:
+    """Check all that a deployment to the host would check, and change nothing."""
+    check_all(ROOT, connection=c, tag=tag, as_json=json, debug=debug)
+
+
 @task(auto_shortflags=False, help=LOGS_HELP)
 def logs(
     c: StrictConnection,
@@ -51,4 +59,4 @@ def logs(
     show_logs(ROOT, connection=c, service=service, follow=follow, tail=tail, as_json=json, debug=debug)
 
 
-ns = Collection(deploy_core, logs)
+ns = Collection(deploy_core, preflight, logs)
