@@ -12,7 +12,7 @@ import lab.tasks
 from deploy_lib.cli.checking import PARALLEL_HELP, PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all
 from deploy_lib.cli.deploying import HELP, NODE_HELP, deploy_stack
-from deploy_lib.cli.looking import LOGS_HELP, show_logs
+from deploy_lib.cli.looking import LOGS_HELP, LOOK_HELP, show_logs, show_status
 
 ROOT = Path(__file__).resolve().parent
 
@@ -48,6 +48,12 @@ def preflight(
 ) -> None:
     """Check all that a deployment would check, and change nothing."""
     check_all(ROOT, nodes=node, tag=tag, parallel=parallel, as_json=json, debug=debug)
+
+
+@task(auto_shortflags=False, help={**LOOK_HELP, **PARALLEL_HELP, **NODE_HELP}, iterable=["node"])
+def status(c: Context, node: list[str], parallel: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show what runs where, and how it differs from what was recorded."""
+    show_status(ROOT, nodes=node, parallel=parallel, as_json=json, debug=debug)
 
 
 @task(auto_shortflags=False, help={**LOGS_HELP, **NODE_HELP}, iterable=["node"])
@@ -111,4 +117,6 @@ def test(c: Context) -> None:
     c.run("pytest tests/unit tests/ssh tests/lab")
 
 
-ns = Collection(deploy_core, preflight, logs, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns)
+ns = Collection(
+    deploy_core, preflight, status, logs, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns
+)

@@ -40,6 +40,7 @@ class Release:
         files: by path below the stack's directory, the SHA-256 of the content.
         variables: non-secret values this release was made with.
         secrets: by service, the keyed fingerprint of the secret values that it got.
+        replicas: by service, how many containers it has.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Release:
     images: Mapping[str, str]
     files: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
+    replicas: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def content(self) -> str:
@@ -69,6 +71,7 @@ class Release:
             images=dict(data["images"]),
             files=dict(data["files"]),
             secrets=dict(data.get("secrets", {})),
+            replicas=dict(data.get("replicas", {})),
         )
 
 

@@ -10,7 +10,7 @@ from invoke.tasks import task
 from deploy_lib.cli.checking import PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all
 from deploy_lib.cli.deploying import HELP, deploy_stack
-from deploy_lib.cli.looking import LOGS_HELP, show_logs
+from deploy_lib.cli.looking import LOGS_HELP, LOOK_HELP, show_logs, show_status
 from deploy_lib.ssh.connection import StrictConnection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +46,12 @@ def preflight(c: StrictConnection, tag: str = "", json: bool = False, debug: boo
     check_all(ROOT, connection=c, tag=tag, as_json=json, debug=debug)
 
 
+@task(auto_shortflags=False, help=LOOK_HELP)
+def status(c: StrictConnection, json: bool = False, debug: bool = False) -> None:
+    """Show what runs on the host, and how it differs from what was recorded."""
+    show_status(ROOT, connection=c, as_json=json, debug=debug)
+
+
 @task(auto_shortflags=False, help=LOGS_HELP)
 def logs(
     c: StrictConnection,
@@ -59,4 +65,4 @@ def logs(
     show_logs(ROOT, connection=c, service=service, follow=follow, tail=tail, as_json=json, debug=debug)
 
 
-ns = Collection(deploy_core, preflight, logs)
+ns = Collection(deploy_core, preflight, status, logs)

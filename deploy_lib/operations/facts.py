@@ -81,13 +81,13 @@ def gather(
     """Asks the host, read-only.
 
     Args:
-        files: the stack's files, which the host's Compose renders in memory.
+        files: the stack's files, which the host's Compose renders in memory; none: nothing is rendered.
         env: non-secret variables that they need.
 
     Raises:
         RemoteError: the script could not be run to its end.
     """
-    script = build(node, project, sorted(files))
+    script = build(node, project, render=bool(files))
     session.open()
     began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
@@ -98,16 +98,19 @@ TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
 """Programs that the scripts call."""
 
 
-def build(node: Node, project: str, paths: list[str]) -> str:
-    """The script; its parts are told apart by lines that begin with `=== `."""
+def build(node: Node, project: str, *, render: bool) -> str:
+    """The script; its parts are told apart by lines that begin with `=== `.
+
+    Args:
+        render: the stack's files come on standard input, and are rendered.
+    """
     directory, storage = node.directory, node.stack.shared_storage
-    top = sorted({PurePosixPath(path).parts[0] for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
     return f"""\
 {FIND_MEMORY}
 if [ -n "$m" ]; then
   {SCRATCH}
   e=$t/err
-  mkdir "$t/files" && tar -xf - -C "$t/files"
+  {'mkdir "$t/files" && tar -xf - -C "$t/files"' if render else ":"}
 else
   e=/dev/null
 fi
@@ -126,7 +129,7 @@ directory() {{
 }}
 files() {{
   cd {quote(directory)} 2>/dev/null || return 0
-  for x in {words(*top)}; do
+  for x in {words(*managed(node))}; do
     [ ! -e "./$x" ] || find "./$x" -type f -exec sha256sum {{}} +
   done
 }}
@@ -134,7 +137,7 @@ key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layo
 history() {{ [ ! -e {quote(directory / layout.HISTORY)} ] || tail -n {HISTORY_LINES} {quote(directory / layout.HISTORY)}; }}
 {containers_command(project)}
 {machine.functions(directory, storage.path if storage else None)}
-config() {{ [ -z "$m" ] || {render_command(node.stack, project)}; }}
+config() {{ {f'[ -z "$m" ] || {render_command(node.stack, project)}' if render else ":"}; }}
 part memory echo "$m"
 part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
@@ -149,6 +152,13 @@ part config config
 for x in {words(*machine.PARTS)}; do part "$x" "$x"; done
 echo '=== end'
 """
+
+
+def managed(node: Node) -> list[str]:
+    """The files and directories, below the stack's own, that this program keeps as recorded."""
+    stack = node.stack
+    paths = (stack.compose, stack.env_file, *stack.directories)
+    return sorted({PurePosixPath(path).name for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
 
 
 _END = re.compile(r"=== (\w+) exit (\d+)\Z")

@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy_lib.errors import DeployError, RemoteError
-from deploy_lib.operations.compose import ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL
+from deploy_lib.operations.compose import NUMBER_LABEL, ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL
 from deploy_lib.operations.lock import HEARTBEAT, LAPSE
 from deploy_lib.operations.shell import quote, words
 from deploy_lib.ssh.session import Process, Session
-
-NUMBER_LABEL = "com.docker.compose.container-number"
 
 TIMEOUT = 120.0
 """Seconds until all that there is must have come."""

@@ -88,5 +88,5 @@ def test_the_key_is_in_no_repr() -> None:
 
 
 def test_the_script_is_one_that_sh_understands() -> None:
-    script = facts.build(NODE, "ktrdr-core", ["docker-compose.core.yml", "monitoring/it's odd"])
+    script = facts.build(NODE, "ktrdr-core", render=True)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""
