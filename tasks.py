@@ -9,10 +9,11 @@ from invoke.context import Context
 from invoke.tasks import task
 
 import lab.tasks
-from deploy_lib.cli.checking import PARALLEL_HELP, PREFLIGHT_HELP
+from deploy_lib.cli.checking import PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all
-from deploy_lib.cli.deploying import HELP, NODE_HELP, deploy_stack
-from deploy_lib.cli.looking import LOGS_HELP, LOOK_HELP, show_logs, show_status
+from deploy_lib.cli.deploying import HELP, NODE_HELP, ROLLBACK_HELP, deploy_stack, flags, roll_back
+from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
+from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 
 ROOT = Path(__file__).resolve().parent
 
@@ -24,36 +25,54 @@ def deploy_core(
     tag: str = "",
     service: str = "",
     dry_run: bool = False,
+    no_rollback: bool = False,
     wait_lock: str = "",
+    parallel: str = "",
     json: bool = False,
     debug: bool = False,
 ) -> None:
     """Deploy the core stack."""
-    deploy_stack(
-        ROOT,
-        "core",
-        nodes=node,
-        tag=tag,
-        service=service,
-        wait_lock=wait_lock,
-        dry_run=dry_run,
-        as_json=json,
-        debug=debug,
-    )
+    deploy_stack(ROOT, "core", nodes=node, **flags(locals()))
 
 
-@task(auto_shortflags=False, help={**PREFLIGHT_HELP, **PARALLEL_HELP, **NODE_HELP}, iterable=["node"])
+@task(
+    auto_shortflags=False,
+    help={**ROLLBACK_HELP, **NODE_HELP, "parallel": HELP["parallel"]},
+    iterable=["node"],
+)
+def rollback(
+    c: Context,
+    node: list[str],
+    tag: str = "",
+    dry_run: bool = False,
+    no_rollback: bool = False,
+    wait_lock: str = "",
+    parallel: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Go back to the release before, or to one by its tag, on the nodes that the newest release touched."""
+    roll_back(ROOT, nodes=node, **flags(locals()))
+
+
+@task(
+    auto_shortflags=False,
+    help={**PREFLIGHT_HELP, **NODE_HELP, "parallel": HELP["parallel"]},
+    iterable=["node"],
+)
 def preflight(
     c: Context, node: list[str], tag: str = "", parallel: str = "", json: bool = False, debug: bool = False
 ) -> None:
     """Check all that a deployment would check, and change nothing."""
-    check_all(ROOT, nodes=node, tag=tag, parallel=parallel, as_json=json, debug=debug)
+    check_all(ROOT, nodes=node, **flags(locals()))
 
 
-@task(auto_shortflags=False, help={**LOOK_HELP, **PARALLEL_HELP, **NODE_HELP}, iterable=["node"])
+@task(
+    auto_shortflags=False, help={**STATUS_HELP, **NODE_HELP, "parallel": HELP["parallel"]}, iterable=["node"]
+)
 def status(c: Context, node: list[str], parallel: str = "", json: bool = False, debug: bool = False) -> None:
     """Show what runs where, and how it differs from what was recorded."""
-    show_status(ROOT, nodes=node, parallel=parallel, as_json=json, debug=debug)
+    show_status(ROOT, nodes=node, **flags(locals()))
 
 
 @task(auto_shortflags=False, help={**LOGS_HELP, **NODE_HELP}, iterable=["node"])
@@ -67,7 +86,13 @@ def logs(
     debug: bool = False,
 ) -> None:
     """Show what the containers have said."""
-    show_logs(ROOT, nodes=node, service=service, follow=follow, tail=tail, as_json=json, debug=debug)
+    show_logs(ROOT, nodes=node, **flags(locals()))
+
+
+@task(auto_shortflags=False, help={**HISTORY_HELP, **NODE_HELP}, iterable=["node"])
+def history(c: Context, node: list[str], tail: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show what was deployed when, by whom, and what came of it."""
+    tell_history(ROOT, nodes=node, tail=tail, json=json, debug=debug)
 
 
 @task(
@@ -118,5 +143,7 @@ def test(c: Context) -> None:
 
 
 ns = Collection(
-    deploy_core, preflight, status, logs, build_backend, validate_env, demo, lint, test, lab=lab.tasks.ns
+    *(deploy_core, rollback, preflight, status, history, logs),
+    *(validate_env, build_backend, demo, lint, test),
+    lab=lab.tasks.ns,
 )

@@ -1,4 +1,4 @@
-"""The story of one node: look, check, lock, look again, plan, stage and pull, switch, prove, record."""
+"""The story of one node: look, check, lock, look again, decide, stage, switch, prove, and record or go back."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from deploy_lib import desired as wanted
 from deploy_lib import plan as planning
-from deploy_lib import preflight
+from deploy_lib import preflight, proof
+from deploy_lib.checkout import Local
 from deploy_lib.console import Console
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, UsageError
-from deploy_lib.operations import compose, history, layout, probe, registry, switch
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
+from deploy_lib.operations import compose, history, prune, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
-from deploy_lib.operations.files import collect
-from deploy_lib.operations.health import Ailment, Gate
-from deploy_lib.operations.lock import Lock, me
+from deploy_lib.operations.lock import LAPSE, Lock, me
+from deploy_lib.operations.place import Placement
+from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
-from deploy_lib.operations.shell import quote
+from deploy_lib.operations.stage import Staging, stage
+from deploy_lib.operations.switch import Switch
 from deploy_lib.plan import Plan
 from deploy_lib.release import Version
 from deploy_lib.request import Request
@@ -27,46 +29,7 @@ from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Environment, Node
 
-LOG_LINES = 15
-"""Last lines of a service's log that are shown when it fails."""
-
-
-class DeploymentError(DeployError):
-    """The switch or the proof failed; the message says what state the host is in."""
-
-    exit_code = ExitCode.FAILED_INCONSISTENT
-
-
-class NotSwitchedError(DeployError):
-    """It failed before the switch: the host runs what it ran."""
-
-    exit_code = ExitCode.FAILED_REVERTED
-
-
-@dataclass(frozen=True)
-class Local:
-    """A stack as this checkout has it, read before any host is asked."""
-
-    files: Mapping[str, bytes]
-    file: compose.StackFile
-
-
-def read_stack(environment: Environment, node: Node) -> Local:
-    """The stack's files.
-
-    Raises:
-        UsageError: one is missing or broken, or a name in it is not as deploy.toml has it.
-    """
-    files = collect(environment.root, node.stack)
-    path = node.stack.compose
-    file = compose.read_stack_file(files[path.rpartition("/")[2]], path)
-    undeclared = [name for name in file.secret_names if name not in environment.secrets]
-    if undeclared:
-        raise UsageError(
-            f"{path} needs the secret {undeclared[0]}, which deploy.toml does not declare",
-            mend=f"add [secrets.{undeclared[0]}] with its field",
-        )
-    return Local(files, file)
+Values = Mapping[str, Secret]
 
 
 @dataclass
@@ -74,8 +37,9 @@ class Deployment:
     """One node on its way from one release to another; `fleet` calls the steps in their order.
 
     Attributes:
-        outcome: "deployed", "unchanged", "planned", "failed", or "not started".
-        switching: the switch has begun, and its release is not proven yet.
+        outcome: "not started", "planned", "untouched" (it failed before the switch), "switched" (not yet proven),
+            "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
+        error: what went wrong on this node.
     """
 
     environment: Environment
@@ -88,17 +52,21 @@ class Deployment:
     facts: Facts = field(default_factory=Facts)
     plan: Plan | None = None
     outcome: str = "not started"
-    switching: bool = False
     error: DeployError | None = None
     containers: Sequence[Container] = ()
     _lock: Lock | None = None
+    _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
+    _keep_values: bool = False
     _key: str = field(default="", repr=False)
 
     # --- before anything is changed ---------------------------------------------------------------------
 
-    def look(self, version: Version) -> None:
-        """Gathers the facts."""
+    def look(self, version: Version | None) -> None:
+        """Gathers the facts; with a version, also what this checkout's Compose file comes to for it."""
+        if version is None:
+            self.facts = gather(self.session, self.node, self.local.file.project, {}, {})
+            return
         self.facts = gather(
             self.session, self.node, self.local.file.project, self.local.files, self._variables(version)
         )
@@ -111,19 +79,26 @@ class Deployment:
         """By reference, the digest that this node's proven release has for it."""
         before = history.proven(self.facts.history)
         pinned = before.release.images.values() if before else ()
-        return dict(image.split("@", 1) for image in pinned)
+        return dict(image.split("@", 1) for image in pinned if "@" in image)
 
     def check(self, manifests: Mapping[str, Manifest]) -> None:
         """The preflight.
 
         Raises:
             PreflightError: naming every check that failed.
-            UsageError: the stack has no such service.
         """
-        checks = [*preflight.host(self.node, self.facts)]
-        wanted = self._wanted()
-        own = [manifests[image] for image in sorted(set(wanted.values())) if image in manifests]
+        checks = [*preflight.host(self.node, self.facts, rendered=True)]
+        named = self._named()
+        own = [manifests[image] for image in sorted(set(named.values())) if image in manifests]
         preflight.require(self.node, [*checks, *preflight.images(self.facts, own, self.recorded())])
+
+    def check_back(self) -> None:
+        """The preflight of a rollback, which needs neither a registry nor this checkout's files.
+
+        Raises:
+            PreflightError: naming every check that failed.
+        """
+        preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -138,36 +113,39 @@ class Deployment:
             )
 
     def lock(self) -> None:
-        """Takes the node's lock."""
+        """Takes the node's lock, and waits for a switch that was left to itself."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
         self._lock = Lock(self.session, self.node.directory, me(what))
-        limit = int(self.node.stack.switch_timeout) + 30
         self._lock.take(
             self.request.wait_lock,
-            limit,
+            2 * int(self.node.stack.switch_timeout) + 60,
             lambda: self._say("lock", "waiting for a switch that was left to itself"),
         )
 
-    def decide(
-        self, version: Version, manifests: Mapping[str, Manifest], values: Mapping[str, Secret]
-    ) -> Plan:
-        """Makes the plan from the facts."""
-        images = {name: self._pin(image, manifests) for name, image in self._wanted().items()}
+    def decide(self, version: Version, manifests: Mapping[str, Manifest], values: Values) -> None:
+        """Makes the plan to deploy a version.
+
+        Raises:
+            PreflightError: it cannot be done from where the host is.
+        """
+        self._recall_interruption()
+        images = {name: self._pin(image, manifests) for name, image in self._named().items()}
         key = self.facts.key or self._key or secrets.token_hex(32)
         self._key = key
-        marks = planning.fingerprints(self.local.file, values, key)
+        marks = wanted.fingerprints(self.local.file, values, key)
         service = self.request.service
         if service is None:
-            desired = planning.desire(
+            desired = wanted.desire(
                 release_id=self.release_id,
                 version=version,
                 files=self.local.files,
                 images=images,
                 secrets=marks,
                 variables=self._variables(version),
+                replicas={name: s.replicas for name, s in self.facts.services.items()},
             )
         else:
-            desired = planning.replace_one(
+            desired = wanted.replace_one(
                 release_id=self.release_id,
                 version=version,
                 before=history.proven(self.facts.history),
@@ -178,119 +156,129 @@ class Deployment:
                 node=self.node.name,
             )
         self.plan = planning.make(self.node, self.facts, desired)
-        return self.plan
+
+    def decide_back(self, target: history.Event) -> None:
+        """Makes the plan to bring an earlier release back, with the secret values that run now.
+
+        Raises:
+            PreflightError: the host no longer has what it takes.
+        """
+        self._recall_interruption()
+        self._key = self.facts.key
+        running = history.proven(self.facts.history)
+        desired = wanted.restore(self.release_id, target.release, running.release if running else None)
+        plan = planning.make(self.node, self.facts, desired)
+        missing = [
+            path
+            for path, digest in target.release.files.items()
+            if path not in desired.files and digest not in self.facts.objects and path in plan.changed
+        ]
+        if plan.pulls or missing:
+            what = ", ".join([*plan.pulls, *missing])
+            raise PreflightError(
+                f"the host no longer has all of release {target.release.id}: {what}",
+                node=self.node.name,
+                step="rollback",
+                mend=f"deploy it anew: invoke deploy-{self.node.stack_name} --tag {target.release.tag}",
+            )
+        self._keep_values = True
+        # What a rollback after this one goes to is what it would have been then.
+        self.plan = replace(plan, next_before=target.before)
 
     # --- the change ---------------------------------------------------------------------------------------
 
-    def stage(self, plan: Plan, login: Login) -> None:
-        """Brings files and images to the host, beside what runs.
-
-        Raises:
-            NotSwitchedError: it failed; what runs was not touched.
-        """
-        files = {path: plan.desired.files[path] for path in plan.changed if path in plan.desired.files}
+    def stage(self, login: Login | None) -> None:
+        """Brings files and images to the host, beside what runs; the running release is not touched."""
+        plan = self._planned()
+        if plan.nothing:
+            return
+        self.outcome = "untouched"
         if plan.pulls:
             self._say("pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images")
-        try:
-            registry.stage(
-                self.session,
-                self.node.directory,
-                plan.desired.release.id,
-                files,
-                plan.pulls,
-                login,
-                self._key,
-            )
-        except DeployError as error:
-            raise NotSwitchedError(
-                f"{error.what}\n  what ran before still runs",
-                node=self.node.name,
-                step=error.step,
-                mend=error.mend,
-            ) from None
+        stage(self.session, self.node.directory, self._staging(plan), login, self._key)
 
-    def switch(self, plan: Plan, values: Mapping[str, Secret], version: Version) -> None:
-        """Puts the release into place and proves it.
+    def switch(self, values: Values) -> None:
+        """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.
 
-        Raises:
-            DeploymentError: naming what failed, with the last lines of its log.
+        Args:
+            values: the secrets; empty for a rollback, which keeps those that run.
         """
-        assert self._lock is not None  # noqa: S101 - `fleet` takes the lock first
-        release = plan.desired.release
-        orders = switch.Switch(
-            token=self._lock.owner.token,
-            staged=self.node.directory / layout.RELEASES / release.id / "files",
-            changed=plan.changed,
-            dropped=plan.dropped,
-            reloads=plan.reloads,
-            started=history.event("started", release, before=plan.before.release.id if plan.before else None),
-        )
-        env = {
-            **self._variables(version),
-            **{name: values[name].reveal() for name in self.local.file.secret_names},
-        }
+        plan = self._planned()
+        if plan.nothing:
+            self._confirm(plan)
+            return
         changing = [change.service for change in plan.changes if change.action != "keep"]
-        self.switching = True
         self._say("switch", ", ".join(changing) or "configuration only")
-        try:
-            with switch.start(
-                self.session, self.node, self.local.file.project, orders, env, self._detail
-            ) as watch:
-                watch.finish()
-                looks = watch.looks()
-                self._await_health(looks, release.images)
-                self._probe()
-                self.containers = next(looks, self.containers)
-        except switch.SwitchError as error:
-            if error.code in (switch.LAPSED, switch.BUSY):
-                self.switching = False
-                raise NotSwitchedError(error.what, node=self.node.name, step="switch") from None
-            self._record(history.event("failed", release, detail=self.console.redactor.clean(error.what)))
-            raise self._failed(error) from None
-        except DeployError as error:
-            self._record(history.event("failed", release, detail=self.console.redactor.clean(error.what)))
-            raise self._failed(error) from None
-
-    def record(self, plan: Plan) -> None:
-        """Writes the proven release down."""
-        hashes = {c.service: c.config_hash for c in self.containers}
-        before = plan.before.release.id if plan.before else None
-        proven = history.event(
-            "proven",
-            plan.desired.release,
-            hashes=hashes,
-            before=before,
-            seconds=round(time.monotonic() - self._began, 1),
+        env = {name: values[name].reveal() for name in self.local.file.secret_names if name in values}
+        self.outcome = "switched"
+        self._watch = watch.start(
+            self.session, self.node, self.local.file.project, self._orders(plan), env, self._detail
         )
-        self._record(proven)
-        self.outcome, self.switching = "deployed", False
+        try:
+            self._watch.finish()
+        except watch.NotBegunError:
+            self.outcome = "untouched"
+            raise
+        self.containers = proof.prove(
+            self.session, self.node, plan.desired.release, self._watch.looks(), self._say
+        )
+
+    def record(self) -> None:
+        """Makes the proven release the one that counts, and prunes what no rollback could need."""
+        plan = self._planned()
+        if self._watch is None:
+            return
+        hashes = {c.service: c.config_hash for c in self.containers}
+        proven = self._event("proven", hashes=hashes, before=plan.next_before)
+        self._watch.conclude("proven", [proven])
+        if not self._watch.await_end("proven"):
+            raise watch.LostError("the host could not record the release, and goes back", node=self.node.name)
+        self.outcome = "deployed"
         self._say("done", f"release {plan.desired.release.id} is proven")
 
-    def confirm(self) -> None:
-        """Proves a host on which nothing had to be changed.
+    def go_back(self, reason: str) -> None:
+        """Takes the host back to the release before, and proves that one.
 
-        Raises:
-            DeploymentError: a probe fails although every container is as recorded.
+        Args:
+            reason: why, for the history.
         """
-        self.containers = self.facts.containers
-        try:
-            self._probe()
-        except DeployError as error:
-            raise self._failed(error) from None
-        self.outcome = "unchanged"
-        self._say("done", "nothing to change")
-
-    def interrupted(self) -> DeploymentError | None:
-        """What to say of a node whose switch nobody waited for; None where nothing had been changed."""
-        if not self.switching:
-            return None
+        plan = self._planned()
+        if self._watch is None:
+            return
         self.outcome = "failed"
-        return DeploymentError(
-            "interrupted during the switch, which goes on to its end on the host; the release is not proven",
-            node=self.node.name,
-            step="switch",
-            mend="run the same command again: it proves what runs then, and changes only what is left",
+        back = plan.back.release if plan.back else None
+        self._say(
+            "back", f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
         )
+        self._watch.conclude("revert", [self._event("failed", detail=reason)])
+        problem: DeployError | None = None
+        try:
+            self._watch.await_back(2 * self.node.stack.switch_timeout + 150)
+            self.containers = (
+                proof.prove(self.session, self.node, back, self._watch.looks(), self._say)
+                if back
+                else next(self._watch.looks())
+            )
+        except watch.LostError:
+            raise
+        except DeployError as error:
+            problem = error
+        detail = "" if problem is None else self.console.redactor.clean(problem.what)
+        kind: history.Kind = "reverted" if problem is None else "failed"
+        self._watch.conclude("leave", [self._event(kind, detail=detail or reason)])
+        self._watch.await_end("revert")
+        if problem is not None:
+            raise problem
+        self.outcome = "reverted"
+        self._say("back", f"release {back.id} is proven again" if back else "the host is empty again")
+
+    def leave(self, reason: str) -> None:
+        """Leaves a release that failed in place, to be looked at."""
+        if self._watch is None:
+            return
+        self.outcome = "failed"
+        self._watch.conclude("leave", [self._event("failed", detail=reason)])
+        self._watch.await_end("leave")
 
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken."""
@@ -298,6 +286,16 @@ class Deployment:
             self._lock.release()
 
     # --- the outcome ----------------------------------------------------------------------------------------
+
+    @property
+    def switched(self) -> bool:
+        """Whether the host has been changed, and waits for a verdict."""
+        return self.outcome == "switched"
+
+    @property
+    def before(self) -> history.Event | None:
+        """The release that ran before this command, as far as it was recorded."""
+        return history.proven(self.facts.history)
 
     @property
     def release_name(self) -> str | None:
@@ -308,25 +306,29 @@ class Deployment:
             return self.plan.before.release.id
         return self.plan.desired.release.id
 
-    def as_dict(self) -> dict[str, Any]:
-        """This node's part of the JSON document."""
-        before = history.proven(self.facts.history)
-        running = self.containers or self.facts.containers
-        data: dict[str, Any] = {
-            "outcome": self.outcome,
-            "from": before.release.tag if before else None,
-            "to": self.plan.desired.release.tag if self.plan else None,
-            "services": {
-                c.service: {"image": c.image, "state": c.state, "health": c.health, "container": c.id}
-                for c in running
-            },
-            "error": str(self.error) if self.error else None,
-        }
-        if self.plan is not None and self.request.dry_run:
-            data["plan"] = describe(self.plan)
-        return data
-
     # --- steps of steps ---------------------------------------------------------------------------------------
+
+    def _planned(self) -> Plan:
+        if self.plan is None:
+            raise RuntimeError("a deployment is decided before it is carried out")
+        return self.plan
+
+    def _confirm(self, plan: Plan) -> None:
+        """Proves a host on which nothing had to be changed."""
+        self.containers = self.facts.containers
+        self.outcome = "untouched"
+        proof.probe_all(self.session, self.node, lambda: self.containers, self._say)
+        self.outcome = "unchanged"
+        self._say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
+
+    def _recall_interruption(self) -> None:
+        started = history.interrupted(self.facts.history)
+        if started is not None:
+            self._say(
+                "recover",
+                f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
+                f"at {started.at}, was interrupted",
+            )
 
     def _variables(self, version: Version) -> dict[str, str]:
         return {
@@ -335,7 +337,7 @@ class Deployment:
             "IMAGE_TAG": version.tag,
         }
 
-    def _wanted(self) -> dict[str, str]:
+    def _named(self) -> dict[str, str]:
         references = self.references()
         if self.request.service is None:
             return references
@@ -349,63 +351,80 @@ class Deployment:
             raise PreflightError(f"no digest is known for {reference}", node=self.node.name, step="preflight")
         return f"{reference}@{recorded[reference]}"
 
-    def _await_health(self, looks: Any, images: Mapping[str, str]) -> None:
-        gate = Gate(self.facts.services, images)
-        began = time.monotonic()
-        ailing: list[Ailment] = []
-        for containers in looks:
-            self.containers = containers
-            ailing = gate.look(containers)
-            if not ailing:
-                self._say("healthy", f"{len(containers)} containers")
-                return
-            late = time.monotonic() - began > self.node.stack.healthy_timeout
-            if late or any(ailment.final for ailment in ailing):
-                break
-        worst = sorted(ailing, key=lambda a: not a.final)[0] if ailing else None
-        if worst is None:
-            raise DeployError("the session ended while the containers were watched")
-        raise DeployError(
-            f"{worst.service} is not healthy: {worst.problem}{self._log(worst.container)}", step="health"
+    def _staging(self, plan: Plan) -> Staging:
+        """What the host lacks of the new release, and of the one that it may have to go back to."""
+        have = self.facts.objects
+        wanted_files = {d for d in plan.desired.release.files.values() if d not in have}
+        back = plan.back
+        contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
+        images = {*plan.desired.release.images.values(), *(back.release.images.values() if back else ())}
+        back_files = back.release.files if back else {}
+        return Staging(
+            uploads=wanted.by_digest(
+                contents, wanted_files | {d for d in back_files.values() if d not in have}
+            ),
+            saves={
+                path: digest
+                for path, digest in {**plan.desired.release.files, **back_files}.items()
+                if digest not in have and self.facts.files.get(path) == digest
+            },
+            pulls=plan.pulls,
+            protect=sorted(image for image in images if keep_tag(image) not in self.facts.keep_tags),
         )
 
-    def _probe(self) -> None:
-        failed = []
-        for finding in probe.prove(self.session, self.node.stack.probes):
-            if finding.ok:
-                self._say("probe", f"{finding.probe.name} ({finding.seconds:.1f} s)")
-            else:
-                failed.append(finding)
-        if failed:
-            first = failed[0]
-            container = next((c.id for c in self.containers if c.service == first.probe.service), "")
-            problems = "".join(f"\n  {f.probe.name}: {f.problem}" for f in failed)
-            raise DeployError(
-                f"{len(failed)} of {len(self.node.stack.probes)} probes failed{problems}{self._log(container)}",
-                step="probe",
-            )
-
-    def _log(self, container: str) -> str:
-        if not container:
-            return ""
-        result = self.session.run(
-            f"docker logs --tail {LOG_LINES} {quote(container)} 2>&1", check=False, timeout=20, step="log"
+    def _orders(self, plan: Plan) -> Switch:
+        if self._lock is None:
+            raise RuntimeError("the lock is taken before the switch")
+        release, back = plan.desired.release, plan.back
+        recorded = dict(back.release.files) if back else {}
+        touched = (*plan.changed, *plan.dropped)
+        adopted = [plan.before] if plan.before is not None and self.before is None else []
+        new_images = {change.service for change in plan.changes if change.image != change.before}
+        kept = history.kept(self.facts.history, self.node.stack.keep_releases - 1)
+        return Switch(
+            token=self._lock.owner.token,
+            forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
+            back=None
+            if back is None
+            else Placement(
+                {path: recorded[path] for path in touched if path in recorded},
+                [path for path in touched if path not in recorded],
+            ),
+            started=[*adopted, self._event("started")],
+            abandoned=self._event("reverted", detail="its session had ended; the host went back by itself"),
+            stuck=self._event(
+                "failed", detail="its session had ended, and the host could not go back by itself"
+            ),
+            # A rollback undoes no migration, and an older image knows none of the newer ones.
+            one_offs=[
+                o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values
+            ],
+            staged=Placement(release.files),
+            reloads=plan.reloads,
+            places=self._places(),
+            secrets=sorted(wanted.by_name(release.secrets)),
+            keep_values=self._keep_values,
+            prune=prune.script(self.node.directory, [release, *(e.release for e in (*kept, *adopted))]),
         )
-        lines = "".join(f"\n    | {line}" for line in result.stdout.splitlines())
-        return f"\n  its last log lines:{lines}" if lines else ""
 
-    def _record(self, happened: history.Event) -> None:
-        self.session.run(history.append_command(self.node.directory, happened), step="record")
+    def _places(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Where the secrets that run now lie, by the Compose file that the host has."""
+        if not self.facts.deployed:
+            return {}
+        try:
+            return compose.read_stack_file(self.facts.deployed, self.node.stack.compose).places
+        except UsageError:
+            return self.local.file.places
 
-    def _failed(self, error: DeployError) -> DeploymentError:
-        self.outcome = "failed"
-        before = history.proven(self.facts.history)
-        back = f"deploy {before.release.tag} again, or " if before else ""
-        return DeploymentError(
-            error.what,
-            node=self.node.name,
-            step=error.step,
-            mend=f"{back}mend the cause and run this command again",
+    def _event(self, kind: history.Kind, **more: object) -> history.Event:
+        plan = self._planned()
+        return history.event(
+            kind,
+            plan.desired.release,
+            command=self.request.command,
+            seconds=round(time.monotonic() - self._began, 1),
+            replaced=plan.before.release.id if plan.before else None,
+            **more,
         )
 
     def _say(self, step: str, text: str) -> None:
@@ -415,15 +434,45 @@ class Deployment:
         self.console.debug(self.node.name, line)
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """A plan for JSON."""
-    return {
-        "services": {
-            c.service: {k: v for k, v in replace(c).__dict__.items() if k != "service"} for c in plan.changes
-        },
-        "files": list(plan.changed),
-        "removed": list(plan.dropped),
-        "pulls": list(plan.pulls),
-        "reloads": [r.service for r in plan.reloads],
-        "nothing": plan.nothing,
-    }
+def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
+    """A node's exit status, and what is to be said of it: its error, with the state that its host is in."""
+    error, node = deployment.error, deployment.node
+    before = deployment.before
+    running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
+    match deployment.outcome:
+        case "deployed" | "unchanged" | "planned":
+            return ExitCode.DONE, None
+        case "not started" if error is not None:
+            return error.exit_code, error
+        case "untouched" | "reverted":
+            if isinstance(error, StoppedError) and deployment.outcome == "untouched":
+                return ExitCode.INTERRUPTED, error
+            state = (
+                "what ran before still runs"
+                if deployment.outcome == "untouched"
+                else f"the host is back on {running}"
+            )
+            return ExitCode.FAILED_REVERTED, _stated(
+                error, node, state, "mend the cause, then run the command again"
+            )
+        case _:
+            if isinstance(error, watch.LostError):
+                state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
+                mend = "when it can be reached again, see: invoke status"
+            elif deployment.request.no_rollback:
+                state = f"the failed release is left in place; before it ran {running}"
+                mend = f"invoke rollback --node {node.name} goes back, or deploy another tag"
+            else:
+                state = f"going back to {running} failed too: the host is in neither state"
+                mend = f"look at it (invoke status, invoke logs), then: invoke rollback --node {node.name}"
+            return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, mend)
+
+
+def _stated(error: DeployError | None, node: Node, state: str, mend: str) -> DeployError:
+    what = error.what if error is not None else "nothing failed here, but on another node"
+    return DeployError(
+        f"{what}\n  {state}",
+        node=node.name,
+        step=error.step if error is not None else None,
+        mend=(error.mend if error is not None else None) or mend,
+    )

@@ -95,6 +95,22 @@ class RemoteError(DeployError):
     """A command on a host failed, timed out, or its session ended under it."""
 
 
+class CommandError(RemoteError):
+    """A command on a host ended with another exit status than 0.
+
+    Attributes:
+        code: that status.
+    """
+
+    code = 1
+
+
+class StoppedError(DeployError):
+    """The operator pressed Ctrl-C."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class LockedError(DeployError):
     """Somebody else is deploying this stack."""
 

@@ -1,21 +1,23 @@
-"""Several nodes, one release: the same checks for all before the first is changed, then each node's own story."""
+"""Several nodes, one release: the same checks for all before the first is changed, and all back if one fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
-from deploy_lib.deployment import Deployment, Local, read_stack
-from deploy_lib.errors import DeployError, ExitCode, PreflightError
+from deploy_lib.deployment import Deployment, Values, settle
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError
+from deploy_lib.interruption import handled
 from deploy_lib.operations import registry
 from deploy_lib.operations.registry import Login, Manifest
-from deploy_lib.plan import Plan
 from deploy_lib.release import Version, new_id
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch
-from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Environment, Node
 
@@ -30,7 +32,7 @@ def prepare(
     Raises:
         UsageError: a file, a name or an argument is wrong.
     """
-    release_id = new_id()
+    release_id, stop = new_id(), threading.Event()
     stacks: dict[str, Local] = {n.stack_name: read_stack(environment, n) for n in nodes}
     deployments = [
         Deployment(
@@ -45,6 +47,7 @@ def prepare(
         for node in sorted(nodes, key=lambda n: n.name)
     ]
     for deployment in deployments:
+        deployment.session.stop = stop
         deployment.check_service()
     return deployments
 
@@ -70,35 +73,96 @@ def deploy(
     each(deployments, lambda d: d.check(manifests))
     require(deployments)
     if request.dry_run:
+        each(deployments, lambda d: d.decide(version, manifests, values))
+        require(deployments)
         for deployment in deployments:
-            deployment.decide(version, manifests, values)
             deployment.outcome = "planned"
-            show(console, deployment)
         return ExitCode.DONE
-    try:
-        for deployment in deployments:
-            deployment.lock()
+    with locked(deployments, console):
         each(deployments, lambda d: d.look(version))
         require(deployments)
-        each(
-            deployments, lambda d: carry_out(d, d.decide(version, manifests, values), values, login, version)
-        )
-    finally:
-        for deployment in deployments:
-            deployment.release_lock()
-    return ExitCode.gravest([d.error.exit_code for d in deployments if d.error is not None])
+        each(deployments, lambda d: d.decide(version, manifests, values))
+        require(deployments)
+        return carry_out(deployments, request, values, login)
 
 
 def carry_out(
-    deployment: Deployment, plan: Plan, values: Mapping[str, Secret], login: Login, version: Version
-) -> None:
-    """One node's plan, from the first file to the record."""
-    if plan.nothing:
-        deployment.confirm()
-        return
-    deployment.stage(plan, login)
-    deployment.switch(plan, values, version)
-    deployment.record(plan)
+    deployments: Sequence[Deployment], request: Request, values: Values, login: Login | None
+) -> ExitCode:
+    """All nodes' plans, from the first file to the record; or all nodes back where they were.
+
+    Files and images go everywhere before the first host is switched; then stacks that others need are proven before
+    those others begin; and no node's release counts before every node's is proven.
+    """
+    each(deployments, lambda d: d.stage(login), request.parallel)
+    for wave in waves(deployments):
+        if not failed(deployments):
+            each(wave, lambda d: d.switch(values), request.parallel)
+    if not failed(deployments):
+        each(deployments, Deployment.record)
+    elif request.no_rollback:
+        each([d for d in deployments if d.switched], lambda d: d.leave(reason(deployments)), again=True)
+    else:
+        for wave in reversed(waves(deployments)):
+            each([d for d in wave if d.switched], lambda d: d.go_back(reason(deployments)), again=True)
+    return conclude(deployments)
+
+
+def conclude(deployments: Sequence[Deployment]) -> ExitCode:
+    """Gives each deployment its last word, and the command its exit status."""
+    codes = []
+    for deployment in deployments:
+        if deployment.outcome == "not started" and deployment.error is None:
+            deployment.outcome = "untouched"
+        code, deployment.error = settle(deployment)
+        codes.append(code)
+    return ExitCode.gravest(codes)
+
+
+def failed(deployments: Sequence[Deployment]) -> bool:
+    """Whether any node has."""
+    return any(d.error is not None for d in deployments)
+
+
+def reason(deployments: Sequence[Deployment]) -> str:
+    """Why nodes go back, for their history: the first line of what went wrong first."""
+    first = next(d for d in deployments if d.error is not None)
+    what = first.console.redactor.clean(str(first.error)).splitlines()[0]
+    return what
+
+
+def waves(deployments: Sequence[Deployment]) -> list[list[Deployment]]:
+    """Those whose stacks need no other of these stacks, then the rest."""
+    stacks = {d.node.stack_name for d in deployments}
+    first = [d for d in deployments if not stacks & set(d.node.stack.needs)]
+    rest = [d for d in deployments if d not in first]
+    return [wave for wave in (first, rest) if wave]
+
+
+@contextmanager
+def locked(deployments: Sequence[Deployment], console: Console) -> Iterator[None]:
+    """Holds the locks of all nodes, taken in the order of their names, all or none.
+
+    While it does, Ctrl-C stops what waits for a host, and what has been switched is taken back.
+
+    Raises:
+        LockedError: somebody else holds one.
+    """
+    stop = deployments[0].session.stop or threading.Event()
+
+    def leave_them() -> None:
+        console.say("interrupted again: leaving; hosts that were switched go back by themselves")
+        for deployment in deployments:
+            deployment.session.close()
+
+    with handled(stop, lambda: console.say("interrupted: what was switched is taken back"), leave_them):
+        try:
+            for deployment in deployments:
+                deployment.lock()
+            yield
+        finally:
+            for deployment in deployments:
+                deployment.release_lock()
 
 
 def secret_names(environment: Environment, deployments: Sequence[Deployment]) -> list[str]:
@@ -159,22 +223,42 @@ def _with_tag(reference: str, placeholder: str, tag: str) -> str:
     return f"{stem}:{tag}" if stem != reference else reference
 
 
-def each(deployments: Sequence[Deployment], work: Callable[[Deployment], object]) -> None:
-    """Does the same on all nodes side by side; a node's error is kept with it, and it is left out from then on."""
+def each(
+    deployments: Sequence[Deployment],
+    work: Callable[[Deployment], object],
+    parallel: int | None = None,
+    *,
+    again: bool = False,
+) -> None:
+    """Does the same on all nodes side by side; a node's error is kept with it, and it is left out from then on.
+
+    Args:
+        parallel: how many at once; None for all.
+        again: nodes that have an error take part, and Ctrl-C no longer counts: they are being taken back.
+    """
 
     def attempt(deployment: Deployment) -> None:
+        if again:
+            deployment.session.stop = None
+        elif deployment.session.stop is not None and deployment.session.stop.is_set():
+            deployment.error = StoppedError("interrupted", node=deployment.node.name)
+            return
         try:
             work(deployment)
         except DeployError as error:
             error.node = error.node or deployment.node.name
             deployment.error = error
 
-    ready = [d for d in deployments if d.error is None]
-    if len(ready) == 1:
-        attempt(ready[0])
+    ready = [d for d in deployments if d.error is None or again]
+    if not ready:
         return
-    with ThreadPoolExecutor(max_workers=max(1, len(ready)), thread_name_prefix="node") as pool:
-        list(pool.map(attempt, ready))
+    with ThreadPoolExecutor(parallel or len(ready), thread_name_prefix="node") as pool:
+        try:
+            list(pool.map(attempt, ready))
+        except KeyboardInterrupt:
+            if ready[0].session.stop is not None:
+                ready[0].session.stop.set()
+            raise
 
 
 def require(deployments: Sequence[Deployment]) -> None:
@@ -187,31 +271,6 @@ def require(deployments: Sequence[Deployment]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise PreflightError("; ".join(str(error) for error in errors))
-
-
-def show(console: Console, deployment: Deployment) -> None:
-    """A plan for people."""
-    plan = deployment.plan
-    if plan is None:
-        return
-    before = plan.before.release.tag if plan.before else "nothing"
-    console.result(f"{deployment.node.name}: {before} -> {plan.desired.release.tag}")
-    if plan.nothing:
-        console.result("  nothing to change")
-        return
-    rows = [[c.service, c.action, c.why, short(c.image)] for c in plan.changes]
-    console.table("", ["service", "action", "why", "image"], rows)
-    for title, names in (
-        ("files", plan.changed),
-        ("removed files", plan.dropped),
-        ("images to pull", plan.pulls),
-    ):
-        if names:
-            console.result(f"  {title}: {', '.join(names)}")
-
-
-def short(image: str) -> str:
-    """An image as people tell it apart: without its registry, and with the first digits of its digest."""
-    name, _, digest = image.partition("@sha256:")
-    return f"{name.rpartition('/')[2]} {digest[:12]}".strip()
+        together = DeployError("\n".join(str(error) for error in errors))
+        together.exit_code = ExitCode.gravest([error.exit_code for error in errors])
+        raise together

@@ -36,11 +36,11 @@ class Release:
 
     Attributes:
         id: unique, and sorts by time.
-        images: by service, `repository:tag@sha256:...`.
+        images: by service, `repository:tag@sha256:...`; of an adopted project, the references that it was started from.
         files: by path below the stack's directory, the SHA-256 of the content.
-        variables: non-secret values this release was made with.
-        secrets: by service, the keyed fingerprint of the secret values that it got.
+        secrets: by service, the keyed fingerprints of the secret values that it got.
         replicas: by service, how many containers it has.
+        restores: id of the release that this one brings back, for a rollback.
     """
 
     id: str
@@ -50,12 +50,21 @@ class Release:
     files: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
+    restores: str | None = None
 
     @property
-    def content(self) -> str:
-        """A fingerprint of all that distinguishes it from another release, its id apart."""
-        data = {"images": dict(self.images), "files": dict(self.files), "secrets": dict(self.secrets)}
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    def configuration(self) -> str:
+        """A fingerprint of the configuration: of every file but the generated ones, which follow from the rest."""
+        files = {path: digest for path, digest in self.files.items() if not path.startswith("release.")}
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+    def same_content(self, other: Release) -> bool:
+        """Whether going from one to the other would change anything but secret values."""
+
+        def content(release: Release) -> tuple[dict[str, str], str, dict[str, int]]:
+            return dict(release.images), release.configuration, dict(release.replicas)
+
+        return content(self) == content(other)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -72,6 +81,7 @@ class Release:
             files=dict(data["files"]),
             secrets=dict(data.get("secrets", {})),
             replicas=dict(data.get("replicas", {})),
+            restores=data.get("restores"),
         )
 
 

@@ -19,14 +19,20 @@ class Request:
         tag: `--tag` as given; None for the environment's default.
         service: the one service to be changed; None for all.
         dry_run: show the plan and change nothing.
+        no_rollback: a release that fails is left in place, to be looked at.
+        skip_validation: only what nothing can be done without is checked.
         wait_lock: seconds to wait for another deployment.
+        parallel: nodes that are changed side by side; None for all.
     """
 
     command: str
     tag: str | None = None
     service: str | None = None
     dry_run: bool = False
+    no_rollback: bool = False
+    skip_validation: bool = False
     wait_lock: int = 0
+    parallel: int | None = None
 
 
 def whole_number(flag: str, text: str | None, default: int, allowed: range = _WAIT) -> int:

@@ -12,7 +12,7 @@ from deploy_lib.operations import history
 from deploy_lib.operations.compose import NUMBER_LABEL, Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.history import Event
-from deploy_lib.operations.registry import keep_tag, without_tag
+from deploy_lib.operations.references import keep_tag, without_tag
 
 Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
 
@@ -98,7 +98,7 @@ def status(facts: Facts, behind: int | None = None) -> Status:
         outcome = "interrupted"
         drift = (
             f"the switch to {begun.release.tag} (release {begun.release.id}), begun by {begun.who} at {begun.at}, was "
-            "interrupted: the next deployment proves it or takes it back",
+            "interrupted: the host goes back by itself, or the next deployment takes it from there",
             *drift,
         )
     return Status(outcome, proven, tuple(_rows(facts, proven)), drift, notes)
@@ -111,7 +111,7 @@ def _drift(facts: Facts, proven: Event) -> Iterator[str]:
     for container in facts.containers:
         if container.service not in release.images:
             yield f"{container.name} is not part of the release"
-    for image in sorted({image for image in release.images.values() if "@" in image}):
+    for image in sorted(set(release.images.values())):
         yield from _image(facts, image)
     for path in sorted({*release.files, *facts.files}):
         if path not in facts.files:
@@ -134,10 +134,11 @@ def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
             yield f"{container.name} is {container.state}"
         elif container.health == "unhealthy":
             yield f"{container.name} is unhealthy"
-        built = facts.images.get(without_tag(image)) if "@" in image else None
-        if container.image != image:
+        # An adopted project's containers may have been started from other names for the same images.
+        built = facts.images.get(without_tag(image), image)
+        if container.image != image and container.image_id != built:
             yield f"{container.name} runs {container.image}, and the release has {image}"
-        elif built is not None and container.image_id != built:
+        elif built != image and container.image_id != built:
             yield f"{container.name} runs another image than {image}"
         elif service in proven.hashes and container.config_hash != proven.hashes[service]:
             yield f"{container.name} was created with another configuration than the release's"
@@ -145,6 +146,8 @@ def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
 
 def _image(facts: Facts, image: str) -> Iterator[str]:
     built = facts.images.get(without_tag(image))
+    if built is None and image in facts.image_ids:
+        return
     if built is None:
         yield f"the image {image} is not on the host any more"
         return

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deploy_lib import git, preflight
-from deploy_lib.deployment import Local, read_stack
+from deploy_lib.checkout import Local, read_stack
 from deploy_lib.errors import DeployError, RemoteError, UnreachableError, UsageError
 from deploy_lib.fleet import versions
 from deploy_lib.operations import registry
@@ -157,7 +157,7 @@ def _secrets(
 
 def _look(environment: Environment, one: Looked, version: Version, deployed: Sequence[str]) -> None:
     one.began = now()
-    node, shared = one.node, one.node.stack.shared_storage
+    node = one.node
     generated = dict(zip(GENERATED, (environment.image_registry, version.tag), strict=True))
     try:
         one.session.open()
@@ -167,8 +167,8 @@ def _look(environment: Environment, one: Looked, version: Version, deployed: Seq
         one.facts = gather(
             one.session, node, one.stack.file.project, one.stack.files, {**node.variables, **generated}
         )
-        one.checks += preflight.host(node, one.facts)
-        deferred = shared is not None and shared.provider in deployed
+        one.checks += preflight.host(node, one.facts, rendered=True)
+        deferred = bool(set(node.stack.needs) & set(deployed))
         one.checks += preflight.storage(node, one.facts, deferred=deferred)
     except UnreachableError as error:
         one.checks += reach.stages(one.session.connection.target, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -57,13 +58,23 @@ class SecretSpec(_Model):
     redact: bool = True
 
 
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from None
+    return text
+
+
 class Probe(_Model):
-    """An HTTP question, asked through the session, whose answer proves a service.
+    """What proves a service: an HTTP answer, a line of its log, or its container's state.
 
     Attributes:
-        url: as the host itself would ask it.
+        url: asked through the session, as the host itself would ask it.
         status: the HTTP status expected.
         json_values: dotted paths in the JSON answer, and the values expected there.
+        log: a regular expression that a line of the service's log matches, since its container started.
+        state: what Docker says of its container, such as "running"; "exited" means with status 0.
         timeout: seconds until it must have succeeded.
     """
 
@@ -71,17 +82,44 @@ class Probe(_Model):
 
     name: str
     service: str
-    url: str = Field(pattern=r"^http://[^/\s]+/\S*$")
+    url: str | None = Field(pattern=r"^http://[^/\s]+/\S*$", default=None)
     status: int = 200
     json_values: dict[str, str | int | bool] = Field(alias="json", default_factory=dict)
+    log: Annotated[str, AfterValidator(_regex)] | None = None
+    state: Literal["running", "exited", "paused"] | None = None
     timeout: Seconds = 60
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Probe:
+        if sum(kind is not None for kind in (self.url, self.log, self.state)) != 1:
+            raise ValueError("give exactly one of url, log and state")
+        return self
+
+
+class OneOff(_Model):
+    """A command of a new image, run once before the switch, such as a database migration.
+
+    Attributes:
+        service: the service whose image, network and secrets it gets; it runs only when that image changes.
+        timeout: seconds that it may take.
+    """
+
+    service: str
+    command: tuple[str, ...] = Field(min_length=1, strict=False)
+    timeout: Seconds = 300
 
 
 class Reload(_Model):
-    """How a service takes up changed files while its container stays."""
+    """How a service takes up changed files while its container stays.
+
+    Attributes:
+        check: a command in the container that fails when the changed files are wrong; without it a service that keeps its
+            old configuration would pass for one that took the new one.
+    """
 
     path: RelativePath
     service: str
+    check: tuple[str, ...] = Field(default=(), strict=False)
     signal: Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9]+$")] | None = None
     restart: bool = False
 
@@ -110,30 +148,32 @@ class Requires(_Model):
     memory_mib: int = Field(ge=0, default=256)
 
 
-class SharedStorage(_Model):
-    """What must be mounted on a stack's hosts.
+class Stack(_Model):
+    """A Compose project and what proves it.
 
     Attributes:
-        path: where.
-        provider: the stack that serves it.
+        needs: stacks that are deployed before this one, when one command deploys both.
+        switch_timeout: seconds that `docker compose up -d` may take.
+        healthy_timeout: seconds until every service must be healthy after it.
+        requires: the least that its hosts must offer.
+        shared_storage: where they have mounted what a stack that it needs serves; None for a stack without.
+        keep_releases: how many releases stay on the host for a rollback.
     """
-
-    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")]
-    provider: str
-
-
-class Stack(_Model):
-    """A Compose project and what proves it."""
 
     compose: RelativePath
     env_file: RelativePath
     directories: tuple[RelativePath, ...] = Field(default=(), strict=False)
+    needs: tuple[Name, ...] = Field(default=(), strict=False)
     switch_timeout: Seconds = 300
     healthy_timeout: Seconds = 180
     requires: Requires = Requires()
-    shared_storage: SharedStorage | None = None
+    shared_storage: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")] | None = (
+        None
+    )
     probes: tuple[Probe, ...] = Field(default=(), strict=False)
     reloads: tuple[Reload, ...] = Field(default=(), strict=False)
+    before_switch: tuple[OneOff, ...] = Field(default=(), strict=False)
+    keep_releases: int = Field(ge=2, le=50, default=5)
 
 
 class RegistryLogin(_Model):
@@ -207,10 +247,11 @@ class File(_Model):
     @model_validator(mode="after")
     def _references(self) -> File:
         for stack_name, stack in self.stacks.items():
-            if stack.shared_storage and stack.shared_storage.provider not in self.stacks:
-                raise ValueError(
-                    f"stacks.{stack_name}.shared_storage.provider: there is no stack {stack.shared_storage.provider!r}"
-                )
+            for needed in stack.needs:
+                if needed not in self.stacks or needed == stack_name or self.stacks[needed].needs:
+                    raise ValueError(
+                        f"stacks.{stack_name}.needs: {needed!r} is no other stack that needs none itself"
+                    )
         for env_name, env in self.environments.items():
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:

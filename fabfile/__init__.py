@@ -9,47 +9,53 @@ from invoke.tasks import task
 
 from deploy_lib.cli.checking import PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all
-from deploy_lib.cli.deploying import HELP, deploy_stack
-from deploy_lib.cli.looking import LOGS_HELP, LOOK_HELP, show_logs, show_status
+from deploy_lib.cli.deploying import HELP, ROLLBACK_HELP, deploy_stack, flags, roll_back
+from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
+from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 from deploy_lib.ssh.connection import StrictConnection
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@task(auto_shortflags=False, help=HELP)
+@task(auto_shortflags=False, help={flag: text for flag, text in HELP.items() if flag != "parallel"})
 def deploy_core(
     c: StrictConnection,
     tag: str = "",
     service: str = "",
     dry_run: bool = False,
+    no_rollback: bool = False,
     wait_lock: str = "",
     json: bool = False,
     debug: bool = False,
 ) -> None:
     """Deploy the core stack to the host."""
-    deploy_stack(
-        ROOT,
-        "core",
-        connection=c,
-        tag=tag,
-        service=service,
-        wait_lock=wait_lock,
-        dry_run=dry_run,
-        as_json=json,
-        debug=debug,
-    )
+    deploy_stack(ROOT, "core", connection=c, **flags(locals()))
+
+
+@task(auto_shortflags=False, help=ROLLBACK_HELP)
+def rollback(
+    c: StrictConnection,
+    tag: str = "",
+    dry_run: bool = False,
+    no_rollback: bool = False,
+    wait_lock: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Take the host back to the release before, or to one by its tag."""
+    roll_back(ROOT, connection=c, **flags(locals()))
 
 
 @task(auto_shortflags=False, help=PREFLIGHT_HELP)
 def preflight(c: StrictConnection, tag: str = "", json: bool = False, debug: bool = False) -> None:
     """Check all that a deployment to the host would check, and change nothing."""
-    check_all(ROOT, connection=c, tag=tag, as_json=json, debug=debug)
+    check_all(ROOT, connection=c, **flags(locals()))
 
 
-@task(auto_shortflags=False, help=LOOK_HELP)
+@task(auto_shortflags=False, help=STATUS_HELP)
 def status(c: StrictConnection, json: bool = False, debug: bool = False) -> None:
     """Show what runs on the host, and how it differs from what was recorded."""
-    show_status(ROOT, connection=c, as_json=json, debug=debug)
+    show_status(ROOT, connection=c, **flags(locals()))
 
 
 @task(auto_shortflags=False, help=LOGS_HELP)
@@ -62,7 +68,13 @@ def logs(
     debug: bool = False,
 ) -> None:
     """Show what the host's containers have said."""
-    show_logs(ROOT, connection=c, service=service, follow=follow, tail=tail, as_json=json, debug=debug)
+    show_logs(ROOT, connection=c, **flags(locals()))
 
 
-ns = Collection(deploy_core, preflight, status, logs)
+@task(auto_shortflags=False, help=HISTORY_HELP)
+def history(c: StrictConnection, tail: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show what was deployed to the host when, by whom, and what came of it."""
+    tell_history(ROOT, connection=c, tail=tail, json=json, debug=debug)
+
+
+ns = Collection(deploy_core, rollback, preflight, status, history, logs)

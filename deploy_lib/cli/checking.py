@@ -12,7 +12,6 @@ from deploy_lib.preflight.check import Check, failed
 from deploy_lib.request import whole_number, word
 from deploy_lib.ssh.connection import StrictConnection
 
-PARALLEL_HELP = {"parallel": "how many nodes at once; otherwise all"}
 PREFLIGHT_HELP = {"tag": HELP["tag"], "json": HELP["json"], "debug": "show what each check proves"}
 
 MARKS = {"ok": "ok", "failed": "FAILED", "warning": "warning", "deferred": "deferred"}
@@ -23,9 +22,9 @@ def preflight(
     *,
     nodes: list[str] | None = None,
     connection: StrictConnection | None = None,
-    tag: str | None = None,
-    parallel: str | None = None,
-    as_json: bool = False,
+    tag: str = "",
+    parallel: str = "",
+    json: bool = False,
     debug: bool = False,
 ) -> None:
     """Checks all that a deployment would check, on all nodes side by side; nothing is changed.
@@ -33,7 +32,7 @@ def preflight(
     Raises:
         Exit: with status 3 when a check failed.
     """
-    with command("preflight", root, as_json=as_json, debug=debug) as (environment, console, report):
+    with command("preflight", root, as_json=json, debug=debug) as (environment, console, report):
         limit = whole_number("--parallel", parallel, 0, range(1, 101))
         asked = word("--tag", tag)
         chosen = choose(environment, None, nodes, connection)

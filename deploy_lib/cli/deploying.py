@@ -2,93 +2,166 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from deploy_lib.cli.command import announce, command
+from deploy_lib.console import Console
+from deploy_lib.errors import ExitCode
 from deploy_lib.request import Request, whole_number, word
 from deploy_lib.ssh.connection import StrictConnection, connect_to
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Environment, Node
+
+if TYPE_CHECKING:
+    from deploy_lib.deployment import Deployment
 
 NODE_HELP = {"node": "core, B, C or all; may be given more than once"}
 HELP = {
     "tag": "sha-abc1234, a full SHA, a git ref, or latest; otherwise the environment's default",
     "service": "change this service only",
     "dry_run": "show what would change, and change nothing",
+    "no_rollback": "leave a release that fails in place, to look at it (exit 11)",
     "wait_lock": "seconds to wait for another deployment to end",
+    "parallel": "how many nodes at once; otherwise all",
     "json": "one JSON document on standard output",
     "debug": "show what Compose says",
 }
 """What the flags that `fab` and `invoke` share mean."""
 
+ROLLBACK_HELP = {
+    **{flag: HELP[flag] for flag in ("dry_run", "no_rollback", "wait_lock", "json", "debug")},
+    "tag": "the release to go to; otherwise the one before",
+}
+
+
+def flags(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's own flags, out of its arguments: all but the context and the nodes."""
+    return {name: value for name, value in given.items() if name not in ("c", "node")}
+
 
 def deploy_stack(
     root: Path,
-    stack: str,
+    stack: str | None,
     *,
     nodes: list[str] | None = None,
     connection: StrictConnection | None = None,
-    tag: str | None = None,
-    service: str | None = None,
-    wait_lock: str | None = None,
-    dry_run: bool = False,
-    as_json: bool = False,
-    debug: bool = False,
+    **given: Any,
 ) -> None:
     """Deploys a stack to its nodes, or to the one at the other end of `connection`.
+
+    Args:
+        stack: None for the stacks of all nodes.
+        given: the flags, see `HELP`, as they were given; `json` and the other switches are booleans, the rest are strings.
 
     Raises:
         Exit: with the fixed exit status, when that is not 0.
     """
-    name = f"deploy-{stack}"
-    with command(name, root, as_json=as_json, debug=debug) as (environment, console, report):
-        request = Request(
-            command=name,
-            tag=word("--tag", tag),
-            service=word("--service", service),
-            dry_run=dry_run,
-            wait_lock=whole_number("--wait-lock", wait_lock, 0),
+    with _changing(root, f"deploy-{stack or 'all'}", stack, nodes, connection, given) as change:
+        from deploy_lib import fleet
+
+        change.exit = fleet.deploy(change.environment, change.deployments, change.request, change.console)
+
+
+def roll_back(
+    root: Path,
+    *,
+    nodes: list[str] | None = None,
+    connection: StrictConnection | None = None,
+    **given: Any,
+) -> None:
+    """Takes nodes back to an earlier release.
+
+    Args:
+        given: the flags, see `ROLLBACK_HELP`.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    with _changing(root, "rollback", None, nodes, connection, given) as change:
+        from deploy_lib import rollback
+
+        change.exit, change.deployments = rollback.roll_back(
+            change.environment,
+            change.deployments,
+            change.request,
+            change.console,
+            named=bool(nodes) or connection is not None,
         )
+
+
+@dataclass
+class _Change:
+    """What a changing command works with, and what comes of it."""
+
+    environment: Environment
+    console: Console
+    request: Request
+    deployments: Sequence[Deployment]
+    exit: ExitCode = ExitCode.DONE
+
+
+@contextmanager
+def _changing(
+    root: Path,
+    name: str,
+    stack: str | None,
+    nodes: list[str] | None,
+    connection: StrictConnection | None,
+    given: Mapping[str, Any],
+) -> Iterator[_Change]:
+    """A command that changes hosts, from its arguments to its report."""
+    as_json, debug = bool(given.get("json")), bool(given.get("debug"))
+    with command(name, root, as_json=as_json, debug=debug) as (environment, console, report):
+        request = _request(name, given)
         chosen = choose(environment, stack, nodes, connection)
         announce(console, environment, chosen)
 
         from deploy_lib import fleet
+        from deploy_lib import report as reporting
 
         deployments = fleet.prepare(
             environment, chosen, request, console, lambda node: session_to(environment, node, connection)
         )
+        change = _Change(environment, console, request, deployments)
         try:
-            report.exit = fleet.deploy(environment, deployments, request, console)
-            for deployment in deployments:
+            yield change
+            report.exit = change.exit
+            for deployment in change.deployments:
                 if deployment.error is not None:
                     console.error(deployment.error)
-        except KeyboardInterrupt:
-            for deployment in deployments:
-                deployment.error = deployment.interrupted()
-                if deployment.error is not None:
-                    raise deployment.error from None
-            raise
         finally:
-            report.nodes = {d.node.name: d.as_dict() for d in deployments}
-            report.release = next((found for d in deployments if (found := d.release_name)), None)
+            report.nodes = {d.node.name: reporting.as_dict(d) for d in change.deployments}
+            report.release = next((found for d in change.deployments if (found := d.release_name)), None)
             for deployment in deployments:
                 deployment.session.close()
-        rows = [
-            [d.node.name, service, c["state"], c["health"] or "-", fleet.short(c["image"])]
-            for d in deployments
-            for service, c in sorted(d.as_dict()["services"].items())
-        ]
-        if not dry_run:
-            console.table("", ["node", "service", "state", "health", "image"], rows)
+        if request.dry_run:
+            for deployment in change.deployments:
+                reporting.show_plan(console, deployment)
+        else:
+            reporting.show_services(console, change.deployments)
+
+
+def _request(name: str, given: Mapping[str, Any]) -> Request:
+    parallel = whole_number("--parallel", given.get("parallel"), 0, range(1, 101))
+    return Request(
+        command=name,
+        tag=word("--tag", given.get("tag")),
+        service=word("--service", given.get("service")),
+        dry_run=bool(given.get("dry_run")),
+        no_rollback=bool(given.get("no_rollback")),
+        wait_lock=whole_number("--wait-lock", given.get("wait_lock"), 0),
+        parallel=parallel or None,
+    )
 
 
 def choose(
-    environment: Environment,
-    stack: str | None,
-    names: list[str] | None,
-    connection: StrictConnection | None,
+    environment: Environment, stack: str | None, names: list[str] | None, connection: StrictConnection | None
 ) -> list[Node]:
-    """The nodes that are meant; without a stack, of any.
+    """The nodes that are meant.
 
     Raises:
         UsageError: one is unknown, or does not run the stack.

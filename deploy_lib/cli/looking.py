@@ -27,9 +27,9 @@ from deploy_lib.topology import Environment, Node, OnePasswordSource
 TAIL = 100
 """Lines of each container that `logs` shows, unless told."""
 
-LOOK_HELP = {"json": HELP["json"], "debug": "show details"}
+STATUS_HELP = {"json": HELP["json"], "debug": "show details"}
 LOGS_HELP = {
-    **LOOK_HELP,
+    **STATUS_HELP,
     "service": "this service only",
     "follow": "go on with what comes, until Ctrl-C",
     "tail": f"how many lines of each container; otherwise {TAIL}",
@@ -41,10 +41,10 @@ def show_logs(
     *,
     nodes: list[str] | None = None,
     connection: StrictConnection | None = None,
-    service: str | None = None,
+    service: str = "",
     follow: bool = False,
-    tail: str | None = None,
-    as_json: bool = False,
+    tail: str = "",
+    json: bool = False,
     debug: bool = False,
 ) -> None:
     """Shows what the containers have said, oldest line first, or goes on with what they say until Ctrl-C.
@@ -54,8 +54,8 @@ def show_logs(
     Raises:
         Exit: with the fixed exit status, when that is not 0.
     """
-    with command("logs", root, as_json=as_json, debug=debug) as (environment, console, report):
-        if follow and as_json:
+    with command("logs", root, as_json=json, debug=debug) as (environment, console, report):
+        if follow and json:
             raise UsageError("--follow has no end, and --json is one document", mend="leave one of them out")
         lines = whole_number("--tail", tail, TAIL, range(0, 1_000_001))
         chosen = choose(environment, None, nodes, connection)
@@ -103,8 +103,8 @@ def show_status(
     *,
     nodes: list[str] | None = None,
     connection: StrictConnection | None = None,
-    parallel: str | None = None,
-    as_json: bool = False,
+    parallel: str = "",
+    json: bool = False,
     debug: bool = False,
 ) -> None:
     """Shows what runs on the nodes, and how that differs from what was recorded.
@@ -112,7 +112,7 @@ def show_status(
     Raises:
         Exit: with status 12 when a host is not as recorded, otherwise 3 when one could not be reached.
     """
-    with command("status", root, as_json=as_json, debug=debug) as (environment, console, report):
+    with command("status", root, as_json=json, debug=debug) as (environment, console, report):
         limit = whole_number("--parallel", parallel, 0, range(1, 101))
         chosen = choose(environment, None, nodes, connection)
         projects = {node.name: stack_file(environment, node).project for node in chosen}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Mapping
@@ -19,14 +20,15 @@ from deploy_lib.operations.compose import (
     render_command,
 )
 from deploy_lib.operations.files import pack
-from deploy_lib.operations.history import Event, parse_events
+from deploy_lib.operations.history import Event, parse_events, read_command
 from deploy_lib.operations.machine import Machine
+from deploy_lib.operations.references import KEEP
 from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
-HISTORY_LINES = 60
-"""Lines of history read with the facts: enough for the kept releases and the events between them."""
+PROVEN_LINES, NEWEST_LINES = 40, 6
+"""Lines of history read with the facts: releases that a rollback could go to, and what happened last."""
 
 TIMEOUT = 60.0
 
@@ -42,11 +44,15 @@ class Facts:
         memory: a directory in memory, "" without one.
         key: the random key of the secrets' fingerprints, "" before the first deployment.
         files: SHA-256 of the managed files, by path below the stack's directory.
-        digests: `repository@sha256:...` of every image on the host.
+        images: id by `repository@sha256:...`, of every image on the host that has a digest.
+        image_ids: of every image on the host.
+        tags: image id by `repository:tag`, of every tag on the host.
+        keep_tags: the local tags that protect images from being pruned.
         containers: the project's containers.
         services: the desired stack as the host's Compose renders it.
         history: the newest events, oldest first.
-        tags: image id by `repository:tag`, of every tag on the host.
+        objects: SHA-256 of the files of kept releases that the host has.
+        deployed: the Compose file that lies in the stack's directory, "" without one.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
         problems: by section, what a part of the script had to complain of.
@@ -60,12 +66,15 @@ class Facts:
     writable: bool = False
     key: str = field(default="", repr=False)
     files: Mapping[str, str] = field(default_factory=dict)
-    digests: frozenset[str] = frozenset()
+    images: Mapping[str, str] = field(default_factory=dict)
+    image_ids: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    keep_tags: frozenset[str] = frozenset()
     containers: tuple[Container, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     history: tuple[Event, ...] = ()
-    images: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
+    objects: frozenset[str] = frozenset()
+    deployed: bytes = field(default=b"", repr=False)
     machine: Machine = field(default_factory=Machine)
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +113,8 @@ def build(node: Node, project: str, *, render: bool) -> str:
     Args:
         render: the stack's files come on standard input, and are rendered.
     """
-    directory, storage = node.directory, node.stack.shared_storage
+    directory = node.directory
+    compose_file = directory / PurePosixPath(node.stack.compose).name
     return f"""\
 {FIND_MEMORY}
 if [ -n "$m" ]; then
@@ -134,9 +144,11 @@ files() {{
   done
 }}
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
-history() {{ [ ! -e {quote(directory / layout.HISTORY)} ] || tail -n {HISTORY_LINES} {quote(directory / layout.HISTORY)}; }}
+history() {{ {read_command(directory, PROVEN_LINES, NEWEST_LINES)}}}
+objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
+deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
 {containers_command(project)}
-{machine.functions(directory, storage.path if storage else None)}
+{machine.functions(directory, node.stack.shared_storage)}
 config() {{ {f'[ -z "$m" ] || {render_command(node.stack, project)}' if render else ":"}; }}
 part memory echo "$m"
 part tools tools
@@ -146,6 +158,8 @@ part directory directory
 part files files
 part key key
 part history history
+part objects objects
+part deployed deployed
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
@@ -184,16 +198,17 @@ def parse(text: str, node: str) -> Facts:
         writable="writable" in parts["directory"],
         key=parts["key"].strip(),
         files=dict(_file_line(line) for line in parts["files"].splitlines() if line.strip()),
-        digests=frozenset(
-            f"{repository}@{digest}" for repository, _, digest, _ in images if digest != "<none>"
-        ),
         images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
+        image_ids=frozenset(i for *_, i in images),
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
+        keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=tuple(
             c for line in parts["containers"].splitlines() if line and (c := parse_container(line))
         ),
         services=parse_config(parts["config"]) if parts["config"].strip() else {},
         history=tuple(parse_events(parts["history"])),
+        objects=frozenset(parts["objects"].split()),
+        deployed=base64.b64decode(parts["deployed"]),
         machine=machine.parse(parts),
         problems=problems,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy_lib.operations.compose import Container, Service
+from deploy_lib.operations.compose import Container
 
 STEADY_LOOKS = 4
 """Looks, a second apart, that a container without a health check must be seen running, with no restart between."""
@@ -33,10 +33,15 @@ class Ailment:
 
 
 class Gate:
-    """Judges one look after the other."""
+    """Judges one look after the other.
 
-    def __init__(self, services: Mapping[str, Service], images: Mapping[str, str]) -> None:
-        self._services = services
+    Args:
+        replicas: by service, how many containers there are to be.
+        images: by service, what they are to be created from.
+    """
+
+    def __init__(self, replicas: Mapping[str, int], images: Mapping[str, str]) -> None:
+        self._replicas = replicas
         self._images = images
         self._restarts: dict[str, int] = {}
         self._steady: dict[str, int] = {}
@@ -45,10 +50,10 @@ class Gate:
     def look(self, containers: Sequence[Container]) -> list[Ailment]:
         """What is still wrong; empty when every service is as it should be."""
         found: list[Ailment] = []
-        for service in self._services.values():
-            own = [c for c in containers if c.service == service.name]
-            if len(own) != service.replicas:
-                found.append(Ailment(service.name, f"{len(own)} of {service.replicas} containers are there"))
+        for service, replicas in self._replicas.items():
+            own = [c for c in containers if c.service == service]
+            if len(own) != replicas:
+                found.append(Ailment(service, f"{len(own)} of {replicas} containers are there"))
             found += [ailment for c in own if (ailment := self._judge(c))]
         return found
 

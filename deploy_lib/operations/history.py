@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from deploy_lib.operations import layout
 from deploy_lib.operations.shell import quote
 from deploy_lib.release import Release
+from deploy_lib.ssh.session import Session
 
 Kind = Literal["started", "proven", "failed", "reverted", "adopted"]
 
@@ -23,12 +24,15 @@ class Event:
     """Something that happened to a release on this host.
 
     Attributes:
-        kind: "started" (the switch began), "proven", "failed", "reverted" or "adopted".
+        kind: "started" (the switch began), "proven", "failed", "reverted" (the host is back on `replaced`) or "adopted"
+            (it ran without a record).
         at: UTC, RFC 3339, seconds.
         who: user, and `origin`: the machine that the command ran on.
+        command: such as "deploy-core".
         seconds: how long the command took until then.
         hashes: by service, Compose's hash of the configuration of the containers that were proven.
-        before: the id of the release that was proven before this one.
+        before: the id of the last proven release with other content, which a rollback goes to.
+        replaced: the id of the release that ran until then.
         detail: why, for a failure.
     """
 
@@ -37,37 +41,56 @@ class Event:
     who: str
     origin: str
     release: Release
+    command: str = ""
     seconds: float = 0
     hashes: Mapping[str, str] = field(default_factory=dict)
     before: str | None = None
+    replaced: str | None = None
     detail: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**self.__dict__, "release": self.release.as_dict(), "hashes": dict(self.hashes)}
 
     def line(self) -> str:
         """As one line of JSON, without its line end."""
-        data = {**self.__dict__, "release": self.release.as_dict(), "hashes": dict(self.hashes)}
-        return json.dumps(data, separators=(",", ":"))
+        return json.dumps(self.as_dict(), separators=(",", ":"))
 
 
 def event(kind: Kind, release: Release, **more: Any) -> Event:
     """An event that happens now, by whoever runs this process."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Event(kind=kind, at=now, who=_user(), origin=socket.gethostname(), release=release, **more)
+    return Event(kind=kind, at=now, who=user(), origin=socket.gethostname(), release=release, **more)
 
 
-def parse_events(text: str) -> Iterable[Event]:
-    """Events of a history file; what is not a whole line of this program's is passed over."""
+def parse_events(text: str) -> list[Event]:
+    """Events of a history file; what is not a whole line of this program's is passed over.
+
+    A line that comes twice counts where it stands last: see `read_command`.
+    """
+    found: list[Event] = []
     for line in text.splitlines():
         try:
             data = json.loads(line)
             known = {k: data[k] for k in Event.__dataclass_fields__ if k in data}
-            yield Event(**{**known, "release": Release.from_dict(data["release"])})
+            happened = Event(**{**known, "release": Release.from_dict(data["release"])})
         except (ValueError, KeyError, TypeError):
             continue
+        if happened in found:
+            found.remove(happened)
+        found.append(happened)
+    return found
 
 
 def proven(history: Sequence[Event]) -> Event | None:
-    """The newest release that was proven here."""
+    """The newest release that was proven here: the one that runs, unless a later one failed or was interrupted."""
     return next((e for e in reversed(history) if e.kind in ("proven", "adopted")), None)
+
+
+def find(history: Sequence[Event], release_id: str | None) -> Event | None:
+    """The release of this id, as it was proven here."""
+    chosen = (e for e in reversed(history) if e.kind in ("proven", "adopted"))
+    return next((e for e in chosen if e.release.id == release_id), None)
 
 
 def interrupted(history: Sequence[Event]) -> Event | None:
@@ -76,19 +99,63 @@ def interrupted(history: Sequence[Event]) -> Event | None:
     return newest if newest is not None and newest.kind == "started" else None
 
 
-def append_command(directory: PurePosixPath, happened: Event) -> str:
-    """Shell text that appends the event and waits until it is on the disk.
+def lineage(history: Sequence[Event], count: int) -> list[Event]:
+    """What rollbacks would go to one after the other, the newest release first; `count` at most."""
+    found: list[Event] = []
+    current = proven(history)
+    while current is not None and len(found) < count:
+        found.append(current)
+        current = find(history, current.before)
+    return found
 
-    A line that was torn by a crash is ended first, so that it cannot spoil this one.
+
+def kept(history: Sequence[Event], count: int) -> list[Event]:
+    """The releases that a rollback could need: the last `count` that were proven, and as many by lineage."""
+    newest: list[Event] = []
+    for happened in reversed(history):
+        if happened.kind in ("proven", "adopted") and len(newest) < count:
+            newest.append(happened)
+    return newest + [e for e in lineage(history, count) if e not in newest]
+
+
+def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
+    """The newest events of a host, oldest first.
+
+    Raises:
+        DeployError: it cannot be reached or asked.
     """
     path = quote(directory / layout.HISTORY)
+    script = f"[ ! -e {path} ] || tail -n {lines} {path}"
+    return parse_events(session.run(script, step="reading the history").stdout)
+
+
+def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int) -> str:
+    """Shell text that prints what is worth reading of a history: the newest releases, and the newest events."""
+    path = quote(directory / layout.HISTORY)
     return f"""\
-if [ -s {path} ] && [ -n "$(tail -c 1 {path})" ]; then echo >> {path}; fi
-printf '%s\\n' {quote(happened.line())} >> {path} && sync {path}
+if [ -e {path} ]; then
+  grep -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
+  tail -n {newest_lines} {path}
+fi
 """
 
 
-def _user() -> str:
+def append_function(directory: PurePosixPath) -> str:
+    """Shell function `append`: adds the lines on its standard input, and waits until they are on the disk.
+
+    A line that was torn by a crash is ended first, so that it cannot spoil these.
+    """
+    path = quote(directory / layout.HISTORY)
+    return f"""\
+append() {{
+  if [ -s {path} ] && [ -n "$(tail -c 1 {path})" ]; then echo >> {path}; fi
+  cat >> {path} && sync {path}
+}}
+"""
+
+
+def user() -> str:
+    """The name of whoever runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

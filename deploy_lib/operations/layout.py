@@ -6,8 +6,10 @@ DIRECTORY/.deploy/            this program's own, readable by root only
     key                       random key of the secrets' fingerprints
     lock, lock.owner          the deployment lock; who holds it
     switch.lock               held by the switch until it ends
+    verdict                   what the owner has decided about the switch that is under way
     history.jsonl             append-only record
-    releases/ID/              the files of a kept release
+    objects/SHA256            the files of the kept releases, by their content
+    staged/                   the files of the release that is being switched to
 """
 
 from __future__ import annotations
@@ -17,13 +19,10 @@ KEY = f"{STATE}/key"
 LOCK = f"{STATE}/lock"
 OWNER = f"{STATE}/lock.owner"
 SWITCH_LOCK = f"{STATE}/switch.lock"
+VERDICT = f"{STATE}/verdict"
 HISTORY = f"{STATE}/history.jsonl"
-RELEASES = f"{STATE}/releases"
+OBJECTS = f"{STATE}/objects"
+STAGED = f"{STATE}/staged"
 
 OVERRIDE = "release.yml"
 VARIABLES = "release.env"
-UNVERSIONED = ("targets",)
-"""Directories beside the Compose file that change without a release."""
-
-MEMORY = "ktrdr-deploy"
-"""Name, below a memory-backed directory, of what must not rest on a disk."""

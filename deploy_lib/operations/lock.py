@@ -70,8 +70,8 @@ def me(what: str) -> Owner:
 def lock_script(directory: PurePosixPath, owner: Owner, wait: int, switch_wait: int) -> str:
     """Takes the lock, says so, and keeps it while bytes come in.
 
-    A switch that outlived its session still changes the host: it is waited for. The owner file is renamed into place,
-    so that a reader never sees half of it.
+    A switch that outlived its session still changes the host: it is waited for. The owner's note has a second line, the
+    process that holds the lock; it is renamed into place, so that a reader never sees half of it.
     """
     lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
     how = f"-w {wait}" if wait else "-n"
@@ -81,7 +81,7 @@ umask 077
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec 9>>{lock} || exit 1
 flock {how} 9 || {{ cat {note} 2>/dev/null; exit {_HELD}; }}
-printf '%s\\n' {quote(json.dumps(asdict(owner)))} > {note}.new && mv {note}.new {note} || exit 1
+printf '%s\\n%s\\n' {quote(json.dumps(asdict(owner)))} $$ > {note}.new && mv {note}.new {note} || exit 1
 exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
 flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {_STUCK}; }}
 exec 8>&-
@@ -89,6 +89,12 @@ echo locked
 while [ "$(timeout {LAPSE} head -c 1 9>&-)" = . ]; do :; done
 rm -f {note}
 """
+
+
+def owned(directory: PurePosixPath, token: str) -> str:
+    """Shell condition: this owner's session is alive and holds the lock."""
+    note = quote(directory / layout.OWNER)
+    return f'grep -qsF {quote(json.dumps(token))} {note} && kill -0 "$(tail -n 1 {note})" 2>/dev/null'
 
 
 class Lock:
@@ -133,10 +139,14 @@ class Lock:
             keep_stdin=True,
         )
         lines = iter(process)
-        first = next(lines, "")
-        if first == _SWITCHING:
-            on_switch()
+        try:
             first = next(lines, "")
+            if first == _SWITCHING:
+                on_switch()
+                first = next(lines, "")
+        except BaseException:
+            process.close()
+            raise
         if first != "locked":
             code = process.wait()
             process.close()

@@ -1,12 +1,16 @@
-"""HTTP probes through the session: the host needs no curl, and its ports need not be reachable from here."""
+"""Probes: what proves a release beyond the health of its containers.
+
+HTTP goes through the session: the host needs no curl, and its ports need not be reachable from here.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +18,8 @@ from urllib.parse import urlsplit
 import paramiko
 
 from deploy_lib.errors import DeployError
+from deploy_lib.operations.compose import Container
+from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Probe
 
@@ -22,6 +28,9 @@ INTERVAL = 0.5
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that one answer may take."""
+
+LOG_LINES = 1000
+"""Lines of a log that are searched, the newest ones."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +52,24 @@ class Finding:
         return not self.problem
 
 
-def prove(session: Session, probes: Sequence[Probe]) -> Iterator[Finding]:
-    """Asks every probe until it succeeds or its time is over; findings come in the order in which they end."""
+def prove(
+    session: Session, probes: Sequence[Probe], look: Callable[[], Sequence[Container]]
+) -> Iterator[Finding]:
+    """Asks every probe until it succeeds or its time is over; findings come in the order in which they end.
+
+    Args:
+        look: gives the containers as they are now.
+    """
     began = time.monotonic()
     waiting = list(probes)
     with contextlib.ExitStack() as stack:
         endpoints = _Endpoints(session, stack)
         while waiting:
+            containers = look()
             for probe in list(waiting):
-                problem = ask(endpoints, probe)
+                problem = _ask(
+                    session, endpoints, probe, [c for c in containers if c.service == probe.service]
+                )
                 spent = time.monotonic() - began
                 if not problem or spent >= probe.timeout:
                     waiting.remove(probe)
@@ -102,9 +120,41 @@ class _Endpoints:
         return connection
 
 
-def ask(endpoints: _Endpoints, probe: Probe) -> str:
+def _ask(session: Session, endpoints: _Endpoints, probe: Probe, containers: Sequence[Container]) -> str:
     """Asks once; "" when the answer is as expected, otherwise why not."""
-    url = urlsplit(probe.url)
+    if probe.state is not None:
+        return judge_state(probe, containers)
+    if probe.log is not None:
+        lines = [line for c in containers for line in _log(session, c)]
+        return (
+            ""
+            if any(re.search(probe.log, line) for line in lines)
+            else f"no line of its log matches {probe.log!r}"
+        )
+    return _ask_http(endpoints, probe)
+
+
+def _log(session: Session, container: Container) -> list[str]:
+    command = (
+        f"docker logs --since {quote(container.started)} {quote(container.id)} 2>&1 | tail -n {LOG_LINES}"
+    )
+    return session.run(command, check=False, timeout=ANSWER_TIMEOUT, step="probe").stdout.splitlines()
+
+
+def judge_state(probe: Probe, containers: Sequence[Container]) -> str:
+    """Why containers are not in the state that the probe expects; "" when they are."""
+    if not containers:
+        return f"{probe.service} has no container"
+    for c in containers:
+        if c.state != probe.state:
+            return f"its container is {c.state}, expected {probe.state}"
+        if c.state == "exited" and c.exit_code:
+            return f"its container exited with status {c.exit_code}, expected 0"
+    return ""
+
+
+def _ask_http(endpoints: _Endpoints, probe: Probe) -> str:
+    url = urlsplit(probe.url or "")
     path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
     try:
         status, body = endpoints.get(url.hostname or "", url.port or 80, path)

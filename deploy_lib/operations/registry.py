@@ -1,28 +1,20 @@
-"""Images: which digest a reference means, and getting it onto a host, with credentials that never rest there."""
+"""Which digest a reference means, asked from the registries through a host's own engine."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import http.client
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from urllib.parse import quote as url_quote
 
 from deploy_lib.errors import RemoteError
-from deploy_lib.operations import layout
-from deploy_lib.operations.files import pack
-from deploy_lib.operations.shell import IN_MEMORY, quote
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
 RESOLVE_TIMEOUT = 60.0
-PULL_TIMEOUT = 1800.0
-KEEP = "ktrdr-deploy.local/keep"
-"""Repository of the local tags that protect images pulled by digest from `docker image prune`."""
 
 
 @dataclass(frozen=True)
@@ -134,79 +126,3 @@ def _manifest(reference: str, status: int, body: bytes) -> Manifest:
         digest=data["Descriptor"]["digest"],
         platforms=tuple(sorted({f"{p['os']}/{p['architecture']}" for p in data.get("Platforms") or []})),
     )
-
-
-def keep_tag(pinned: str) -> str:
-    """The local tag that protects an image; the same image always has the same one."""
-    return f"{KEEP}:{hashlib.sha256(without_tag(pinned).encode()).hexdigest()[:16]}"
-
-
-def without_tag(pinned: str) -> str:
-    """`repository@sha256:...` of `repository:tag@sha256:...`, as `docker images` lists it.
-
-    Docker Hub's short names are listed as they were pulled, so they are left short.
-    """
-    name, _, digest = pinned.partition("@")
-    repository, colon, tag = name.rpartition(":")
-    return f"{repository if colon and '/' not in tag else name}@{digest}"
-
-
-KEY = "FINGERPRINT_KEY"
-PASSWORD = "REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
-
-
-def stage(
-    session: Session,
-    directory: PurePosixPath,
-    release_id: str,
-    files: Mapping[str, bytes],
-    pulls: Sequence[str],
-    login: Login | None,
-    key: str,
-) -> None:
-    """Puts a release's files beside the running ones and gets its images; nothing that runs is touched.
-
-    Args:
-        files: all files of the release, by path.
-        pulls: images that the host lacks, as `repository:tag@sha256:...`.
-        login: used when one of `pulls` is in its registry.
-        key: the key of the secrets' fingerprints, written when the host has none yet.
-
-    Raises:
-        RemoteError: no space, no permission, a refused login, or an image that cannot be pulled.
-    """
-    needed = login if login is not None and any(login.covers(p) for p in pulls) else None
-    session.run(
-        stage_script(directory, release_id, pulls, needed),
-        env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
-        stdin=pack(files),
-        timeout=PULL_TIMEOUT,
-        step="pull" if pulls else "staging files",
-    )
-
-
-def stage_script(directory: PurePosixPath, release_id: str, pulls: Sequence[str], login: Login | None) -> str:
-    """The script of `stage`: files from standard input, the registry password from the environment."""
-    target = directory / layout.RELEASES / release_id
-    steps = [
-        "set -e",
-        f"mkdir -p {quote(target)}",
-        f"rm -rf {quote(target / 'files')}",
-        f"mkdir {quote(target / 'files')}",
-        f"tar -xpf - --no-same-owner -C {quote(target / 'files')}",
-    ]
-    key = quote(directory / layout.KEY)
-    steps.append(f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }}; unset {KEY}')
-    if login is not None:
-        steps.append(
-            'for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done\n'
-            "export DOCKER_CONFIG=$t\n"
-            f'printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin'
-            f' {quote(login.host)} >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit 77; }}'
-        )
-    steps.append(f"unset {PASSWORD}")
-    for image in pulls:
-        # The output of a pull is progress for people; what went wrong is on standard error.
-        steps.append(f"docker pull --quiet {quote(image)} >/dev/null")
-        steps.append(f"docker tag {quote(without_tag(image))} {quote(keep_tag(image))}")
-    return IN_MEMORY + "\n".join(steps)

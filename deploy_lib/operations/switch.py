@@ -1,36 +1,42 @@
-"""The switch: files into place and containers replaced, by one script that outlives the session that began it."""
+"""The switch: files into place and containers replaced, by one script that outlives the session that began it.
+
+When it has done that, the script waits for its owner's verdict: that the release is proven, that it is to go back to the
+one before, or that things are to be left as they are. An owner whose session has ended can give none; then the host goes
+back by itself. So nobody has to come back to a host for it to be in a good state, and the secret values that ran before
+are never anywhere but in this script's memory.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import Literal
 
-from deploy_lib.errors import RemoteError
-from deploy_lib.operations import layout
-from deploy_lib.operations.compose import (
-    PROJECT_LABEL,
-    SERVICE_LABEL,
-    Container,
-    command,
-    containers_command,
-    parse_container,
-)
-from deploy_lib.operations.history import Event, append_command
+from deploy_lib.operations import layout, place, values
+from deploy_lib.operations.compose import command, containers_command
+from deploy_lib.operations.history import Event, append_function
+from deploy_lib.operations.lock import owned
+from deploy_lib.operations.place import Placement
 from deploy_lib.operations.shell import FIND_MEMORY, NO_MEMORY, quote, words
-from deploy_lib.ssh.session import Process, Session
-from deploy_lib.topology import Node, Reload
+from deploy_lib.topology import Node, OneOff, Reload
 
 INTERVAL = 1
 """Seconds between two looks at the containers."""
 
-LAPSED = 76
-"""Exit status of a switch whose lock was no longer its own."""
+ENGINE_TIMEOUT = 120
+"""Seconds to wait for an engine that is being restarted."""
 
-BUSY = 75
-"""Exit status of a switch that found another one still running."""
+BUSY, LAPSED, NOT_BEGUN, NO_VALUES = 75, 76, 78, 79
+"""Exit statuses of a switch that changed nothing: another one still runs; its lock was no longer its own; the history
+could not be written; a secret has no value."""
+
+ENDED = 77
+"""Exit status of a verdict that nobody waits for."""
+
+_NOW = "@now@"
+
+Word = Literal["proven", "revert", "leave"]
 
 
 @dataclass(frozen=True)
@@ -39,219 +45,199 @@ class Switch:
 
     Attributes:
         token: the lock owner's; another one in the lock's file stops the switch before it begins.
-        staged: where the new files lie, below the stack's directory.
-        changed: paths to be put into place.
-        dropped: paths that the release before had and this one has not.
+        forward: the files of the new release.
+        back: those of the release before; None when there was none, and the stack is taken down again.
+        one_offs: commands of the new images that come first.
+        staged: all files of the new release, for `one_offs`.
         reloads: what to do for services whose container stays although its files changed.
-        started: the event that the history gets first.
+        places: where the secrets that run now are to be read, so that they can be restored.
+        secrets: names of the secrets that the new release needs.
+        keep_values: the secrets that run now are used, not ones that the script is given.
+        started: the events that the history gets first.
+        abandoned: the event that it gets when the host went back because its owner was gone.
+        stuck: the event that it gets when the host could not do so.
+        prune: shell text that is run after everything, when the release was proven.
     """
 
     token: str
-    staged: PurePosixPath
-    changed: tuple[str, ...]
-    dropped: tuple[str, ...]
-    reloads: tuple[Reload, ...]
-    started: Event
+    forward: Placement
+    back: Placement | None
+    started: Sequence[Event]
+    abandoned: Event
+    stuck: Event
+    one_offs: Sequence[OneOff] = ()
+    staged: Placement = field(default_factory=Placement)
+    reloads: Sequence[Reload] = ()
+    places: values.Places = field(default_factory=dict)
+    secrets: Sequence[str] = ()
+    keep_values: bool = False
+    prune: str = ":"
 
 
 def script(node: Node, project: str, switch: Switch) -> str:
     """The detached script. Secret values come in its environment; its arguments and its output hold none."""
     directory = node.directory
-    own = quote(json.dumps(switch.token))
-    limit = int(node.stack.switch_timeout)
-    up = command(
-        node.stack,
-        project,
-        directory,
-        "up",
-        "-d",
-        "--no-build",
-        "--pull",
-        "never",
-        "--remove-orphans",
-        "--quiet-pull",
-    )
+    verdict = quote(directory / layout.VERDICT)
     return f"""\
-exec 9>>{quote(directory / layout.SWITCH_LOCK)}
-flock -n 9 || {{ echo 'another switch is still running' >&2; exit {BUSY}; }}
-grep -qF {own} {quote(directory / layout.OWNER)} || {{ echo 'the lock has lapsed' >&2; exit {LAPSED}; }}
-{append_command(directory, switch.started)}
-{place(directory, switch)}
-{_before(project, switch.reloads)}
-timeout -k 10 {limit} {up} 9>&- || exit
-{_after(project, switch.reloads)}
+rm -f -- "$0"
+exec </dev/null 9>>{quote(directory / layout.SWITCH_LOCK)}
+flock -n 9 || {{ echo 'another switch is still running'; exit {BUSY}; }}
+owned() {{ {owned(directory, switch.token)}; }}
+owned || {{ echo 'the lock has lapsed'; exit {LAPSED}; }}
+rm -f -- {verdict}
+{append_function(directory)}
+{containers_command(project)}
+{values.capture(project, switch.places)}
+{values.restore(switch.secrets) if switch.keep_values else ":"}
+{values.require(switch.secrets)} || {{ echo 'a secret has no value'; exit {NO_VALUES}; }}
+engine() {{
+  n=0
+  until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
+}}
+up() {{ engine && timeout -k 10 {int(node.stack.switch_timeout)} {_up(node, project)}; }}
+forward() {{
+{_one_offs(node, project, switch)}
+{place.remember(project, switch.reloads)}
+{place.place(directory, switch.forward)} || return
+up || return
+{place.tell(project, switch.reloads)}
+}}
+back() {{
+{_back(node, project, switch)}
+}}
+# Looks at the containers until there is a verdict; without an owner there will be none.
+await() {{
+  decided=gone
+  while owned; do
+    case $(head -n 1 {verdict} 2>/dev/null) in {quote(switch.token)}' '*)
+      decided=$(head -n 1 {verdict})
+      decided=${{decided#* }}
+      # A release that cannot be recorded is not kept.
+      tail -n +2 {verdict} | append || [ "$decided" != proven ] || decided=revert
+      rm -f -- {verdict}
+      return;;
+    esac
+    echo '=== containers'
+    containers
+    echo '=== .'
+    sleep {INTERVAL}
+  done
+}}
+{_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {NOT_BEGUN}; }}")}
+forward
+echo "=== switched $?"
+await
+case $decided in
+  proven)
+    echo '=== done proven'
+    {{ {switch.prune}
+    }} || echo '=== not pruned';;
+  leave) echo '=== done leave';;
+  *)
+    gone=$decided
+    if back; then
+      echo '=== back 0'
+      [ "$gone" = gone ] || await
+      [ "$decided" != gone ] || {_append_now(switch.abandoned)}
+    else
+      echo "=== back $?"
+      [ "$gone" = gone ] || await
+      [ "$decided" != gone ] || {_append_now(switch.stuck)}
+    fi
+    echo '=== done revert';;
+esac
 """
 
 
-def place(directory: PurePosixPath, switch: Switch) -> str:
-    """Shell text that puts files into place: all are written beside their places first, and then renamed."""
-    if not (switch.changed or switch.dropped):
+def _up(node: Node, project: str) -> str:
+    options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
+    return command(node.stack, project, node.directory, "up", "-d", *options)
+
+
+def _back(node: Node, project: str, switch: Switch) -> str:
+    directory = node.directory
+    if switch.back is None:
+        # No volume is removed, and no file is read, so that nothing has to be filled in.
+        down = words("docker", "compose", "-p", project, "down", "--remove-orphans")
+        return f"""\
+cd / || return
+engine && timeout -k 10 {int(node.stack.switch_timeout)} {down} || return
+{place.place(directory, Placement(dropped=sorted(switch.forward.files)))}"""
+    return f"""\
+{values.restore(switch.places)}
+{place.remember(project, switch.reloads)}
+{place.place(directory, switch.back)} || return
+up || return
+{place.tell(project, switch.reloads)}"""
+
+
+def _one_offs(node: Node, project: str, switch: Switch) -> str:
+    """They run on the new files, which are not in their places yet, and outlive the session as the switch does."""
+    if not switch.one_offs:
         return ":"
-    place_function = f"""\
-cd {quote(directory)} || exit
-umask 022
-set -- {words(*switch.changed)}
-for x; do
-  mkdir -p "$(dirname "$x")" && cp -- {quote(switch.staged)}/"$x" "$x.deploy-new" || {{
-    for y; do rm -f "$y.deploy-new"; done
-    exit 1
-  }}
-done
-for x; do mv -f -- "$x.deploy-new" "$x" || exit; done
-"""
-    drop = f"rm -f -- {words(*switch.dropped)}\n" if switch.dropped else ""
-    return place_function + drop
-
-
-def _variable(reload: Reload) -> str:
-    return "before_" + re.sub(r"\W", "_", reload.service)
-
-
-def _running(project: str, service: str) -> str:
-    filters = words(
-        "--filter", f"label={PROJECT_LABEL}={project}", "--filter", f"label={SERVICE_LABEL}={service}"
-    )
-    return f"$(docker ps -q --no-trunc {filters})"
-
-
-def _before(project: str, reloads: Sequence[Reload]) -> str:
-    return "\n".join(f'{_variable(r)}="{_running(project, r.service)}"' for r in reloads)
-
-
-def _after(project: str, reloads: Sequence[Reload]) -> str:
-    """A container that is new has read its files already; one that stayed is told to."""
-    lines = []
-    for reload in reloads:
-        act = (
-            f'docker exec "$x" sh -c {quote(_tell(reload.signal))}'
-            if reload.signal
-            else 'docker restart "$x"'
+    directory = node.directory
+    staged = directory / layout.STAGED
+    lines = [f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
+    for one_off in switch.one_offs:
+        # Where nothing runs yet, the services that it depends on are started; otherwise they are left as they are.
+        alone = () if switch.back is None else ("--no-deps",)
+        run = command(
+            node.stack,
+            project,
+            directory,
+            *("run", "--rm", *alone, "-T", one_off.service, *one_off.command),
+            files_in=staged,
         )
-        name = _variable(reload)
+        lines.append(f"echo {quote(f'=== one-off {one_off.service}: {words(*one_off.command)}')}")
         lines.append(
-            f'for x in ${name}; do case "{_running(project, reload.service)}" in *"$x"*) {act} >/dev/null || exit;; esac; done'
+            f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; rm -rf {quote(staged)}; return $r; }}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, f"rm -rf {quote(staged)}"])
 
 
-def _tell(signal: str) -> str:
-    """Signals the main process from inside its container.
-
-    Not by `docker kill -s`: the Engine takes that for a stop by hand, whatever the signal, and does not start the
-    container again after a reboot (moby#41302).
-    """
-    return f"kill -s {signal.removeprefix('SIG')} 1"
+def _append(events: Sequence[Event], otherwise: str = "") -> str:
+    lines = "".join(f"{event.line()}\n" for event in events)
+    return f"append <<'=EVENTS='{otherwise}\n{lines}=EVENTS="
 
 
-def launcher(node: Node, project: str, detached: str) -> str:
-    """Starts the detached script, passes on its output while it runs, then tells of the containers once a second."""
-    watch = int(node.stack.healthy_timeout) + 60
+def _append_now(event: Event) -> str:
+    """An event that was made beforehand happens when it is written."""
+    line = replace(event, at=_NOW).line()
+    return f"sed \"s/{_NOW}/$(date -u +%FT%TZ)/\" <<'=EVENTS=' | append\n{line}\n=EVENTS="
+
+
+def launcher(project: str, detached: str) -> str:
+    """Starts the detached script, and passes on its output until it ends."""
     return f"""\
 {FIND_MEMORY}
 [ -n "$m" ] || exit {NO_MEMORY}
 umask 077
-{containers_command(project)}
 # The log outlives this channel: whoever takes over may want to read it.
 log=$m/ktrdr-deploy-{quote(project)}.log
-rm -f "$log"
+run=$m/ktrdr-deploy-{quote(project)}.sh
+rm -f "$log" "$run"
 : >"$log"
-setsid sh -c {quote(f'({detached}); r=$?; echo "=== exit $r"')} </dev/null >>"$log" 2>&1 &
+cat >"$run" <<'=SCRIPT='
+{detached}
+=SCRIPT=
+setsid sh "$run" </dev/null >>"$log" 2>&1 &
 tail -n +1 -s 0.1 -f --pid=$! "$log" 2>/dev/null
 wait $!
+r=$?
 # The outcome does not hang on what tail has seen last.
-echo; tail -n 1 "$log"
-grep -q '^=== exit 0$' "$log" || exit 0
-n=0
-while [ $n -lt {watch} ]; do
-  echo '=== containers'
-  containers || exit
-  echo '=== .'
-  n=$((n + 1))
-  sleep {INTERVAL}
-done
+echo; grep '^=== done' "$log" | tail -n 1
+echo "=== end $r"
 """
 
 
-class Watch:
-    """A switch under way: first its outcome, then a look at the containers every second.
-
-    Leaving the `with` block stops the looking; the switch itself goes on to its end.
-    """
-
-    def __init__(self, process: Process, node: str, on_line: Callable[[str], None]) -> None:
-        self._process = process
-        self._lines = iter(process)
-        self._node = node
-        self._on_line = on_line
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.close()
-
-    def finish(self) -> None:
-        """Waits for the switch's end, passing on what Compose says.
-
-        Raises:
-            RemoteError: it failed, or the session ended; `code` says how, None when nobody knows.
-        """
-        said: list[str] = []
-        for line in self._lines:
-            if line.startswith("=== exit "):
-                code = int(line.removeprefix("=== exit "))
-                if code:
-                    raise SwitchError(code, said, self._node)
-                return
-            said.append(line)
-            self._on_line(line)
-        raise SwitchError(None, said + self._process.stderr.splitlines(), self._node)
-
-    def looks(self) -> Iterator[list[Container]]:
-        """The containers, again and again, until the stack's time to become healthy is over."""
-        found: list[Container] = []
-        for line in self._lines:
-            if line == "=== containers":
-                found = []
-            elif line == "=== .":
-                yield found
-            elif line.startswith("{") and (container := parse_container(line)):
-                found.append(container)
-
-
-class SwitchError(RemoteError):
-    """The switch did not end well.
-
-    Attributes:
-        code: its exit status; None when the session ended before it did.
-    """
-
-    def __init__(self, code: int | None, said: Sequence[str], node: str) -> None:
-        reason = {
-            None: "the session ended during the switch; it goes on to its end on the host",
-            LAPSED: "the deployment lock lapsed before the switch; nothing was changed",
-            BUSY: "another switch is still running on the host; nothing was changed",
-            124: "`docker compose up` did not end in time",
-        }.get(code, f"the switch failed with exit status {code}")
-        last = "".join(f"\n    {line}" for line in list(said)[-8:])
-        super().__init__(reason + last, node=node, step="switch")
-        self.code = code
-
-
-def start(
-    session: Session,
-    node: Node,
-    project: str,
-    switch: Switch,
-    env: Mapping[str, str],
-    on_line: Callable[[str], None],
-) -> Watch:
-    """Begins the switch.
-
-    Args:
-        env: the variables that Compose fills in, every secret of the stack among them.
-        on_line: gets each line that Compose prints.
-    """
-    limit = node.stack.switch_timeout + node.stack.healthy_timeout + 60
-    process = session.start(launcher(node, project, script(node, project, switch)), env=env, timeout=limit)
-    return Watch(process, session.node, on_line)
+def verdict_script(directory: PurePosixPath, token: str, word: Word, events: Sequence[Event]) -> str:
+    """Tells the switch that waits what becomes of it, and what to write into the history."""
+    path = quote(directory / layout.VERDICT)
+    return f"""\
+{owned(directory, token)} || exit {LAPSED}
+! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ENDED}
+umask 077
+cat > {path}.new <<'=EVENTS=' && mv {path}.new {path}
+{token} {word}
+{"".join(f"{event.line()}" + chr(10) for event in events)}=EVENTS=
+"""

@@ -15,21 +15,28 @@ MAX_SKEW = 5.0
 MIB = 1024 * 1024
 
 
-def host(node: Node, facts: Facts) -> Iterator[Check]:
-    """Everything about the host, and the Compose file as the host's own Compose reads it."""
+def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
+    """Everything about the host, and the Compose file as the host's own Compose reads it.
+
+    Args:
+        rendered: the facts were asked for with the stack's files. Without, only what a rollback cannot do without is
+            looked at: it brings nothing new, and must not fail on a clock or a disk.
+    """
     yield _tools(facts)
     yield from _docker(node.stack.requires, facts)
-    yield from _room(node, facts)
-    yield _clock(facts)
-    yield _ports(facts)
-    yield judged(
-        "Compose file",
-        "the host's own Compose reads the Compose file",
-        facts.problems.get("config", "")
-        or ("" if facts.services or not facts.memory else "it has no services"),
-        f"mend {node.stack.compose}",
-        found=f"{len(facts.services)} services",
-    )
+    yield from _places(node, facts)
+    if rendered:
+        yield from _room(node, facts)
+        yield _clock(facts)
+        yield _ports(facts)
+        yield judged(
+            "Compose file",
+            "the host's own Compose reads the Compose file",
+            facts.problems.get("config", "")
+            or ("" if facts.services or not facts.memory else "it has no services"),
+            f"mend {node.stack.compose}",
+            found=f"{len(facts.services)} services",
+        )
 
 
 def _tools(facts: Facts) -> Check:
@@ -86,8 +93,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in match[1].split(".")) if match else ()
 
 
-def _room(node: Node, facts: Facts) -> Iterator[Check]:
-    requires, machine = node.stack.requires, facts.machine
+def _places(node: Node, facts: Facts) -> Iterator[Check]:
     yield judged(
         "memory-backed space",
         "what must not rest on a disk has a place",
@@ -102,6 +108,10 @@ def _room(node: Node, facts: Facts) -> Iterator[Check]:
         f"create {node.directory}, owned by the user who deploys",
         found=str(node.directory),
     )
+
+
+def _room(node: Node, facts: Facts) -> Iterator[Check]:
+    requires, machine = node.stack.requires, facts.machine
     root = machine.docker_root or "/var/lib/docker"
     yield _free(
         "space for images",

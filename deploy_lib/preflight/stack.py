@@ -15,21 +15,22 @@ def storage(node: Node, facts: Facts, *, deferred: bool) -> Iterator[Check]:
     """That shared storage is mounted and writable; nothing for a stack without.
 
     Args:
-        deferred: the stack that serves it is deployed by the same command, before this node.
+        deferred: a stack that this one needs is deployed by the same command, before it.
     """
-    shared = node.stack.shared_storage
-    if shared is None:
+    path = node.stack.shared_storage
+    if path is None:
         return
     found = facts.machine.storage
-    problem = "" if "writable" in found else f"{shared.path} is not writable, or does not answer"
+    problem = "" if "writable" in found else f"{path} is not writable, or does not answer"
     if "mounted" not in found:
-        problem = f"nothing is mounted at {shared.path}"
+        problem = f"nothing is mounted at {path}"
     yield judged(
         "shared storage",
-        f"{shared.path} is mounted and writable",
+        f"{path} is mounted and writable",
         problem,
-        f"mount it from the host of the stack {shared.provider}: mount -t nfs4 HOST:/ {shared.path}, and a line in /etc/fstab",
-        found=shared.path,
+        f"mount what the stack {' or '.join(node.stack.needs) or 'that serves it'} exports: "
+        f"mount -t nfs4 HOST:/ {path}, and a line in /etc/fstab",
+        found=path,
         otherwise="deferred" if deferred else "failed",
     )
 

@@ -6,7 +6,8 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -19,7 +20,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from deploy_lib.errors import DeployError, RemoteError, Stage, UnreachableError
+from deploy_lib.errors import CommandError, DeployError, RemoteError, Stage, StoppedError, UnreachableError
 from deploy_lib.ssh.connection import StrictConnection, changed
 from deploy_lib.ssh.framing import TRUNCATED, frame
 from deploy_lib.ssh.hostkeys import fingerprint
@@ -31,6 +32,9 @@ _CHUNK = 64 * 1024
 
 _PROHIBITED = 1
 """SSH's reason for a channel that is not opened: "administratively prohibited"."""
+
+_PATIENCE = 0.25
+"""Seconds between two looks at whether the operator has pressed Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,19 @@ class Process:
     Leaving the `with` block closes the channel: what still runs in it ends at its next write.
     """
 
-    def __init__(self, channel: paramiko.Channel, node: str, deadline: float) -> None:
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        node: str,
+        deadline: float,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._channel = channel
         self._node = node
         self._deadline = deadline
+        self._stopped = stopped
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
         self._stderr = bytearray()
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
         self._drain.start()
@@ -68,14 +81,18 @@ class Process:
         self.close()
 
     def __iter__(self) -> Iterator[str]:
-        """Lines of standard output, without their line ends."""
-        rest = b""
-        while chunk := self._receive():
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield line.decode(errors="replace")
-        if rest:
-            yield rest.decode(errors="replace")
+        """Lines of standard output, without their line ends; a second iteration goes on where the first one stopped."""
+        while True:
+            while self._lines:
+                yield self._lines.popleft().decode(errors="replace")
+            chunk = self._receive()
+            if not chunk:
+                break
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            self._lines.extend(lines)
+        if self._rest:
+            last, self._rest = self._rest, b""
+            yield last.decode(errors="replace")
 
     def send(self, data: bytes) -> None:
         """Writes to the script's standard input."""
@@ -102,8 +119,8 @@ class Process:
         Raises:
             RemoteError: the deadline passed, or the session ended before the script did.
         """
-        if not self._channel.status_event.wait(self._remaining()):
-            raise self._timed_out()
+        while not self._channel.status_event.wait(min(_PATIENCE, self._remaining())):
+            self._check()
         code = self._channel.recv_exit_status()
         if code == -1:
             raise self._lost()
@@ -124,16 +141,29 @@ class Process:
         self._channel.close()
 
     def _receive(self) -> bytes:
-        self._channel.settimeout(self._remaining())
-        try:
-            return self._channel.recv(_CHUNK)
-        except TimeoutError:
-            raise self._timed_out() from None
+        while True:
+            self._channel.settimeout(min(_PATIENCE, self._remaining()))
+            with contextlib.suppress(TimeoutError):
+                return self._channel.recv(_CHUNK)
+            self._check()
+
+    def _check(self) -> None:
+        if self._stopped():
+            raise StoppedError("interrupted", node=self._node)
+        if time.monotonic() >= self._deadline:
+            raise self._timed_out()
 
     def _read_stderr(self) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := self._channel.recv_stderr(_CHUNK):
-                self._stderr += chunk
+        while True:
+            try:
+                chunk = self._channel.recv_stderr(_CHUNK)
+            except TimeoutError:
+                continue  # the channel has one timeout, and it is that of the reader of standard output
+            except OSError:
+                return
+            if not chunk:
+                return
+            self._stderr += chunk
 
     def _remaining(self) -> float:
         return max(0.01, self._deadline - time.monotonic())
@@ -156,11 +186,15 @@ class Session:
     Args:
         node: the node's name, for messages.
         connection: Fabric's connection, not necessarily open.
+
+    Attributes:
+        stop: when set, whatever waits for the host gives up with a StoppedError; None: it does not look.
     """
 
     def __init__(self, node: str, connection: StrictConnection) -> None:
         self.node = node
         self.connection = connection
+        self.stop: threading.Event | None = None
         self._opened = False
         self._opening = threading.Lock()
 
@@ -209,7 +243,8 @@ class Session:
             step: what this is for, in the operator's words; used in errors.
 
         Raises:
-            RemoteError: exit status (with `check`), timeout, or a session that ended.
+            CommandError: the exit status (with `check`).
+            RemoteError: timeout, or a session that ended.
         """
         with self.start(script, env=env, stdin=stdin, timeout=timeout) as process:
             stdout = process.read().decode(errors="replace")
@@ -218,7 +253,9 @@ class Session:
         if code == TRUNCATED and not stdout:
             raise RemoteError("the script did not arrive whole", node=self.node, step=step)
         if check and code:
-            raise RemoteError(_last_words(result), node=self.node, step=step)
+            error = CommandError(_last_words(result), node=self.node, step=step)
+            error.code = code
+            raise error
         return result
 
     def start(
@@ -248,7 +285,7 @@ class Session:
             channel.exec_command(line)
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no command could be started: {error}", node=self.node) from None
-        process = Process(channel, self.node, deadline)
+        process = Process(channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set())
         # A script may end before it has read everything; its exit status tells that better than a broken pipe.
         with contextlib.suppress(OSError):
             channel.sendall(block + stdin)

@@ -58,7 +58,7 @@ def test_an_answer_that_ends_with_its_connection_is_read_whole(
 ) -> None:
     port = server(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n", b'{"a":', b'"b"}', close=True)
     before = sshd.log
-    [finding] = prove(session, [probe(port, "b")])
+    [finding] = prove(session, [probe(port, "b")], tuple)
     assert finding.ok, finding.problem
     assert sshd.log.removeprefix(before).count("new direct-tcpip [direct-tcpip]") == 1  # at the first try
 
@@ -67,12 +67,12 @@ def test_one_forward_serves_all_tries_at_an_endpoint(sshd: Sshd, session: Sessio
     body = b'{"a":"no"}'
     port = server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body, close=False)
     before = sshd.log
-    [finding] = prove(session, [probe(port, "yes", timeout=2)])
+    [finding] = prove(session, [probe(port, "yes", timeout=2)], tuple)
     assert 'a is "no", expected "yes"' in finding.problem
     assert sshd.log.removeprefix(before).count("new direct-tcpip [direct-tcpip]") == 1
 
 
 def test_nobody_listening_is_said_so_in_time(session: Session) -> None:
-    [finding] = prove(session, [probe(1, "x", timeout=1)])
+    [finding] = prove(session, [probe(1, "x", timeout=1)], tuple)
     assert "no connection to 127.0.0.1:1" in finding.problem
     assert finding.seconds < 5

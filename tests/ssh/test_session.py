@@ -96,6 +96,11 @@ def test_a_failing_command_shows_its_standard_error_and_never_its_output(session
     assert "data-of-this-program" not in str(caught.value)
 
 
+def test_standard_error_after_a_silence_is_not_lost(session: Session) -> None:
+    with pytest.raises(RemoteError, match="much later"):
+        session.run("echo first >&2; sleep 1; echo much later >&2; exit 3")
+
+
 def test_a_command_that_takes_too_long_is_an_error(session: Session) -> None:
     began = time.monotonic()
     with pytest.raises(RemoteError, match="did not answer in time"):

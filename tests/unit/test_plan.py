@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib import desired as wanted
 from deploy_lib import plan as planning
 from deploy_lib.errors import PreflightError
 from deploy_lib.operations.compose import HASH_LABEL, SECRETS_LABEL, Container, Service, StackFile
@@ -18,14 +19,15 @@ OLD, NEW = f"h/x:1@sha256:{'a' * 64}", f"h/x:2@sha256:{'b' * 64}"
 FILES = {"docker-compose.core.yml": b"c", "monitoring/prometheus/prometheus.yml": b"p"}
 
 
-def desired(image: str = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> planning.Desired:
-    return planning.desire(
+def desired(image: str = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> wanted.Desired:
+    return wanted.desire(
         release_id="r2",
         version=Version("sha-0000001"),
         files=files,
         images={"web": image},
         secrets={"web": mark},
         variables={"IMAGE_TAG": "sha-0000001"},
+        replicas={"web": 1},
     )
 
 
@@ -47,7 +49,7 @@ def settled() -> Facts:
     )
     return Facts(
         files=release.files,
-        digests=frozenset({f"h/x@sha256:{'a' * 64}"}),
+        images={f"h/x@sha256:{'a' * 64}": "i"},
         containers=(container,),
         services={"web": Service("web", "h/x:1")},
         history=(event("proven", replace(release, id="r1"), hashes={"web": "hash"}),),
@@ -110,18 +112,18 @@ def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone()
 def test_fingerprints_differ_by_key_name_and_value_and_do_not_show_it() -> None:
     file = StackFile("p", {"web": ("A", "B"), "db": ()})
     same = {"A": Secret("value-1"), "B": Secret("value-1")}
-    first = planning.fingerprints(file, same, "key")
+    first = wanted.fingerprints(file, same, "key")
     assert set(first) == {"web"}
     a, b = (mark.partition("=")[2] for mark in first["web"].split())
     assert a != b
-    assert planning.fingerprints(file, same, "other key") != first
-    assert planning.fingerprints(file, same, "key") == first
+    assert wanted.fingerprints(file, same, "other key") != first
+    assert wanted.fingerprints(file, same, "key") == first
     assert "value-1" not in str(first)
 
 
 def test_one_service_alone_keeps_everything_else() -> None:
     facts = settled()
-    single = planning.replace_one(
+    single = wanted.replace_one(
         release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
         service="web", image=NEW, secret="S=1", node="core",
     )  # fmt: skip
@@ -142,7 +144,7 @@ def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
         "node": "core",
     }
     with pytest.raises(PreflightError, match="nothing is deployed yet"):
-        planning.replace_one(before=None, facts=facts, **arguments)  # type: ignore[arg-type]
+        wanted.replace_one(before=None, facts=facts, **arguments)  # type: ignore[arg-type]
     edited = replace(facts, files={**facts.files, "docker-compose.core.yml": "x"})
     with pytest.raises(PreflightError, match=r"docker-compose\.core\.yml"):
-        planning.replace_one(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]
+        wanted.replace_one(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]

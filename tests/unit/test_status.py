@@ -7,7 +7,7 @@ from deploy_lib.operations.compose import HASH_LABEL, NUMBER_LABEL, Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.history import event
 from deploy_lib.operations.machine import Machine, Publisher
-from deploy_lib.operations.registry import keep_tag
+from deploy_lib.operations.references import keep_tag
 from deploy_lib.release import Release
 from deploy_lib.status import Status, status
 
@@ -74,7 +74,10 @@ OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
         (replace(SETTLED, containers=()), "web is missing: it has no container"),
         (with_container(state="exited", health=None), "p-web-1 is exited"),
         (with_container(health="unhealthy"), "p-web-1 is unhealthy"),
-        (with_container(image=OTHER), f"p-web-1 runs {OTHER}, and the release has {IMAGE}"),
+        (
+            with_container(image=OTHER, image_id="sha256:else"),
+            f"p-web-1 runs {OTHER}, and the release has {IMAGE}",
+        ),
         (with_container(image_id="sha256:else"), f"p-web-1 runs another image than {IMAGE}"),
         (
             with_container(labels={HASH_LABEL: "x"}),
@@ -152,3 +155,14 @@ def test_what_is_worth_knowing_is_no_drift() -> None:
     assert found.outcome == "as recorded"
     assert "of sha-2 by" in found.notes[0]
     assert found.notes[1] == "2 commits behind origin/main"
+
+
+def test_an_adopted_project_may_have_been_started_from_other_names() -> None:
+    assert status(with_container(image="web:latest")).outcome == "as recorded"
+    adopted = replace(RELEASE, images={"web": "sha256:id"}, replicas={"web": 1})
+    facts = replace(
+        with_container(image="web:latest"),
+        image_ids=frozenset({"sha256:id"}),
+        history=(event("adopted", adopted),),
+    )
+    assert status(facts).outcome == "as recorded"

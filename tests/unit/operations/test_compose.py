@@ -27,6 +27,10 @@ def test_it_is_read_which_service_gets_which_secret() -> None:
     assert file.project == "demo"
     assert file.secrets == {"db": ("DB_PASSWORD", "DB_USER"), "web": ()}
     assert file.secret_names == ["DB_PASSWORD", "DB_USER"]
+    assert file.places == {
+        "DB_USER": (("db", "/run/secrets/user"),),
+        "DB_PASSWORD": (("db", "/run/secrets/pw"),),
+    }
 
 
 @pytest.mark.parametrize(

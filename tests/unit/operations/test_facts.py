@@ -42,8 +42,17 @@ c0ffee
 === history
 
 === history exit 0
+=== objects
+aa11
+bb22
+
+=== objects exit 0
+=== deployed
+bmFtZTogeAo=
+=== deployed exit 0
 === images
 prom/prometheus v1 sha256:1234 sha256:id1
+ktrdr-deploy.local/keep abcd <none> sha256:id1
 <none> <none> <none> sha256:id2
 
 === images exit 0
@@ -66,7 +75,12 @@ def test_the_parts_become_facts() -> None:
     assert found.writable
     assert found.key == "c0ffee"
     assert found.files == {"docker-compose.core.yml": "aa11", r"odd\\name": "bb22"}
-    assert found.digests == {"prom/prometheus@sha256:1234"}
+    assert found.images == {"prom/prometheus@sha256:1234": "sha256:id1"}
+    assert found.image_ids == {"sha256:id1", "sha256:id2"}
+    assert found.tags["prom/prometheus:v1"] == "sha256:id1"
+    assert found.keep_tags == {"ktrdr-deploy.local/keep:abcd"}
+    assert found.objects == {"aa11", "bb22"}
+    assert found.deployed == b"name: x\n"
     assert [c.name for c in found.containers] == ["web-1"]
     assert set(found.services) == {"web"}
 
@@ -87,6 +101,7 @@ def test_the_key_is_in_no_repr() -> None:
     assert "c0ffee" not in repr(facts.parse(ANSWER, "core"))
 
 
-def test_the_script_is_one_that_sh_understands() -> None:
-    script = facts.build(NODE, "ktrdr-core", render=True)
+@pytest.mark.parametrize("render", [True, False])
+def test_the_script_is_one_that_sh_understands(render: bool) -> None:
+    script = facts.build(NODE, "ktrdr-core", render=render)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""

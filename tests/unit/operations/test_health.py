@@ -1,17 +1,17 @@
 from dataclasses import replace
 
-from deploy_lib.operations.compose import Container, Service
+from deploy_lib.operations.compose import Container
 from deploy_lib.operations.health import PATIENCE, STEADY_LOOKS, Gate
 
 WELL = Container(
     id="1", name="p-web-1", service="web", image="x", image_id="i", state="running", health="healthy",
     exit_code=0, restarts=0, started="",
 )  # fmt: skip
-SERVICES = {"web": Service("web", "x")}
+REPLICAS = {"web": 1}
 
 
 def gate() -> Gate:
-    return Gate(SERVICES, {"web": "x"})
+    return Gate(REPLICAS, {"web": "x"})
 
 
 def test_a_healthy_container_is_enough_at_once() -> None:

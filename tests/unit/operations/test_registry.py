@@ -35,25 +35,3 @@ def test_answers_in_a_row_are_told_apart() -> None:
     second = registry._manifest("b", *registry._response(stream))
     assert (second.status, second.problem, second.digest) == (401, "unauthorized", "")
     assert registry._manifest("c", *registry._response(stream)).status == 502
-
-
-def test_the_tag_of_a_pinned_reference_is_dropped_and_a_port_is_not() -> None:
-    assert registry.without_tag(f"prom/prometheus:v2@{DIGEST}") == f"prom/prometheus@{DIGEST}"
-    assert registry.without_tag(f"h:5443/o/x:1@{DIGEST}") == f"h:5443/o/x@{DIGEST}"
-    assert registry.without_tag(f"h:5443/o/x@{DIGEST}") == f"h:5443/o/x@{DIGEST}"
-
-
-def test_nothing_is_logged_in_to_when_nothing_private_is_pulled() -> None:
-    from pathlib import PurePosixPath
-
-    script = registry.stage_script(PurePosixPath("/opt/x"), "r1", [f"a/b:1@{DIGEST}"], None)
-    assert "login" not in script
-    assert f"docker pull --quiet a/b:1@{DIGEST}" in script
-
-
-def test_the_password_stands_in_no_script() -> None:
-    from pathlib import PurePosixPath
-
-    script = registry.stage_script(PurePosixPath("/opt/x"), "r1", [f"ghcr.io/b:1@{DIGEST}"], LOGIN)
-    assert "registry-pass" not in script
-    assert "--password-stdin" in script

@@ -1,4 +1,10 @@
+"""The detached script, run for real with a `docker` that does what a test says."""
+
+import json
+import os
 import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -6,59 +12,240 @@ import pytest
 
 from deploy_lib.operations import switch
 from deploy_lib.operations.history import event
+from deploy_lib.operations.lock import lock_script, me
+from deploy_lib.operations.place import Placement
+from deploy_lib.operations.switch import Switch, verdict_script
 from deploy_lib.release import Release
 from deploy_lib.topology import load
 
 ROOT = Path(__file__).resolve().parents[3]
 NODE = load(ROOT, "lab").nodes["core"]
-RELEASE = Release("r1", "sha-0000001", None, {}, {})
+OLD = Placement({"a": "old"})
+RELEASE = Release("r2", "sha-0000002", None, {}, {})
+
+# `up` fails when the file that it is about says so.
+DOCKER = """#!/bin/sh
+echo "$*" >> "$FAKE/calls"
+case "$*" in
+  *" up "*) ! grep -q broken "$FAKE/home/a";;
+  *) exit 0;;
+esac
+"""
 
 
-def orders(staged: Path, **more: Any) -> switch.Switch:
-    arguments = {
-        "token": "t",
-        "changed": (),
-        "dropped": (),
-        "reloads": (),
-        "started": event("started", RELEASE),
-    }
-    return switch.Switch(staged=PurePosixPath(staged), **{**arguments, **more})  # type: ignore[arg-type]
+class Host:
+    """A directory that stands for a host, with a lock that a test holds."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, folder / "home"
+        self.node = NODE.model_copy(update={"directory": PurePosixPath(self.home)})
+        (self.home / ".deploy/objects").mkdir(parents=True)
+        for name in ("old", "new", "broken"):
+            (self.home / ".deploy/objects" / name).write_text(name)
+        (self.home / "a").write_text("old")
+        (folder / "docker").write_text(DOCKER)
+        (folder / "docker").chmod(0o755)
+        self.env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "FAKE": str(folder)}
+        self.owner = me("a test")
+        script = lock_script(self.node.directory, self.owner, 0, 5)
+        self.holder = self.start(script, stdin=subprocess.PIPE)
+        assert self.holder.stdout is not None
+        assert self.holder.stdout.readline() == "locked\n"
+        self.switch: subprocess.Popen[str] | None = None
 
-def place(tmp_path: Path, **more: Any) -> subprocess.CompletedProcess[str]:
-    script = switch.place(PurePosixPath(tmp_path / "home"), orders(tmp_path / "staged", **more))
-    return subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    def start(self, script: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["sh", "-c", script], stdin=stdin, stdout=subprocess.PIPE, text=True, env=self.env
+        )
+
+    def begin(self, to: str, back: Placement | None = OLD, **more: Any) -> None:
+        orders = Switch(
+            token=self.owner.token,
+            forward=Placement({"a": to}),
+            back=back,
+            started=[event("started", RELEASE)],
+            abandoned=event("reverted", RELEASE, detail="alone"),
+            stuck=event("failed", RELEASE, detail="stuck"),
+            **more,
+        )
+        path = self.folder / "switch.sh"
+        path.write_text(switch.script(self.node, "ktrdr-core", orders))
+        self.switch = subprocess.Popen(["sh", str(path)], stdout=subprocess.PIPE, text=True, env=self.env)
+
+    def until(self, sign: str) -> str:
+        assert self.switch is not None
+        assert self.switch.stdout is not None
+        for line in self.switch.stdout:
+            if line.startswith(sign):
+                return line.strip()
+        raise AssertionError(f"it ended without {sign}")
+
+    def decide(self, word: switch.Word, *kinds: Any) -> int:
+        script = verdict_script(
+            self.node.directory, self.owner.token, word, [event(kind, RELEASE) for kind in kinds]
+        )
+        return subprocess.run(["sh", "-c", script], env=self.env).returncode
+
+    def kinds(self) -> list[str]:
+        lines = (self.home / ".deploy/history.jsonl").read_text().splitlines()
+        return [json.loads(line)["kind"] for line in lines]
+
+    @property
+    def calls(self) -> str:
+        return (self.folder / "calls").read_text()
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    for folder, text in (("home", "old"), ("staged", "new")):
-        (tmp_path / folder / "sub").mkdir(parents=True)
-        (tmp_path / folder / "a").write_text(text)
-        (tmp_path / folder / "sub/it's b").write_text(text)
-    return tmp_path / "home"
+def host(tmp_path: Path) -> Iterator[Host]:
+    host = Host(tmp_path)
+    yield host
+    host.holder.kill()
+    if host.switch is not None:
+        host.switch.kill()
 
 
-def test_changed_files_are_put_into_place_and_dropped_ones_removed(tmp_path: Path, home: Path) -> None:
-    (home / "gone").write_text("x")
-    done = place(tmp_path, changed=("sub/it's b", "a"), dropped=("gone",))
-    assert done.returncode == 0, done.stderr
-    assert (home / "a").read_text() == (home / "sub/it's b").read_text() == "new"
-    assert sorted(p.name for p in home.rglob("*")) == ["a", "it's b", "sub"]
-    assert (tmp_path / "staged/a").read_text() == "new"  # kept, for a rollback
+def test_a_release_that_is_proven_is_recorded_and_stays(host: Host) -> None:
+    host.begin("new", prune="echo pruned")
+    assert host.until("=== switched") == "=== switched 0"
+    host.until("=== .")
+    assert host.kinds() == ["started"]
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== done") == "=== done proven"
+    assert host.until("pruned")
+    assert host.kinds() == ["started", "proven"]
+    assert (host.home / "a").read_text() == "new"
 
 
-def test_when_one_file_cannot_be_written_none_is_changed(tmp_path: Path, home: Path) -> None:
-    done = place(tmp_path, changed=("a", "missing", "sub/it's b"))
-    assert done.returncode != 0
-    assert (home / "a").read_text() == (home / "sub/it's b").read_text() == "old"
-    assert sorted(p.name for p in home.rglob("*")) == ["a", "it's b", "sub"]
+def test_a_prune_that_fails_fails_nothing(host: Host) -> None:
+    host.begin("new", prune="false")
+    host.until("=== switched 0")
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== not pruned")
+    assert host.kinds() == ["started", "proven"]
+
+
+def test_a_release_that_fails_goes_back_when_its_owner_says_so(host: Host) -> None:
+    host.begin("broken")
+    assert host.until("=== switched") == "=== switched 1"
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert (host.home / "a").read_text() == "old"
+    assert host.decide("leave", "reverted") == 0
+    assert host.until("=== done") == "=== done revert"
+    assert host.kinds() == ["started", "failed", "reverted"]
+
+
+def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host) -> None:
+    host.begin("broken", back=None)
+    host.until("=== switched 1")
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert not (host.home / "a").exists()
+    assert "compose -p ktrdr-core down --remove-orphans" in host.calls
+    assert "--volumes" not in host.calls
+    assert "-v" not in host.calls.split()
+
+
+def test_a_release_can_be_left_as_it_is(host: Host) -> None:
+    host.begin("broken")
+    host.until("=== switched 1")
+    assert host.decide("leave", "failed") == 0
+    assert host.until("=== done") == "=== done leave"
+    assert (host.home / "a").read_text() == "broken"
+
+
+@pytest.mark.parametrize("to", ["new", "broken"])
+def test_without_its_owner_it_goes_back_by_itself(host: Host, to: str) -> None:
+    host.begin(to)
+    host.until("=== switched")
+    host.holder.kill()
+    host.holder.wait()
+    assert host.until("=== done") == "=== done revert"
+    assert (host.home / "a").read_text() == "old"
+    assert host.kinds() == ["started", "reverted"]
+    at = json.loads((host.home / ".deploy/history.jsonl").read_text().splitlines()[-1])["at"]
+    assert at.startswith("20")
+    assert at.endswith("Z")
+
+
+def test_a_verdict_that_comes_too_late_is_refused(host: Host) -> None:
+    host.begin("new")
+    host.until("=== switched")
+    host.holder.kill()
+    host.holder.wait()
+    assert host.decide("proven", "proven") == switch.LAPSED
+    host.until("=== done revert")
+    assert "proven" not in host.kinds()
+
+
+def test_a_verdict_that_nobody_waits_for_is_refused(host: Host) -> None:
+    assert host.decide("proven", "proven") == switch.ENDED
+
+
+def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
+    host.holder.kill()
+    host.holder.wait()
+    host.begin("new")
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.LAPSED
+    assert (host.home / "a").read_text() == "old"
+
+
+def test_a_second_switch_changes_nothing(host: Host) -> None:
+    host.begin("new")
+    host.until("=== .")
+    first = host.switch
+    host.begin("broken")
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.BUSY
+    assert (host.home / "a").read_text() == "new"
+    host.switch = first
+
+
+def test_a_history_that_cannot_be_written_stops_it_before_anything_is_changed(host: Host) -> None:
+    (host.home / ".deploy/history.jsonl").mkdir()
+    host.begin("new")
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.NOT_BEGUN
+    assert (host.home / "a").read_text() == "old"
+
+
+def test_a_secret_without_a_value_stops_it_before_anything_is_changed(host: Host) -> None:
+    host.begin("new", secrets=["NOWHERE"])
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.NO_VALUES
+    assert (host.home / "a").read_text() == "old"
+
+
+def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
+    one_off = NODE.stack.model_validate(
+        {
+            "compose": "c",
+            "env_file": "e",
+            "before_switch": [{"service": "backend", "command": ["it's", "up"]}],
+        }
+    ).before_switch
+    host.begin("new", one_offs=one_off, staged=Placement({"a": "new"}))
+    host.until("=== switched 0")
+    calls = host.calls.splitlines()
+    first = next(n for n, call in enumerate(calls) if " run --rm --no-deps -T backend it's up" in call)
+    assert first < next(n for n, call in enumerate(calls) if " up -d " in call)
+    assert ".deploy/staged/release.yml" in calls[first]
+    assert not (host.home / ".deploy/staged").exists()
 
 
 def test_the_scripts_are_ones_that_sh_understands() -> None:
-    whole = switch.launcher(
-        NODE,
-        "ktrdr-core",
-        switch.script(NODE, "ktrdr-core", orders(Path("/s"), changed=("a",), reloads=NODE.stack.reloads)),
+    orders = Switch(
+        token="t",
+        forward=Placement({"a": "1"}),
+        back=Placement({"a": "0"}),
+        started=[event("started", RELEASE)],
+        abandoned=event("reverted", RELEASE),
+        stuck=event("failed", RELEASE),
+        reloads=NODE.stack.reloads,
+        places={"A": (("db", "/run/secrets/a"),)},
+        secrets=["A"],
     )
-    assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
+    for variant in (orders, replace(orders, back=None, keep_values=True)):
+        whole = switch.launcher("ktrdr-core", switch.script(NODE, "ktrdr-core", variant))
+        assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""

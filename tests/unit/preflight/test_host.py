@@ -42,7 +42,7 @@ def with_machine(**changes: Any) -> Facts:
 
 
 def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
-    checks = {check.name: check for check in host(NODE, GOOD)}
+    checks = {check.name: check for check in host(NODE, GOOD, rendered=True)}
     assert {check.result for check in checks.values()} == {"ok"}
     assert all(check.proves for check in checks.values())
     assert checks["Docker Engine"].found == "26.1.5+dfsg1 (at least 24.0)"
@@ -79,7 +79,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
 def test_each_failure_has_a_line_of_its_own_and_its_mend(
     facts: Facts, name: str, problem: str, mend: str
 ) -> None:
-    found = [check for check in host(NODE, facts) if check.result == "failed"]
+    found = [check for check in host(NODE, facts, rendered=True) if check.result == "failed"]
     assert [check.name for check in found] == [name]
     assert problem in found[0].problem
     assert mend in found[0].mend
@@ -91,11 +91,13 @@ def test_each_failure_has_a_line_of_its_own_and_its_mend(
 
 @pytest.mark.parametrize("now", [996.0, 1005.9])
 def test_the_clock_may_be_off_by_the_round_trip_and_a_little_more(now: float) -> None:
-    assert not [check for check in host(NODE, with_machine(now=now)) if check.result != "ok"]
+    assert not [check for check in host(NODE, with_machine(now=now), rendered=True) if check.result != "ok"]
 
 
 def test_what_a_host_does_not_say_is_a_warning() -> None:
-    found = [check for check in host(NODE, replace(GOOD, machine=Machine())) if check.result != "ok"]
+    found = [
+        check for check in host(NODE, replace(GOOD, machine=Machine()), rendered=True) if check.result != "ok"
+    ]
     assert {check.name: check.result for check in found} == dict.fromkeys(
         ("space for images", "space for files", "memory", "clock"), "warning"
     )
@@ -109,3 +111,13 @@ def test_all_failures_are_named_at_once() -> None:
     ]
     with pytest.raises(PreflightError, match=r"2 checks failed(.|\n)*a: x\n    -> do x\n  c: y"):
         require(NODE, checks)
+
+
+def test_a_rollback_is_not_kept_from_a_host_by_what_it_does_not_need() -> None:
+    poor = replace(
+        GOOD, services={}, machine=replace(MACHINE, now=1, memory=1, free={"docker": 1, "directory": 1})
+    )
+    assert {check.result for check in host(NODE, poor, rendered=False)} == {"ok"}
+    assert [c.name for c in host(NODE, replace(poor, engine="1.0"), rendered=False) if c.result != "ok"] == [
+        "Docker Engine"
+    ]

@@ -15,7 +15,6 @@ RELEASE = Release("r1", "1", None, {"web": f"{REFERENCE}@{DIGEST}", "adopted": "
 HOST = Facts(platform="linux/amd64")
 SETTLED = replace(
     HOST,
-    digests=frozenset({f"r.example:5443/k/web@{DIGEST}"}),
     images={f"r.example:5443/k/web@{DIGEST}": "sha256:id"},
     history=(event("proven", RELEASE),),
 )

@@ -1,0 +1,84 @@
+"""`history`: what happened on the hosts, as they have written it down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy_lib.cli.command import announce, command
+from deploy_lib.cli.deploying import HELP, choose, session_to
+from deploy_lib.console import Console
+from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.operations import history
+from deploy_lib.operations.history import Event
+from deploy_lib.request import whole_number
+from deploy_lib.ssh.connection import StrictConnection
+
+TAIL = 20
+
+HISTORY_HELP = {
+    "tail": f"how many events of each node; otherwise {TAIL}",
+    "json": HELP["json"],
+    "debug": HELP["debug"],
+}
+
+
+def tell_history(
+    root: Path,
+    *,
+    nodes: list[str] | None = None,
+    connection: StrictConnection | None = None,
+    tail: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Shows each node's history, oldest first; it needs no secret. A node that cannot be reached does not hide the others.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    with command("history", root, as_json=json, debug=debug) as (environment, console, report):
+        lines = whole_number("--tail", tail, TAIL, range(1, 100_001))
+        chosen = choose(environment, None, nodes, connection)
+        announce(console, environment, chosen)
+        for node in chosen:
+            session = session_to(environment, node, connection)
+            try:
+                events = history.read(session, node.directory, lines)
+            except DeployError as error:
+                console.error(error)
+                report.exit = ExitCode.NOT_STARTED
+                report.nodes[node.name] = {"outcome": "unreachable", "error": str(error)}
+                continue
+            finally:
+                session.close()
+            report.nodes[node.name] = {
+                "outcome": "interrupted" if history.interrupted(events) else "done",
+                "events": [event.as_dict() for event in events],
+                "error": None,
+            }
+            _show(console, node.name, events)
+
+
+def _show(console: Console, node: str, events: Sequence[Event]) -> None:
+    if not events:
+        console.result(f"{node}: nothing has happened yet")
+    rows = [
+        [
+            event.at,
+            _kind(event, events),
+            event.release.tag,
+            event.release.id,
+            event.command,
+            f"{event.who}@{event.origin}",
+            f"{event.seconds:.0f} s" if event.seconds else "",
+            event.detail,
+        ]
+        for event in events
+    ]
+    columns = ["at", "what", "tag", "release", "command", "by", "took", "detail"]
+    console.table(node, columns, rows)
+
+
+def _kind(event: Event, events: Sequence[Event]) -> str:
+    return "interrupted" if event is history.interrupted(events) else event.kind

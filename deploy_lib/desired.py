@@ -1,0 +1,198 @@
+"""Desired: a release as it should be, made from the checkout, from another release, or from what runs unrecorded."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from deploy_lib.errors import PreflightError
+from deploy_lib.operations import compose, layout
+from deploy_lib.operations.facts import Facts
+from deploy_lib.operations.files import digest, digests
+from deploy_lib.operations.history import Event
+from deploy_lib.operations.references import without_tag
+from deploy_lib.release import Release, Version
+from deploy_lib.secrets.value import Secret
+
+
+@dataclass(frozen=True)
+class Desired:
+    """A release as it should be: its record, and the content of those of its files that the host may lack."""
+
+    release: Release
+    files: Mapping[str, bytes]
+
+
+def fingerprints(file: compose.StackFile, values: Mapping[str, Secret], key: str) -> dict[str, str]:
+    """By service, `NAME=fingerprint` of each secret that it gets; without the key it tells nothing of the value."""
+    keyed = {
+        name: hmac.new(key.encode(), f"{name}\0{values[name].reveal()}".encode(), sha256).hexdigest()[:20]
+        for name in file.secret_names
+    }
+    return {
+        service: " ".join(f"{name}={keyed[name]}" for name in names)
+        for service, names in file.secrets.items()
+        if names
+    }
+
+
+def desire(
+    *,
+    release_id: str,
+    version: Version,
+    files: Mapping[str, bytes],
+    images: Mapping[str, str],
+    secrets: Mapping[str, str],
+    variables: Mapping[str, str],
+    replicas: Mapping[str, int],
+) -> Desired:
+    """A whole release: every service from these images, with the checkout's files.
+
+    Args:
+        images: by service, `repository:tag@sha256:...`.
+        secrets: see `fingerprints`.
+        variables: non-secret values for the Compose file.
+    """
+    whole = {
+        **files,
+        layout.OVERRIDE: compose.override(images, secrets),
+        layout.VARIABLES: compose.variables_file(variables),
+    }
+    release = Release(
+        release_id,
+        version.tag,
+        version.commit,
+        dict(images),
+        digests(whole),
+        dict(secrets),
+        dict(replicas),
+    )
+    return Desired(release, whole)
+
+
+def replace_one(
+    *,
+    release_id: str,
+    version: Version,
+    before: Event | None,
+    facts: Facts,
+    service: str,
+    image: str,
+    secret: str,
+    node: str,
+) -> Desired:
+    """A release that differs from the proven one in the image of one service, and in nothing else.
+
+    Raises:
+        PreflightError: there is nothing to differ from, or the host's files are no longer those of its record.
+    """
+    if before is None:
+        raise PreflightError(
+            f"nothing is deployed yet, so {service} cannot be deployed by itself",
+            node=node,
+            mend="deploy the whole stack first, without --service",
+        )
+    edited = sorted(path for path, digest in before.release.files.items() if facts.files.get(path) != digest)
+    if edited:
+        raise PreflightError(
+            f"files on the host are not those of its release: {', '.join(edited)}",
+            node=node,
+            mend="deploy the whole stack, without --service, to put them right",
+        )
+    images = {**before.release.images, service: image}
+    secrets = {**before.release.secrets, **({service: secret} if secret else {})}
+    generated = {layout.OVERRIDE: compose.override(images, secrets)}
+    release = replace(
+        before.release,
+        id=release_id,
+        tag=version.tag,
+        commit=version.commit,
+        images=images,
+        files={**before.release.files, **digests(generated)},
+        secrets=secrets,
+        restores=None,
+    )
+    return Desired(release, generated)
+
+
+def restore(release_id: str, target: Release, running: Release | None) -> Desired:
+    """A release that brings an earlier one back, with the secret values that run now.
+
+    Args:
+        running: the release that runs, whose fingerprints the values have.
+    """
+    known = {} if running is None else by_name(running.secrets)
+    secrets = {
+        service: " ".join(f"{name}={known.get(name, mark)}" for name, mark in by_name({"": marks}).items())
+        for service, marks in target.secrets.items()
+    }
+    generated = {layout.OVERRIDE: compose.override(target.images, secrets)}
+    release = replace(
+        target,
+        id=release_id,
+        files={**target.files, **digests(generated)},
+        secrets=secrets,
+        restores=target.id,
+    )
+    return Desired(release, generated)
+
+
+def by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> dict[str, bytes]:
+    """Those of these contents whose SHA-256 is wanted, by it."""
+    found = {digest(content): content for content in contents}
+    return {name: content for name, content in found.items() if name in wanted}
+
+
+def by_name(marks: Mapping[str, str]) -> dict[str, str]:
+    """Fingerprints by the secret's name, from fingerprints by service."""
+    return dict(mark.split("=", 1) for text in marks.values() for mark in text.split())
+
+
+def adopt(release_id: str, facts: Facts) -> Desired:
+    """A project that runs without a record, as a release that can be gone back to."""
+    images = {c.service: _pinned(facts, c) for c in facts.containers}
+    marks = {c.service: mark for c in facts.containers if (mark := c.labels.get(compose.SECRETS_LABEL))}
+    generated = {
+        layout.OVERRIDE: compose.override(images, marks),
+        **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: compose.variables_file({})}),
+    }
+    if layout.OVERRIDE in facts.files:
+        del generated[layout.OVERRIDE]
+    release = Release(
+        release_id,
+        tag=_tag(images),
+        commit=None,
+        images=images,
+        files={**facts.files, **digests(generated)},
+        secrets=marks,
+        replicas=Counter(c.service for c in facts.containers),
+    )
+    return Desired(release, generated)
+
+
+def _pinned(facts: Facts, container: compose.Container) -> str:
+    """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
+    if "@" in container.image or container.image.startswith("sha256:"):
+        return container.image
+    for known, image_id in facts.images.items():
+        if image_id == container.image_id and known == without_tag(
+            f"{container.image}@{known.partition('@')[2]}"
+        ):
+            return f"{container.image}@{known.partition('@')[2]}"
+    return container.image_id
+
+
+def _tag(images: Mapping[str, str]) -> str:
+    """The tag of the project's own images, as far as it can be told."""
+    tags = sorted(
+        {
+            found[1]
+            for image in images.values()
+            if (found := re.search(r":(sha-[0-9a-f]{7}|latest)(@|$)", image))
+        }
+    )
+    return tags[0] if tags else "unknown"

@@ -1,0 +1,25 @@
+"""References to images: `repository:tag@sha256:...`, and the names under which a host lists and keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+
+KEEP = "ktrdr-deploy.local/keep"
+"""Repository of the local tags that protect images pulled by digest from `docker image prune`."""
+
+
+def keep_tag(pinned: str) -> str:
+    """The local tag that protects an image; the same image always has the same one."""
+    return f"{KEEP}:{hashlib.sha256(without_tag(pinned).encode()).hexdigest()[:16]}"
+
+
+def without_tag(pinned: str) -> str:
+    """`repository@sha256:...` of `repository:tag@sha256:...`, as `docker images` lists it.
+
+    Docker Hub's short names are listed as they were pulled, so they are left short; a bare image id stays as it is.
+    """
+    if "@" not in pinned:
+        return pinned
+    name, _, digest = pinned.partition("@")
+    repository, colon, tag = name.rpartition(":")
+    return f"{repository if colon and '/' not in tag else name}@{digest}"

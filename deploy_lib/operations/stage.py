@@ -1,0 +1,90 @@
+"""Staging: a release's files and images onto a host, beside what runs, with credentials that never rest there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from deploy_lib.operations import layout
+from deploy_lib.operations.files import pack
+from deploy_lib.operations.references import keep_tag, without_tag
+from deploy_lib.operations.registry import Login
+from deploy_lib.operations.shell import IN_MEMORY, quote
+from deploy_lib.ssh.session import Session
+
+KEY = "FINGERPRINT_KEY"
+PASSWORD = "REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
+TIMEOUT = 1800.0
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What a host still lacks.
+
+    Attributes:
+        uploads: content by its SHA-256.
+        saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
+        pulls: images, as `repository:tag@sha256:...`.
+        protect: images that get a local tag, so that nobody's `docker image prune` takes them.
+    """
+
+    uploads: Mapping[str, bytes] = field(default_factory=dict)
+    saves: Mapping[str, str] = field(default_factory=dict)
+    pulls: Sequence[str] = ()
+    protect: Sequence[str] = ()
+
+
+def stage(
+    session: Session, directory: PurePosixPath, staging: Staging, login: Login | None, key: str
+) -> None:
+    """Brings a release's files and images to the host; nothing that runs is touched.
+
+    Args:
+        login: used when one of the images is in its registry.
+        key: the key of the secrets' fingerprints, written when the host has none yet.
+
+    Raises:
+        RemoteError: no space, no permission, a refused login, or an image that cannot be pulled.
+    """
+    needed = login if login is not None and any(login.covers(p) for p in staging.pulls) else None
+    session.run(
+        script(directory, staging, needed),
+        env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
+        stdin=pack(staging.uploads),
+        timeout=TIMEOUT,
+        step="pull" if staging.pulls else "staging files",
+    )
+
+
+def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> str:
+    """The script of `stage`: files from standard input, the registry password from the environment."""
+    objects, key = quote(directory / layout.OBJECTS), quote(directory / layout.KEY)
+    steps = [
+        "set -e",
+        # An upload that was cut short, or that the disk had no room for, must not pass for a file's content.
+        f"rm -rf {objects}.new && mkdir -p {objects} {objects}.new",
+        f"tar -xpf - --no-same-owner -C {objects}.new",
+        f"cd {quote(directory)}",
+    ]
+    steps += [
+        f'[ "$(sha256sum < {quote(path)})" != {quote(f"{digest}  -")} ] || cp -- {quote(path)} {objects}.new/{digest}'
+        for path, digest in staging.saves.items()
+    ]
+    steps += [
+        f"sync {objects}.new",
+        f'for x in {objects}.new/*; do [ ! -e "$x" ] || mv -f "$x" {objects}/; done; rmdir {objects}.new',
+        f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }}; unset {KEY}',
+    ]
+    if login is not None:
+        steps.append(
+            'for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done\n'
+            "export DOCKER_CONFIG=$t\n"
+            f'printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin'
+            f' {quote(login.host)} >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit 77; }}'
+        )
+    steps.append(f"unset {PASSWORD}")
+    # The output of a pull is progress for people; what went wrong is on standard error.
+    steps += [f"docker pull --quiet {quote(image)} >/dev/null" for image in staging.pulls]
+    steps += [f"docker tag {quote(without_tag(image))} {quote(keep_tag(image))}" for image in staging.protect]
+    return IN_MEMORY + "\n".join(steps)

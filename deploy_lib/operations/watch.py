@@ -1,0 +1,194 @@
+"""The owner's side of a switch: begin it, follow it, and tell it what has been decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from deploy_lib.errors import CommandError, RemoteError
+from deploy_lib.operations.compose import Container, parse_container
+from deploy_lib.operations.history import Event
+from deploy_lib.operations.switch import (
+    BUSY,
+    ENDED,
+    LAPSED,
+    NO_VALUES,
+    NOT_BEGUN,
+    Switch,
+    Word,
+    launcher,
+    script,
+    verdict_script,
+)
+from deploy_lib.ssh.session import Process, Session
+from deploy_lib.topology import Node
+
+SILENCE = 45.0
+"""Seconds without a line, while the containers are looked at, after which the session counts as lost."""
+
+_UNTOUCHED = {
+    BUSY: "another switch is still running on the host",
+    LAPSED: "the deployment lock lapsed before the switch",
+    NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
+    NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
+}
+
+
+class SwitchError(RemoteError):
+    """The switch did not end well; it waits for a verdict."""
+
+
+class NotBegunError(RemoteError):
+    """The switch changed nothing."""
+
+
+class LostError(RemoteError):
+    """The session ended during the switch; the host goes back to the release before by itself."""
+
+
+class Watch:
+    """A switch under way."""
+
+    def __init__(
+        self, session: Session, node: Node, switch: Switch, process: Process, on_line: Callable[[str], None]
+    ) -> None:
+        self._session = session
+        self._node = node
+        self._token = switch.token
+        self._process = process
+        self._on_line = on_line
+        self._said: list[str] = []
+
+    def finish(self) -> None:
+        """Waits until the containers have been replaced, passing on what Compose says.
+
+        Raises:
+            NotBegunError: nothing was changed.
+            SwitchError: Compose, a one-off command or a check failed; the verdict is awaited.
+            LostError: the session ended.
+        """
+        code = self._until("=== switched ")
+        if code:
+            reason = "`docker compose up` did not end in time" if code == 124 else f"exit status {code}"
+            raise SwitchError(
+                f"the switch failed: {reason}{self._last_words()}", node=self._node.name, step="switch"
+            )
+
+    def looks(self) -> Iterator[list[Container]]:
+        """The containers, again and again.
+
+        Raises:
+            LostError: the session ended.
+        """
+        found: list[Container] = []
+        for line in self._process:
+            self._process.extend(SILENCE)
+            if line == "=== containers":
+                found = []
+            elif line == "=== .":
+                yield found
+            elif line.startswith("{") and (container := parse_container(line)):
+                found.append(container)
+        raise self._lost()
+
+    def conclude(self, word: Word, events: Sequence[Event]) -> None:
+        """Tells the switch the verdict, and what the history gets.
+
+        Raises:
+            SwitchError: the switch is no longer there to hear it.
+            LostError: it was too late, or the session ended: the host has gone back by itself, or is about to.
+        """
+        self._process.extend(SILENCE)
+        try:
+            self._session.run(
+                verdict_script(self._node.directory, self._token, word, events),
+                step="verdict",
+                timeout=SILENCE,
+            )
+        except CommandError as error:
+            if error.code == ENDED:
+                raise SwitchError(
+                    "the switch's own process on the host has ended", node=self._node.name, step="verdict"
+                ) from None
+            raise self._lost() from None
+        except RemoteError:
+            raise self._lost() from None
+
+    def await_back(self, seconds: float) -> None:
+        """Waits until the release before is in its place.
+
+        Raises:
+            SwitchError: that failed.
+            LostError: the session ended.
+        """
+        self._process.extend(seconds)
+        code = self._until("=== back ")
+        if code:
+            raise SwitchError(
+                f"exit status {code}{self._last_words()}", node=self._node.name, step="going back"
+            )
+
+    def await_end(self, word: Word) -> bool:
+        """Waits for the switch's own end, and says whether it ended as was decided.
+
+        Raises:
+            LostError: the session ended.
+        """
+        self._process.extend(SILENCE)
+        as_decided = False
+        for line in self._process:
+            as_decided = as_decided or line == f"=== done {word}"
+            if line == "=== not pruned":
+                self._on_line("not everything that is old could be removed")
+            if line.startswith("=== end "):
+                return as_decided
+        raise self._lost()
+
+    def close(self) -> None:
+        """Leaves the switch to itself."""
+        self._process.close()
+
+    def _until(self, sign: str) -> int:
+        self._said = []
+        for line in self._process:
+            if line.startswith(sign):
+                return int(line.removeprefix(sign))
+            if line.startswith("=== end "):
+                code = int(line.removeprefix("=== end "))
+                if code in _UNTOUCHED:
+                    raise NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
+                raise SwitchError(
+                    f"it ended with exit status {code}{self._last_words()}", node=self._node.name
+                )
+            if line.strip() and not line.startswith(("===", "{")):
+                self._said.append(line)
+                self._on_line(line)
+        raise self._lost()
+
+    def _last_words(self) -> str:
+        return "".join(f"\n    {line}" for line in self._said[-8:])
+
+    def _lost(self) -> LostError:
+        return LostError("the session ended during the switch", node=self._node.name, step="switch")
+
+
+def start(
+    session: Session,
+    node: Node,
+    project: str,
+    switch: Switch,
+    env: Mapping[str, str],
+    on_line: Callable[[str], None],
+) -> Watch:
+    """Begins the switch.
+
+    Args:
+        env: the variables that Compose fills in, and the secrets, unless the host's own are kept.
+        on_line: gets each line that Compose prints.
+    """
+    one_offs = sum(one_off.timeout for one_off in switch.one_offs)
+    process = session.start(
+        launcher(project, script(node, project, switch)),
+        env=env,
+        timeout=node.stack.switch_timeout + one_offs + SILENCE + 120,
+    )
+    return Watch(session, node, switch, process, on_line)

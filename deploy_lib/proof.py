@@ -1,0 +1,93 @@
+"""Proof: a release counts only when its containers are healthy and its stack's probes succeed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from deploy_lib.errors import DeployError
+from deploy_lib.operations import probe
+from deploy_lib.operations.compose import Container
+from deploy_lib.operations.health import Ailment, Gate
+from deploy_lib.operations.shell import quote
+from deploy_lib.release import Release
+from deploy_lib.ssh.session import Session
+from deploy_lib.topology import Node
+
+LOG_LINES = 15
+"""Last lines of a service's log that are shown when it fails."""
+
+Say = Callable[[str, str], None]
+"""Gets a step's name and a line about it."""
+
+
+class ProofError(DeployError):
+    """A release is not healthy; the message names the service, what was expected and what came, and its last log lines."""
+
+
+def prove(
+    session: Session, node: Node, release: Release, looks: Iterator[Sequence[Container]], say: Say
+) -> Sequence[Container]:
+    """Waits until a release that has just been switched to is healthy and its probes succeed; gives its containers.
+
+    Args:
+        looks: the containers as they are, once a second.
+
+    Raises:
+        ProofError: it is not; a crash loop is recognised early and not waited out.
+    """
+    _await_health(session, node, release, looks, say)
+    probe_all(session, node, lambda: next(looks), say)
+    return next(looks)
+
+
+def probe_all(session: Session, node: Node, look: Callable[[], Sequence[Container]], say: Say) -> None:
+    """Asks the stack's probes, each until it succeeds or its time is over.
+
+    Raises:
+        ProofError: naming those that failed.
+    """
+    failed = []
+    for finding in probe.prove(session, node.stack.probes, look):
+        if finding.ok:
+            say("probe", f"{finding.probe.name} ({finding.seconds:.1f} s)")
+        else:
+            failed.append(finding)
+    if failed:
+        service = failed[0].probe.service
+        problems = "".join(f"\n  {f.probe.name} ({f.probe.service}): {f.problem}" for f in failed)
+        container = next((c.id for c in look() if c.service == service), "")
+        raise ProofError(
+            f"{len(failed)} of {len(node.stack.probes)} probes failed{problems}{_log(session, service, container)}",
+            node=node.name,
+            step="probe",
+        )
+
+
+def _await_health(
+    session: Session, node: Node, release: Release, looks: Iterator[Sequence[Container]], say: Say
+) -> None:
+    gate = Gate(release.replicas, release.images)
+    began = time.monotonic()
+    ailing: list[Ailment] = []
+    for containers in looks:
+        ailing = gate.look(containers)
+        if not ailing:
+            say("healthy", f"{len(containers)} containers")
+            return
+        late = time.monotonic() - began > node.stack.healthy_timeout
+        if late or any(ailment.final for ailment in ailing):
+            break
+    worst = sorted(ailing, key=lambda a: not a.final)[0]
+    log = _log(session, worst.service, worst.container)
+    raise ProofError(f"{worst.service} is not healthy: {worst.problem}{log}", node=node.name, step="health")
+
+
+def _log(session: Session, service: str, container: str) -> str:
+    if not container:
+        return ""
+    result = session.run(
+        f"docker logs --tail {LOG_LINES} {quote(container)} 2>&1", check=False, timeout=20, step="log"
+    )
+    lines = "".join(f"\n    | {line}" for line in result.stdout.splitlines())
+    return f"\n  the last log lines of {service}:{lines}" if lines else ""

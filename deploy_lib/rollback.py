@@ -1,0 +1,96 @@
+"""Rolling back: an earlier release again, from what the hosts have kept; no registry, no vault, no login."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy_lib.console import Console
+from deploy_lib.deployment import Deployment
+from deploy_lib.errors import ExitCode, PreflightError
+from deploy_lib.fleet import carry_out, deploy, each, locked, require, versions
+from deploy_lib.operations import history
+from deploy_lib.operations.history import Event
+from deploy_lib.request import Request
+from deploy_lib.topology import Environment
+
+
+def roll_back(
+    environment: Environment,
+    deployments: Sequence[Deployment],
+    request: Request,
+    console: Console,
+    *,
+    named: bool,
+) -> tuple[ExitCode, Sequence[Deployment]]:
+    """Takes the nodes back to the release before, or to the one with the tag that was asked for.
+
+    Args:
+        named: the operator chose these nodes; otherwise those are meant that the newest release touched.
+
+    Returns:
+        The exit status, and the nodes that took part.
+
+    Raises:
+        DeployError: nothing was changed anywhere, for a reason that is no single node's.
+    """
+    each(deployments, lambda d: d.look(None))
+    require(deployments)
+    tag = request.tag and versions(environment.root, request.tag, environment.default_tag)[0].tag
+    taking_part = _taking_part(deployments, named=named or tag is not None)
+    if tag is not None and any(_target(d, tag) is None for d in taking_part):
+        console.say(f"{tag} was never proven on every node: it is deployed like any other")
+        return deploy(environment, taking_part, request, console), taking_part
+    each(taking_part, Deployment.check_back)
+    each(taking_part, lambda d: d.decide_back(_required(d, tag)))
+    require(taking_part)
+    if request.dry_run:
+        for deployment in taking_part:
+            deployment.outcome = "planned"
+        return ExitCode.DONE, taking_part
+    with locked(taking_part, console):
+        each(taking_part, lambda d: d.look(None))
+        each(taking_part, lambda d: d.decide_back(_required(d, tag)))
+        require(taking_part)
+        return carry_out(taking_part, request, {}, None), taking_part
+
+
+def _taking_part(deployments: Sequence[Deployment], *, named: bool) -> list[Deployment]:
+    if named:
+        return list(deployments)
+    newest = max((_newest(d) for d in deployments), default="")
+    found = [d for d in deployments if newest and _newest(d) == newest]
+    if not found:
+        raise PreflightError("nothing is deployed that could be rolled back", step="rollback")
+    return found
+
+
+def _newest(deployment: Deployment) -> str:
+    """Id of the release that was last begun or proven on a node; "" when there is none."""
+    found = history.interrupted(deployment.facts.history) or deployment.before
+    return found.release.id if found else ""
+
+
+def _target(deployment: Deployment, tag: str | None) -> Event | None:
+    past = deployment.facts.history
+    current = history.proven(past)
+    if tag is not None:
+        proven = [e for e in past if e.kind in ("proven", "adopted") and e.release.tag == tag]
+        return proven[-1] if proven else None
+    # What was interrupted never counted: the release before it is the one that was proven last.
+    if history.interrupted(past) is not None:
+        return current
+    return history.find(past, current.before) if current else None
+
+
+def _required(deployment: Deployment, tag: str | None) -> Event:
+    target = _target(deployment, tag)
+    if target is None:
+        raise PreflightError(
+            "there is no release before this one"
+            if deployment.before
+            else "nothing is deployed that could be rolled back",
+            node=deployment.node.name,
+            step="rollback",
+            mend="see: invoke history",
+        )
+    return target
