@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from deploy_lib import git, preflight
 from deploy_lib.checkout import Local, read_stack
+from deploy_lib.desired import changed
 from deploy_lib.errors import DeployError, RemoteError, UnreachableError, UsageError
 from deploy_lib.fleet import versions
 from deploy_lib.operations import registry
@@ -62,6 +63,11 @@ class Looked:
         found = {service.image for service in self.facts.services.values()}
         named = {_with_tag(image, placeholder, version) if own(image) else image for image in found}
         return sorted(image for image in named if own(image) or image not in known)
+
+    def changed_secrets(self, values: Mapping[str, Secret]) -> list[str]:
+        """The secrets of this stack that run here with other values than these."""
+        assert self.facts is not None  # noqa: S101 - only nodes that answered are asked
+        return changed(self.facts, self.stack.file, values)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -117,12 +123,14 @@ def survey(
     wanted = versions(environment.root, tag, environment.default_tag)
     looked = [Looked(node, connect(node), read_stack(environment, node)) for node in nodes]
     found = Survey([], {one.node.name: one for one in looked})
-    credentials = _secrets(environment, looked, found.here, redact)
+    credentials, values = _secrets(environment, looked, found.here, redact)
 
     side_by_side(
         looked, lambda one: _look(environment, one, wanted[0], deployed=[n.stack_name for n in nodes]), limit
     )
     ready = [one for one in looked if one.facts is not None and one.facts.services]
+    for one in ready if values else ():
+        one.checks.append(preflight.once_read(environment.apply, one.changed_secrets(values)))
     if credentials is not None and ready:
         found.version = _settle(ready[0], wanted, credentials)
         version = found.version or wanted[0]
@@ -138,7 +146,7 @@ def _secrets(
     looked: Sequence[Looked],
     checks: list[Check],
     redact: Callable[[list[Secret]], object],
-) -> Login | None:
+) -> tuple[Login | None, Mapping[str, Secret]]:
     password = environment.registry.password
     names = sorted({name for one in looked for name in one.stack.file.secret_names} | {password})
     problem, values = None, {}
@@ -151,8 +159,8 @@ def _secrets(
     redact([value for name, value in values.items() if environment.secrets[name].redact])
     checks.append(local.secrets(problem, source_of(environment).name, len(names)))
     if problem is not None:
-        return None
-    return Login(environment.registry_host, environment.registry.username, values[password])
+        return None, {}
+    return Login(environment.registry_host, environment.registry.username, values[password]), values
 
 
 def _look(environment: Environment, one: Looked, version: Version, deployed: Sequence[str]) -> None:
