@@ -17,6 +17,7 @@ from deploy_lib.operations import compose, history, prune, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.lock import LAPSE, Lock, me
+from deploy_lib.operations.machine import storage_script
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
@@ -181,6 +182,19 @@ class Deployment:
         self._keep_values = True
         # What a rollback after this one goes to is what it would have been then.
         self.plan = replace(plan, next_before=target.before)
+
+    def check_deferred(self) -> None:
+        """Makes the checks that needed a stack which this command has deployed meanwhile.
+
+        Raises:
+            PreflightError: one fails now.
+        """
+        if not any(check.result == "deferred" for check in self.checks):
+            return
+        answer = self.session.run(storage_script(self.node.stack.shared_storage), step="preflight").stdout
+        seen = replace(self.facts.machine, storage=frozenset(answer.split()))
+        checks = preflight.storage(self.node, replace(self.facts, machine=seen), deferred=False)
+        preflight.require(self.node, checks)
 
     # --- the change ---------------------------------------------------------------------------------------
 

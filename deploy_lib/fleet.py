@@ -109,10 +109,15 @@ def carry_out(
     Files and images go everywhere before the first host is switched; then stacks that others need are proven before
     those others begin; and no node's release counts before every node's is proven.
     """
+
+    def switch(deployment: Deployment) -> None:
+        deployment.check_deferred()
+        deployment.switch(values)
+
     each(deployments, lambda d: d.stage(login), request.parallel)
     for wave in waves(deployments):
         if not failed(deployments):
-            each(wave, lambda d: d.switch(values), request.parallel)
+            each(wave, switch, request.parallel)
     if not failed(deployments):
         each(deployments, Deployment.record)
     elif request.no_rollback:

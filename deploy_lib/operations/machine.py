@@ -88,7 +88,7 @@ ram() {{ cat /proc/meminfo; }}
 listening() {{ grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' /proc/net/tcp /proc/net/tcp6; true; }}
 published() {{ ids=$(docker ps -q) && {{ [ -z "$ids" ] || docker inspect --format {quote(_PUBLISHED)} $ids; }}; }}
 storage() {{
-{_storage(storage)}
+{storage_script(storage)}
 }}
 # The kernel knows who holds a lock; taking it, to see, could get in somebody's way.
 locked() {{
@@ -98,7 +98,8 @@ locked() {{
 """
 
 
-def _storage(path: str | None) -> str:
+def storage_script(path: str | None) -> str:
+    """Says "mounted" and "writable" of shared storage, as far as they are true; nothing for a stack without."""
     if path is None:
         return "  :"
     return f"""\
