@@ -9,6 +9,8 @@ from invoke.context import Context
 from invoke.tasks import task
 
 import lab.tasks
+from deploy_lib.cli.checking import PREFLIGHT_HELP
+from deploy_lib.cli.checking import preflight as check_all
 from deploy_lib.cli.deploying import (
     CORE_HELP,
     HELP,
@@ -19,6 +21,7 @@ from deploy_lib.cli.deploying import (
     flags,
     roll_back,
 )
+from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
 from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 
 ROOT = Path(__file__).resolve().parent
@@ -97,6 +100,40 @@ def rollback(
     roll_back(ROOT, nodes=node, **flags(locals()))
 
 
+@task(
+    auto_shortflags=False,
+    help={**PREFLIGHT_HELP, **NODE_HELP, "parallel": HELP["parallel"]},
+    iterable=["node"],
+)
+def preflight(
+    c: Context, node: list[str], tag: str = "", parallel: str = "", json: bool = False, debug: bool = False
+) -> None:
+    """Check all that a deployment would check, and change nothing."""
+    check_all(ROOT, nodes=node, **flags(locals()))
+
+
+@task(
+    auto_shortflags=False, help={**STATUS_HELP, **NODE_HELP, "parallel": HELP["parallel"]}, iterable=["node"]
+)
+def status(c: Context, node: list[str], parallel: str = "", json: bool = False, debug: bool = False) -> None:
+    """Show what runs where, and how it differs from what was recorded."""
+    show_status(ROOT, nodes=node, **flags(locals()))
+
+
+@task(auto_shortflags=False, help={**LOGS_HELP, **NODE_HELP}, iterable=["node"])
+def logs(
+    c: Context,
+    node: list[str],
+    service: str = "",
+    follow: bool = False,
+    tail: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Show what the containers have said."""
+    show_logs(ROOT, nodes=node, **flags(locals()))
+
+
 @task(auto_shortflags=False, help={**HISTORY_HELP, **NODE_HELP}, iterable=["node"])
 def history(c: Context, node: list[str], tail: str = "", json: bool = False, debug: bool = False) -> None:
     """Show what was deployed when, by whom, and what came of it."""
@@ -112,6 +149,14 @@ def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
     from deploy_lib.cli.building import build_image
 
     build_image(ROOT, tag=tag, push=push)
+
+
+@task(auto_shortflags=False, help={"stack": "core or workers"})
+def validate_env(c: Context, stack: str) -> None:
+    """Check that the variables are set which a stack cannot do without."""
+    from deploy_lib.cli.validating import validate_env
+
+    validate_env(ROOT, stack)
 
 
 @task(auto_shortflags=False)
@@ -143,14 +188,7 @@ def test(c: Context) -> None:
 
 
 ns = Collection(
-    deploy_core,
-    deploy_workers,
-    deploy_all,
-    rollback,
-    history,
-    build_backend,
-    demo,
-    lint,
-    test,
+    *(deploy_core, deploy_workers, deploy_all, rollback, preflight, status, history, logs),
+    *(validate_env, build_backend, demo, lint, test),
     lab=lab.tasks.ns,
 )

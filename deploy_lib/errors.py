@@ -6,6 +6,10 @@ Exit codes are part of the interface that scripts rely on; see the table in READ
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Literal
+
+Stage = Literal["name", "TCP", "SSH", "host key", "login"]
+"""How far a connection gets, each after those before it."""
 
 
 class ExitCode(IntEnum):
@@ -74,7 +78,13 @@ class UsageError(DeployError):
 
 
 class UnreachableError(DeployError):
-    """A node could not be reached, verified or logged in to."""
+    """A node could not be reached, verified or logged in to.
+
+    Attributes:
+        stage: where its one connection failed; each comes after those before it.
+    """
+
+    stage: Stage = "SSH"
 
 
 class PreflightError(DeployError):

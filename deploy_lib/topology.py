@@ -28,6 +28,7 @@ DEFAULT_ENVIRONMENT = "homelab"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -156,6 +157,24 @@ class Scrape(_Model):
     directory: RelativePath
 
 
+class Requires(_Model):
+    """The least that a host must offer.
+
+    Attributes:
+        engine: version of Docker Engine.
+        compose: version of the Compose plugin.
+        docker_mib: free MiB where Docker keeps images.
+        directory_mib: free MiB where the stack's files lie.
+        memory_mib: MiB of memory that programs could still get.
+    """
+
+    engine: VersionNumber = "24.0"
+    compose: VersionNumber = "2.20"
+    docker_mib: int = Field(ge=0, default=2048)
+    directory_mib: int = Field(ge=0, default=64)
+    memory_mib: int = Field(ge=0, default=256)
+
+
 class Stack(_Model):
     """A Compose project and what proves it.
 
@@ -163,6 +182,8 @@ class Stack(_Model):
         needs: stacks that are deployed before this one, when one command deploys both.
         switch_timeout: seconds that `docker compose up -d` may take.
         healthy_timeout: seconds until every service must be healthy after it.
+        requires: the least that its hosts must offer.
+        shared_storage: where they have mounted what a stack that it needs serves; None for a stack without.
         keep_releases: how many releases stay on the host for a rollback.
         replicas: by kind, the services that are its replicas, in the order in which they come.
         scrape: who scrapes its containers; none when they are no targets.
@@ -174,6 +195,10 @@ class Stack(_Model):
     needs: tuple[Name, ...] = Field(default=(), strict=False)
     switch_timeout: Seconds = 300
     healthy_timeout: Seconds = 180
+    requires: Requires = Requires()
+    shared_storage: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")] | None = (
+        None
+    )
     probes: tuple[Probe, ...] = Field(default=(), strict=False)
     reloads: tuple[Reload, ...] = Field(default=(), strict=False)
     before_switch: tuple[OneOff, ...] = Field(default=(), strict=False)

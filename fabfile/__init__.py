@@ -7,7 +7,10 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import task
 
+from deploy_lib.cli.checking import PREFLIGHT_HELP
+from deploy_lib.cli.checking import preflight as check_all
 from deploy_lib.cli.deploying import CORE_HELP, ROLLBACK_HELP, WORKERS_HELP, deploy_stack, flags, roll_back
+from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
 from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 from deploy_lib.ssh.connection import StrictConnection
 
@@ -64,10 +67,35 @@ def rollback(
     roll_back(ROOT, connection=c, **flags(locals()))
 
 
+@task(auto_shortflags=False, help=PREFLIGHT_HELP)
+def preflight(c: StrictConnection, tag: str = "", json: bool = False, debug: bool = False) -> None:
+    """Check all that a deployment to the host would check, and change nothing."""
+    check_all(ROOT, connection=c, **flags(locals()))
+
+
+@task(auto_shortflags=False, help=STATUS_HELP)
+def status(c: StrictConnection, json: bool = False, debug: bool = False) -> None:
+    """Show what runs on the host, and how it differs from what was recorded."""
+    show_status(ROOT, connection=c, **flags(locals()))
+
+
+@task(auto_shortflags=False, help=LOGS_HELP)
+def logs(
+    c: StrictConnection,
+    service: str = "",
+    follow: bool = False,
+    tail: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Show what the host's containers have said."""
+    show_logs(ROOT, connection=c, **flags(locals()))
+
+
 @task(auto_shortflags=False, help=HISTORY_HELP)
 def history(c: StrictConnection, tail: str = "", json: bool = False, debug: bool = False) -> None:
     """Show what was deployed to the host when, by whom, and what came of it."""
     tell_history(ROOT, connection=c, tail=tail, json=json, debug=debug)
 
 
-ns = Collection(deploy_core, deploy_workers, rollback, history)
+ns = Collection(deploy_core, deploy_workers, rollback, preflight, status, history, logs)

@@ -30,13 +30,18 @@ OUTCOMES = {
 
 @dataclass
 class Report:
-    """What a command's JSON document says; filled in while it runs."""
+    """What a command's JSON document says; filled in while it runs.
+
+    Attributes:
+        more: what this command says besides.
+    """
 
     command: str
     environment: str = ""
     release: str | None = None
     nodes: dict[str, Any] = field(default_factory=dict)
     exit: ExitCode = ExitCode.DONE
+    more: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self, error: str | None) -> dict[str, Any]:
         """The document."""
@@ -47,6 +52,7 @@ class Report:
             "outcome": OUTCOMES[self.exit],
             "release": self.release,
             "nodes": self.nodes,
+            **self.more,
         }
         return {**data, "error": error} if error else data
 

@@ -19,6 +19,7 @@ from deploy_lib.topology import Stack
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 HASH_LABEL = "com.docker.compose.config-hash"
+NUMBER_LABEL = "com.docker.compose.container-number"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
 SECRETS_LABEL = "io.ktrdr.deploy.secrets"
 SECRETS_DIRECTORY = PurePosixPath("/run/secrets")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from deploy_lib.errors import RemoteError
-from deploy_lib.operations import layout
+from deploy_lib.operations import layout, machine
 from deploy_lib.operations.compose import (
     Container,
     Service,
@@ -20,6 +21,7 @@ from deploy_lib.operations.compose import (
 )
 from deploy_lib.operations.files import pack
 from deploy_lib.operations.history import Event, parse_events, read_command
+from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.references import KEEP
 from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, words
 from deploy_lib.ssh.session import Session
@@ -44,12 +46,15 @@ class Facts:
         files: SHA-256 of the managed files, by path below the stack's directory.
         images: id by `repository@sha256:...`, of every image on the host that has a digest.
         image_ids: of every image on the host.
+        tags: image id by `repository:tag`, of every tag on the host.
         keep_tags: the local tags that protect images from being pruned.
         containers: the project's containers.
         services: the desired stack as the host's Compose renders it.
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the Compose file that lies in the stack's directory, "" without one.
+        machine: its clock, space, memory, ports and mounts.
+        asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
         problems: by section, what a part of the script had to complain of.
     """
 
@@ -63,12 +68,15 @@ class Facts:
     files: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     image_ids: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
     keep_tags: frozenset[str] = frozenset()
     containers: tuple[Container, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     history: tuple[Event, ...] = ()
     objects: frozenset[str] = frozenset()
     deployed: bytes = field(default=b"", repr=False)
+    machine: Machine = field(default_factory=Machine)
+    asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, service: str) -> list[Container]:
@@ -89,8 +97,10 @@ def gather(
         RemoteError: the script could not be run to its end.
     """
     script = build(node, project, render=bool(files))
+    session.open()
+    began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
-    return parse(result.stdout, node.name)
+    return replace(parse(result.stdout, node.name), asked=(began, time.time()))
 
 
 TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
@@ -138,6 +148,7 @@ history() {{ {read_command(directory, PROVEN_LINES, NEWEST_LINES)}}}
 objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
 deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
 {containers_command(project)}
+{machine.functions(directory, node.stack.shared_storage)}
 config() {{ {f'[ -z "$m" ] || {render_command(node.stack, project)}' if render else ":"}; }}
 part memory echo "$m"
 part tools tools
@@ -152,6 +163,7 @@ part deployed deployed
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
+for x in {words(*machine.PARTS)}; do part "$x" "$x"; done
 echo '=== end'
 """
 
@@ -188,6 +200,7 @@ def parse(text: str, node: str) -> Facts:
         files=dict(_file_line(line) for line in parts["files"].splitlines() if line.strip()),
         images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
         image_ids=frozenset(i for *_, i in images),
+        tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=tuple(
             c for line in parts["containers"].splitlines() if line and (c := parse_container(line))
@@ -196,6 +209,7 @@ def parse(text: str, node: str) -> Facts:
         history=tuple(parse_events(parts["history"])),
         objects=frozenset(parts["objects"].split()),
         deployed=base64.b64decode(parts["deployed"]),
+        machine=machine.parse(parts),
         problems=problems,
     )
 

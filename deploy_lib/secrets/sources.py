@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -116,6 +117,19 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
             mend=f"set these fields in {source.name}",
         )
     return dict(values)
+
+
+def at_hand(environment: Environment) -> list[Secret]:
+    """The values that this machine has anyway, to be masked in what is shown: no vault is asked for them.
+
+    What is missing or cannot be read is left out.
+    """
+    specs = {name: spec for name, spec in environment.secrets.items() if spec.redact}
+    found = [*ProcessEnvironment().fetch(specs).values()]
+    if isinstance(environment.secret_source, FileSource):
+        with contextlib.suppress(PreflightError):
+            found += source_of(environment).fetch(specs).values()
+    return found
 
 
 def _broken(name: str, spec: SecretSpec, value: Secret | None) -> str | None:

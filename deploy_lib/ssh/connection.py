@@ -30,6 +30,8 @@ CHANNEL_TIMEOUT = 20.0
 class HostKeyError(UnreachableError):
     """The host's key is unknown, changed or revoked; nothing was sent."""
 
+    stage = "host key"
+
 
 class SafeRemote(Remote):
     """Runs a command with its environment on standard input, so that no process list shows a value."""

@@ -15,11 +15,12 @@ import paramiko
 from paramiko.ssh_exception import (
     AuthenticationException,
     BadHostKeyException,
+    ChannelException,
     NoValidConnectionsError,
     SSHException,
 )
 
-from deploy_lib.errors import CommandError, DeployError, RemoteError, StoppedError, UnreachableError
+from deploy_lib.errors import CommandError, DeployError, RemoteError, Stage, StoppedError, UnreachableError
 from deploy_lib.ssh.connection import StrictConnection, changed
 from deploy_lib.ssh.framing import TRUNCATED, frame
 from deploy_lib.ssh.hostkeys import fingerprint
@@ -28,6 +29,9 @@ KEEPALIVE = 15
 """Seconds between keep-alive messages."""
 
 _CHUNK = 64 * 1024
+
+_PROHIBITED = 1
+"""SSH's reason for a channel that is not opened: "administratively prohibited"."""
 
 _PATIENCE = 0.25
 """Seconds between two looks at whether the operator has pressed Ctrl-C."""
@@ -150,9 +154,16 @@ class Process:
             raise self._timed_out()
 
     def _read_stderr(self) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := self._channel.recv_stderr(_CHUNK):
-                self._stderr += chunk
+        while True:
+            try:
+                chunk = self._channel.recv_stderr(_CHUNK)
+            except TimeoutError:
+                continue  # the channel has one timeout, and it is that of the reader of standard output
+            except OSError:
+                return
+            if not chunk:
+                return
+            self._stderr += chunk
 
     def _remaining(self) -> float:
         return max(0.01, self._deadline - time.monotonic())
@@ -295,6 +306,23 @@ class Session:
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no connection to {host}:{port}: {error}", node=self.node) from None
 
+    def forbids_forwarding(self, host: str, port: int) -> bool:
+        """Whether sshd would not make a `forward` to there, no matter whether anything listens.
+
+        Raises:
+            RemoteError: the session has ended.
+        """
+        self.open()
+        try:
+            self.connection.transport.open_channel(
+                "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=10
+            ).close()
+        except ChannelException as error:
+            return bool(error.code == _PROHIBITED)
+        except (SSHException, OSError, EOFError) as error:
+            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
+        return False
+
     def _translate(self, error: Exception) -> DeployError:
         if isinstance(error, DeployError):
             error.node = error.node or self.node
@@ -305,28 +333,25 @@ class Session:
             presented = f"{error.key.get_name()} {fingerprint(error.key.asbytes())}"
             expected = error.expected_key
             known = f"{expected.get_name()} {fingerprint(expected.asbytes())}"
-            problem: DeployError = changed(target, presented, known)
-            problem.node = self.node
-            return problem
+            refused = changed(target, presented, known)
+            refused.node = self.node
+            return refused
+        stage: Stage
         if isinstance(error, socket.gaierror):
-            what, mend = (
-                f"the name {target.hostname} does not resolve",
-                "check DNS or ssh_config's HostName",
-            )
+            stage, what = "name", f"the name {target.hostname} does not resolve"
+            mend = "check DNS or ssh_config's HostName"
         elif isinstance(error, NoValidConnectionsError | TimeoutError | ConnectionError):
-            what, mend = (
-                f"no TCP connection to {where}: {error}",
-                "is the host up, and sshd listening there?",
-            )
+            stage, what = "TCP", f"no TCP connection to {where}: {error}"
+            mend = "is the host up, and sshd listening there?"
         elif isinstance(error, AuthenticationException) or "authentication" in str(error).lower():
-            what = f"{where} refused the login: {error}"
+            stage, what = "login", f"{where} refused the login: {error}"
             mend = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
         else:
-            what, mend = (
-                f"no SSH session with {where}: {error}",
-                "try the same with: ssh -v " + target.name,
-            )
-        return UnreachableError(what, node=self.node, mend=mend)
+            stage, what = "SSH", f"no SSH session with {where}: {error}"
+            mend = f"try the same with: ssh -v {target.name}"
+        problem = UnreachableError(what, node=self.node, mend=mend)
+        problem.stage = stage
+        return problem
 
 
 def _last_words(result: Result) -> str:

@@ -3,11 +3,12 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deploy_lib.errors import DeployError, ExitCode, RemoteError, UnreachableError
+from deploy_lib.errors import ExitCode, RemoteError, UnreachableError
 from deploy_lib.ssh.session import Session
 
 from .conftest import Sshd
@@ -81,6 +82,11 @@ def test_a_failing_command_shows_its_standard_error_and_never_its_output(session
     assert "data-of-this-program" not in str(caught.value)
 
 
+def test_standard_error_after_a_silence_is_not_lost(session: Session) -> None:
+    with pytest.raises(RemoteError, match="much later"):
+        session.run("echo first >&2; sleep 1; echo much later >&2; exit 3")
+
+
 def test_a_command_that_takes_too_long_is_an_error(session: Session) -> None:
     began = time.monotonic()
     with pytest.raises(RemoteError, match="did not answer in time"):
@@ -106,10 +112,20 @@ def test_a_forward_reaches_a_port_of_the_host(sshd: Sshd, session: Session) -> N
         session.forward("127.0.0.1", 1)
 
 
+def test_whether_forwarding_is_allowed_does_not_hang_on_who_listens(
+    sshd: Sshd, session: Session, sshd_factory: Callable[..., Sshd]
+) -> None:
+    assert not session.forbids_forwarding("127.0.0.1", sshd.port)
+    assert not session.forbids_forwarding("127.0.0.1", 1)
+    strict = sshd_factory("AllowTcpForwarding no").session()
+    assert strict.forbids_forwarding("127.0.0.1", sshd.port)
+    strict.close()
+
+
 # --- what cannot be reached -------------------------------------------------------------------------------
 
 
-def refusal(session: Session) -> DeployError:
+def refusal(session: Session) -> UnreachableError:
     with pytest.raises(UnreachableError) as caught:
         session.open()
     assert caught.value.exit_code is ExitCode.NOT_STARTED
@@ -130,7 +146,9 @@ def test_a_changed_key_stops_before_anything_is_sent(sshd: Sshd) -> None:
 
 def test_an_unknown_key_stops_and_says_how_to_add_it(sshd: Sshd) -> None:
     sshd.trust("other.internal ssh-ed25519 AAAA")
-    message = str(refusal(sshd.session()))
+    error = refusal(sshd.session())
+    assert error.stage == "host key"
+    message = str(error)
     assert "is not known" in message
     assert "SHA256:" in message
     assert f"ssh-keyscan -p {sshd.port}" in message
@@ -173,23 +191,27 @@ def test_a_jump_hosts_key_is_verified_as_well(sshd: Sshd) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "stage", "expected"),
     [
-        (["HostName does-not-exist.invalid"], "does not resolve"),
-        (["HostName 127.0.0.1", "Port 1"], "no TCP connection"),
+        (["HostName does-not-exist.invalid"], "name", "does not resolve"),
+        (["HostName 127.0.0.1", "Port 1"], "TCP", "no TCP connection"),
     ],
 )
-def test_the_stage_that_failed_is_named(sshd: Sshd, options: list[str], expected: str) -> None:
+def test_the_stage_that_failed_is_named(sshd: Sshd, options: list[str], stage: str, expected: str) -> None:
     sshd.configure()
     text = sshd.ssh_config.read_text().splitlines()
     names = {option.split()[0] for option in options}
     kept = [line for line in text if line.split()[0] not in names]
     sshd.ssh_config.write_text("\n".join([kept[0], *options, *kept[1:]]) + "\n")
-    assert expected in str(refusal(sshd.session()))
+    error = refusal(sshd.session())
+    assert error.stage == stage
+    assert expected in str(error)
 
 
 def test_a_refused_login_says_what_to_check(sshd: Sshd) -> None:
     sshd.ssh_config.write_text(sshd.ssh_config.read_text().replace("/id\n", "/other\n"))
-    message = str(refusal(sshd.session()))
+    error = refusal(sshd.session())
+    assert error.stage == "login"
+    message = str(error)
     assert "refused the login" in message
     assert "SSH_AUTH_SOCK" in message

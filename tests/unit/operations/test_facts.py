@@ -51,7 +51,7 @@ bb22
 bmFtZTogeAo=
 === deployed exit 0
 === images
-prom/prometheus <none> sha256:1234 sha256:id1
+prom/prometheus v1 sha256:1234 sha256:id1
 ktrdr-deploy.local/keep abcd <none> sha256:id1
 <none> <none> <none> sha256:id2
 
@@ -77,6 +77,7 @@ def test_the_parts_become_facts() -> None:
     assert found.files == {"docker-compose.core.yml": "aa11", r"odd\\name": "bb22"}
     assert found.images == {"prom/prometheus@sha256:1234": "sha256:id1"}
     assert found.image_ids == {"sha256:id1", "sha256:id2"}
+    assert found.tags["prom/prometheus:v1"] == "sha256:id1"
     assert found.keep_tags == {"ktrdr-deploy.local/keep:abcd"}
     assert found.objects == {"aa11", "bb22"}
     assert found.deployed == b"name: x\n"

@@ -1,0 +1,87 @@
+"""`preflight`: every check of a deployment, and nothing but the checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy_lib.cli.command import announce, command
+from deploy_lib.cli.deploying import HELP, choose, session_to
+from deploy_lib.console import Console
+from deploy_lib.errors import PreflightError
+from deploy_lib.preflight.check import Check, failed
+from deploy_lib.request import whole_number, word
+from deploy_lib.ssh.connection import StrictConnection
+
+PREFLIGHT_HELP = {"tag": HELP["tag"], "json": HELP["json"], "debug": "show what each check proves"}
+
+MARKS = {"ok": "ok", "failed": "FAILED", "warning": "warning", "deferred": "deferred"}
+
+
+def preflight(
+    root: Path,
+    *,
+    nodes: list[str] | None = None,
+    connection: StrictConnection | None = None,
+    tag: str = "",
+    parallel: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Checks all that a deployment would check, on all nodes side by side; nothing is changed.
+
+    Raises:
+        Exit: with status 3 when a check failed.
+    """
+    with command("preflight", root, as_json=json, debug=debug) as (environment, console, report):
+        limit = whole_number("--parallel", parallel, 0, range(1, 101))
+        asked = word("--tag", tag)
+        chosen = choose(environment, None, nodes, connection)
+        announce(console, environment, chosen)
+
+        from deploy_lib.survey import HERE, survey
+
+        found = survey(
+            environment,
+            chosen,
+            asked,
+            lambda node: session_to(environment, node, connection),
+            console.redactor.add,
+            limit or None,
+        )
+        for looked in found.nodes.values():
+            looked.session.close()
+        report.release = found.version.tag if found.version else None
+        report.nodes = {name: looked.as_dict() for name, looked in found.nodes.items()}
+        report.more = {"checks": [check.as_dict() for check in found.here]}
+        columns = {HERE: found.here, **{name: looked.checks for name, looked in found.nodes.items()}}
+        _show(console, columns)
+        if found.version:
+            console.result(f"a deployment would take {found.version.tag}")
+        if found.failed:
+            raise PreflightError(_failures(columns))
+
+
+def _show(console: Console, columns: dict[str, list[Check]]) -> None:
+    by_name = {where: {check.name: check for check in checks} for where, checks in columns.items()}
+    names = dict.fromkeys(check.name for checks in columns.values() for check in checks)
+    rows = []
+    for name in names:
+        cells = [by_name[where].get(name) for where in columns]
+        rows.append([name, *(f"{MARKS[c.result]} {c.found}".strip() if c else "" for c in cells)])
+    console.table("", ["check", *columns], rows)
+    for where, checks in columns.items():
+        for check in checks:
+            console.debug(where, f"{check.name}: {check.proves}: {check.result}")
+            if check.result in ("warning", "deferred"):
+                console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n    -> {check.mend}")
+
+
+def _failures(columns: dict[str, list[Check]]) -> str:
+    lines = [
+        f"\n  {where}: {check.name}: {check.problem}\n    -> {check.mend}"
+        for where, checks in columns.items()
+        for check in failed(checks)
+    ]
+    return (
+        f"{len(lines)} {'check' if len(lines) == 1 else 'checks'} failed, nothing was changed{''.join(lines)}"
+    )
