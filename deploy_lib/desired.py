@@ -169,7 +169,7 @@ def adopt(release_id: str, facts: Facts) -> Desired:
         images=images,
         files={**facts.files, **digests(generated)},
         secrets=marks,
-        replicas=Counter(c.service for c in facts.containers),
+        replicas=dict(Counter(c.service for c in facts.containers)),
     )
     return Desired(release, generated)
 
