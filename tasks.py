@@ -11,20 +11,30 @@ from invoke.tasks import task
 import lab.tasks
 from deploy_lib.cli.checking import PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all
-from deploy_lib.cli.deploying import HELP, NODE_HELP, ROLLBACK_HELP, deploy_stack, flags, roll_back
+from deploy_lib.cli.deploying import (
+    CORE_HELP,
+    HELP,
+    NODE_HELP,
+    ROLLBACK_HELP,
+    WORKERS_HELP,
+    deploy_stack,
+    flags,
+    roll_back,
+)
 from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
 from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 
 ROOT = Path(__file__).resolve().parent
 
 
-@task(auto_shortflags=False, help={**HELP, **NODE_HELP}, iterable=["node"])
+@task(auto_shortflags=False, help={**CORE_HELP, **NODE_HELP}, iterable=["node"])
 def deploy_core(
     c: Context,
     node: list[str],
     tag: str = "",
     service: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     parallel: str = "",
@@ -33,6 +43,44 @@ def deploy_core(
 ) -> None:
     """Deploy the core stack."""
     deploy_stack(ROOT, "core", nodes=node, **flags(locals()))
+
+
+@task(auto_shortflags=False, help={**WORKERS_HELP, **NODE_HELP}, iterable=["node"])
+def deploy_workers(
+    c: Context,
+    node: list[str],
+    tag: str = "",
+    replicas_backtest: str = "",
+    replicas_training: str = "",
+    dry_run: bool = False,
+    skip_validation: bool = False,
+    no_rollback: bool = False,
+    wait_lock: str = "",
+    parallel: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Deploy the worker stack, side by side on its nodes."""
+    deploy_stack(ROOT, "workers", nodes=node, **flags(locals()))
+
+
+@task(auto_shortflags=False, help={**WORKERS_HELP, **NODE_HELP}, iterable=["node"])
+def deploy_all(
+    c: Context,
+    node: list[str],
+    tag: str = "",
+    replicas_backtest: str = "",
+    replicas_training: str = "",
+    dry_run: bool = False,
+    skip_validation: bool = False,
+    no_rollback: bool = False,
+    wait_lock: str = "",
+    parallel: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Deploy every stack: the core first, then the workers; if one node fails, all go back."""
+    deploy_stack(ROOT, None, nodes=node, **flags(locals()))
 
 
 @task(
@@ -45,6 +93,7 @@ def rollback(
     node: list[str],
     tag: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     parallel: str = "",
@@ -143,7 +192,7 @@ def test(c: Context) -> None:
 
 
 ns = Collection(
-    *(deploy_core, rollback, preflight, status, history, logs),
+    *(deploy_core, deploy_workers, deploy_all, rollback, preflight, status, history, logs),
     *(validate_env, build_backend, demo, lint, test),
     lab=lab.tasks.ns,
 )

@@ -5,49 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, TextIO, cast
 
-from deploy_lib.secrets.value import MASK, Secret
-
-MIN_LENGTH = 8
-"""Shorter values are not searched for: they would turn ordinary words into stars."""
-
-
-class Redactor:
-    """Replaces secret values wherever they stand in text."""
-
-    def __init__(self) -> None:
-        self._values: list[str] = []
-
-    def add(self, secrets: Iterable[Secret]) -> None:
-        """From now on these values are masked, as they are and in base64 and URL encoding."""
-        found = set(self._values)
-        for secret in secrets:
-            value = secret.reveal()
-            if len(value) >= MIN_LENGTH:
-                found |= {value, b64encode(value.encode()).decode(), quote(value, safe="")}
-                found |= {json.dumps(value)[1:-1]}
-        # Longest first: a value that holds another one must not be left in part.
-        self._values = sorted(found, key=len, reverse=True)
-
-    def clean(self, text: str) -> str:
-        """The text without any value."""
-        for value in self._values:
-            text = text.replace(value, MASK)
-        return text
-
-    def clean_data(self, data: Any) -> Any:
-        """The same for every string value, never for a key, in a structure made for JSON."""
-        if isinstance(data, str):
-            return self.clean(data)
-        if isinstance(data, Mapping):
-            return {key: self.clean_data(value) for key, value in data.items()}
-        if isinstance(data, list | tuple):
-            return [self.clean_data(item) for item in data]
-        return data
+from deploy_lib.redaction import REDACTOR
+from deploy_lib.stdio import CleanStream, clean
 
 
 class Console:
@@ -63,9 +25,9 @@ class Console:
     ) -> None:
         self.as_json = as_json
         self.debug_enabled = debug
-        self.redactor = Redactor()
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
+        self.redactor = REDACTOR
+        self._out = clean(out or sys.stdout, REDACTOR)
+        self._err = clean(err or sys.stderr, REDACTOR)
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
@@ -88,7 +50,10 @@ class Console:
     def document(self, data: Mapping[str, Any]) -> None:
         """The one JSON document of a command; shown with --json only."""
         if self.as_json:
-            self._write(self._out, json.dumps(self.redactor.clean_data(data), ensure_ascii=False))
+            text = json.dumps(self.redactor.clean_data(data), ensure_ascii=False)
+            with self._lock:
+                self._out.write_as_is(text + "\n")
+                self._out.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for people; left out with --json."""
@@ -98,22 +63,26 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+        # All text is cleaned before rich folds it: what a table cuts into a column's width is not found again.
+        def text(content: str) -> Text:
+            return Text(self.redactor.clean(content))
+
+        table = Table(title=text(title) if title else None, title_justify="left", box=None, pad_edge=False)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(text(column), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(self.redactor.clean(cell)) for cell in row))
+            table.add_row(*map(text, row))
         with self._lock:
             # A pipe has no width: nothing is to be folded there.
             width = None if self._out.isatty() else 200
-            RichConsole(file=self._out, highlight=False, width=width).print(table)
+            RichConsole(file=cast(IO[str], self._out), highlight=False, width=width).print(table)
 
     def result(self, text: str) -> None:
         """A line that is the command's result; left out with --json."""
         if not self.as_json:
             self._write(self._out, text)
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def _write(self, stream: CleanStream, text: str) -> None:
         with self._lock:
-            stream.write(self.redactor.clean(text) + "\n")
+            stream.write(text + "\n")
             stream.flush()

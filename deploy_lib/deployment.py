@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import desired as wanted
 from deploy_lib import plan as planning
-from deploy_lib import preflight, proof
+from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
@@ -17,11 +17,13 @@ from deploy_lib.operations import compose, history, prune, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.lock import LAPSE, Lock, me
+from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.operations.stage import Staging, stage
 from deploy_lib.operations.switch import Switch
+from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
 from deploy_lib.release import Version
 from deploy_lib.request import Request
@@ -40,6 +42,7 @@ class Deployment:
         outcome: "not started", "planned", "untouched" (it failed before the switch), "switched" (not yet proven),
             "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
+        scraper: the Prometheus that scrapes its containers, where there is one.
     """
 
     environment: Environment
@@ -49,6 +52,7 @@ class Deployment:
     request: Request
     console: Console
     release_id: str
+    scraper: Scraper | None = None
     facts: Facts = field(default_factory=Facts)
     plan: Plan | None = None
     outcome: str = "not started"
@@ -58,6 +62,7 @@ class Deployment:
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
     _keep_values: bool = False
+    _deferred: bool = False
     _key: str = field(default="", repr=False)
 
     # --- before anything is changed ---------------------------------------------------------------------
@@ -81,16 +86,47 @@ class Deployment:
         pinned = before.release.images.values() if before else ()
         return dict(image.split("@", 1) for image in pinned if "@" in image)
 
-    def check(self, manifests: Mapping[str, Manifest]) -> None:
-        """The preflight.
+    def check(
+        self, version: Version, manifests: Mapping[str, Manifest], together: Collection[str] = ()
+    ) -> None:
+        """The preflight; warnings are said, and what has to wait is remembered for the switch.
+
+        Args:
+            together: the stacks that the same command deploys.
 
         Raises:
             PreflightError: naming every check that failed.
         """
-        checks = [*preflight.host(self.node, self.facts, rendered=True)]
-        named = self._named()
-        own = [manifests[image] for image in sorted(set(named.values())) if image in manifests]
-        preflight.require(self.node, [*checks, *preflight.images(self.facts, own, self.recorded())])
+        checks = [*preflight.host(self.node, self.facts, rendered=False)]
+        if not self.request.skip_validation:
+            checks = [
+                *preflight.everything(
+                    self.node,
+                    self.facts,
+                    self.local.files,
+                    self._variables(version),
+                    self.environment.secrets,
+                    deferred=bool(set(self.node.stack.needs) & set(together)),
+                )
+            ]
+        own = [manifests[image] for image in sorted(set(self._named().values())) if image in manifests]
+        checks += preflight.images(self.facts, own, self.recorded())
+        self._deferred = any(check.result == "deferred" for check in checks)
+        for check in checks:
+            if check.result in ("warning", "deferred"):
+                self._say(check.result, f"{check.name}: {check.problem}")
+        preflight.require(self.node, checks)
+
+    def check_deferred(self) -> None:
+        """Looks again at what another stack of the same command had to bring first.
+
+        Raises:
+            PreflightError: it is still not there.
+        """
+        path = self.node.stack.shared_storage
+        if self._deferred and path is not None:
+            found = ask_storage(self.session, path)
+            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
 
     def check_back(self) -> None:
         """The preflight of a rollback, which needs neither a registry nor this checkout's files.
@@ -129,6 +165,8 @@ class Deployment:
             PreflightError: it cannot be done from where the host is.
         """
         self._recall_interruption()
+        if kept := replicas.kept(self.node, self.request.replicas, self._replicas()):
+            self._say("replicas", kept)
         images = {name: self._pin(image, manifests) for name, image in self._named().items()}
         key = self.facts.key or self._key or secrets.token_hex(32)
         self._key = key
@@ -142,7 +180,10 @@ class Deployment:
                 images=images,
                 secrets=marks,
                 variables=self._variables(version),
-                replicas={name: s.replicas for name, s in self.facts.services.items()},
+                replicas={
+                    **{name: s.replicas for name, s in self.facts.services.items()},
+                    **self._replicas(),
+                },
             )
         else:
             desired = wanted.replace_one(
@@ -207,6 +248,7 @@ class Deployment:
         if plan.nothing:
             self._confirm(plan)
             return
+        self.check_deferred()
         changing = [change.service for change in plan.changes if change.action != "keep"]
         self._say("switch", ", ".join(changing) or "configuration only")
         env = {name: values[name].reveal() for name in self.local.file.secret_names if name in values}
@@ -220,7 +262,7 @@ class Deployment:
             self.outcome = "untouched"
             raise
         self.containers = proof.prove(
-            self.session, self.node, plan.desired.release, self._watch.looks(), self._say
+            self.session, self.node, plan.desired.release, self._watch.looks(), self._say, self._follow
         )
 
     def record(self) -> None:
@@ -255,10 +297,12 @@ class Deployment:
         try:
             self._watch.await_back(2 * self.node.stack.switch_timeout + 150)
             self.containers = (
-                proof.prove(self.session, self.node, back, self._watch.looks(), self._say)
+                proof.prove(self.session, self.node, back, self._watch.looks(), self._say, self._follow)
                 if back
                 else next(self._watch.looks())
             )
+            if back is None:
+                self._follow(self.containers)
         except watch.LostError:
             raise
         except DeployError as error:
@@ -284,6 +328,12 @@ class Deployment:
         """Gives the lock back, if it was taken."""
         if self._lock is not None:
             self._lock.release()
+
+    def close(self) -> None:
+        """Ends the sessions."""
+        self.session.close()
+        if self.scraper is not None:
+            self.scraper.session.close()
 
     # --- the outcome ----------------------------------------------------------------------------------------
 
@@ -317,9 +367,15 @@ class Deployment:
         """Proves a host on which nothing had to be changed."""
         self.containers = self.facts.containers
         self.outcome = "untouched"
+        self._follow(self.containers)
         proof.probe_all(self.session, self.node, lambda: self.containers, self._say)
         self.outcome = "unchanged"
         self._say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
+
+    def _follow(self, containers: Sequence[Container]) -> None:
+        """Lets Prometheus scrape these containers, and no others of this node."""
+        if self.scraper is not None and self.scraper.follow(self.node, containers):
+            self._say("targets", f"{len(containers)} for Prometheus")
 
     def _recall_interruption(self) -> None:
         started = history.interrupted(self.facts.history)
@@ -335,7 +391,15 @@ class Deployment:
             **self.node.variables,
             "IMAGE_REGISTRY": self.environment.image_registry,
             "IMAGE_TAG": version.tag,
+            **replicas.variables(self._replicas()),
         }
+
+    def _replicas(self) -> dict[str, int]:
+        """By service that can be scaled, how many containers it is to have."""
+        remembered = (
+            self.before.release.replicas if self.before else {c.service: 1 for c in self.facts.containers}
+        )
+        return replicas.choose(self.node, self.request.replicas, remembered)
 
     def _named(self) -> dict[str, str]:
         references = self.references()
@@ -357,7 +421,9 @@ class Deployment:
         wanted_files = {d for d in plan.desired.release.files.values() if d not in have}
         back = plan.back
         contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
-        images = {*plan.desired.release.images.values(), *(back.release.images.values() if back else ())}
+        back_images = set(back.release.images.values()) if back else set()
+        lost = {image for image in back_images - set(plan.pulls) if not planning.present(self.facts, image)}
+        images = (set(plan.desired.release.images.values()) | back_images) - lost
         back_files = back.release.files if back else {}
         return Staging(
             uploads=wanted.by_digest(
@@ -370,6 +436,8 @@ class Deployment:
             },
             pulls=plan.pulls,
             protect=sorted(image for image in images if keep_tag(image) not in self.facts.keep_tags),
+            # A rollback logs in nowhere.
+            recover=() if self._keep_values else sorted(lost),
         )
 
     def _orders(self, plan: Plan) -> Switch:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy_lib import replicas
 from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment, Values, settle
@@ -15,6 +16,8 @@ from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedErro
 from deploy_lib.interruption import handled
 from deploy_lib.operations import registry
 from deploy_lib.operations.registry import Login, Manifest
+from deploy_lib.operations.targets import Scraper, path_of
+from deploy_lib.preflight import local
 from deploy_lib.release import Version, new_id
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch
@@ -33,7 +36,9 @@ def prepare(
         UsageError: a file, a name or an argument is wrong.
     """
     release_id, stop = new_id(), threading.Event()
+    replicas.check(nodes, request.replicas)
     stacks: dict[str, Local] = {n.stack_name: read_stack(environment, n) for n in nodes}
+    scrapers = _scrapers(environment, nodes, connect)
     deployments = [
         Deployment(
             environment=environment,
@@ -43,6 +48,7 @@ def prepare(
             request=request,
             console=console,
             release_id=release_id,
+            scraper=scrapers.get(node.name),
         )
         for node in sorted(nodes, key=lambda n: n.name)
     ]
@@ -50,6 +56,23 @@ def prepare(
         deployment.session.stop = stop
         deployment.check_service()
     return deployments
+
+
+def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect) -> dict[str, Scraper]:
+    """By node, who scrapes its containers.
+
+    The session with that host is one of its own, not its deployment's: it is needed when that one is stopped or gone.
+    """
+    sessions: dict[str, Session] = {}
+    found: dict[str, Scraper] = {}
+    for node in nodes:
+        scrape = node.stack.scrape
+        if scrape is not None:
+            (host,) = environment.select(None, scrape.stack)
+            if host.name not in sessions:
+                sessions[host.name] = connect(host)
+            found[node.name] = Scraper(sessions[host.name], path_of(host, scrape, node))
+    return found
 
 
 def deploy(
@@ -61,16 +84,22 @@ def deploy(
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
     """
     wanted = versions(environment.root, request.tag, environment.default_tag)
-    values = fetch(environment, secret_names(environment, deployments))
-    console.redactor.add(value for name, value in values.items() if environment.secrets[name].redact)
+    together = {d.node.stack_name for d in deployments}
+    try:
+        values, lacking = fetch(environment, secret_names(environment, deployments)), None
+    except PreflightError as error:
+        values, lacking = {}, error
+    each(deployments, lambda d: d.look(wanted[0]))
+    if lacking is not None or failed(deployments):
+        # Whoever has to mend one thing wants to know of the others, too.
+        each(deployments, lambda d: d.check(wanted[0], {}, together))
+        require(deployments, lacking)
     login = Login(
         environment.registry_host, environment.registry.username, values[environment.registry.password]
     )
-
-    each(deployments, lambda d: d.look(wanted[0]))
-    require(deployments)
     version, manifests = resolve(deployments, wanted, login)
-    each(deployments, lambda d: d.check(manifests))
+    warn(environment, request, version, console)
+    each(deployments, lambda d: d.check(version, manifests, together))
     require(deployments)
     if request.dry_run:
         each(deployments, lambda d: d.decide(version, manifests, values))
@@ -163,6 +192,15 @@ def locked(deployments: Sequence[Deployment], console: Console) -> Iterator[None
         finally:
             for deployment in deployments:
                 deployment.release_lock()
+
+
+def warn(environment: Environment, request: Request, version: Version, console: Console) -> None:
+    """Says what is odd about the checkout, and which tag is deployed instead of its own."""
+    if request.skip_validation:
+        return
+    for check in local.look(environment, version, default=request.tag is None):
+        if check.result == "warning":
+            console.say(f"warning: {check.problem}")
 
 
 def secret_names(environment: Environment, deployments: Sequence[Deployment]) -> list[str]:
@@ -261,13 +299,16 @@ def each(
             raise
 
 
-def require(deployments: Sequence[Deployment]) -> None:
+def require(deployments: Sequence[Deployment], *others: DeployError | None) -> None:
     """Stops here when any node has failed.
 
+    Args:
+        others: what went wrong on no node.
+
     Raises:
-        DeployError: that of the one node, or one that names them all.
+        DeployError: the one that there is, or one that names them all.
     """
-    errors = [d.error for d in deployments if d.error is not None]
+    errors = [e for e in (*others, *(d.error for d in deployments)) if e is not None]
     if len(errors) == 1:
         raise errors[0]
     if errors:

@@ -121,6 +121,8 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
 
     if len(running) < replicas:
         return change("create", "it is not there" if not running else "more replicas")
+    if not replicas:
+        return change("remove", "fewer replicas") if running else change("keep")
     if any(c.image != image for c in running):
         return change("recreate", "image")
     if any(c.labels.get(compose.SECRETS_LABEL, "") != release.secrets.get(name, "") for c in running):

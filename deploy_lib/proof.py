@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from deploy_lib.errors import DeployError
-from deploy_lib.operations import probe
+from deploy_lib.operations import probe, roster
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.health import Ailment, Gate
 from deploy_lib.operations.shell import quote
@@ -26,17 +27,23 @@ class ProofError(DeployError):
 
 
 def prove(
-    session: Session, node: Node, release: Release, looks: Iterator[Sequence[Container]], say: Say
+    session: Session,
+    node: Node,
+    release: Release,
+    looks: Iterator[Sequence[Container]],
+    say: Say,
+    healthy: Callable[[Sequence[Container]], object],
 ) -> Sequence[Container]:
     """Waits until a release that has just been switched to is healthy and its probes succeed; gives its containers.
 
     Args:
         looks: the containers as they are, once a second.
+        healthy: gets them when they are, before the probes.
 
     Raises:
         ProofError: it is not; a crash loop is recognised early and not waited out.
     """
-    _await_health(session, node, release, looks, say)
+    healthy(_await_health(session, node, release, looks, say))
     probe_all(session, node, lambda: next(looks), say)
     return next(looks)
 
@@ -48,15 +55,22 @@ def probe_all(session: Session, node: Node, look: Callable[[], Sequence[Containe
         ProofError: naming those that failed.
     """
     failed = []
-    for finding in probe.prove(session, node.stack.probes, look):
+    for finding in probe.prove(session, node.stack.probes, look, partial(roster.members, node)):
         if finding.ok:
             say("probe", f"{finding.probe.name} ({finding.seconds:.1f} s)")
         else:
             failed.append(finding)
     if failed:
-        service = failed[0].probe.service
-        problems = "".join(f"\n  {f.probe.name} ({f.probe.service}): {f.problem}" for f in failed)
-        container = next((c.id for c in look() if c.service == service), "")
+        problems = "".join(f"\n  {f.probe.name}: {f.problem}" for f in failed)
+        first = failed[0]
+        service, container = next(
+            (
+                (c.service, c.id)
+                for c in look()
+                if c.id == first.container or (not first.container and c.service == first.probe.service)
+            ),
+            ("", ""),
+        )
         raise ProofError(
             f"{len(failed)} of {len(node.stack.probes)} probes failed{problems}{_log(session, service, container)}",
             node=node.name,
@@ -66,7 +80,7 @@ def probe_all(session: Session, node: Node, look: Callable[[], Sequence[Containe
 
 def _await_health(
     session: Session, node: Node, release: Release, looks: Iterator[Sequence[Container]], say: Say
-) -> None:
+) -> Sequence[Container]:
     gate = Gate(release.replicas, release.images)
     began = time.monotonic()
     ailing: list[Ailment] = []
@@ -74,7 +88,7 @@ def _await_health(
         ailing = gate.look(containers)
         if not ailing:
             say("healthy", f"{len(containers)} containers")
-            return
+            return containers
         late = time.monotonic() - began > node.stack.healthy_timeout
         if late or any(ailment.final for ailment in ailing):
             break

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from deploy_lib.errors import UsageError
 
@@ -23,6 +24,7 @@ class Request:
         skip_validation: only what nothing can be done without is checked.
         wait_lock: seconds to wait for another deployment.
         parallel: nodes that are changed side by side; None for all.
+        replicas: by kind, how many were asked for; a kind that is not named stays as it is.
     """
 
     command: str
@@ -33,6 +35,7 @@ class Request:
     skip_validation: bool = False
     wait_lock: int = 0
     parallel: int | None = None
+    replicas: Mapping[str, int] = field(default_factory=dict)
 
 
 def whole_number(flag: str, text: str | None, default: int, allowed: range = _WAIT) -> int:

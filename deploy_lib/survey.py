@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from deploy_lib import git, preflight
+from deploy_lib import preflight, replicas
 from deploy_lib.checkout import Local, read_stack
-from deploy_lib.errors import DeployError, RemoteError, UnreachableError, UsageError
+from deploy_lib.errors import DeployError, UnreachableError, UsageError
 from deploy_lib.fleet import versions
 from deploy_lib.operations import registry
 from deploy_lib.operations.facts import Facts, gather
-from deploy_lib.operations.interpolation import variables
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.parallel import side_by_side
 from deploy_lib.preflight import Check, local, reach
@@ -24,14 +22,11 @@ from deploy_lib.preflight.images import login as login_check
 from deploy_lib.preflight.images import recorded
 from deploy_lib.release import Version
 from deploy_lib.secrets.sources import fetch, source_of
-from deploy_lib.secrets.value import MASK, Secret
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Environment, Node
 
 HERE = "here"
 """What the checks of this machine are listed under."""
-
-GENERATED = ("IMAGE_REGISTRY", "IMAGE_TAG")
 
 
 def now() -> str:
@@ -101,14 +96,12 @@ def survey(
     nodes: Sequence[Node],
     tag: str | None,
     connect: Callable[[Node], Session],
-    redact: Callable[[list[Secret]], object],
     limit: int | None = None,
 ) -> Survey:
     """Makes every check; nothing is changed anywhere.
 
     Args:
         tag: `--tag` as given.
-        redact: gets the secret values before anything is shown.
         limit: how many nodes at once.
 
     Raises:
@@ -117,7 +110,7 @@ def survey(
     wanted = versions(environment.root, tag, environment.default_tag)
     looked = [Looked(node, connect(node), read_stack(environment, node)) for node in nodes]
     found = Survey([], {one.node.name: one for one in looked})
-    credentials = _secrets(environment, looked, found.here, redact)
+    credentials = _secrets(environment, looked, found.here)
 
     side_by_side(
         looked, lambda one: _look(environment, one, wanted[0], deployed=[n.stack_name for n in nodes]), limit
@@ -129,16 +122,11 @@ def survey(
         side_by_side(ready, lambda one: _images(one, wanted[0], version, credentials), limit)
     elif len(wanted) == 1:
         found.version = wanted[0]
-    found.here[:0] = _checkout(environment, found.version, default=tag is None)
+    found.here[:0] = local.look(environment, found.version, default=tag is None)
     return found
 
 
-def _secrets(
-    environment: Environment,
-    looked: Sequence[Looked],
-    checks: list[Check],
-    redact: Callable[[list[Secret]], object],
-) -> Login | None:
+def _secrets(environment: Environment, looked: Sequence[Looked], checks: list[Check]) -> Login | None:
     password = environment.registry.password
     names = sorted({name for one in looked for name in one.stack.file.secret_names} | {password})
     problem, values = None, {}
@@ -148,7 +136,6 @@ def _secrets(
         raise
     except DeployError as error:
         problem = error
-    redact([value for name, value in values.items() if environment.secrets[name].redact])
     checks.append(local.secrets(problem, source_of(environment).name, len(names)))
     if problem is not None:
         return None
@@ -157,44 +144,34 @@ def _secrets(
 
 def _look(environment: Environment, one: Looked, version: Version, deployed: Sequence[str]) -> None:
     one.began = now()
-    node = one.node
-    generated = dict(zip(GENERATED, (environment.image_registry, version.tag), strict=True))
+    node, files = one.node, one.stack.files
+    generated = {
+        "IMAGE_REGISTRY": environment.image_registry,
+        "IMAGE_TAG": version.tag,
+        **replicas.variables(replicas.choose(node, {}, {})),
+    }
     try:
         one.session.open()
         one.checks += reach.stages(one.session.connection.target, None)
         forbidden = one.session.forbids_forwarding(*_probed(node))
         one.checks.append(reach.forwarding(forbidden=forbidden))
-        one.facts = gather(
-            one.session, node, one.stack.file.project, one.stack.files, {**node.variables, **generated}
-        )
-        one.checks += preflight.host(node, one.facts, rendered=True)
+        one.facts = gather(one.session, node, one.stack.file.project, files, {**node.variables, **generated})
         deferred = bool(set(node.stack.needs) & set(deployed))
-        one.checks += preflight.storage(node, one.facts, deferred=deferred)
-    except UnreachableError as error:
-        one.checks += reach.stages(one.session.connection.target, error)
-    except RemoteError as error:
-        one.checks.append(_broken_off(error))
-    one.checks.append(_variables(environment, one, generated))
+        one.checks += preflight.everything(
+            node, one.facts, files, generated, environment.secrets, deferred=deferred
+        )
+    except DeployError as error:
+        if isinstance(error, UnreachableError):
+            one.checks += reach.stages(one.session.connection.target, error)
+        else:
+            one.checks.append(_broken_off(error))
+        one.checks.append(preflight.sourced(node, files, generated, environment.secrets))
     one.ended = now()
 
 
 def _broken_off(error: DeployError) -> Check:
     mend = error.mend or "run the same command again"
     return Check("facts", "the host answers all questions", "failed", problem=error.what, mend=mend)
-
-
-def _variables(environment: Environment, one: Looked, generated: Mapping[str, str]) -> Check:
-    stack = one.node.stack
-    compose, env_file = (
-        one.stack.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file)
-    )
-    places = {
-        stack.env_file: preflight.env_file(env_file),
-        f"the variables of node {one.node.name} in deploy.toml": one.node.variables,
-        "what a deployment generates": generated,
-        "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
-    }
-    return preflight.variables(variables(compose, stack.compose), places)
 
 
 def _probed(node: Node) -> tuple[str, int]:
@@ -230,21 +207,6 @@ def _images(one: Looked, placeholder: Version, version: Version, credentials: Lo
     one.checks.append(login_check(credentials, manifests))
     one.checks += preflight.images(one.facts, manifests, recorded(one.facts))
     one.ended = now()
-
-
-def _checkout(environment: Environment, version: Version | None, *, default: bool) -> list[Check]:
-    return list(
-        local.checkout(
-            _found(environment.root), version, default=default, newest=environment.default_tag != "HEAD"
-        )
-    )
-
-
-def _found(root: Path) -> git.Checkout | None:
-    try:
-        return git.look(root)
-    except UsageError:
-        return None
 
 
 def _with_tag(reference: str, placeholder: Version, version: Version) -> str:

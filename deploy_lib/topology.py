@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -25,6 +26,7 @@ FILE = "deploy.toml"
 DEFAULT_ENVIRONMENT = "homelab"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -38,6 +40,10 @@ def _inside(path: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 class _Model(BaseModel):
@@ -67,32 +73,41 @@ def _regex(text: str) -> str:
 
 
 class Probe(_Model):
-    """What proves a service: an HTTP answer, a line of its log, or its container's state.
+    """What proves a service: an HTTP answer, a line of its log, or its container's state; or every container: a list.
 
     Attributes:
+        service: the service that is proven; none for a probe of every container.
         url: asked through the session, as the host itself would ask it.
         status: the HTTP status expected.
         json_values: dotted paths in the JSON answer, and the values expected there.
         log: a regular expression that a line of the service's log matches, since its container started.
         state: what Docker says of its container, such as "running"; "exited" means with status 0.
+        entry: the answer has a list, and in it an entry like this for each container; see `operations/roster.py`.
+        entries: dotted path of that list; "" when it is the answer itself.
         timeout: seconds until it must have succeeded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
     name: str
-    service: str
+    service: str = ""
     url: str | None = Field(pattern=r"^http://[^/\s]+/\S*$", default=None)
     status: int = 200
     json_values: dict[str, str | int | bool] = Field(alias="json", default_factory=dict)
     log: Annotated[str, AfterValidator(_regex)] | None = None
     state: Literal["running", "exited", "paused"] | None = None
+    entry: dict[str, Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_several)]] = Field(
+        default_factory=dict
+    )
+    entries: str = ""
     timeout: Seconds = 60
 
     @model_validator(mode="after")
     def _one_kind(self) -> Probe:
         if sum(kind is not None for kind in (self.url, self.log, self.state)) != 1:
             raise ValueError("give exactly one of url, log and state")
+        if bool(self.service) == bool(self.entry) or (self.entry and self.url is None):
+            raise ValueError("give either service, or url and entry for a probe of every container")
         return self
 
 
@@ -148,6 +163,18 @@ class Requires(_Model):
     memory_mib: int = Field(ge=0, default=256)
 
 
+class Scrape(_Model):
+    """Where a stack's containers become targets of Prometheus.
+
+    Attributes:
+        stack: the stack that Prometheus belongs to.
+        directory: below that stack's directory, where it looks for target files.
+    """
+
+    stack: str
+    directory: RelativePath
+
+
 class Stack(_Model):
     """A Compose project and what proves it.
 
@@ -158,6 +185,8 @@ class Stack(_Model):
         requires: the least that its hosts must offer.
         shared_storage: where they have mounted what a stack that it needs serves; None for a stack without.
         keep_releases: how many releases stay on the host for a rollback.
+        replicas: by kind, the services that are its replicas, in the order in which they come.
+        scrape: who scrapes its containers; none when they are no targets.
     """
 
     compose: RelativePath
@@ -174,6 +203,8 @@ class Stack(_Model):
     reloads: tuple[Reload, ...] = Field(default=(), strict=False)
     before_switch: tuple[OneOff, ...] = Field(default=(), strict=False)
     keep_releases: int = Field(ge=2, le=50, default=5)
+    replicas: dict[Kind, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    scrape: Scrape | None = None
 
 
 class RegistryLogin(_Model):
@@ -218,12 +249,14 @@ class NodeSpec(_Model):
         stack: a key of [stacks].
         directory: where the stack's files live on the host.
         variables: further non-secret variables for the Compose file, for this node only.
+        replicas: by kind, how many it runs when nobody says otherwise.
     """
 
     host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
     stack: str
     directory: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
     variables: dict[EnvName, str] = Field(default_factory=dict)
+    replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class EnvironmentSpec(_Model):
@@ -247,6 +280,10 @@ class File(_Model):
     @model_validator(mode="after")
     def _references(self) -> File:
         for stack_name, stack in self.stacks.items():
+            if stack.scrape is not None and stack.scrape.stack not in self.stacks:
+                raise ValueError(
+                    f"stacks.{stack_name}.scrape.stack: there is no stack {stack.scrape.stack!r}"
+                )
             for needed in stack.needs:
                 if needed not in self.stacks or needed == stack_name or self.stacks[needed].needs:
                     raise ValueError(
@@ -262,6 +299,18 @@ class File(_Model):
                         f"{where}.nodes.{node_name}.stack: there is no stack {node.stack!r}, "
                         f"only {', '.join(sorted(self.stacks))}"
                     )
+                scrape = self.stacks[node.stack].scrape
+                if scrape and [n.stack for n in env.nodes.values()].count(scrape.stack) != 1:
+                    raise ValueError(
+                        f"{where}: the stack {scrape.stack}, which scrapes {node_name}, must be on one node"
+                    )
+                for kind, count in node.replicas.items():
+                    places = len(self.stacks[node.stack].replicas.get(kind, ()))
+                    if count > places:
+                        raise ValueError(
+                            f"{where}.nodes.{node_name}.replicas.{kind}: the stack {node.stack} "
+                            f"has {places} services of that kind, not {count}"
+                        )
         return self
 
 
@@ -274,6 +323,7 @@ class Node(_Model):
     stack_name: str
     stack: Stack
     variables: Mapping[str, str]
+    replicas: Mapping[str, int]
 
 
 class Environment(_Model):
@@ -363,6 +413,7 @@ def load(root: Path, environment: str | None = None) -> Environment:
                 stack_name=node.stack,
                 stack=file.stacks[node.stack],
                 variables=node.variables,
+                replicas=node.replicas,
             )
             for node_name, node in spec.nodes.items()
         },

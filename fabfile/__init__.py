@@ -9,7 +9,7 @@ from invoke.tasks import task
 
 from deploy_lib.cli.checking import PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all
-from deploy_lib.cli.deploying import HELP, ROLLBACK_HELP, deploy_stack, flags, roll_back
+from deploy_lib.cli.deploying import CORE_HELP, ROLLBACK_HELP, WORKERS_HELP, deploy_stack, flags, roll_back
 from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
 from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 from deploy_lib.ssh.connection import StrictConnection
@@ -17,12 +17,18 @@ from deploy_lib.ssh.connection import StrictConnection
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@task(auto_shortflags=False, help={flag: text for flag, text in HELP.items() if flag != "parallel"})
+def _here(flags_help: dict[str, str]) -> dict[str, str]:
+    """Without what means nothing on one host."""
+    return {flag: text for flag, text in flags_help.items() if flag != "parallel"}
+
+
+@task(auto_shortflags=False, help=_here(CORE_HELP))
 def deploy_core(
     c: StrictConnection,
     tag: str = "",
     service: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     json: bool = False,
@@ -32,11 +38,29 @@ def deploy_core(
     deploy_stack(ROOT, "core", connection=c, **flags(locals()))
 
 
+@task(auto_shortflags=False, help=_here(WORKERS_HELP))
+def deploy_workers(
+    c: StrictConnection,
+    tag: str = "",
+    replicas_backtest: str = "",
+    replicas_training: str = "",
+    dry_run: bool = False,
+    skip_validation: bool = False,
+    no_rollback: bool = False,
+    wait_lock: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Deploy the worker stack to the host."""
+    deploy_stack(ROOT, "workers", connection=c, **flags(locals()))
+
+
 @task(auto_shortflags=False, help=ROLLBACK_HELP)
 def rollback(
     c: StrictConnection,
     tag: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     json: bool = False,
@@ -77,4 +101,4 @@ def history(c: StrictConnection, tail: str = "", json: bool = False, debug: bool
     tell_history(ROOT, connection=c, tail=tail, json=json, debug=debug)
 
 
-ns = Collection(deploy_core, rollback, preflight, status, history, logs)
+ns = Collection(deploy_core, deploy_workers, rollback, preflight, status, history, logs)

@@ -14,7 +14,7 @@ from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError
 from lab import images
 from lab.credentials import fingerprint, host_folder, write
-from lab.layout import DOMAIN, NODES, PORTS, Lab, is_free
+from lab.layout import DOMAIN, NODES, PORTS, SHARED, Lab, is_free
 
 LABEL = "io.ktrdr.lab"
 IDENTITY_LABEL = "io.ktrdr.lab.identity"
@@ -93,6 +93,7 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
             # read what a newer one wrote, so each release has its own.)
             *("-v", f"{ensure_volume(lab, f'{lab.container(node)}-{release}-docker')}:/var/lib/docker"),
             *("-v", f"{ensure_volume(lab, f'{lab.container(node)}-{release}-opt')}:/opt"),
+            *("-v", f"{ensure_volume(lab, lab.container('shared'))}:{SHARED[node]}"),
             *("--mount", f"type=bind,src={host_folder(lab, node)},dst=/etc/lab,readonly"),
             *allowed,
         ]

@@ -35,6 +35,13 @@ PORTS: Mapping[str, tuple[int, ...]] = {
 }
 """Ports of each host that are published on this machine's loopback, for people to look at."""
 
+SHARED: Mapping[str, str] = {
+    "core": "/srv/ktrdr-shared",
+    "B": "/mnt/ktrdr-shared",
+    "C": "/mnt/ktrdr-shared",
+}
+"""Where each host has the directory that all of them share; see `lab/storage.py`."""
+
 LISTENING = range(20000, 32768)
 """Where loopback ports are chosen from."""
 

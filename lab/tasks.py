@@ -13,6 +13,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from deploy_lib import stdio
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @contextmanager
 def speaking(*, as_json: bool = False) -> Iterator[Console]:
     """A console for a task that has no environment; its errors become one line and an exit status."""
+    stdio.install()
     console = Console(as_json=as_json)
     try:
         yield console

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from deploy_lib.errors import UsageError
-from lab import credentials, engine, hosts, images
+from lab import credentials, engine, hosts, images, storage
 from lab.layout import MIRROR, NODES, PORTS, REGISTRY, USERNAME, Lab, alone, create, load, prefix_of
 
 Say = Callable[[str], None]
@@ -37,6 +37,7 @@ def up(root: Path, say: Say, releases: Mapping[str, str] = MappingProxyType({}))
         hosts.start_registries(lab, say)
         hosts.start_hosts(lab, say, releases)
         hosts.await_ready(lab)
+        storage.share(lab)
         images.publish(lab, origins, credentials.registry_password(lab), root, say)
         return lab
 

@@ -56,7 +56,6 @@ def push_backend(environment: Environment, version: Version, console: Console) -
     """
     secret = environment.registry.password
     password = fetch(environment, [secret])[secret]
-    console.redactor.add([password])
     local = f"{environment.image_registry}/{IMAGE}:{version.tag}"
     host, remote = environment.registry_host, local
     if environment.name == "lab":

@@ -45,7 +45,6 @@ def preflight(
             chosen,
             asked,
             lambda node: session_to(environment, node, connection),
-            console.redactor.add,
             limit or None,
         )
         for looked in found.nodes.values():

@@ -11,6 +11,7 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
+from deploy_lib import stdio
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.topology import Environment, Node, load
@@ -65,6 +66,7 @@ def command(
     Raises:
         Exit: with the exit status, when that is not 0.
     """
+    stdio.install()
     console = Console(as_json=as_json, debug=debug)
     report = Report(name)
     error: BaseException | None = None
@@ -78,7 +80,7 @@ def command(
         report.exit, error = ExitCode.INTERRUPTED, DeployError("interrupted")
     if error is not None:
         console.error(error)
-    console.document(report.as_dict(console.redactor.clean(str(error)) if error else None))
+    console.document(report.as_dict(str(error) if error else None))
     if report.exit:
         sys.stdout.flush()
         raise Exit(code=int(report.exit))

@@ -25,15 +25,27 @@ HELP = {
     "service": "change this service only",
     "dry_run": "show what would change, and change nothing",
     "no_rollback": "leave a release that fails in place, to look at it (exit 11)",
+    "skip_validation": "check only what nothing can be done without",
     "wait_lock": "seconds to wait for another deployment to end",
     "parallel": "how many nodes at once; otherwise all",
+    "replicas_backtest": "backtest workers on each node; otherwise as many as it has, at first as deploy.toml says",
+    "replicas_training": "training workers on each node; otherwise as many as it has, at first as deploy.toml says",
     "json": "one JSON document on standard output",
     "debug": "show what Compose says",
 }
 """What the flags that `fab` and `invoke` share mean."""
 
+CORE_HELP = {flag: text for flag, text in HELP.items() if not flag.startswith("replicas_")}
+WORKERS_HELP = {flag: text for flag, text in HELP.items() if flag != "service"}
+
+REPLICAS = "replicas_"
+"""What the flags begin with that say how many replicas of a kind there are to be."""
+
 ROLLBACK_HELP = {
-    **{flag: HELP[flag] for flag in ("dry_run", "no_rollback", "wait_lock", "json", "debug")},
+    **{
+        flag: HELP[flag]
+        for flag in ("dry_run", "skip_validation", "no_rollback", "wait_lock", "json", "debug")
+    },
     "tag": "the release to go to; otherwise the one before",
 }
 
@@ -124,7 +136,12 @@ def _changing(
         from deploy_lib import report as reporting
 
         deployments = fleet.prepare(
-            environment, chosen, request, console, lambda node: session_to(environment, node, connection)
+            environment,
+            chosen,
+            request,
+            console,
+            # The connection that was given leads to the one node that was chosen, and to no other.
+            lambda node: session_to(environment, node, connection if node in chosen else None),
         )
         change = _Change(environment, console, request, deployments)
         try:
@@ -137,7 +154,7 @@ def _changing(
             report.nodes = {d.node.name: reporting.as_dict(d) for d in change.deployments}
             report.release = next((found for d in change.deployments if (found := d.release_name)), None)
             for deployment in deployments:
-                deployment.session.close()
+                deployment.close()
         if request.dry_run:
             for deployment in change.deployments:
                 reporting.show_plan(console, deployment)
@@ -152,9 +169,15 @@ def _request(name: str, given: Mapping[str, Any]) -> Request:
         tag=word("--tag", given.get("tag")),
         service=word("--service", given.get("service")),
         dry_run=bool(given.get("dry_run")),
+        skip_validation=bool(given.get("skip_validation")),
         no_rollback=bool(given.get("no_rollback")),
         wait_lock=whole_number("--wait-lock", given.get("wait_lock"), 0),
         parallel=parallel or None,
+        replicas={
+            flag.removeprefix(REPLICAS): whole_number(f"--{flag.replace('_', '-')}", text, 0)
+            for flag, text in given.items()
+            if flag.startswith(REPLICAS) and text
+        },
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from fabric.tasks import ConnectionCall
 from invoke.exceptions import Exit
 
 from deploy_lib.cli.deploying import host_of
+from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.ssh.connection import StrictConnection, connect_to
 from deploy_lib.topology import Environment, load
@@ -40,7 +40,7 @@ class HostExecutor(Executor):
             self._connections: dict[str, StrictConnection] = {}
             return super().expand_calls(calls, apply_hosts)
         except DeployError as error:
-            print(f"error: {error}", file=sys.stderr)  # noqa: T201 - no command has begun, so there is no console
+            Console().error(error)
             raise Exit(code=int(error.exit_code)) from None
 
     def parameterize(self, call: Any, connection_init_kwargs: Any) -> Any:

@@ -71,6 +71,7 @@ class Container:
         state: such as "running", "exited", "restarting".
         health: "healthy", "unhealthy", "starting", or None without a health check.
         started: RFC 3339.
+        ports: of the host, that lead to it.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Container:
     restarts: int
     started: str
     labels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ports: tuple[int, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -96,8 +98,10 @@ class Container:
         return self.state == "running" and self.health in (None, "healthy")
 
 
+# By the names of Docker's own types: with one that only its JSON has (.Id), it falls back to that JSON, in which a container
+# without a health check has no .State.Health to ask for.
 _FIELDS = {
-    "id": ".Id",
+    "id": ".ID",
     "name": ".Name",
     "image": ".Config.Image",
     "image_id": ".Image",
@@ -106,6 +110,7 @@ _FIELDS = {
     "restarts": ".RestartCount",
     "started": ".State.StartedAt",
     "labels": ".Config.Labels",
+    "ports": ".HostConfig.PortBindings",
 }
 INSPECT = (
     "{"
@@ -132,8 +137,10 @@ def parse_container(line: str) -> Container | None:
     labels = data["labels"] or {}
     if labels.get(ONEOFF_LABEL) == "True":
         return None
+    bindings = [binding for several in (data["ports"] or {}).values() for binding in several or []]
+    ports = sorted({int(binding["HostPort"]) for binding in bindings if binding["HostPort"].isdigit()})
     return Container(
-        **{**data, "name": data["name"].removeprefix("/"), "labels": labels},
+        **{**data, "name": data["name"].removeprefix("/"), "labels": labels, "ports": tuple(ports)},
         service=labels.get(SERVICE_LABEL, ""),
     )
 

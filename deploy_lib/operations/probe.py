@@ -12,13 +12,14 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import paramiko
 
 from deploy_lib.errors import DeployError
+from deploy_lib.operations import roster
 from deploy_lib.operations.compose import Container
+from deploy_lib.operations.roster import Member, dig
 from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Probe
@@ -40,11 +41,13 @@ class Finding:
     Attributes:
         problem: "" when it succeeded; otherwise what was expected and what came.
         seconds: from the first try to the last.
+        container: the id of the one whose log may tell why; "" where only the probe's service is known.
     """
 
     probe: Probe
     problem: str
     seconds: float
+    container: str = ""
 
     @property
     def ok(self) -> bool:
@@ -53,12 +56,16 @@ class Finding:
 
 
 def prove(
-    session: Session, probes: Sequence[Probe], look: Callable[[], Sequence[Container]]
+    session: Session,
+    probes: Sequence[Probe],
+    look: Callable[[], Sequence[Container]],
+    members: Callable[[Sequence[Container]], Sequence[Member]] = lambda _: (),
 ) -> Iterator[Finding]:
     """Asks every probe until it succeeds or its time is over; findings come in the order in which they end.
 
     Args:
         look: gives the containers as they are now.
+        members: of these, those that a probe of every container asks for; see `roster.members`.
     """
     began = time.monotonic()
     waiting = list(probes)
@@ -67,13 +74,11 @@ def prove(
         while waiting:
             containers = look()
             for probe in list(waiting):
-                problem = _ask(
-                    session, endpoints, probe, [c for c in containers if c.service == probe.service]
-                )
+                problem, container = _ask(session, endpoints, probe, containers, members)
                 spent = time.monotonic() - began
                 if not problem or spent >= probe.timeout:
                     waiting.remove(probe)
-                    yield Finding(probe, problem, spent)
+                    yield Finding(probe, problem, spent, container)
             if waiting:
                 time.sleep(INTERVAL)
 
@@ -120,18 +125,22 @@ class _Endpoints:
         return connection
 
 
-def _ask(session: Session, endpoints: _Endpoints, probe: Probe, containers: Sequence[Container]) -> str:
-    """Asks once; "" when the answer is as expected, otherwise why not."""
+def _ask(
+    session: Session,
+    endpoints: _Endpoints,
+    probe: Probe,
+    containers: Sequence[Container],
+    members: Callable[[Sequence[Container]], Sequence[Member]],
+) -> tuple[str, str]:
+    """Asks once; "" when the answer is as expected, otherwise why not; and whose fault it is, where that is known."""
+    own = [c for c in containers if c.service == probe.service]
     if probe.state is not None:
-        return judge_state(probe, containers)
+        return judge_state(probe, own), ""
     if probe.log is not None:
-        lines = [line for c in containers for line in _log(session, c)]
-        return (
-            ""
-            if any(re.search(probe.log, line) for line in lines)
-            else f"no line of its log matches {probe.log!r}"
-        )
-    return _ask_http(endpoints, probe)
+        lines = [line for c in own for line in _log(session, c)]
+        found = any(re.search(probe.log, line) for line in lines)
+        return "" if found else f"no line of its log matches {probe.log!r}", ""
+    return _ask_http(endpoints, probe, members(containers) if probe.entry else ())
 
 
 def _log(session: Session, container: Container) -> list[str]:
@@ -153,45 +162,33 @@ def judge_state(probe: Probe, containers: Sequence[Container]) -> str:
     return ""
 
 
-def _ask_http(endpoints: _Endpoints, probe: Probe) -> str:
+def _ask_http(endpoints: _Endpoints, probe: Probe, members: Sequence[Member]) -> tuple[str, str]:
     url = urlsplit(probe.url or "")
     path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
     try:
         status, body = endpoints.get(url.hostname or "", url.port or 80, path)
     except (OSError, http.client.HTTPException, EOFError) as error:
-        return f"no answer from {probe.url}: {error or type(error).__name__}"
+        return f"no answer from {probe.url}: {error or type(error).__name__}", ""
     except DeployError as error:
-        return error.what
-    return judge(probe, status, body)
+        return error.what, ""
+    return judge(probe, status, body, members)
 
 
-def judge(probe: Probe, status: int, body: bytes) -> str:
-    """Why an answer is not what the probe expects; "" when it is."""
+def judge(probe: Probe, status: int, body: bytes, members: Sequence[Member] = ()) -> tuple[str, str]:
+    """Why an answer is not what the probe expects, and the container that it is about, where there is one."""
     if status != probe.status:
-        return f"{probe.url} answered HTTP {status}, expected {probe.status}: {_short(body)}"
-    if not probe.json_values:
-        return ""
+        return f"{probe.url} answered HTTP {status}, expected {probe.status}: {_short(body)}", ""
+    if not (probe.json_values or probe.entry):
+        return "", ""
     try:
         data = json.loads(body)
     except ValueError:
-        return f"{probe.url} answered no JSON: {_short(body)}"
+        return f"{probe.url} answered no JSON: {_short(body)}", ""
     for path, expected in probe.json_values.items():
         found = dig(data, path)
         if found != expected or isinstance(found, bool) != isinstance(expected, bool):
-            return f"{probe.url}: {path} is {json.dumps(found)}, expected {json.dumps(expected)}"
-    return ""
-
-
-def dig(data: Any, path: str) -> Any:
-    """The value at a dotted path of keys and list indexes; None where there is none."""
-    for part in path.split("."):
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
-            data = data[int(part)]
-        else:
-            return None
-    return data
+            return f"{probe.url}: {path} is {json.dumps(found)}, expected {json.dumps(expected)}", ""
+    return roster.judge(probe, data, members) if probe.entry else ("", "")
 
 
 def _short(body: bytes) -> str:

@@ -27,12 +27,15 @@ class Staging:
         saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
         pulls: images, as `repository:tag@sha256:...`.
         protect: images that get a local tag, so that nobody's `docker image prune` takes them.
+        recover: images of the release before that somebody has removed: got again where that can be done, because without
+            them the host could not go back.
     """
 
     uploads: Mapping[str, bytes] = field(default_factory=dict)
     saves: Mapping[str, str] = field(default_factory=dict)
     pulls: Sequence[str] = ()
     protect: Sequence[str] = ()
+    recover: Sequence[str] = ()
 
 
 def stage(
@@ -47,13 +50,14 @@ def stage(
     Raises:
         RemoteError: no space, no permission, a refused login, or an image that cannot be pulled.
     """
-    needed = login if login is not None and any(login.covers(p) for p in staging.pulls) else None
+    pulls = (*staging.pulls, *staging.recover)
+    needed = login if login is not None and any(login.covers(p) for p in pulls) else None
     session.run(
         script(directory, staging, needed),
         env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
         stdin=pack(staging.uploads),
         timeout=TIMEOUT,
-        step="pull" if staging.pulls else "staging files",
+        step="pull" if pulls else "staging files",
     )
 
 
@@ -87,4 +91,8 @@ def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> s
     # The output of a pull is progress for people; what went wrong is on standard error.
     steps += [f"docker pull --quiet {quote(image)} >/dev/null" for image in staging.pulls]
     steps += [f"docker tag {quote(without_tag(image))} {quote(keep_tag(image))}" for image in staging.protect]
+    steps += [
+        f"docker pull --quiet {quote(image)} >/dev/null && docker tag {quote(without_tag(image))} {quote(keep_tag(image))} || true"
+        for image in staging.recover
+    ]
     return IN_MEMORY + "\n".join(steps)

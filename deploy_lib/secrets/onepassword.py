@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Mapping
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from deploy_lib.errors import PreflightError
+from deploy_lib.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
 from deploy_lib.topology import OnePasswordSource, SecretSpec
 
 TOKEN = "OP_SERVICE_ACCOUNT_TOKEN"  # noqa: S105 - the variable's name, not a token
 ACCOUNT = "OP_ACCOUNT"
-TIMEOUT = 30.0
-"""Seconds for signing in and fetching together."""
+TIMEOUT = 25.0
+"""Seconds for signing in and fetching together; the SDK itself gives up after 30, with a message that hides why."""
+
+PROBLEMS = {
+    "vaultNotFound": "there is no vault {vault!r}",
+    "tooManyVaults": "there are several vaults {vault!r}: name it by its ID",
+    "itemNotFound": "there is no item {item!r} in the vault {vault!r}",
+    "tooManyItems": "there are several items {item!r} in the vault {vault!r}: name it by its ID",
+    "noMatchingSections": "the item {item!r} has no such section: {fields}",
+    "fieldNotFound": "the item {item!r} has no field {fields}",
+    "tooManyMatchingFields": "the item {item!r} has more than one field {fields}: name it by its ID",
+    "parsing": "'op://{vault}/{item}/' with {fields} is no secret reference: letters, digits, spaces and _ . - can "
+    "stand in one; name by its ID what has others",
+}
+"""What the SDK says of one reference, in words."""
 
 
 class OnePassword:
@@ -26,79 +45,169 @@ class OnePassword:
 
     def fetch(self, specs: Mapping[str, SecretSpec]) -> Mapping[str, Secret]:
         """See `Source.fetch`."""
-        references = {name: self._reference(spec) for name, spec in specs.items()}
-        # `from None` throughout: the SDK's models print secret values, and a chained traceback would show them.
-        try:
-            answers = asyncio.run(asyncio.wait_for(self._resolve(list(references.values())), TIMEOUT))
-        except TimeoutError:
+        token, account = os.environ.get(TOKEN, "").strip(), self._spec.account or os.environ.get(ACCOUNT)
+        if not token and not account:
             raise PreflightError(
-                f"1Password did not answer within {TIMEOUT:.0f} s", mend="check the network to 1Password"
-            ) from None
-        except PreflightError:
-            raise
-        except Exception as error:  # noqa: BLE001 - most of the SDK's errors are bare Exceptions
-            raise explain(error) from None
+                f"not signed in to 1Password: neither {TOKEN} nor an account is set",
+                mend=f"export {TOKEN} (a service account's); or, to sign in with the desktop app, set {ACCOUNT} "
+                "or the environment's secrets.account in deploy.toml to the account's name",
+            )
+        REDACTOR.add([Secret(token)])
+        references = {name: self._reference(spec) for name, spec in specs.items()}
+        answers = _within(TIMEOUT, lambda: _resolve(token, account, list(references.values())))
         return self._values(references, answers)
 
     def _reference(self, spec: SecretSpec) -> str:
         return f"op://{self._spec.vault}/{self._spec.item}/{spec.field}"
 
-    async def _resolve(self, references: list[str]) -> Any:
-        from onepassword import Client, DesktopAuth
-
-        account = self._spec.account or os.environ.get(ACCOUNT)
-        token = os.environ.get(TOKEN)
-        if not token and not account:
-            raise PreflightError(
-                f"not signed in to 1Password: neither {TOKEN} nor an account is set",
-                mend=f"export {TOKEN} (a service account's), or set {ACCOUNT} to sign in with the desktop app",
-            )
-        client = await Client.authenticate(
-            auth=token or DesktopAuth(account_name=str(account)),
-            integration_name="ktrdr-deploy",
-            integration_version="0.1.0",
-        )
-        return await client.secrets.resolve_all(references)
-
-    def _values(self, references: Mapping[str, str], answers: Any) -> dict[str, Secret]:
+    def _values(
+        self, references: Mapping[str, str], answers: Mapping[str, Secret | str]
+    ) -> dict[str, Secret]:
         values: dict[str, Secret] = {}
-        problems = []
+        lacking: dict[str, list[str]] = defaultdict(list)
         for name, reference in references.items():
-            answer = answers.individual_responses.get(reference)
-            if answer is not None and answer.content is not None:
-                values[name] = Secret(answer.content.secret)
-            else:
-                kind = getattr(getattr(answer, "error", None), "type", "no answer")
-                problems.append(f"{reference}: {getattr(kind, 'value', kind)}")
-        if problems:
+            match answers.get(reference, "no answer"):
+                case Secret() as secret:
+                    values[name] = secret
+                case str() as kind:
+                    lacking[kind].append(reference.removeprefix(self._reference_of_item()))
+        if lacking:
+            problems = [
+                PROBLEMS.get(kind, kind + ": {fields}").format(
+                    vault=self._spec.vault, item=self._spec.item, fields=", ".join(sorted(set(fields)))
+                )
+                for kind, fields in lacking.items()
+            ]
             raise PreflightError(
                 f"1Password has not all secrets: {'; '.join(problems)}",
-                mend="check the vault's, the item's and the fields' names, and that this account may read them",
+                mend="mend the names in deploy.toml or in 1Password, and check that this account may read the vault",
             )
         return values
+
+    def _reference_of_item(self) -> str:
+        return f"op://{self._spec.vault}/{self._spec.item}/"
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What `work` gives, which is left to itself when the time is up: a native call can neither be cancelled nor
+    interrupted, and the desktop app's blocks the event loop.
+
+    Raises:
+        PreflightError: the time is up, or whatever went wrong, in words.
+    """
+    answer: Future[Any] = Future()
+
+    def attempt() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - most of the SDK's errors are bare Exceptions
+            answer.set_exception(error)
+
+    threading.Thread(target=attempt, name="1password", daemon=True).start()
+    problem: BaseException
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        problem = PreflightError(
+            f"1Password did not answer within {seconds:.0f} s",
+            mend="check this machine's network and proxy; with the desktop app, look whether it asks for something",
+        )
+    except Exception as error:  # noqa: BLE001
+        problem = explain(error)
+    # Raised out here, so that the SDK's error is not chained to it: its models' texts show secret values.
+    raise problem
+
+
+def _resolve(token: str, account: str | None, references: list[str]) -> dict[str, Secret | str]:
+    """By reference, its value or the kind of problem that there is with it."""
+    from onepassword.secrets import Secrets
+
+    found: dict[str, Secret | str] = {}
+    for reference in references:
+        try:
+            Secrets.validate_secret_reference(reference)
+        except Exception:  # noqa: BLE001 - the SDK raises bare Exceptions
+            found[reference] = "parsing"
+    sound = [reference for reference in references if reference not in found]
+    return found | (asyncio.run(_ask(token, account, sound)) if sound else {})
+
+
+async def _ask(token: str, account: str | None, references: list[str]) -> dict[str, Secret | str]:
+    from onepassword import Client, DesktopAuth
+
+    client = await Client.authenticate(
+        auth=token or DesktopAuth(account_name=str(account)),
+        integration_name="ktrdr-deploy",
+        integration_version="0.1.0",
+    )
+    answers = (await client.secrets.resolve_all(references)).individual_responses
+    # Otherwise done when Python ends, with no time limit; and the desktop app's prints to standard output.
+    with contextlib.redirect_stdout(sys.stderr):
+        client._finalizer()
+    found: dict[str, Secret | str] = {}
+    for reference, answer in answers.items():
+        if answer.content is not None:
+            found[reference] = Secret(answer.content.secret)
+        elif answer.error is not None:
+            found[reference] = str(getattr(answer.error.type, "value", answer.error.type))
+    return found
 
 
 def explain(error: Exception) -> PreflightError:
     """The SDK's error in words that an operator can act on."""
-    kind = type(error).__name__
-    text = str(error).lower()
-    if kind == "RateLimitExceededException":
+    if isinstance(error, PreflightError):
+        return error
+    kind, text = type(error).__name__, str(error).lower()
+
+    def says(*words: str) -> bool:
+        return any(word in text for word in words)
+
+    if kind == "RateLimitExceededException" or says("rate limit exceeded"):
         return PreflightError(
-            "1Password's rate limit is used up", mend="wait for an hour, or use another service account"
+            "1Password's rate limit is used up",
+            mend="wait (it counts by the hour and by the day), or use another service account",
         )
     if kind == "DesktopSessionExpiredException":
         return PreflightError(
-            "the 1Password desktop app's session has expired", mend="unlock the app and run the command again"
+            "the session with the 1Password desktop app has expired",
+            mend="unlock the app and run the command again",
         )
     if isinstance(error, FileNotFoundError):
         return PreflightError(
             "the 1Password desktop app was not found",
             mend=f"install it and allow integration with other apps, or export {TOKEN}",
         )
-    if "invalid format" in text or "malformed" in text:
+    if says("desktop app"):
+        return PreflightError(
+            "the 1Password desktop app did not answer",
+            mend="start and unlock it, and turn on Settings > Developer > Integrate with other apps",
+        )
+    if isinstance(error, ImportError | OSError):
+        return PreflightError(
+            "the 1Password SDK cannot be used on this machine",
+            mend="it needs CPython 3.9 to 3.13 with glibc 2.32 or later, macOS, or Windows",
+        )
+    if says("invalid format", "invalid service account token", "token is invalid"):
         return PreflightError(
             f"{TOKEN} does not have the format of a service account token", mend="copy it anew from 1Password"
         )
-    if any(word in text for word in ("dns", "connect", "network", "sending request", "http")):
-        return PreflightError("1Password cannot be reached", mend="check the network and DNS of this machine")
-    return PreflightError(f"1Password refused ({kind})", mend=f"check {TOKEN} and that it may read the vault")
+    if says("sending request", "request library", "dns", "timeout"):
+        return PreflightError(
+            "1Password cannot be reached", mend="check this machine's network, DNS, proxy and CA certificates"
+        )
+    if says("rotate", "not authenticated", "credentials", "authentication error"):
+        return PreflightError(
+            f"1Password does not accept {TOKEN}",
+            mend="it may be revoked or expired: make another one for this service account",
+        )
+    if says("right permissions"):
+        return PreflightError("1Password refused access", mend="let this account read the vault")
+    if kind == "ValidationError":
+        # Its text is not shown: pydantic quotes the answer, values and all.
+        return PreflightError(
+            "1Password's answer was not understood", mend="update the onepassword-sdk package"
+        )
+    said = f": {error}" if type(error) is Exception else ""
+    return PreflightError(
+        f"1Password refused ({kind}){said}", mend=f"check {TOKEN} and that it may read the vault"
+    )

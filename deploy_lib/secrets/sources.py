@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy_lib.errors import PreflightError, UsageError
+from deploy_lib.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
 from deploy_lib.topology import (
     Environment,
@@ -93,7 +94,7 @@ def source_of(environment: Environment) -> Source:
 
 
 def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
-    """The values of the secrets called `names`, each of which keeps its rule.
+    """The values of the secrets called `names`, each of which keeps its rule; from now on no output shows them.
 
     Raises:
         UsageError: a name that deploy.toml does not declare.
@@ -108,6 +109,7 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
     specs = {name: environment.secrets[name] for name in names}
     source = source_of(environment)
     values = source.fetch(specs)
+    REDACTOR.add(value for name, value in values.items() if specs[name].redact)
     problems = [problem for name, spec in specs.items() if (problem := _broken(name, spec, values.get(name)))]
     if problems:
         raise PreflightError(
@@ -117,17 +119,16 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
     return dict(values)
 
 
-def at_hand(environment: Environment) -> list[Secret]:
-    """The values that this machine has anyway, to be masked in what is shown: no vault is asked for them.
+def mask_what_is_at_hand(environment: Environment) -> None:
+    """From now on no output shows the values that this machine has anyway; no vault is asked for others.
 
     What is missing or cannot be read is left out.
     """
     specs = {name: spec for name, spec in environment.secrets.items() if spec.redact}
-    found = [*ProcessEnvironment().fetch(specs).values()]
+    REDACTOR.add(ProcessEnvironment().fetch(specs).values())
     if isinstance(environment.secret_source, FileSource):
         with contextlib.suppress(PreflightError):
-            found += source_of(environment).fetch(specs).values()
-    return found
+            REDACTOR.add(source_of(environment).fetch(specs).values())
 
 
 def _broken(name: str, spec: SecretSpec, value: Secret | None) -> str | None:
@@ -138,4 +139,6 @@ def _broken(name: str, spec: SecretSpec, value: Secret | None) -> str | None:
         return f"{name} (field {spec.field}) {at_least}"
     if "\0" in value.reveal():
         return f"{name} (field {spec.field}) holds a NUL character"
+    if any("\ud800" <= character <= "\udfff" for character in value.reveal()):
+        return f"{name} (field {spec.field}) is not text in UTF-8"
     return None

@@ -39,8 +39,15 @@ class Secret:
     def __hash__(self) -> int:
         return hash((Secret, self.__value))
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Secret:
+        # It cannot change, so it is its own copy; `dataclasses.asdict` copies every field.
+        return self
+
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError("a Secret is not pickled or copied")
+        raise TypeError("a Secret is not pickled")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -49,8 +56,8 @@ class Secret:
                 return value
             if isinstance(value, str):
                 return cls(value)
-            # The input is not named: pydantic would print it, and it may be the secret in another type.
-            raise ValueError("a secret is text")
+            # Not a ValueError: pydantic would print the input with it, which may be the secret in another type.
+            raise TypeError("a secret is text")
 
         return core_schema.no_info_plain_validator_function(
             make, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: MASK)

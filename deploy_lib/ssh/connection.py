@@ -15,6 +15,7 @@ from paramiko.client import MissingHostKeyPolicy, SSHClient
 from paramiko.hostkeys import HostKeyEntry
 
 from deploy_lib.errors import UnreachableError, UsageError
+from deploy_lib.secrets.value import MASK
 from deploy_lib.ssh.framing import frame
 from deploy_lib.ssh.hostkeys import KnownHost, Verdict, fingerprint, judge, parse_known_hosts
 from deploy_lib.ssh.target import Target, resolve
@@ -42,6 +43,10 @@ class SafeRemote(Remote):
         self.channel.exec_command(line)
         self.channel.sendall(block)
         self.channel.shutdown_write()
+
+    def generate_result(self, **kwargs: Any) -> Any:
+        """The result, whose `env` names the variables without their values: results are shown, logged and pickled."""
+        return super().generate_result(**{**kwargs, "env": dict.fromkeys(kwargs["env"], MASK)})
 
 
 class StrictConnection(Connection):

@@ -1,4 +1,5 @@
 import json
+import secrets
 import shutil
 import stat
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 from deploy_lib import build
 from deploy_lib.errors import DeployError
 from lab import hosts
-from lab.layout import NODES, PORTS, Lab
+from lab.layout import NODES, PORTS, SHARED, Lab
+from lab.storage import CORE_VOLUME
 from lab.up import down, up
 
 from .conftest import ROOT, command
@@ -147,6 +149,17 @@ def test_hosts_and_the_containers_in_them_find_each_other_by_name(lab: Lab) -> N
     hosts.execute(lab, "C", "sh", "-c", script)
 
 
+def test_what_a_worker_s_host_writes_lies_where_core_s_nfs_server_exports_it(lab: Lab) -> None:
+    name = f"try-{secrets.token_hex(4)}"
+    hosts.execute(lab, "B", "sh", "-c", f"echo shared > {SHARED['B']}/{name}")
+    try:
+        assert hosts.execute(lab, "C", "cat", f"{SHARED['C']}/{name}") == "shared\n"
+        script = f"docker run --rm -v {CORE_VOLUME}:/v python:3.13-slim-trixie cat /v/{name}"
+        assert hosts.execute(lab, "core", "sh", "-c", script) == "shared\n"
+    finally:
+        hosts.execute(lab, "B", "rm", f"{SHARED['B']}/{name}")
+
+
 def test_another_checkout_has_another_lab_and_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
     before, ours = ids(lab), everything(lab)
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
@@ -164,7 +177,7 @@ def test_another_checkout_has_another_lab_and_leaves_nothing_behind(lab: Lab, tm
         other = up(tmp_path, said.append)
         assert "removing what is left of an earlier lab whose folder is gone" in said
         assert "here" not in hosts.execute(other, "core", "docker", "volume", "ls", "-q")
-        assert len(everything(other).splitlines()) == 5 + (2 + 2 * len(NODES)) + 1
+        assert len(everything(other).splitlines()) == 5 + (2 + 2 * len(NODES)) + 2
         mixed = tmp_path / "ssh_config"
         mixed.write_text(other.ssh_config.read_text().replace(f"{other.directory}/id", f"{lab.directory}/id"))
         command_line = ["ssh", "-F", str(mixed), "-o", "BatchMode=yes", NODES["core"], "true"]

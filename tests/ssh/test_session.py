@@ -13,21 +13,6 @@ from deploy_lib.ssh.session import Session
 
 from .conftest import Sshd
 
-HOSTILE = {
-    "QUOTES": """it's "quoted" `id` $(id) $HOME ${HOME} $$""",
-    "LINES": "first\nsecond\r\n\tthird\n",
-    "LEADING": "-n --help # %s !",
-    "EMPTY": "",
-    "UNICODE": "Schlüssel 🔑 \u2028",
-    "SENTINEL": "#:whole",
-    "LONG": "x" * 65536,
-}
-
-
-def test_every_value_arrives_byte_for_byte(session: Session) -> None:
-    script = "; ".join(f'printf %s "${name}"; printf "\\001"' for name in HOSTILE)
-    assert session.run(script, env=HOSTILE).stdout.split("\x01")[:-1] == list(HOSTILE.values())
-
 
 def test_standard_input_follows_the_environment(session: Session) -> None:
     payload = os.urandom(300_000)
@@ -68,6 +53,7 @@ def test_fabrics_own_run_is_safe_too(session: Session) -> None:
     session.open()
     result = session.connection.run('printf %s "$X"', env={"X": "a; touch /tmp/pwned $(id)"}, hide=True)
     assert result.stdout == "a; touch /tmp/pwned $(id)"
+    assert result.env == {"X": "***"}
 
 
 def test_one_connection_serves_many_commands_at_once(sshd: Sshd) -> None:

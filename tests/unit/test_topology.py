@@ -33,7 +33,7 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
             r"stacks\.core\.switch_timeout: .*\(it is 'long'\)",
         ),
         (
-            ('stack = "core"', 'stack = "cone"'),
+            ('stack = "core"\ndirectory = "/opt', 'stack = "cone"\ndirectory = "/opt'),
             r"environments\.homelab\.nodes\.core\.stack: there is no stack 'cone'",
         ),
         (
@@ -45,6 +45,22 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
             r"environments\.homelab\.nodes\.core\.directory",
         ),
         (('path = ".lab/secrets.json"', 'path = "/etc/shadow"'), r"environments\.lab\.secrets\.path"),
+        (
+            ('stack = "core"\ndirectory = "targets"', 'stack = "cone"\ndirectory = "targets"'),
+            r"stacks\.workers\.scrape\.stack: there is no stack 'cone'",
+        ),
+        (
+            ('stack = "core"\ndirectory = "/opt', 'stack = "workers"\ndirectory = "/opt'),
+            r"environments\.homelab: the stack core, which scrapes core, must be on one node",
+        ),
+        (
+            ("replicas = { backtest = 1,", "replicas = { backtest = 4,"),
+            r"environments\.homelab\.nodes\.B\.replicas\.backtest: .* has 3 services of that kind, not 4",
+        ),
+        (
+            ('service = "backend"\nurl', "url"),
+            r"stacks\.core\.probes\.0: give either service, or url and entry",
+        ),
         (("[stacks.core]", "[stacks.core"), r"not valid TOML"),
     ],
 )

@@ -57,8 +57,8 @@ ktrdr-deploy.local/keep abcd <none> sha256:id1
 
 === images exit 0
 === containers
-{"id":"1","name":"/web-1","image":"x","image_id":"i","state":"running","exit_code":0,"restarts":0,"started":"t","labels":{"com.docker.compose.service":"web"},"health":null}
-{"id":"2","name":"/web-run","image":"x","image_id":"i","state":"running","exit_code":0,"restarts":0,"started":"t","labels":{"com.docker.compose.oneoff":"True"},"health":null}
+{"id":"1","name":"/web-1","image":"x","image_id":"i","state":"running","exit_code":0,"restarts":0,"started":"t","labels":{"com.docker.compose.service":"web"},"ports":{"5003/tcp":[{"HostIp":"","HostPort":"5003"}],"9/udp":[{"HostIp":"","HostPort":""}]},"health":null}
+{"id":"2","name":"/web-run","image":"x","image_id":"i","state":"running","exit_code":0,"restarts":0,"started":"t","labels":{"com.docker.compose.oneoff":"True"},"ports":null,"health":null}
 
 === containers exit 0
 === config
@@ -81,7 +81,7 @@ def test_the_parts_become_facts() -> None:
     assert found.keep_tags == {"ktrdr-deploy.local/keep:abcd"}
     assert found.objects == {"aa11", "bb22"}
     assert found.deployed == b"name: x\n"
-    assert [c.name for c in found.containers] == ["web-1"]
+    assert [(c.name, c.ports) for c in found.containers] == [("web-1", (5003,))]
     assert set(found.services) == {"web"}
 
 

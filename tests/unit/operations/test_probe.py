@@ -24,11 +24,11 @@ def probe(**values: str | int | bool) -> Probe:
 def test_json_is_judged_by_its_values(
     expected: dict[str, str | int | bool], answer: object, problem: str
 ) -> None:
-    found = judge(probe(**expected), 200, json.dumps(answer).encode())
+    found, _ = judge(probe(**expected), 200, json.dumps(answer).encode())
     assert problem in found
     assert bool(found) == bool(problem)
 
 
 def test_status_and_text_are_named() -> None:
-    assert "answered HTTP 503, expected 200: down" in judge(probe(), 503, b"down")
-    assert "answered no JSON: <html>" in judge(probe(a=1), 200, b"<html>")
+    assert "answered HTTP 503, expected 200: down" in judge(probe(), 503, b"down")[0]
+    assert "answered no JSON: <html>" in judge(probe(a=1), 200, b"<html>")[0]

@@ -1,11 +1,13 @@
 import json
+import secrets
 from pathlib import Path
 
 import pytest
 
 from deploy_lib.errors import PreflightError, UsageError
+from deploy_lib.redaction import REDACTOR
 from deploy_lib.secrets.sources import fetch
-from deploy_lib.topology import Environment, load
+from deploy_lib.topology import Environment, ProcessEnvironmentSource, load
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = {"db_username": "u", "db_password": "p" * 16, "jwt_secret": "j" * 32, "grafana_password": "g" * 12}
@@ -62,3 +64,38 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     (tmp_path / ".lab" / "secrets.json").unlink()
     with pytest.raises(PreflightError, match=r"invoke lab\.up"):
         fetch(env, ["DB_USER"])
+
+
+@pytest.fixture
+def ci(tmp_path: Path) -> Environment:
+    spec = ProcessEnvironmentSource(source="environment")
+    return environment(tmp_path, GOOD).model_copy(update={"secret_source": spec})
+
+
+def test_the_process_environment_has_them_under_the_same_names(
+    ci: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "p" * 15 + "\n")
+    monkeypatch.delenv("JWT_SECRET", raising=False)
+    assert fetch(ci, ["DB_PASSWORD"])["DB_PASSWORD"].reveal() == "p" * 15 + "\n"
+    with pytest.raises(PreflightError, match=r"JWT_SECRET \(field jwt_secret\) is missing"):
+        fetch(ci, ["DB_PASSWORD", "JWT_SECRET"])
+
+
+def test_bytes_that_are_no_text_are_refused_before_a_host_is_asked(
+    ci: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "precious-and-long" + "\udcff")
+    with pytest.raises(PreflightError, match=r"DB_PASSWORD .* is not text in UTF-8") as caught:
+        fetch(ci, ["DB_PASSWORD"])
+    assert "precious" not in str(caught.value)
+
+
+def test_what_was_fetched_is_hidden_at_once_unless_it_is_no_secret(
+    ci: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, password = (secrets.token_hex(12) for _ in range(2))
+    monkeypatch.setenv("DB_USER", user)
+    monkeypatch.setenv("DB_PASSWORD", password)
+    fetch(ci, ["DB_USER", "DB_PASSWORD"])
+    assert REDACTOR.clean(f"{user}:{password}") == f"{user}:***"

@@ -1,0 +1,144 @@
+"""Several nodes: who goes first, who goes back, and what is said of each. The nodes only remember what was asked of them."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib import fleet
+from deploy_lib.console import Console
+from deploy_lib.deployment import Deployment
+from deploy_lib.errors import DeployError, ExitCode, RemoteError
+from deploy_lib.operations.watch import LostError
+from deploy_lib.request import Request
+from deploy_lib.topology import Node, load
+
+ROOT = Path(__file__).resolve().parents[2]
+NODES = load(ROOT, "lab").nodes
+
+
+@dataclass
+class Session:
+    stop: threading.Event | None = field(default_factory=threading.Event)
+
+
+@dataclass
+class Fake:
+    """A node whose steps are written down, and of which one fails."""
+
+    node: Node
+    log: list[str]
+    fails: dict[str, DeployError] = field(default_factory=dict)
+    request: Request = field(default_factory=lambda: Request("deploy-all"))
+    outcome: str = "not started"
+    error: DeployError | None = None
+    before: Any = None
+    console: Console = field(default_factory=Console)
+    session: Session = field(default_factory=Session)
+
+    @property
+    def switched(self) -> bool:
+        return self.outcome == "switched"
+
+    def _step(self, name: str, outcome: str) -> None:
+        self.log.append(f"{name} {self.node.name}")
+        if name in self.fails:
+            raise self.fails[name]
+        self.outcome = outcome
+
+    def stage(self, login: object) -> None:
+        self.outcome = "untouched"
+        self._step("stage", "untouched")
+
+    def switch(self, values: object) -> None:
+        self.outcome = "switched"
+        self._step("switch", "switched")
+
+    def record(self) -> None:
+        self._step("record", "deployed")
+
+    def go_back(self, reason: str) -> None:
+        self.outcome = "failed"
+        self._step("back", "reverted")
+
+    def leave(self, reason: str) -> None:
+        self._step("leave", "failed")
+
+
+def run(
+    request: Request | None = None, **fails: dict[str, DeployError]
+) -> tuple[ExitCode, list[str], list[Fake]]:
+    log: list[str] = []
+    request = request or Request("deploy-all")
+    nodes = [Fake(NODES[n], log, fails.get(n, {}), request) for n in ("B", "C", "core")]
+    monkey = cast(list[Deployment], nodes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet, "Deployment", Fake)
+        code = fleet.carry_out(monkey, request, {}, None)
+    return code, log, nodes
+
+
+def test_core_is_proven_before_the_workers_begin_and_nothing_counts_before_all_are() -> None:
+    code, log, nodes = run()
+    assert code is ExitCode.DONE
+    assert set(log[:3]) == {"stage B", "stage C", "stage core"}
+    assert log[3] == "switch core"
+    assert set(log[4:6]) == {"switch B", "switch C"}
+    assert set(log[6:]) == {"record B", "record C", "record core"}
+    assert {n.outcome for n in nodes} == {"deployed"}
+
+
+def test_one_node_that_fails_takes_all_back_the_workers_first() -> None:
+    code, log, nodes = run(C={"switch": DeployError("unhealthy")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert set(log[6:8]) == {"back B", "back C"}
+    assert log[8:] == ["back core"]
+    assert {n.outcome for n in nodes} == {"reverted"}
+    assert "unhealthy" in str(nodes[1].error)
+    assert "on another node" in str(nodes[0].error)
+
+
+def test_what_cannot_be_pulled_everywhere_is_switched_to_nowhere() -> None:
+    code, log, nodes = run(B={"stage": RemoteError("no space")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert not [step for step in log if not step.startswith("stage")]
+    assert {n.outcome for n in nodes} == {"untouched"}
+
+
+def test_workers_are_not_begun_when_core_fails() -> None:
+    code, log, _ = run(core={"switch": DeployError("unhealthy")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert log[3:] == ["switch core", "back core"]
+
+
+def test_a_node_that_cannot_be_taken_back_is_the_gravest() -> None:
+    code, _, nodes = run(C={"switch": DeployError("unhealthy"), "back": DeployError("stuck")})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert [n.outcome for n in nodes] == ["reverted", "failed", "reverted"]
+    assert "in neither state" in str(nodes[1].error)
+
+
+def test_a_node_whose_session_is_gone_goes_back_by_itself_and_that_is_said() -> None:
+    lost = LostError("the session ended")
+    code, _, nodes = run(C={"switch": lost, "back": lost})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert "by itself" in str(nodes[1].error)
+
+
+def test_without_rollback_everything_is_left_to_be_looked_at() -> None:
+    code, log, _ = run(Request("deploy-all", no_rollback=True), C={"switch": DeployError("unhealthy")})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert not [step for step in log if step.startswith("back")]
+    assert {step for step in log if step.startswith("leave")} == {"leave B", "leave C", "leave core"}
+
+
+def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
+    log: list[str] = []
+    node = Fake(NODES["core"], log)
+    assert node.session.stop is not None
+    node.session.stop.set()
+    code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    assert code is ExitCode.INTERRUPTED
+    assert log == []
