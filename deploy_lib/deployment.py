@@ -17,7 +17,7 @@ from deploy_lib.operations import compose, history, prune, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.lock import LAPSE, Lock, me
-from deploy_lib.operations.machine import storage_script
+from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
@@ -189,12 +189,10 @@ class Deployment:
         Raises:
             PreflightError: one fails now.
         """
-        if not any(check.result == "deferred" for check in self.checks):
-            return
-        answer = self.session.run(storage_script(self.node.stack.shared_storage), step="preflight").stdout
-        seen = replace(self.facts.machine, storage=frozenset(answer.split()))
-        checks = preflight.storage(self.node, replace(self.facts, machine=seen), deferred=False)
-        preflight.require(self.node, checks)
+        path = self.node.stack.shared_storage
+        if path is not None and any(check.result == "deferred" for check in self.checks):
+            found = ask_storage(self.session, path)
+            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
 
     # --- the change ---------------------------------------------------------------------------------------
 

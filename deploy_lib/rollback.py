@@ -41,7 +41,8 @@ def roll_back(
     if tag is not None and any(_target(d, tag) is None for d in taking_part):
         console.say(f"{tag} was never proven on every node: it is deployed like any other")
         return deploy(environment, taking_part, request, console), taking_part
-    each(taking_part, Deployment.check_back)
+    if not request.skip_validation:
+        each(taking_part, Deployment.check_back)
     each(taking_part, lambda d: d.decide_back(_required(d, tag)))
     require(taking_part)
     if request.dry_run:
