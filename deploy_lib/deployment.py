@@ -18,6 +18,7 @@ from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.lock import LAPSE, Lock, me
+from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
@@ -25,6 +26,8 @@ from deploy_lib.operations.stage import Staging, stage
 from deploy_lib.operations.switch import Switch
 from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
+from deploy_lib.preflight import Check
+from deploy_lib.preflight.images import recorded
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -43,6 +46,7 @@ class Deployment:
             "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
         scraper: the Prometheus that scrapes its containers, where there is one.
+        checks: what the preflight found on this node, from `began` to `ended`.
     """
 
     environment: Environment
@@ -58,6 +62,9 @@ class Deployment:
     outcome: str = "not started"
     error: DeployError | None = None
     containers: Sequence[Container] = ()
+    checks: list[Check] = field(default_factory=list)
+    began: str = ""
+    ended: str = ""
     _lock: Lock | None = None
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -73,32 +80,12 @@ class Deployment:
             self.facts = gather(self.session, self.node, self.local.file.project, {}, {})
             return
         self.facts = gather(
-            self.session, self.node, self.local.file.project, self.local.files, self._variables(version)
+            self.session, self.node, self.local.file.project, self.local.files, self.variables(version)
         )
 
     def references(self) -> dict[str, str]:
         """By service, the image that the Compose file names for this version."""
         return {name: service.image for name, service in self.facts.services.items()}
-
-    def recorded(self) -> dict[str, str]:
-        """By reference, the digest that this node's proven release has for it."""
-        before = history.proven(self.facts.history)
-        pinned = before.release.images.values() if before else ()
-        return dict(image.split("@", 1) for image in pinned if "@" in image)
-
-    def check(self, manifests: Mapping[str, Manifest], values: Values) -> None:
-        """The preflight.
-
-        Raises:
-            PreflightError: naming every check that failed.
-        """
-        checks = [
-            *preflight.host(self.node, self.facts, rendered=True),
-            preflight.once_read(self.environment.apply, self.changed_secrets(values)),
-        ]
-        named = self._named()
-        own = [manifests[image] for image in sorted(set(named.values())) if image in manifests]
-        preflight.require(self.node, [*checks, *preflight.images(self.facts, own, self.recorded())])
 
     def check_back(self) -> None:
         """The preflight of a rollback, which needs neither a registry nor this checkout's files.
@@ -141,6 +128,10 @@ class Deployment:
             PreflightError: it cannot be done from where the host is.
         """
         self._recall_interruption()
+        # Even when checks are skipped: a program would be shut out of its own data, or its users would.
+        preflight.require(
+            self.node, [preflight.once_read(self.environment.apply, self.changed_secrets(values))]
+        )
         if kept := replicas.kept(self.node, self.request.replicas, self._replicas()):
             self._say("replicas", kept)
         images = {name: self._pin(image, manifests) for name, image in self._named().items()}
@@ -155,7 +146,7 @@ class Deployment:
                 files=self.local.files,
                 images=images,
                 secrets=marks,
-                variables=self._variables(version),
+                variables=self.variables(version),
                 replicas={
                     **{name: s.replicas for name, s in self.facts.services.items()},
                     **self._replicas(),
@@ -225,6 +216,17 @@ class Deployment:
         desired = wanted.rotate(self.release_id, self.before.release, known)
         plan = planning.make(self.node, self.facts, desired)
         self.plan = replace(plan, applies=tuple(step.secret for step in self._applies))
+
+    def check_deferred(self) -> None:
+        """Makes the checks that needed a stack which this command has deployed meanwhile.
+
+        Raises:
+            PreflightError: one fails now.
+        """
+        path = self.node.stack.shared_storage
+        if path is not None and any(check.result == "deferred" for check in self.checks):
+            found = ask_storage(self.session, path)
+            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
 
     # --- the change ---------------------------------------------------------------------------------------
 
@@ -389,7 +391,8 @@ class Deployment:
                 f"at {started.at}, was interrupted",
             )
 
-    def _variables(self, version: Version) -> dict[str, str]:
+    def variables(self, version: Version) -> dict[str, str]:
+        """What the Compose file gets beside its env file, for a version; no secrets."""
         return {
             **self.node.variables,
             "IMAGE_REGISTRY": self.environment.image_registry,
@@ -420,10 +423,10 @@ class Deployment:
     def _pin(self, reference: str, manifests: Mapping[str, Manifest]) -> str:
         if reference in manifests and manifests[reference].digest:
             return manifests[reference].pinned
-        recorded = self.recorded()
-        if reference not in recorded:
+        known = recorded(self.facts)
+        if reference not in known:
             raise PreflightError(f"no digest is known for {reference}", node=self.node.name, step="preflight")
-        return f"{reference}@{recorded[reference]}"
+        return f"{reference}@{known[reference]}"
 
     def _staging(self, plan: Plan) -> Staging:
         """What the host lacks of the new release, and of the one that it may have to go back to."""
@@ -454,7 +457,7 @@ class Deployment:
         if self._lock is None:
             raise RuntimeError("the lock is taken before the switch")
         release, back = plan.desired.release, plan.back
-        recorded = dict(back.release.files) if back else {}
+        files_before = dict(back.release.files) if back else {}
         touched = (*plan.changed, *plan.dropped)
         adopted = [plan.before] if plan.before is not None and self.before is None else []
         new_images = {change.service for change in plan.changes if change.image != change.before}
@@ -465,8 +468,8 @@ class Deployment:
             back=None
             if back is None
             else Placement(
-                {path: recorded[path] for path in touched if path in recorded},
-                [path for path in touched if path not in recorded],
+                {path: files_before[path] for path in touched if path in files_before},
+                [path for path in touched if path not in files_before],
             ),
             started=[*adopted, self._event("started")],
             abandoned=self._event("reverted", detail="its session had ended; the host went back by itself"),

@@ -200,7 +200,7 @@ def adopt(release_id: str, facts: Facts) -> Desired:
         images=images,
         files={**facts.files, **digests(generated)},
         secrets=marks,
-        replicas=Counter(c.service for c in facts.containers),
+        replicas=dict(Counter(c.service for c in facts.containers)),
         secret_files=secret_files,
     )
     return Desired(release, generated)

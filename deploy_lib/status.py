@@ -210,7 +210,7 @@ def _row(facts: Facts, container: Container) -> Row:
         health=container.health,
         uptime=_since(container.started, facts.machine.now) if running else None,
         restarts=container.restarts,
-        ports=tuple(facts.machine.ports(container.name)),
+        ports=container.ports,
         container=container.id,
     )
 

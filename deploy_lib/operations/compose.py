@@ -106,8 +106,10 @@ class Container:
         return self.state == "running" and self.health in (None, "healthy")
 
 
+# By the names of Docker's own types: with one that only its JSON has (.Id), it falls back to that JSON, in which a container
+# without a health check has no .State.Health to ask for.
 _FIELDS = {
-    "id": ".Id",
+    "id": ".ID",
     "name": ".Name",
     "image": ".Config.Image",
     "image_id": ".Image",

@@ -48,8 +48,8 @@ class Fleet:
     def all(self, *arguments: str, root: Path = ROOT) -> Outcome:
         return command("invoke", "deploy-all", "--json", *arguments, root=root)
 
-    def workers(self, node: str, *arguments: str) -> Outcome:
-        return command("invoke", "deploy-workers", "--node", node, "--json", *arguments)
+    def workers(self, node: str, *arguments: str, root: Path = ROOT) -> Outcome:
+        return command("invoke", "deploy-workers", "--node", node, "--json", *arguments, root=root)
 
     def ask(self, port: int, path: str, data: Any = None) -> Any:
         body = None if data is None else json.dumps(data).encode()
@@ -214,6 +214,30 @@ def test_scaling_up_and_down_leaves_the_others_untouched(fleet: Fleet) -> None:
     until(lambda: fleet.agree(SMALL), AGREE_SECONDS, "after scaling down they do not agree")
 
 
+def test_a_rollback_brings_back_as_many_workers_as_its_release_had(fleet: Fleet) -> None:
+    before = fleet.containers("C")
+    host = ("fab", "-H", NODES["C"])
+    outcome = command(*host, "deploy-workers", "--tag", FIRST, "--replicas-training", "2", "--json")
+    assert outcome.code == 0, outcome.err
+    assert set(fleet.containers("C")) == {*before, "training-worker-2"}
+    assert fleet.targets().keys() >= addresses("C", "training-worker-2")
+    outcome = command(*host, "rollback", "--json")
+    assert outcome.code == 0, outcome.err
+    assert fleet.containers("C") == before
+    until(lambda: fleet.agree(SMALL), AGREE_SECONDS, "after the rollback they do not agree")
+
+
+def test_a_worker_that_runs_well_but_is_not_registered_fails_the_gate(fleet: Fleet, checkout: Path) -> None:
+    change_c(checkout, 'KTRDR_API_URL = "http://ktrdr-core.internal:9"')
+    path = checkout / "deploy.toml"
+    path.write_text(path.read_text().replace("timeout = 90 ", "timeout = 20 "))
+    outcome = fleet.workers("C", "--tag", SECOND, root=checkout)
+    assert outcome.code == 10, outcome.err
+    assert "every worker is registered: backtest-worker-1 is not in it" in outcome.err
+    assert "took no registration" in outcome.err  # the worker's own log says why
+    assert all(FIRST in image for image in fleet.images("C").values())
+
+
 def test_a_busy_worker_that_is_scaled_away_hands_its_work_on(fleet: Fleet) -> None:
     outcome = fleet.workers("C", "--tag", FIRST, "--replicas-backtest", "2")
     assert outcome.code == 0, outcome.err
@@ -237,17 +261,17 @@ def test_more_workers_than_there_are_ports_for_are_refused(fleet: Fleet, flag: s
     assert fleet.containers("C") == before
 
 
-def broken_on_c(checkout: Path) -> None:
-    """A checkout whose worker does not start on C, and on C alone."""
+def change_c(checkout: Path, variable: str) -> None:
+    """Gives a variable another value on C, and on C alone."""
     path = checkout / "deploy.toml"
     head, mark, lab = path.read_text().partition("[environments.lab.nodes.C]")
     own = 'variables = { WORKER_HOSTNAME = "ktrdr-workers-c.internal"'
     assert own in lab
-    path.write_text(head + mark + lab.replace(own, f'{own}, LOG_LEVEL = "NO-SUCH-LEVEL"'))
+    path.write_text(head + mark + lab.replace(own, f"{own}, {variable}"))
 
 
 def test_what_fails_on_one_node_is_taken_back_on_all(fleet: Fleet, checkout: Path) -> None:
-    broken_on_c(checkout)
+    change_c(checkout, 'LOG_LEVEL = "NO-SUCH-LEVEL"')  # it ends as soon as it starts
     before = {node: fleet.images(node) for node in NODES}
     targets = fleet.sh("core", "cat /opt/ktrdr-core/targets/*.json")
     outcome = fleet.all("--tag", SECOND, "--replicas-backtest", "2", root=checkout)

@@ -1,9 +1,11 @@
+import json
 from dataclasses import replace
 
 from deploy_lib import desired as wanted
 from deploy_lib import plan as planning
 from deploy_lib.operations.compose import HASH_LABEL, SECRETS_LABEL, read_override
 from deploy_lib.operations.history import event
+from deploy_lib.release import Release
 
 from .test_plan import NODE, OLD, desired, settled
 
@@ -33,6 +35,7 @@ def test_what_runs_without_a_record_is_adopted_by_digest_with_the_files_that_lie
     adopted = wanted.adopt("r1", facts)
     assert adopted.release.images == {"web": OLD}
     assert adopted.release.replicas == {"web": 1}
+    assert Release.from_dict(json.loads(json.dumps(adopted.release.as_dict()))) == adopted.release
     assert read_override(adopted.files["release.yml"]) == ({"web": OLD}, {"web": "S=1"})
     assert adopted.release.files["docker-compose.core.yml"] == "c"
 

@@ -10,7 +10,7 @@ import pytest
 from deploy_lib import fleet
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
-from deploy_lib.errors import DeployError, ExitCode, RemoteError
+from deploy_lib.errors import DeployError, ExitCode, RemoteError, UsageError
 from deploy_lib.operations.watch import LostError
 from deploy_lib.request import Request
 from deploy_lib.topology import Node, load
@@ -51,6 +51,10 @@ class Fake:
     def stage(self, login: object) -> None:
         self.outcome = "untouched"
         self._step("stage", "untouched")
+
+    def check_deferred(self) -> None:
+        if "deferred" in self.fails:
+            raise self.fails["deferred"]
 
     def switch(self, values: object) -> None:
         self.outcome = "switched"
@@ -113,6 +117,14 @@ def test_workers_are_not_begun_when_core_fails() -> None:
     assert log[3:] == ["switch core", "back core"]
 
 
+def test_what_was_deferred_is_looked_at_before_the_node_is_switched() -> None:
+    code, log, nodes = run(B={"deferred": DeployError("nothing is mounted")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert "switch B" not in log
+    assert nodes[0].outcome == "untouched"
+    assert nodes[2].outcome == "reverted"
+
+
 def test_a_node_that_cannot_be_taken_back_is_the_gravest() -> None:
     code, _, nodes = run(C={"switch": DeployError("unhealthy"), "back": DeployError("stuck")})
     assert code is ExitCode.FAILED_INCONSISTENT
@@ -142,3 +154,33 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
     code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
     assert code is ExitCode.INTERRUPTED
     assert log == []
+
+
+def test_workers_are_scraped_over_one_session_of_its_own() -> None:
+    environment = load(ROOT, "lab")
+    nodes = [environment.nodes[name] for name in ("core", "B", "C")]
+    connected: list[str] = []
+
+    def connect(node: Node) -> Any:
+        connected.append(node.name)
+        return Session()
+
+    made = fleet.prepare(environment, nodes, Request("deploy-all"), Console(), connect)
+    b, c, core = (next(d for d in made if d.node.name == name) for name in ("B", "C", "core"))
+    assert sorted(connected) == ["B", "C", "core", "core"]
+    assert core.scraper is None
+    assert b.scraper is not None
+    assert c.scraper is not None
+    assert b.scraper.session is c.scraper.session is not core.session
+    assert (str(b.scraper.path), c.scraper.path.name) == ("/opt/ktrdr-core/targets/B.json", "C.json")
+
+
+def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None:
+    environment = load(ROOT, "lab")
+    request = Request("deploy-all", replicas={"training": 4})
+
+    def connect(node: Node) -> Any:
+        raise AssertionError("no host is to be asked")
+
+    with pytest.raises(UsageError, match="--replicas-training 4"):
+        fleet.prepare(environment, [*environment.nodes.values()], request, Console(), connect)
