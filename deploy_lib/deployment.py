@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import desired as wanted
@@ -25,6 +25,8 @@ from deploy_lib.operations.stage import Staging, stage
 from deploy_lib.operations.switch import Switch
 from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
+from deploy_lib.preflight import Check
+from deploy_lib.preflight.images import recorded
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -43,6 +45,7 @@ class Deployment:
             "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
         scraper: the Prometheus that scrapes its containers, where there is one.
+        checks: what the preflight found on this node, from `began` to `ended`.
     """
 
     environment: Environment
@@ -58,11 +61,13 @@ class Deployment:
     outcome: str = "not started"
     error: DeployError | None = None
     containers: Sequence[Container] = ()
+    checks: list[Check] = field(default_factory=list)
+    began: str = ""
+    ended: str = ""
     _lock: Lock | None = None
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
     _keep_values: bool = False
-    _deferred: bool = False
     _key: str = field(default="", repr=False)
 
     # --- before anything is changed ---------------------------------------------------------------------
@@ -73,60 +78,12 @@ class Deployment:
             self.facts = gather(self.session, self.node, self.local.file.project, {}, {})
             return
         self.facts = gather(
-            self.session, self.node, self.local.file.project, self.local.files, self._variables(version)
+            self.session, self.node, self.local.file.project, self.local.files, self.variables(version)
         )
 
     def references(self) -> dict[str, str]:
         """By service, the image that the Compose file names for this version."""
         return {name: service.image for name, service in self.facts.services.items()}
-
-    def recorded(self) -> dict[str, str]:
-        """By reference, the digest that this node's proven release has for it."""
-        before = history.proven(self.facts.history)
-        pinned = before.release.images.values() if before else ()
-        return dict(image.split("@", 1) for image in pinned if "@" in image)
-
-    def check(
-        self, version: Version, manifests: Mapping[str, Manifest], together: Collection[str] = ()
-    ) -> None:
-        """The preflight; warnings are said, and what has to wait is remembered for the switch.
-
-        Args:
-            together: the stacks that the same command deploys.
-
-        Raises:
-            PreflightError: naming every check that failed.
-        """
-        checks = [*preflight.host(self.node, self.facts, rendered=False)]
-        if not self.request.skip_validation:
-            checks = [
-                *preflight.everything(
-                    self.node,
-                    self.facts,
-                    self.local.files,
-                    self._variables(version),
-                    self.environment.secrets,
-                    deferred=bool(set(self.node.stack.needs) & set(together)),
-                )
-            ]
-        own = [manifests[image] for image in sorted(set(self._named().values())) if image in manifests]
-        checks += preflight.images(self.facts, own, self.recorded())
-        self._deferred = any(check.result == "deferred" for check in checks)
-        for check in checks:
-            if check.result in ("warning", "deferred"):
-                self._say(check.result, f"{check.name}: {check.problem}")
-        preflight.require(self.node, checks)
-
-    def check_deferred(self) -> None:
-        """Looks again at what another stack of the same command had to bring first.
-
-        Raises:
-            PreflightError: it is still not there.
-        """
-        path = self.node.stack.shared_storage
-        if self._deferred and path is not None:
-            found = ask_storage(self.session, path)
-            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
 
     def check_back(self) -> None:
         """The preflight of a rollback, which needs neither a registry nor this checkout's files.
@@ -135,6 +92,17 @@ class Deployment:
             PreflightError: naming every check that failed.
         """
         preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
+
+    def check_deferred(self) -> None:
+        """Looks again at what another stack of the same command had to bring first.
+
+        Raises:
+            PreflightError: it is still not there.
+        """
+        path = self.node.stack.shared_storage
+        if path is not None and any(check.result == "deferred" for check in self.checks):
+            found = ask_storage(self.session, path)
+            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -179,7 +147,7 @@ class Deployment:
                 files=self.local.files,
                 images=images,
                 secrets=marks,
-                variables=self._variables(version),
+                variables=self.variables(version),
                 replicas={
                     **{name: s.replicas for name, s in self.facts.services.items()},
                     **self._replicas(),
@@ -386,7 +354,8 @@ class Deployment:
                 f"at {started.at}, was interrupted",
             )
 
-    def _variables(self, version: Version) -> dict[str, str]:
+    def variables(self, version: Version) -> dict[str, str]:
+        """What the Compose file gets beside its env file, for a version; no secrets."""
         return {
             **self.node.variables,
             "IMAGE_REGISTRY": self.environment.image_registry,
@@ -410,10 +379,10 @@ class Deployment:
     def _pin(self, reference: str, manifests: Mapping[str, Manifest]) -> str:
         if reference in manifests and manifests[reference].digest:
             return manifests[reference].pinned
-        recorded = self.recorded()
-        if reference not in recorded:
+        known = recorded(self.facts)
+        if reference not in known:
             raise PreflightError(f"no digest is known for {reference}", node=self.node.name, step="preflight")
-        return f"{reference}@{recorded[reference]}"
+        return f"{reference}@{known[reference]}"
 
     def _staging(self, plan: Plan) -> Staging:
         """What the host lacks of the new release, and of the one that it may have to go back to."""
@@ -444,7 +413,7 @@ class Deployment:
         if self._lock is None:
             raise RuntimeError("the lock is taken before the switch")
         release, back = plan.desired.release, plan.back
-        recorded = dict(back.release.files) if back else {}
+        files_before = dict(back.release.files) if back else {}
         touched = (*plan.changed, *plan.dropped)
         adopted = [plan.before] if plan.before is not None and self.before is None else []
         new_images = {change.service for change in plan.changes if change.image != change.before}
@@ -455,8 +424,8 @@ class Deployment:
             back=None
             if back is None
             else Placement(
-                {path: recorded[path] for path in touched if path in recorded},
-                [path for path in touched if path not in recorded],
+                {path: files_before[path] for path in touched if path in files_before},
+                [path for path in touched if path not in files_before],
             ),
             started=[*adopted, self._event("started")],
             abandoned=self._event("reverted", detail="its session had ended; the host went back by itself"),

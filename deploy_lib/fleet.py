@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from deploy_lib import replicas
 from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment, Values, settle
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.interruption import handled
-from deploy_lib.operations import registry
-from deploy_lib.operations.registry import Login, Manifest
+from deploy_lib.operations.registry import Login
 from deploy_lib.operations.targets import Scraper, path_of
-from deploy_lib.preflight import local
-from deploy_lib.release import Version, new_id
+from deploy_lib.parallel import side_by_side
+from deploy_lib.release import new_id
 from deploy_lib.request import Request
-from deploy_lib.secrets.sources import fetch
 from deploy_lib.ssh.session import Session
+from deploy_lib.survey import require as require_checks
+from deploy_lib.survey import survey
 from deploy_lib.topology import Environment, Node
 
 Connect = Callable[[Node], Session]
@@ -83,36 +81,24 @@ def deploy(
     Raises:
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
     """
-    wanted = versions(environment.root, request.tag, environment.default_tag)
-    together = {d.node.stack_name for d in deployments}
-    try:
-        values, lacking = fetch(environment, secret_names(environment, deployments)), None
-    except PreflightError as error:
-        values, lacking = {}, error
-    each(deployments, lambda d: d.look(wanted[0]))
-    if lacking is not None or failed(deployments):
-        # Whoever has to mend one thing wants to know of the others, too.
-        each(deployments, lambda d: d.check(wanted[0], {}, together))
-        require(deployments, lacking)
-    login = Login(
-        environment.registry_host, environment.registry.username, values[environment.registry.password]
-    )
-    version, manifests = resolve(deployments, wanted, login)
-    warn(environment, request, version, console)
-    each(deployments, lambda d: d.check(version, manifests, together))
-    require(deployments)
+    found = survey(environment, deployments, request)
+    version = require_checks(found, console, lenient=request.skip_validation)
+
+    def decide(deployment: Deployment) -> None:
+        deployment.decide(version, found.manifests, found.values)
+
     if request.dry_run:
-        each(deployments, lambda d: d.decide(version, manifests, values))
+        each(deployments, lambda d: d.look(version))
+        each(deployments, decide)
         require(deployments)
         for deployment in deployments:
             deployment.outcome = "planned"
         return ExitCode.DONE
     with locked(deployments, console):
         each(deployments, lambda d: d.look(version))
+        each(deployments, decide)
         require(deployments)
-        each(deployments, lambda d: d.decide(version, manifests, values))
-        require(deployments)
-        return carry_out(deployments, request, values, login)
+        return carry_out(deployments, request, found.values, found.login)
 
 
 def carry_out(
@@ -194,73 +180,6 @@ def locked(deployments: Sequence[Deployment], console: Console) -> Iterator[None
                 deployment.release_lock()
 
 
-def warn(environment: Environment, request: Request, version: Version, console: Console) -> None:
-    """Says what is odd about the checkout, and which tag is deployed instead of its own."""
-    if request.skip_validation:
-        return
-    for check in local.look(environment, version, default=request.tag is None):
-        if check.result == "warning":
-            console.say(f"warning: {check.problem}")
-
-
-def secret_names(environment: Environment, deployments: Sequence[Deployment]) -> list[str]:
-    """Every secret that the stacks need, and the registry's."""
-    needed = {name for d in deployments for name in d.local.file.secret_names}
-    return sorted(needed | {environment.registry.password})
-
-
-def versions(root: Path, tag: str | None, default: str) -> list[Version]:
-    """The versions that may be meant, best first; the first one that has an image is taken."""
-    from deploy_lib import git
-
-    if tag is not None:
-        return [git.version_of(root, tag)]
-    if default == "HEAD":
-        return [git.head(root).version]
-    return [commit.version for commit in git.candidates(root)]
-
-
-def resolve(
-    deployments: Sequence[Deployment], wanted: Sequence[Version], login: Login
-) -> tuple[Version, dict[str, Manifest]]:
-    """Digests of all images, asked once for the whole fleet through its first node.
-
-    Images of other registries whose reference a record has already keep the recorded digest.
-
-    Raises:
-        PreflightError: none of several versions has an image.
-    """
-    first, session = deployments[0], deployments[0].session
-    manifests: dict[str, Manifest] = {}
-    for version in wanted:
-        names: set[str] = set()
-        for deployment in deployments:
-            known = deployment.recorded()
-            for image in deployment.references().values():
-                named = _with_tag(image, wanted[0].tag, version.tag) if login.covers(image) else image
-                if named not in manifests and (login.covers(named) or named not in known):
-                    names.add(named)
-        manifests |= registry.resolve(session, sorted(names), login)
-        missing = [
-            m for m in manifests.values() if m.reference.endswith(f":{version.tag}") and m.status == 404
-        ]
-        if len(wanted) == 1 or not missing:
-            if version != wanted[0]:
-                for deployment in deployments:
-                    deployment.look(version)
-            return version, manifests
-    raise PreflightError(
-        f"none of the newest {len(wanted)} commits has an image in {login.host}",
-        node=first.node.name,
-        mend="has CI run? Name a version with --tag, or build one: invoke build-backend --push",
-    )
-
-
-def _with_tag(reference: str, placeholder: str, tag: str) -> str:
-    stem = reference.removesuffix(f":{placeholder}")
-    return f"{stem}:{tag}" if stem != reference else reference
-
-
 def each(
     deployments: Sequence[Deployment],
     work: Callable[[Deployment], object],
@@ -290,25 +209,21 @@ def each(
     ready = [d for d in deployments if d.error is None or again]
     if not ready:
         return
-    with ThreadPoolExecutor(parallel or len(ready), thread_name_prefix="node") as pool:
-        try:
-            list(pool.map(attempt, ready))
-        except KeyboardInterrupt:
-            if ready[0].session.stop is not None:
-                ready[0].session.stop.set()
-            raise
+    try:
+        side_by_side(ready, attempt, parallel)
+    except KeyboardInterrupt:
+        if ready[0].session.stop is not None:
+            ready[0].session.stop.set()
+        raise
 
 
-def require(deployments: Sequence[Deployment], *others: DeployError | None) -> None:
+def require(deployments: Sequence[Deployment]) -> None:
     """Stops here when any node has failed.
 
-    Args:
-        others: what went wrong on no node.
-
     Raises:
-        DeployError: the one that there is, or one that names them all.
+        DeployError: that of the one node, or one that names them all.
     """
-    errors = [e for e in (*others, *(d.error for d in deployments)) if e is not None]
+    errors = [d.error for d in deployments if d.error is not None]
     if len(errors) == 1:
         raise errors[0]
     if errors:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
 from deploy_lib.errors import ExitCode, PreflightError
-from deploy_lib.fleet import carry_out, deploy, each, locked, require, versions
+from deploy_lib.fleet import carry_out, deploy, each, locked, require
 from deploy_lib.operations import history
 from deploy_lib.operations.history import Event
 from deploy_lib.request import Request
 from deploy_lib.topology import Environment
+from deploy_lib.versions import versions
 
 
 def roll_back(

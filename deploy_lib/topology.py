@@ -145,6 +145,18 @@ class Reload(_Model):
         return self
 
 
+class Scrape(_Model):
+    """Where a stack's containers become targets of Prometheus.
+
+    Attributes:
+        stack: the stack that Prometheus belongs to.
+        directory: below that stack's directory, where it looks for target files.
+    """
+
+    stack: str
+    directory: RelativePath
+
+
 class Requires(_Model):
     """The least that a host must offer.
 
@@ -161,18 +173,6 @@ class Requires(_Model):
     docker_mib: int = Field(ge=0, default=2048)
     directory_mib: int = Field(ge=0, default=64)
     memory_mib: int = Field(ge=0, default=256)
-
-
-class Scrape(_Model):
-    """Where a stack's containers become targets of Prometheus.
-
-    Attributes:
-        stack: the stack that Prometheus belongs to.
-        directory: below that stack's directory, where it looks for target files.
-    """
-
-    stack: str
-    directory: RelativePath
 
 
 class Stack(_Model):

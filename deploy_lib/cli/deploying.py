@@ -25,7 +25,7 @@ HELP = {
     "service": "change this service only",
     "dry_run": "show what would change, and change nothing",
     "no_rollback": "leave a release that fails in place, to look at it (exit 11)",
-    "skip_validation": "check only what nothing can be done without",
+    "skip_validation": "only warn of checks that fail, as far as anything can be done without them",
     "wait_lock": "seconds to wait for another deployment to end",
     "parallel": "how many nodes at once; otherwise all",
     "replicas_backtest": "backtest workers on each node; otherwise as many as it has, at first as deploy.toml says",
@@ -42,10 +42,7 @@ REPLICAS = "replicas_"
 """What the flags begin with that say how many replicas of a kind there are to be."""
 
 ROLLBACK_HELP = {
-    **{
-        flag: HELP[flag]
-        for flag in ("dry_run", "skip_validation", "no_rollback", "wait_lock", "json", "debug")
-    },
+    **{flag: HELP[flag] for flag in ("dry_run", "no_rollback", "wait_lock", "json", "debug")},
     "tag": "the release to go to; otherwise the one before",
 }
 
@@ -169,8 +166,8 @@ def _request(name: str, given: Mapping[str, Any]) -> Request:
         tag=word("--tag", given.get("tag")),
         service=word("--service", given.get("service")),
         dry_run=bool(given.get("dry_run")),
-        skip_validation=bool(given.get("skip_validation")),
         no_rollback=bool(given.get("no_rollback")),
+        skip_validation=bool(given.get("skip_validation")),
         wait_lock=whole_number("--wait-lock", given.get("wait_lock"), 0),
         parallel=parallel or None,
         replicas={
