@@ -93,6 +93,17 @@ class Deployment:
         """
         preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
 
+    def check_deferred(self) -> None:
+        """Looks again at what another stack of the same command had to bring first.
+
+        Raises:
+            PreflightError: it is still not there.
+        """
+        path = self.node.stack.shared_storage
+        if path is not None and any(check.result == "deferred" for check in self.checks):
+            found = ask_storage(self.session, path)
+            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
+
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
 
@@ -183,17 +194,6 @@ class Deployment:
         # What a rollback after this one goes to is what it would have been then.
         self.plan = replace(plan, next_before=target.before)
 
-    def check_deferred(self) -> None:
-        """Makes the checks that needed a stack which this command has deployed meanwhile.
-
-        Raises:
-            PreflightError: one fails now.
-        """
-        path = self.node.stack.shared_storage
-        if path is not None and any(check.result == "deferred" for check in self.checks):
-            found = ask_storage(self.session, path)
-            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
-
     # --- the change ---------------------------------------------------------------------------------------
 
     def stage(self, login: Login | None) -> None:
@@ -216,6 +216,7 @@ class Deployment:
         if plan.nothing:
             self._confirm(plan)
             return
+        self.check_deferred()
         changing = [change.service for change in plan.changes if change.action != "keep"]
         self._say("switch", ", ".join(changing) or "configuration only")
         env = {name: values[name].reveal() for name in self.local.file.secret_names if name in values}
