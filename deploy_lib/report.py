@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
+from deploy_lib.operations import layout
 from deploy_lib.operations.compose import Container
 from deploy_lib.plan import Plan
 
@@ -74,8 +75,10 @@ def show_plan(console: Console, deployment: Deployment) -> None:
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")
-    for diff in deployment.preview.diffs.values():
-        console.result(_indented(diff))
+    for path, diff in deployment.preview.diffs.items():
+        # What it says is in the table above, in fewer words.
+        if path != layout.OVERRIDE:
+            console.result(_indented(diff))
     console.result("  commands:")
     for command in deployment.preview.commands:
         console.result(_indented(command))
