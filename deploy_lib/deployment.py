@@ -13,9 +13,10 @@ from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import compose, history, prune, watch
+from deploy_lib.operations import compose, history, layout, prune, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
+from deploy_lib.operations.files import fetch
 from deploy_lib.operations.lock import LAPSE, Lock, me
 from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.place import Placement
@@ -27,11 +28,12 @@ from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
 from deploy_lib.preflight import Check
 from deploy_lib.preflight.images import recorded
+from deploy_lib.preview import Preview, commands, diffs
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment, Node
+from deploy_lib.topology import Environment, Node, OneOff
 
 Values = Mapping[str, Secret]
 
@@ -45,6 +47,7 @@ class Deployment:
             "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
         scraper: the Prometheus that scrapes its containers, where there is one.
+        preview: the plan in detail, for a dry run.
         checks: what the preflight found on this node, from `began` to `ended`.
     """
 
@@ -61,6 +64,7 @@ class Deployment:
     outcome: str = "not started"
     error: DeployError | None = None
     containers: Sequence[Container] = ()
+    preview: Preview = field(default_factory=Preview)
     checks: list[Check] = field(default_factory=list)
     began: str = ""
     ended: str = ""
@@ -194,6 +198,35 @@ class Deployment:
         # What a rollback after this one goes to is what it would have been then.
         self.plan = replace(plan, next_before=target.before)
 
+    def look_closer(self, login: Login | None) -> None:
+        """For a dry run: reads the host's files that would change, and works out the commands that would run.
+
+        Args:
+            login: what images would be pulled with.
+        """
+        plan = self._planned()
+        self.outcome = "planned"
+        release, kept = plan.desired.release, layout.OBJECTS
+        # Files of an earlier release are known to the host alone.
+        objects = {
+            path: f"{kept}/{release.files[path]}" for path in plan.changed if path not in plan.desired.files
+        }
+        paths = [*plan.changed, *plan.dropped, *objects.values()]
+        content = fetch(self.session, self.node.directory, paths)
+        new = {path: content[place] for path, place in objects.items() if place in content}
+        self.preview = Preview(
+            diffs(plan, content, {**plan.desired.files, **new}),
+            commands(
+                self.node,
+                self.local.file.project,
+                plan,
+                self.facts,
+                login=login,
+                one_offs=self._one_offs(plan),
+                secrets=sorted(wanted.by_name(release.secrets)),
+            ),
+        )
+
     # --- the change ---------------------------------------------------------------------------------------
 
     def stage(self, login: Login | None) -> None:
@@ -216,7 +249,6 @@ class Deployment:
         if plan.nothing:
             self._confirm(plan)
             return
-        self.check_deferred()
         changing = [change.service for change in plan.changes if change.action != "keep"]
         self._say("switch", ", ".join(changing) or "configuration only")
         env = {name: values[name].reveal() for name in self.local.file.secret_names if name in values}
@@ -416,7 +448,6 @@ class Deployment:
         files_before = dict(back.release.files) if back else {}
         touched = (*plan.changed, *plan.dropped)
         adopted = [plan.before] if plan.before is not None and self.before is None else []
-        new_images = {change.service for change in plan.changes if change.image != change.before}
         kept = history.kept(self.facts.history, self.node.stack.keep_releases - 1)
         return Switch(
             token=self._lock.owner.token,
@@ -432,10 +463,7 @@ class Deployment:
             stuck=self._event(
                 "failed", detail="its session had ended, and the host could not go back by itself"
             ),
-            # A rollback undoes no migration, and an older image knows none of the newer ones.
-            one_offs=[
-                o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values
-            ],
+            one_offs=self._one_offs(plan),
             staged=Placement(release.files),
             reloads=plan.reloads,
             places=self._places(),
@@ -443,6 +471,11 @@ class Deployment:
             keep_values=self._keep_values,
             prune=prune.script(self.node.directory, [release, *(e.release for e in (*kept, *adopted))]),
         )
+
+    def _one_offs(self, plan: Plan) -> list[OneOff]:
+        """A rollback undoes no migration, and an older image knows none of the newer ones."""
+        new_images = {change.service for change in plan.changes if change.image != change.before}
+        return [o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values]
 
     def _places(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
         """Where the secrets that run now lie, by the Compose file that the host has."""

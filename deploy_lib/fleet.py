@@ -90,9 +90,8 @@ def deploy(
     if request.dry_run:
         each(deployments, lambda d: d.look(version))
         each(deployments, decide)
+        each(deployments, lambda d: d.look_closer(found.login))
         require(deployments)
-        for deployment in deployments:
-            deployment.outcome = "planned"
         return ExitCode.DONE
     with locked(deployments, console):
         each(deployments, lambda d: d.look(version))

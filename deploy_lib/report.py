@@ -22,7 +22,8 @@ def as_dict(deployment: Deployment) -> dict[str, Any]:
         "error": str(deployment.error) if deployment.error else None,
     }
     if plan is not None and deployment.request.dry_run:
-        data["plan"] = describe(plan)
+        preview = deployment.preview
+        data["plan"] = {**describe(plan), "diffs": dict(preview.diffs), "commands": list(preview.commands)}
     return data
 
 
@@ -69,9 +70,27 @@ def show_plan(console: Console, deployment: Deployment) -> None:
         ("files", plan.changed),
         ("removed files", plan.dropped),
         ("images to pull", plan.pulls),
+        ("told of their files", [reload.service for reload in plan.reloads]),
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")
+    for diff in deployment.preview.diffs.values():
+        console.result(_indented(diff))
+    console.result("  commands:")
+    for command in deployment.preview.commands:
+        console.result(_indented(command))
+    console.result(f"  {_back(plan)}")
+
+
+def _back(plan: Plan) -> str:
+    if plan.back is None:
+        return "if it fails: the stack is taken down again, its volumes stay"
+    release = plan.back.release
+    return f"if it fails, and for a rollback afterwards: {release.tag} (release {release.id})"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines()).rstrip("\n")
 
 
 def show_services(console: Console, deployments: Sequence[Deployment]) -> None:

@@ -46,8 +46,8 @@ def roll_back(
     each(taking_part, lambda d: d.decide_back(_required(d, tag)))
     require(taking_part)
     if request.dry_run:
-        for deployment in taking_part:
-            deployment.outcome = "planned"
+        each(taking_part, lambda d: d.look_closer(None))
+        require(taking_part)
         return ExitCode.DONE, taking_part
     with locked(taking_part, console):
         each(taking_part, lambda d: d.look(None))

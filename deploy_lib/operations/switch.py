@@ -94,7 +94,7 @@ engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-up() {{ engine && timeout -k 10 {int(node.stack.switch_timeout)} {_up(node, project)}; }}
+up() {{ engine && timeout -k 10 {int(node.stack.switch_timeout)} {up_command(node, project)}; }}
 forward() {{
 {_one_offs(node, project, switch)}
 {place.remember(project, switch.reloads)}
@@ -149,7 +149,8 @@ esac
 """
 
 
-def _up(node: Node, project: str) -> str:
+def up_command(node: Node, project: str) -> str:
+    """The call that takes the containers to what the files in place say."""
     options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
     return command(node.stack, project, node.directory, "up", "-d", *options)
 
@@ -171,6 +172,22 @@ up || return
 {place.tell(project, switch.reloads)}"""
 
 
+def one_off_command(node: Node, project: str, one_off: OneOff, *, alone: bool) -> str:
+    """The call that runs a one-off command on the staged files.
+
+    Args:
+        alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
+    """
+    options = ("--rm", *(("--no-deps",) if alone else ()), "-T")
+    return command(
+        node.stack,
+        project,
+        node.directory,
+        *("run", *options, one_off.service, *one_off.command),
+        files_in=node.directory / layout.STAGED,
+    )
+
+
 def _one_offs(node: Node, project: str, switch: Switch) -> str:
     """They run on the new files, which are not in their places yet, and outlive the session as the switch does."""
     if not switch.one_offs:
@@ -179,15 +196,7 @@ def _one_offs(node: Node, project: str, switch: Switch) -> str:
     staged = directory / layout.STAGED
     lines = [f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
     for one_off in switch.one_offs:
-        # Where nothing runs yet, the services that it depends on are started; otherwise they are left as they are.
-        alone = () if switch.back is None else ("--no-deps",)
-        run = command(
-            node.stack,
-            project,
-            directory,
-            *("run", "--rm", *alone, "-T", one_off.service, *one_off.command),
-            files_in=staged,
-        )
+        run = one_off_command(node, project, one_off, alone=switch.back is not None)
         lines.append(f"echo {quote(f'=== one-off {one_off.service}: {words(*one_off.command)}')}")
         lines.append(
             f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; rm -rf {quote(staged)}; return $r; }}"
