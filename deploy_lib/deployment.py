@@ -13,7 +13,8 @@ from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import compose, hashes, history, layout, prune, watch
+from deploy_lib.operations import apply, compose, hashes, history, layout, prune, watch
+from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.files import fetch
@@ -72,6 +73,7 @@ class Deployment:
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
     _keep_values: bool = False
+    _applies: Sequence[Changeable] = ()
     _key: str = field(default="", repr=False)
 
     # --- before anything is changed ---------------------------------------------------------------------
@@ -107,6 +109,10 @@ class Deployment:
         if path is not None and any(check.result == "deferred" for check in self.checks):
             found = ask_storage(self.session, path)
             preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
+
+    def changed_secrets(self, values: Values) -> list[str]:
+        """The secrets of this stack that run here with other values than these."""
+        return wanted.changed(self.facts, self.local.file, values)
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -156,6 +162,7 @@ class Deployment:
                     **{name: s.replicas for name, s in self.facts.services.items()},
                     **self._replicas(),
                 },
+                secret_files=self._secret_files(),
             )
         else:
             desired = wanted.replace_one(
@@ -238,6 +245,29 @@ class Deployment:
             ),
         )
 
+    def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
+        """Makes the plan to give the release that runs other secret values.
+
+        Args:
+            changed: the secrets whose values are others.
+
+        Raises:
+            PreflightError: nothing is recorded here whose values could be changed.
+        """
+        self._recall_interruption()
+        if self.before is None:
+            raise PreflightError(
+                "what runs here was not deployed by this program",
+                node=self.node.name,
+                mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
+            )
+        self._key = self.facts.key
+        self._applies = apply.changeable(self.node.stack.apply, changed)
+        known = {name: wanted.fingerprint(name, values[name], self._key) for name in changed}
+        desired = wanted.rotate(self.release_id, self.before.release, known)
+        plan = planning.make(self.node, self.facts, desired)
+        self.plan = replace(plan, applies=tuple(step.secret for step in self._applies))
+
     # --- the change ---------------------------------------------------------------------------------------
 
     def stage(self, login: Login | None) -> None:
@@ -262,7 +292,9 @@ class Deployment:
             return
         changing = [change.service for change in plan.changes if change.action != "keep"]
         self._say("switch", ", ".join(changing) or "configuration only")
-        env = {name: values[name].reveal() for name in self.local.file.secret_names if name in values}
+        given = {name: values[name] for name in self.local.file.secret_names if name in values}
+        given |= apply.environment(self._applies, values)
+        env = {name: value.reveal() for name, value in given.items()}
         self.outcome = "switched"
         self._watch = watch.start(
             self.session, self.node, self.local.file.project, self._orders(plan), env, self._detail
@@ -272,6 +304,8 @@ class Deployment:
         except watch.NotBegunError:
             self.outcome = "untouched"
             raise
+        for step in self._applies:
+            self._say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
         self.containers = proof.prove(
             self.session, self.node, plan.desired.release, self._watch.looks(), self._say, self._follow
         )
@@ -413,6 +447,13 @@ class Deployment:
         )
         return replicas.choose(self.node, self.request.replicas, remembered)
 
+    def _secret_files(self) -> dict[str, str]:
+        """Where this stack's secrets are to lie in the host's memory, when that is how they are delivered."""
+        if self.node.stack.delivery != "memory":
+            return {}
+        file = self.local.file
+        return file.files_in(layout.secrets_in(self.facts.memory, file.project))
+
     def _named(self) -> dict[str, str]:
         references = self.references()
         if self.request.service is None:
@@ -480,6 +521,9 @@ class Deployment:
             places=self._places(),
             secrets=sorted(wanted.by_name(release.secrets)),
             keep_values=self._keep_values,
+            applies=self._applies,
+            secret_files=release.secret_files,
+            back_secret_files=back.release.secret_files if back else {},
             prune=prune.script(self.node.directory, [release, *(e.release for e in (*kept, *adopted))]),
         )
 

@@ -101,12 +101,20 @@ def deploy(
 
 
 def carry_out(
-    deployments: Sequence[Deployment], request: Request, values: Values, login: Login | None
+    deployments: Sequence[Deployment],
+    request: Request,
+    values: Values,
+    login: Login | None,
+    *,
+    needed_first: bool = False,
 ) -> ExitCode:
     """All nodes' plans, from the first file to the record; or all nodes back where they were.
 
     Files and images go everywhere before the first host is switched; then stacks that others need are proven before
     those others begin; and no node's release counts before every node's is proven.
+
+    Args:
+        needed_first: stacks that others need also go back first. Otherwise they go back last.
     """
 
     def switch(deployment: Deployment) -> None:
@@ -122,7 +130,8 @@ def carry_out(
     elif request.no_rollback:
         each([d for d in deployments if d.switched], lambda d: d.leave(reason(deployments)), again=True)
     else:
-        for wave in reversed(waves(deployments)):
+        order = waves(deployments) if needed_first else reversed(waves(deployments))
+        for wave in order:
             each([d for d in wave if d.switched], lambda d: d.go_back(reason(deployments)), again=True)
     return conclude(deployments)
 

@@ -50,6 +50,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "back": plan.back.release.id if plan.back else None,
         "adopts": plan.before.kind == "adopted" if plan.before else False,
         "nothing": plan.nothing,
+        "applies": list(plan.applies),
     }
 
 
@@ -72,6 +73,7 @@ def show_plan(console: Console, deployment: Deployment) -> None:
         ("removed files", plan.dropped),
         ("images to pull", plan.pulls),
         ("told of their files", [reload.service for reload in plan.reloads]),
+        ("changed in the program's own data, too", plan.applies),
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")

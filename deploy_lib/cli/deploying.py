@@ -46,6 +46,11 @@ ROLLBACK_HELP = {
     "tag": "the release to go to; otherwise the one before",
 }
 
+ROTATE_HELP = {
+    **{flag: HELP[flag] for flag in ("dry_run", "wait_lock", "json", "debug")},
+    "node": "core, B, C or all; may be given more than once; otherwise all",
+}
+
 
 def flags(given: Mapping[str, Any]) -> dict[str, Any]:
     """A task's own flags, out of its arguments: all but the context and the nodes."""
@@ -100,6 +105,21 @@ def roll_back(
             change.console,
             named=bool(nodes) or connection is not None,
         )
+
+
+def rotate_secrets(root: Path, *, nodes: list[str] | None = None, **given: Any) -> None:
+    """Gives nodes the secret values that were changed at their source.
+
+    Args:
+        given: the flags, see `ROTATE_HELP`.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    with _changing(root, "rotate-secrets", None, nodes, None, given) as change:
+        from deploy_lib import rotation
+
+        change.exit = rotation.rotate(change.environment, change.deployments, change.request, change.console)
 
 
 @dataclass

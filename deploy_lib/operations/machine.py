@@ -41,6 +41,7 @@ class Machine:
         memory: bytes that programs could still get.
         listening: TCP ports that something listens on.
         publishers: running containers that publish ports, those of the stack among them.
+        swap: what it swaps to.
         storage: of the shared storage: "mounted", "writable", both or nothing.
         locked: the owner's note, while somebody holds the deployment lock.
     """
@@ -51,6 +52,7 @@ class Machine:
     memory: int = 0
     listening: frozenset[int] = frozenset()
     publishers: tuple[Publisher, ...] = ()
+    swap: tuple[str, ...] = ()
     storage: frozenset[str] = frozenset()
     locked: str = ""
 
@@ -59,7 +61,7 @@ _PROJECT = f'{{{{json (index .Config.Labels "{PROJECT_LABEL}")}}}}'
 _PORTS = '[""{{range .NetworkSettings.Ports}}{{range .}},{{json .HostPort}}{{end}}{{end}}]'
 _PUBLISHED = f'{{"name":{{{{json .Name}}}},"project":{_PROJECT},"ports":{_PORTS}}}'
 
-PARTS = ("clock", "space", "ram", "listening", "published", "storage", "locked")
+PARTS = ("clock", "space", "ram", "listening", "published", "swap", "storage", "locked")
 
 
 def ask_storage(session: Session, path: str) -> frozenset[str]:
@@ -93,6 +95,7 @@ space() {{
 ram() {{ cat /proc/meminfo; }}
 listening() {{ grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' /proc/net/tcp /proc/net/tcp6; true; }}
 published() {{ ids=$(docker ps -q) && {{ [ -z "$ids" ] || docker inspect --format {quote(_PUBLISHED)} $ids; }}; }}
+swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
 }}
@@ -131,6 +134,7 @@ def parse(parts: Mapping[str, str]) -> Machine:
         memory=int(memory[1]) * 1024 if memory else 0,
         listening=frozenset(int(port, 16) for port in _LISTENING.findall(text["listening"])),
         publishers=tuple(_publisher(line) for line in text["published"].splitlines() if line.startswith("{")),
+        swap=tuple(line.split()[0] for line in text["swap"].splitlines() if line.strip()),
         storage=frozenset(text["storage"].split()),
         locked=text["locked"].strip(),
     )

@@ -118,6 +118,14 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         "registry credentials never rest on a disk: mount a tmpfs there",
         found=facts.memory,
     )
+    if node.stack.delivery == "memory":
+        yield judged(
+            "swap",
+            "what is in memory is never written to a disk",
+            f"the host swaps to {', '.join(facts.machine.swap)}" if facts.machine.swap else "",
+            'swapoff -a, and take it out of /etc/fstab; or choose delivery = "compose" for this stack',
+            found="none",
+        )
     yield judged(
         "directory",
         "the stack's directory can be written",
