@@ -13,7 +13,7 @@ from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import apply, compose, hashes, history, layout, prune, watch
+from deploy_lib.operations import apply, compose, hashes, history, layout, prune, sizes, watch
 from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
@@ -243,6 +243,7 @@ class Deployment:
                 one_offs=self._one_offs(plan),
                 secrets=sorted(wanted.by_name(release.secrets)),
             ),
+            sizes.ask(self.session, plan.pulls, self.facts.platform, login),
         )
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
