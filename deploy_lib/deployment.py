@@ -13,10 +13,11 @@ from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import apply, compose, history, layout, prune, watch
+from deploy_lib.operations import apply, compose, hashes, history, layout, prune, sizes, watch
 from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
+from deploy_lib.operations.files import fetch
 from deploy_lib.operations.lock import LAPSE, Lock, me
 from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.place import Placement
@@ -28,11 +29,12 @@ from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
 from deploy_lib.preflight import Check
 from deploy_lib.preflight.images import recorded
+from deploy_lib.preview import Preview, commands, diffs, foresee
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment, Node
+from deploy_lib.topology import Environment, Node, OneOff
 
 Values = Mapping[str, Secret]
 
@@ -46,6 +48,7 @@ class Deployment:
             "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
         scraper: the Prometheus that scrapes its containers, where there is one.
+        preview: the plan in detail, for a dry run.
         checks: what the preflight found on this node, from `began` to `ended`.
     """
 
@@ -62,6 +65,7 @@ class Deployment:
     outcome: str = "not started"
     error: DeployError | None = None
     containers: Sequence[Container] = ()
+    preview: Preview = field(default_factory=Preview)
     checks: list[Check] = field(default_factory=list)
     began: str = ""
     ended: str = ""
@@ -94,6 +98,17 @@ class Deployment:
             PreflightError: naming every check that failed.
         """
         preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
+
+    def check_deferred(self) -> None:
+        """Looks again at what another stack of the same command had to bring first.
+
+        Raises:
+            PreflightError: it is still not there.
+        """
+        path = self.node.stack.shared_storage
+        if path is not None and any(check.result == "deferred" for check in self.checks):
+            found = ask_storage(self.session, path)
+            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack that run here with other values than these."""
@@ -194,6 +209,47 @@ class Deployment:
         # What a rollback after this one goes to is what it would have been then.
         self.plan = replace(plan, next_before=target.before)
 
+    def look_closer(self, login: Login | None) -> None:
+        """For a dry run: reads the host's files that would change, and works out the commands that would run.
+
+        Args:
+            login: what images would be pulled with.
+        """
+        plan = self._planned()
+        self.outcome = "planned"
+        if plan.nothing:
+            return
+        release, inputs = plan.desired.release, hashes.inputs(self.node)
+        # Files of an earlier release are known to the host alone.
+        objects = {
+            path: f"{layout.OBJECTS}/{release.files[path]}"
+            for path in plan.changed
+            if path not in plan.desired.files
+        }
+        old = fetch(
+            self.session,
+            self.node.directory,
+            sorted({*plan.changed, *plan.dropped, *inputs, *objects.values()}),
+        )
+        new = {**plan.desired.files, **{path: old[place] for path, place in objects.items() if place in old}}
+        whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
+        if len(whole) == len(inputs):
+            foreseen = hashes.ask(self.session, self.node, self.local.file.project, whole)
+            plan = self.plan = foresee(plan, self.facts, foreseen, (inputs[1], layout.VARIABLES))
+        self.preview = Preview(
+            diffs(plan, old, new),
+            commands(
+                self.node,
+                self.local.file.project,
+                plan,
+                self.facts,
+                login=login,
+                one_offs=self._one_offs(plan),
+                secrets=sorted(wanted.by_name(release.secrets)),
+            ),
+            sizes.ask(self.session, plan.pulls, self.facts.platform, login),
+        )
+
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Makes the plan to give the release that runs other secret values.
 
@@ -216,17 +272,6 @@ class Deployment:
         desired = wanted.rotate(self.release_id, self.before.release, known)
         plan = planning.make(self.node, self.facts, desired)
         self.plan = replace(plan, applies=tuple(step.secret for step in self._applies))
-
-    def check_deferred(self) -> None:
-        """Makes the checks that needed a stack which this command has deployed meanwhile.
-
-        Raises:
-            PreflightError: one fails now.
-        """
-        path = self.node.stack.shared_storage
-        if path is not None and any(check.result == "deferred" for check in self.checks):
-            found = ask_storage(self.session, path)
-            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
 
     # --- the change ---------------------------------------------------------------------------------------
 
@@ -278,7 +323,13 @@ class Deployment:
         hashes = {c.service: c.config_hash for c in self.containers}
         proven = self._event("proven", hashes=hashes, before=plan.next_before)
         self._watch.conclude("proven", [proven])
-        if not self._watch.await_end("proven"):
+        try:
+            as_decided = self._watch.await_end("proven")
+        except watch.LostError as error:
+            raise watch.UncertainError(
+                "the session ended while the release was being recorded", node=self.node.name
+            ) from error
+        if not as_decided:
             raise watch.LostError("the host could not record the release, and goes back", node=self.node.name)
         self.outcome = "deployed"
         self._say("done", f"release {plan.desired.release.id} is proven")
@@ -460,7 +511,6 @@ class Deployment:
         files_before = dict(back.release.files) if back else {}
         touched = (*plan.changed, *plan.dropped)
         adopted = [plan.before] if plan.before is not None and self.before is None else []
-        new_images = {change.service for change in plan.changes if change.image != change.before}
         kept = history.kept(self.facts.history, self.node.stack.keep_releases - 1)
         return Switch(
             token=self._lock.owner.token,
@@ -476,10 +526,7 @@ class Deployment:
             stuck=self._event(
                 "failed", detail="its session had ended, and the host could not go back by itself"
             ),
-            # A rollback undoes no migration, and an older image knows none of the newer ones.
-            one_offs=[
-                o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values
-            ],
+            one_offs=self._one_offs(plan),
             staged=Placement(release.files),
             reloads=plan.reloads,
             places=self._places(),
@@ -490,6 +537,11 @@ class Deployment:
             back_secret_files=back.release.secret_files if back else {},
             prune=prune.script(self.node.directory, [release, *(e.release for e in (*kept, *adopted))]),
         )
+
+    def _one_offs(self, plan: Plan) -> list[OneOff]:
+        """A rollback undoes no migration, and an older image knows none of the newer ones."""
+        new_images = {change.service for change in plan.changes if change.image != change.before}
+        return [o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values]
 
     def _places(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
         """Where the secrets that run now lie, by the Compose file that the host has."""
@@ -521,7 +573,8 @@ class Deployment:
 def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
     """A node's exit status, and what is to be said of it: its error, with the state that its host is in."""
     error, node = deployment.error, deployment.node
-    before = deployment.before
+    # An adopted project is no record yet, and is gone back to all the same.
+    before = deployment.plan.before if deployment.plan else deployment.before
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
     match deployment.outcome:
         case "deployed" | "unchanged" | "planned":
@@ -531,21 +584,23 @@ def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
         case "untouched" | "reverted":
             if isinstance(error, StoppedError) and deployment.outcome == "untouched":
                 return ExitCode.INTERRUPTED, error
-            state = (
-                "what ran before still runs"
-                if deployment.outcome == "untouched"
-                else f"the host is back on {running}"
-            )
+            if deployment.outcome == "untouched":
+                state = "what ran before still runs" if before else "nothing was begun"
+            else:
+                state = f"the host is back on {running}" if before else "the host is empty again"
             return ExitCode.FAILED_REVERTED, _stated(
                 error, node, state, "mend the cause, then run the command again"
             )
         case _:
             if isinstance(error, watch.LostError):
+                uncertain = isinstance(error, watch.UncertainError)
                 state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
+                state += ", unless it has recorded the new release" if uncertain else ""
                 mend = "when it can be reached again, see: invoke status"
             elif deployment.request.no_rollback:
                 state = f"the failed release is left in place; before it ran {running}"
-                mend = f"invoke rollback --node {node.name} goes back, or deploy another tag"
+                going_back = f"invoke rollback --node {node.name} goes back, or " if before else ""
+                mend = f"{going_back}deploy another tag"
             else:
                 state = f"going back to {running} failed too: the host is in neither state"
                 mend = f"look at it (invoke status, invoke logs), then: invoke rollback --node {node.name}"

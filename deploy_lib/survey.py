@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from deploy_lib import preflight
+from deploy_lib import git, preflight
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment, Values
-from deploy_lib.errors import DeployError, PreflightError, UnreachableError, UsageError
+from deploy_lib.errors import DeployError, PreflightError, RemoteError, UnreachableError, UsageError
 from deploy_lib.operations import registry
+from deploy_lib.operations.interpolation import variables
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.parallel import side_by_side
 from deploy_lib.preflight import Check, local, reach
@@ -22,6 +24,7 @@ from deploy_lib.preflight.images import recorded
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
+from deploy_lib.secrets.value import MASK
 from deploy_lib.topology import Environment, Node
 from deploy_lib.versions import in_version, versions
 
@@ -76,7 +79,12 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
         _registry(found, ready, wanted, request, found.login)
     elif len(wanted) == 1:
         found.version = wanted[0]
-    found.here[:0] = local.look(environment, found.version, default=request.tag is None)
+    found.here[:0] = local.checkout(
+        _checkout(environment.root),
+        found.version,
+        default=request.tag is None,
+        newest=environment.default_tag != "HEAD",
+    )
     return found
 
 
@@ -136,22 +144,34 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
         d.checks += reach.stages(d.session.connection.target, None)
         d.checks.append(reach.forwarding(forbidden=d.session.forbids_forwarding(*_probed(d.node))))
         d.look(version)
-        deferred = bool(set(d.node.stack.needs) & stacks)
-        d.checks += preflight.everything(
-            d.node, d.facts, d.local.files, d.variables(version), environment.secrets, deferred=deferred
+        d.checks += preflight.host(d.node, d.facts, rendered=True)
+        d.checks += preflight.storage(
+            d.node, d.facts.machine.storage, deferred=bool(set(d.node.stack.needs) & stacks)
         )
-    except DeployError as error:
-        if isinstance(error, UnreachableError):
-            d.checks += reach.stages(d.session.connection.target, error)
-        else:
-            d.checks.append(_broken_off(error))
-        d.checks.append(preflight.sourced(d.node, d.local.files, d.variables(version), environment.secrets))
+    except UnreachableError as error:
+        d.checks += reach.stages(d.session.connection.target, error)
+    except RemoteError as error:
+        d.checks.append(_broken_off(error))
+    d.checks.append(_variables(environment, d, version))
     d.ended = _now()
 
 
 def _broken_off(error: DeployError) -> Check:
     mend = error.mend or "run the same command again"
     return Check("facts", "the host answers all questions", "failed", problem=error.what, mend=mend)
+
+
+def _variables(environment: Environment, d: Deployment, version: Version) -> Check:
+    stack = d.node.stack
+    compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
+    generated = {k: v for k, v in d.variables(version).items() if k not in d.node.variables}
+    places = {
+        stack.env_file: preflight.env_file(env_file),
+        f"the variables of node {d.node.name} in deploy.toml": d.node.variables,
+        "what a deployment generates": generated,
+        "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
+    }
+    return preflight.variables(variables(compose, stack.compose), places)
 
 
 def _probed(node: Node) -> tuple[str, int]:
@@ -216,6 +236,13 @@ def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version |
         if all(manifest.digest for manifest in manifests.values()):
             return version
     return None
+
+
+def _checkout(root: Path) -> git.Checkout | None:
+    try:
+        return git.look(root)
+    except UsageError:
+        return None
 
 
 def _now() -> str:

@@ -4,6 +4,6 @@ from deploy_lib.preflight.check import Check, Result, require
 from deploy_lib.preflight.host import host
 from deploy_lib.preflight.images import images
 from deploy_lib.preflight.secrets import once_read
-from deploy_lib.preflight.stack import everything, sourced, storage
+from deploy_lib.preflight.stack import env_file, storage, variables
 
-__all__ = ["Check", "Result", "everything", "host", "images", "once_read", "require", "sourced", "storage"]
+__all__ = ["Check", "Result", "env_file", "host", "images", "once_read", "require", "storage", "variables"]

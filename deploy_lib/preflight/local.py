@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deploy_lib import git
-from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.errors import DeployError
 from deploy_lib.git import REMOTE, Checkout, Commit
 from deploy_lib.preflight.check import Check, judged
 from deploy_lib.release import Version
-from deploy_lib.topology import Environment
-
-
-def look(environment: Environment, version: Version | None, *, default: bool) -> list[Check]:
-    """Looks at the checkout; see `checkout`."""
-    try:
-        found = git.look(environment.root)
-    except UsageError:
-        found = None
-    return list(checkout(found, version, default=default, newest=environment.default_tag != "HEAD"))
 
 
 def checkout(

@@ -4,50 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import PurePosixPath
 
-from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.interpolation import Variables
-from deploy_lib.operations.interpolation import variables as read_variables
 from deploy_lib.preflight.check import Check, judged
-from deploy_lib.preflight.host import host
 from deploy_lib.topology import Node
-
-
-def everything(
-    node: Node,
-    facts: Facts,
-    files: Mapping[str, bytes],
-    generated: Mapping[str, str],
-    secrets: Collection[str],
-    *,
-    deferred: bool,
-) -> Iterator[Check]:
-    """All that is to be true of a node before a stack of this checkout is deployed to it, its images apart.
-
-    Args:
-        files: the stack's, as this checkout has them.
-        generated: the variables that a deployment makes.
-        secrets: the names that deploy.toml declares.
-        deferred: see `storage`.
-    """
-    yield from host(node, facts, rendered=True)
-    yield from storage(node, facts.machine.storage, deferred=deferred)
-    yield sourced(node, files, generated, secrets)
-
-
-def sourced(
-    node: Node, files: Mapping[str, bytes], generated: Mapping[str, str], secrets: Collection[str]
-) -> Check:
-    """See `variables`: for a stack of this checkout, on one node."""
-    compose, env = (PurePosixPath(path).name for path in (node.stack.compose, node.stack.env_file))
-    places = {
-        node.stack.env_file: env_file(files[env]),
-        f"the variables of node {node.name} in deploy.toml": node.variables,
-        "what a deployment generates": {k: v for k, v in generated.items() if node.variables.get(k) != v},
-        "[secrets] in deploy.toml": dict.fromkeys(secrets, ""),
-    }
-    return variables(read_variables(files[compose], node.stack.compose), places)
 
 
 def storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:

@@ -2,15 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.operations.files import collect
 from deploy_lib.operations.interpolation import Variables
-from deploy_lib.preflight import sourced, storage
-from deploy_lib.preflight.stack import env_file, variables
+from deploy_lib.preflight import env_file, storage, variables
 from deploy_lib.topology import load
 
-ROOT = Path(__file__).resolve().parents[3]
-HOMES = load(ROOT, "lab")
-NODES = HOMES.nodes
+NODES = load(Path(__file__).resolve().parents[3], "lab").nodes
 
 
 def test_a_stack_without_shared_storage_is_not_asked() -> None:
@@ -66,12 +62,3 @@ def test_a_secret_without_a_source_has_no_value() -> None:
 def test_an_env_file_is_read_as_compose_does() -> None:
     content = b"# C=1\nA=1\n export B = 'two words' \nEMPTY=\nD=x=y\n"
     assert env_file(content) == {"A": "1", "B": "two words", "EMPTY": "", "D": "x=y"}
-
-
-@pytest.mark.parametrize("name", ["core", "B", "C"])
-def test_this_projects_own_variables_have_one_place_each(name: str) -> None:
-    node = NODES[name]
-    generated = {**node.variables, "IMAGE_REGISTRY": "r", "IMAGE_TAG": "t"}
-    files = collect(ROOT, node.stack)
-    assert sourced(node, files, generated, HOMES.secrets).problem == ""
-    assert "LOG_LEVEL has a value from" in sourced(node, files, {"LOG_LEVEL": "x"}, HOMES.secrets).problem
