@@ -71,7 +71,12 @@ def show_plan(console: Console, deployment: Deployment) -> None:
         return
     if plan.before is not None and plan.before.kind == "adopted":
         console.result("  what runs without a record is adopted: it is what a failure goes back to")
-    rows = [[c.service, c.action, c.why, short(c.image)] for c in plan.changes]
+    replicas = plan.desired.release.replicas
+    rows = [
+        [c.service, c.action, c.why, short(c.image)]
+        for c in plan.changes
+        if c.before or replicas.get(c.service, 1)
+    ]
     console.table("", ["service", "action", "why", "image"], rows)
     for title, names in (
         ("files", plan.changed),
