@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -190,4 +191,35 @@ def back_to_first(deploy: Run) -> Iterator[None]:
     """Whatever a test deploys, the next one finds the first tag."""
     yield
     outcome = deploy("--tag", FIRST)
+    assert outcome.code == 0, outcome.err
+
+
+def rotate(*arguments: str, root: Path = ROOT) -> Outcome:
+    return command("invoke", "rotate-secrets", "--json", *arguments, root=root)
+
+
+class Vault:
+    """The file that has the lab's secrets."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.fields: dict[str, str] = json.loads(path.read_text())
+
+    def change(self, *names: str, prefix: str = "") -> dict[str, str]:
+        """Gives these fields new values, and returns those of before."""
+        before = {name: self.fields[name] for name in names}
+        self.fields |= {name: prefix + secrets.token_urlsafe(36) for name in names}
+        self.path.write_text(json.dumps(self.fields))
+        return before
+
+
+@pytest.fixture
+def vault(lab: Lab, stack: None) -> Iterator[Vault]:
+    """Whatever a test puts into it, the next one finds the lab on the values of before, and deployed as before."""
+    content = lab.secrets.read_text()
+    yield Vault(lab.secrets)
+    lab.secrets.write_text(content)
+    outcome = rotate()
+    assert outcome.code == 0, outcome.err
+    outcome = command("invoke", "deploy-core", "--tag", FIRST)
     assert outcome.code == 0, outcome.err

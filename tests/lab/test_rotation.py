@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,10 @@ from deploy_lib import build
 from lab import hosts
 from lab.layout import Lab
 
-from .conftest import FIRST, ROOT, Host, Outcome, Run, command, environment
+from .conftest import FIRST, ROOT, Host, Run, Vault, command, environment, rotate
 
 Get = Callable[[int, str], Any]
 NASTY = 'it\'s "$HOME" `id` \\ é\n%'
-
-
-def rotate(*arguments: str, root: Path = ROOT) -> Outcome:
-    return command("invoke", "rotate-secrets", "--json", *arguments, root=root)
 
 
 def until(true: Callable[[], Any], seconds: float, what: str) -> None:
@@ -34,33 +30,6 @@ def until(true: Callable[[], Any], seconds: float, what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(0.5)
-
-
-class Vault:
-    """The file that has the lab's secrets."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.fields: dict[str, str] = json.loads(path.read_text())
-
-    def change(self, *names: str, prefix: str = "") -> dict[str, str]:
-        """Gives these fields new values, and returns those of before."""
-        before = {name: self.fields[name] for name in names}
-        self.fields |= {name: prefix + secrets.token_urlsafe(36) for name in names}
-        self.path.write_text(json.dumps(self.fields))
-        return before
-
-
-@pytest.fixture
-def vault(lab: Lab, stack: None) -> Iterator[Vault]:
-    """Whatever a test puts into it, the next one finds the lab on the values of before, and deployed as before."""
-    content = lab.secrets.read_text()
-    yield Vault(lab.secrets)
-    lab.secrets.write_text(content)
-    outcome = rotate()
-    assert outcome.code == 0, outcome.err
-    outcome = command("invoke", "deploy-core", "--tag", FIRST)
-    assert outcome.code == 0, outcome.err
 
 
 @pytest.fixture
@@ -278,12 +247,8 @@ def test_in_memory_no_disk_ever_has_a_secret_and_going_back_works(
     # A release that fails goes back to the values of before, in the files and in the containers.
     kept = vault.change("jwt_secret")
     everything.append(vault.fields["jwt_secret"])
-    probes = in_memory / "deploy.toml"
-    probes.write_text(
-        probes.read_text()
-        .replace('"status" = "ok"', '"status" = "never"')
-        .replace("timeout = 60", "timeout = 2")
-    )
+    file = in_memory / "compose/docker-compose.core.yml"
+    file.write_text(file.read_text().replace("  backend:\n", '  backend:\n    command: ["false"]\n'))
     outcome = deploy("--tag", FIRST, root=in_memory)
     assert outcome.code == 10, outcome.err
     inside = core.sh("docker exec ktrdr-core-backend-1 cat /run/secrets/jwt_secret")

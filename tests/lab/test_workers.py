@@ -16,7 +16,7 @@ from lab.images import RELEASE
 from lab.layout import NODES, SHARED, Lab
 from lab.up import up
 
-from .conftest import FIRST, ROOT, SECOND, Outcome, command, environment
+from .conftest import FIRST, ROOT, SECOND, Outcome, Vault, command, environment, rotate
 
 PORTS = {
     "backtest-worker-1": 5003,
@@ -342,3 +342,25 @@ def test_nodes_go_side_by_side(fleet: Fleet) -> None:
     assert process.wait(60) == 0
     assert set(began) == set(healthy) == {"B", "C"}
     assert max(began.values()) < min(healthy.values())
+
+
+def database_of(url: str) -> Any:
+    """What a worker says of its database."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)["database"]
+
+
+def test_a_rotated_password_reaches_every_worker(fleet: Fleet, vault: Vault, lab: Lab) -> None:
+    before = {node: fleet.containers(node) for node in ("B", "C")}
+    vault.change("db_password")
+    stopped = fleet.workers("B", "--tag", FIRST)
+    assert stopped.code == 3, stopped.err
+    assert "invoke rotate-secrets" in stopped.err
+    outcome = rotate()
+    assert outcome.code == 0, outcome.err
+    assert {node["outcome"] for node in outcome.document["nodes"].values()} == {"deployed"}
+    for node, containers in before.items():
+        assert not set(containers.values()) & set(fleet.containers(node).values())
+        for service in containers:
+            url = lab.url(node, PORTS[service]) + "/health"
+            until(lambda url=url: database_of(url) == "ok", 20, f"{service} on {node} has no database")
