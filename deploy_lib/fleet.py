@@ -16,7 +16,7 @@ from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedErro
 from deploy_lib.interruption import handled
 from deploy_lib.operations import registry
 from deploy_lib.operations.registry import Login, Manifest
-from deploy_lib.operations.targets import Scraper, path_of
+from deploy_lib.operations.targets import Scraper
 from deploy_lib.release import Version, new_id
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch
@@ -70,7 +70,7 @@ def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect)
             (host,) = environment.select(None, scrape.stack)
             if host.name not in sessions:
                 sessions[host.name] = connect(host)
-            found[node.name] = Scraper(sessions[host.name], path_of(host, scrape, node))
+            found[node.name] = Scraper(sessions[host.name], host, scrape)
     return found
 
 

@@ -151,10 +151,12 @@ class Scrape(_Model):
     Attributes:
         stack: the stack that Prometheus belongs to.
         directory: below that stack's directory, where it looks for target files.
+        address: of a container, with the placeholders of a probe's `entry`.
     """
 
     stack: str
     directory: RelativePath
+    address: str
 
 
 class Requires(_Model):
