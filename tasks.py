@@ -16,11 +16,13 @@ from deploy_lib.cli.deploying import (
     HELP,
     NODE_HELP,
     ROLLBACK_HELP,
+    ROTATE_HELP,
     WORKERS_HELP,
     deploy_stack,
     flags,
     roll_back,
 )
+from deploy_lib.cli.deploying import rotate_secrets as rotate
 from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
 from deploy_lib.cli.telling import HISTORY_HELP, tell_history
 
@@ -34,6 +36,7 @@ def deploy_core(
     tag: str = "",
     service: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     parallel: str = "",
@@ -52,6 +55,7 @@ def deploy_workers(
     replicas_backtest: str = "",
     replicas_training: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     parallel: str = "",
@@ -70,6 +74,7 @@ def deploy_all(
     replicas_backtest: str = "",
     replicas_training: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     parallel: str = "",
@@ -90,6 +95,7 @@ def rollback(
     node: list[str],
     tag: str = "",
     dry_run: bool = False,
+    skip_validation: bool = False,
     no_rollback: bool = False,
     wait_lock: str = "",
     parallel: str = "",
@@ -98,6 +104,19 @@ def rollback(
 ) -> None:
     """Go back to the release before, or to one by its tag, on the nodes that the newest release touched."""
     roll_back(ROOT, nodes=node, **flags(locals()))
+
+
+@task(auto_shortflags=False, help=ROTATE_HELP, iterable=["node"])
+def rotate_secrets(
+    c: Context,
+    node: list[str],
+    dry_run: bool = False,
+    wait_lock: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Apply what was changed at the secrets' source: in the containers, in PostgreSQL and in Grafana."""
+    rotate(ROOT, nodes=node, **flags(locals()))
 
 
 @task(
@@ -188,7 +207,7 @@ def test(c: Context) -> None:
 
 
 ns = Collection(
-    *(deploy_core, deploy_workers, deploy_all, rollback, preflight, status, history, logs),
+    *(deploy_core, deploy_workers, deploy_all, rollback, rotate_secrets, preflight, status, history, logs),
     *(validate_env, build_backend, demo, lint, test),
     lab=lab.tasks.ns,
 )

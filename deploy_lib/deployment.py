@@ -13,10 +13,13 @@ from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import compose, history, prune, watch
+from deploy_lib.operations import apply, compose, hashes, history, layout, prune, watch
+from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
+from deploy_lib.operations.files import fetch
 from deploy_lib.operations.lock import LAPSE, Lock, me
+from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
@@ -24,11 +27,14 @@ from deploy_lib.operations.stage import Staging, stage
 from deploy_lib.operations.switch import Switch
 from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
+from deploy_lib.preflight import Check
+from deploy_lib.preflight.images import recorded
+from deploy_lib.preview import Preview, commands, diffs, foresee
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment, Node
+from deploy_lib.topology import Environment, Node, OneOff
 
 Values = Mapping[str, Secret]
 
@@ -42,6 +48,8 @@ class Deployment:
             "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
         scraper: the Prometheus that scrapes its containers, where there is one.
+        preview: the plan in detail, for a dry run.
+        checks: what the preflight found on this node, from `began` to `ended`.
     """
 
     environment: Environment
@@ -57,10 +65,15 @@ class Deployment:
     outcome: str = "not started"
     error: DeployError | None = None
     containers: Sequence[Container] = ()
+    preview: Preview = field(default_factory=Preview)
+    checks: list[Check] = field(default_factory=list)
+    began: str = ""
+    ended: str = ""
     _lock: Lock | None = None
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
     _keep_values: bool = False
+    _applies: Sequence[Changeable] = ()
     _key: str = field(default="", repr=False)
 
     # --- before anything is changed ---------------------------------------------------------------------
@@ -71,29 +84,12 @@ class Deployment:
             self.facts = gather(self.session, self.node, self.local.file.project, {}, {})
             return
         self.facts = gather(
-            self.session, self.node, self.local.file.project, self.local.files, self._variables(version)
+            self.session, self.node, self.local.file.project, self.local.files, self.variables(version)
         )
 
     def references(self) -> dict[str, str]:
         """By service, the image that the Compose file names for this version."""
         return {name: service.image for name, service in self.facts.services.items()}
-
-    def recorded(self) -> dict[str, str]:
-        """By reference, the digest that this node's proven release has for it."""
-        before = history.proven(self.facts.history)
-        pinned = before.release.images.values() if before else ()
-        return dict(image.split("@", 1) for image in pinned if "@" in image)
-
-    def check(self, manifests: Mapping[str, Manifest]) -> None:
-        """The preflight.
-
-        Raises:
-            PreflightError: naming every check that failed.
-        """
-        checks = [*preflight.host(self.node, self.facts, rendered=True)]
-        named = self._named()
-        own = [manifests[image] for image in sorted(set(named.values())) if image in manifests]
-        preflight.require(self.node, [*checks, *preflight.images(self.facts, own, self.recorded())])
 
     def check_back(self) -> None:
         """The preflight of a rollback, which needs neither a registry nor this checkout's files.
@@ -102,6 +98,21 @@ class Deployment:
             PreflightError: naming every check that failed.
         """
         preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
+
+    def check_deferred(self) -> None:
+        """Looks again at what another stack of the same command had to bring first.
+
+        Raises:
+            PreflightError: it is still not there.
+        """
+        path = self.node.stack.shared_storage
+        if path is not None and any(check.result == "deferred" for check in self.checks):
+            found = ask_storage(self.session, path)
+            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
+
+    def changed_secrets(self, values: Values) -> list[str]:
+        """The secrets of this stack that run here with other values than these."""
+        return wanted.changed(self.facts, self.local.file, values)
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -146,11 +157,12 @@ class Deployment:
                 files=self.local.files,
                 images=images,
                 secrets=marks,
-                variables=self._variables(version),
+                variables=self.variables(version),
                 replicas={
                     **{name: s.replicas for name, s in self.facts.services.items()},
                     **self._replicas(),
                 },
+                secret_files=self._secret_files(),
             )
         else:
             desired = wanted.replace_one(
@@ -193,6 +205,69 @@ class Deployment:
         # What a rollback after this one goes to is what it would have been then.
         self.plan = replace(plan, next_before=target.before)
 
+    def look_closer(self, login: Login | None) -> None:
+        """For a dry run: reads the host's files that would change, and works out the commands that would run.
+
+        Args:
+            login: what images would be pulled with.
+        """
+        plan = self._planned()
+        self.outcome = "planned"
+        if plan.nothing:
+            return
+        release, inputs = plan.desired.release, hashes.inputs(self.node)
+        # Files of an earlier release are known to the host alone.
+        objects = {
+            path: f"{layout.OBJECTS}/{release.files[path]}"
+            for path in plan.changed
+            if path not in plan.desired.files
+        }
+        old = fetch(
+            self.session,
+            self.node.directory,
+            sorted({*plan.changed, *plan.dropped, *inputs, *objects.values()}),
+        )
+        new = {**plan.desired.files, **{path: old[place] for path, place in objects.items() if place in old}}
+        whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
+        if len(whole) == len(inputs):
+            foreseen = hashes.ask(self.session, self.node, self.local.file.project, whole)
+            plan = self.plan = foresee(plan, self.facts, foreseen, (inputs[1], layout.VARIABLES))
+        self.preview = Preview(
+            diffs(plan, old, new),
+            commands(
+                self.node,
+                self.local.file.project,
+                plan,
+                self.facts,
+                login=login,
+                one_offs=self._one_offs(plan),
+                secrets=sorted(wanted.by_name(release.secrets)),
+            ),
+        )
+
+    def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
+        """Makes the plan to give the release that runs other secret values.
+
+        Args:
+            changed: the secrets whose values are others.
+
+        Raises:
+            PreflightError: nothing is recorded here whose values could be changed.
+        """
+        self._recall_interruption()
+        if self.before is None:
+            raise PreflightError(
+                "what runs here was not deployed by this program",
+                node=self.node.name,
+                mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
+            )
+        self._key = self.facts.key
+        self._applies = apply.changeable(self.node.stack.apply, changed)
+        known = {name: wanted.fingerprint(name, values[name], self._key) for name in changed}
+        desired = wanted.rotate(self.release_id, self.before.release, known)
+        plan = planning.make(self.node, self.facts, desired)
+        self.plan = replace(plan, applies=tuple(step.secret for step in self._applies))
+
     # --- the change ---------------------------------------------------------------------------------------
 
     def stage(self, login: Login | None) -> None:
@@ -217,7 +292,9 @@ class Deployment:
             return
         changing = [change.service for change in plan.changes if change.action != "keep"]
         self._say("switch", ", ".join(changing) or "configuration only")
-        env = {name: values[name].reveal() for name in self.local.file.secret_names if name in values}
+        given = {name: values[name] for name in self.local.file.secret_names if name in values}
+        given |= apply.environment(self._applies, values)
+        env = {name: value.reveal() for name, value in given.items()}
         self.outcome = "switched"
         self._watch = watch.start(
             self.session, self.node, self.local.file.project, self._orders(plan), env, self._detail
@@ -227,6 +304,8 @@ class Deployment:
         except watch.NotBegunError:
             self.outcome = "untouched"
             raise
+        for step in self._applies:
+            self._say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
         self.containers = proof.prove(
             self.session, self.node, plan.desired.release, self._watch.looks(), self._say, self._follow
         )
@@ -352,7 +431,8 @@ class Deployment:
                 f"at {started.at}, was interrupted",
             )
 
-    def _variables(self, version: Version) -> dict[str, str]:
+    def variables(self, version: Version) -> dict[str, str]:
+        """What the Compose file gets beside its env file, for a version; no secrets."""
         return {
             **self.node.variables,
             "IMAGE_REGISTRY": self.environment.image_registry,
@@ -367,6 +447,13 @@ class Deployment:
         )
         return replicas.choose(self.node, self.request.replicas, remembered)
 
+    def _secret_files(self) -> dict[str, str]:
+        """Where this stack's secrets are to lie in the host's memory, when that is how they are delivered."""
+        if self.node.stack.delivery != "memory":
+            return {}
+        file = self.local.file
+        return file.files_in(layout.secrets_in(self.facts.memory, file.project))
+
     def _named(self) -> dict[str, str]:
         references = self.references()
         if self.request.service is None:
@@ -376,10 +463,10 @@ class Deployment:
     def _pin(self, reference: str, manifests: Mapping[str, Manifest]) -> str:
         if reference in manifests and manifests[reference].digest:
             return manifests[reference].pinned
-        recorded = self.recorded()
-        if reference not in recorded:
+        known = recorded(self.facts)
+        if reference not in known:
             raise PreflightError(f"no digest is known for {reference}", node=self.node.name, step="preflight")
-        return f"{reference}@{recorded[reference]}"
+        return f"{reference}@{known[reference]}"
 
     def _staging(self, plan: Plan) -> Staging:
         """What the host lacks of the new release, and of the one that it may have to go back to."""
@@ -410,10 +497,9 @@ class Deployment:
         if self._lock is None:
             raise RuntimeError("the lock is taken before the switch")
         release, back = plan.desired.release, plan.back
-        recorded = dict(back.release.files) if back else {}
+        files_before = dict(back.release.files) if back else {}
         touched = (*plan.changed, *plan.dropped)
         adopted = [plan.before] if plan.before is not None and self.before is None else []
-        new_images = {change.service for change in plan.changes if change.image != change.before}
         kept = history.kept(self.facts.history, self.node.stack.keep_releases - 1)
         return Switch(
             token=self._lock.owner.token,
@@ -421,25 +507,30 @@ class Deployment:
             back=None
             if back is None
             else Placement(
-                {path: recorded[path] for path in touched if path in recorded},
-                [path for path in touched if path not in recorded],
+                {path: files_before[path] for path in touched if path in files_before},
+                [path for path in touched if path not in files_before],
             ),
             started=[*adopted, self._event("started")],
             abandoned=self._event("reverted", detail="its session had ended; the host went back by itself"),
             stuck=self._event(
                 "failed", detail="its session had ended, and the host could not go back by itself"
             ),
-            # A rollback undoes no migration, and an older image knows none of the newer ones.
-            one_offs=[
-                o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values
-            ],
+            one_offs=self._one_offs(plan),
             staged=Placement(release.files),
             reloads=plan.reloads,
             places=self._places(),
             secrets=sorted(wanted.by_name(release.secrets)),
             keep_values=self._keep_values,
+            applies=self._applies,
+            secret_files=release.secret_files,
+            back_secret_files=back.release.secret_files if back else {},
             prune=prune.script(self.node.directory, [release, *(e.release for e in (*kept, *adopted))]),
         )
+
+    def _one_offs(self, plan: Plan) -> list[OneOff]:
+        """A rollback undoes no migration, and an older image knows none of the newer ones."""
+        new_images = {change.service for change in plan.changes if change.image != change.before}
+        return [o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values]
 
     def _places(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
         """Where the secrets that run now lie, by the Compose file that the host has."""

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import PurePosixPath
 
 from deploy_lib.errors import PreflightError
 from deploy_lib.operations import compose, layout
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.files import digest, digests
-from deploy_lib.operations.history import Event
+from deploy_lib.operations.history import Event, proven
 from deploy_lib.operations.references import without_tag
 from deploy_lib.release import Release, Version
 from deploy_lib.secrets.value import Secret
@@ -27,12 +28,14 @@ class Desired:
     files: Mapping[str, bytes]
 
 
+def fingerprint(name: str, value: Secret, key: str) -> str:
+    """What tells whether a secret has changed; without the key it tells nothing of the value."""
+    return hmac.new(key.encode(), f"{name}\0{value.reveal()}".encode(), sha256).hexdigest()[:20]
+
+
 def fingerprints(file: compose.StackFile, values: Mapping[str, Secret], key: str) -> dict[str, str]:
-    """By service, `NAME=fingerprint` of each secret that it gets; without the key it tells nothing of the value."""
-    keyed = {
-        name: hmac.new(key.encode(), f"{name}\0{values[name].reveal()}".encode(), sha256).hexdigest()[:20]
-        for name in file.secret_names
-    }
+    """By service, `NAME=fingerprint` of each secret that it gets."""
+    keyed = {name: fingerprint(name, values[name], key) for name in file.secret_names}
     return {
         service: " ".join(f"{name}={keyed[name]}" for name in names)
         for service, names in file.secrets.items()
@@ -49,6 +52,7 @@ def desire(
     secrets: Mapping[str, str],
     variables: Mapping[str, str],
     replicas: Mapping[str, int],
+    secret_files: Mapping[str, str] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -56,10 +60,11 @@ def desire(
         images: by service, `repository:tag@sha256:...`.
         secrets: see `fingerprints`.
         variables: non-secret values for the Compose file.
+        secret_files: see `Release.secret_files`.
     """
     whole = {
         **files,
-        layout.OVERRIDE: compose.override(images, secrets),
+        layout.OVERRIDE: compose.override(images, secrets, secret_files),
         layout.VARIABLES: compose.variables_file(variables),
     }
     release = Release(
@@ -70,6 +75,7 @@ def desire(
         digests(whole),
         dict(secrets),
         dict(replicas),
+        secret_files=dict(secret_files or {}),
     )
     return Desired(release, whole)
 
@@ -105,7 +111,7 @@ def replace_one(
         )
     images = {**before.release.images, service: image}
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
-    generated = {layout.OVERRIDE: compose.override(images, secrets)}
+    generated = {layout.OVERRIDE: compose.override(images, secrets, before.release.secret_files)}
     release = replace(
         before.release,
         id=release_id,
@@ -126,19 +132,43 @@ def restore(release_id: str, target: Release, running: Release | None) -> Desire
         running: the release that runs, whose fingerprints the values have.
     """
     known = {} if running is None else by_name(running.secrets)
+    return _again(release_id, target, known, restores=target.id)
+
+
+def rotate(release_id: str, running: Release, known: Mapping[str, str]) -> Desired:
+    """The release that runs, with other secret values and nothing else changed.
+
+    Args:
+        known: by the secret's name, the fingerprint of its new value.
+    """
+    return _again(release_id, running, known, restores=None)
+
+
+def _again(release_id: str, target: Release, known: Mapping[str, str], *, restores: str | None) -> Desired:
     secrets = {
         service: " ".join(f"{name}={known.get(name, mark)}" for name, mark in by_name({"": marks}).items())
         for service, marks in target.secrets.items()
     }
-    generated = {layout.OVERRIDE: compose.override(target.images, secrets)}
+    generated = {layout.OVERRIDE: compose.override(target.images, secrets, target.secret_files)}
     release = replace(
         target,
         id=release_id,
         files={**target.files, **digests(generated)},
         secrets=secrets,
-        restores=target.id,
+        restores=restores,
     )
     return Desired(release, generated)
+
+
+def changed(facts: Facts, file: compose.StackFile, values: Mapping[str, Secret]) -> list[str]:
+    """The secrets of a stack that run on a host, or are recorded for it, with other values than these."""
+    if not facts.key:
+        return []
+    before = proven(facts.history)
+    marks = [c.labels.get(compose.SECRETS_LABEL, "") for c in facts.containers]
+    running = [by_name({"": mark}) for mark in (*marks, *(before.release.secrets.values() if before else ()))]
+    known = {name: fingerprint(name, values[name], facts.key) for name in file.secret_names}
+    return [name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)]
 
 
 def by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> dict[str, bytes]:
@@ -156,8 +186,9 @@ def adopt(release_id: str, facts: Facts) -> Desired:
     """A project that runs without a record, as a release that can be gone back to."""
     images = {c.service: _pinned(facts, c) for c in facts.containers}
     marks = {c.service: mark for c in facts.containers if (mark := c.labels.get(compose.SECRETS_LABEL))}
+    secret_files = _secret_files(facts)
     generated = {
-        layout.OVERRIDE: compose.override(images, marks),
+        layout.OVERRIDE: compose.override(images, marks, secret_files),
         **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: compose.variables_file({})}),
     }
     if layout.OVERRIDE in facts.files:
@@ -170,8 +201,19 @@ def adopt(release_id: str, facts: Facts) -> Desired:
         files={**facts.files, **digests(generated)},
         secrets=marks,
         replicas=dict(Counter(c.service for c in facts.containers)),
+        secret_files=secret_files,
     )
     return Desired(release, generated)
+
+
+def _secret_files(facts: Facts) -> dict[str, str]:
+    """The files that the containers of a project without a record have their secrets from."""
+    places = {place for c in facts.containers if (place := c.labels.get(compose.DELIVERY_LABEL))}
+    if len(places) != 1 or not facts.deployed:
+        return {}
+    return compose.read_stack_file(facts.deployed, "the host's Compose file").files_in(
+        PurePosixPath(places.pop())
+    )
 
 
 def _pinned(facts: Facts, container: compose.Container) -> str:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from deploy_lib import replicas
 from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment, Values, settle
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.interruption import handled
-from deploy_lib.operations import registry
-from deploy_lib.operations.registry import Login, Manifest
+from deploy_lib.operations.registry import Login
 from deploy_lib.operations.targets import Scraper
-from deploy_lib.release import Version, new_id
+from deploy_lib.parallel import side_by_side
+from deploy_lib.release import new_id
 from deploy_lib.request import Request
-from deploy_lib.secrets.sources import fetch
 from deploy_lib.ssh.session import Session
+from deploy_lib.survey import require as require_checks
+from deploy_lib.survey import survey
 from deploy_lib.topology import Environment, Node
 
 Connect = Callable[[Node], Session]
@@ -82,49 +81,57 @@ def deploy(
     Raises:
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
     """
-    wanted = versions(environment.root, request.tag, environment.default_tag)
-    values = fetch(environment, secret_names(environment, deployments))
-    login = Login(
-        environment.registry_host, environment.registry.username, values[environment.registry.password]
-    )
+    found = survey(environment, deployments, request)
+    version = require_checks(found, console, lenient=request.skip_validation)
 
-    each(deployments, lambda d: d.look(wanted[0]))
-    require(deployments)
-    version, manifests = resolve(deployments, wanted, login)
-    each(deployments, lambda d: d.check(manifests))
-    require(deployments)
+    def decide(deployment: Deployment) -> None:
+        deployment.decide(version, found.manifests, found.values)
+
     if request.dry_run:
-        each(deployments, lambda d: d.decide(version, manifests, values))
+        each(deployments, lambda d: d.look(version))
+        each(deployments, decide)
+        each(deployments, lambda d: d.look_closer(found.login))
         require(deployments)
-        for deployment in deployments:
-            deployment.outcome = "planned"
         return ExitCode.DONE
     with locked(deployments, console):
         each(deployments, lambda d: d.look(version))
+        each(deployments, decide)
         require(deployments)
-        each(deployments, lambda d: d.decide(version, manifests, values))
-        require(deployments)
-        return carry_out(deployments, request, values, login)
+        return carry_out(deployments, request, found.values, found.login)
 
 
 def carry_out(
-    deployments: Sequence[Deployment], request: Request, values: Values, login: Login | None
+    deployments: Sequence[Deployment],
+    request: Request,
+    values: Values,
+    login: Login | None,
+    *,
+    needed_first: bool = False,
 ) -> ExitCode:
     """All nodes' plans, from the first file to the record; or all nodes back where they were.
 
     Files and images go everywhere before the first host is switched; then stacks that others need are proven before
     those others begin; and no node's release counts before every node's is proven.
+
+    Args:
+        needed_first: stacks that others need also go back first. Otherwise they go back last.
     """
+
+    def switch(deployment: Deployment) -> None:
+        deployment.check_deferred()
+        deployment.switch(values)
+
     each(deployments, lambda d: d.stage(login), request.parallel)
     for wave in waves(deployments):
         if not failed(deployments):
-            each(wave, lambda d: d.switch(values), request.parallel)
+            each(wave, switch, request.parallel)
     if not failed(deployments):
         each(deployments, Deployment.record)
     elif request.no_rollback:
         each([d for d in deployments if d.switched], lambda d: d.leave(reason(deployments)), again=True)
     else:
-        for wave in reversed(waves(deployments)):
+        order = waves(deployments) if needed_first else reversed(waves(deployments))
+        for wave in order:
             each([d for d in wave if d.switched], lambda d: d.go_back(reason(deployments)), again=True)
     return conclude(deployments)
 
@@ -186,64 +193,6 @@ def locked(deployments: Sequence[Deployment], console: Console) -> Iterator[None
                 deployment.release_lock()
 
 
-def secret_names(environment: Environment, deployments: Sequence[Deployment]) -> list[str]:
-    """Every secret that the stacks need, and the registry's."""
-    needed = {name for d in deployments for name in d.local.file.secret_names}
-    return sorted(needed | {environment.registry.password})
-
-
-def versions(root: Path, tag: str | None, default: str) -> list[Version]:
-    """The versions that may be meant, best first; the first one that has an image is taken."""
-    from deploy_lib import git
-
-    if tag is not None:
-        return [git.version_of(root, tag)]
-    if default == "HEAD":
-        return [git.head(root).version]
-    return [commit.version for commit in git.candidates(root)]
-
-
-def resolve(
-    deployments: Sequence[Deployment], wanted: Sequence[Version], login: Login
-) -> tuple[Version, dict[str, Manifest]]:
-    """Digests of all images, asked once for the whole fleet through its first node.
-
-    Images of other registries whose reference a record has already keep the recorded digest.
-
-    Raises:
-        PreflightError: none of several versions has an image.
-    """
-    first, session = deployments[0], deployments[0].session
-    manifests: dict[str, Manifest] = {}
-    for version in wanted:
-        names: set[str] = set()
-        for deployment in deployments:
-            known = deployment.recorded()
-            for image in deployment.references().values():
-                named = _with_tag(image, wanted[0].tag, version.tag) if login.covers(image) else image
-                if named not in manifests and (login.covers(named) or named not in known):
-                    names.add(named)
-        manifests |= registry.resolve(session, sorted(names), login)
-        missing = [
-            m for m in manifests.values() if m.reference.endswith(f":{version.tag}") and m.status == 404
-        ]
-        if len(wanted) == 1 or not missing:
-            if version != wanted[0]:
-                for deployment in deployments:
-                    deployment.look(version)
-            return version, manifests
-    raise PreflightError(
-        f"none of the newest {len(wanted)} commits has an image in {login.host}",
-        node=first.node.name,
-        mend="has CI run? Name a version with --tag, or build one: invoke build-backend --push",
-    )
-
-
-def _with_tag(reference: str, placeholder: str, tag: str) -> str:
-    stem = reference.removesuffix(f":{placeholder}")
-    return f"{stem}:{tag}" if stem != reference else reference
-
-
 def each(
     deployments: Sequence[Deployment],
     work: Callable[[Deployment], object],
@@ -273,13 +222,12 @@ def each(
     ready = [d for d in deployments if d.error is None or again]
     if not ready:
         return
-    with ThreadPoolExecutor(parallel or len(ready), thread_name_prefix="node") as pool:
-        try:
-            list(pool.map(attempt, ready))
-        except KeyboardInterrupt:
-            if ready[0].session.stop is not None:
-                ready[0].session.stop.set()
-            raise
+    try:
+        side_by_side(ready, attempt, parallel)
+    except KeyboardInterrupt:
+        if ready[0].session.stop is not None:
+            ready[0].session.stop.set()
+        raise
 
 
 def require(deployments: Sequence[Deployment]) -> None:

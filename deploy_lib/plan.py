@@ -45,6 +45,7 @@ class Plan:
         pulls: images that the host lacks.
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
+        applies: names of the secrets that a program gets into its own data, too.
     """
 
     desired: Desired
@@ -57,6 +58,7 @@ class Plan:
     reloads: tuple[Reload, ...]
     nothing: bool
     next_before: str | None = None
+    applies: tuple[str, ...] = ()
 
 
 def make(node: Node, facts: Facts, desired: Desired) -> Plan:
@@ -79,6 +81,7 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
         and before.release.files == release.files
         and interrupted(facts.history) is None
         and all(change.action == "keep" for change in changes)
+        and not lost(facts, release)
     )
     touched = (*changed, *dropped)
     return Plan(
@@ -106,6 +109,11 @@ def present(facts: Facts, pinned: str) -> bool:
     return without_tag(pinned) in facts.images or pinned in facts.image_ids
 
 
+def lost(facts: Facts, release: Release) -> list[str]:
+    """The secret files of a release that are no longer in the host's memory."""
+    return sorted(set(release.secret_files.values()) - facts.delivered)
+
+
 def _touches(reload: Reload, path: str) -> bool:
     return PurePosixPath(path).is_relative_to(reload.path)
 
@@ -127,10 +135,15 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("recreate", "image")
     if any(c.labels.get(compose.SECRETS_LABEL, "") != release.secrets.get(name, "") for c in running):
         return change("recreate", "secret")
+    delivery = compose.delivered_in(release.secret_files)
+    if name in release.secrets and any(c.labels.get(compose.DELIVERY_LABEL, "") != delivery for c in running):
+        return change("recreate", "delivery of its secrets")
     if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:
         return change("remove", "fewer replicas")
-    if not all(c.well for c in running):
-        return change("start", f"it is {running[0].health or running[0].state}")
+    ill = next((c for c in running if not c.well), None)
+    if ill is not None:
+        # Docker keeps a stopped container's last word on its health.
+        return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")
     return change("keep")

@@ -41,6 +41,8 @@ class Release:
         secrets: by service, the keyed fingerprints of the secret values that it got.
         replicas: by service, how many containers it has.
         restores: id of the release that this one brings back, for a rollback.
+        secret_files: by a secret's key in the Compose file, the file in the host's memory that has its value; empty where
+            Compose puts the values into the containers.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Release:
     secrets: Mapping[str, str] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
     restores: str | None = None
+    secret_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def configuration(self) -> str:
@@ -82,6 +85,7 @@ class Release:
             secrets=dict(data.get("secrets", {})),
             replicas=dict(data.get("replicas", {})),
             restores=data.get("restores"),
+            secret_files=dict(data.get("secret_files", {})),
         )
 
 

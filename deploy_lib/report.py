@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
+from deploy_lib.operations import layout
 from deploy_lib.operations.compose import Container
 from deploy_lib.plan import Plan
 
@@ -22,7 +23,8 @@ def as_dict(deployment: Deployment) -> dict[str, Any]:
         "error": str(deployment.error) if deployment.error else None,
     }
     if plan is not None and deployment.request.dry_run:
-        data["plan"] = describe(plan)
+        preview = deployment.preview
+        data["plan"] = {**describe(plan), "diffs": dict(preview.diffs), "commands": list(preview.commands)}
     return data
 
 
@@ -48,6 +50,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "back": plan.back.release.id if plan.back else None,
         "adopts": plan.before.kind == "adopted" if plan.before else False,
         "nothing": plan.nothing,
+        "applies": list(plan.applies),
     }
 
 
@@ -69,9 +72,30 @@ def show_plan(console: Console, deployment: Deployment) -> None:
         ("files", plan.changed),
         ("removed files", plan.dropped),
         ("images to pull", plan.pulls),
+        ("told of their files", [reload.service for reload in plan.reloads]),
+        ("changed in the program's own data, too", plan.applies),
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")
+    for path, diff in deployment.preview.diffs.items():
+        # What it says is in the table above, in fewer words.
+        if path != layout.OVERRIDE:
+            console.result(_indented(diff))
+    console.result("  commands:")
+    for command in deployment.preview.commands:
+        console.result(_indented(command))
+    console.result(f"  {_back(plan)}")
+
+
+def _back(plan: Plan) -> str:
+    if plan.back is None:
+        return "if it fails: the stack is taken down again, its volumes stay"
+    release = plan.back.release
+    return f"if it fails, and for a rollback afterwards: {release.tag} (release {release.id})"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines()).rstrip("\n")
 
 
 def show_services(console: Console, deployments: Sequence[Deployment]) -> None:

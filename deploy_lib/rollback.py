@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
 from deploy_lib.errors import ExitCode, PreflightError
-from deploy_lib.fleet import carry_out, deploy, each, locked, require, versions
+from deploy_lib.fleet import carry_out, deploy, each, locked, require
 from deploy_lib.operations import history
 from deploy_lib.operations.history import Event
 from deploy_lib.request import Request
 from deploy_lib.topology import Environment
+from deploy_lib.versions import versions
 
 
 def roll_back(
@@ -40,12 +41,13 @@ def roll_back(
     if tag is not None and any(_target(d, tag) is None for d in taking_part):
         console.say(f"{tag} was never proven on every node: it is deployed like any other")
         return deploy(environment, taking_part, request, console), taking_part
-    each(taking_part, Deployment.check_back)
+    if not request.skip_validation:
+        each(taking_part, Deployment.check_back)
     each(taking_part, lambda d: d.decide_back(_required(d, tag)))
     require(taking_part)
     if request.dry_run:
-        for deployment in taking_part:
-            deployment.outcome = "planned"
+        each(taking_part, lambda d: d.look_closer(None))
+        require(taking_part)
         return ExitCode.DONE, taking_part
     with locked(taking_part, console):
         each(taking_part, lambda d: d.look(None))

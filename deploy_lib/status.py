@@ -13,6 +13,7 @@ from deploy_lib.operations.compose import NUMBER_LABEL, Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.history import Event
 from deploy_lib.operations.references import keep_tag, without_tag
+from deploy_lib.plan import lost
 
 Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
 
@@ -111,6 +112,11 @@ def _drift(facts: Facts, proven: Event) -> Iterator[str]:
     for container in facts.containers:
         if container.service not in release.images:
             yield f"{container.name} is not part of the release"
+    if lost(facts, release):
+        yield (
+            f"{len(lost(facts, release))} secret values are no longer in memory (was the host rebooted?): services that use "
+            "them do not start again before the next deployment, which brings them back"
+        )
     for image in sorted(set(release.images.values())):
         yield from _image(facts, image)
     for path in sorted({*release.files, *facts.files}):
@@ -204,7 +210,7 @@ def _row(facts: Facts, container: Container) -> Row:
         health=container.health,
         uptime=_since(container.started, facts.machine.now) if running else None,
         restarts=container.restarts,
-        ports=tuple(facts.machine.ports(container.name)),
+        ports=container.ports,
         container=container.id,
     )
 

@@ -1,20 +1,19 @@
-"""The survey: every check of the preflight, on this machine and on all nodes side by side."""
+"""The survey: every check of the preflight, on this machine and on all nodes side by side; the first step of every command
+that deploys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import urlsplit
 
 from deploy_lib import git, preflight
-from deploy_lib.checkout import Local, read_stack
-from deploy_lib.errors import DeployError, RemoteError, UnreachableError, UsageError
-from deploy_lib.fleet import versions
+from deploy_lib.console import Console
+from deploy_lib.deployment import Deployment, Values
+from deploy_lib.errors import DeployError, PreflightError, RemoteError, UnreachableError, UsageError
 from deploy_lib.operations import registry
-from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.interpolation import variables
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.parallel import side_by_side
@@ -23,159 +22,138 @@ from deploy_lib.preflight.check import failed
 from deploy_lib.preflight.images import login as login_check
 from deploy_lib.preflight.images import recorded
 from deploy_lib.release import Version
+from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
-from deploy_lib.secrets.value import MASK, Secret
-from deploy_lib.ssh.session import Session
+from deploy_lib.secrets.value import MASK
 from deploy_lib.topology import Environment, Node
+from deploy_lib.versions import in_version, versions
 
 HERE = "here"
 """What the checks of this machine are listed under."""
 
-GENERATED = ("IMAGE_REGISTRY", "IMAGE_TAG")
-
-
-def now() -> str:
-    """UTC, RFC 3339, milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@dataclass
-class Looked:
-    """One node, and what its checks found.
-
-    Attributes:
-        began, ended: when its checks were made.
-    """
-
-    node: Node
-    session: Session
-    stack: Local
-    facts: Facts | None = None
-    checks: list[Check] = field(default_factory=list)
-    began: str = ""
-    ended: str = ""
-
-    def references(self, placeholder: Version, version: Version, own: Callable[[str], bool]) -> list[str]:
-        """The images of the stack, those of the private registry with the version's tag."""
-        assert self.facts is not None  # noqa: S101 - only nodes that answered are asked
-        known = recorded(self.facts)
-        found = {service.image for service in self.facts.services.values()}
-        named = {_with_tag(image, placeholder, version) if own(image) else image for image in found}
-        return sorted(image for image in named if own(image) or image not in known)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        bad = failed(self.checks)
-        return {
-            "outcome": "failed" if bad else "ready",
-            "began": self.began,
-            "ended": self.ended,
-            "checks": [check.as_dict() for check in self.checks],
-            "error": "; ".join(f"{check.name}: {check.problem}" for check in bad) or None,
-        }
-
 
 @dataclass
 class Survey:
-    """What all checks found.
+    """What all checks found, and what a deployment goes on with; each deployment has its own node's checks and facts.
 
     Attributes:
         here: the checks of this machine.
-        version: the version that a deployment would take; None when that could not be told.
+        version: the version that a deployment takes; None when that could not be told.
+        manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
+            nodes get the same digests.
     """
 
-    here: list[Check]
-    nodes: Mapping[str, Looked]
+    deployments: Sequence[Deployment]
+    here: list[Check] = field(default_factory=list)
     version: Version | None = None
+    values: Values = field(default_factory=dict)
+    login: Login | None = None
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, list[Check]]:
+        """All checks, by where they were made."""
+        return {HERE: self.here, **{d.node.name: d.checks for d in self.deployments}}
 
     @property
     def failed(self) -> bool:
         """Whether a deployment would stop here."""
-        return any(
-            failed(checks) for checks in (self.here, *(looked.checks for looked in self.nodes.values()))
-        )
+        return any(failed(checks) for checks in self.columns.values())
 
 
-def survey(
-    environment: Environment,
-    nodes: Sequence[Node],
-    tag: str | None,
-    connect: Callable[[Node], Session],
-    redact: Callable[[list[Secret]], object],
-    limit: int | None = None,
-) -> Survey:
+def survey(environment: Environment, deployments: Sequence[Deployment], request: Request) -> Survey:
     """Makes every check; nothing is changed anywhere.
-
-    Args:
-        tag: `--tag` as given.
-        redact: gets the secret values before anything is shown.
-        limit: how many nodes at once.
 
     Raises:
         UsageError: the configuration or the tag is wrong, so that nothing could be checked.
     """
-    wanted = versions(environment.root, tag, environment.default_tag)
-    looked = [Looked(node, connect(node), read_stack(environment, node)) for node in nodes]
-    found = Survey([], {one.node.name: one for one in looked})
-    credentials = _secrets(environment, looked, found.here, redact)
-
-    side_by_side(
-        looked, lambda one: _look(environment, one, wanted[0], deployed=[n.stack_name for n in nodes]), limit
-    )
-    ready = [one for one in looked if one.facts is not None and one.facts.services]
-    if credentials is not None and ready:
-        found.version = _settle(ready[0], wanted, credentials)
-        version = found.version or wanted[0]
-        side_by_side(ready, lambda one: _images(one, wanted[0], version, credentials), limit)
+    wanted = versions(environment.root, request.tag, environment.default_tag)
+    found = Survey(deployments)
+    _secrets(environment, found)
+    stacks = {d.node.stack_name for d in deployments}
+    side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
+    ready = [d for d in deployments if d.facts.services]
+    for d in ready if found.values else ():
+        d.checks.append(preflight.once_read(environment.apply, d.changed_secrets(found.values)))
+    if found.login is not None and ready:
+        _registry(found, ready, wanted, request, found.login)
     elif len(wanted) == 1:
         found.version = wanted[0]
-    found.here[:0] = _checkout(environment, found.version, default=tag is None)
+    found.here[:0] = local.checkout(
+        _checkout(environment.root),
+        found.version,
+        default=request.tag is None,
+        newest=environment.default_tag != "HEAD",
+    )
     return found
 
 
-def _secrets(
-    environment: Environment,
-    looked: Sequence[Looked],
-    checks: list[Check],
-    redact: Callable[[list[Secret]], object],
-) -> Login | None:
+def require(found: Survey, console: Console, *, lenient: bool = False) -> Version:
+    """Stops before anything is changed, unless every check is passed; gives the version to deploy.
+
+    Args:
+        lenient: what fails is only warned of, as far as anything can be done without it.
+
+    Raises:
+        PreflightError: naming every check that failed, on every node, with its mend.
+    """
+    warnings = ("warning", "deferred", "failed") if lenient else ("warning", "deferred")
+    for where, checks in found.columns.items():
+        for check in checks:
+            if check.result in warnings:
+                console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.mend}")
+    impossible = (
+        found.version is None or not found.values or any(not d.facts.services for d in found.deployments)
+    )
+    if found.failed and (impossible or not lenient):
+        raise PreflightError(failures(found))
+    if found.version is None:
+        raise PreflightError("which version to deploy cannot be told", mend="name one with --tag")
+    return found.version
+
+
+def failures(found: Survey) -> str:
+    """Every failed check with its mend, for people."""
+    lines = [
+        f"\n  {where}: {check.name}: {check.problem}\n    -> {check.mend}"
+        for where, checks in found.columns.items()
+        for check in failed(checks)
+    ]
+    count = "1 check" if len(lines) == 1 else f"{len(lines)} checks"
+    return f"{count} failed, nothing was changed{''.join(lines)}"
+
+
+def _secrets(environment: Environment, found: Survey) -> None:
     password = environment.registry.password
-    names = sorted({name for one in looked for name in one.stack.file.secret_names} | {password})
-    problem, values = None, {}
+    names = sorted({name for d in found.deployments for name in d.local.file.secret_names} | {password})
+    problem = None
     try:
-        values = fetch(environment, names)
+        found.values = fetch(environment, names)
+        found.login = Login(environment.registry_host, environment.registry.username, found.values[password])
     except UsageError:
         raise
     except DeployError as error:
         problem = error
-    redact([value for name, value in values.items() if environment.secrets[name].redact])
-    checks.append(local.secrets(problem, source_of(environment).name, len(names)))
-    if problem is not None:
-        return None
-    return Login(environment.registry_host, environment.registry.username, values[password])
+    found.here.append(local.secrets(problem, source_of(environment).name, len(names)))
 
 
-def _look(environment: Environment, one: Looked, version: Version, deployed: Sequence[str]) -> None:
-    one.began = now()
-    node = one.node
-    generated = dict(zip(GENERATED, (environment.image_registry, version.tag), strict=True))
+def _look(environment: Environment, d: Deployment, version: Version, stacks: set[str]) -> None:
+    d.began = _now()
     try:
-        one.session.open()
-        one.checks += reach.stages(one.session.connection.target, None)
-        forbidden = one.session.forbids_forwarding(*_probed(node))
-        one.checks.append(reach.forwarding(forbidden=forbidden))
-        one.facts = gather(
-            one.session, node, one.stack.file.project, one.stack.files, {**node.variables, **generated}
+        d.session.open()
+        d.checks += reach.stages(d.session.connection.target, None)
+        d.checks.append(reach.forwarding(forbidden=d.session.forbids_forwarding(*_probed(d.node))))
+        d.look(version)
+        d.checks += preflight.host(d.node, d.facts, rendered=True)
+        d.checks += preflight.storage(
+            d.node, d.facts.machine.storage, deferred=bool(set(d.node.stack.needs) & stacks)
         )
-        one.checks += preflight.host(node, one.facts, rendered=True)
-        deferred = bool(set(node.stack.needs) & set(deployed))
-        one.checks += preflight.storage(node, one.facts, deferred=deferred)
     except UnreachableError as error:
-        one.checks += reach.stages(one.session.connection.target, error)
+        d.checks += reach.stages(d.session.connection.target, error)
     except RemoteError as error:
-        one.checks.append(_broken_off(error))
-    one.checks.append(_variables(environment, one, generated))
-    one.ended = now()
+        d.checks.append(_broken_off(error))
+    d.checks.append(_variables(environment, d, version))
+    d.ended = _now()
 
 
 def _broken_off(error: DeployError) -> Check:
@@ -183,14 +161,13 @@ def _broken_off(error: DeployError) -> Check:
     return Check("facts", "the host answers all questions", "failed", problem=error.what, mend=mend)
 
 
-def _variables(environment: Environment, one: Looked, generated: Mapping[str, str]) -> Check:
-    stack = one.node.stack
-    compose, env_file = (
-        one.stack.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file)
-    )
+def _variables(environment: Environment, d: Deployment, version: Version) -> Check:
+    stack = d.node.stack
+    compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
+    generated = {k: v for k, v in d.variables(version).items() if k not in d.node.variables}
     places = {
         stack.env_file: preflight.env_file(env_file),
-        f"the variables of node {one.node.name} in deploy.toml": one.node.variables,
+        f"the variables of node {d.node.name} in deploy.toml": d.node.variables,
         "what a deployment generates": generated,
         "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
     }
@@ -198,20 +175,62 @@ def _variables(environment: Environment, one: Looked, generated: Mapping[str, st
 
 
 def _probed(node: Node) -> tuple[str, int]:
+    """An endpoint that is probed later; the last one, since the first is what is replaced most often."""
     urls = [urlsplit(probe.url) for probe in node.stack.probes if probe.url]
-    return (urls[0].hostname or "127.0.0.1", urls[0].port or 80) if urls else ("127.0.0.1", 22)
+    return (urls[-1].hostname or "127.0.0.1", urls[-1].port or 80) if urls else ("127.0.0.1", 22)
 
 
-def _settle(one: Looked, wanted: Sequence[Version], credentials: Login) -> Version | None:
+def _registry(
+    found: Survey, ready: Sequence[Deployment], wanted: Sequence[Version], request: Request, login: Login
+) -> None:
+    """Settles the version, and asks for every image, through every node: each has to reach the registry itself."""
+    found.version = _settle(ready[0], wanted, login)
+    if found.version is None:
+        tags = f"{wanted[0].tag} to {wanted[-1].tag}"
+        problem = f"none of the newest {len(wanted)} commits ({tags}) has an image in {login.host}"
+        mend = "has CI run? Name a version with --tag, or build one: invoke build-backend --push"
+        found.here.append(Check("version", "a commit has an image", "failed", problem=problem, mend=mend))
+        return
+    version, answers = found.version, dict[str, dict[str, Manifest]]()
+
+    def ask(d: Deployment) -> None:
+        names = _references(d, wanted[0], version, login)
+        try:
+            manifests = registry.resolve(d.session, names, login)
+        except DeployError as error:
+            d.checks.append(_broken_off(error))
+            return
+        answers[d.node.name] = manifests
+        d.checks.append(login_check(login, manifests.values()))
+        d.checks += preflight.images(d.facts, manifests.values(), recorded(d.facts))
+        d.ended = _now()
+
+    side_by_side(ready, ask, request.parallel)
+    found.manifests = {
+        reference: manifest
+        for d in reversed(ready)
+        for reference, manifest in answers.get(d.node.name, {}).items()
+    }
+
+
+def _references(d: Deployment, placeholder: Version, version: Version, login: Login) -> list[str]:
+    """The images to be asked for: those of the private registry with the version's tag, and what no record has yet."""
+    known = recorded(d.facts)
+    named = {
+        in_version(image, placeholder, version) if login.covers(image) else image
+        for image in d.references().values()
+    }
+    return sorted(image for image in named if login.covers(image) or image not in known)
+
+
+def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version | None:
     """The first of the versions whose images exist; one that was asked for outright is taken as it is."""
     if len(wanted) == 1:
         return wanted[0]
     for version in wanted:
-        names = [
-            n for n in one.references(wanted[0], version, credentials.covers) if n.endswith(f":{version.tag}")
-        ]
+        names = [n for n in _references(d, wanted[0], version, login) if n.endswith(f":{version.tag}")]
         try:
-            manifests = registry.resolve(one.session, names, credentials)
+            manifests = registry.resolve(d.session, names, login)
         except DeployError:
             return None
         if all(manifest.digest for manifest in manifests.values()):
@@ -219,34 +238,13 @@ def _settle(one: Looked, wanted: Sequence[Version], credentials: Login) -> Versi
     return None
 
 
-def _images(one: Looked, placeholder: Version, version: Version, credentials: Login) -> None:
-    assert one.facts is not None  # noqa: S101 - only nodes that answered are asked
-    names = one.references(placeholder, version, credentials.covers)
-    try:
-        manifests: list[Manifest] = list(registry.resolve(one.session, names, credentials).values())
-    except DeployError as error:
-        one.checks.append(_broken_off(error))
-        return
-    one.checks.append(login_check(credentials, manifests))
-    one.checks += preflight.images(one.facts, manifests, recorded(one.facts))
-    one.ended = now()
-
-
-def _checkout(environment: Environment, version: Version | None, *, default: bool) -> list[Check]:
-    return list(
-        local.checkout(
-            _found(environment.root), version, default=default, newest=environment.default_tag != "HEAD"
-        )
-    )
-
-
-def _found(root: Path) -> git.Checkout | None:
+def _checkout(root: Path) -> git.Checkout | None:
     try:
         return git.look(root)
     except UsageError:
         return None
 
 
-def _with_tag(reference: str, placeholder: Version, version: Version) -> str:
-    stem = reference.removesuffix(f":{placeholder.tag}")
-    return f"{stem}:{version.tag}" if stem != reference else reference
+def _now() -> str:
+    """UTC, RFC 3339, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -145,6 +145,54 @@ class Reload(_Model):
         return self
 
 
+class PostgresRole(_Model):
+    """PostgreSQL keeps a role's password in its data; `ALTER ROLE` changes it there.
+
+    Attributes:
+        secret: the password.
+        role: the secret that names the role; a superuser, as the one is that the image makes.
+        service: the server's.
+        timeout: seconds until it must take the new password.
+    """
+
+    kind: Literal["postgres-role"]
+    secret: EnvName
+    role: EnvName
+    service: str
+    timeout: Seconds = 60
+
+
+class GrafanaAdmin(_Model):
+    """Grafana keeps its admin's password in its data; its own command line changes it there.
+
+    Attributes:
+        secret: the password.
+        service: Grafana's.
+        user: the admin's login.
+        port: where it speaks HTTP in its container.
+        timeout: seconds until it must take the new password.
+    """
+
+    kind: Literal["grafana-admin"]
+    secret: EnvName
+    service: str
+    user: str = "admin"
+    port: int = 3000
+    timeout: Seconds = 60
+
+
+class Immutable(_Model):
+    """A service built its data on this value, and nothing can change it there."""
+
+    kind: Literal["immutable"]
+    secret: EnvName
+    service: str
+
+
+Apply = Annotated[PostgresRole | GrafanaAdmin | Immutable, Field(discriminator="kind")]
+"""What a changed secret takes besides new containers."""
+
+
 class Scrape(_Model):
     """Where a stack's containers become targets of Prometheus.
 
@@ -189,6 +237,9 @@ class Stack(_Model):
         keep_releases: how many releases stay on the host for a rollback.
         replicas: by kind, the services that are its replicas, in the order in which they come.
         scrape: who scrapes its containers; none when they are no targets.
+        delivery: how secret values reach containers: "compose" puts them into the containers themselves, "memory" into
+            files in the host's memory.
+        apply: for secrets that a service of this stack reads only once.
     """
 
     compose: RelativePath
@@ -207,6 +258,8 @@ class Stack(_Model):
     keep_releases: int = Field(ge=2, le=50, default=5)
     replicas: dict[Kind, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     scrape: Scrape | None = None
+    delivery: Literal["compose", "memory"] = "compose"
+    apply: tuple[Apply, ...] = Field(default=(), strict=False)
 
 
 class RegistryLogin(_Model):
@@ -291,6 +344,17 @@ class File(_Model):
                     raise ValueError(
                         f"stacks.{stack_name}.needs: {needed!r} is no other stack that needs none itself"
                     )
+        applied: dict[str, str] = {}
+        for stack_name, stack in self.stacks.items():
+            for step in stack.apply:
+                for name in (step.secret, *((step.role,) if isinstance(step, PostgresRole) else ())):
+                    if name not in self.secrets:
+                        raise ValueError(f"stacks.{stack_name}.apply names no secret: {name!r}")
+                if step.secret in applied:
+                    raise ValueError(
+                        f"stacks.{stack_name}.apply: {step.secret} has a step already, in {applied[step.secret]}"
+                    )
+                applied[step.secret] = stack_name
         for env_name, env in self.environments.items():
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:
@@ -350,6 +414,11 @@ class Environment(_Model):
     def registry_host(self) -> str:
         """The registry's `host[:port]`."""
         return self.image_registry.partition("/")[0]
+
+    @property
+    def apply(self) -> dict[str, Apply]:
+        """By secret, what changing it takes, whichever stack the step belongs to."""
+        return {step.secret: step for node in self.nodes.values() for step in node.stack.apply}
 
     def node_at(self, host: str) -> Node:
         """The node whose host is `host`.
@@ -445,10 +514,13 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error}") from None
 
 
+_DISCRIMINATORS = ("1password", "file", "environment", "postgres-role", "grafana-admin", "immutable")
+
+
 def _explain(error: ValidationError) -> str:
     first, *others = error.errors(include_url=False, include_context=False)
     # A discriminator's own tag is part of pydantic's path, but not of the file's.
-    path = ".".join(str(part) for part in first["loc"] if part not in ("1password", "file", "environment"))
+    path = ".".join(str(part) for part in first["loc"] if part not in _DISCRIMINATORS)
     reason = {
         "extra_forbidden": "unknown key",
         "missing": "this key is missing",

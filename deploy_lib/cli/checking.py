@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.deploying import HELP, choose, session_to
 from deploy_lib.console import Console
 from deploy_lib.errors import PreflightError
 from deploy_lib.preflight.check import Check, failed
-from deploy_lib.request import whole_number, word
+from deploy_lib.request import Request, whole_number, word
 from deploy_lib.ssh.connection import StrictConnection
+
+if TYPE_CHECKING:
+    from deploy_lib.deployment import Deployment
 
 PREFLIGHT_HELP = {"tag": HELP["tag"], "json": HELP["json"], "debug": "show what each check proves"}
 
@@ -34,31 +38,44 @@ def preflight(
     """
     with command("preflight", root, as_json=json, debug=debug) as (environment, console, report):
         limit = whole_number("--parallel", parallel, 0, range(1, 101))
-        asked = word("--tag", tag)
+        request = Request("preflight", tag=word("--tag", tag), parallel=limit or None)
         chosen = choose(environment, None, nodes, connection)
         announce(console, environment, chosen)
 
-        from deploy_lib.survey import HERE, survey
+        from deploy_lib import fleet
+        from deploy_lib.survey import failures, survey
 
-        found = survey(
+        deployments = fleet.prepare(
             environment,
             chosen,
-            asked,
-            lambda node: session_to(environment, node, connection),
-            console.redactor.add,
-            limit or None,
+            request,
+            console,
+            lambda node: session_to(environment, node, connection if node in chosen else None),
         )
-        for looked in found.nodes.values():
-            looked.session.close()
+        try:
+            found = survey(environment, deployments, request)
+        finally:
+            for deployment in deployments:
+                deployment.close()
         report.release = found.version.tag if found.version else None
-        report.nodes = {name: looked.as_dict() for name, looked in found.nodes.items()}
+        report.nodes = {d.node.name: _as_dict(d) for d in deployments}
         report.more = {"checks": [check.as_dict() for check in found.here]}
-        columns = {HERE: found.here, **{name: looked.checks for name, looked in found.nodes.items()}}
-        _show(console, columns)
+        _show(console, found.columns)
         if found.version:
             console.result(f"a deployment would take {found.version.tag}")
         if found.failed:
-            raise PreflightError(_failures(columns))
+            raise PreflightError(failures(found))
+
+
+def _as_dict(deployment: Deployment) -> dict[str, Any]:
+    bad = failed(deployment.checks)
+    return {
+        "outcome": "failed" if bad else "ready",
+        "began": deployment.began,
+        "ended": deployment.ended,
+        "checks": [check.as_dict() for check in deployment.checks],
+        "error": "; ".join(f"{check.name}: {check.problem}" for check in bad) or None,
+    }
 
 
 def _show(console: Console, columns: dict[str, list[Check]]) -> None:
@@ -74,14 +91,3 @@ def _show(console: Console, columns: dict[str, list[Check]]) -> None:
             console.debug(where, f"{check.name}: {check.proves}: {check.result}")
             if check.result in ("warning", "deferred"):
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n    -> {check.mend}")
-
-
-def _failures(columns: dict[str, list[Check]]) -> str:
-    lines = [
-        f"\n  {where}: {check.name}: {check.problem}\n    -> {check.mend}"
-        for where, checks in columns.items()
-        for check in failed(checks)
-    ]
-    return (
-        f"{len(lines)} {'check' if len(lines) == 1 else 'checks'} failed, nothing was changed{''.join(lines)}"
-    )

@@ -25,6 +25,7 @@ HELP = {
     "service": "change this service only",
     "dry_run": "show what would change, and change nothing",
     "no_rollback": "leave a release that fails in place, to look at it (exit 11)",
+    "skip_validation": "only warn of checks that fail, as far as anything can be done without them",
     "wait_lock": "seconds to wait for another deployment to end",
     "parallel": "how many nodes at once; otherwise all",
     "replicas_backtest": "backtest workers on each node; otherwise as many as it has, at first as deploy.toml says",
@@ -43,6 +44,11 @@ REPLICAS = "replicas_"
 ROLLBACK_HELP = {
     **{flag: HELP[flag] for flag in ("dry_run", "no_rollback", "wait_lock", "json", "debug")},
     "tag": "the release to go to; otherwise the one before",
+}
+
+ROTATE_HELP = {
+    **{flag: HELP[flag] for flag in ("dry_run", "wait_lock", "json", "debug")},
+    "node": "core, B, C or all; may be given more than once; otherwise all",
 }
 
 
@@ -99,6 +105,21 @@ def roll_back(
             change.console,
             named=bool(nodes) or connection is not None,
         )
+
+
+def rotate_secrets(root: Path, *, nodes: list[str] | None = None, **given: Any) -> None:
+    """Gives nodes the secret values that were changed at their source.
+
+    Args:
+        given: the flags, see `ROTATE_HELP`.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    with _changing(root, "rotate-secrets", None, nodes, None, given) as change:
+        from deploy_lib import rotation
+
+        change.exit = rotation.rotate(change.environment, change.deployments, change.request, change.console)
 
 
 @dataclass
@@ -166,6 +187,7 @@ def _request(name: str, given: Mapping[str, Any]) -> Request:
         service=word("--service", given.get("service")),
         dry_run=bool(given.get("dry_run")),
         no_rollback=bool(given.get("no_rollback")),
+        skip_validation=bool(given.get("skip_validation")),
         wait_lock=whole_number("--wait-lock", given.get("wait_lock"), 0),
         parallel=parallel or None,
         replicas={

@@ -17,15 +17,19 @@ from deploy_lib.operations.compose import StackFile, read_stack_file
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.history import proven
 from deploy_lib.parallel import side_by_side
+from deploy_lib.preflight import host, require
 from deploy_lib.preflight.local import age
 from deploy_lib.request import whole_number, word
-from deploy_lib.secrets.sources import at_hand
+from deploy_lib.secrets.sources import mask_what_is_at_hand
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.status import Row, Status, status
 from deploy_lib.topology import Environment, Node, OnePasswordSource
 
 TAIL = 100
 """Lines of each container that `logs` shows, unless told."""
+
+STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
+"""The checks without which a host's state cannot be told."""
 
 STATUS_HELP = {"json": HELP["json"], "debug": "show details"}
 LOGS_HELP = {
@@ -63,7 +67,7 @@ def show_logs(
         wanted = word("--service", service)
         chosen = having(chosen, files, wanted)
         announce(console, environment, chosen)
-        console.redactor.add(at_hand(environment))
+        mask_what_is_at_hand(environment)
         if isinstance(environment.secret_source, OnePasswordSource):
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = {node.name: session_to(environment, node, connection) for node in chosen}
@@ -124,6 +128,7 @@ def show_status(
             session = sessions[node.name]
             try:
                 facts = gather(session, node, projects[node.name], {}, {})
+                require_answers(node, facts)
                 found[node.name] = status(facts, _behind(root, facts))
             except DeployError as error:
                 error.node = error.node or node.name
@@ -139,6 +144,15 @@ def show_status(
             report.exit = ExitCode.DRIFT
         elif any(isinstance(one, DeployError) for one in found.values()):
             report.exit = ExitCode.NOT_STARTED
+
+
+def require_answers(node: Node, facts: Facts) -> None:
+    """Refuses to judge a host that could not say all that it was asked.
+
+    Raises:
+        PreflightError: naming what it could not.
+    """
+    require(node, [check for check in host(node, facts, rendered=False) if check.name in STATUS_NEEDS])
 
 
 def _behind(root: Path, facts: Facts) -> int | None:

@@ -53,6 +53,7 @@ class Facts:
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the Compose file that lies in the stack's directory, "" without one.
+        delivered: the secret files in its memory.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
         problems: by section, what a part of the script had to complain of.
@@ -75,6 +76,7 @@ class Facts:
     history: tuple[Event, ...] = ()
     objects: frozenset[str] = frozenset()
     deployed: bytes = field(default=b"", repr=False)
+    delivered: frozenset[str] = frozenset()
     machine: Machine = field(default_factory=Machine)
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -146,6 +148,7 @@ files() {{
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
 history() {{ {read_command(directory, PROVEN_LINES, NEWEST_LINES)}}}
 objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
+delivered() {{ find {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))} -type f; true; }}
 deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
 {containers_command(project)}
 {machine.functions(directory, node.stack.shared_storage)}
@@ -160,6 +163,7 @@ part key key
 part history history
 part objects objects
 part deployed deployed
+part delivered delivered
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
@@ -209,6 +213,7 @@ def parse(text: str, node: str) -> Facts:
         history=tuple(parse_events(parts["history"])),
         objects=frozenset(parts["objects"].split()),
         deployed=base64.b64decode(parts["deployed"]),
+        delivered=frozenset(parts["delivered"].split()),
         machine=machine.parse(parts),
         problems=problems,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from deploy_lib.errors import UsageError
+from deploy_lib.operations.shell import quote, words
+from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Stack
 
 
@@ -49,6 +52,30 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             info.mode = 0o644
             archive.addfile(info, io.BytesIO(content))
     return stream.getvalue()
+
+
+def fetch(session: Session, directory: PurePosixPath, paths: Sequence[str]) -> dict[str, bytes]:
+    """The content of a host's files, by path below a directory; those that are not there are left out.
+
+    Raises:
+        RemoteError: one cannot be read.
+    """
+    if not paths:
+        return {}
+    script = f"""\
+cd {quote(directory)} 2>/dev/null || exit 0
+for x in {words(*paths)}; do [ ! -f "$x" ] || printf '%s\\n' "$x"; done | tar -cf - -T - | base64
+"""
+    return unpack(base64.b64decode(session.run(script, step="reading files").stdout))
+
+
+def unpack(stream: bytes) -> dict[str, bytes]:
+    """The files of a tar stream: the inverse of `pack`."""
+    if not stream:
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(stream)) as archive:
+        members = [member for member in archive.getmembers() if member.isfile()]
+        return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
 
 
 def _read(path: Path) -> bytes:

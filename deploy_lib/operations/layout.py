@@ -10,9 +10,13 @@ DIRECTORY/.deploy/            this program's own, readable by root only
     history.jsonl             append-only record
     objects/SHA256            the files of the kept releases, by their content
     staged/                   the files of the release that is being switched to
+
+/run/ktrdr-secrets/PROJECT/   or below /dev/shm: secret values of a stack whose delivery is "memory", one file each
 """
 
 from __future__ import annotations
+
+from pathlib import PurePosixPath
 
 STATE = ".deploy"
 KEY = f"{STATE}/key"
@@ -26,3 +30,15 @@ STAGED = f"{STATE}/staged"
 
 OVERRIDE = "release.yml"
 VARIABLES = "release.env"
+
+
+MEMORY = ("/run", "/dev/shm")  # noqa: S108 - where memory is looked for; what it really is, is verified on the host
+
+
+def secrets_in(memory: str, project: str) -> PurePosixPath:
+    """Where a project's secret files lie.
+
+    Args:
+        memory: one of MEMORY.
+    """
+    return PurePosixPath(memory) / "ktrdr-secrets" / project

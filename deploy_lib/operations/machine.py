@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from deploy_lib.operations import layout
 from deploy_lib.operations.compose import PROJECT_LABEL
 from deploy_lib.operations.shell import quote
+from deploy_lib.ssh.session import Session
 
 STORAGE_TIMEOUT = 5
 """Seconds until shared storage must have answered: a dead NFS server answers nothing, ever."""
@@ -40,6 +41,7 @@ class Machine:
         memory: bytes that programs could still get.
         listening: TCP ports that something listens on.
         publishers: running containers that publish ports, those of the stack among them.
+        swap: what it swaps to.
         storage: of the shared storage: "mounted", "writable", both or nothing.
         locked: the owner's note, while somebody holds the deployment lock.
     """
@@ -50,19 +52,25 @@ class Machine:
     memory: int = 0
     listening: frozenset[int] = frozenset()
     publishers: tuple[Publisher, ...] = ()
+    swap: tuple[str, ...] = ()
     storage: frozenset[str] = frozenset()
     locked: str = ""
-
-    def ports(self, container: str) -> list[int]:
-        """The ports that a container publishes."""
-        return sorted(port for p in self.publishers if p.name == container for port in p.ports)
 
 
 _PROJECT = f'{{{{json (index .Config.Labels "{PROJECT_LABEL}")}}}}'
 _PORTS = '[""{{range .NetworkSettings.Ports}}{{range .}},{{json .HostPort}}{{end}}{{end}}]'
 _PUBLISHED = f'{{"name":{{{{json .Name}}}},"project":{_PROJECT},"ports":{_PORTS}}}'
 
-PARTS = ("clock", "space", "ram", "listening", "published", "storage", "locked")
+PARTS = ("clock", "space", "ram", "listening", "published", "swap", "storage", "locked")
+
+
+def ask_storage(session: Session, path: str) -> frozenset[str]:
+    """Looks at the shared storage alone: see `Machine.storage`.
+
+    Raises:
+        RemoteError: the host did not answer.
+    """
+    return frozenset(session.run(_storage_script(path), step="shared storage").stdout.split())
 
 
 def functions(directory: PurePosixPath, storage: str | None) -> str:
@@ -87,8 +95,9 @@ space() {{
 ram() {{ cat /proc/meminfo; }}
 listening() {{ grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' /proc/net/tcp /proc/net/tcp6; true; }}
 published() {{ ids=$(docker ps -q) && {{ [ -z "$ids" ] || docker inspect --format {quote(_PUBLISHED)} $ids; }}; }}
+swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
-{_storage(storage)}
+{_storage_script(storage)}
 }}
 # The kernel knows who holds a lock; taking it, to see, could get in somebody's way.
 locked() {{
@@ -98,7 +107,7 @@ locked() {{
 """
 
 
-def _storage(path: str | None) -> str:
+def _storage_script(path: str | None) -> str:
     if path is None:
         return "  :"
     return f"""\
@@ -125,6 +134,7 @@ def parse(parts: Mapping[str, str]) -> Machine:
         memory=int(memory[1]) * 1024 if memory else 0,
         listening=frozenset(int(port, 16) for port in _LISTENING.findall(text["listening"])),
         publishers=tuple(_publisher(line) for line in text["published"].splitlines() if line.startswith("{")),
+        swap=tuple(line.split()[0] for line in text["swap"].splitlines() if line.strip()),
         storage=frozenset(text["storage"].split()),
         locked=text["locked"].strip(),
     )

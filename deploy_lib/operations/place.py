@@ -73,16 +73,25 @@ def tell(project: str, reloads: Sequence[Reload]) -> str:
     """Shell text for `forward` and `back`: a container that is new has read its files already; one that stayed is told."""
     lines = []
     for reload in reloads:
-        act = (
-            f'docker exec "$x" sh -c {quote(_signal(reload.signal))} >/dev/null'
-            if reload.signal
-            else 'docker restart "$x" >/dev/null'
-        )
-        steps = f'docker exec "$x" {words(*reload.check)} && {act}' if reload.check else act
+        steps = act(reload, '"$x"')
         lines.append(
             f'for x in ${_variable(reload)}; do case "{running(project, reload.service)}" in *"$x"*) {steps} || return;; esac; done'
         )
     return "\n".join(lines) or ":"
+
+
+def act(reload: Reload, container: str) -> str:
+    """Shell text that tells one container of its changed files.
+
+    Args:
+        container: as a shell word.
+    """
+    tell_it = (
+        f"docker exec {container} sh -c {quote(_signal(reload.signal))} >/dev/null"
+        if reload.signal
+        else f"docker restart {container} >/dev/null"
+    )
+    return f"docker exec {container} {words(*reload.check)} && {tell_it}" if reload.check else tell_it
 
 
 def _variable(reload: Reload) -> str:

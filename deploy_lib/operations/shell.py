@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 
+from deploy_lib.operations.layout import MEMORY
+
 NO_MEMORY = 73
 """Exit status of a script that found no memory-backed directory."""
 
-FIND_MEMORY = """\
+FIND_MEMORY = f"""\
 m=
-for d in /run /dev/shm; do
+for d in {" ".join(MEMORY)}; do
   if [ "$(stat -f -c %T "$d" 2>/dev/null)" = tmpfs ] && [ -w "$d" ]; then m=$d; break; fi
 done
 """

@@ -8,12 +8,13 @@ are never anywhere but in this script's memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
-from deploy_lib.operations import layout, place, values
+from deploy_lib.operations import apply, layout, place, values
+from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import command, containers_command
 from deploy_lib.operations.history import Event, append_function
 from deploy_lib.operations.lock import owned
@@ -27,9 +28,10 @@ INTERVAL = 1
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
 
-BUSY, LAPSED, NOT_BEGUN, NO_VALUES = 75, 76, 78, 79
+BUSY, LAPSED, NOT_BEGUN, NO_VALUES, NO_OLD_VALUES = 75, 76, 78, 79, 80
 """Exit statuses of a switch that changed nothing: another one still runs; its lock was no longer its own; the history
-could not be written; a secret has no value."""
+could not be written; a secret has no value; the value of one that is to be changed in a program's data cannot be read,
+so that nothing could go back to it."""
 
 ENDED = 77
 """Exit status of a verdict that nobody waits for."""
@@ -53,6 +55,8 @@ class Switch:
         places: where the secrets that run now are to be read, so that they can be restored.
         secrets: names of the secrets that the new release needs.
         keep_values: the secrets that run now are used, not ones that the script is given.
+        applies: secrets that are changed in a program's own data, too.
+        secret_files, back_secret_files: see `Release.secret_files`, of the new release and of the one before.
         started: the events that the history gets first.
         abandoned: the event that it gets when the host went back because its owner was gone.
         stuck: the event that it gets when the host could not do so.
@@ -71,6 +75,9 @@ class Switch:
     places: values.Places = field(default_factory=dict)
     secrets: Sequence[str] = ()
     keep_values: bool = False
+    applies: Sequence[Changeable] = ()
+    secret_files: Mapping[str, str] = field(default_factory=dict)
+    back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"
 
 
@@ -90,17 +97,23 @@ rm -f -- {verdict}
 {values.capture(project, switch.places)}
 {values.restore(switch.secrets) if switch.keep_values else ":"}
 {values.require(switch.secrets)} || {{ echo 'a secret has no value'; exit {NO_VALUES}; }}
+{apply.functions(project, switch.applies)}
+{apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {NO_OLD_VALUES}; }}
 engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-up() {{ engine && timeout -k 10 {int(node.stack.switch_timeout)} {_up(node, project)}; }}
+up() {{ engine && timeout -k 10 {int(node.stack.switch_timeout)} {up_command(node, project)}; }}
 forward() {{
+{values.deliver(switch.secret_files)} || return
 {_one_offs(node, project, switch)}
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.forward)} || return
+# What a program has in its data is changed while it runs; connections that it has stay.
+{apply.forward(switch.applies)}
 up || return
 {place.tell(project, switch.reloads)}
+{apply.prove(switch.applies)}
 }}
 back() {{
 {_back(node, project, switch)}
@@ -130,12 +143,16 @@ await
 case $decided in
   proven)
     echo '=== done proven'
+    {{ {values.sweep(project, switch.secret_files)}
+    }}
     {{ {switch.prune}
     }} || echo '=== not pruned';;
   leave) echo '=== done leave';;
   *)
     gone=$decided
     if back; then
+      {{ {values.sweep(project, switch.back_secret_files)}
+      }}
       echo '=== back 0'
       [ "$gone" = gone ] || await
       [ "$decided" != gone ] || {_append_now(switch.abandoned)}
@@ -149,7 +166,8 @@ esac
 """
 
 
-def _up(node: Node, project: str) -> str:
+def up_command(node: Node, project: str) -> str:
+    """The call that takes the containers to what the files in place say."""
     options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
     return command(node.stack, project, node.directory, "up", "-d", *options)
 
@@ -165,10 +183,29 @@ engine && timeout -k 10 {int(node.stack.switch_timeout)} {down} || return
 {place.place(directory, Placement(dropped=sorted(switch.forward.files)))}"""
     return f"""\
 {values.restore(switch.places)}
+{values.deliver(switch.back_secret_files)} || return
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return
+{apply.back(switch.applies)}
 up || return
+{apply.back_later(switch.applies)}
 {place.tell(project, switch.reloads)}"""
+
+
+def one_off_command(node: Node, project: str, one_off: OneOff, *, alone: bool) -> str:
+    """The call that runs a one-off command on the staged files.
+
+    Args:
+        alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
+    """
+    options = ("--rm", *(("--no-deps",) if alone else ()), "-T")
+    return command(
+        node.stack,
+        project,
+        node.directory,
+        *("run", *options, one_off.service, *one_off.command),
+        files_in=node.directory / layout.STAGED,
+    )
 
 
 def _one_offs(node: Node, project: str, switch: Switch) -> str:
@@ -179,15 +216,7 @@ def _one_offs(node: Node, project: str, switch: Switch) -> str:
     staged = directory / layout.STAGED
     lines = [f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
     for one_off in switch.one_offs:
-        # Where nothing runs yet, the services that it depends on are started; otherwise they are left as they are.
-        alone = () if switch.back is None else ("--no-deps",)
-        run = command(
-            node.stack,
-            project,
-            directory,
-            *("run", "--rm", *alone, "-T", one_off.service, *one_off.command),
-            files_in=staged,
-        )
+        run = one_off_command(node, project, one_off, alone=switch.back is not None)
         lines.append(f"echo {quote(f'=== one-off {one_off.service}: {words(*one_off.command)}')}")
         lines.append(
             f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; rm -rf {quote(staged)}; return $r; }}"

@@ -1,11 +1,14 @@
-"""Secret values that run on a host: read from its containers, kept in a script's own memory, and never sent anywhere."""
+"""Secret values on a host: those that run are read from its containers into a script's own memory, and those that are to
+run are put into files in the host's memory, where the stack's delivery is that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 
-from deploy_lib.operations.compose import ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL
-from deploy_lib.operations.shell import words
+from deploy_lib.operations import layout
+from deploy_lib.operations.compose import ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, delivered_in
+from deploy_lib.operations.shell import quote, words
 
 Places = Mapping[str, tuple[tuple[str, str], ...]]
 """By environment name, the services that get a secret and where it lies in their containers."""
@@ -47,3 +50,44 @@ def require(names: Iterable[str]) -> str:
     Compose, given none, would find out only after it has removed the container that is to be replaced.
     """
     return " && ".join(f'[ -n "${{{n}+set}}" ]' for n in sorted(names)) or "true"
+
+
+def deliver(files: Mapping[str, str]) -> str:
+    """Shell text that writes each secret from the variable that its file is named after, and fails where that is no memory.
+
+    Containers of any user may read a file; on the host, the directory lets in its owner alone. Each is renamed into
+    place, so that a container that runs keeps what it was started with.
+
+    Args:
+        files: see `Release.secret_files`.
+    """
+    if not files:
+        return ":"
+    names = {PurePosixPath(path).name for path in files.values()}
+    directory = delivered_in(files)
+    writes = "\n".join(
+        f'printf %s "${name}" > {name}.new && chmod 444 {name}.new && mv -f {name}.new {name} || exit'
+        for name in sorted(names)
+    )
+    return f"""\
+(
+umask 077
+mkdir -p {quote(directory)} && cd {quote(directory)} || exit
+# Anybody may make a directory below /dev/shm: one that is not this user's own is no place for a secret.
+for x in .. .; do [ -O "$x" ] && chmod 700 "$x" || {{ echo {quote(f"{directory} is somebody else's")}; exit 1; }}; done
+[ "$(stat -f -c %T .)" = tmpfs ] || {{ echo {quote(f"{directory} is not in memory")}; exit 1; }}
+{writes}
+)"""
+
+
+def sweep(project: str, files: Mapping[str, str]) -> str:
+    """Shell text that removes the secret files of a project, all but these."""
+    places = words(*(layout.secrets_in(memory, project) for memory in layout.MEMORY))
+    return f"""\
+for d in {places}; do
+  for x in "$d"/*; do
+    case {quote(f" {' '.join(sorted(files.values()))} ")} in *" $x "*) ;; *) rm -f -- "$x";; esac
+  done
+  rmdir "$d" "${{d%/*}}" 2>/dev/null
+done
+true"""

@@ -11,6 +11,7 @@ from deploy_lib.operations.switch import (
     BUSY,
     ENDED,
     LAPSED,
+    NO_OLD_VALUES,
     NO_VALUES,
     NOT_BEGUN,
     Switch,
@@ -30,6 +31,8 @@ _UNTOUCHED = {
     LAPSED: "the deployment lock lapsed before the switch",
     NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
     NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
+    NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
+    "could go back to it: does its service run?",
 }
 
 
@@ -185,10 +188,10 @@ def start(
         env: the variables that Compose fills in, and the secrets, unless the host's own are kept.
         on_line: gets each line that Compose prints.
     """
-    one_offs = sum(one_off.timeout for one_off in switch.one_offs)
+    extra = sum(step.timeout for step in (*switch.one_offs, *switch.applies))
     process = session.start(
         launcher(project, script(node, project, switch)),
         env=env,
-        timeout=node.stack.switch_timeout + one_offs + SILENCE + 120,
+        timeout=node.stack.switch_timeout + extra + SILENCE + 120,
     )
     return Watch(session, node, switch, process, on_line)

@@ -3,6 +3,7 @@
 from deploy_lib.preflight.check import Check, Result, require
 from deploy_lib.preflight.host import host
 from deploy_lib.preflight.images import images
+from deploy_lib.preflight.secrets import once_read
 from deploy_lib.preflight.stack import env_file, storage, variables
 
-__all__ = ["Check", "Result", "env_file", "host", "images", "require", "storage", "variables"]
+__all__ = ["Check", "Result", "env_file", "host", "images", "once_read", "require", "storage", "variables"]

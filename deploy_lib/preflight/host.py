@@ -24,6 +24,13 @@ def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
     """
     yield _tools(facts)
     yield from _docker(node.stack.requires, facts)
+    unanswered = unknown(facts)
+    yield judged(
+        "facts",
+        "the host answers all questions",
+        "; ".join(f"{part}: {why}" for part, why in unanswered.items()),
+        "mend what the host complains of, then run the same command again",
+    )
     yield from _places(node, facts)
     if rendered:
         yield from _room(node, facts)
@@ -37,6 +44,16 @@ def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
             f"mend {node.stack.compose}",
             found=f"{len(facts.services)} services",
         )
+
+
+def unknown(facts: Facts) -> dict[str, str]:
+    """What a host that has Docker could not say, apart from what has a check of its own, and why."""
+    own = ("engine", "compose", "config")
+    return {
+        part: why
+        for part, why in facts.problems.items()
+        if part not in own and "engine" not in facts.problems
+    }
 
 
 def _tools(facts: Facts) -> Check:
@@ -101,6 +118,14 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         "registry credentials never rest on a disk: mount a tmpfs there",
         found=facts.memory,
     )
+    if node.stack.delivery == "memory":
+        yield judged(
+            "swap",
+            "what is in memory is never written to a disk",
+            f"the host swaps to {', '.join(facts.machine.swap)}" if facts.machine.swap else "",
+            'swapoff -a, and take it out of /etc/fstab; or choose delivery = "compose" for this stack',
+            found="none",
+        )
     yield judged(
         "directory",
         "the stack's directory can be written",

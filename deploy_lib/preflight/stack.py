@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.interpolation import Variables
 from deploy_lib.preflight.check import Check, judged
 from deploy_lib.topology import Node
 
 
-def storage(node: Node, facts: Facts, *, deferred: bool) -> Iterator[Check]:
+def storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:
     """That shared storage is mounted and writable; nothing for a stack without.
 
     Args:
+        found: see `Machine.storage`.
         deferred: a stack that this one needs is deployed by the same command, before it.
     """
     path = node.stack.shared_storage
     if path is None:
         return
-    found = facts.machine.storage
     problem = "" if "writable" in found else f"{path} is not writable, or does not answer"
     if "mounted" not in found:
         problem = f"nothing is mounted at {path}"

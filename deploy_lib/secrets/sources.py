@@ -119,17 +119,16 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
     return dict(values)
 
 
-def at_hand(environment: Environment) -> list[Secret]:
-    """The values that this machine has anyway, to be masked in what is shown: no vault is asked for them.
+def mask_what_is_at_hand(environment: Environment) -> None:
+    """From now on no output shows the values that this machine has anyway; no vault is asked for others.
 
     What is missing or cannot be read is left out.
     """
     specs = {name: spec for name, spec in environment.secrets.items() if spec.redact}
-    found = [*ProcessEnvironment().fetch(specs).values()]
+    REDACTOR.add(ProcessEnvironment().fetch(specs).values())
     if isinstance(environment.secret_source, FileSource):
         with contextlib.suppress(PreflightError):
-            found += source_of(environment).fetch(specs).values()
-    return found
+            REDACTOR.add(source_of(environment).fetch(specs).values())
 
 
 def _broken(name: str, spec: SecretSpec, value: Secret | None) -> str | None:

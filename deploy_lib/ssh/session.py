@@ -195,6 +195,7 @@ class Session:
         self.node = node
         self.connection = connection
         self.stop: threading.Event | None = None
+        self._spare: dict[tuple[str, int], paramiko.Channel] = {}
         self._opened = False
         self._opening = threading.Lock()
 
@@ -299,6 +300,9 @@ class Session:
         Raises:
             RemoteError: nothing listens there, or sshd forbids forwarding.
         """
+        spare = self._spare.pop((host, port), None)
+        if spare is not None and not spare.closed and not spare.eof_received:
+            return spare
         self.open()
         try:
             transport: paramiko.Transport = self.connection.transport
@@ -309,14 +313,16 @@ class Session:
     def forbids_forwarding(self, host: str, port: int) -> bool:
         """Whether sshd would not make a `forward` to there, no matter whether anything listens.
 
+        One that it does make is kept for the first `forward` to the same place.
+
         Raises:
             RemoteError: the session has ended.
         """
         self.open()
         try:
-            self.connection.transport.open_channel(
+            self._spare[host, port] = self.connection.transport.open_channel(
                 "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=10
-            ).close()
+            )
         except ChannelException as error:
             return bool(error.code == _PROHIBITED)
         except (SSHException, OSError, EOFError) as error:

@@ -238,12 +238,26 @@ def test_the_lock_is_free_as_soon_as_its_session_is_gone(deploy: Run, homes: Env
 
 
 def test_a_switch_that_was_left_to_itself_is_waited_for(deploy: Run, core: Host) -> None:
-    core.sh("setsid flock /opt/ktrdr-core/.deploy/switch.lock sleep 4 >/dev/null 2>&1 &")
-    began = time.monotonic()
-    outcome = deploy("--tag", FIRST)
-    assert outcome.code == 0, outcome.err
-    assert "waiting for a switch" in outcome.err
-    assert time.monotonic() - began > 2
+    core.sh(
+        "touch /tmp/hold; setsid flock /opt/ktrdr-core/.deploy/switch.lock "
+        "sh -c 'while [ -e /tmp/hold ]; do sleep 0.1; done' >/dev/null 2>&1 &"
+    )
+    process = subprocess.Popen(
+        ["invoke", "deploy-core", "--tag", FIRST],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        assert any("waiting for a switch" in line for line in process.stderr)
+        assert process.poll() is None
+    finally:
+        core.sh("rm /tmp/hold")
+    process.stderr.read()
+    assert process.wait(60) == 0
 
 
 def test_no_secret_is_left_lying_about(deploy: Run, core: Host, lab: Lab) -> None:

@@ -52,6 +52,10 @@ class Fake:
         self.outcome = "untouched"
         self._step("stage", "untouched")
 
+    def check_deferred(self) -> None:
+        if "deferred" in self.fails:
+            raise self.fails["deferred"]
+
     def switch(self, values: object) -> None:
         self.outcome = "switched"
         self._step("switch", "switched")
@@ -111,6 +115,14 @@ def test_workers_are_not_begun_when_core_fails() -> None:
     code, log, _ = run(core={"switch": DeployError("unhealthy")})
     assert code is ExitCode.FAILED_REVERTED
     assert log[3:] == ["switch core", "back core"]
+
+
+def test_what_was_deferred_is_looked_at_before_the_node_is_switched() -> None:
+    code, log, nodes = run(B={"deferred": DeployError("nothing is mounted")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert "switch B" not in log
+    assert nodes[0].outcome == "untouched"
+    assert nodes[2].outcome == "reverted"
 
 
 def test_a_node_that_cannot_be_taken_back_is_the_gravest() -> None:

@@ -148,3 +148,8 @@ def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
     edited = replace(facts, files={**facts.files, "docker-compose.core.yml": "x"})
     with pytest.raises(PreflightError, match=r"docker-compose\.core\.yml"):
         wanted.replace_one(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_stopped_container_is_said_to_be_that_whatever_its_health_was() -> None:
+    plan = planning.make(NODE, with_container(state="exited", health="unhealthy"), desired())
+    assert plan.changes[0].why == "it is exited"

@@ -6,7 +6,7 @@ import pytest
 from deploy_lib.operations.compose import HASH_LABEL, NUMBER_LABEL, Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.history import event
-from deploy_lib.operations.machine import Machine, Publisher
+from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.release import Release
 from deploy_lib.status import Status, status
@@ -34,6 +34,7 @@ CONTAINER = Container(
     restarts=3,
     started="2026-01-02T03:04:05.678Z",
     labels={HASH_LABEL: "hash"},
+    ports=(8000,),
 )
 SETTLED = Facts(
     files=RELEASE.files,
@@ -41,7 +42,7 @@ SETTLED = Facts(
     tags={keep_tag(IMAGE): "sha256:id", "other:1": "sha256:else"},
     containers=(CONTAINER,),
     history=(event("started", RELEASE), event("proven", RELEASE, hashes={"web": "hash"})),
-    machine=Machine(now=1767323105, publishers=(Publisher("p-web-1", "p", frozenset({8000})),)),
+    machine=Machine(now=1767323105),
 )
 
 

@@ -50,6 +50,10 @@ bb22
 === deployed
 bmFtZTogeAo=
 === deployed exit 0
+=== delivered
+/run/ktrdr-secrets/ktrdr-core/DB_PASSWORD
+
+=== delivered exit 0
 === images
 prom/prometheus v1 sha256:1234 sha256:id1
 ktrdr-deploy.local/keep abcd <none> sha256:id1
@@ -81,6 +85,7 @@ def test_the_parts_become_facts() -> None:
     assert found.keep_tags == {"ktrdr-deploy.local/keep:abcd"}
     assert found.objects == {"aa11", "bb22"}
     assert found.deployed == b"name: x\n"
+    assert found.delivered == {"/run/ktrdr-secrets/ktrdr-core/DB_PASSWORD"}
     assert [(c.name, c.ports) for c in found.containers] == [("web-1", (5003,))]
     assert set(found.services) == {"web"}
 

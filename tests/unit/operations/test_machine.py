@@ -31,7 +31,6 @@ def test_the_answers_become_a_machine() -> None:
     assert found.free == {"directory": 76915636 * 1024, "docker": 100 * 1024}
     assert found.listening == {8000, 22}
     assert found.publishers == (Publisher("web-1", "p", frozenset({8000})), Publisher("x", "", frozenset()))
-    assert found.ports("web-1") == [8000]
     assert (found.storage, found.locked) == ({"mounted", "writable"}, '{"who":"a"}')
 
 

@@ -59,6 +59,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (replace(GOOD, engine="20.10.24"), "Docker Engine", "20.10.24, and 24.0 is the least", "update it to 24.0"),
         (replace(GOOD, compose="2.9.1"), "Compose plugin", "2.9.1, and 2.20 is the least", "update it to 2.20"),
         (replace(GOOD, compose="", problems={"compose": "no such plugin"}), "Compose plugin", "no such plugin", "install"),
+        (replace(GOOD, problems={"containers": "no such thing"}), "facts", "containers: no such thing", "complains"),
         (replace(GOOD, memory=""), "memory-backed space", "tmpfs", "mount a tmpfs"),
         (replace(GOOD, writable=False), "directory", "/opt/ktrdr-core is not writable", "create /opt/ktrdr-core"),
         (with_machine(free={"docker": GIB, "directory": GIB}), "space for images", "/srv/docker has 1024 MiB", "docker image prune"),

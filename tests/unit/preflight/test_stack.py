@@ -1,11 +1,8 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.interpolation import Variables
-from deploy_lib.operations.machine import Machine
 from deploy_lib.preflight import env_file, storage, variables
 from deploy_lib.topology import load
 
@@ -13,7 +10,7 @@ NODES = load(Path(__file__).resolve().parents[3], "lab").nodes
 
 
 def test_a_stack_without_shared_storage_is_not_asked() -> None:
-    assert list(storage(NODES["core"], Facts(), deferred=False)) == []
+    assert list(storage(NODES["core"], (), deferred=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -26,11 +23,10 @@ def test_a_stack_without_shared_storage_is_not_asked() -> None:
     ],
 )
 def test_shared_storage_is_mounted_and_writable(found: frozenset[str], problem: str) -> None:
-    facts = replace(Facts(), machine=Machine(storage=found))
-    (check,) = storage(NODES["B"], facts, deferred=False)
+    (check,) = storage(NODES["B"], found, deferred=False)
     assert check.result == ("failed" if problem else "ok")
     assert problem in check.problem
-    (later,) = storage(NODES["B"], facts, deferred=True)
+    (later,) = storage(NODES["B"], found, deferred=True)
     assert later.result == ("deferred" if problem else "ok")
 
 

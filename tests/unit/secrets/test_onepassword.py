@@ -371,10 +371,10 @@ def test_a_command_ends_with_one_clear_line_and_exit_status_3(
     )
     assert done.returncode == ExitCode.NOT_STARTED, done.stderr
     assert time.monotonic() - began < 20
-    [error] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    [error] = [line for line in done.stderr.splitlines() if "here: secrets: " in line]
     assert expected in error
     assert "Traceback" not in done.stderr
-    assert "  -> " in done.stderr
+    assert "    -> " in done.stderr.partition(error)[2].splitlines()[1]
     document = json.loads(done.stdout)
     assert document["exit"] == 3
     assert expected in document["error"]

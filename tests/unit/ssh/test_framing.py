@@ -1,7 +1,7 @@
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy_lib.errors import UsageError
@@ -27,6 +27,7 @@ def test_a_stream_that_is_cut_short_runs_nothing() -> None:
     assert sh(line, block).stdout == b"ran\n"
 
 
+@settings(deadline=None)  # a shell is started for each example
 @given(
     st.dictionaries(
         st.sampled_from(["A", "B_2", "_C"]), st.text(st.characters(exclude_characters="\0", codec="utf-8"))

@@ -1,0 +1,38 @@
+"""Whether a secret was changed that takes more than new containers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from deploy_lib.preflight.check import Check, judged
+from deploy_lib.topology import Apply, Immutable
+
+
+def once_read(steps: Mapping[str, Apply], changed: Collection[str]) -> Check:
+    """That a deployment would not give containers a secret which the program with the data does not know.
+
+    Args:
+        changed: the secrets that run with other values than those of the source.
+    """
+    found = [steps[name] for name in changed if name in steps]
+    fixed = immutable(steps, changed)
+    problem = "; ".join(
+        f"{step.secret} was changed at its source, and {step.service} reads it only once" for step in found
+    )
+    return judged(
+        "secrets that are read once",
+        "none was changed since they were last deployed or rotated",
+        fixed or problem,
+        "set it back at its source"
+        if fixed
+        else "change them where they are kept, too: invoke rotate-secrets",
+    )
+
+
+def immutable(steps: Mapping[str, Apply], changed: Collection[str]) -> str:
+    """Which of the changed secrets can never be; "" when there is none."""
+    found = [step for name in changed if isinstance(step := steps.get(name), Immutable)]
+    return "; ".join(
+        f"{step.secret} was changed at its source, and {step.service} made its data for the value of before: it cannot be changed"
+        for step in found
+    )
