@@ -192,8 +192,8 @@ def lint(c: Context) -> None:
     c.run("ruff check . && ruff format --check . && mypy")
 
 
-@task(auto_shortflags=False)
-def test(c: Context) -> None:
+@task(auto_shortflags=False, help={"full": "the long tail of the fault matrix, too, which takes much longer"})
+def test(c: Context, full: bool = False) -> None:
     """Run every check: style, types, and the unit, ssh and lab tests."""
     from lab.tasks import speaking
 
@@ -203,7 +203,8 @@ def test(c: Context) -> None:
 
         # The ssh tests run a server of their own.
         programs({"sshd": "openssh-server", "ssh": "openssh-client"}, console.say)
-    c.run("pytest tests/unit tests/ssh tests/lab")
+    chosen = "" if full else ' -m "not full"'
+    c.run(f"pytest tests/unit tests/ssh tests/lab{chosen}")
 
 
 ns = Collection(

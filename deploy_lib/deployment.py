@@ -13,7 +13,7 @@ from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import apply, compose, hashes, history, layout, prune, watch
+from deploy_lib.operations import apply, compose, hashes, history, layout, prune, sizes, watch
 from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
@@ -243,6 +243,7 @@ class Deployment:
                 one_offs=self._one_offs(plan),
                 secrets=sorted(wanted.by_name(release.secrets)),
             ),
+            sizes.ask(self.session, plan.pulls, self.facts.platform, login),
         )
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
@@ -318,7 +319,13 @@ class Deployment:
         hashes = {c.service: c.config_hash for c in self.containers}
         proven = self._event("proven", hashes=hashes, before=plan.next_before)
         self._watch.conclude("proven", [proven])
-        if not self._watch.await_end("proven"):
+        try:
+            as_decided = self._watch.await_end("proven")
+        except watch.LostError as error:
+            raise watch.UncertainError(
+                "the session ended while the release was being recorded", node=self.node.name
+            ) from error
+        if not as_decided:
             raise watch.LostError("the host could not record the release, and goes back", node=self.node.name)
         self.outcome = "deployed"
         self._say("done", f"release {plan.desired.release.id} is proven")
@@ -562,7 +569,8 @@ class Deployment:
 def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
     """A node's exit status, and what is to be said of it: its error, with the state that its host is in."""
     error, node = deployment.error, deployment.node
-    before = deployment.before
+    # An adopted project is no record yet, and is gone back to all the same.
+    before = deployment.plan.before if deployment.plan else deployment.before
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
     match deployment.outcome:
         case "deployed" | "unchanged" | "planned":
@@ -572,21 +580,23 @@ def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
         case "untouched" | "reverted":
             if isinstance(error, StoppedError) and deployment.outcome == "untouched":
                 return ExitCode.INTERRUPTED, error
-            state = (
-                "what ran before still runs"
-                if deployment.outcome == "untouched"
-                else f"the host is back on {running}"
-            )
+            if deployment.outcome == "untouched":
+                state = "what ran before still runs" if before else "nothing was begun"
+            else:
+                state = f"the host is back on {running}" if before else "the host is empty again"
             return ExitCode.FAILED_REVERTED, _stated(
                 error, node, state, "mend the cause, then run the command again"
             )
         case _:
             if isinstance(error, watch.LostError):
+                uncertain = isinstance(error, watch.UncertainError)
                 state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
+                state += ", unless it has recorded the new release" if uncertain else ""
                 mend = "when it can be reached again, see: invoke status"
             elif deployment.request.no_rollback:
                 state = f"the failed release is left in place; before it ran {running}"
-                mend = f"invoke rollback --node {node.name} goes back, or deploy another tag"
+                going_back = f"invoke rollback --node {node.name} goes back, or " if before else ""
+                mend = f"{going_back}deploy another tag"
             else:
                 state = f"going back to {running} failed too: the host is in neither state"
                 mend = f"look at it (invoke status, invoke logs), then: invoke rollback --node {node.name}"

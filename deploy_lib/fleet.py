@@ -125,8 +125,9 @@ def carry_out(
     for wave in waves(deployments):
         if not failed(deployments):
             each(wave, switch, request.parallel)
-    if not failed(deployments):
-        each(deployments, Deployment.record)
+    if not failed(deployments) and not stopped(deployments):
+        # From here on there is no way back: Ctrl-C must not leave some recorded and others not.
+        each(deployments, Deployment.record, again=True)
     elif request.no_rollback:
         each([d for d in deployments if d.switched], lambda d: d.leave(reason(deployments)), again=True)
     else:
@@ -145,6 +146,16 @@ def conclude(deployments: Sequence[Deployment]) -> ExitCode:
         code, deployment.error = settle(deployment)
         codes.append(code)
     return ExitCode.gravest(codes)
+
+
+def stopped(deployments: Sequence[Deployment]) -> bool:
+    """Whether the operator has pressed Ctrl-C; that is then every switched node's error."""
+    stop = deployments[0].session.stop
+    if stop is None or not stop.is_set():
+        return False
+    for deployment in deployments:
+        deployment.error = deployment.error or StoppedError("interrupted", node=deployment.node.name)
+    return True
 
 
 def failed(deployments: Sequence[Deployment]) -> bool:
@@ -183,7 +194,11 @@ def locked(deployments: Sequence[Deployment], console: Console) -> Iterator[None
         for deployment in deployments:
             deployment.session.close()
 
-    with handled(stop, lambda: console.say("interrupted: what was switched is taken back"), leave_them):
+    with handled(
+        stop,
+        lambda: console.say("interrupted: what was switched and is not proven yet is taken back"),
+        leave_them,
+    ):
         try:
             for deployment in deployments:
                 deployment.lock()

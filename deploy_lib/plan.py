@@ -9,7 +9,7 @@ from typing import Literal
 from deploy_lib.desired import Desired, adopt
 from deploy_lib.operations import compose
 from deploy_lib.operations.facts import Facts
-from deploy_lib.operations.history import Event, event, interrupted, proven
+from deploy_lib.operations.history import Event, event, interrupted, proven, unsettled
 from deploy_lib.operations.references import without_tag
 from deploy_lib.release import Release
 from deploy_lib.topology import Node, Reload
@@ -67,7 +67,8 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
     before, back = proven(facts.history), None
     if before is not None:
         back = Desired(before.release, {})
-    elif facts.containers:
+    elif facts.containers and unsettled(facts.history) is None:
+        # What a first deployment left half way was never a project of its own.
         back = adopt(f"{release.id}-adopted", facts)
         before = event("adopted", back.release)
     changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))

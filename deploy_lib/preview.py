@@ -24,10 +24,12 @@ class Preview:
     Attributes:
         diffs: by path, a unified diff from what the host has to what it would have.
         commands: the Docker commands that would run on the host, in their order; values of secrets are masked.
+        sizes: bytes that pulling would transfer, by image, as far as the registries say.
     """
 
     diffs: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def foresee(plan: Plan, facts: Facts, hashes: Mapping[str, str], env_files: Collection[str]) -> Plan:

@@ -43,9 +43,28 @@ def prove(
     Raises:
         ProofError: it is not; a crash loop is recognised early and not waited out.
     """
-    healthy(_await_health(session, node, release, looks, say))
+    before = _await_health(session, node, release, looks, say)
+    healthy(before)
     probe_all(session, node, lambda: next(looks), say)
-    return next(looks)
+    after = next(looks)
+    _require_steady(session, node, before, after)
+    return after
+
+
+def _require_steady(
+    session: Session, node: Node, before: Sequence[Container], after: Sequence[Container]
+) -> None:
+    """Refuses containers that did not live through the probes: a probe may have been answered before one died."""
+    restarts = {c.id: c.restarts for c in before}
+    for c in after:
+        if not c.well or c.restarts != restarts.get(c.id):
+            state = c.health or c.state
+            raise ProofError(
+                f"{c.service} did not stay healthy: it is {state}, after {c.restarts} restarts"
+                f"{_log(session, c.service, c.id)}",
+                node=node.name,
+                step="probe",
+            )
 
 
 def probe_all(session: Session, node: Node, look: Callable[[], Sequence[Container]], say: Say) -> None:

@@ -68,7 +68,7 @@ def _taking_part(deployments: Sequence[Deployment], *, named: bool) -> list[Depl
 
 def _newest(deployment: Deployment) -> str:
     """Id of the release that was last begun or proven on a node; "" when there is none."""
-    found = history.interrupted(deployment.facts.history) or deployment.before
+    found = history.unsettled(deployment.facts.history) or deployment.before
     return found.release.id if found else ""
 
 
@@ -78,8 +78,8 @@ def _target(deployment: Deployment, tag: str | None) -> Event | None:
     if tag is not None:
         proven = [e for e in past if e.kind in ("proven", "adopted") and e.release.tag == tag]
         return proven[-1] if proven else None
-    # What was interrupted never counted: the release before it is the one that was proven last.
-    if history.interrupted(past) is not None:
+    # What failed or was interrupted never counted: the release before it is the one that was proven last.
+    if history.unsettled(past) is not None:
         return current
     return history.find(past, current.before) if current else None
 

@@ -99,6 +99,12 @@ def interrupted(history: Sequence[Event]) -> Event | None:
     return newest if newest is not None and newest.kind == "started" else None
 
 
+def unsettled(history: Sequence[Event]) -> Event | None:
+    """The newest switch, when it did not end on a whole release: it was interrupted, or it failed and was not taken back."""
+    newest = next(iter(reversed(history)), None)
+    return newest if newest is not None and newest.kind in ("started", "failed") else None
+
+
 def lineage(history: Sequence[Event], count: int) -> list[Event]:
     """What rollbacks would go to one after the other, the newest release first; `count` at most."""
     found: list[Event] = []

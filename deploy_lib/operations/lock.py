@@ -8,6 +8,7 @@ import json
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,9 @@ RELEASE_TIMEOUT = 10.0
 
 SWITCH_WAIT = 600
 """Seconds to wait for a switch whose session has ended."""
+
+_NAMELESS = 20
+"""Tenths of a second that a holder gets to say who it is."""
 
 _HELD = 74
 _STUCK = 75
@@ -68,7 +72,7 @@ def me(what: str) -> Owner:
 
 
 def lock_script(directory: PurePosixPath, owner: Owner, wait: int, switch_wait: int) -> str:
-    """Takes the lock, says so, and keeps it while bytes come in.
+    """Takes the lock, says so, and keeps it while bytes come in; each is answered.
 
     A switch that outlived its session still changes the host: it is waited for. The owner's note has a second line, the
     process that holds the lock; it is renamed into place, so that a reader never sees half of it.
@@ -80,13 +84,19 @@ mkdir -p {quote(directory)} || exit 1
 umask 077
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec 9>>{lock} || exit 1
-flock {how} 9 || {{ cat {note} 2>/dev/null; exit {_HELD}; }}
+flock {how} 9 || {{
+  # Who has just taken it may not have said so yet, and what an earlier one has said is no answer.
+  n=0
+  until kill -0 "$(tail -n 1 {note} 2>/dev/null)" 2>/dev/null || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
+  cat {note} 2>/dev/null
+  exit {_HELD}
+}}
 printf '%s\\n%s\\n' {quote(json.dumps(asdict(owner)))} $$ > {note}.new && mv {note}.new {note} || exit 1
 exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
 flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {_STUCK}; }}
 exec 8>&-
 echo locked
-while [ "$(timeout {LAPSE} head -c 1 9>&-)" = . ]; do :; done
+while [ "$(timeout {LAPSE} head -c 1 9>&-)" = . ]; do echo .; done
 rm -f {note}
 """
 
@@ -184,11 +194,18 @@ class Lock:
             self._process = None
 
     def _keep(self) -> None:
-        while self._process is not None and not self._stop.wait(HEARTBEAT):
+        answered = time.monotonic()
+        while (process := self._process) is not None and not self._stop.wait(HEARTBEAT):
             try:
-                self._process.send(b".")
+                process.send(b".")
             except RemoteError:
                 return  # whatever runs next on this session reports it
+            if process.drain():
+                answered = time.monotonic()
+            elif time.monotonic() - answered > LAPSE:
+                # The host has given the lock up by now: nothing on this session may wait for it any longer.
+                self._session.close()
+                return
 
 
 def _describe(line: str) -> str:

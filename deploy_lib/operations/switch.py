@@ -50,7 +50,7 @@ class Switch:
         forward: the files of the new release.
         back: those of the release before; None when there was none, and the stack is taken down again.
         one_offs: commands of the new images that come first.
-        staged: all files of the new release, for `one_offs`.
+        staged: all files of the new release, for `one_offs`, and to be removed where nothing ran before.
         reloads: what to do for services whose container stays although its files changed.
         places: where the secrets that run now are to be read, so that they can be restored.
         secrets: names of the secrets that the new release needs.
@@ -163,6 +163,8 @@ case $decided in
     fi
     echo '=== done revert';;
 esac
+# One that came too late is nobody's.
+rm -f -- {verdict}
 """
 
 
@@ -180,7 +182,7 @@ def _back(node: Node, project: str, switch: Switch) -> str:
         return f"""\
 cd / || return
 engine && timeout -k 10 {int(node.stack.switch_timeout)} {down} || return
-{place.place(directory, Placement(dropped=sorted(switch.forward.files)))}"""
+{place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.staged.files})))}"""
     return f"""\
 {values.restore(switch.places)}
 {values.deliver(switch.back_secret_files)} || return
@@ -198,7 +200,7 @@ def one_off_command(node: Node, project: str, one_off: OneOff, *, alone: bool) -
     Args:
         alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
     """
-    options = ("--rm", *(("--no-deps",) if alone else ()), "-T")
+    options = ("--rm", "--name", _one_off_name(project), *(("--no-deps",) if alone else ()), "-T")
     return command(
         node.stack,
         project,
@@ -208,18 +210,25 @@ def one_off_command(node: Node, project: str, one_off: OneOff, *, alone: bool) -
     )
 
 
+def _one_off_name(project: str) -> str:
+    """One name for all: what a crash or a time limit leaves behind is found by it."""
+    return f"{project}-before-switch"
+
+
 def _one_offs(node: Node, project: str, switch: Switch) -> str:
     """They run on the new files, which are not in their places yet, and outlive the session as the switch does."""
     if not switch.one_offs:
         return ":"
     directory = node.directory
     staged = directory / layout.STAGED
-    lines = [f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
+    # A command that does not end in time, or that the host's end has cut short, goes on in its container, or waits there.
+    clear = f"docker rm -f {quote(_one_off_name(project))} >/dev/null 2>&1"
+    lines = [clear, f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
     for one_off in switch.one_offs:
         run = one_off_command(node, project, one_off, alone=switch.back is not None)
         lines.append(f"echo {quote(f'=== one-off {one_off.service}: {words(*one_off.command)}')}")
         lines.append(
-            f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; rm -rf {quote(staged)}; return $r; }}"
+            f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; rm -rf {quote(staged)}; return $r; }}"
         )
     return "\n".join([*lines, f"rm -rf {quote(staged)}"])
 

@@ -48,6 +48,10 @@ class LostError(RemoteError):
     """The session ended during the switch; the host goes back to the release before by itself."""
 
 
+class UncertainError(LostError):
+    """The session ended when the release had been proven; whether the host has still heard so is not known."""
+
+
 class Watch:
     """A switch under way."""
 
@@ -91,6 +95,10 @@ class Watch:
                 yield found
             elif line.startswith("{") and (container := parse_container(line)):
                 found.append(container)
+            elif line.startswith("=== end "):
+                raise SwitchError(
+                    "the switch's own process on the host has ended", node=self._node.name, step="switch"
+                )
         raise self._lost()
 
     def conclude(self, word: Word, events: Sequence[Event]) -> None:

@@ -101,6 +101,13 @@ class Process:
         except OSError as error:
             raise self._lost() from error
 
+    def drain(self) -> bool:
+        """Throws away the output that has come, without waiting for more; says whether there was any."""
+        found = False
+        while self._channel.recv_ready() and self._channel.recv(_CHUNK):
+            found = True
+        return found
+
     def close_stdin(self) -> None:
         """Ends the script's standard input."""
         with contextlib.suppress(OSError):

@@ -35,6 +35,8 @@ class Fake:
     outcome: str = "not started"
     error: DeployError | None = None
     before: Any = None
+    plan: Any = None
+    interrupts: str = ""
     console: Console = field(default_factory=Console)
     session: Session = field(default_factory=Session)
 
@@ -44,6 +46,8 @@ class Fake:
 
     def _step(self, name: str, outcome: str) -> None:
         self.log.append(f"{name} {self.node.name}")
+        if name == self.interrupts and self.session.stop is not None:
+            self.session.stop.set()
         if name in self.fails:
             raise self.fails[name]
         self.outcome = outcome
@@ -154,6 +158,26 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
     code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
     assert code is ExitCode.INTERRUPTED
     assert log == []
+
+
+def test_ctrl_c_between_the_proof_and_the_record_takes_all_back() -> None:
+    log: list[str] = []
+    node = Fake(NODES["core"], log, interrupts="switch")
+    code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    assert code is ExitCode.FAILED_REVERTED
+    assert log == ["stage core", "switch core", "back core"]
+
+
+def test_ctrl_c_while_nodes_are_recorded_comes_too_late() -> None:
+    log: list[str] = []
+    shared = Session()
+    nodes = [Fake(NODES[n], log, session=shared, interrupts="record") for n in ("B", "C")]
+    requested = Request("deploy-workers", parallel=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet, "Deployment", Fake)
+        code = fleet.carry_out(cast(list[Deployment], nodes), requested, {}, None)
+    assert code is ExitCode.DONE
+    assert {n.outcome for n in nodes} == {"deployed"}
 
 
 def test_workers_are_scraped_over_one_session_of_its_own() -> None:

@@ -153,3 +153,19 @@ def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
 def test_a_stopped_container_is_said_to_be_that_whatever_its_health_was() -> None:
     plan = planning.make(NODE, with_container(state="exited", health="unhealthy"), desired())
     assert plan.changes[0].why == "it is exited"
+
+
+def test_what_runs_without_a_record_is_adopted_but_not_what_a_first_deployment_left_half_way() -> None:
+    begun = event("started", replace(desired().release, id="r1"))
+    found = {
+        kind: replace(settled(), history=(begun, replace(begun, kind=kind)))
+        for kind in ("failed", "reverted")
+    }
+    by_hand = planning.make(NODE, replace(settled(), history=()), desired(NEW))
+    assert by_hand.back is not None
+    assert by_hand.before is not None
+    assert by_hand.before.kind == "adopted"
+    assert planning.make(NODE, found["reverted"], desired(NEW)).back is not None
+    for facts in (found["failed"], replace(settled(), history=(begun,))):
+        half = planning.make(NODE, facts, desired(NEW))
+        assert (half.before, half.back) == (None, None)

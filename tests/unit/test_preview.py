@@ -44,7 +44,7 @@ def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
     assert login == "docker login --username me --password-stdin h"
     assert pull == f"docker pull {NEW}"
     assert one_off.startswith("A=*** B=*** docker compose -p p ")
-    assert one_off.endswith("""run --rm --no-deps -T web migrate 'it'"'"'s'""")
+    assert one_off.endswith("""run --rm --name p-before-switch --no-deps -T web migrate 'it'"'"'s'""")
     assert up.startswith("A=*** B=*** docker compose -p p ")
     assert " up -d " in up
 

@@ -62,3 +62,12 @@ def test_the_newest_proven_release_counts_and_a_start_without_an_end_is_interrup
     assert history.proven([started, failed]) is None
     assert history.interrupted([proven, started]) is started
     assert history.interrupted([started, proven]) is None
+
+
+def test_a_switch_is_unsettled_until_it_ended_on_a_whole_release() -> None:
+    started = history.event("started", RELEASE)
+    for kind, whole in (("proven", True), ("reverted", True), ("adopted", True), ("failed", False)):
+        newest = replace(started, kind=kind)
+        assert history.unsettled([started, newest]) is (None if whole else newest)
+    assert history.unsettled([started]) is started
+    assert history.unsettled([]) is None

@@ -53,6 +53,10 @@ class Host:
         assert self.holder.stdout.readline() == "locked\n"
         self.switch: subprocess.Popen[str] | None = None
 
+    def docker(self, behaviour: str) -> None:
+        """Makes the host's `docker` do something first."""
+        (self.folder / "docker").write_text(DOCKER.replace('case "$*" in', f'{behaviour}\ncase "$*" in', 1))
+
     def start(self, script: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["sh", "-c", script], stdin=stdin, stdout=subprocess.PIPE, text=True, env=self.env
@@ -146,6 +150,28 @@ def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host)
     assert "-v" not in host.calls.split()
 
 
+def test_files_that_an_interrupted_first_deployment_had_placed_are_removed_too(host: Host) -> None:
+    (host.home / "b").write_text("the same as ever")
+    host.begin("new", back=None, staged=Placement({"a": "new", "b": "same"}))
+    host.until("=== switched 0")
+    assert host.decide("revert", "failed") == 0
+    host.until("=== back 0")
+    assert not (host.home / "b").exists()
+
+
+def test_a_verdict_that_was_written_when_its_owner_died_is_not_left(host: Host) -> None:
+    host.begin("new")
+    host.until("=== .")
+    host.holder.kill()
+    host.holder.wait()
+    (host.home / ".deploy/verdict").write_text(f"{host.owner.token} proven\n")
+    host.until("=== done revert")
+    assert host.switch is not None
+    assert host.switch.wait(10) == 0
+    assert not (host.home / ".deploy/verdict").exists()
+    assert host.kinds() == ["started", "reverted"]
+
+
 def test_a_release_can_be_left_as_it_is(host: Host) -> None:
     host.begin("broken")
     host.until("=== switched 1")
@@ -228,10 +254,33 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
     host.begin("new", one_offs=one_off, staged=Placement({"a": "new"}))
     host.until("=== switched 0")
     calls = host.calls.splitlines()
-    first = next(n for n, call in enumerate(calls) if " run --rm --no-deps -T backend it's up" in call)
+    first = next(
+        n
+        for n, call in enumerate(calls)
+        if " run --rm --name ktrdr-core-before-switch --no-deps -T backend it's up" in call
+    )
     assert first < next(n for n, call in enumerate(calls) if " up -d " in call)
     assert ".deploy/staged/release.yml" in calls[first]
     assert not (host.home / ".deploy/staged").exists()
+
+
+def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: Host) -> None:
+    one_off = NODE.stack.model_validate(
+        {
+            "compose": "c",
+            "env_file": "e",
+            "before_switch": [{"service": "backend", "command": ["hang"], "timeout": 1}],
+        }
+    ).before_switch
+    host.docker('case "$*" in *hang*) sleep 30;; esac')
+    host.begin("new", one_offs=one_off, staged=Placement({"a": "new"}))
+    assert host.until("=== switched") == "=== switched 124"
+    calls = host.calls.splitlines()
+    run = next(n for n, call in enumerate(calls) if " hang" in call)
+    clear = [n for n, call in enumerate(calls) if call == "rm -f ktrdr-core-before-switch"]
+    # One that an earlier crash has left is in the way, and this one must not go on.
+    assert clear[0] < run < clear[-1]
+    assert not [call for call in calls if " up " in call]
 
 
 def test_the_scripts_are_ones_that_sh_understands() -> None:

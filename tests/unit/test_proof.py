@@ -1,0 +1,57 @@
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib import proof
+from deploy_lib.operations.compose import Container
+from deploy_lib.release import Release
+from deploy_lib.ssh.session import Session
+from deploy_lib.topology import Node
+
+WELL = Container(
+    id="1",
+    name="web-1",
+    service="web",
+    image="x@sha256:1",
+    image_id="i",
+    state="running",
+    health="healthy",
+    exit_code=0,
+    restarts=0,
+    started="",
+)
+RELEASE = Release("r1", "sha-0000001", None, {"web": WELL.image}, {}, replicas={"web": 1})
+
+
+def prove(*looks: Container) -> Any:
+    session = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout="its last words\n"))
+    stack = SimpleNamespace(probes=(), healthy_timeout=1)
+    node = SimpleNamespace(name="core", stack=stack)
+    return proof.prove(
+        cast(Session, session),
+        cast(Node, node),
+        RELEASE,
+        iter([[look] for look in looks]),
+        lambda step, text: None,
+        lambda containers: None,
+    )
+
+
+def test_containers_that_stay_healthy_are_proven() -> None:
+    assert prove(WELL, WELL) == [WELL]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        replace(WELL, state="exited", health=None, exit_code=7),
+        replace(WELL, restarts=1),
+        replace(WELL, health="unhealthy"),
+        replace(WELL, id="2"),
+    ],
+)
+def test_what_died_while_the_probes_were_asked_is_not_proven(after: Container) -> None:
+    with pytest.raises(proof.ProofError, match=r"web did not stay healthy[^\0]*its last words"):
+        prove(WELL, after)
