@@ -13,7 +13,7 @@ from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import apply, compose, history, layout, prune, watch
+from deploy_lib.operations import apply, compose, hashes, history, layout, prune, sizes, watch
 from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
@@ -29,7 +29,7 @@ from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
 from deploy_lib.preflight import Check
 from deploy_lib.preflight.images import recorded
-from deploy_lib.preview import Preview, commands, diffs
+from deploy_lib.preview import Preview, commands, diffs, foresee
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -213,16 +213,27 @@ class Deployment:
         """
         plan = self._planned()
         self.outcome = "planned"
-        release, kept = plan.desired.release, layout.OBJECTS
+        if plan.nothing:
+            return
+        release, inputs = plan.desired.release, hashes.inputs(self.node)
         # Files of an earlier release are known to the host alone.
         objects = {
-            path: f"{kept}/{release.files[path]}" for path in plan.changed if path not in plan.desired.files
+            path: f"{layout.OBJECTS}/{release.files[path]}"
+            for path in plan.changed
+            if path not in plan.desired.files
         }
-        paths = [*plan.changed, *plan.dropped, *objects.values()]
-        content = fetch(self.session, self.node.directory, paths)
-        new = {path: content[place] for path, place in objects.items() if place in content}
+        old = fetch(
+            self.session,
+            self.node.directory,
+            sorted({*plan.changed, *plan.dropped, *inputs, *objects.values()}),
+        )
+        new = {**plan.desired.files, **{path: old[place] for path, place in objects.items() if place in old}}
+        whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
+        if len(whole) == len(inputs):
+            foreseen = hashes.ask(self.session, self.node, self.local.file.project, whole)
+            plan = self.plan = foresee(plan, self.facts, foreseen, (inputs[1], layout.VARIABLES))
         self.preview = Preview(
-            diffs(plan, content, {**plan.desired.files, **new}),
+            diffs(plan, old, new),
             commands(
                 self.node,
                 self.local.file.project,
@@ -232,6 +243,7 @@ class Deployment:
                 one_offs=self._one_offs(plan),
                 secrets=sorted(wanted.by_name(release.secrets)),
             ),
+            sizes.ask(self.session, plan.pulls, self.facts.platform, login),
         )
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:

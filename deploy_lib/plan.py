@@ -143,6 +143,8 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:
         return change("remove", "fewer replicas")
-    if not all(c.well for c in running):
-        return change("start", f"it is {running[0].health or running[0].state}")
+    ill = next((c for c in running if not c.well), None)
+    if ill is not None:
+        # Docker keeps a stopped container's last word on its health.
+        return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")
     return change("keep")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 
+from deploy_lib.operations import layout
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.place import act
 from deploy_lib.operations.registry import Login
 from deploy_lib.operations.shell import quote, words
 from deploy_lib.operations.switch import one_off_command, up_command
-from deploy_lib.plan import Plan
+from deploy_lib.plan import Change, Plan
 from deploy_lib.secrets.value import MASK
 from deploy_lib.topology import Node, OneOff
 
@@ -23,10 +24,31 @@ class Preview:
     Attributes:
         diffs: by path, a unified diff from what the host has to what it would have.
         commands: the Docker commands that would run on the host, in their order; values of secrets are masked.
+        sizes: bytes that pulling would transfer, by image, as far as the registries say.
     """
 
     diffs: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+def foresee(plan: Plan, facts: Facts, hashes: Mapping[str, str], env_files: Collection[str]) -> Plan:
+    """The plan, with the services that Compose would recreate for another reason than their image or their secrets.
+
+    Args:
+        hashes: by service, the hash that its containers would carry.
+        env_files: the files that hold nothing but variables.
+    """
+    changed = {path for path in plan.changed if path != layout.OVERRIDE}
+    why = "environment" if changed and changed <= {*env_files} else "configuration"
+
+    def foreseen(change: Change) -> Change:
+        running = facts.of(change.service)
+        differs = any(c.config_hash != hashes.get(change.service, c.config_hash) for c in running)
+        kept = change.action in ("keep", "start")
+        return replace(change, action="recreate", why=why) if kept and differs else change
+
+    return replace(plan, changes=tuple(foreseen(change) for change in plan.changes))
 
 
 def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dict[str, str]:

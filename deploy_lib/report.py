@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
+from deploy_lib.operations import layout, sizes
 from deploy_lib.operations.compose import Container
 from deploy_lib.plan import Plan
 
@@ -23,7 +24,12 @@ def as_dict(deployment: Deployment) -> dict[str, Any]:
     }
     if plan is not None and deployment.request.dry_run:
         preview = deployment.preview
-        data["plan"] = {**describe(plan), "diffs": dict(preview.diffs), "commands": list(preview.commands)}
+        data["plan"] = {
+            **describe(plan),
+            "diffs": dict(preview.diffs),
+            "commands": list(preview.commands),
+            "sizes": dict(preview.sizes),
+        }
     return data
 
 
@@ -65,19 +71,29 @@ def show_plan(console: Console, deployment: Deployment) -> None:
         return
     if plan.before is not None and plan.before.kind == "adopted":
         console.result("  what runs without a record is adopted: it is what a failure goes back to")
-    rows = [[c.service, c.action, c.why, short(c.image)] for c in plan.changes]
+    replicas = plan.desired.release.replicas
+    rows = [
+        [c.service, c.action, c.why, short(c.image)]
+        for c in plan.changes
+        if c.before or replicas.get(c.service, 1)
+    ]
     console.table("", ["service", "action", "why", "image"], rows)
     for title, names in (
         ("files", plan.changed),
         ("removed files", plan.dropped),
-        ("images to pull", plan.pulls),
+        (
+            "images to pull",
+            [f"{short(image)} ({sizes.shown(deployment.preview.sizes.get(image))})" for image in plan.pulls],
+        ),
         ("told of their files", [reload.service for reload in plan.reloads]),
         ("changed in the program's own data, too", plan.applies),
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")
-    for diff in deployment.preview.diffs.values():
-        console.result(_indented(diff))
+    for path, diff in deployment.preview.diffs.items():
+        # What it says is in the table above, in fewer words.
+        if path != layout.OVERRIDE:
+            console.result(_indented(diff))
     console.result("  commands:")
     for command in deployment.preview.commands:
         console.result(_indented(command))

@@ -216,7 +216,7 @@ class Requires(_Model):
         memory_mib: MiB of memory that programs could still get.
     """
 
-    engine: VersionNumber = "24.0"
+    engine: VersionNumber = "25.0"
     compose: VersionNumber = "2.20"
     docker_mib: int = Field(ge=0, default=2048)
     directory_mib: int = Field(ge=0, default=64)

@@ -61,6 +61,21 @@ def stage(
     )
 
 
+def log_in(login: Login | None) -> str:
+    """Shell text that logs in with a configuration in `$t`, which is memory and gone with the script.
+
+    The password is taken from the environment, and out of it.
+    """
+    if login is None:
+        return f"unset {PASSWORD}"
+    return f"""\
+for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done
+export DOCKER_CONFIG=$t
+printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin {quote(login.host)} \\
+  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit 77; }}
+unset {PASSWORD}"""
+
+
 def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> str:
     """The script of `stage`: files from standard input, the registry password from the environment."""
     objects, key = quote(directory / layout.OBJECTS), quote(directory / layout.KEY)
@@ -82,14 +97,7 @@ def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> s
         f'for x in {objects}.new/*; do [ ! -e "$x" ] || mv -f "$x" {objects}/; done; rmdir {objects}.new',
         f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }}; unset {KEY}',
     ]
-    if login is not None:
-        steps.append(
-            'for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done\n'
-            "export DOCKER_CONFIG=$t\n"
-            f'printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin'
-            f' {quote(login.host)} >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit 77; }}'
-        )
-    steps.append(f"unset {PASSWORD}")
+    steps.append(log_in(login))
     # The output of a pull is progress for people; what went wrong is on standard error.
     steps += [f"docker pull --quiet {quote(image)} >/dev/null" for image in staging.pulls]
     steps += [f"docker tag {quote(without_tag(image))} {quote(keep_tag(image))}" for image in staging.protect]

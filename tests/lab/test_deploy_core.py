@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from deploy_lib.operations.lock import Lock, me
+from deploy_lib.operations.references import keep_tag, without_tag
 from deploy_lib.ssh.connection import connect_to
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Environment
@@ -151,6 +152,22 @@ def test_a_dry_run_changes_nothing_and_says_what_would(deploy: Run, core: Host) 
     assert core.state() == before
     plan = outcome.core["plan"]["services"]
     assert {name for name, change in plan.items() if change["action"] != "keep"} == {"backend"}
+
+
+def test_a_dry_run_says_how_much_would_be_pulled_and_leaves_no_login(deploy: Run, core: Host) -> None:
+    image = deploy("--tag", SECOND, "--dry-run").core["plan"]["services"]["backend"]["image"]
+    core.sh(f"docker rmi -f {without_tag(image)} {keep_tag(image)}", check=False)
+    before = core.state()
+    plan = deploy("--tag", SECOND, "--dry-run").core["plan"]
+    assert plan["pulls"] == [image]
+    assert 20_000_000 < plan["sizes"][image] < 500_000_000
+    assert core.state() == before
+    assert (
+        core.sh(
+            "ls /run /dev/shm | grep ktrdr-deploy | grep -v '[.]log$'; cat /root/.docker/config.json; true"
+        )
+        == ""
+    )
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ BROKEN = {
         },
     ),
     "engine version": toml(
-        "Docker Engine", "and 99.0 is the least", "update it to 99.0", 'engine = "24.0"', 'engine = "99.0"'
+        "Docker Engine", "and 99.0 is the least", "update it to 99.0", 'engine = "25.0"', 'engine = "99.0"'
     ),
     "compose version": toml(
         "Compose plugin", "and 9.1 is the least", "update it to 9.1", 'compose = "2.20"', 'compose = "9.1"'
@@ -273,7 +273,7 @@ def test_all_is_well_and_said_so_and_a_broken_deployment_is_stopped_by_the_same_
 ) -> None:
     outcome = command("invoke", "preflight", "--node", "core", "--tag", FIRST)
     assert outcome.code == 0, outcome.err
-    assert "26.1" in outcome.out or "at least 24.0" in outcome.out
+    assert "26.1" in outcome.out or "at least 25.0" in outcome.out
     before = core.state()
     with broken(BROKEN["clock"], core, lab, checkout):
         refused = deploy("--tag", SECOND, root=checkout)
@@ -503,3 +503,95 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word() -> None:
     assert done.stdout.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert "Broken pipe" not in done.stderr
+
+
+# --- the plan ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change, and what a dry run is to say of it: by service that does not stay, what happens and why."""
+
+    plan: dict[str, tuple[str, str]]
+    edits: dict[str, tuple[str, str]] = field(default_factory=dict)
+    host: str = ""
+    secret: str = ""
+    arguments: tuple[str, ...] = ("--tag", FIRST)
+
+
+CORE, RULES = "compose/docker-compose.core.yml", "monitoring/prometheus/rules/ktrdr.yml"
+QUIETER = ("LOG_LEVEL=INFO", "LOG_LEVEL=WARNING")
+RENAMED = ("TargetDown", "TargetAway")
+SMALLER = ('cpus: "1", memory: 2g', 'cpus: "1", memory: 1900m')
+
+CHANGES = {
+    "nothing": Changed({}),
+    "tag": Changed({"backend": ("recreate", "image")}, arguments=("--tag", SECOND)),
+    "service": Changed(
+        {"backend": ("recreate", "image")}, {RULES: RENAMED}, arguments=("--service", "backend", "--tag", SECOND)
+    ),
+    "variable": Changed({"backend": ("recreate", "environment")}, {"compose/.env.core": QUIETER}),
+    "compose file": Changed({"prometheus": ("recreate", "configuration")}, {CORE: SMALLER}),
+    "mounted file": Changed({}, {RULES: RENAMED}),
+    "tag, limit and rules": Changed(
+        {"backend": ("recreate", "image"), "prometheus": ("recreate", "configuration")},
+        {CORE: SMALLER, RULES: RENAMED},
+        arguments=("--tag", SECOND),
+    ),
+    "secret": Changed({"backend": ("recreate", "secret")}, secret="jwt_secret"),
+    "stopped container": Changed({"jaeger": ("start", "it is exited")}, host="docker stop -t 1 ktrdr-core-jaeger-1"),
+    "removed container": Changed({"jaeger": ("create", "it is not there")}, host="docker rm -f ktrdr-core-jaeger-1"),
+    "edited file": Changed({}, host=f"echo '# by hand' >> {DIRECTORY}/{RULES}"),
+    "missing file": Changed({}, host=f"rm {DIRECTORY}/monitoring/grafana/provisioning/dashboards/ktrdr.yml"),
+}  # fmt: skip
+
+
+def shas(core: Host) -> dict[str, str]:
+    listed = core.sh(
+        f"cd {DIRECTORY} && find . -name .deploy -prune -o -name targets -prune -o -type f -exec sha256sum {{}} +"
+    )
+    return {
+        path.removeprefix("./"): sha for sha, path in (line.split(None, 1) for line in listed.splitlines())
+    }
+
+
+@pytest.mark.usefixtures("back_to_first")
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_dry_run_changes_nothing_and_says_what_the_deployment_then_does(
+    deploy: Run, core: Host, lab: Lab, checkout: Path, name: str
+) -> None:
+    what, kept = CHANGES[name], lab.secrets.read_text()
+    assert deploy("--tag", FIRST).code == 0
+    for file, (old, new) in what.edits.items():
+        text = (checkout / file).read_text()
+        assert old in text
+        (checkout / file).write_text(text.replace(old, new, 1))
+    core.sh(what.host or ":")
+    before, ids, files = core.state(), core.containers(), shas(core)
+    try:
+        if what.secret:
+            lab.secrets.write_text(json.dumps({**json.loads(kept), what.secret: "another-value-" * 4}))
+        said = deploy(*what.arguments, "--dry-run", root=checkout)
+        assert core.state() == before
+        done = deploy(*what.arguments, root=checkout)
+    finally:
+        lab.secrets.write_text(kept)
+    assert (said.code, done.code) == (0, 0), said.err + done.err
+    plan = said.core["plan"]
+    moving = {s: (c["action"], c["why"]) for s, c in plan["services"].items() if c["action"] != "keep"}
+    assert moving == what.plan
+
+    after = core.containers()
+    assert {s for s in after if after[s] != ids.get(s)} == {
+        s for s, (action, _) in what.plan.items() if action in ("create", "recreate")
+    }
+    now = shas(core)
+    assert {path for path in {*files, *now} if files.get(path) != now.get(path)} == {
+        *plan["files"],
+        *plan["removed"],
+    }
+    assert done.core["outcome"] == ("unchanged" if plan["nothing"] else "deployed")
+    assert set(plan["diffs"]) == {*plan["files"], *plan["removed"]}
+    assert plan["nothing"] or plan["back"]
+    assert ("another-value" in said.out + said.err, "another-value" in done.out + done.err) == (False, False)
+    assert not plan["commands"] or " up -d " in " ".join(plan["commands"])

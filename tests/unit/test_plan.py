@@ -150,6 +150,11 @@ def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
         wanted.replace_one(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]
 
 
+def test_a_stopped_container_is_said_to_be_that_whatever_its_health_was() -> None:
+    plan = planning.make(NODE, with_container(state="exited", health="unhealthy"), desired())
+    assert plan.changes[0].why == "it is exited"
+
+
 def test_what_runs_without_a_record_is_adopted_but_not_what_a_first_deployment_left_half_way() -> None:
     begun = event("started", replace(desired().release, id="r1"))
     found = {

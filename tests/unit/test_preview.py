@@ -2,14 +2,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy_lib import plan as planning
-from deploy_lib.operations.compose import Container
+from deploy_lib.operations.compose import HASH_LABEL, Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.registry import Login
-from deploy_lib.preview import commands, diff, diffs
+from deploy_lib.preview import commands, diff, diffs, foresee
 from deploy_lib.secrets.value import Secret
 from deploy_lib.topology import OneOff, Reload, load
 
-from .test_plan import NEW, desired, settled
+from .test_plan import NEW, OLD, desired, settled
 
 NODE = load(Path(__file__).resolve().parents[2], "lab").nodes["core"]
 LOGIN = Login("h", "me", Secret("a-password"))
@@ -65,3 +65,18 @@ def test_a_service_that_stays_is_told_of_its_files() -> None:
     assert last.startswith(
         f"docker exec {container.name} true && docker exec {container.name} sh -c 'kill -s HUP 1'"
     )
+
+
+def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
+    facts = settled()
+    running = facts.containers[0].labels[HASH_LABEL]
+
+    def change(found: str, changed: tuple[str, ...], image: str = OLD) -> tuple[str, str]:
+        plan = replace(planning.make(NODE, facts, desired(image)), changed=changed)
+        (change,) = foresee(plan, facts, {"web": found}, (".env.core", "release.env")).changes
+        return change.action, change.why
+
+    assert change(running, (".env.core",)) == ("keep", "")
+    assert change("other", (".env.core", "release.yml")) == ("recreate", "environment")
+    assert change("other", ("docker-compose.core.yml", ".env.core")) == ("recreate", "configuration")
+    assert change("other", ("docker-compose.core.yml",), NEW) == ("recreate", "image")

@@ -157,7 +157,7 @@ def test_a_value_in_two_lines_leaves_three_characters_at_most(value: str, at: in
 def test_the_effort_grows_with_the_text_and_not_faster() -> None:
     made = redactor(*(secrets.token_urlsafe(30) for _ in range(6)), KEY)
     letters = string.ascii_letters + string.digits + " " * 10
-    lines = ["".join(random.choices(letters, k=80)) + "\n" for _ in range(40_000)]  # noqa: S311 - no secret
+    lines = ["".join(random.choices(letters, k=80)) + "\n" for _ in range(30_000)]  # noqa: S311 - no secret
 
     def effort(part: list[str], search: Callable[[list[str]], str]) -> float:
         began = time.process_time()
@@ -165,7 +165,7 @@ def test_the_effort_grows_with_the_text_and_not_faster() -> None:
         return time.process_time() - began
 
     for search in (lambda part: made.clean("".join(part)), lambda part: streamed(made, *part)):
-        assert effort(lines, search) < 20 * max(effort(lines[:4000], search), 0.01)
+        assert effort(lines, search) < 15 * effort(lines[:10_000], search)
 
 
 def test_a_value_of_64_kilobytes_is_found() -> None:
