@@ -111,6 +111,15 @@ class Deployment:
         """The secrets of this stack that run here with other values than these."""
         return wanted.changed(self.facts, self.local.file, values)
 
+    def check_secrets(self, values: Values) -> None:
+        """Refuses secrets that would shut a program out of its own data, or its users; no flag skips this.
+
+        Raises:
+            PreflightError: which those are.
+        """
+        check = preflight.once_read(self.environment.apply, self.changed_secrets(values))
+        preflight.require(self.node, [check])
+
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
 
@@ -140,10 +149,7 @@ class Deployment:
             PreflightError: it cannot be done from where the host is.
         """
         self._recall_interruption()
-        # Even when checks are skipped: a program would be shut out of its own data, or its users would.
-        preflight.require(
-            self.node, [preflight.once_read(self.environment.apply, self.changed_secrets(values))]
-        )
+        self.check_secrets(values)
         if kept := replicas.kept(self.node, self.request.replicas, self._replicas()):
             self._say("replicas", kept)
         images = {name: self._pin(image, manifests) for name, image in self._named().items()}

@@ -84,6 +84,8 @@ def deploy(
     """
     found = survey(environment, deployments, request)
     version = require_checks(found, console, lenient=request.skip_validation)
+    each(deployments, lambda d: d.check_secrets(found.values))
+    require(deployments)
 
     def decide(deployment: Deployment) -> None:
         deployment.decide(version, found.manifests, found.values)

@@ -44,8 +44,8 @@ def rotate(
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)
     if request.dry_run:
-        for deployment in taking_part:
-            deployment.outcome = "planned"
+        each(taking_part, lambda d: d.look_closer(None))
+        require(taking_part)
         return ExitCode.DONE
     with locked(taking_part, console):
         changed = _look(taking_part, values)

@@ -3,9 +3,11 @@ from dataclasses import replace
 
 from deploy_lib import desired as wanted
 from deploy_lib import plan as planning
-from deploy_lib.operations.compose import HASH_LABEL, SECRETS_LABEL, read_override
+from deploy_lib.operations.compose import DELIVERY_LABEL, HASH_LABEL, SECRETS_LABEL, StackFile, read_override
+from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.history import event
 from deploy_lib.release import Release
+from deploy_lib.secrets.value import Secret
 
 from .test_plan import NODE, OLD, desired, settled
 
@@ -70,3 +72,68 @@ def test_an_interrupted_release_is_never_nothing_to_do() -> None:
     facts = settled()
     started = event("started", replace(desired().release, id="r3"))
     assert not planning.make(NODE, replace(facts, history=(*facts.history, started)), desired()).nothing
+
+
+FILE = StackFile("p", {"web": ("S", "T")}, {}, {"s": "S", "t": "T"})
+KEY = "k"
+
+
+def marks(**values: str) -> str:
+    return wanted.fingerprints(FILE, {n: Secret(v) for n, v in values.items()}, KEY)["web"]
+
+
+def test_a_secret_has_changed_when_a_container_or_the_record_has_another_fingerprint() -> None:
+    facts = replace(settled(), key=KEY)
+    (container,) = facts.containers
+    now = replace(container, labels={**container.labels, SECRETS_LABEL: marks(S="1", T="2")})
+    recorded = replace(facts.history[0].release, secrets={"web": marks(S="1", T="2")})
+    facts = replace(facts, containers=(now,), history=(event("proven", recorded),))
+
+    def changed(facts: Facts, **values: str) -> list[str]:
+        return wanted.changed(facts, FILE, {n: Secret(v) for n, v in values.items()})
+
+    assert changed(facts, S="1", T="2") == []
+    assert changed(facts, S="1", T="3") == ["T"]
+    # Its containers are gone, or are others than those of the record.
+    assert changed(replace(facts, containers=()), S="1", T="3") == ["T"]
+    assert changed(replace(facts, history=()), S="4", T="2") == ["S"]
+    # A new host has nothing that could have changed.
+    assert changed(replace(facts, key=""), S="4", T="5") == []
+
+
+def test_a_rotation_is_the_release_that_runs_with_other_fingerprints() -> None:
+    running = replace(desired(mark="S=1 T=2").release, id="r1", restores="r0")
+    rotated = wanted.rotate("r2", running, {"T": "3"}).release
+    assert rotated.secrets == {"web": "S=1 T=3"}
+    assert (rotated.images, rotated.replicas, rotated.restores) == (running.images, running.replicas, None)
+    assert running.same_content(rotated)
+
+
+FILES = {"s": "/run/ktrdr-secrets/p/S"}
+
+
+def test_another_delivery_recreates_who_has_secrets() -> None:
+    memory = replace(desired().release, secret_files=FILES)
+    facts = replace(settled(), delivered=frozenset(FILES.values()))
+    plan = planning.make(NODE, facts, wanted.Desired(memory, {}))
+    assert [(c.action, c.why) for c in plan.changes] == [("recreate", "delivery of its secrets")]
+
+
+def test_secret_files_that_are_gone_are_work() -> None:
+    facts = settled()
+    (container,) = facts.containers
+    labelled = replace(container, labels={**container.labels, DELIVERY_LABEL: "/run/ktrdr-secrets/p"})
+    memory = replace(facts.history[0].release, secret_files=FILES)
+    facts = replace(facts, containers=(labelled,), history=(event("proven", memory, hashes={"web": "hash"}),))
+    there = replace(facts, delivered=frozenset(FILES.values()))
+    assert planning.make(NODE, there, wanted.Desired(memory, {})).nothing
+    assert not planning.make(NODE, facts, wanted.Desired(memory, {})).nothing
+
+
+def test_a_project_without_a_record_keeps_its_delivery() -> None:
+    facts = settled()
+    (container,) = facts.containers
+    labelled = replace(container, labels={**container.labels, DELIVERY_LABEL: "/run/ktrdr-secrets/p"})
+    deployed = b"name: p\nservices: {web: {secrets: [s]}}\nsecrets: {s: {environment: S}}\n"
+    facts = replace(facts, history=(), containers=(labelled,), deployed=deployed)
+    assert wanted.adopt("r1", facts).release.secret_files == FILES

@@ -76,7 +76,7 @@ class Fake:
 
 
 def run(
-    request: Request | None = None, **fails: dict[str, DeployError]
+    request: Request | None = None, *, needed_first: bool = False, **fails: dict[str, DeployError]
 ) -> tuple[ExitCode, list[str], list[Fake]]:
     log: list[str] = []
     request = request or Request("deploy-all")
@@ -84,7 +84,7 @@ def run(
     monkey = cast(list[Deployment], nodes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fleet, "Deployment", Fake)
-        code = fleet.carry_out(monkey, request, {}, None)
+        code = fleet.carry_out(monkey, request, {}, None, needed_first=needed_first)
     return code, log, nodes
 
 
@@ -106,6 +106,12 @@ def test_one_node_that_fails_takes_all_back_the_workers_first() -> None:
     assert {n.outcome for n in nodes} == {"reverted"}
     assert "unhealthy" in str(nodes[1].error)
     assert "on another node" in str(nodes[0].error)
+
+
+def test_where_others_could_not_reach_what_they_need_that_goes_back_first() -> None:
+    _, log, _ = run(needed_first=True, C={"switch": DeployError("unhealthy")})
+    assert log[6] == "back core"
+    assert set(log[7:]) == {"back B", "back C"}
 
 
 def test_what_cannot_be_pulled_everywhere_is_switched_to_nowhere() -> None:

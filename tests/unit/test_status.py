@@ -167,3 +167,13 @@ def test_an_adopted_project_may_have_been_started_from_other_names() -> None:
         history=(event("adopted", adopted),),
     )
     assert status(facts).outcome == "as recorded"
+
+
+def test_secrets_that_a_reboot_has_taken_are_told() -> None:
+    file = "/run/ktrdr-secrets/p/S"
+    release = replace(RELEASE, secret_files={"s": file})
+    facts = replace(SETTLED, history=(event("proven", release, hashes={"web": "hash"}),))
+    assert status(replace(facts, delivered=frozenset({file}))).drift == ()
+    (drift,) = status(facts).drift
+    assert "no longer in memory" in drift
+    assert "next deployment" in drift

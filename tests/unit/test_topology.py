@@ -62,6 +62,16 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
             r"stacks\.core\.probes\.0: give either service, or url and entry",
         ),
         (("[stacks.core]", "[stacks.core"), r"not valid TOML"),
+        (
+            ('kind = "immutable"', 'kind = "immutabel"'),
+            r"stacks\.core\.apply\.2: .*'postgres-role', 'grafana-admin', 'immutable'",
+        ),
+        (('role = "DB_USER"\n', ""), r"stacks\.core\.apply\.0\.role: this key is missing"),
+        (('role = "DB_USER"', 'role = "DB_ROLE"'), r"stacks\.core\.apply names no secret: 'DB_ROLE'"),
+        (
+            ('secret = "GF_ADMIN_PASSWORD"', 'secret = "DB_PASSWORD"'),
+            r"stacks\.core\.apply: DB_PASSWORD has a step already, in core",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_the_keys_path(change: tuple[str, str], expected: str) -> None:

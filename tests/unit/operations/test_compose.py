@@ -79,3 +79,13 @@ def test_replicas_and_ports_come_from_the_rendered_file() -> None:
     services = compose.parse_config(text)
     assert services["a"] == compose.Service("a", "x", 1, (80,))
     assert (services["b"].replicas, services["c"].replicas) == (0, 3)
+
+
+def test_secrets_in_memory_are_files_for_compose_and_a_label_tells_so() -> None:
+    files = compose.read_stack_file(FILE, "f.yml").files_in(PurePosixPath("/run/s/demo"))
+    assert files == {"password": "/run/s/demo/DB_PASSWORD", "user": "/run/s/demo/DB_USER"}
+    text = compose.override({"db": "x", "web": "y"}, {"db": "DB_PASSWORD=12"}, files).decode()
+    data = yaml.safe_load(text.replace("!reset ", ""))
+    assert data["secrets"]["user"] == {"environment": None, "file": "/run/s/demo/DB_USER"}
+    assert data["services"]["db"]["labels"][compose.DELIVERY_LABEL] == "/run/s/demo"
+    assert "labels" not in data["services"]["web"]

@@ -88,3 +88,9 @@ def test_a_lock_is_seen_without_being_touched(tmp_path: Path) -> None:
         holder.terminate()
         subprocess.run(["pkill", "-P", str(holder.pid)])
         holder.wait()
+
+
+def test_what_a_host_swaps_to_is_known() -> None:
+    lines = "/dev/zram0 partition 1024 0 100\n/swapfile file 2048 0 -2\n"
+    assert machine.parse({"swap": lines}).swap == ("/dev/zram0", "/swapfile")
+    assert machine.parse({"swap": ""}).swap == ()

@@ -16,7 +16,7 @@ from deploy_lib.operations.lock import lock_script, me
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.switch import Switch, verdict_script
 from deploy_lib.release import Release
-from deploy_lib.topology import load
+from deploy_lib.topology import GrafanaAdmin, load
 
 ROOT = Path(__file__).resolve().parents[3]
 NODE = load(ROOT, "lab").nodes["core"]
@@ -298,3 +298,80 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
     for variant in (orders, replace(orders, back=None, keep_values=True)):
         whole = switch.launcher("ktrdr-core", switch.script(NODE, "ktrdr-core", variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
+
+
+ADMIN = GrafanaAdmin(kind="grafana-admin", secret="ADMIN", service="grafana", timeout=1)
+
+# Grafana's copy of the password is a file; it goes through `up` with the value in Compose's environment.
+GRAFANA = """#!/bin/sh
+echo "$*" >> "$FAKE/calls"
+case "$1" in
+  ps) echo id; exit;;
+  cp) cd "$FAKE/container" && exec tar -cf - admin;;
+  exec)
+    case "$*" in
+      *reset-admin-password*) IFS= read -r v; printf %s "$v" | base64 -d > "$FAKE/copy"; echo "copy $(cat "$FAKE/copy")" >> "$FAKE/story";;
+      *) IFS= read -r v; v=$(printf %s "$v" | base64 -d)
+         [ "$v" = "admin:$(cat "$FAKE/copy")" ] || [ -e "$FAKE/trusts" ] || exit 1;;
+    esac
+    exit;;
+esac
+case "$*" in
+  *" up "*) printf %s "$ADMIN" > "$FAKE/container/admin"; echo "up $ADMIN" >> "$FAKE/story";;
+esac
+"""
+
+
+@pytest.fixture
+def grafana(host: Host) -> Host:
+    (host.folder / "docker").write_text(GRAFANA)
+    (host.folder / "container").mkdir()
+    (host.folder / "container/admin").write_text("old")
+    (host.folder / "copy").write_text("old")
+    host.env["ADMIN"] = "new"
+    return host
+
+
+def rotate(host: Host) -> None:
+    host.begin(
+        "new", applies=[ADMIN], places={"ADMIN": (("grafana", "/run/secrets/admin"),)}, secrets=["ADMIN"]
+    )
+
+
+def story(host: Host) -> list[str]:
+    return (host.folder / "story").read_text().splitlines()
+
+
+def test_a_secret_is_changed_where_it_is_kept_before_the_containers_are_replaced(grafana: Host) -> None:
+    rotate(grafana)
+    assert grafana.until("=== switched") == "=== switched 0"
+    assert story(grafana) == ["copy new", "up new"]
+    assert "new" not in grafana.calls.replace(".deploy/objects/new", "")
+
+
+def test_an_old_secret_that_is_still_taken_fails_the_switch_and_comes_back(grafana: Host) -> None:
+    (grafana.folder / "trusts").touch()
+    rotate(grafana)
+    assert grafana.until("grafana still") == "grafana still takes the old ADMIN"
+    assert grafana.until("=== switched") == "=== switched 1"
+    assert grafana.decide("revert", "failed") == 0
+    assert grafana.until("=== back") == "=== back 0"
+    assert story(grafana) == ["copy new", "up new", "copy old", "up old"]
+
+
+def test_without_its_owner_a_rotation_goes_back_by_itself(grafana: Host) -> None:
+    rotate(grafana)
+    grafana.until("=== switched 0")
+    grafana.holder.kill()
+    grafana.holder.wait()
+    assert grafana.until("=== done") == "=== done revert"
+    assert story(grafana)[2:] == ["copy old", "up old"]
+
+
+def test_a_secret_whose_running_value_cannot_be_read_is_not_changed(grafana: Host) -> None:
+    (grafana.folder / "container/admin").unlink()
+    rotate(grafana)
+    assert grafana.switch is not None
+    assert grafana.switch.wait(10) == switch.NO_OLD_VALUES
+    assert (grafana.folder / "copy").read_text() == "old"
+    assert not (grafana.home / ".deploy/history.jsonl").exists()

@@ -122,3 +122,15 @@ def test_a_rollback_is_not_kept_from_a_host_by_what_it_does_not_need() -> None:
     assert [c.name for c in host(NODE, replace(poor, engine="1.0"), rendered=False) if c.result != "ok"] == [
         "Docker Engine"
     ]
+
+
+def test_secrets_in_memory_are_refused_on_a_host_that_swaps() -> None:
+    memory = NODE.model_copy(update={"stack": NODE.stack.model_copy(update={"delivery": "memory"})})
+    swaps = with_machine(swap=("/swapfile",))
+    for rendered in (True, False):
+        assert not [c for c in host(NODE, swaps, rendered=rendered) if c.result != "ok"]
+        assert not [c for c in host(memory, GOOD, rendered=rendered) if c.result != "ok"]
+        (check,) = (c for c in host(memory, swaps, rendered=rendered) if c.result != "ok")
+        assert (check.name, check.result) == ("swap", "failed")
+        assert "/swapfile" in check.problem
+        assert "swapoff" in check.mend

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+from deploy_lib.preflight import once_read
+from deploy_lib.topology import load
+
+STEPS = load(Path(__file__).resolve().parents[3], "lab").apply
+
+
+def test_a_secret_that_is_read_once_is_not_simply_deployed() -> None:
+    check = once_read(STEPS, ["DB_PASSWORD", "JWT_SECRET"])
+    assert check.result == "failed"
+    assert "DB_PASSWORD" in check.problem
+    assert "JWT_SECRET" not in check.problem
+    assert "invoke rotate-secrets" in check.mend
+
+
+def test_one_that_is_read_at_each_start_is() -> None:
+    assert once_read(STEPS, ["JWT_SECRET"]).result == "ok"
+    assert once_read(STEPS, []).result == "ok"
+
+
+def test_what_cannot_be_changed_is_set_back() -> None:
+    check = once_read(STEPS, ["DB_PASSWORD", "DB_USER"])
+    assert "DB_USER" in check.problem
+    assert "set it back" in check.mend
