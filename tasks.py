@@ -193,7 +193,7 @@ def lint(c: Context) -> None:
 
 
 @task(auto_shortflags=False, help={"full": "the long tail of the fault matrix, too, which takes much longer"})
-def test(c: Context, full: bool = False) -> None:
+def test(c: Context, full: bool = False) -> None:  # noqa: PT028 - a task, not a test
     """Run every check: style, types, and the unit, ssh and lab tests."""
     from lab.tasks import speaking
 

@@ -143,6 +143,10 @@ class Deployment:
             PreflightError: it cannot be done from where the host is.
         """
         self._recall_interruption()
+        # Even when checks are skipped: a program would be shut out of its own data, or its users would.
+        preflight.require(
+            self.node, [preflight.once_read(self.environment.apply, self.changed_secrets(values))]
+        )
         if kept := replicas.kept(self.node, self.request.replicas, self._replicas()):
             self._say("replicas", kept)
         images = {name: self._pin(image, manifests) for name, image in self._named().items()}

@@ -199,10 +199,12 @@ class Scrape(_Model):
     Attributes:
         stack: the stack that Prometheus belongs to.
         directory: below that stack's directory, where it looks for target files.
+        address: of a container, with the placeholders of a probe's `entry`.
     """
 
     stack: str
     directory: RelativePath
+    address: str
 
 
 class Requires(_Model):
@@ -216,7 +218,7 @@ class Requires(_Model):
         memory_mib: MiB of memory that programs could still get.
     """
 
-    engine: VersionNumber = "24.0"
+    engine: VersionNumber = "25.0"
     compose: VersionNumber = "2.20"
     docker_mib: int = Field(ge=0, default=2048)
     directory_mib: int = Field(ge=0, default=64)

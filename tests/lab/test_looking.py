@@ -106,7 +106,7 @@ BROKEN = {
         },
     ),
     "engine version": toml(
-        "Docker Engine", "and 99.0 is the least", "update it to 99.0", 'engine = "24.0"', 'engine = "99.0"'
+        "Docker Engine", "and 99.0 is the least", "update it to 99.0", 'engine = "25.0"', 'engine = "99.0"'
     ),
     "compose version": toml(
         "Compose plugin", "and 9.1 is the least", "update it to 9.1", 'compose = "2.20"', 'compose = "9.1"'
@@ -273,7 +273,7 @@ def test_all_is_well_and_said_so_and_a_broken_deployment_is_stopped_by_the_same_
 ) -> None:
     outcome = command("invoke", "preflight", "--node", "core", "--tag", FIRST)
     assert outcome.code == 0, outcome.err
-    assert "26.1" in outcome.out or "at least 24.0" in outcome.out
+    assert "26.1" in outcome.out or "at least 25.0" in outcome.out
     before = core.state()
     with broken(BROKEN["clock"], core, lab, checkout):
         refused = deploy("--tag", SECOND, root=checkout)

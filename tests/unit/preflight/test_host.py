@@ -45,7 +45,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
     checks = {check.name: check for check in host(NODE, GOOD, rendered=True)}
     assert {check.result for check in checks.values()} == {"ok"}
     assert all(check.proves for check in checks.values())
-    assert checks["Docker Engine"].found == "26.1.5+dfsg1 (at least 24.0)"
+    assert checks["Docker Engine"].found == "26.1.5+dfsg1 (at least 25.0)"
     assert checks["Compose plugin"].found == "2.26.1-4 (at least 2.20)"
     require(NODE, checks.values())
 
@@ -56,7 +56,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (replace(GOOD, tools=GOOD.tools - {"flock"}), "tools", "lacks flock", "util-linux"),
         (replace(GOOD, engine="", problems={"engine": "permission denied while"}), "permission", "permission denied", "usermod"),
         (replace(GOOD, engine="", problems={"engine": "Cannot connect"}), "Docker Engine", "Cannot connect", "systemctl"),
-        (replace(GOOD, engine="20.10.24"), "Docker Engine", "20.10.24, and 24.0 is the least", "update it to 24.0"),
+        (replace(GOOD, engine="20.10.24"), "Docker Engine", "20.10.24, and 25.0 is the least", "update it to 25.0"),
         (replace(GOOD, compose="2.9.1"), "Compose plugin", "2.9.1, and 2.20 is the least", "update it to 2.20"),
         (replace(GOOD, compose="", problems={"compose": "no such plugin"}), "Compose plugin", "no such plugin", "install"),
         (replace(GOOD, problems={"containers": "no such thing"}), "facts", "containers: no such thing", "complains"),
