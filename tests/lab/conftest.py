@@ -112,15 +112,20 @@ def deploy(stack: None) -> Run:
     return run
 
 
+def copy_checkout(lab: Lab, directory: Path) -> Path:
+    """A copy of what is deployed, with the same lab."""
+    for name in ("deploy.toml", "tasks.py", "fabric.yaml"):
+        shutil.copy(ROOT / name, directory / name)
+    for name in ("compose", "monitoring", "fabfile"):
+        shutil.copytree(ROOT / name, directory / name)
+    (directory / ".lab").symlink_to(lab.directory)
+    return directory
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, lab: Lab) -> Path:
-    """A copy of what is deployed, to be changed, with the same lab."""
-    for name in ("deploy.toml", "tasks.py", "fabric.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("compose", "monitoring", "fabfile"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / ".lab").symlink_to(lab.directory)
-    return tmp_path
+    """A copy of what is deployed, to be changed."""
+    return copy_checkout(lab, tmp_path)
 
 
 @dataclass(frozen=True)
