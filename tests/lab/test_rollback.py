@@ -70,9 +70,6 @@ def test_by_tag(bench: Bench) -> None:
     with nothing_but_the_host(bench):
         again("rollback", "--tag", FIRST)
     bench.invariants(FIRST)
-    # The release before that is the one that ran until then.
-    assert again("rollback").core["to"] == THIRD
-    bench.invariants(THIRD)
 
 
 @pytest.mark.usefixtures("broken")
