@@ -8,23 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import desired as wanted
+from deploy_lib import orders, preflight, proof, replicas
 from deploy_lib import plan as planning
-from deploy_lib import preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError, UsageError
-from deploy_lib.operations import apply, compose, hashes, history, layout, prune, sizes, watch
+from deploy_lib.errors import DeployError, PreflightError, UsageError
+from deploy_lib.operations import apply, hashes, history, layout, sizes, watch
 from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.files import fetch
-from deploy_lib.operations.lock import LAPSE, Lock, me
+from deploy_lib.operations.lock import Lock, me
 from deploy_lib.operations.machine import ask_storage
-from deploy_lib.operations.place import Placement
-from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login, Manifest
-from deploy_lib.operations.stage import Staging, stage
-from deploy_lib.operations.switch import Switch
+from deploy_lib.operations.stage import stage
 from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
 from deploy_lib.preflight import Check
@@ -34,7 +31,7 @@ from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment, Node, OneOff
+from deploy_lib.topology import Environment, Node
 
 Values = Mapping[str, Secret]
 
@@ -250,7 +247,7 @@ class Deployment:
                 plan,
                 self.facts,
                 login=login,
-                one_offs=self._one_offs(plan),
+                one_offs=orders.one_offs(plan, self.node.stack, keep_values=self._keep_values),
                 secrets=sorted(wanted.by_name(release.secrets)),
             ),
             sizes.ask(self.session, plan.pulls, self.facts.platform, login),
@@ -289,7 +286,8 @@ class Deployment:
         self.outcome = "untouched"
         if plan.pulls:
             self._say("pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images")
-        stage(self.session, self.node.directory, self._staging(plan), login, self._key)
+        lacking = orders.staging(plan, self.facts, keep_values=self._keep_values)
+        stage(self.session, self.node.directory, lacking, login, self._key)
 
     def switch(self, values: Values) -> None:
         """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.
@@ -306,10 +304,18 @@ class Deployment:
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
         given |= apply.environment(self._applies, values)
         env = {name: value.reveal() for name, value in given.items()}
-        self.outcome = "switched"
-        self._watch = watch.start(
-            self.session, self.node, self.local.file.project, self._orders(plan), env, self._detail
+        switch = orders.switch(
+            plan,
+            self.facts,
+            self.node,
+            self.local,
+            token=self._token(),
+            happens=lambda kind, detail: self._event(kind, detail=detail),
+            keep_values=self._keep_values,
+            applies=self._applies,
         )
+        self.outcome = "switched"
+        self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
         try:
             self._watch.finish()
         except watch.NotBegunError:
@@ -485,78 +491,10 @@ class Deployment:
             raise PreflightError(f"no digest is known for {reference}", node=self.node.name, step="preflight")
         return f"{reference}@{known[reference]}"
 
-    def _staging(self, plan: Plan) -> Staging:
-        """What the host lacks of the new release, and of the one that it may have to go back to."""
-        have = self.facts.objects
-        wanted_files = {d for d in plan.desired.release.files.values() if d not in have}
-        back = plan.back
-        contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
-        back_images = set(back.release.images.values()) if back else set()
-        lost = {image for image in back_images - set(plan.pulls) if not planning.present(self.facts, image)}
-        images = (set(plan.desired.release.images.values()) | back_images) - lost
-        back_files = back.release.files if back else {}
-        return Staging(
-            uploads=wanted.by_digest(
-                contents, wanted_files | {d for d in back_files.values() if d not in have}
-            ),
-            saves={
-                path: digest
-                for path, digest in {**plan.desired.release.files, **back_files}.items()
-                if digest not in have and self.facts.files.get(path) == digest
-            },
-            pulls=plan.pulls,
-            protect=sorted(image for image in images if keep_tag(image) not in self.facts.keep_tags),
-            # A rollback logs in nowhere.
-            recover=() if self._keep_values else sorted(lost),
-        )
-
-    def _orders(self, plan: Plan) -> Switch:
+    def _token(self) -> str:
         if self._lock is None:
             raise RuntimeError("the lock is taken before the switch")
-        release, back = plan.desired.release, plan.back
-        files_before = dict(back.release.files) if back else {}
-        touched = (*plan.changed, *plan.dropped)
-        adopted = [plan.before] if plan.before is not None and self.before is None else []
-        kept = history.kept(self.facts.history, self.node.stack.keep_releases - 1)
-        return Switch(
-            token=self._lock.owner.token,
-            forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
-            back=None
-            if back is None
-            else Placement(
-                {path: files_before[path] for path in touched if path in files_before},
-                [path for path in touched if path not in files_before],
-            ),
-            started=[*adopted, self._event("started")],
-            abandoned=self._event("reverted", detail="its session had ended; the host went back by itself"),
-            stuck=self._event(
-                "failed", detail="its session had ended, and the host could not go back by itself"
-            ),
-            one_offs=self._one_offs(plan),
-            staged=Placement(release.files),
-            reloads=plan.reloads,
-            places=self._places(),
-            secrets=sorted(wanted.by_name(release.secrets)),
-            keep_values=self._keep_values,
-            applies=self._applies,
-            secret_files=release.secret_files,
-            back_secret_files=back.release.secret_files if back else {},
-            prune=prune.script(self.node.directory, [release, *(e.release for e in (*kept, *adopted))]),
-        )
-
-    def _one_offs(self, plan: Plan) -> list[OneOff]:
-        """A rollback undoes no migration, and an older image knows none of the newer ones."""
-        new_images = {change.service for change in plan.changes if change.image != change.before}
-        return [o for o in self.node.stack.before_switch if o.service in new_images and not self._keep_values]
-
-    def _places(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
-        """Where the secrets that run now lie, by the Compose file that the host has."""
-        if not self.facts.deployed:
-            return {}
-        try:
-            return compose.read_stack_file(self.facts.deployed, self.node.stack.compose).places
-        except UsageError:
-            return self.local.file.places
+        return self._lock.owner.token
 
     def _event(self, kind: history.Kind, **more: object) -> history.Event:
         plan = self._planned()
@@ -574,50 +512,3 @@ class Deployment:
 
     def _detail(self, line: str) -> None:
         self.console.debug(self.node.name, line)
-
-
-def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
-    """A node's exit status, and what is to be said of it: its error, with the state that its host is in."""
-    error, node = deployment.error, deployment.node
-    # An adopted project is no record yet, and is gone back to all the same.
-    before = deployment.plan.before if deployment.plan else deployment.before
-    running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
-    match deployment.outcome:
-        case "deployed" | "unchanged" | "planned":
-            return ExitCode.DONE, None
-        case "not started" if error is not None:
-            return error.exit_code, error
-        case "untouched" | "reverted":
-            if isinstance(error, StoppedError) and deployment.outcome == "untouched":
-                return ExitCode.INTERRUPTED, error
-            if deployment.outcome == "untouched":
-                state = "what ran before still runs" if before else "nothing was begun"
-            else:
-                state = f"the host is back on {running}" if before else "the host is empty again"
-            return ExitCode.FAILED_REVERTED, _stated(
-                error, node, state, "mend the cause, then run the command again"
-            )
-        case _:
-            if isinstance(error, watch.LostError):
-                uncertain = isinstance(error, watch.UncertainError)
-                state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
-                state += ", unless it has recorded the new release" if uncertain else ""
-                mend = "when it can be reached again, see: invoke status"
-            elif deployment.request.no_rollback:
-                state = f"the failed release is left in place; before it ran {running}"
-                going_back = f"invoke rollback --node {node.name} goes back, or " if before else ""
-                mend = f"{going_back}deploy another tag"
-            else:
-                state = f"going back to {running} failed too: the host is in neither state"
-                mend = f"look at it (invoke status, invoke logs), then: invoke rollback --node {node.name}"
-            return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, mend)
-
-
-def _stated(error: DeployError | None, node: Node, state: str, mend: str) -> DeployError:
-    what = error.what if error is not None else "nothing failed here, but on another node"
-    return DeployError(
-        f"{what}\n  {state}",
-        node=node.name,
-        step=error.step if error is not None else None,
-        mend=(error.mend if error is not None else None) or mend,
-    )

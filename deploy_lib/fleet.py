@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from deploy_lib import replicas
 from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
-from deploy_lib.deployment import Deployment, Values, settle
+from deploy_lib.deployment import Deployment, Values
 from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.interruption import handled
 from deploy_lib.operations.registry import Login
-from deploy_lib.operations.targets import Scraper, path_of
+from deploy_lib.operations.targets import Scraper
+from deploy_lib.outcome import settle
 from deploy_lib.parallel import side_by_side
 from deploy_lib.release import new_id
 from deploy_lib.request import Request
@@ -69,7 +70,7 @@ def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect)
             (host,) = environment.select(None, scrape.stack)
             if host.name not in sessions:
                 sessions[host.name] = connect(host)
-            found[node.name] = Scraper(sessions[host.name], path_of(host, scrape, node))
+            found[node.name] = Scraper(sessions[host.name], host, scrape)
     return found
 
 

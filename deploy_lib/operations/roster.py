@@ -71,7 +71,7 @@ def _missing(probe: Probe, rows: Sequence[Any], member: Member) -> str:
     if nearest is None:
         return f"{member.service} is not in it"
     path, texts = list(probe.entry.items())[furthest]
-    expected = " or ".join(_fill(text, member.values) for text in texts)
+    expected = " or ".join(fill(text, member.values) for text in texts)
     return f"{member.service}: {path} is {json.dumps(dig(nearest, path))}, expected {expected}"
 
 
@@ -81,10 +81,11 @@ def _fits(value: Any, texts: Sequence[str], values: Mapping[str, str]) -> bool:
 
 def _pattern(text: str, values: Mapping[str, str]) -> re.Pattern[str]:
     # The stars of the probe's text are wild, those of a filled-in value are not.
-    return re.compile(".*".join(re.escape(_fill(part, values)) for part in text.split("*")))
+    return re.compile(".*".join(re.escape(fill(part, values)) for part in text.split("*")))
 
 
-def _fill(text: str, values: Mapping[str, str]) -> str:
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with each `{NAME}` that is known replaced by its value."""
     return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
 
 

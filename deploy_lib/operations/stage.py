@@ -83,7 +83,9 @@ def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> s
         "set -e",
         # An upload that was cut short, or that the disk had no room for, must not pass for a file's content.
         f"rm -rf {objects}.new && mkdir -p {objects} {objects}.new",
-        f"tar -xpf - --no-same-owner -C {objects}.new",
+        # tar says "wrote only", not why.
+        f"tar -xpf - --no-same-owner -C {objects}.new || "
+        f"{{ r=$?; echo 'the files could not be written; their disk:' >&2; df -Ph {objects}.new >&2; exit $r; }}",
         f"cd {quote(directory)}",
     ]
     steps += [

@@ -12,36 +12,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from deploy_lib.operations import roster
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node, Scrape
 
-HOST_VARIABLE = "WORKER_HOSTNAME"
-"""The node's variable with the name under which other hosts reach it."""
-
 NOTHING_THERE = 78
 """Exit status when the scraping stack was never deployed."""
 
 
-def path_of(scraper: Node, scrape: Scrape, node: Node) -> PurePosixPath:
-    """The file of `node` on the host of `scraper`."""
-    return scraper.directory / scrape.directory / f"{node.name}.json"
-
-
-def content(node: Node, containers: Sequence[Container]) -> str:
+def content(node: Node, scrape: Scrape, containers: Sequence[Container]) -> str:
     """The targets that a node's replicas are, in Prometheus's file_sd format."""
-    host = node.variables.get(HOST_VARIABLE, node.host)
+    there = roster.members(node, containers)
     groups = [
         {
-            "targets": [f"{host}:{port}"],
+            "targets": [roster.fill(scrape.address, member.values)],
             "labels": {"node": node.name, "kind": kind, "service": service},
         }
         for kind, services in node.stack.replicas.items()
         for service in services
-        for container in containers
-        if container.service == service
-        for port in container.ports[:1]
+        for member in there
+        if member.service == service
     ]
     return json.dumps(groups, indent=1) + "\n"
 
@@ -51,16 +43,20 @@ class Scraper:
     """Where a node's containers are scraped from.
 
     Attributes:
-        session: with the host of the scraping stack.
-        path: the node's file there.
+        session: with the host of the scraping stack, that of `host`.
     """
 
     session: Session
-    path: PurePosixPath
+    host: Node
+    scrape: Scrape
+
+    def path(self, node: Node) -> PurePosixPath:
+        """The node's file there."""
+        return self.host.directory / self.scrape.directory / f"{node.name}.json"
 
     def follow(self, node: Node, containers: Sequence[Container]) -> bool:
         """Makes these containers the node's targets, and says whether they were not yet; raises as `put`."""
-        return put(self.session, self.path, content(node, containers))
+        return put(self.session, self.path(node), content(node, self.scrape, containers))
 
 
 def put(session: Session, path: PurePosixPath, text: str) -> bool:

@@ -64,6 +64,7 @@ class Watch:
         self._process = process
         self._on_line = on_line
         self._said: list[str] = []
+        self._ended = False
 
     def finish(self) -> None:
         """Waits until the containers have been replaced, passing on what Compose says.
@@ -96,9 +97,9 @@ class Watch:
             elif line.startswith("{") and (container := parse_container(line)):
                 found.append(container)
             elif line.startswith("=== end "):
-                raise SwitchError(
-                    "the switch's own process on the host has ended", node=self._node.name, step="switch"
-                )
+                # One that came to its own end has gone back by itself.
+                self._ended = line != "=== end 0"
+                break
         raise self._lost()
 
     def conclude(self, word: Word, events: Sequence[Event]) -> None:
@@ -117,9 +118,7 @@ class Watch:
             )
         except CommandError as error:
             if error.code == ENDED:
-                raise SwitchError(
-                    "the switch's own process on the host has ended", node=self._node.name, step="verdict"
-                ) from None
+                self._ended = True
             raise self._lost() from None
         except RemoteError:
             raise self._lost() from None
@@ -165,6 +164,7 @@ class Watch:
                 return int(line.removeprefix(sign))
             if line.startswith("=== end "):
                 code = int(line.removeprefix("=== end "))
+                self._ended = code != 0
                 if code in _UNTOUCHED:
                     raise NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
                 raise SwitchError(
@@ -178,7 +178,12 @@ class Watch:
     def _last_words(self) -> str:
         return "".join(f"\n    {line}" for line in self._said[-8:])
 
-    def _lost(self) -> LostError:
+    def _lost(self) -> RemoteError:
+        if self._ended:
+            # Nobody is left there who could go back by itself.
+            return SwitchError(
+                "the switch's own process on the host has ended", node=self._node.name, step="switch"
+            )
         return LostError("the session ended during the switch", node=self._node.name, step="switch")
 
 

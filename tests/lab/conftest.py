@@ -12,10 +12,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deploy_lib import build
 from deploy_lib.cli.building import build_backend, push_backend
 from deploy_lib.console import Console
 from deploy_lib.release import Version
@@ -23,6 +24,9 @@ from deploy_lib.topology import Environment, load
 from lab import hosts
 from lab.layout import Lab
 from lab.up import up
+
+if TYPE_CHECKING:
+    from .faults import Bench
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -109,15 +113,20 @@ def deploy(stack: None) -> Run:
     return run
 
 
+def copy_checkout(lab: Lab, directory: Path) -> Path:
+    """A copy of what is deployed, with the same lab."""
+    for name in ("deploy.toml", "tasks.py", "fabric.yaml"):
+        shutil.copy(ROOT / name, directory / name)
+    for name in ("compose", "monitoring", "fabfile"):
+        shutil.copytree(ROOT / name, directory / name)
+    (directory / ".lab").symlink_to(lab.directory)
+    return directory
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, lab: Lab) -> Path:
-    """A copy of what is deployed, to be changed, with the same lab."""
-    for name in ("deploy.toml", "tasks.py", "fabric.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("compose", "monitoring", "fabfile"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / ".lab").symlink_to(lab.directory)
-    return tmp_path
+    """A copy of what is deployed, to be changed."""
+    return copy_checkout(lab, tmp_path)
 
 
 @dataclass(frozen=True)
@@ -223,3 +232,46 @@ def vault(lab: Lab, stack: None) -> Iterator[Vault]:
     assert outcome.code == 0, outcome.err
     outcome = command("invoke", "deploy-core", "--tag", FIRST)
     assert outcome.code == 0, outcome.err
+
+
+BROKEN = {
+    "sha-000000a": 'CMD ["false"]',
+    "sha-000000b": 'CMD ["sleep", "infinity"]',
+    "sha-000000c": 'CMD ["sh", "-c", "DB_HOST=nowhere exec python -m ktrdr_backend"]',
+    "sha-000000d": (
+        'CMD ["sh", "-c", "[ ! -e /tmp/lived ] || echo second life; touch /tmp/lived; '
+        'python -m ktrdr_backend & sleep 12; exit 7"]'
+    ),
+    # A layer that is no other image's, and does not compress.
+    "sha-000000e": "USER root\nRUN head -c 6000000 /dev/urandom > /padding\nUSER ktrdr",
+}
+"""Images made from the first: it exits at once; never becomes healthy; is healthy without its database; dies when it has
+been healthy for a while; takes room."""
+
+
+@pytest.fixture(scope="session")
+def broken(homes: Environment, backend_image: str) -> None:
+    """They are in the lab's registry."""
+    console = Console(err=sys.stderr)
+    for tag, change in BROKEN.items():
+        name = f"{homes.image_registry}/ktrdr-backend:{tag}"
+        text = f"FROM {backend_image}\nENV KTRDR_VERSION={tag}\n{change}\n"
+        build.run("build", "--quiet", "-t", name, "-", stdin=text.encode())
+        push_backend(homes, Version(tag), console)
+
+
+@pytest.fixture
+def bench(deploy: Run, core: Host, get: Callable[[int, str], Any]) -> Iterator[Bench]:
+    """A host with a row in its database; it is mended, and runs the first tag again, whatever was done to it."""
+    from .faults import Bench
+
+    core.sql("CREATE TABLE IF NOT EXISTS fault (word text); INSERT INTO fault VALUES ('before the fault')")
+    bench = Bench(core, get)
+    yield bench
+    bench.release()
+    for mend in reversed(bench.hurt):
+        mend()
+    bench.settle()
+    outcome = deploy("--tag", FIRST)
+    assert outcome.code == 0, outcome.err
+    core.sql("DROP TABLE IF EXISTS fault")

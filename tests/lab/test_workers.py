@@ -228,7 +228,7 @@ def test_a_rollback_brings_back_as_many_workers_as_its_release_had(fleet: Fleet)
 
 
 def test_a_worker_that_runs_well_but_is_not_registered_fails_the_gate(fleet: Fleet, checkout: Path) -> None:
-    change_c(checkout, 'KTRDR_API_URL = "http://ktrdr-core.internal:9"')
+    change_c(checkout, "KTRDR_API_URL", "http://ktrdr-core.internal:9")
     path = checkout / "deploy.toml"
     path.write_text(path.read_text().replace("timeout = 90 ", "timeout = 20 "))
     outcome = fleet.workers("C", "--tag", SECOND, root=checkout)
@@ -261,17 +261,22 @@ def test_more_workers_than_there_are_ports_for_are_refused(fleet: Fleet, flag: s
     assert fleet.containers("C") == before
 
 
-def change_c(checkout: Path, variable: str) -> None:
-    """Gives a variable another value on C, and on C alone."""
+def change_c(checkout: Path, name: str, value: str) -> None:
+    """Gives a variable another value on C alone; as it may have one place only, it moves to the nodes."""
+    env_file = checkout / "compose/.env.workers"
+    (line,) = [each for each in env_file.read_text().splitlines() if each.startswith(f"{name}=")]
+    env_file.write_text(env_file.read_text().replace(f"{line}\n", ""))
     path = checkout / "deploy.toml"
-    head, mark, lab = path.read_text().partition("[environments.lab.nodes.C]")
-    own = 'variables = { WORKER_HOSTNAME = "ktrdr-workers-c.internal"'
-    assert own in lab
-    path.write_text(head + mark + lab.replace(own, f"{own}, {variable}"))
+    head, mark, lab = path.read_text().partition("[environments.lab.nodes.B]")
+    for node, given in (("b", line.partition("=")[2]), ("c", value)):
+        own = f'variables = {{ WORKER_HOSTNAME = "ktrdr-workers-{node}.internal"'
+        assert own in lab
+        lab = lab.replace(own, f'{own}, {name} = "{given}"')
+    path.write_text(head + mark + lab)
 
 
 def test_what_fails_on_one_node_is_taken_back_on_all(fleet: Fleet, checkout: Path) -> None:
-    change_c(checkout, 'LOG_LEVEL = "NO-SUCH-LEVEL"')  # it ends as soon as it starts
+    change_c(checkout, "LOG_LEVEL", "NO-SUCH-LEVEL")  # it ends as soon as it starts
     before = {node: fleet.images(node) for node in NODES}
     targets = fleet.sh("core", "cat /opt/ktrdr-core/targets/*.json")
     outcome = fleet.all("--tag", SECOND, "--replicas-backtest", "2", root=checkout)

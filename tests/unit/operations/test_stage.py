@@ -50,6 +50,7 @@ def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds
     script = stage.script(PurePosixPath(tmp_path), staging, None)
     cut = subprocess.run(["sh", "-c", script], input=pack(staging.uploads)[:50_000], capture_output=True)
     assert cut.returncode != 0
+    assert b"the files could not be written; their disk:" in cut.stderr
     assert list((tmp_path / ".deploy/objects").iterdir()) == []
     assert run(tmp_path, staging).returncode == 0
     assert [p.name for p in (tmp_path / ".deploy/objects").iterdir()] == [digest(content)]

@@ -1,8 +1,12 @@
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 from deploy_lib.operations import targets
+from deploy_lib.operations.compose import Container
+from deploy_lib.ssh.session import Session
 from deploy_lib.topology import load
 
 from .test_roster import container
@@ -18,25 +22,30 @@ CONTAINERS = [
 ]
 
 
+def content(containers: Sequence[Container]) -> str:
+    assert NODE.stack.scrape is not None
+    return targets.content(NODE, NODE.stack.scrape, containers)
+
+
 def test_what_runs_is_a_target_and_nothing_else() -> None:
-    groups = json.loads(targets.content(NODE, CONTAINERS))
+    groups = json.loads(content(CONTAINERS))
     assert [target for group in groups for target in group["targets"]] == [
         "ktrdr-workers-c.internal:5003",
         "ktrdr-workers-c.internal:5004",
         "ktrdr-workers-c.internal:5005",
     ]
     assert groups[0]["labels"] == {"node": "C", "kind": "backtest", "service": "backtest-worker-1"}
-    assert json.loads(targets.content(NODE, [])) == []
+    assert json.loads(content([])) == []
 
 
 def test_the_same_containers_in_another_order_are_the_same_file() -> None:
-    assert targets.content(NODE, CONTAINERS) == targets.content(NODE, CONTAINERS[::-1])
+    assert content(CONTAINERS) == content(CONTAINERS[::-1])
 
 
 def test_the_file_lies_where_prometheus_looks() -> None:
     assert NODE.stack.scrape is not None
-    path = targets.path_of(NODES["core"], NODE.stack.scrape, NODE)
-    assert path == PurePosixPath("/opt/ktrdr-core/targets/C.json")
+    scraper = targets.Scraper(cast(Session, None), NODES["core"], NODE.stack.scrape)
+    assert scraper.path(NODE) == PurePosixPath("/opt/ktrdr-core/targets/C.json")
 
 
 def put(path: Path, text: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,41 @@
+"""What the fields of deploy.toml have in common."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts:
+        raise ValueError("this must be a path inside the folder of deploy.toml")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
+def several(value: object) -> object:
+    """Lets one text stand for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+class Model(BaseModel):
+    """A table of deploy.toml: nothing is converted, unknown keys are refused, and what was read stays as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

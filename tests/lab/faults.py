@@ -1,0 +1,277 @@
+"""Faults: commands that are stopped half way, a host that is hurt from outside, and what must hold after all of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lab import hosts
+
+from .conftest import ROOT, Host, Outcome, command, environment
+
+SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
+HOME = "/opt/ktrdr-core"
+SETTLED_SECONDS = 150
+"""A lock that lapses, a switch that goes back, containers that turn healthy: all of it takes no longer."""
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """Waits for a condition, and gives what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+    return found
+
+
+class Command:
+    """A command under way, followed line by line."""
+
+    def __init__(self, *arguments: str, root: Path = ROOT) -> None:
+        self.process = subprocess.Popen(
+            ["invoke", *arguments],
+            cwd=root,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Who runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        self.said = ""
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.said += line
+                self._news.notify_all()
+
+    def until(self, sign: str, times: int = 1) -> None:
+        with self._news:
+            seen = self._news.wait_for(lambda: self.said.count(sign) >= times, 120)
+        assert seen, f"{sign!r} did not come: {self.said}"
+
+    def end(self, seconds: float = 240) -> int:
+        code = self.process.wait(seconds)
+        self._reader.join(10)
+        assert "Traceback" not in self.said, self.said
+        return code
+
+
+@dataclass
+class Bench:
+    """The core host with a row in its database, about to be hurt."""
+
+    core: Host
+    get: Callable[[int, str], Any]
+    hurt: list[Callable[[], object]] = field(default_factory=list)
+
+    # --- the host ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def stuck(self, words: str, program: str = "docker") -> Iterator[None]:
+        """Holds calls of a program on the host whose arguments contain these, until the block ends."""
+        self.core.sh(
+            f"mkdir -p /tmp/fault && touch /tmp/fault/hold && cat > /tmp/fault/{program} <<'X'\n"
+            f'#!/bin/sh\ncase " $* " in *" {words} "*)\n'
+            "  if [ -e /tmp/fault/hold ]; then touch /tmp/fault/reached.$$; fi\n"
+            "  while [ -e /tmp/fault/hold ]; do sleep 0.05; done;;\n"
+            f'esac\nexec /usr/bin/{program} "$@"\nX\n'
+            f"chmod +x /tmp/fault/{program} && ln -sf /tmp/fault/{program} /usr/local/bin/{program}"
+        )
+        try:
+            yield
+        finally:
+            self.release()
+
+    def reached(self, times: int = 1) -> None:
+        """Waits until so many of these calls have come."""
+        count = "ls /tmp/fault | grep -c reached; true"
+        until(lambda: int(self.core.sh(count)) >= times, "it was not called so")
+
+    def release(self) -> None:
+        self.core.sh("rm -f /usr/local/bin/docker /usr/local/bin/flock /tmp/fault/hold /tmp/fault/reached.*")
+
+    def forget(self) -> None:
+        """Removes the images that no container uses, so that there is something to pull."""
+        self.core.sh(
+            "used=$(docker ps -aq | xargs docker inspect -f '{{.Image}}' | sort -u)\n"
+            "for i in $(docker images -q --no-trunc | sort -u); do\n"
+            '  case "$used" in *$i*) ;; *) docker rmi -f $i;; esac\ndone >/dev/null'
+        )
+
+    def cut(self) -> None:
+        """Ends the session on the host's side: the peer is told at once."""
+        self.core.sh("pkill -KILL -f '^sshd-session: root' || pkill -KILL -f '^sshd: root'")
+
+    def silence(self) -> None:
+        """The network between the command and the host loses everything from now on; new connections work."""
+        ports = self.core.sh("ss -Htn state established '( sport = :22 )' | awk '{print $4}' | sed 's/.*://'")
+        assert ports.split()
+        for port in ports.split():
+            for chain, way in (("INPUT", "--sport"), ("OUTPUT", "--dport")):
+                self.core.sh(f"iptables -w -I {chain} -p tcp {way} {port} -j DROP")
+                self.hurt.append(
+                    lambda c=chain, w=way, p=port: self.core.sh(f"iptables -w -D {c} -p tcp {w} {p} -j DROP")
+                )
+
+    def reboot(self) -> None:
+        """As when the power fails and comes back."""
+        name = self.core.lab.container("core")
+        hosts.build.run("kill", name)
+        hosts.build.run("start", name)
+        until(lambda: hosts.host_answers(self.core.lab, "core"), "the host did not come back", 90)
+
+    def restart_engine(self) -> None:
+        before = self.core.sh("cat /var/run/docker.pid")
+        self.core.sh("kill -TERM $(cat /var/run/docker.pid)")
+        until(
+            lambda: (
+                self.core.sh("cat /var/run/docker.pid", check=False) not in ("", before)
+                and self.core.sh("docker version >/dev/null && echo up", check=False)
+            ),
+            "the engine did not come back",
+            90,
+        )
+
+    @contextmanager
+    def small(self, directory: str, size: str) -> Iterator[None]:
+        """A directory with its content on a disk of this size."""
+        self.core.sh(
+            f"cp -a {directory} /tmp/fault-copy && mount -t tmpfs -o size={size} tmpfs {directory} && "
+            f"cp -a /tmp/fault-copy/. {directory}/ && rm -rf /tmp/fault-copy"
+        )
+        try:
+            yield
+        finally:
+            self.core.sh(f"umount -l {directory}")
+
+    @contextmanager
+    def stopped(self, *names: str) -> Iterator[None]:
+        """Some of the lab's own containers, away."""
+        containers = [self.core.lab.container(name) for name in names]
+        hosts.build.run("stop", "-t", "1", *containers)
+        try:
+            yield
+        finally:
+            hosts.build.run("start", *containers)
+            hosts.await_ready(self.core.lab)
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """One of the lab's own containers, which answers nothing."""
+        hosts.build.run("pause", self.core.lab.container(name))
+        try:
+            yield
+        finally:
+            hosts.build.run("unpause", self.core.lab.container(name))
+
+    # --- what it says ----------------------------------------------------------------------------------------
+
+    def history(self) -> list[dict[str, Any]]:
+        outcome = command("invoke", "history", "--json", "--node", "core", "--tail", "60")
+        assert outcome.code == 0, outcome.err
+        events: list[dict[str, Any]] = outcome.core["events"]
+        return events
+
+    def kinds(self, since: int) -> list[str]:
+        """What happened after so many events."""
+        lines = self.core.sh(f"tail -n +{since + 1} {HOME}/.deploy/history.jsonl").splitlines()
+        return [json.loads(line)["kind"] for line in lines]
+
+    def count(self) -> int:
+        return int(self.core.sh(f"cat {HOME}/.deploy/history.jsonl 2>/dev/null | wc -l"))
+
+    def version(self) -> str:
+        """What the API says it is; "" when it does not answer."""
+        try:
+            answer = self.get(8000, "/api/v1/health")
+        except (urllib.error.URLError, OSError, ValueError):
+            return ""
+        return str(answer["version"]) if answer["database"] == "ok" else ""
+
+    def settle(self) -> None:
+        """Waits until nobody holds a lock on the host: a switch that is left to itself goes back."""
+        locks = f"{HOME}/.deploy/lock", f"{HOME}/.deploy/switch.lock"
+        free = " && ".join(f"{{ [ ! -e {lock} ] || flock -n {lock} true; }}" for lock in locks)
+        until(lambda: "free" in self.core.sh(f"{free} && echo free", check=False), "locked", SETTLED_SECONDS)
+
+    # --- what holds after every fault ------------------------------------------------------------------------
+
+    def invariants(self, tag: str) -> None:
+        """The host runs this release wholly and healthily, its record agrees, nothing is held, lost or left behind."""
+        self.settle()
+        events = self.history()
+        assert events[-1]["kind"] != "started", "a release has no end"
+        recorded = [e for e in events if e["kind"] in ("proven", "adopted")][-1]["release"]
+        assert recorded["tag"] == tag
+        assert events[-1]["kind"] in ("proven", "reverted", "adopted")
+        until(lambda: self.version() == tag, f"the API does not answer as {tag}", SETTLED_SECONDS)
+        until(self.healthy, "not all containers turned healthy", SETTLED_SECONDS)
+        ran = self.running()
+        assert {service: image for service, (image, _) in ran.items()} == recorded["images"]
+        sums = self.core.sh(f"cd {HOME} && sha256sum {' '.join(recorded['files'])}").splitlines()
+        assert {line.split("  ")[1]: line.split("  ")[0] for line in sums} == recorded["files"]
+        looked = command("invoke", "status", "--node", "core", "--json")
+        assert (looked.code, looked.core["drift"]) == (0, []), looked.err
+        assert "before the fault" in self.core.sql("SELECT word FROM fault")
+        self.clean()
+
+    def running(self) -> dict[str, tuple[str, str]]:
+        """Image and health by service; no service may have two containers, and no one-off may be left."""
+        shown = self.core.sh(
+            "docker ps -aq --filter label=com.docker.compose.project=ktrdr-core | xargs -r docker inspect --format "
+            """'{{index .Config.Labels "com.docker.compose.service"}} {{.Config.Image}} """
+            """{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}'"""
+        )
+        lines = [line.split() for line in shown.splitlines()]
+        found = {service: (image, health) for service, image, health in lines}
+        assert len(found) == len(lines), shown
+        return found
+
+    def healthy(self) -> bool:
+        found = self.running()
+        return set(found) == SERVICES and {health for _, health in found.values()} == {"healthy"}
+
+    def clean(self) -> None:
+        """No secret lies about on the host, and nothing of ours in its memory but the log."""
+        values = [v for k, v in json.loads(self.core.lab.secrets.read_text()).items() if k != "db_username"]
+        forms = {f for v in values for f in (v, quote(v, safe=""), base64.b64encode(v.encode()).decode())}
+        where = "grep -rlFf - / --exclude-dir=proc --exclude-dir=sys --exclude-dir=docker -s; true"
+        patterns = ("\n".join(sorted(forms)) + "\n").encode()
+        found = hosts.execute(self.core.lab, "core", "sh", "-c", where, stdin=patterns)
+        assert found == ""
+        left = "find /run /dev/shm -maxdepth 1 -name '*ktrdr*' ! -name '*.log'; ls /root/.docker 2>/dev/null; true"
+        until(lambda: self.core.sh(left) == "", "something is left in memory")
+        staged = self.core.sh(f"ls -d {HOME}/.deploy/staged {HOME}/.deploy/verdict 2>/dev/null; true")
+        assert staged == ""
+
+
+def again(*arguments: str, root: Path = ROOT) -> Outcome:
+    """The same command once more, plainly."""
+    outcome = command("invoke", *arguments, "--json", root=root)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Changes a file of a checkout; what is to be changed has to be there."""
+    text = path.read_text()
+    assert old in text, f"{old!r} is not in {path}"
+    path.write_text(text.replace(old, new))

@@ -1,0 +1,173 @@
+"""The host fails: its engine, its disk, its directory, its power."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .conftest import FIRST, SECOND, Run
+from .faults import HOME, SERVICES, Bench, Command, again, edit, until
+
+full = pytest.mark.full
+
+PADDED = "sha-000000e"
+"""Its newest layer takes 6 MB."""
+
+
+def gone(bench: Bench, container: str) -> bool:
+    """Whether a container no longer runs."""
+    shown = bench.core.sh(f"docker inspect -f '{{{{.State.Running}}}}' {container}", check=False)
+    return shown.strip() != "true"
+
+
+def in_the_middle(bench: Bench, *arguments: str) -> Command:
+    """A deployment to the second tag, when the old container has been stopped and the new one is not there yet."""
+    old = bench.core.containers()["backend"]
+    command = Command("deploy-core", "--tag", SECOND, *arguments)
+    command.until(" switch ")
+    until(lambda: gone(bench, old), "nothing was switched")
+    return command
+
+
+def test_the_engine_is_restarted_during_the_switch(bench: Bench) -> None:
+    since = bench.count()
+    command = in_the_middle(bench)
+    bench.restart_engine()
+    code = command.end()
+    assert code in (0, 10), command.said
+    assert bench.kinds(since)[-1] == ("proven" if code == 0 else "reverted")
+    bench.invariants(SECOND if code == 0 else FIRST)
+    again("deploy-core", "--tag", SECOND)
+
+
+@full
+def test_the_engine_is_restarted_during_the_pull(bench: Bench) -> None:
+    bench.forget()
+    since = bench.count()
+    with bench.stuck("pull --quiet"):
+        command = Command("deploy-core", "--tag", SECOND)
+        bench.reached()
+        with bench.paused("registry"):
+            bench.release()
+            until(lambda: bench.core.sh("pgrep -f '[d]ocker pull'; true"), "nothing is pulled")
+            bench.restart_engine()
+        assert command.end() == 10, command.said
+    assert "what ran before still runs" in command.said
+    assert bench.kinds(since) == []
+    bench.invariants(FIRST)
+    again("deploy-core", "--tag", SECOND)
+
+
+def test_the_host_is_rebooted_after_a_deployment(bench: Bench, deploy: Run) -> None:
+    """Everything comes back by itself, secrets included."""
+    before = bench.core.containers()
+    bench.reboot()
+    until(bench.healthy, "not everything came back", 150)
+    assert bench.core.containers() == before
+    bench.invariants(FIRST)
+    assert deploy("--tag", FIRST).core["outcome"] == "unchanged"
+
+
+@pytest.mark.parametrize("then", ["deploy-core", pytest.param("rollback", marks=full)])
+def test_the_host_is_rebooted_in_the_middle_of_a_switch(bench: Bench, then: str) -> None:
+    """Nothing could go back by itself: it shows as interrupted, and the next command takes it from there."""
+    command = in_the_middle(bench)
+    bench.reboot()
+    assert command.end() == 11, command.said
+    assert bench.history()[-1]["kind"] == "started"
+    tag = SECOND if then == "deploy-core" else FIRST
+    arguments = ("deploy-core", "--tag", SECOND) if then == "deploy-core" else ("rollback", "--node", "core")
+    outcome = again(*arguments)
+    assert "was interrupted" in outcome.err
+    bench.invariants(tag)
+    if then == "deploy-core":
+        assert again(*arguments).core["outcome"] == "unchanged"
+
+
+@full
+def test_the_host_is_rebooted_while_it_goes_back(bench: Bench, broken: None) -> None:
+    with bench.stuck("up -d"):
+        command = Command("deploy-core", "--tag", "sha-000000a")
+        bench.reached()
+        bench.core.sh("rm /tmp/fault/hold")
+        command.until(" back ")
+        bench.core.sh("touch /tmp/fault/hold; rm -f /tmp/fault/reached.*")
+        bench.reached()
+        bench.reboot()
+    assert command.end() == 11, command.said
+    # The release before is the one that was proven last, not the one before that.
+    outcome = again("rollback", "--node", "core")
+    assert outcome.core["to"] == FIRST
+    bench.invariants(FIRST)
+
+
+@full
+def test_the_script_on_the_host_is_killed(bench: Bench) -> None:
+    command = Command("deploy-core", "--tag", SECOND)
+    command.until(" healthy ")
+    bench.core.sh("pkill -KILL -f 'sh /run/ktrdr-deploy-ktrdr-core[.]sh'")
+    assert command.end() == 11, command.said
+    assert "invoke rollback" in command.said
+    again("rollback", "--node", "core")
+    bench.invariants(FIRST)
+
+
+@full
+def test_compose_that_hangs_is_not_waited_for(bench: Bench, checkout: Path) -> None:
+    edit(checkout / "deploy.toml", "switch_timeout = 300", "switch_timeout = 5")
+    since = bench.count()
+    with bench.stuck("up -d"):
+        command = Command("deploy-core", "--tag", SECOND, root=checkout)
+        bench.reached()
+        command.until(" back ")
+    assert command.end() == 10, command.said
+    assert "did not end in time" in command.said
+    assert bench.kinds(since) == ["started", "failed", "reverted"]
+    bench.invariants(FIRST)
+    again("deploy-core", "--tag", SECOND)
+
+
+def test_no_room_for_an_upload(bench: Bench, checkout: Path) -> None:
+    (checkout / "monitoring/grafana/dashboards/big.json").write_bytes(b"{}" + b" " * 6_000_000)
+    since = bench.count()
+    with bench.small(f"{HOME}/.deploy", "4m"):
+        command = Command("deploy-core", "--tag", SECOND, root=checkout)
+        assert command.end() == 10, command.said
+        assert re.search(r"the files could not be written; their disk:[^>]* 0 +100% ", command.said)
+        assert "what ran before still runs" in command.said
+    assert bench.kinds(since) == []
+    bench.invariants(FIRST)
+    again("deploy-core", "--tag", SECOND, root=checkout)
+
+
+@full
+def test_no_room_for_an_image(bench: Bench, broken: None) -> None:
+    bench.forget()
+    since = bench.count()
+    with bench.small("/var/lib/docker/tmp", "1m"):
+        command = Command("deploy-core", "--tag", PADDED)
+        assert command.end() == 10, command.said
+        assert "no space left" in command.said
+    assert bench.kinds(since) == []
+    bench.invariants(FIRST)
+    again("deploy-core", "--tag", PADDED)
+
+
+def test_a_directory_that_cannot_be_written(bench: Bench, deploy: Run) -> None:
+    bench.core.sh(f"mount --bind {HOME} {HOME} && mount -o remount,ro,bind {HOME}")
+    bench.hurt.append(lambda: bench.core.sh(f"umount -l {HOME} 2>/dev/null; true"))
+    outcome = deploy("--tag", SECOND)
+    assert outcome.code == 3, outcome.err
+    assert f"{HOME} is not writable" in outcome.err
+    bench.core.sh(f"umount -l {HOME}")
+    bench.invariants(FIRST)
+    assert set(bench.core.containers()) == SERVICES
+    again("deploy-core", "--tag", SECOND)
+
+
+def test_a_torn_line_in_the_history_is_passed_over(bench: Bench) -> None:
+    """As a crash in the middle of an append leaves it."""
+    bench.core.sh(f'printf \'%s\' \'{{"kind":"proven","at":"20\' >> {HOME}/.deploy/history.jsonl')
+    bench.invariants(FIRST)
+    again("deploy-core", "--tag", SECOND)
+    bench.invariants(SECOND)

@@ -1,0 +1,143 @@
+"""Going back: without registry and vault, by tag, twice; and what pruning leaves for it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .conftest import FIRST, SECOND, Run, command
+from .faults import HOME, Bench, again, edit
+
+full = pytest.mark.full
+
+THIRD = "sha-000000e"
+
+
+@contextmanager
+def nothing_but_the_host(bench: Bench) -> Iterator[None]:
+    """Neither registry nor vault."""
+    secrets = bench.core.lab.secrets
+    away = secrets.with_name("secrets.away")
+    secrets.rename(away)
+    try:
+        with bench.stopped("registry", "mirror"):
+            yield
+    finally:
+        away.rename(secrets)
+
+
+def test_going_back_needs_neither_registry_nor_vault(bench: Bench) -> None:
+    again("deploy-core", "--tag", SECOND)
+    bench.core.sh("docker image prune -f")
+    log = bench.core.sh("wc -l < /var/log/dockerd.log")
+    jwt = bench.core.sh("docker exec ktrdr-core-backend-1 sha256sum /run/secrets/jwt_secret")
+    with nothing_but_the_host(bench):
+        outcome = again("rollback")
+        assert (outcome.core["outcome"], outcome.core["to"]) == ("deployed", FIRST)
+        assert " pull " not in outcome.err
+        assert bench.version() == FIRST
+    assert "registry.ktrdr.internal" not in bench.core.sh(f"tail -n +{int(log) + 1} /var/log/dockerd.log")
+    assert bench.core.sh("docker exec ktrdr-core-backend-1 sha256sum /run/secrets/jwt_secret") == jwt
+    newest = bench.history()[-1]
+    assert (newest["kind"], newest["command"]) == ("proven", "rollback")
+    assert newest["release"]["restores"]
+    bench.invariants(FIRST)
+
+
+@full
+@pytest.mark.usefixtures("broken")
+def test_twice_goes_two_releases_back_with_the_configuration_of_each(bench: Bench, checkout: Path) -> None:
+    rules = checkout / "monitoring/prometheus/rules/ktrdr.yml"
+    edit(rules, "TargetDown", "TargetGone")
+    again("deploy-core", "--tag", SECOND, root=checkout)
+    again("deploy-core", "--tag", THIRD)
+    on_host = f"cat {HOME}/monitoring/prometheus/rules/ktrdr.yml"
+    assert again("rollback").core["to"] == SECOND
+    assert "TargetGone" in bench.core.sh(on_host)
+    bench.invariants(SECOND)
+    assert again("rollback").core["to"] == FIRST
+    assert "TargetDown" in bench.core.sh(on_host)
+    bench.invariants(FIRST)
+
+
+@full
+@pytest.mark.usefixtures("broken")
+def test_by_tag(bench: Bench) -> None:
+    again("deploy-core", "--tag", SECOND)
+    again("deploy-core", "--tag", THIRD)
+    with nothing_but_the_host(bench):
+        again("rollback", "--tag", FIRST)
+    bench.invariants(FIRST)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_tag_that_was_never_deployed_here(bench: Bench, checkout: Path) -> None:
+    before = bench.core.containers()
+    unknown = command("invoke", "rollback", "--tag", "sha-fffffff", "--node", "core", "--json")
+    assert unknown.code == 3, unknown.err
+    assert "ktrdr-backend:sha-fffffff" in unknown.err
+    assert bench.core.containers() == before
+    bench.core.sh(
+        f"sed -i '/{THIRD}/d' {HOME}/.deploy/history.jsonl"
+    )  # as on a host that has never seen this tag
+    outcome = again("rollback", "--tag", THIRD, "--node", "core")
+    assert "was never proven" in outcome.err
+    bench.invariants(THIRD)
+
+
+@full
+def test_a_release_that_fails_on_the_way_back_is_taken_forward_again(
+    bench: Bench, deploy: Run, checkout: Path
+) -> None:
+    """A rollback goes through the same gate as a deployment."""
+    again("deploy-core", "--tag", SECOND)
+    edit(
+        checkout / "deploy.toml",
+        '"database" = "ok" }\ntimeout = 60',
+        '"version" = "sha-0000002" }\ntimeout = 4',
+    )
+    outcome = command("invoke", "rollback", "--json", root=checkout)
+    assert outcome.code == 10, outcome.err
+    bench.invariants(SECOND)
+
+
+@pytest.mark.usefixtures("broken")
+def test_pruning_leaves_what_a_rollback_needs(bench: Bench, checkout: Path) -> None:
+    edit(checkout / "deploy.toml", "keep_releases = 5", "keep_releases = 2")
+    images = "docker images --digests --format '{{.ID}} {{.Repository}}' | sort -u"
+    (old,) = {
+        line.split()[0]
+        for line in bench.core.sh("docker inspect -f '{{.Image}}' ktrdr-core-backend-1").splitlines()
+    }
+    old = old.removeprefix("sha256:")[:12]
+    again("deploy-core", "--tag", SECOND, root=checkout)
+    assert old in bench.core.sh(images)
+    (checkout / "monitoring/grafana/dashboards/more.json").write_text("{}")
+    again("deploy-core", "--tag", THIRD, root=checkout)
+    assert old not in bench.core.sh(images)
+    kept = {
+        digest
+        for event in [e for e in bench.history() if e["kind"] == "proven"][-2:]
+        for digest in event["release"]["files"].values()
+    }
+    assert set(bench.core.sh(f"ls {HOME}/.deploy/objects").split()) == kept
+    bench.core.sh("docker image prune -f")
+    with nothing_but_the_host(bench):
+        assert again("rollback", root=checkout).core["to"] == SECOND
+    bench.invariants(SECOND)
+    gone = command("invoke", "rollback", "--tag", FIRST, "--node", "core", "--json", root=checkout)
+    assert gone.code in (0, 3), gone.err
+    if gone.code == 3:
+        assert "no longer has all of release" in gone.err
+        assert json.loads(gone.out)["exit"] == 3
+
+
+@full
+def test_pruning_that_fails_fails_nothing(bench: Bench, checkout: Path) -> None:
+    edit(checkout / "deploy.toml", "keep_releases = 5", "keep_releases = 1")
+    bench.core.sh(f"echo x > {HOME}/.deploy/objects/old && chattr +i {HOME}/.deploy/objects/old")
+    bench.hurt.append(lambda: bench.core.sh(f"cd {HOME}/.deploy/objects && chattr -i old && rm -f old"))
+    again("deploy-core", "--tag", SECOND, root=checkout)
+    bench.invariants(SECOND)

@@ -1,0 +1,91 @@
+"""What the owner of a switch makes of what it hears, or no longer hears."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.errors import CommandError, RemoteError
+from deploy_lib.operations import switch
+from deploy_lib.operations.history import event
+from deploy_lib.operations.place import Placement
+from deploy_lib.operations.switch import Switch
+from deploy_lib.operations.watch import LostError, NotBegunError, SwitchError, Watch
+from deploy_lib.release import Release
+from deploy_lib.ssh.session import Process, Session
+from deploy_lib.topology import load
+
+NODE = load(Path(__file__).resolve().parents[3], "lab").nodes["core"]
+HAPPENED = event("started", Release("r2", "sha-0000002", None, {}, {}))
+ORDERS = Switch("token", Placement(), Placement(), [HAPPENED], HAPPENED, HAPPENED)
+LOOK = ("=== containers", "=== .")
+
+
+class Lines:
+    """What the host says, and then nothing more."""
+
+    def __init__(self, *lines: str) -> None:
+        self._lines = iter(lines)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def extend(self, seconds: float) -> None:
+        pass
+
+
+def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
+    def run(*_: Any, **__: Any) -> None:
+        if verdict is not None:
+            raise verdict
+
+    session = cast(Session, SimpleNamespace(run=run))
+    return Watch(session, NODE, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
+
+
+def refused(code: int) -> CommandError:
+    error = CommandError("refused")
+    error.code = code
+    return error
+
+
+def test_what_changed_nothing_is_told_from_what_failed() -> None:
+    with pytest.raises(NotBegunError, match="lapsed"):
+        watching(f"=== end {switch.LAPSED}").finish()
+    with pytest.raises(SwitchError, match=r"exit status 17[^\0]*no such network"):
+        watching("no such network", "=== switched 17").finish()
+    with pytest.raises(SwitchError, match="did not end in time"):
+        watching("=== switched 124").finish()
+    watching("=== switched 0").finish()
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("=== end 137",), SwitchError),
+        # Its owner was gone for a while: it has gone back by itself.
+        (("=== back 0", "=== done revert", "=== end 0"), LostError),
+        ((), LostError),
+    ],
+)
+def test_a_script_that_was_killed_goes_back_to_nothing_by_itself(
+    lines: tuple[str, ...], expected: type[RemoteError]
+) -> None:
+    watch = watching(*LOOK, *lines)
+    looks = watch.looks()
+    assert next(looks) == []
+    with pytest.raises(expected):
+        next(looks)
+    with pytest.raises(expected):
+        watch.await_back(1)
+
+
+def test_a_verdict_that_nobody_hears_is_told_from_one_that_comes_too_late() -> None:
+    with pytest.raises(SwitchError):
+        watching(verdict=refused(switch.ENDED)).conclude("proven", [HAPPENED])
+    with pytest.raises(LostError):
+        watching(verdict=refused(switch.LAPSED)).conclude("proven", [HAPPENED])
+    with pytest.raises(LostError):
+        watching(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
