@@ -65,20 +65,13 @@ def switch(
         applies: what is changed in programs' own data, too.
     """
     release, back = plan.desired.release, plan.back
-    files_before = dict(back.release.files) if back else {}
-    touched = (*plan.changed, *plan.dropped)
     recorded = history.proven(facts.history)
     adopted = [plan.before] if plan.before is not None and recorded is None else []
     kept = history.kept(facts.history, node.stack.keep_releases - 1)
     return Switch(
         token=token,
         forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
-        back=None
-        if back is None
-        else Placement(
-            {path: files_before[path] for path in touched if path in files_before},
-            [path for path in touched if path not in files_before],
-        ),
+        back=plan.undo,
         started=[*adopted, happens("started", "")],
         abandoned=happens("reverted", "its session had ended; the host went back by itself"),
         stuck=happens("failed", "its session had ended, and the host could not go back by itself"),

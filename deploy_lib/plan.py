@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -9,7 +10,8 @@ from typing import Literal
 from deploy_lib.desired import Desired, adopt
 from deploy_lib.operations import compose
 from deploy_lib.operations.facts import Facts
-from deploy_lib.operations.history import Event, event, interrupted, proven, unsettled
+from deploy_lib.operations.history import Event, event, proven, unsettled
+from deploy_lib.operations.place import Placement
 from deploy_lib.operations.references import without_tag
 from deploy_lib.release import Release
 from deploy_lib.topology import Node, Reload
@@ -41,7 +43,8 @@ class Plan:
         before: the last proven release of this node; of an adopted project, as it is about to be recorded.
         back: what the host goes back to when the new release fails; None: nothing ran, and nothing will.
         changed: paths whose content differs from the host's.
-        dropped: paths that the release before had and this one has not.
+        dropped: paths that the release before had and this one has not, or that one which never counted has left.
+        undo: the files that going back puts into their places, whatever lies there when it does; None: there is no `back`.
         pulls: images that the host lacks.
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
@@ -57,6 +60,7 @@ class Plan:
     pulls: tuple[str, ...]
     reloads: tuple[Reload, ...]
     nothing: bool
+    undo: Placement | None = None
     next_before: str | None = None
     applies: tuple[str, ...] = ()
 
@@ -65,26 +69,29 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
     """Compares a host with what it should be."""
     release = desired.release
     before, back = proven(facts.history), None
+    half = unsettled(facts.history)
     if before is not None:
         back = Desired(before.release, {})
-    elif facts.containers and unsettled(facts.history) is None:
+    elif facts.containers and half is None:
         # What a first deployment left half way was never a project of its own.
         back = adopt(f"{release.id}-adopted", facts)
         before = event("adopted", back.release)
     changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))
     recorded = before.release.files if before else {}
-    dropped = tuple(sorted(path for path in recorded if path not in release.files))
+    left = {path for path in half.release.files if path in facts.files} if half else set()
+    dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
     changes = tuple(_change(facts, before, name, release) for name in sorted(release.images))
     orphans = any(c.service not in release.images for c in facts.containers)
     nothing = (
         before is not None
         and not (changed or dropped or orphans)
         and before.release.files == release.files
-        and interrupted(facts.history) is None
+        and half is None
         and all(change.action == "keep" for change in changes)
         and not lost(facts, release)
     )
-    touched = (*changed, *dropped)
+    undo = _undo(facts, back.release, release, dropped) if back else None
+    touched = (*changed, *dropped, *(undo.files if undo else ()))
     return Plan(
         desired=desired,
         before=before,
@@ -95,8 +102,19 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
         pulls=tuple(sorted({image for image in release.images.values() if not present(facts, image)})),
         reloads=tuple(r for r in node.stack.reloads if any(_touches(r, path) for path in touched)),
         nothing=nothing,
+        undo=undo,
         next_before=_next_before(before, release),
     )
+
+
+def _undo(facts: Facts, back: Release, release: Release, dropped: Sequence[str]) -> Placement:
+    """From whatever the host has: a release that was interrupted, or that failed and was left, may lie there already."""
+    files = {
+        path: digest
+        for path, digest in back.files.items()
+        if release.files.get(path) != digest or facts.files.get(path) != digest
+    }
+    return Placement(files, sorted({*release.files, *dropped} - {*back.files}))
 
 
 def _next_before(before: Event | None, release: Release) -> str | None:

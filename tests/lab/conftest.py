@@ -239,14 +239,14 @@ BROKEN = {
     "sha-000000b": 'CMD ["sleep", "infinity"]',
     "sha-000000c": 'CMD ["sh", "-c", "DB_HOST=nowhere exec python -m ktrdr_backend"]',
     "sha-000000d": (
-        'CMD ["sh", "-c", "[ ! -e /tmp/lived ] || echo second life; touch /tmp/lived; '
+        'CMD ["sh", "-c", "if [ ! -e /tmp/lived ]; then touch /tmp/lived; exec >/dev/null 2>&1; fi; '
         'python -m ktrdr_backend & sleep 12; exit 7"]'
     ),
     # A layer that is no other image's, and does not compress.
     "sha-000000e": "USER root\nRUN head -c 6000000 /dev/urandom > /padding\nUSER ktrdr",
 }
-"""Images made from the first: it exits at once; never becomes healthy; is healthy without its database; dies when it has
-been healthy for a while; takes room."""
+"""Images made from the first: it exits at once; never becomes healthy; is healthy without its database; is silent, dies when
+it has been healthy for a while, and says something in its second life; takes room."""
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import FIRST, SECOND, Run
-from .faults import Bench, Command, again, edit
+from .faults import Bench, Command, again, edit, until
 
 full = pytest.mark.full
 
@@ -53,11 +53,11 @@ def test_an_image_that_dies_while_the_rest_is_probed(bench: Bench, deploy: Run, 
     """It was healthy, and its own probe succeeded; the release is not proven all the same."""
     with (checkout / "deploy.toml").open("a") as file:
         file.write(
-            '\n[[stacks.core.probes]]\nname = "slow"\nservice = "backend"\nlog = "second life"\ntimeout = 60\n'
+            '\n[[stacks.core.probes]]\nname = "slow"\nservice = "backend"\nlog = "Uvicorn running"\ntimeout = 60\n'
         )
     outcome = deploy("--tag", DIES_LATER, root=checkout)
     assert outcome.code == 10, outcome.err
-    assert "backend" in outcome.err
+    assert "backend did not stay healthy" in outcome.err
     bench.invariants(FIRST)
 
 
@@ -181,7 +181,8 @@ def test_a_command_that_is_killed_during_a_migration(bench: Bench, checkout: Pat
         + "import time; time.sleep(5); c.execute('ALTER TABLE fault ADD COLUMN migrated int DEFAULT 7')",
     )
     command = Command("deploy-core", "--tag", SECOND, root=checkout)
-    command.until(" switch ")
+    one_off = "docker ps -q --filter name=ktrdr-core-before-switch"
+    until(lambda: bench.core.sh(one_off), "the migration did not begin")
     command.process.kill()
     command.end()
     bench.invariants(FIRST)

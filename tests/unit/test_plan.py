@@ -169,3 +169,36 @@ def test_what_runs_without_a_record_is_adopted_but_not_what_a_first_deployment_l
     for facts in (found["failed"], replace(settled(), history=(begun,))):
         half = planning.make(NODE, facts, desired(NEW))
         assert (half.before, half.back) == (None, None)
+
+
+def test_going_back_puts_everything_right_although_the_failed_release_lies_there_already() -> None:
+    before = desired()
+    new = desired(NEW, files={**FILES, "monitoring/prometheus/more.yml": b"more"})
+    left = replace(settled(), files=new.release.files)
+    newest = event("failed", new.release)
+    facts = replace(left, history=(*left.history, newest))
+    plan = planning.make(NODE, facts, new)
+    assert plan.changed == ()
+    assert plan.undo is not None
+    assert plan.undo.files == {"release.yml": before.release.files["release.yml"]}
+    assert plan.undo.dropped == ["monitoring/prometheus/more.yml"]
+    # The service is told again: nobody knows whether it was.
+    back = planning.make(NODE, facts, desired())
+    assert back.dropped == ("monitoring/prometheus/more.yml",)
+    assert [r.service for r in back.reloads] == ["prometheus"]
+
+
+def test_after_an_ordinary_release_going_back_touches_what_changed_and_no_more() -> None:
+    plan = planning.make(NODE, settled(), desired(NEW))
+    assert plan.undo is not None
+    assert set(plan.undo.files) == {"release.yml"}
+    assert not plan.undo.dropped
+    edited = replace(settled(), files={**settled().files, "docker-compose.core.yml": "by hand"})
+    undo = planning.make(NODE, edited, desired(NEW)).undo
+    assert undo is not None
+    assert set(undo.files) == {"release.yml", "docker-compose.core.yml"}
+
+
+def test_a_host_that_a_failure_was_left_on_is_recorded_again_when_somebody_put_it_right_by_hand() -> None:
+    facts = replace(settled(), history=(*settled().history, event("failed", desired(NEW).release)))
+    assert not planning.make(NODE, facts, desired()).nothing
