@@ -26,7 +26,8 @@ def roll_back(
     """Takes the nodes back to the release before, or to the one with the tag that was asked for.
 
     Args:
-        named: the operator chose these nodes; otherwise those are meant that the newest release touched.
+        named: the operator chose these nodes; otherwise those are meant that the newest release touched, or, with a tag,
+            all on which anything was ever deployed.
 
     Returns:
         The exit status, and the nodes that took part.
@@ -37,7 +38,7 @@ def roll_back(
     each(deployments, lambda d: d.look(None))
     require(deployments)
     tag = request.tag and versions(environment.root, request.tag, environment.default_tag)[0].tag
-    taking_part = _taking_part(deployments, named=named or tag is not None)
+    taking_part = list(deployments) if named else _taking_part(deployments, tag)
     if tag is not None and any(_target(d, tag) is None for d in taking_part):
         console.say(f"{tag} was never proven on every node: it is deployed like any other")
         return deploy(environment, taking_part, request, console), taking_part
@@ -56,11 +57,9 @@ def roll_back(
         return carry_out(taking_part, request, {}, None), taking_part
 
 
-def _taking_part(deployments: Sequence[Deployment], *, named: bool) -> list[Deployment]:
-    if named:
-        return list(deployments)
+def _taking_part(deployments: Sequence[Deployment], tag: str | None) -> list[Deployment]:
     newest = max((_newest(d) for d in deployments), default="")
-    found = [d for d in deployments if newest and _newest(d) == newest]
+    found = [d for d in deployments if _newest(d) and (tag is not None or _newest(d) == newest)]
     if not found:
         raise PreflightError("nothing is deployed that could be rolled back", step="rollback")
     return found

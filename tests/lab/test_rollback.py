@@ -68,7 +68,7 @@ def test_by_tag(bench: Bench) -> None:
     again("deploy-core", "--tag", SECOND)
     again("deploy-core", "--tag", THIRD)
     with nothing_but_the_host(bench):
-        again("rollback", "--tag", FIRST)
+        again("rollback", "--tag", FIRST, "--node", "core")
     bench.invariants(FIRST)
 
 
@@ -95,7 +95,7 @@ def test_a_release_that_fails_on_the_way_back_is_taken_forward_again(
     again("deploy-core", "--tag", SECOND)
     edit(
         checkout / "deploy.toml",
-        '"database" = "ok" }\ntimeout = 60',
+        '"status" = "ok", "database" = "ok" }\ntimeout = 60',
         '"version" = "sha-0000002" }\ntimeout = 4',
     )
     outcome = command("invoke", "rollback", "--json", root=checkout)
@@ -137,7 +137,8 @@ def test_pruning_leaves_what_a_rollback_needs(bench: Bench, checkout: Path) -> N
 @full
 def test_pruning_that_fails_fails_nothing(bench: Bench, checkout: Path) -> None:
     edit(checkout / "deploy.toml", "keep_releases = 5", "keep_releases = 1")
-    bench.core.sh(f"echo x > {HOME}/.deploy/objects/old && chattr +i {HOME}/.deploy/objects/old")
-    bench.hurt.append(lambda: bench.core.sh(f"cd {HOME}/.deploy/objects && chattr -i old && rm -f old"))
+    # What is no file cannot be removed as one.
+    bench.core.sh(f"mkdir {HOME}/.deploy/objects/old")
+    bench.hurt.append(lambda: bench.core.sh(f"rmdir {HOME}/.deploy/objects/old"))
     again("deploy-core", "--tag", SECOND, root=checkout)
     bench.invariants(SECOND)
