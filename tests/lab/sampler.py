@@ -30,16 +30,9 @@ Hit = tuple[str, str, str, str]
 
 
 def read(pid: str, name: str) -> bytes:
-    try:
-        descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY)
-    except OSError:
-        return b""
-    try:
-        return os.read(descriptor, 1 << 20)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 - in a hurry
+        return file.read()
+    return b""
 
 
 def where(pid: str) -> str:
@@ -48,11 +41,16 @@ def where(pid: str) -> str:
     return DEPTHS[min(len(found[1].split()), len(DEPTHS)) - 1] if found else "gone"
 
 
-def owner(pid: str) -> str:
-    try:
-        return "root" if os.stat(f"/proc/{pid}").st_uid == 0 else "user"  # noqa: PTH116 - in a hurry
-    except OSError:
-        return "gone"
+def environment(pid: str) -> tuple[str, str, bytes]:
+    """Who may read a process's environment ("root" or "user"), where it is unless that is root, and the environment.
+
+    All this is asked before the environment is searched: many processes are gone by then.
+    """
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb", buffering=0) as file:  # noqa: PTH123
+        # The file's owner stays what it was when the file was opened.
+        user = os.fstat(file.fileno()).st_uid != 0
+        return "user" if user else "root", where(pid) if user else "", file.read()
+    return "root", "gone", b""
 
 
 def look(forms: Mapping[bytes, str], known: dict[str, bytes], *, everything: bool) -> Iterator[Hit]:
@@ -68,9 +66,9 @@ def look(forms: Mapping[bytes, str], known: dict[str, bytes], *, everything: boo
         if new:
             for name in {name for form, name in forms.items() if form in line}:
                 yield "command line", where(pid), program, name
-        environment = read(pid, "environ")
-        for name in {name for form, name in forms.items() if form in environment}:
-            yield f"environment of {owner(pid)}", where(pid), program, name
+        owner, place, variables = environment(pid)
+        for name in {name for form, name in forms.items() if form in variables}:
+            yield f"environment of {owner}", place or where(pid), program, name
     for pid in known.keys() - set(there):
         del known[pid]
 
