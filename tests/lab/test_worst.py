@@ -24,7 +24,7 @@ COMPOSE = {
             "entrypoint": ["sleep", "1000"],
             "init": True,
             "secrets": [name.lower() for name in VALUES],
-            "healthcheck": {"disable": True},
+            "healthcheck": {"test": ["CMD", "true"], "interval": "1s"},
         }
     },
     "secrets": {name.lower(): {"environment": name} for name in VALUES},
