@@ -97,14 +97,20 @@ def show_plan(console: Console, deployment: Deployment) -> None:
     console.result("  commands:")
     for command in deployment.preview.commands:
         console.result(_indented(command))
-    console.result(f"  {_back(plan)}")
+    console.result(f"  {going_back(plan)}")
 
 
-def _back(plan: Plan) -> str:
+def going_back(plan: Plan) -> str:
+    """Where a failure leads, and where a rollback of what was proven would."""
     if plan.back is None:
         return "if it fails: the stack is taken down again, its volumes stay"
     release = plan.back.release
-    return f"if it fails, and for a rollback afterwards: {release.tag} (release {release.id})"
+    back = f"{release.tag} (release {release.id})"
+    if plan.next_before == release.id:
+        return f"if it fails, and for a rollback afterwards: {back}"
+    if plan.next_before is None:
+        return f"if it fails: {back}; there is nothing for a rollback afterwards"
+    return f"if it fails: {back}; for a rollback afterwards: release {plan.next_before}"
 
 
 def _indented(text: str) -> str:

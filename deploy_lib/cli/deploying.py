@@ -42,7 +42,10 @@ REPLICAS = "replicas_"
 """What the flags begin with that say how many replicas of a kind there are to be."""
 
 ROLLBACK_HELP = {
-    **{flag: HELP[flag] for flag in ("dry_run", "no_rollback", "wait_lock", "json", "debug")},
+    **{
+        flag: HELP[flag]
+        for flag in ("dry_run", "skip_validation", "no_rollback", "wait_lock", "json", "debug")
+    },
     "tag": "the release to go to; otherwise the one before",
 }
 

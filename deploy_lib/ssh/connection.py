@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import socket
 from pathlib import Path
@@ -19,6 +20,10 @@ from deploy_lib.secrets.value import MASK
 from deploy_lib.ssh.framing import frame
 from deploy_lib.ssh.hostkeys import KnownHost, Verdict, fingerprint, judge, parse_known_hosts
 from deploy_lib.ssh.target import Target, resolve
+
+# Without a handler Paramiko's errors are written to standard error by `logging` itself, among the progress. Each is
+# raised as well, and told in this program's words where it matters. A log that somebody asked for still gets them.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection, the banner, and the login, each."""

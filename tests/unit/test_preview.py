@@ -6,6 +6,7 @@ from deploy_lib.operations.compose import HASH_LABEL, Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.registry import Login
 from deploy_lib.preview import commands, diff, diffs, foresee
+from deploy_lib.report import going_back
 from deploy_lib.secrets.value import Secret
 from deploy_lib.topology import OneOff, Reload, load
 
@@ -80,3 +81,15 @@ def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
     assert change("other", (".env.core", "release.yml")) == ("recreate", "environment")
     assert change("other", ("docker-compose.core.yml", ".env.core")) == ("recreate", "configuration")
     assert change("other", ("docker-compose.core.yml",), NEW) == ("recreate", "image")
+
+
+def test_a_failure_and_a_later_rollback_may_lead_to_different_releases() -> None:
+    plan = planning.make(NODE, settled(), desired(NEW))
+    assert plan.back is not None
+    running = f"{plan.back.release.tag} (release r1)"
+    assert going_back(plan) == f"if it fails, and for a rollback afterwards: {running}"
+    # As it is when a rollback, or a release of the same content, is what would be deployed.
+    skipping = replace(plan, next_before="r0")
+    assert going_back(skipping) == f"if it fails: {running}; for a rollback afterwards: release r0"
+    first = replace(plan, next_before=None)
+    assert going_back(first) == f"if it fails: {running}; there is nothing for a rollback afterwards"
