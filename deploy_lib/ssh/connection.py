@@ -22,8 +22,9 @@ from deploy_lib.ssh.hostkeys import KnownHost, Verdict, fingerprint, judge, pars
 from deploy_lib.ssh.target import Target, resolve
 
 # Without a handler Paramiko's errors are written to standard error by `logging` itself, among the progress. Each is
-# raised as well, and told in this program's words where it matters. A log that somebody asked for still gets them.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
+# raised as well, and told in this program's words where it matters. A log that somebody asked for still gets them; not on
+# "paramiko" itself, because `paramiko.util.log_to_file` does nothing when there is a handler.
+logging.getLogger("paramiko.transport").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection, the banner, and the login, each."""
