@@ -110,13 +110,15 @@ def replace_one(
             mend="deploy the whole stack, without --service, to put them right",
         )
     images = {**before.release.images, service: image}
+    # A service whose image is somebody else's does not make the rest another version.
+    named = f":{version.tag}@" in image
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
     generated = {layout.OVERRIDE: compose.override(images, secrets, before.release.secret_files)}
     release = replace(
         before.release,
         id=release_id,
-        tag=version.tag,
-        commit=version.commit,
+        tag=version.tag if named else before.release.tag,
+        commit=version.commit if named else before.release.commit,
         images=images,
         files={**before.release.files, **digests(generated)},
         secrets=secrets,

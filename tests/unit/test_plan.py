@@ -133,6 +133,16 @@ def test_one_service_alone_keeps_everything_else() -> None:
     assert untouched == {k: v for k, v in facts.files.items() if k != "release.yml"}
 
 
+def test_one_service_alone_gives_the_release_its_tag_only_when_it_has_that_tag() -> None:
+    facts = settled()
+    for image, tag in ((f"h/x:sha-0000002@sha256:{'b' * 64}", "sha-0000002"), (NEW, "sha-0000001")):
+        single = wanted.replace_one(
+            release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
+            service="web", image=image, secret="S=1", node="core",
+        )  # fmt: skip
+        assert single.release.tag == tag
+
+
 def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
     facts = settled()
     arguments = {
