@@ -63,7 +63,7 @@ def worst(
             yield checkout
         finally:
             core.sh(
-                "docker compose -p ktrdr-worst down -t 0; rm -rf /opt/ktrdr-worst /run/ktrdr-secrets/ktrdr-worst"
+                "docker compose -p ktrdr-worst down -t 0; rm -rf /opt/ktrdr-worst /run/ktrdr-secrets"
             )
 
 
