@@ -62,9 +62,7 @@ def worst(
         try:
             yield checkout
         finally:
-            core.sh(
-                "docker compose -p ktrdr-worst down -t 0; rm -rf /opt/ktrdr-worst /run/ktrdr-secrets"
-            )
+            core.sh("docker compose -p ktrdr-worst down -t 0; rm -rf /opt/ktrdr-worst /run/ktrdr-secrets")
 
 
 def arrived(core: Host) -> dict[str, bytes]:
