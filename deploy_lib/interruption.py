@@ -10,6 +10,9 @@ from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+ANSWER_TIMEOUT = 5.0
+"""Seconds that an answer to a signal gets to be said."""
+
 
 @contextmanager
 def handled(
@@ -27,12 +30,14 @@ def handled(
         yield
         return
 
+    answers: list[threading.Thread] = []
+
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            again()
-        else:
-            stop.set()
-            first()
+        # In a thread of its own: what the signal has interrupted may hold the very locks that the answer needs.
+        answer = threading.Thread(target=again if stop.is_set() else first, daemon=True)
+        stop.set()
+        answer.start()
+        answers.append(answer)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
@@ -40,3 +45,5 @@ def handled(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for answer in answers:
+            answer.join(ANSWER_TIMEOUT)

@@ -1,0 +1,41 @@
+"""Signals while hosts are being changed."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from deploy_lib.console import Console
+from deploy_lib.interruption import handled
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_stops_and_each_further_one_hurries(number: signal.Signals) -> None:
+    stop, said = threading.Event(), []
+    with handled(stop, lambda: said.append("first"), lambda: said.append("again")):
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+        assert stop.is_set()
+    assert sorted(said) == ["again", "again", "first"]
+
+
+@pytest.mark.timeout(20)
+def test_a_signal_that_comes_in_the_middle_of_a_line_does_not_stand_in_its_own_way(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console, stop = Console(), threading.Event()
+    with handled(stop, lambda: console.say("interrupted"), lambda: None):
+        with console._lock:  # as the line that is being written has it
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.wait(5)
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_afterwards_signals_are_what_they_were() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with handled(threading.Event(), lambda: None, lambda: None):
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
