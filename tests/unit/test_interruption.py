@@ -27,10 +27,10 @@ def test_a_signal_that_comes_in_the_middle_of_a_line_does_not_stand_in_its_own_w
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     console, stop = Console(), threading.Event()
-    with handled(stop, lambda: console.say("interrupted"), lambda: None):
-        with console._lock:  # as the line that is being written has it
-            os.kill(os.getpid(), signal.SIGINT)
-            assert stop.wait(5)
+    # As the line that is being written has it.
+    with handled(stop, lambda: console.say("interrupted"), lambda: None), console._lock:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wait(5)
     assert "interrupted" in capsys.readouterr().err
 
 
