@@ -17,11 +17,11 @@ REVERTED = ["started", "failed", "reverted"]
 @pytest.fixture
 def impatient(checkout: Path) -> Path:
     """A checkout that waits for nothing longer than it must."""
+    edit(checkout / "deploy.toml", "\ntimeout = 60", "\ntimeout = 4")
     edit(checkout / "deploy.toml", "healthy_timeout = 180", "healthy_timeout = 60")
-    edit(checkout / "deploy.toml", "timeout = 60", "timeout = 4")
     compose = checkout / "compose/docker-compose.core.yml"
     head, backend = compose.read_text().split("  backend:\n")
-    backend = backend.replace("retries: 5\n      start_period: 30s", "retries: 2\n      start_period: 1s", 1)
+    backend = backend.replace("retries: 3\n      start_period: 30s", "retries: 2\n      start_period: 1s", 1)
     compose.write_text(f"{head}  backend:\n{backend}")
     return checkout
 
