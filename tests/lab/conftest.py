@@ -19,6 +19,7 @@ import pytest
 from deploy_lib import build
 from deploy_lib.cli.building import build_backend, push_backend
 from deploy_lib.console import Console
+from deploy_lib.operations.history import parse_events
 from deploy_lib.release import Version
 from deploy_lib.topology import Environment, load
 from lab import hosts
@@ -146,6 +147,11 @@ class Host:
             f"--format '{{{{.Label \"{label}\"}}}} {{{{.ID}}}}'"
         )
         return dict(line.split() for line in listed.splitlines())  # type: ignore[misc]
+
+    def kinds(self, since: int = 0) -> list[str]:
+        """What the history says happened after so many lines; a torn line of an earlier test is passed over."""
+        lines = self.sh(f"tail -n +{since + 1} /opt/ktrdr-core/.deploy/history.jsonl")
+        return [event.kind for event in parse_events(lines)]
 
     def sshd_log(self) -> str:
         return self.sh("cat /var/log/sshd.log")

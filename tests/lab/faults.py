@@ -192,8 +192,7 @@ class Bench:
 
     def kinds(self, since: int) -> list[str]:
         """What happened after so many events."""
-        lines = self.core.sh(f"tail -n +{since + 1} {HOME}/.deploy/history.jsonl").splitlines()
-        return [json.loads(line)["kind"] for line in lines]
+        return self.core.kinds(since)
 
     def count(self) -> int:
         return int(self.core.sh(f"cat {HOME}/.deploy/history.jsonl 2>/dev/null | wc -l"))

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import json
 import os
 import secrets
 import signal
@@ -74,11 +73,6 @@ def replaced(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {name for name, container in before.items() if after[name] != container}
 
 
-def kinds(core: Host) -> list[str]:
-    lines = core.sh("cat /opt/ktrdr-core/.deploy/history.jsonl").splitlines()
-    return [json.loads(line)["kind"] for line in lines]
-
-
 def test_what_was_changed_in_the_vault_is_changed_where_it_is_kept(
     vault: Vault, core: Host, get: Get, database: Takes, dashboard: Takes
 ) -> None:
@@ -102,12 +96,12 @@ def test_what_was_changed_in_the_vault_is_changed_where_it_is_kept(
     assert "SCRAM-SHA-256" not in written
     assert "ALTER ROLE" not in written
 
-    settled, events = core.containers(), len(kinds(core))
+    settled, events = core.containers(), len(core.kinds())
     again = rotate()
     assert again.code == 0
     assert again.core["outcome"] == "unchanged"
     assert "nothing was changed" in again.err
-    assert (core.containers(), len(kinds(core))) == (settled, events)
+    assert (core.containers(), len(core.kinds())) == (settled, events)
 
 
 def test_a_plain_deployment_stops_before_it_changes_anything(
@@ -174,7 +168,7 @@ def test_a_server_that_still_takes_the_old_password_is_noticed_and_all_goes_back
     assert database(old["db_password"])
     assert dashboard(old["grafana_password"])
     assert not dashboard(vault.fields["grafana_password"])
-    assert kinds(core)[-3:] == ["started", "failed", "reverted"]
+    assert core.kinds()[-3:] == ["started", "failed", "reverted"]
     assert get(8000, "/api/v1/health")["database"] == "ok"
 
 
@@ -195,8 +189,8 @@ def test_a_rotation_whose_owner_is_killed_is_taken_back_by_the_host_itself(
     until(lambda: database(vault.fields["db_password"]), 60, "it was not applied")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    until(lambda: kinds(core)[-1] in ("reverted", "failed"), 120, "the host does not go back")
-    assert kinds(core)[-1] == "reverted"
+    until(lambda: core.kinds()[-1] in ("reverted", "failed"), 120, "the host does not go back")
+    assert core.kinds()[-1] == "reverted"
     assert database(old["db_password"])
     assert not database(vault.fields["db_password"])
 
