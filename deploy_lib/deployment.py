@@ -392,6 +392,15 @@ class Deployment:
         self._watch.conclude("leave", [self._event("failed", detail=reason)])
         self._watch.await_end("leave")
 
+    def abort(self, reason: str) -> None:
+        """Writes down that this ended before the switch, as far as the host can still be told."""
+        if self._planned().nothing:
+            return
+        try:
+            history.write(self.session, self.node.directory, self._event("aborted", detail=reason))
+        except DeployError as error:
+            self._detail(f"the history does not say so: {error}")
+
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken."""
         if self._lock is not None:

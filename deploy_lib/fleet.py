@@ -137,6 +137,9 @@ def carry_out(
         order = waves(deployments) if needed_first else reversed(waves(deployments))
         for wave in order:
             each([d for d in wave if d.switched], lambda d: d.go_back(reason(deployments)), again=True)
+    if failed(deployments):
+        untouched = [d for d in deployments if d.outcome == "untouched"]
+        each(untouched, lambda d: d.abort(reason(deployments)), again=True)
     return conclude(deployments)
 
 

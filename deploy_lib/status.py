@@ -168,7 +168,7 @@ def _unrecorded(facts: Facts) -> Iterator[str]:
 
 
 def _notes(facts: Facts, behind: int | None) -> Iterator[str]:
-    newest = next(iter(reversed(facts.history)), None)
+    newest = history.newest_switch(facts.history)
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"

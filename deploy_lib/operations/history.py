@@ -16,7 +16,7 @@ from deploy_lib.operations.shell import quote
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
 
-Kind = Literal["started", "proven", "failed", "reverted", "adopted"]
+Kind = Literal["started", "proven", "failed", "reverted", "adopted", "aborted"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Event:
     """Something that happened to a release on this host.
 
     Attributes:
-        kind: "started" (the switch began), "proven", "failed", "reverted" (the host is back on `replaced`) or "adopted"
-            (it ran without a record).
+        kind: "started" (the switch began), "proven", "failed", "reverted" (the host is back on `replaced`), "adopted" (it
+            ran without a record) or "aborted" (it ended before the switch, and changed nothing that runs).
         at: UTC, RFC 3339, seconds.
         who: user, and `origin`: the machine that the command ran on.
         command: such as "deploy-core".
@@ -93,15 +93,20 @@ def find(history: Sequence[Event], release_id: str | None) -> Event | None:
     return next((e for e in chosen if e.release.id == release_id), None)
 
 
+def newest_switch(history: Sequence[Event]) -> Event | None:
+    """The last that is known of the newest switch; what was aborted before one says nothing about what runs."""
+    return next((e for e in reversed(history) if e.kind != "aborted"), None)
+
+
 def interrupted(history: Sequence[Event]) -> Event | None:
     """The newest switch, when it began and nobody knows how it ended."""
-    newest = next(iter(reversed(history)), None)
+    newest = newest_switch(history)
     return newest if newest is not None and newest.kind == "started" else None
 
 
 def unsettled(history: Sequence[Event]) -> Event | None:
     """The newest switch, when it did not end on a whole release: it was interrupted, or it failed and was not taken back."""
-    newest = next(iter(reversed(history)), None)
+    newest = newest_switch(history)
     return newest if newest is not None and newest.kind in ("started", "failed") else None
 
 
@@ -135,13 +140,27 @@ def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
     return parse_events(session.run(script, step="reading the history").stdout)
 
 
+def write(session: Session, directory: PurePosixPath, happened: Event) -> None:
+    """Adds an event to a host's history, by whoever holds its lock.
+
+    Raises:
+        DeployError: the host could not be told.
+    """
+    line = quote(happened.line())
+    session.run(
+        f"{append_function(directory)}printf '%s\\n' {line} | append",
+        timeout=10,
+        step="writing the history",
+    )
+
+
 def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int) -> str:
-    """Shell text that prints what is worth reading of a history: the newest releases, and the newest events."""
+    """Shell text that prints what decisions need of a history: the newest releases, and the newest events of switches."""
     path = quote(directory / layout.HISTORY)
     return f"""\
 if [ -e {path} ]; then
   grep -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
-  tail -n {newest_lines} {path}
+  grep -v '^{{"kind":"aborted"' {path} | tail -n {newest_lines}
 fi
 """
 

@@ -216,6 +216,6 @@ def _ports(facts: Facts) -> Check:
         "; ".join(
             f"{port}, for {wanted[port]}, is taken by {by.get(port, 'another program')}" for port in taken
         ),
-        "stop what listens there: ss -ltnp shows it",
+        "stop what listens there: ss -ltnp shows it (a docker-proxy without its container: restart the engine)",
         found=", ".join(str(port) for port in sorted(wanted)),
     )

@@ -277,6 +277,7 @@ def bench(deploy: Run, core: Host, get: Callable[[int, str], Any]) -> Iterator[B
     bench.release()
     for mend in reversed(bench.hurt):
         mend()
+    bench.free_ports()
     bench.settle()
     outcome = deploy("--tag", FIRST)
     assert outcome.code == 0, outcome.err

@@ -150,6 +150,17 @@ class Bench:
             90,
         )
 
+    def free_ports(self) -> None:
+        """Restarts an engine that holds a port for a container that is gone, as one that was killed sometimes does."""
+        addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        lost = self.core.sh(
+            f"known=$(docker ps -q | xargs -r docker inspect -f '{addresses}')\n"
+            "ps -eo args | sed -n 's/.*docker-proxy .*-container-ip \\([0-9.]*\\).*/\\1/p' | sort -u |\n"
+            'while read -r address; do echo "$known" | grep -qwF "$address" || echo "$address"; done'
+        )
+        if lost.strip():
+            self.restart_engine()
+
     @contextmanager
     def small(self, directory: str, size: str) -> Iterator[None]:
         """A directory with its content on a disk of this size."""

@@ -74,6 +74,9 @@ class Fake:
     def leave(self, reason: str) -> None:
         self._step("leave", "failed")
 
+    def abort(self, reason: str) -> None:
+        self._step(f"abort ({reason})", "untouched")
+
 
 def run(
     request: Request | None = None, *, needed_first: bool = False, **fails: dict[str, DeployError]
@@ -117,14 +120,17 @@ def test_where_others_could_not_reach_what_they_need_that_goes_back_first() -> N
 def test_what_cannot_be_pulled_everywhere_is_switched_to_nowhere() -> None:
     code, log, nodes = run(B={"stage": RemoteError("no space")})
     assert code is ExitCode.FAILED_REVERTED
-    assert not [step for step in log if not step.startswith("stage")]
+    assert {step for step in log if not step.startswith("stage")} == {
+        f"abort (B: no space) {name}" for name in ("B", "C", "core")
+    }
     assert {n.outcome for n in nodes} == {"untouched"}
 
 
 def test_workers_are_not_begun_when_core_fails() -> None:
     code, log, _ = run(core={"switch": DeployError("unhealthy")})
     assert code is ExitCode.FAILED_REVERTED
-    assert log[3:] == ["switch core", "back core"]
+    assert log[3:5] == ["switch core", "back core"]
+    assert set(log[5:]) == {"abort (core: unhealthy) B", "abort (core: unhealthy) C"}
 
 
 def test_what_was_deferred_is_looked_at_before_the_node_is_switched() -> None:

@@ -24,6 +24,7 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
     (tmp_path / ".deploy").mkdir()
     events = [history.event(k, replace(RELEASE, id=f"r{i}")) for i in range(9) for k in ("started", "proven")]
     events.append(history.event("started", replace(RELEASE, id="r9")))
+    events += [history.event("aborted", replace(RELEASE, id=f"a{i}")) for i in range(5)]
     (tmp_path / ".deploy/history.jsonl").write_text("".join(f"{e.line()}\n" for e in events))
     script = history.read_command(PurePosixPath(tmp_path), 4, 3)
     found = history.parse_events(
@@ -38,6 +39,13 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
         ("started", "r9"),
     ]
     assert history.interrupted(found) is found[-1]
+
+
+def test_what_was_aborted_hides_no_interrupted_switch() -> None:
+    started, aborted = history.event("started", RELEASE), history.event("aborted", RELEASE)
+    assert history.interrupted([started, aborted]) is started
+    assert history.unsettled([started, aborted]) is started
+    assert history.proven([aborted]) is None
 
 
 def proven_line(*steps: tuple[str, str | None]) -> list[history.Event]:
