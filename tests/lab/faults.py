@@ -231,7 +231,7 @@ class Bench:
         assert events[-1]["kind"] != "started", "a release has no end"
         recorded = [e for e in events if e["kind"] in ("proven", "adopted")][-1]["release"]
         assert recorded["tag"] == tag
-        assert events[-1]["kind"] in ("proven", "reverted", "adopted")
+        assert events[-1]["kind"] in ("proven", "reverted", "adopted", "aborted")
         until(lambda: self.version() == tag, f"the API does not answer as {tag}", SETTLED_SECONDS)
         until(self.healthy, "not all containers turned healthy", SETTLED_SECONDS)
         ran = self.running()
