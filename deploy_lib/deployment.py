@@ -397,7 +397,8 @@ class Deployment:
         if self._planned().nothing:
             return
         try:
-            history.write(self.session, self.node.directory, self._event("aborted", detail=reason))
+            happened = self._event("aborted", detail=reason)
+            history.write(self.session, self.node.directory, self._token(), happened)
         except DeployError as error:
             self._detail(f"the history does not say so: {error}")
 

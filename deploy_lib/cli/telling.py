@@ -54,13 +54,13 @@ def tell_history(
                 session.close()
             report.nodes[node.name] = {
                 "outcome": "interrupted" if history.interrupted(events) else "done",
-                "events": [event.as_dict() for event in events],
+                "events": [event.as_dict() for event in events[-lines:]],
                 "error": None,
             }
-            _show(console, node.name, events)
+            _show(console, node.name, events, lines)
 
 
-def _show(console: Console, node: str, events: Sequence[Event]) -> None:
+def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> None:
     if not events:
         console.result(f"{node}: nothing has happened yet")
     rows = [
@@ -74,7 +74,7 @@ def _show(console: Console, node: str, events: Sequence[Event]) -> None:
             f"{event.seconds:.0f} s" if event.seconds else "",
             event.detail,
         ]
-        for event in events
+        for event in events[-lines:]
     ]
     columns = ["at", "what", "tag", "release", "command", "by", "took", "detail"]
     console.table(node, columns, rows)

@@ -12,11 +12,15 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from deploy_lib.operations import layout
+from deploy_lib.operations.lock import owned
 from deploy_lib.operations.shell import quote
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
 
 Kind = Literal["started", "proven", "failed", "reverted", "adopted", "aborted"]
+
+ABORTED = """'^{"kind":"aborted"'"""
+"""A pattern for `grep`, quoted: the events that say nothing about what runs."""
 
 
 @dataclass(frozen=True)
@@ -130,24 +134,30 @@ def kept(history: Sequence[Event], count: int) -> list[Event]:
 
 
 def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
-    """The newest events of a host, oldest first.
+    """The newest events of a host, oldest first, and before them that of the newest switch where it is none of these.
+
+    So `interrupted` can be asked of them, however many deployments have been aborted since.
 
     Raises:
         DeployError: it cannot be reached or asked.
     """
     path = quote(directory / layout.HISTORY)
-    script = f"[ ! -e {path} ] || tail -n {lines} {path}"
+    script = f"[ ! -e {path} ] || {{ grep -v {ABORTED} {path} | tail -n 1; tail -n {lines} {path}; }}"
     return parse_events(session.run(script, step="reading the history").stdout)
 
 
-def write(session: Session, directory: PurePosixPath, happened: Event) -> None:
-    """Adds an event to a host's history, by whoever holds its lock.
+def write(session: Session, directory: PurePosixPath, token: str, happened: Event) -> None:
+    """Adds an event to a host's history.
+
+    Args:
+        token: the lock owner's; one whose lock has lapsed writes nothing.
 
     Raises:
         DeployError: the host could not be told.
     """
     line = quote(happened.line())
     session.run(
+        f"{owned(directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}\n"
         f"{append_function(directory)}printf '%s\\n' {line} | append",
         timeout=10,
         step="writing the history",
@@ -160,7 +170,7 @@ def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int)
     return f"""\
 if [ -e {path} ]; then
   grep -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
-  grep -v '^{{"kind":"aborted"' {path} | tail -n {newest_lines}
+  grep -v {ABORTED} {path} | tail -n {newest_lines}
 fi
 """
 

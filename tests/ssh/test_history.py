@@ -6,6 +6,7 @@ import pytest
 
 from deploy_lib.errors import RemoteError
 from deploy_lib.operations import history
+from deploy_lib.operations.lock import Lock, me
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
 
@@ -15,12 +16,33 @@ RELEASE = Release("r1", "sha-0000001", None, {"web": "x@sha256:1"}, {"a": "1"})
 def test_it_comes_after_what_is_there_and_stays_a_line(session: Session, tmp_path: Path) -> None:
     home = PurePosixPath(tmp_path)
     aborted = history.event("aborted", RELEASE, detail='it\'s "$HOME" `id`\n  in two lines \\ é')
-    with pytest.raises(RemoteError):
-        history.write(session, home, aborted)
-    (tmp_path / ".deploy").mkdir()
-    (tmp_path / ".deploy/history.jsonl").write_text('{"kind":"pro')
-    history.write(session, home, aborted)
-    history.write(session, home, history.event("started", RELEASE))
+    with Lock(session, home, me("a test")) as lock:
+        lock.take()
+        (tmp_path / ".deploy/history.jsonl").write_text('{"kind":"pro')
+        history.write(session, home, lock.owner.token, aborted)
+        history.write(session, home, lock.owner.token, history.event("started", RELEASE))
     found = history.read(session, home, 10)
     assert [e.kind for e in found] == ["aborted", "started"]
     assert found[0] == aborted
+
+
+def test_one_whose_lock_has_lapsed_writes_nothing(session: Session, tmp_path: Path) -> None:
+    home = PurePosixPath(tmp_path)
+    with Lock(session, home, me("a test")) as lock:
+        lock.take()
+        with pytest.raises(RemoteError, match="lapsed"):
+            history.write(session, home, "another token", history.event("aborted", RELEASE))
+    with pytest.raises(RemoteError, match="lapsed"):
+        history.write(session, home, lock.owner.token, history.event("aborted", RELEASE))
+    assert history.read(session, home, 10) == []
+
+
+def test_an_interrupted_switch_is_read_however_much_was_aborted_since(
+    session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / ".deploy").mkdir()
+    events = [history.event("started", RELEASE), *(history.event("aborted", RELEASE),) * 5]
+    (tmp_path / ".deploy/history.jsonl").write_text("".join(f"{e.line()}\n" for e in events))
+    found = history.read(session, PurePosixPath(tmp_path), 1)
+    assert [e.kind for e in found] == ["started", "aborted"]
+    assert history.interrupted(found) is found[0]
