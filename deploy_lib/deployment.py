@@ -7,17 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from deploy_lib import decision as deciding
 from deploy_lib import desired as wanted
 from deploy_lib import orders, preflight, proof, replicas
-from deploy_lib import plan as planning
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
-from deploy_lib.errors import DeployError, PreflightError, UsageError
-from deploy_lib.operations import apply, hashes, history, layout, sizes, watch
-from deploy_lib.operations.apply import Changeable
+from deploy_lib.decision import Case, Decision
+from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.operations import apply, history, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
-from deploy_lib.operations.files import fetch
 from deploy_lib.operations.lock import Lock, me
 from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.registry import Login, Manifest
@@ -25,13 +24,13 @@ from deploy_lib.operations.stage import stage
 from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
 from deploy_lib.preflight import Check
-from deploy_lib.preflight.images import recorded
-from deploy_lib.preview import Preview, commands, diffs, foresee
+from deploy_lib.preview import Preview
+from deploy_lib.rehearsal import rehearse
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment, Node
+from deploy_lib.topology import Node
 
 Values = Mapping[str, Secret]
 
@@ -49,16 +48,12 @@ class Deployment:
         checks: what the preflight found on this node, from `began` to `ended`.
     """
 
-    environment: Environment
-    node: Node
+    case: Case
     session: Session
-    local: Local
-    request: Request
     console: Console
-    release_id: str
     scraper: Scraper | None = None
     facts: Facts = field(default_factory=Facts)
-    plan: Plan | None = None
+    decision: Decision | None = None
     outcome: str = "not started"
     error: DeployError | None = None
     containers: Sequence[Container] = ()
@@ -69,9 +64,6 @@ class Deployment:
     _lock: Lock | None = None
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
-    _keep_values: bool = False
-    _applies: Sequence[Changeable] = ()
-    _key: str = field(default="", repr=False)
 
     # --- before anything is changed ---------------------------------------------------------------------
 
@@ -81,7 +73,11 @@ class Deployment:
             self.facts = gather(self.session, self.node, self.local.file.project, {}, {})
             return
         self.facts = gather(
-            self.session, self.node, self.local.file.project, self.local.files, self.variables(version)
+            self.session,
+            self.node,
+            self.local.file.project,
+            self.local.files,
+            self.case.variables(version, self.facts),
         )
 
     def references(self) -> dict[str, str]:
@@ -117,7 +113,7 @@ class Deployment:
         Raises:
             PreflightError: which those are.
         """
-        check = preflight.once_read(self.environment.apply, self.changed_secrets(values))
+        check = preflight.once_read(self.case.environment.apply, self.changed_secrets(values))
         preflight.require(self.node, [check])
 
     def check_service(self) -> None:
@@ -143,118 +139,30 @@ class Deployment:
         )
 
     def decide(self, version: Version, manifests: Mapping[str, Manifest], values: Values) -> None:
-        """Makes the plan to deploy a version.
+        """Decides how to deploy a version.
 
         Raises:
             PreflightError: it cannot be done from where the host is.
         """
         self._recall_interruption()
         self.check_secrets(values)
-        if kept := replicas.kept(self.node, self.request.replicas, self._replicas()):
+        chosen = self.case.replicas(self.facts)
+        if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self._say("replicas", kept)
-        images = {name: self._pin(image, manifests) for name, image in self._named().items()}
-        key = self.facts.key or self._key or secrets.token_hex(32)
-        self._key = key
-        marks = wanted.fingerprints(self.local.file, values, key)
-        service = self.request.service
-        if service is None:
-            desired = wanted.desire(
-                release_id=self.release_id,
-                version=version,
-                files=self.local.files,
-                images=images,
-                secrets=marks,
-                variables=self.variables(version),
-                replicas={
-                    **{name: s.replicas for name, s in self.facts.services.items()},
-                    **self._replicas(),
-                },
-                secret_files=self._secret_files(),
-            )
-        else:
-            desired = wanted.replace_one(
-                release_id=self.release_id,
-                version=version,
-                before=history.proven(self.facts.history),
-                facts=self.facts,
-                service=service,
-                image=images[service],
-                secret=marks.get(service, ""),
-                node=self.node.name,
-            )
-        self.plan = planning.make(self.node, self.facts, desired)
+        key = self.facts.key or secrets.token_hex(32)
+        self.decision = deciding.forward(self.case, self.facts, version, manifests, values, key)
 
     def decide_back(self, target: history.Event) -> None:
-        """Makes the plan to bring an earlier release back, with the secret values that run now.
+        """Decides how to bring an earlier release back.
 
         Raises:
             PreflightError: the host no longer has what it takes.
         """
         self._recall_interruption()
-        self._key = self.facts.key
-        running = history.proven(self.facts.history)
-        desired = wanted.restore(self.release_id, target.release, running.release if running else None)
-        plan = planning.make(self.node, self.facts, desired)
-        missing = [
-            path
-            for path, digest in target.release.files.items()
-            if path not in desired.files and digest not in self.facts.objects and path in plan.changed
-        ]
-        if plan.pulls or missing:
-            what = ", ".join([*plan.pulls, *missing])
-            raise PreflightError(
-                f"the host no longer has all of release {target.release.id}: {what}",
-                node=self.node.name,
-                step="rollback",
-                mend=f"deploy it anew: invoke deploy-{self.node.stack_name} --tag {target.release.tag}",
-            )
-        self._keep_values = True
-        # What a rollback after this one goes to is what it would have been then.
-        self.plan = replace(plan, next_before=target.before)
-
-    def look_closer(self, login: Login | None) -> None:
-        """For a dry run: reads the host's files that would change, and works out the commands that would run.
-
-        Args:
-            login: what images would be pulled with.
-        """
-        plan = self._planned()
-        self.outcome = "planned"
-        if plan.nothing:
-            return
-        release, inputs = plan.desired.release, hashes.inputs(self.node)
-        # Files of an earlier release are known to the host alone.
-        objects = {
-            path: f"{layout.OBJECTS}/{release.files[path]}"
-            for path in plan.changed
-            if path not in plan.desired.files
-        }
-        old = fetch(
-            self.session,
-            self.node.directory,
-            sorted({*plan.changed, *plan.dropped, *inputs, *objects.values()}),
-        )
-        new = {**plan.desired.files, **{path: old[place] for path, place in objects.items() if place in old}}
-        whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
-        if len(whole) == len(inputs):
-            foreseen = hashes.ask(self.session, self.node, self.local.file.project, whole)
-            plan = self.plan = foresee(plan, self.facts, foreseen, (inputs[1], layout.VARIABLES))
-        self.preview = Preview(
-            diffs(plan, old, new),
-            commands(
-                self.node,
-                self.local.file.project,
-                plan,
-                self.facts,
-                login=login,
-                one_offs=orders.one_offs(plan, self.node.stack, keep_values=self._keep_values),
-                secrets=sorted(wanted.by_name(release.secrets)),
-            ),
-            sizes.ask(self.session, plan.pulls, self.facts.platform, login),
-        )
+        self.decision = deciding.back(self.case, self.facts, target)
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
-        """Makes the plan to give the release that runs other secret values.
+        """Decides how to give the release that runs other secret values.
 
         Args:
             changed: the secrets whose values are others.
@@ -263,31 +171,32 @@ class Deployment:
             PreflightError: nothing is recorded here whose values could be changed.
         """
         self._recall_interruption()
-        if self.before is None:
-            raise PreflightError(
-                "what runs here was not deployed by this program",
-                node=self.node.name,
-                mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
-            )
-        self._key = self.facts.key
-        self._applies = apply.changeable(self.node.stack.apply, changed)
-        known = {name: wanted.fingerprint(name, values[name], self._key) for name in changed}
-        desired = wanted.rotate(self.release_id, self.before.release, known)
-        plan = planning.make(self.node, self.facts, desired)
-        self.plan = replace(plan, applies=tuple(step.secret for step in self._applies))
+        self.decision = deciding.rotation(self.case, self.facts, values, changed)
+
+    def look_closer(self, login: Login | None) -> None:
+        """For a dry run: what the decision would do to the host, in detail.
+
+        Args:
+            login: what images would be pulled with.
+        """
+        decision = self._decided()
+        self.outcome = "planned"
+        plan, self.preview = rehearse(self.session, self.case, decision, self.facts, login)
+        self.decision = replace(decision, plan=plan)
 
     # --- the change ---------------------------------------------------------------------------------------
 
     def stage(self, login: Login | None) -> None:
         """Brings files and images to the host, beside what runs; the running release is not touched."""
-        plan = self._planned()
+        decision = self._decided()
+        plan = decision.plan
         if plan.nothing:
             return
         self.outcome = "untouched"
         if plan.pulls:
             self._say("pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images")
-        lacking = orders.staging(plan, self.facts, keep_values=self._keep_values)
-        stage(self.session, self.node.directory, lacking, login, self._key)
+        lacking = orders.staging(decision, self.facts)
+        stage(self.session, self.node.directory, lacking, login, decision.key)
 
     def switch(self, values: Values) -> None:
         """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.
@@ -295,24 +204,22 @@ class Deployment:
         Args:
             values: the secrets; empty for a rollback, which keeps those that run.
         """
-        plan = self._planned()
+        decision = self._decided()
+        plan = decision.plan
         if plan.nothing:
             self._confirm(plan)
             return
         changing = [change.service for change in plan.changes if change.action != "keep"]
         self._say("switch", ", ".join(changing) or "configuration only")
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
-        given |= apply.environment(self._applies, values)
+        given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
         switch = orders.switch(
-            plan,
+            decision,
             self.facts,
-            self.node,
-            self.local,
+            self.case,
             token=self._token(),
             happens=lambda kind, detail: self._event(kind, detail=detail),
-            keep_values=self._keep_values,
-            applies=self._applies,
         )
         self.outcome = "switched"
         self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
@@ -321,7 +228,7 @@ class Deployment:
         except watch.NotBegunError:
             self.outcome = "untouched"
             raise
-        for step in self._applies:
+        for step in decision.applies:
             self._say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
         self.containers = proof.prove(
             self.session, self.node, plan.desired.release, self._watch.looks(), self._say, self._follow
@@ -416,6 +323,26 @@ class Deployment:
     # --- the outcome ----------------------------------------------------------------------------------------
 
     @property
+    def node(self) -> Node:
+        """Where."""
+        return self.case.node
+
+    @property
+    def local(self) -> Local:
+        """What this checkout has of the node's stack."""
+        return self.case.local
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self.case.request
+
+    @property
+    def plan(self) -> Plan | None:
+        """What is to change, once that is decided."""
+        return self.decision.plan if self.decision else None
+
+    @property
     def switched(self) -> bool:
         """Whether the host has been changed, and waits for a verdict."""
         return self.outcome == "switched"
@@ -436,10 +363,13 @@ class Deployment:
 
     # --- steps of steps ---------------------------------------------------------------------------------------
 
-    def _planned(self) -> Plan:
-        if self.plan is None:
+    def _decided(self) -> Decision:
+        if self.decision is None:
             raise RuntimeError("a deployment is decided before it is carried out")
-        return self.plan
+        return self.decision
+
+    def _planned(self) -> Plan:
+        return self._decided().plan
 
     def _confirm(self, plan: Plan) -> None:
         """Proves a host on which nothing had to be changed."""
@@ -463,43 +393,6 @@ class Deployment:
                 f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
                 f"at {started.at}, was interrupted",
             )
-
-    def variables(self, version: Version) -> dict[str, str]:
-        """What the Compose file gets beside its env file, for a version; no secrets."""
-        return {
-            **self.node.variables,
-            "IMAGE_REGISTRY": self.environment.image_registry,
-            "IMAGE_TAG": version.tag,
-            **replicas.variables(self._replicas()),
-        }
-
-    def _replicas(self) -> dict[str, int]:
-        """By service that can be scaled, how many containers it is to have."""
-        remembered = (
-            self.before.release.replicas if self.before else {c.service: 1 for c in self.facts.containers}
-        )
-        return replicas.choose(self.node, self.request.replicas, remembered)
-
-    def _secret_files(self) -> dict[str, str]:
-        """Where this stack's secrets are to lie in the host's memory, when that is how they are delivered."""
-        if self.node.stack.delivery != "memory":
-            return {}
-        file = self.local.file
-        return file.files_in(layout.secrets_in(self.facts.memory, file.project))
-
-    def _named(self) -> dict[str, str]:
-        references = self.references()
-        if self.request.service is None:
-            return references
-        return {self.request.service: references[self.request.service]} if references else {}
-
-    def _pin(self, reference: str, manifests: Mapping[str, Manifest]) -> str:
-        if reference in manifests and manifests[reference].digest:
-            return manifests[reference].pinned
-        known = recorded(self.facts)
-        if reference not in known:
-            raise PreflightError(f"no digest is known for {reference}", node=self.node.name, step="preflight")
-        return f"{reference}@{known[reference]}"
 
     def _token(self) -> str:
         if self._lock is None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from deploy_lib import replicas
 from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
+from deploy_lib.decision import Case
 from deploy_lib.deployment import Deployment, Values
 from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.interruption import handled
@@ -40,13 +41,9 @@ def prepare(
     scrapers = _scrapers(environment, nodes, connect)
     deployments = [
         Deployment(
-            environment=environment,
-            node=node,
+            case=Case(environment, node, stacks[node.stack_name], request, release_id),
             session=connect(node),
-            local=stacks[node.stack_name],
-            request=request,
             console=console,
-            release_id=release_id,
             scraper=scrapers.get(node.name),
         )
         for node in sorted(nodes, key=lambda n: n.name)

@@ -1,30 +1,26 @@
-"""Orders: a plan as the steps that a host carries out, staging and switch; pure."""
+"""Orders: a decision as the steps that a host carries out, staging and switch; pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from deploy_lib import desired as wanted
-from deploy_lib.checkout import Local
+from deploy_lib.decision import Case, Decision
 from deploy_lib.errors import UsageError
 from deploy_lib.operations import compose, history, prune
-from deploy_lib.operations.apply import Changeable
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.stage import Staging
 from deploy_lib.operations.switch import Switch
 from deploy_lib.operations.values import Places
-from deploy_lib.plan import Plan, present
-from deploy_lib.topology import Node, OneOff, Stack
+from deploy_lib.plan import present
+from deploy_lib.topology import OneOff, Stack
 
 
-def staging(plan: Plan, facts: Facts, *, keep_values: bool) -> Staging:
-    """What the host lacks of the new release, and of the one that it may have to go back to.
-
-    Args:
-        keep_values: the plan keeps the secret values that run, and logs in nowhere.
-    """
+def staging(decision: Decision, facts: Facts) -> Staging:
+    """What the host lacks of the new release, and of the one that it may have to go back to."""
+    plan = decision.plan
     have, back = facts.objects, plan.back
     lacking = {d for d in plan.desired.release.files.values() if d not in have}
     contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
@@ -41,29 +37,25 @@ def staging(plan: Plan, facts: Facts, *, keep_values: bool) -> Staging:
         },
         pulls=plan.pulls,
         protect=sorted(image for image in images if keep_tag(image) not in facts.keep_tags),
-        recover=() if keep_values else sorted(lost),
+        recover=() if decision.keep_values else sorted(lost),
     )
 
 
 def switch(
-    plan: Plan,
+    decision: Decision,
     facts: Facts,
-    node: Node,
-    local: Local,
+    case: Case,
     *,
     token: str,
     happens: Callable[[history.Kind, str], history.Event],
-    keep_values: bool,
-    applies: Sequence[Changeable],
 ) -> Switch:
     """What the switch is to do.
 
     Args:
         token: the lock owner's.
         happens: makes an event of the new release, of a kind and with a detail.
-        keep_values: the secret values that run now stay.
-        applies: what is changed in programs' own data, too.
     """
+    plan, node = decision.plan, case.node
     release, back = plan.desired.release, plan.back
     recorded = history.proven(facts.history)
     adopted = [plan.before] if plan.before is not None and recorded is None else []
@@ -75,30 +67,30 @@ def switch(
         started=[*adopted, happens("started", "")],
         abandoned=happens("reverted", "its session had ended; the host went back by itself"),
         stuck=happens("failed", "its session had ended, and the host could not go back by itself"),
-        one_offs=one_offs(plan, node.stack, keep_values=keep_values),
+        one_offs=one_offs(decision, node.stack),
         staged=Placement(release.files),
         reloads=plan.reloads,
-        places=_places(facts, node, local),
+        places=_places(facts, case),
         secrets=sorted(wanted.by_name(release.secrets)),
-        keep_values=keep_values,
-        applies=applies,
+        keep_values=decision.keep_values,
+        applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
         prune=prune.script(node.directory, [release, *(e.release for e in (*kept, *adopted))]),
     )
 
 
-def one_offs(plan: Plan, stack: Stack, *, keep_values: bool) -> list[OneOff]:
+def one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     """The commands of new images; a rollback undoes no migration, and an older image knows none of the newer ones."""
-    new_images = {change.service for change in plan.changes if change.image != change.before}
-    return [o for o in stack.before_switch if o.service in new_images and not keep_values]
+    new_images = {change.service for change in decision.plan.changes if change.image != change.before}
+    return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
 
 
-def _places(facts: Facts, node: Node, local: Local) -> Places:
+def _places(facts: Facts, case: Case) -> Places:
     """Where the secrets that run now lie, by the Compose file that the host has."""
     if not facts.deployed:
         return {}
     try:
-        return compose.read_stack_file(facts.deployed, node.stack.compose).places
+        return compose.read_stack_file(facts.deployed, case.node.stack.compose).places
     except UsageError:
-        return local.file.places
+        return case.local.file.places

@@ -164,7 +164,7 @@ def _broken_off(error: DeployError) -> Check:
 def _variables(environment: Environment, d: Deployment, version: Version) -> Check:
     stack = d.node.stack
     compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
-    generated = {k: v for k, v in d.variables(version).items() if k not in d.node.variables}
+    generated = {k: v for k, v in d.case.variables(version, d.facts).items() if k not in d.node.variables}
     places = {
         stack.env_file: preflight.env_file(env_file),
         f"the variables of node {d.node.name} in deploy.toml": d.node.variables,

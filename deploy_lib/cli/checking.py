@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploying import HELP, choose, session_to
+from deploy_lib.cli.deploying import HELP
+from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.console import Console
 from deploy_lib.errors import PreflightError
 from deploy_lib.preflight.check import Check, failed
@@ -42,21 +43,10 @@ def preflight(
         chosen = choose(environment, None, nodes, connection)
         announce(console, environment, chosen)
 
-        from deploy_lib import fleet
         from deploy_lib.survey import failures, survey
 
-        deployments = fleet.prepare(
-            environment,
-            chosen,
-            request,
-            console,
-            lambda node: session_to(environment, node, connection if node in chosen else None),
-        )
-        try:
+        with deployments_on(chosen, environment, request, console, connection) as deployments:
             found = survey(environment, deployments, request)
-        finally:
-            for deployment in deployments:
-                deployment.close()
         report.release = found.version.tag if found.version else None
         report.nodes = {d.node.name: _as_dict(d) for d in deployments}
         report.more = {"checks": [check.as_dict() for check in found.here]}

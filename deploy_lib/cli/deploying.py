@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_lib.cli.command import announce, command
+from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.console import Console
 from deploy_lib.errors import ExitCode
 from deploy_lib.request import Request, whole_number, word
-from deploy_lib.ssh.connection import StrictConnection, connect_to
-from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment, Node
+from deploy_lib.ssh.connection import StrictConnection
+from deploy_lib.topology import Environment
 
 if TYPE_CHECKING:
     from deploy_lib.deployment import Deployment
@@ -152,29 +152,19 @@ def _changing(
         chosen = choose(environment, stack, nodes, connection)
         announce(console, environment, chosen)
 
-        from deploy_lib import fleet
         from deploy_lib import report as reporting
 
-        deployments = fleet.prepare(
-            environment,
-            chosen,
-            request,
-            console,
-            # The connection that was given leads to the one node that was chosen, and to no other.
-            lambda node: session_to(environment, node, connection if node in chosen else None),
-        )
-        change = _Change(environment, console, request, deployments)
-        try:
-            yield change
-            report.exit = change.exit
-            for deployment in change.deployments:
-                if deployment.error is not None:
-                    console.error(deployment.error)
-        finally:
-            report.nodes = {d.node.name: reporting.as_dict(d) for d in change.deployments}
-            report.release = next((found for d in change.deployments if (found := d.release_name)), None)
-            for deployment in deployments:
-                deployment.close()
+        with deployments_on(chosen, environment, request, console, connection) as deployments:
+            change = _Change(environment, console, request, deployments)
+            try:
+                yield change
+                report.exit = change.exit
+                for deployment in change.deployments:
+                    if deployment.error is not None:
+                        console.error(deployment.error)
+            finally:
+                report.nodes = {d.node.name: reporting.as_dict(d) for d in change.deployments}
+                report.release = next((found for d in change.deployments if (found := d.release_name)), None)
         if request.dry_run:
             for deployment in change.deployments:
                 reporting.show_plan(console, deployment)
@@ -199,27 +189,3 @@ def _request(name: str, given: Mapping[str, Any]) -> Request:
             if flag.startswith(REPLICAS) and text
         },
     )
-
-
-def choose(
-    environment: Environment, stack: str | None, names: list[str] | None, connection: StrictConnection | None
-) -> list[Node]:
-    """The nodes that are meant.
-
-    Raises:
-        UsageError: one is unknown, or does not run the stack.
-    """
-    if connection is None:
-        return environment.select(names, stack)
-    return environment.select([environment.node_at(host_of(connection.target.name)).name], stack)
-
-
-def session_to(environment: Environment, node: Node, connection: StrictConnection | None = None) -> Session:
-    """A session with a node, not yet open."""
-    return Session(node.name, connection or connect_to(node.host, environment.ssh_config))
-
-
-def host_of(destination: str) -> str:
-    """The host in `[user@]host[:port]`."""
-    host = destination.rpartition("@")[2]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host

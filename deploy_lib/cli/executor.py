@@ -9,7 +9,7 @@ from fabric import Executor
 from fabric.tasks import ConnectionCall
 from invoke.exceptions import Exit
 
-from deploy_lib.cli.deploying import host_of
+from deploy_lib.cli.nodes import host_of
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.ssh.connection import StrictConnection, connect_to

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deploy_lib.cli.command import Report, announce, command
-from deploy_lib.cli.deploying import HELP, choose, session_to
+from deploy_lib.cli.deploying import HELP
+from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, UsageError
 from deploy_lib.operations import logs

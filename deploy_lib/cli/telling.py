@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploying import HELP, choose, session_to
+from deploy_lib.cli.deploying import HELP
+from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.operations import history
