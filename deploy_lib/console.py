@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, TextIO, cast
 
+from deploy_lib.errors import SeveralErrors
 from deploy_lib.redaction import REDACTOR
 from deploy_lib.stdio import CleanStream, clean
 
@@ -45,7 +46,8 @@ class Console:
 
     def error(self, error: BaseException) -> None:
         """What went wrong, and its mend."""
-        self._write(self._err, f"error: {error}")
+        for each in error.errors if isinstance(error, SeveralErrors) else [error]:
+            self._write(self._err, f"error: {each}")
 
     def document(self, data: Mapping[str, Any]) -> None:
         """The one JSON document of a command; shown with --json only."""

@@ -5,6 +5,7 @@ Exit codes are part of the interface that scripts rely on; see the table in READ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Literal
 
@@ -69,6 +70,19 @@ class DeployError(Exception):
         where = ", ".join(part for part in (self.node, self.step) if part)
         line = f"{where}: {self.what}" if where else self.what
         return f"{line}\n  -> {self.mend}" if self.mend else line
+
+
+class SeveralErrors(DeployError):  # noqa: N818 - they are errors
+    """What went wrong on several nodes.
+
+    Args:
+        errors: one for each of them.
+    """
+
+    def __init__(self, errors: Sequence[DeployError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = errors
+        self.exit_code = ExitCode.gravest([error.exit_code for error in errors])
 
 
 class UsageError(DeployError):

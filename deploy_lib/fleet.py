@@ -11,7 +11,7 @@ from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
 from deploy_lib.decision import Case
 from deploy_lib.deployment import Deployment, Values
-from deploy_lib.errors import DeployError, ExitCode, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, SeveralErrors, StoppedError
 from deploy_lib.interruption import handled
 from deploy_lib.operations.registry import Login
 from deploy_lib.operations.targets import Scraper
@@ -258,6 +258,4 @@ def require(deployments: Sequence[Deployment]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        together = DeployError("\n".join(str(error) for error in errors))
-        together.exit_code = ExitCode.gravest([error.exit_code for error in errors])
-        raise together
+        raise SeveralErrors(errors)

@@ -184,7 +184,7 @@ def _request(name: str, given: Mapping[str, Any]) -> Request:
         wait_lock=whole_number("--wait-lock", given.get("wait_lock"), 0),
         parallel=parallel or None,
         replicas={
-            flag.removeprefix(REPLICAS): whole_number(f"--{flag.replace('_', '-')}", text, 0)
+            flag.removeprefix(REPLICAS): whole_number(f"--{flag.replace('_', '-')}", text, 0, range(0, 101))
             for flag, text in given.items()
             if flag.startswith(REPLICAS) and text
         },
