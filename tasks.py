@@ -15,6 +15,7 @@ from deploy_lib.cli.deploying import (
     CORE_HELP,
     HELP,
     NODE_HELP,
+    PRUNE_HELP,
     ROLLBACK_HELP,
     ROTATE_HELP,
     WORKERS_HELP,
@@ -22,6 +23,7 @@ from deploy_lib.cli.deploying import (
     flags,
     roll_back,
 )
+from deploy_lib.cli.deploying import prune as prune_nodes
 from deploy_lib.cli.deploying import rotate_secrets as rotate
 from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
 from deploy_lib.cli.telling import HISTORY_HELP, tell_history
@@ -112,11 +114,25 @@ def rotate_secrets(
     node: list[str],
     dry_run: bool = False,
     wait_lock: str = "",
+    parallel: str = "",
     json: bool = False,
     debug: bool = False,
 ) -> None:
     """Apply what was changed at the secrets' source: in the containers, in PostgreSQL and in Grafana."""
     rotate(ROOT, nodes=node, **flags(locals()))
+
+
+@task(auto_shortflags=False, help={**PRUNE_HELP, **NODE_HELP}, iterable=["node"])
+def prune(
+    c: Context,
+    node: list[str],
+    wait_lock: str = "",
+    parallel: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Remove the files and images that no rollback could need."""
+    prune_nodes(ROOT, nodes=node, **flags(locals()))
 
 
 @task(
@@ -153,10 +169,19 @@ def logs(
     show_logs(ROOT, nodes=node, **flags(locals()))
 
 
-@task(auto_shortflags=False, help={**HISTORY_HELP, **NODE_HELP}, iterable=["node"])
-def history(c: Context, node: list[str], tail: str = "", json: bool = False, debug: bool = False) -> None:
+@task(
+    auto_shortflags=False, help={**HISTORY_HELP, **NODE_HELP, "parallel": HELP["parallel"]}, iterable=["node"]
+)
+def history(
+    c: Context,
+    node: list[str],
+    tail: str = "",
+    parallel: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
     """Show what was deployed when, by whom, and what came of it."""
-    tell_history(ROOT, nodes=node, tail=tail, json=json, debug=debug)
+    tell_history(ROOT, nodes=node, **flags(locals()))
 
 
 @task(
@@ -208,7 +233,8 @@ def test(c: Context, full: bool = False) -> None:
 
 
 ns = Collection(
-    *(deploy_core, deploy_workers, deploy_all, rollback, rotate_secrets, preflight, status, history, logs),
+    *(deploy_core, deploy_workers, deploy_all, rollback, rotate_secrets, prune),
+    *(preflight, status, history, logs),
     *(validate_env, build_backend, demo, lint, test),
     lab=lab.tasks.ns,
 )

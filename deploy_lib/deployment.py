@@ -19,6 +19,7 @@ from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.lock import Lock, me
 from deploy_lib.operations.machine import ask_storage
+from deploy_lib.operations.prune import prune
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.operations.stage import stage
 from deploy_lib.operations.targets import Scraper
@@ -41,11 +42,12 @@ class Deployment:
 
     Attributes:
         outcome: "not started", "planned", "untouched" (it failed before the switch), "switched" (not yet proven),
-            "deployed", "unchanged", "reverted" (back on the release before, proven), or "failed" (neither).
+            "deployed", "unchanged", "pruned", "reverted" (back on the release before, proven), or "failed" (neither).
         error: what went wrong on this node.
         scraper: the Prometheus that scrapes its containers, where there is one.
         preview: the plan in detail, for a dry run.
         checks: what the preflight found on this node, from `began` to `ended`.
+        pruned: the old files and images that were removed on demand.
     """
 
     case: Case
@@ -61,6 +63,7 @@ class Deployment:
     checks: list[Check] = field(default_factory=list)
     began: str = ""
     ended: str = ""
+    pruned: Sequence[str] = ()
     _lock: Lock | None = None
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -308,6 +311,18 @@ class Deployment:
             history.write(self.session, self.node.directory, self._token(), happened)
         except DeployError as error:
             self._detail(f"the history does not say so: {error}")
+
+    def prune(self) -> None:
+        """Removes what neither the kept releases nor one that was left half way need; what runs is not touched."""
+        self.outcome = "untouched"
+        past = self.facts.history
+        half = history.unsettled(past)
+        kept = [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
+        self.pruned = prune(self.session, self.node.directory, [e.release for e in kept], self._token())
+        self.outcome = "pruned" if self.pruned else "unchanged"
+        self._say("prune", f"{len(self.pruned)} removed, {len(kept)} releases are kept")
+        for what in self.pruned:
+            self._detail(what)
 
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken."""

@@ -16,7 +16,7 @@ def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
     before = deployment.plan.before if deployment.plan else deployment.before
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
     match deployment.outcome:
-        case "deployed" | "unchanged" | "planned":
+        case "deployed" | "unchanged" | "pruned" | "planned":
             return ExitCode.DONE, None
         case "not started" if error is not None:
             return error.exit_code, error

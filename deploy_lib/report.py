@@ -22,6 +22,8 @@ def as_dict(deployment: Deployment) -> dict[str, Any]:
         "services": services(deployment.containers or deployment.facts.containers),
         "error": str(deployment.error) if deployment.error else None,
     }
+    if deployment.request.command == "prune":
+        data["pruned"] = list(deployment.pruned)
     if plan is not None and deployment.request.dry_run:
         preview = deployment.preview
         data["plan"] = {

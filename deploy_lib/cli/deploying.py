@@ -50,8 +50,13 @@ ROLLBACK_HELP = {
 }
 
 ROTATE_HELP = {
-    **{flag: HELP[flag] for flag in ("dry_run", "wait_lock", "json", "debug")},
+    **{flag: HELP[flag] for flag in ("dry_run", "wait_lock", "parallel", "json", "debug")},
     "node": "core, B, C or all; may be given more than once; otherwise all",
+}
+
+PRUNE_HELP = {
+    **{flag: HELP[flag] for flag in ("wait_lock", "parallel", "json")},
+    "debug": "show what is removed",
 }
 
 
@@ -123,6 +128,21 @@ def rotate_secrets(root: Path, *, nodes: list[str] | None = None, **given: Any) 
         from deploy_lib import rotation
 
         change.exit = rotation.rotate(change.environment, change.deployments, change.request, change.console)
+
+
+def prune(root: Path, *, nodes: list[str] | None = None, **given: Any) -> None:
+    """Removes the files and images on nodes that no rollback could need.
+
+    Args:
+        given: the flags, see `PRUNE_HELP`.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    with _changing(root, "prune", None, nodes, None, given) as change:
+        from deploy_lib import pruning
+
+        change.exit = pruning.prune(change.deployments, change.console)
 
 
 @dataclass

@@ -12,8 +12,10 @@ from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.operations import history
 from deploy_lib.operations.history import Event
+from deploy_lib.parallel import side_by_side
 from deploy_lib.request import whole_number
 from deploy_lib.ssh.connection import StrictConnection
+from deploy_lib.topology import Environment, Node
 
 TAIL = 20
 
@@ -30,6 +32,7 @@ def tell_history(
     nodes: list[str] | None = None,
     connection: StrictConnection | None = None,
     tail: str = "",
+    parallel: str = "",
     json: bool = False,
     debug: bool = False,
 ) -> None:
@@ -40,25 +43,46 @@ def tell_history(
     """
     with command("history", root, as_json=json, debug=debug) as (environment, console, report):
         lines = whole_number("--tail", tail, TAIL, range(1, 100_001))
+        limit = whole_number("--parallel", parallel, 0, range(1, 101))
         chosen = choose(environment, None, nodes, connection)
         announce(console, environment, chosen)
+        past = _read(environment, chosen, connection, lines, limit or None)
         for node in chosen:
-            session = session_to(environment, node, connection)
-            try:
-                events = history.read(session, node.directory, lines)
-            except DeployError as error:
-                console.error(error)
+            events = past[node.name]
+            if isinstance(events, DeployError):
+                console.error(events)
                 report.exit = ExitCode.NOT_STARTED
-                report.nodes[node.name] = {"outcome": "unreachable", "error": str(error)}
+                report.nodes[node.name] = {"outcome": "unreachable", "error": str(events)}
                 continue
-            finally:
-                session.close()
             report.nodes[node.name] = {
                 "outcome": "interrupted" if history.interrupted(events) else "done",
                 "events": [event.as_dict() for event in events[-lines:]],
                 "error": None,
             }
             _show(console, node.name, events, lines)
+
+
+def _read(
+    environment: Environment,
+    nodes: Sequence[Node],
+    connection: StrictConnection | None,
+    lines: int,
+    limit: int | None,
+) -> dict[str, list[Event] | DeployError]:
+    """By node, its newest events, or why it does not tell."""
+    found: dict[str, list[Event] | DeployError] = {}
+
+    def read(node: Node) -> None:
+        session = session_to(environment, node, connection)
+        try:
+            found[node.name] = history.read(session, node.directory, lines)
+        except DeployError as error:
+            found[node.name] = error
+        finally:
+            session.close()
+
+    side_by_side(nodes, read, limit)
+    return found
 
 
 def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> None:

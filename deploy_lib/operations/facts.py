@@ -28,7 +28,8 @@ from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
 PROVEN_LINES, NEWEST_LINES = 40, 6
-"""Lines of history read with the facts: releases that a rollback could go to, and what happened last."""
+"""Lines of history read with the facts: releases that a rollback could go to, more where more are kept, and what happened
+last."""
 
 TIMEOUT = 60.0
 
@@ -117,6 +118,7 @@ def build(node: Node, project: str, *, render: bool) -> str:
     """
     directory = node.directory
     compose_file = directory / PurePosixPath(node.stack.compose).name
+    proven_lines = max(PROVEN_LINES, 2 * node.stack.keep_releases)
     return f"""\
 {FIND_MEMORY}
 if [ -n "$m" ]; then
@@ -146,7 +148,7 @@ files() {{
   done
 }}
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
-history() {{ {read_command(directory, PROVEN_LINES, NEWEST_LINES)}}}
+history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
 objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
 delivered() {{ find {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))} -type f; true; }}
 deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}

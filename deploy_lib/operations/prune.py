@@ -5,14 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from deploy_lib.errors import RemoteError
 from deploy_lib.operations import layout
+from deploy_lib.operations.lock import owned
 from deploy_lib.operations.references import KEEP, keep_tag
 from deploy_lib.operations.shell import quote, words
 from deploy_lib.release import Release
+from deploy_lib.ssh.session import Session
+
+TIMEOUT = 600.0
+
+_REMOVED = "removed "
+
+
+def prune(session: Session, directory: PurePosixPath, kept: Iterable[Release], token: str) -> list[str]:
+    """Removes what releases other than `kept` have left; says what that was.
+
+    Args:
+        token: the lock owner's; one whose lock has lapsed removes nothing.
+
+    Raises:
+        RemoteError: the host could not be told, or something could not be removed.
+    """
+    result = session.run(locked_script(directory, kept, token), timeout=TIMEOUT, step="prune", check=False)
+    if result.exit_code:
+        said = result.stderr.strip() or f"exit status {result.exit_code}"
+        raise RemoteError(
+            f"not everything that is old could be removed: {said}", node=session.node, step="prune"
+        )
+    return [line.removeprefix(_REMOVED) for line in result.stdout.splitlines() if line.startswith(_REMOVED)]
+
+
+def locked_script(directory: PurePosixPath, kept: Iterable[Release], token: str) -> str:
+    """The same as a script of its own: whoever takes the lock next waits for it, as for a switch."""
+    return f"""\
+exec 9>>{quote(directory / layout.SWITCH_LOCK)}
+flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
+{owned(directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
+{script(directory, kept)}"""
 
 
 def script(directory: PurePosixPath, kept: Iterable[Release]) -> str:
-    """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed.
+    """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
+    fails in the end.
 
     Only images that this program has protected are removed, and never one that a container uses.
     """
@@ -20,14 +55,23 @@ def script(directory: PurePosixPath, kept: Iterable[Release]) -> str:
     files = sorted({digest for release in kept for digest in release.files.values()})
     tags = sorted({keep_tag(image) for release in kept for image in release.images.values()})
     return f"""\
+left=
 for x in {quote(directory / layout.OBJECTS)}/*; do
-  case " {" ".join(files)} " in *" ${{x##*/}} "*) ;; *) rm -f -- "$x";; esac
-done
-for x in $(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}); do
-  case " {words(*tags)} " in
-    *" $x "*) ;;
-    *) i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && docker rmi "$x" >/dev/null && docker rmi "$i" >/dev/null 2>&1;;
+  [ -e "$x" ] || continue
+  case " {" ".join(files)} " in
+    *" ${{x##*/}} "*) ;;
+    *) if rm -f -- "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
   esac
 done
-true
+tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
+for x in $tags; do
+  case " {words(*tags)} " in
+    *" $x "*) ;;
+    *)
+      i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && docker rmi "$x" >/dev/null || {{ left=1; continue; }}
+      docker rmi "$i" >/dev/null 2>&1
+      docker image inspect "$i" >/dev/null 2>&1 || echo "{_REMOVED}image $i";;
+  esac
+done
+[ -z "$left" ]
 """

@@ -134,6 +134,39 @@ def test_pruning_leaves_what_a_rollback_needs(bench: Bench, checkout: Path) -> N
         assert json.loads(gone.out)["exit"] == 3
 
 
+@pytest.mark.usefixtures("broken")
+def test_pruning_on_demand_removes_what_is_beyond_what_is_kept_and_nothing_a_rollback_needs(
+    bench: Bench, checkout: Path
+) -> None:
+    old = bench.core.sh("docker inspect -f '{{.Image}}' ktrdr-core-backend-1").strip()
+    again("deploy-core", "--tag", SECOND)
+    again("deploy-core", "--tag", THIRD)
+    bench.core.sh(f"echo left behind > {HOME}/.deploy/objects/of-an-aborted-one")
+    before, events = bench.core.containers(), bench.count()
+    edit(checkout / "deploy.toml", "keep_releases = 5", "keep_releases = 2")
+    outcome = command("invoke", "prune", "--node", "core", "--json", root=checkout)
+    assert outcome.code == 0, outcome.err
+    assert outcome.core["outcome"] == "pruned"
+    assert {"file of-an-aborted-one", f"image {old}"} <= set(outcome.core["pruned"])
+    assert bench.core.containers() == before
+    assert bench.count() == events
+    second = command("invoke", "prune", "--node", "core", "--json", root=checkout)
+    assert (second.code, second.core["outcome"], second.core["pruned"]) == (0, "unchanged", [])
+    with nothing_but_the_host(bench):
+        assert again("rollback").core["to"] == SECOND
+    bench.invariants(SECOND)
+
+
+def test_pruning_on_demand_that_cannot_says_what_stays(bench: Bench) -> None:
+    bench.core.sh(f"mkdir {HOME}/.deploy/objects/old")
+    bench.hurt.append(lambda: bench.core.sh(f"rmdir {HOME}/.deploy/objects/old"))
+    outcome = command("invoke", "prune", "--node", "core", "--json")
+    assert outcome.code == 10, outcome.err
+    assert "objects/old" in outcome.core["error"]
+    assert "what ran before still runs" in outcome.core["error"]
+    bench.invariants(FIRST)
+
+
 @full
 def test_pruning_that_fails_fails_nothing(bench: Bench, checkout: Path) -> None:
     edit(checkout / "deploy.toml", "keep_releases = 5", "keep_releases = 1")

@@ -1,0 +1,33 @@
+"""Pruning on demand: what every deployment removes after its proof, also where none has come to that for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy_lib.console import Console
+from deploy_lib.deployment import Deployment
+from deploy_lib.errors import ExitCode
+from deploy_lib.fleet import conclude, each, locked, require
+
+
+def prune(deployments: Sequence[Deployment], console: Console) -> ExitCode:
+    """Removes the files and images that no kept release of the nodes needs, under their locks.
+
+    Raises:
+        DeployError: nothing was removed anywhere, for a reason that is no single node's.
+    """
+    each(deployments, lambda d: d.look(None))
+    require(deployments)
+    # Where nothing was ever begun there is nothing to lock, and a lock would leave a directory there.
+    taking_part = [d for d in deployments if d.facts.history]
+    for deployment in deployments:
+        if deployment not in taking_part:
+            deployment.outcome = "unchanged"
+            console.step(deployment.node.name, "prune", "nothing was ever deployed here")
+    if not taking_part:
+        return ExitCode.DONE
+    with locked(taking_part, console):
+        each(taking_part, lambda d: d.look(None))
+        require(taking_part)
+        each(taking_part, Deployment.prune)
+        return conclude(deployments)
