@@ -99,6 +99,7 @@ def forward(
             variables=case.variables(version, facts),
             replicas={**{name: s.replicas for name, s in facts.services.items()}, **case.replicas(facts)},
             secret_files=_secret_files(case, facts),
+            probes=case.node.stack.probes,
         )
     else:
         desired = wanted.replace_one(
@@ -110,6 +111,7 @@ def forward(
             image=_pinned(case, facts, named[service], manifests),
             secret=marks.get(service, ""),
             node=case.node.name,
+            probes=case.node.stack.probes,
         )
     return Decision(planning.make(case.node, facts, desired), key)
 

@@ -391,7 +391,7 @@ class Deployment:
         self.containers = self.facts.containers
         self.outcome = "untouched"
         self._follow(self.containers)
-        proof.probe_all(self.session, self.node, lambda: self.containers, self._say)
+        proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self._say)
         self.outcome = "unchanged"
         self._say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 

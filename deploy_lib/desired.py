@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -18,6 +18,7 @@ from deploy_lib.operations.history import Event, proven
 from deploy_lib.operations.references import without_tag
 from deploy_lib.release import Release, Version
 from deploy_lib.secrets.value import Secret
+from deploy_lib.topology import Probe
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def desire(
     variables: Mapping[str, str],
     replicas: Mapping[str, int],
     secret_files: Mapping[str, str] | None = None,
+    probes: Sequence[Probe] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -61,6 +63,7 @@ def desire(
         secrets: see `fingerprints`.
         variables: non-secret values for the Compose file.
         secret_files: see `Release.secret_files`.
+        probes: what is to prove it.
     """
     whole = {
         **files,
@@ -76,6 +79,7 @@ def desire(
         dict(secrets),
         dict(replicas),
         secret_files=dict(secret_files or {}),
+        probes=None if probes is None else tuple(probes),
     )
     return Desired(release, whole)
 
@@ -90,6 +94,7 @@ def replace_one(
     image: str,
     secret: str,
     node: str,
+    probes: Sequence[Probe] | None = None,
 ) -> Desired:
     """A release that differs from the proven one in the image of one service, and in nothing else.
 
@@ -123,6 +128,7 @@ def replace_one(
         files={**before.release.files, **digests(generated)},
         secrets=secrets,
         restores=None,
+        probes=None if probes is None else tuple(probes),
     )
     return Desired(release, generated)
 

@@ -45,7 +45,7 @@ def prove(
     """
     before = _await_health(session, node, release, looks, say)
     healthy(before)
-    probe_all(session, node, lambda: next(looks), say)
+    probe_all(session, node, release, lambda: next(looks), say)
     after = next(looks)
     _require_steady(session, node, before, after)
     return after
@@ -67,14 +67,17 @@ def _require_steady(
             )
 
 
-def probe_all(session: Session, node: Node, look: Callable[[], Sequence[Container]], say: Say) -> None:
-    """Asks the stack's probes, each until it succeeds or its time is over.
+def probe_all(
+    session: Session, node: Node, release: Release, look: Callable[[], Sequence[Container]], say: Say
+) -> None:
+    """Asks the release's probes, each until it succeeds or its time is over; deploy.toml's where it has none on record.
 
     Raises:
         ProofError: naming those that failed.
     """
+    probes = node.stack.probes if release.probes is None else release.probes
     failed = []
-    for finding in probe.prove(session, node.stack.probes, look, partial(roster.members, node)):
+    for finding in probe.prove(session, probes, look, partial(roster.members, node)):
         if finding.ok:
             say("probe", f"{finding.probe.name} ({finding.seconds:.1f} s)")
         else:
@@ -91,7 +94,7 @@ def probe_all(session: Session, node: Node, look: Callable[[], Sequence[Containe
             ("", ""),
         )
         raise ProofError(
-            f"{len(failed)} of {len(node.stack.probes)} probes failed{problems}{_log(session, service, container)}",
+            f"{len(failed)} of {len(probes)} probes failed{problems}{_log(session, service, container)}",
             node=node.name,
             step="probe",
         )

@@ -7,11 +7,14 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from deploy_lib.errors import UsageError
+from deploy_lib.topology import Probe
 
 TAG = re.compile(r"sha-[0-9a-f]{7}\Z")
 FULL_SHA = re.compile(r"[0-9a-f]{40}\Z")
@@ -43,6 +46,8 @@ class Release:
         restores: id of the release that this one brings back, for a rollback.
         secret_files: by a secret's key in the Compose file, the file in the host's memory that has its value; empty where
             Compose puts the values into the containers.
+        probes: what it was proven with, and is again when it is gone back to: another release may have to answer otherwise.
+            None where that is not known.
     """
 
     id: str
@@ -54,6 +59,7 @@ class Release:
     replicas: Mapping[str, int] = field(default_factory=dict)
     restores: str | None = None
     secret_files: Mapping[str, str] = field(default_factory=dict)
+    probes: tuple[Probe, ...] | None = None
 
     @property
     def configuration(self) -> str:
@@ -71,7 +77,8 @@ class Release:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
+        return {**asdict(replace(self, probes=None)), "probes": probes}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Release:
@@ -86,7 +93,21 @@ class Release:
             replicas=dict(data.get("replicas", {})),
             restores=data.get("restores"),
             secret_files=dict(data.get("secret_files", {})),
+            probes=_probes(data.get("probes")),
         )
+
+
+def _plain(probe: Probe) -> dict[str, Any]:
+    return probe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _probes(data: Any) -> tuple[Probe, ...] | None:
+    if not isinstance(data, list):
+        return None
+    try:
+        return tuple(Probe.model_validate(each) for each in data)
+    except ValidationError:
+        return None  # a newer program's
 
 
 def new_id(now: datetime | None = None) -> str:

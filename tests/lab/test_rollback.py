@@ -87,18 +87,33 @@ def test_a_tag_that_was_never_deployed_here(bench: Bench, checkout: Path) -> Non
     bench.invariants(THIRD)
 
 
-@full
-def test_a_release_that_fails_on_the_way_back_is_taken_forward_again(
-    bench: Bench, deploy: Run, checkout: Path
-) -> None:
-    """A rollback goes through the same gate as a deployment."""
-    again("deploy-core", "--tag", SECOND)
+def test_a_release_is_gone_back_to_with_the_probes_that_proved_it(bench: Bench, checkout: Path) -> None:
+    """A newer release may have to answer what the one before cannot."""
     edit(
         checkout / "deploy.toml",
         '"status" = "ok", "database" = "ok" }\ntimeout = 60',
-        '"version" = "sha-0000002" }\ntimeout = 4',
+        '"version" = "sha-0000002" }\ntimeout = 20',
     )
-    outcome = command("invoke", "rollback", "--json", root=checkout)
+    again("deploy-core", "--tag", SECOND, root=checkout)
+    edit(checkout / "deploy.toml", '"version" = "sha-0000002"', '"version" = "sha-0000009"')
+    (checkout / "monitoring/grafana/dashboards/more.json").write_text("{}")
+    failing = command("invoke", "deploy-core", "--tag", SECOND, "--json", root=checkout)
+    assert failing.code == 10, failing.err
+    bench.invariants(SECOND)
+    assert again("rollback", root=checkout).core["to"] == FIRST
+    bench.invariants(FIRST)
+
+
+@full
+def test_a_release_that_fails_on_the_way_back_is_taken_forward_again(bench: Bench, deploy: Run) -> None:
+    """A rollback goes through the same gate as a deployment."""
+    again("deploy-core", "--tag", SECOND)
+    # As if what the first release was proven with were no longer so.
+    bench.core.sh(
+        f"""sed -i '/"tag":"{FIRST}"/s/"json":{{"status":"ok","database":"ok"}}/"json":{{"status":"well"}},"timeout":4/' """
+        f"{HOME}/.deploy/history.jsonl"
+    )
+    outcome = command("invoke", "rollback", "--json")
     assert outcome.code == 10, outcome.err
     bench.invariants(SECOND)
 

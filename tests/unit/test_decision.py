@@ -1,5 +1,6 @@
 """What each command decides, from what was found on the host, and what that makes the host do."""
 
+import json
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from deploy_lib.operations import history
 from deploy_lib.operations.compose import Service, StackFile
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.registry import Manifest
-from deploy_lib.release import Version
+from deploy_lib.release import Release, Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.topology import OneOff, load
@@ -96,6 +97,18 @@ def test_going_back_keeps_the_values_and_runs_no_migration() -> None:
     assert made.key == KEY
     assert orders.one_offs(made, NODE.stack) == []
     assert orders.one_offs(replace(made, keep_values=False), NODE.stack) == [MIGRATION]
+
+
+def test_each_release_keeps_what_proved_it() -> None:
+    facts, first = past()
+    made = forward(facts, Manifest("h/x:2", f"sha256:{'b' * 64}")).plan.desired.release
+    assert made.probes == NODE.stack.probes
+    written = json.loads(json.dumps(made.as_dict()))
+    assert Release.from_dict(written) == made
+    assert Release.from_dict({**written, "probes": [{"name": "of a newer program"}]}).probes is None
+    old = replace(first, release=replace(first.release, probes=NODE.stack.probes[:1]))
+    assert decision.back(case(), facts, old).plan.desired.release.probes == NODE.stack.probes[:1]
+    assert made.same_content(replace(made, probes=()))
 
 
 def test_a_rollback_after_a_rollback_goes_to_where_it_would_have_gone_then() -> None:

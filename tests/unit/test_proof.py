@@ -8,7 +8,7 @@ from deploy_lib import proof
 from deploy_lib.operations.compose import Container
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Node
+from deploy_lib.topology import Node, Probe
 
 WELL = Container(
     id="1",
@@ -25,14 +25,14 @@ WELL = Container(
 RELEASE = Release("r1", "sha-0000001", None, {"web": WELL.image}, {}, replicas={"web": 1})
 
 
-def prove(*looks: Container) -> Any:
+def prove(*looks: Container, release: Release = RELEASE, now: tuple[Probe, ...] = ()) -> Any:
     session = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout="its last words\n"))
-    stack = SimpleNamespace(probes=(), healthy_timeout=1)
+    stack = SimpleNamespace(probes=now, healthy_timeout=1)
     node = SimpleNamespace(name="core", stack=stack)
     return proof.prove(
         cast(Session, session),
         cast(Node, node),
-        RELEASE,
+        release,
         iter([[look] for look in looks]),
         lambda step, text: None,
         lambda containers: None,
@@ -55,3 +55,17 @@ def test_containers_that_stay_healthy_are_proven() -> None:
 def test_what_died_while_the_probes_were_asked_is_not_proven(after: Container) -> None:
     with pytest.raises(proof.ProofError, match=r"web did not stay healthy[^\0]*its last words"):
         prove(WELL, after)
+
+
+def test_a_release_is_proven_as_it_was_before_and_by_deploy_toml_where_nobody_knows() -> None:
+    running, paused = (
+        Probe(name=state, service="web", state=state, timeout=1)
+        for state in ("running", "paused")  # type: ignore[arg-type]
+    )
+    looks = (WELL,) * 9
+    with pytest.raises(proof.ProofError, match="paused: its container is running, expected paused"):
+        prove(*looks, now=(paused,))
+    assert prove(*looks, release=replace(RELEASE, probes=(running,)), now=(paused,)) == [WELL]
+    assert prove(*looks, release=replace(RELEASE, probes=()), now=(paused,)) == [WELL]
+    with pytest.raises(proof.ProofError, match="1 of 1 probes failed"):
+        prove(*looks, release=replace(RELEASE, probes=(paused,)), now=(running,))
