@@ -13,13 +13,13 @@ from deploy_lib import orders, preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.decision import Case, Decision
-from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.errors import DeployError, StoppedError, UsageError
 from deploy_lib.operations import apply, history, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.lock import Lock, me
 from deploy_lib.operations.machine import ask_storage
-from deploy_lib.operations.prune import prune
+from deploy_lib.operations.prune import PruneError, prune
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.operations.stage import stage
 from deploy_lib.operations.targets import Scraper
@@ -82,6 +82,15 @@ class Deployment:
             self.local.files,
             self.case.variables(version, self.facts),
         )
+
+    def look_again(self, version: Version | None) -> None:
+        """The same, for what is decided from it.
+
+        Raises:
+            PreflightError: something of it could not be told, and what is not known is not to be taken for absent.
+        """
+        self.look(version)
+        preflight.require(self.node, [preflight.answered(self.facts, rendered=version is not None)])
 
     def references(self) -> dict[str, str]:
         """By service, the image that the Compose file names for this version."""
@@ -176,7 +185,7 @@ class Deployment:
         self._recall_interruption()
         self.decision = deciding.rotation(self.case, self.facts, values, changed)
 
-    def look_closer(self, login: Login | None) -> None:
+    def rehearse(self, login: Login | None) -> None:
         """For a dry run: what the decision would do to the host, in detail.
 
         Args:
@@ -213,7 +222,8 @@ class Deployment:
             self._confirm(plan)
             return
         changing = [change.service for change in plan.changes if change.action != "keep"]
-        self._say("switch", ", ".join(changing) or "configuration only")
+        alone = "configuration only" if plan.changed or plan.dropped else "nothing that runs"
+        self._say("switch", ", ".join(changing) or alone)
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
@@ -224,8 +234,8 @@ class Deployment:
             token=self._token(),
             happens=lambda kind, detail: self._event(kind, detail=detail),
         )
-        self.outcome = "switched"
         self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
+        self.outcome = "switched"
         try:
             self._watch.finish()
         except watch.NotBegunError:
@@ -245,13 +255,7 @@ class Deployment:
         hashes = {c.service: c.config_hash for c in self.containers}
         proven = self._event("proven", hashes=hashes, before=plan.next_before)
         self._watch.conclude("proven", [proven])
-        try:
-            as_decided = self._watch.await_end("proven")
-        except watch.LostError as error:
-            raise watch.UncertainError(
-                "the session ended while the release was being recorded", node=self.node.name
-            ) from error
-        if not as_decided:
+        if not self._watch.await_end("proven"):
             raise watch.LostError("the host could not record the release, and goes back", node=self.node.name)
         self.outcome = "deployed"
         self._say("done", f"release {plan.desired.release.id} is proven")
@@ -313,19 +317,30 @@ class Deployment:
             self._detail(f"the history does not say so: {error}")
 
     def prune(self) -> None:
-        """Removes what neither the kept releases nor one that was left half way need; what runs is not touched."""
+        """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+
+        Raises:
+            PruneError: not everything could be removed.
+        """
         self.outcome = "untouched"
         past = self.facts.history
         half = history.unsettled(past)
         kept = [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
-        self.pruned = prune(self.session, self.node.directory, [e.release for e in kept], self._token())
-        self.outcome = "pruned" if self.pruned else "unchanged"
-        self._say("prune", f"{len(self.pruned)} removed, {len(kept)} releases are kept")
-        for what in self.pruned:
+        try:
+            done = prune(self.session, self.node.directory, [e.release for e in kept], self._token())
+        except StoppedError as error:
+            raise PruneError("interrupted; some of what is old may be gone already", step="prune") from error
+        self.pruned = done.removed
+        self._say("prune", f"{len(done.removed)} removed, {len(kept)} releases are kept")
+        for what in done.removed:
             self._detail(what)
+        if done.problem:
+            raise PruneError(f"not everything that is old could be removed: {done.problem}", step="prune")
+        self.outcome = "pruned" if done.removed else "unchanged"
 
     def release_lock(self) -> None:
-        """Gives the lock back, if it was taken."""
+        """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""
+        self.session.stop = None
         if self._lock is not None:
             self._lock.release()
 

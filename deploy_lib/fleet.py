@@ -88,13 +88,13 @@ def deploy(
         deployment.decide(version, found.manifests, found.values)
 
     if request.dry_run:
-        each(deployments, lambda d: d.look(version))
+        each(deployments, lambda d: d.look_again(version))
         each(deployments, decide)
-        each(deployments, lambda d: d.look_closer(found.login))
+        each(deployments, lambda d: d.rehearse(found.login))
         require(deployments)
         return ExitCode.DONE
     with locked(deployments, console):
-        each(deployments, lambda d: d.look(version))
+        each(deployments, lambda d: d.look_again(version))
         each(deployments, decide)
         require(deployments)
         return carry_out(deployments, request, found.values, found.login)

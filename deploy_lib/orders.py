@@ -59,7 +59,9 @@ def switch(
     release, back = plan.desired.release, plan.back
     recorded = history.proven(facts.history)
     adopted = [plan.before] if plan.before is not None and recorded is None else []
-    kept = history.kept(facts.history, node.stack.keep_releases - 1)
+    # As the history will be: a rollback's own lineage is that of the release that it restores.
+    proven = history.event("proven", release, before=plan.next_before)
+    kept = history.kept([*facts.history, *adopted, proven], node.stack.keep_releases)
     return Switch(
         token=token,
         forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
@@ -76,7 +78,7 @@ def switch(
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
-        prune=prune.script(node.directory, [release, *(e.release for e in (*kept, *adopted))]),
+        prune=prune.script(node.directory, [e.release for e in kept]),
     )
 
 

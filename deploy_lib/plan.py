@@ -49,6 +49,8 @@ class Plan:
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
+        other_probes: the release is proven otherwise than the one before. That alone makes a release, too, which changes
+            nothing that runs: what is gone back to is proven with its own.
     """
 
     desired: Desired
@@ -63,6 +65,7 @@ class Plan:
     undo: Placement | None = None
     next_before: str | None = None
     applies: tuple[str, ...] = ()
+    other_probes: bool = False
 
 
 def make(node: Node, facts: Facts, desired: Desired) -> Plan:
@@ -82,10 +85,12 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
     dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
     changes = tuple(_change(facts, before, name, release) for name in sorted(release.images))
     orphans = any(c.service not in release.images for c in facts.containers)
+    other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
         before is not None
         and not (changed or dropped or orphans)
         and before.release.files == release.files
+        and not other_probes
         and half is None
         and all(change.action == "keep" for change in changes)
         and not lost(facts, release)
@@ -104,6 +109,7 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
         nothing=nothing,
         undo=undo,
         next_before=_next_before(before, release),
+        other_probes=other_probes,
     )
 
 

@@ -72,12 +72,16 @@ def probe_all(
 ) -> None:
     """Asks the release's probes, each until it succeeds or its time is over; deploy.toml's where it has none on record.
 
+    A probe may also ask another stack, which has gone on since: one of the same name that deploy.toml has now will do.
+
     Raises:
         ProofError: naming those that failed.
     """
-    probes = node.stack.probes if release.probes is None else release.probes
+    now = node.stack.probes
+    probes = now if release.probes is None else release.probes
+    otherwise = {each.name: each for each in now if each not in probes}
     failed = []
-    for finding in probe.prove(session, probes, look, partial(roster.members, node)):
+    for finding in probe.prove(session, probes, look, partial(roster.members, node), otherwise):
         if finding.ok:
             say("probe", f"{finding.probe.name} ({finding.seconds:.1f} s)")
         else:

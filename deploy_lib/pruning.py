@@ -8,9 +8,10 @@ from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
 from deploy_lib.errors import ExitCode
 from deploy_lib.fleet import conclude, each, locked, require
+from deploy_lib.request import Request
 
 
-def prune(deployments: Sequence[Deployment], console: Console) -> ExitCode:
+def prune(deployments: Sequence[Deployment], request: Request, console: Console) -> ExitCode:
     """Removes the files and images that no kept release of the nodes needs, under their locks.
 
     Raises:
@@ -18,8 +19,8 @@ def prune(deployments: Sequence[Deployment], console: Console) -> ExitCode:
     """
     each(deployments, lambda d: d.look(None))
     require(deployments)
-    # Where nothing was ever begun there is nothing to lock, and a lock would leave a directory there.
-    taking_part = [d for d in deployments if d.facts.history]
+    # Where nothing was ever staged there is nothing to lock, and a lock would leave a directory there.
+    taking_part = [d for d in deployments if d.facts.history or d.facts.objects or d.facts.keep_tags]
     for deployment in deployments:
         if deployment not in taking_part:
             deployment.outcome = "unchanged"
@@ -27,7 +28,7 @@ def prune(deployments: Sequence[Deployment], console: Console) -> ExitCode:
     if not taking_part:
         return ExitCode.DONE
     with locked(taking_part, console):
-        each(taking_part, lambda d: d.look(None))
+        each(taking_part, lambda d: d.look_again(None))
         require(taking_part)
-        each(taking_part, Deployment.prune)
+        each(taking_part, Deployment.prune, request.parallel)
         return conclude(deployments)

@@ -58,6 +58,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "adopts": plan.before.kind == "adopted" if plan.before else False,
         "nothing": plan.nothing,
         "applies": list(plan.applies),
+        "probes": plan.other_probes,
     }
 
 
@@ -92,6 +93,8 @@ def show_plan(console: Console, deployment: Deployment) -> None:
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")
+    if plan.other_probes:
+        console.result("  its probes are others than those of the release before")
     for path, diff in deployment.preview.diffs.items():
         # What it says is in the table above, in fewer words.
         if path != layout.OVERRIDE:

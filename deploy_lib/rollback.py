@@ -47,11 +47,11 @@ def roll_back(
     each(taking_part, lambda d: d.decide_back(_required(d, tag)))
     require(taking_part)
     if request.dry_run:
-        each(taking_part, lambda d: d.look_closer(None))
+        each(taking_part, lambda d: d.rehearse(None))
         require(taking_part)
         return ExitCode.DONE, taking_part
     with locked(taking_part, console):
-        each(taking_part, lambda d: d.look(None))
+        each(taking_part, lambda d: d.look_again(None))
         each(taking_part, lambda d: d.decide_back(_required(d, tag)))
         require(taking_part)
         return carry_out(taking_part, request, {}, None), taking_part

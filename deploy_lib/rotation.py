@@ -44,7 +44,7 @@ def rotate(
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)
     if request.dry_run:
-        each(taking_part, lambda d: d.look_closer(None))
+        each(taking_part, lambda d: d.rehearse(None))
         require(taking_part)
         return ExitCode.DONE
     with locked(taking_part, console):

@@ -142,7 +142,7 @@ def prune(root: Path, *, nodes: list[str] | None = None, **given: Any) -> None:
     with _changing(root, "prune", None, nodes, None, given) as change:
         from deploy_lib import pruning
 
-        change.exit = pruning.prune(change.deployments, change.console)
+        change.exit = pruning.prune(change.deployments, change.request, change.console)
 
 
 @dataclass

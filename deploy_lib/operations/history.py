@@ -142,7 +142,7 @@ def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
         DeployError: it cannot be reached or asked.
     """
     path = quote(directory / layout.HISTORY)
-    script = f"[ ! -e {path} ] || {{ grep -v {ABORTED} {path} | tail -n 1; tail -n {lines} {path}; }}"
+    script = f"[ ! -e {path} ] || {{ grep -av {ABORTED} {path} | tail -n 1; tail -n {lines} {path}; }}"
     return parse_events(session.run(script, step="reading the history").stdout)
 
 
@@ -165,12 +165,15 @@ def write(session: Session, directory: PurePosixPath, token: str, happened: Even
 
 
 def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int) -> str:
-    """Shell text that prints what decisions need of a history: the newest releases, and the newest events of switches."""
+    """Body of a shell function that prints what decisions need of a history: the newest releases, and the newest events of
+    switches. What a power cut leaves in a file may be no text (`-a`).
+    """
     path = quote(directory / layout.HISTORY)
     return f"""\
 if [ -e {path} ]; then
-  grep -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
-  grep -v {ABORTED} {path} | tail -n {newest_lines}
+  head -c 1 {path} >/dev/null || return
+  grep -a -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
+  grep -av {ABORTED} {path} | tail -n {newest_lines}
 fi
 """
 
@@ -178,12 +181,12 @@ fi
 def append_function(directory: PurePosixPath) -> str:
     """Shell function `append`: adds the lines on its standard input, and waits until they are on the disk.
 
-    A line that was torn by a crash is ended first, so that it cannot spoil these.
+    A line that was torn by a crash is ended first, so that it cannot spoil these; a crash may leave zeros, too.
     """
     path = quote(directory / layout.HISTORY)
     return f"""\
 append() {{
-  if [ -s {path} ] && [ -n "$(tail -c 1 {path})" ]; then echo >> {path}; fi
+  if [ -s {path} ] && [ -n "$(tail -c 1 {path} | tr '\\000' 0)" ]; then echo >> {path}; fi
   cat >> {path} && sync {path}
 }}
 """

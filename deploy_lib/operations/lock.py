@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from types import TracebackType
 
-from deploy_lib.errors import LockedError, RemoteError
+from deploy_lib.errors import DeployError, LockedError, RemoteError
 from deploy_lib.operations import layout
 from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Process, Session
@@ -188,7 +188,7 @@ class Lock:
             self._process.close_stdin()
             self._process.extend(RELEASE_TIMEOUT)
             # A session that ended has freed the lock already.
-            with contextlib.suppress(RemoteError):
+            with contextlib.suppress(DeployError):
                 self._process.wait()
             self._process.close()
             self._process = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from deploy_lib.errors import RemoteError
+from deploy_lib.errors import DeployError
 from deploy_lib.operations import layout
 from deploy_lib.operations.lock import owned
 from deploy_lib.operations.references import KEEP, keep_tag
@@ -14,26 +15,37 @@ from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 600.0
+"""Seconds that it may take, on a slow disk with many images."""
 
 _REMOVED = "removed "
 
 
-def prune(session: Session, directory: PurePosixPath, kept: Iterable[Release], token: str) -> list[str]:
-    """Removes what releases other than `kept` have left; says what that was.
+class PruneError(DeployError):
+    """What is old is still there, or some of it."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed, one line for each, and why not all was."""
+
+    removed: Sequence[str]
+    problem: str = ""
+
+
+def prune(session: Session, directory: PurePosixPath, kept: Iterable[Release], token: str) -> Pruned:
+    """Removes what releases other than `kept` have left.
 
     Args:
         token: the lock owner's; one whose lock has lapsed removes nothing.
 
     Raises:
-        RemoteError: the host could not be told, or something could not be removed.
+        RemoteError: the host could not be told.
     """
     result = session.run(locked_script(directory, kept, token), timeout=TIMEOUT, step="prune", check=False)
+    said = [line.removeprefix(_REMOVED) for line in result.stdout.splitlines() if line.startswith(_REMOVED)]
     if result.exit_code:
-        said = result.stderr.strip() or f"exit status {result.exit_code}"
-        raise RemoteError(
-            f"not everything that is old could be removed: {said}", node=session.node, step="prune"
-        )
-    return [line.removeprefix(_REMOVED) for line in result.stdout.splitlines() if line.startswith(_REMOVED)]
+        return Pruned(said, result.stderr.strip() or f"exit status {result.exit_code}")
+    return Pruned(said)
 
 
 def locked_script(directory: PurePosixPath, kept: Iterable[Release], token: str) -> str:

@@ -99,10 +99,19 @@ def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> s
     ]
     steps.append(log_in(login))
     # The output of a pull is progress for people; what went wrong is on standard error.
-    steps += [f"docker pull --quiet {quote(image)} >/dev/null" for image in staging.pulls]
-    steps += [f"docker tag {quote(without_tag(image))} {quote(keep_tag(image))}" for image in staging.protect]
-    steps += [
-        f"docker pull --quiet {quote(image)} >/dev/null && docker tag {quote(without_tag(image))} {quote(keep_tag(image))} || true"
-        for image in staging.recover
-    ]
+    pulled = [image for image in staging.protect if image in staging.pulls]
+    steps += [_protect(image) for image in staging.protect if image not in pulled]
+    for image in staging.pulls:
+        steps.append(_pull(image))
+        # At once: what a later failure leaves behind is then known for this program's own, and can be pruned.
+        steps += [_protect(image)] if image in pulled else []
+    steps += [f"{_pull(image)} && {_protect(image)} || true" for image in staging.recover]
     return IN_MEMORY + "\n".join(steps)
+
+
+def _pull(image: str) -> str:
+    return f"docker pull --quiet {quote(image)} >/dev/null"
+
+
+def _protect(image: str) -> str:
+    return f"docker tag {quote(without_tag(image))} {quote(keep_tag(image))}"

@@ -263,7 +263,7 @@ tail -n +1 -s 0.1 -f --pid=$! "$log" 2>/dev/null
 wait $!
 r=$?
 # The outcome does not hang on what tail has seen last.
-echo; grep '^=== done' "$log" | tail -n 1
+echo; grep -a '^=== done' "$log" | tail -n 1
 echo "=== end $r"
 """
 

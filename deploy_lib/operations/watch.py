@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from deploy_lib.errors import CommandError, RemoteError
+from deploy_lib.operations import prune
 from deploy_lib.operations.compose import Container, parse_container
 from deploy_lib.operations.history import Event
 from deploy_lib.operations.switch import (
@@ -88,7 +90,7 @@ class Watch:
             LostError: the session ended.
         """
         found: list[Container] = []
-        for line in self._process:
+        for line in self._lines():
             self._process.extend(SILENCE)
             if line == "=== containers":
                 found = []
@@ -107,7 +109,8 @@ class Watch:
 
         Raises:
             SwitchError: the switch is no longer there to hear it.
-            LostError: it was too late, or the session ended: the host has gone back by itself, or is about to.
+            LostError: it was too late, or the session ended: the host has gone back by itself, or is about to. An
+                UncertainError where it may just have heard that the release was proven.
         """
         self._process.extend(SILENCE)
         try:
@@ -121,7 +124,7 @@ class Watch:
                 self._ended = True
             raise self._lost() from None
         except RemoteError:
-            raise self._lost() from None
+            raise (self._uncertain() if word == "proven" else self._lost()) from None
 
     def await_back(self, seconds: float) -> None:
         """Waits until the release before is in its place.
@@ -141,17 +144,22 @@ class Watch:
         """Waits for the switch's own end, and says whether it ended as was decided.
 
         Raises:
-            LostError: the session ended.
+            LostError: the session ended before it did; an UncertainError where a release was to be recorded.
         """
         self._process.extend(SILENCE)
-        as_decided = False
-        for line in self._process:
-            as_decided = as_decided or line == f"=== done {word}"
-            if line == "=== not pruned":
-                self._on_line("not everything that is old could be removed")
-            if line.startswith("=== end "):
-                return as_decided
-        raise self._lost()
+        done = False
+        with contextlib.suppress(LostError):
+            for line in self._lines():
+                if line == f"=== done {word}":
+                    done = True
+                    self._process.extend(prune.TIMEOUT)
+                elif line == "=== not pruned":
+                    self._on_line("not everything that is old could be removed")
+                elif line.startswith(("=== back ", "=== end ")):
+                    return done
+        if done:
+            return True
+        raise self._uncertain() if word == "proven" else self._lost()
 
     def close(self) -> None:
         """Leaves the switch to itself."""
@@ -159,7 +167,7 @@ class Watch:
 
     def _until(self, sign: str) -> int:
         self._said = []
-        for line in self._process:
+        for line in self._lines():
             if line.startswith(sign):
                 return int(line.removeprefix(sign))
             if line.startswith("=== end "):
@@ -175,6 +183,13 @@ class Watch:
                 self._on_line(line)
         raise self._lost()
 
+    def _lines(self) -> Iterator[str]:
+        """What it says; silence beyond the deadline is the session's end."""
+        try:
+            yield from self._process
+        except RemoteError:
+            raise self._lost() from None
+
     def _last_words(self) -> str:
         return "".join(f"\n    {line}" for line in self._said[-8:])
 
@@ -185,6 +200,9 @@ class Watch:
                 "the switch's own process on the host has ended", node=self._node.name, step="switch"
             )
         return LostError("the session ended during the switch", node=self._node.name, step="switch")
+
+    def _uncertain(self) -> UncertainError:
+        return UncertainError("the session ended while the release was being recorded", node=self._node.name)
 
 
 def start(

@@ -46,6 +46,20 @@ def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         )
 
 
+def answered(facts: Facts, *, rendered: bool) -> Check:
+    """Whether all is known that decisions are made from."""
+    parts = ("engine", "files", "key", "history", "objects", "deployed", "images", "containers", "config")
+    silent = {part: facts.problems[part] for part in parts if part in facts.problems}
+    if rendered and not facts.services:
+        silent.setdefault("config", "it has no services")
+    return judged(
+        "facts",
+        "the host answers all questions",
+        "; ".join(f"{part}: {why}" for part, why in silent.items()),
+        "run the same command again",
+    )
+
+
 def unknown(facts: Facts) -> dict[str, str]:
     """What a host that has Docker could not say, apart from what has a check of its own, and why."""
     own = ("engine", "compose", "config")

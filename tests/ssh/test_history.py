@@ -46,3 +46,22 @@ def test_an_interrupted_switch_is_read_however_much_was_aborted_since(
     found = history.read(session, PurePosixPath(tmp_path), 1)
     assert [e.kind for e in found] == ["started", "aborted"]
     assert history.interrupted(found) is found[0]
+
+
+def test_what_a_power_cut_leaves_hides_nothing(session: Session, tmp_path: Path) -> None:
+    home, path = PurePosixPath(tmp_path), tmp_path / ".deploy/history.jsonl"
+    before = history.event("proven", RELEASE)
+    with Lock(session, home, me("a test")) as lock:
+        lock.take()
+        path.write_bytes(f'{before.line()}\n{{"kind":"pro'.encode() + b"\xff\x00" * 3 + b"\0" * 500)
+        history.write(session, home, lock.owner.token, history.event("started", RELEASE))
+    assert [e.kind for e in history.read(session, home, 10)] == ["proven", "started"]
+    script = f"history() {{ {history.read_command(home, 10, 10)}}}\nhistory"
+    assert [e.kind for e in history.parse_events(session.run(script).stdout)] == ["proven", "started"]
+
+
+def test_a_history_that_cannot_be_read_is_not_an_empty_one(session: Session, tmp_path: Path) -> None:
+    (tmp_path / ".deploy/history.jsonl").mkdir(parents=True)
+    script = f"history() {{ {history.read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
+    with pytest.raises(RemoteError):
+        session.run(script)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path, PurePosixPath
 
@@ -44,4 +45,19 @@ def test_a_peer_that_answers_is_waited_for(
     with Lock(session, PurePosixPath(tmp_path), me("a test")) as lock:
         lock.take()
         assert session.run("sleep 5; echo done").stdout == "done\n"
+    session.close()
+
+
+def test_ctrl_c_keeps_no_lock_from_being_given_back(sshd: Sshd, tmp_path: Path) -> None:
+    session = sshd.session()
+    session.stop = threading.Event()
+    lock = Lock(session, PurePosixPath(tmp_path), me("a test"))
+    lock.take()
+    server = int(session.run("echo $PPID").stdout)
+    session.stop.set()
+    os.kill(server, signal.SIGSTOP)
+    resume = threading.Timer(1, os.kill, (server, signal.SIGCONT))
+    resume.start()
+    lock.release()
+    resume.join()
     session.close()

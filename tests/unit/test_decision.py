@@ -158,3 +158,23 @@ def test_a_rotation_changes_fingerprints_and_no_image() -> None:
 def test_nothing_is_rotated_where_nothing_is_recorded() -> None:
     with pytest.raises(PreflightError, match="not deployed by this program"):
         decision.rotation(case(), replace(settled(), history=()), values(), ["DB_PASSWORD"])
+
+
+def test_what_is_kept_follows_from_the_history_as_it_will_be() -> None:
+    """A rollback's own lineage is that of the release that it restores: rolling back again has to find it."""
+    facts, first = past()
+    releases = [replace(first.release, id=f"old{n}", files={"a": str(n) * 64}) for n in range(5)]
+    events = [
+        history.event("proven", release, before=f"old{n - 1}" if n else None)
+        for n, release in enumerate(releases)
+    ]
+    facts = replace(facts, history=tuple(events))
+    stack = NODE.stack.model_copy(update={"keep_releases": 3})
+    three = replace(case(), node=NODE.model_copy(update={"stack": stack}))
+    made = decision.back(three, replace(facts, objects=frozenset({"3" * 64})), events[3])
+    pruned = orders.switch(
+        made, facts, three, token="t", happens=lambda kind, detail: history.event(kind, first.release)
+    ).prune
+    kept = {n for n in range(5) if str(n) * 64 in pruned}
+    assert {3, 2, 1} <= kept
+    assert 0 not in kept

@@ -212,3 +212,16 @@ def test_after_an_ordinary_release_going_back_touches_what_changed_and_no_more()
 def test_a_host_that_a_failure_was_left_on_is_recorded_again_when_somebody_put_it_right_by_hand() -> None:
     facts = replace(settled(), history=(*settled().history, event("failed", desired(NEW).release)))
     assert not planning.make(NODE, facts, desired()).nothing
+
+
+def test_other_probes_alone_make_a_release_that_changes_nothing_that_runs() -> None:
+    facts, wish = settled(), desired()
+    probes = NODE.stack.probes
+    old = replace(facts.history[0].release, probes=probes[:1])
+    known = replace(facts, history=(replace(facts.history[0], release=old),))
+    wish = replace(wish, release=replace(wish.release, probes=probes))
+    plan = planning.make(NODE, known, wish)
+    assert (plan.nothing, plan.other_probes, plan.changed) == (False, True, ())
+    assert [c.action for c in plan.changes] == ["keep"]
+    assert planning.make(NODE, known, replace(wish, release=replace(wish.release, probes=probes[:1]))).nothing
+    assert planning.make(NODE, facts, wish).nothing, "a record from before probes were recorded"

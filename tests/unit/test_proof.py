@@ -69,3 +69,15 @@ def test_a_release_is_proven_as_it_was_before_and_by_deploy_toml_where_nobody_kn
     assert prove(*looks, release=replace(RELEASE, probes=()), now=(paused,)) == [WELL]
     with pytest.raises(proof.ProofError, match="1 of 1 probes failed"):
         prove(*looks, release=replace(RELEASE, probes=(paused,)), now=(running,))
+
+
+def test_a_probe_that_has_changed_since_may_be_passed_in_its_new_form() -> None:
+    """Another stack, which it asks, may have gone on; the one of the same name in deploy.toml says how."""
+    then, now = (
+        Probe(name="state", service="web", state=state, timeout=1)
+        for state in ("paused", "running")  # type: ignore[arg-type]
+    )
+    looks = (WELL,) * 9
+    assert prove(*looks, release=replace(RELEASE, probes=(then,)), now=(now,)) == [WELL]
+    with pytest.raises(proof.ProofError, match="expected paused"):
+        prove(*looks, release=replace(RELEASE, probes=(then,)), now=(then,))

@@ -1,8 +1,10 @@
+import os
 import subprocess
 from pathlib import Path, PurePosixPath
 
 from deploy_lib.operations import stage
 from deploy_lib.operations.files import digest, pack
+from deploy_lib.operations.references import keep_tag
 from deploy_lib.operations.registry import Login
 from deploy_lib.operations.stage import Staging
 from deploy_lib.secrets.value import Secret
@@ -54,3 +56,24 @@ def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds
     assert list((tmp_path / ".deploy/objects").iterdir()) == []
     assert run(tmp_path, staging).returncode == 0
     assert [p.name for p in (tmp_path / ".deploy/objects").iterdir()] == [digest(content)]
+
+
+def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    """What a later pull that fails leaves behind can be told from other people's images."""
+    images = [f"h/x:{name}@{DIGEST}" for name in ("there", "first", "second", "third")]
+    (tmp_path / "docker").write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\ncase "$*" in *second*) exit 1;; esac\n'
+    )
+    (tmp_path / "docker").chmod(0o755)
+    script = stage.script(PurePosixPath(tmp_path / "home"), Staging(pulls=images[1:], protect=images), None)
+    env = {"FINGERPRINT_KEY": "k", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(["sh", "-c", script], input=pack({}), capture_output=True, env=env)
+    assert done.returncode == 1, done.stderr
+    calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    assert [(call[0], call[-1]) for call in calls] == [
+        ("tag", keep_tag(images[0])),
+        ("pull", images[1]),
+        ("tag", keep_tag(images[1])),
+        ("pull", images[2]),
+    ]

@@ -12,7 +12,7 @@ from deploy_lib.operations import switch
 from deploy_lib.operations.history import event
 from deploy_lib.operations.place import Placement
 from deploy_lib.operations.switch import Switch
-from deploy_lib.operations.watch import LostError, NotBegunError, SwitchError, Watch
+from deploy_lib.operations.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Process, Session
 from deploy_lib.topology import load
@@ -89,3 +89,46 @@ def test_a_verdict_that_nobody_hears_is_told_from_one_that_comes_too_late() -> N
         watching(verdict=refused(switch.LAPSED)).conclude("proven", [HAPPENED])
     with pytest.raises(LostError):
         watching(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
+
+
+class Cut(Lines):
+    """What the host says until the deadline passes, which a process says in its own way."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._lines
+        raise RemoteError("the host did not answer in time")
+
+
+def test_a_release_that_is_recorded_is_that_however_the_session_ends() -> None:
+    for lines in (Lines, Cut):
+        watch = watching()
+        watch._process = cast(Process, lines("=== containers", "=== .", "=== done proven"))
+        assert watch.await_end("proven")
+
+
+def test_whether_a_release_was_recorded_may_be_uncertain() -> None:
+    for lines in (Lines, Cut):
+        watch = watching()
+        watch._process = cast(Process, lines(*LOOK))
+        with pytest.raises(UncertainError):
+            watch.await_end("proven")
+        with pytest.raises(LostError):
+            watch.await_end("revert")
+    with pytest.raises(UncertainError):
+        watching(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
+    for code in (switch.LAPSED, switch.ENDED):
+        with pytest.raises(RemoteError) as raised:
+            watching(verdict=refused(code)).conclude("proven", [HAPPENED])
+        assert not isinstance(raised.value, UncertainError)
+
+
+def test_a_host_that_cannot_record_a_release_goes_back_and_is_not_waited_for() -> None:
+    assert not watching(*LOOK, "=== back 0", *LOOK).await_end("proven")
+
+
+def test_silence_is_the_end_of_the_session() -> None:
+    for step in (lambda w: next(w.looks()), lambda w: w.finish(), lambda w: w.await_back(1)):
+        watch = watching()
+        watch._process = cast(Process, Cut())
+        with pytest.raises(LostError):
+            step(watch)

@@ -8,7 +8,7 @@ from deploy_lib.errors import PreflightError
 from deploy_lib.operations.compose import Container, Service
 from deploy_lib.operations.facts import TOOLS, Facts
 from deploy_lib.operations.machine import Machine, Publisher
-from deploy_lib.preflight import Check, host, require
+from deploy_lib.preflight import Check, answered, host, require
 from deploy_lib.topology import load
 
 NODE = load(Path(__file__).resolve().parents[3], "lab").nodes["core"]
@@ -134,3 +134,15 @@ def test_secrets_in_memory_are_refused_on_a_host_that_swaps() -> None:
         assert (check.name, check.result) == ("swap", "failed")
         assert "/swapfile" in check.problem
         assert "swapoff" in check.mend
+
+
+@pytest.mark.parametrize("part", ["engine", "history", "images", "containers", "objects", "config"])
+def test_what_is_not_known_is_not_taken_for_absent(part: str) -> None:
+    check = answered(replace(GOOD, problems={part: "broken pipe"}), rendered=True)
+    assert (check.result, check.problem) == ("failed", f"{part}: broken pipe")
+
+
+def test_what_nothing_is_decided_from_may_be_unknown() -> None:
+    assert answered(replace(GOOD, problems={"clock": "no date"}), rendered=True).result == "ok"
+    assert answered(replace(GOOD, services={}), rendered=True).problem == "config: it has no services"
+    assert answered(replace(GOOD, services={}), rendered=False).result == "ok"

@@ -1,0 +1,74 @@
+"""One node's story where it breaks off, with a session that says what a test wants."""
+
+import io
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from deploy_lib import deployment as telling
+from deploy_lib.console import Console
+from deploy_lib.deployment import Deployment
+from deploy_lib.errors import ExitCode, PreflightError, RemoteError, StoppedError
+from deploy_lib.operations.facts import Facts
+from deploy_lib.operations.lock import Lock, me
+from deploy_lib.operations.prune import PruneError
+from deploy_lib.operations.registry import Manifest
+from deploy_lib.outcome import settle
+from deploy_lib.ssh.session import Result, Session
+from tests.unit.test_decision import NODE, VERSION, case, forward, rendered, values
+
+
+def deployment(**session: object) -> Deployment:
+    made = Deployment(
+        case(), cast(Session, SimpleNamespace(stop=None, node="core", **session)), Console(err=io.StringIO())
+    )
+    made.facts = rendered("h/x:2")
+    made._lock = Lock(made.session, NODE.directory, me("a test"))
+    return made
+
+
+def raises(error: Exception) -> object:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    return run
+
+
+def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
+    node = deployment(start=raises(RemoteError("the SSH session has ended")))
+    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.outcome = "untouched"
+    with pytest.raises(RemoteError) as raised:
+        node.switch(values())
+    node.error = raised.value
+    assert settle(node)[0] is ExitCode.FAILED_REVERTED
+
+
+def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = replace(rendered("h/x:2"), problems={"containers": "Cannot connect to the Docker daemon"})
+    for found, version in ((half, None), (half, VERSION), (Facts(), VERSION)):
+        monkeypatch.setattr(telling, "gather", lambda *_, found=found: found)
+        with pytest.raises(PreflightError, match="facts:"):
+            deployment().look_again(version)
+
+
+def test_pruning_that_removes_a_part_names_both() -> None:
+    said = Result(1, "removed file old\n", "rm: cannot remove it\n")
+    node = deployment(run=lambda *_, **__: said)
+    with pytest.raises(PruneError, match="cannot remove it") as raised:
+        node.prune()
+    node.error = raised.value
+    assert node.pruned == ["file old"]
+    code, error = settle(node)
+    assert code is ExitCode.FAILED_REVERTED
+    assert "what ran before still runs" in str(error)
+
+
+def test_pruning_that_is_interrupted_does_not_say_that_nothing_changed() -> None:
+    node = deployment(run=raises(StoppedError("interrupted")))
+    with pytest.raises(PruneError, match="may be gone already") as raised:
+        node.prune()
+    node.error = raised.value
+    assert settle(node)[0] is ExitCode.FAILED_REVERTED
