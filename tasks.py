@@ -104,7 +104,7 @@ def rollback(
     json: bool = False,
     debug: bool = False,
 ) -> None:
-    """Go back to the release before, or to one by its tag, on the nodes that the newest release touched."""
+    """Go back to the release before, on the nodes that the newest release touched, or to a tag, on all."""
     roll_back(ROOT, nodes=node, **flags(locals()))
 
 
@@ -219,7 +219,7 @@ def lint(c: Context) -> None:
 
 @task(auto_shortflags=False, help={"full": "the long tail of the fault matrix, too, which takes much longer"})
 def test(c: Context, full: bool = False) -> None:
-    """Run every check: style, types, and the unit, ssh and lab tests."""
+    """Run the checks: style, types, and the unit, ssh and lab tests."""
     from lab.tasks import speaking
 
     lint(c)

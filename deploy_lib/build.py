@@ -144,7 +144,7 @@ def logged_in(registry: str, username: str, password: Secret) -> Iterator[Mappin
     """
     memory = Path("/dev/shm")  # noqa: S108 - memory, where there is some: nothing must rest on a disk
     with tempfile.TemporaryDirectory(
-        prefix="ktrdr-deploy.", dir=memory if memory.is_dir() else None
+        prefix="ktrdr-build.", dir=memory if memory.is_dir() else None
     ) as directory:
         plugins = Path.home() / ".docker" / "cli-plugins"
         if plugins.is_dir():

@@ -221,9 +221,6 @@ class Deployment:
         if plan.nothing:
             self._confirm(plan)
             return
-        changing = [change.service for change in plan.changes if change.action != "keep"]
-        alone = "configuration only" if plan.changed or plan.dropped else "nothing that runs"
-        self._say("switch", ", ".join(changing) or alone)
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
@@ -236,6 +233,9 @@ class Deployment:
         )
         self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
         self.outcome = "switched"
+        changing = [change.service for change in plan.changes if change.action != "keep"]
+        alone = "configuration only" if plan.changed or plan.dropped else "nothing that runs"
+        self._say("switch", ", ".join(changing) or alone)
         try:
             self._watch.finish()
         except watch.NotBegunError:

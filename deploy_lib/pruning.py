@@ -30,5 +30,5 @@ def prune(deployments: Sequence[Deployment], request: Request, console: Console)
     with locked(taking_part, console):
         each(taking_part, lambda d: d.look_again(None))
         require(taking_part)
-        each(taking_part, Deployment.prune, request.parallel)
+        each(taking_part, lambda d: d.prune(), request.parallel)
         return conclude(deployments)

@@ -42,11 +42,9 @@ REPLICAS = "replicas_"
 """What the flags begin with that say how many replicas of a kind there are to be."""
 
 ROLLBACK_HELP = {
-    **{
-        flag: HELP[flag]
-        for flag in ("dry_run", "skip_validation", "no_rollback", "wait_lock", "json", "debug")
-    },
+    **{flag: HELP[flag] for flag in ("dry_run", "no_rollback", "wait_lock", "json", "debug")},
     "tag": "the release to go to; otherwise the one before",
+    "skip_validation": "go back without the checks of the host",
 }
 
 ROTATE_HELP = {

@@ -22,7 +22,7 @@ TAIL = 20
 HISTORY_HELP = {
     "tail": f"how many events of each node; otherwise {TAIL}",
     "json": HELP["json"],
-    "debug": HELP["debug"],
+    "debug": "show details",
 }
 
 

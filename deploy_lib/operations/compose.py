@@ -304,5 +304,21 @@ def render_command(stack: Stack, project: str) -> str:
     return _compose(project, '"$t"/files', files, ["config", "--format", "json"])
 
 
+def hash_command(stack: Stack, project: str, directory: PurePosixPath) -> str:
+    """The call that prints each service's configuration hash, for a stack's files in `$t`.
+
+    Args:
+        directory: the stack's on the host, which the hashes depend on.
+    """
+    names = [quote(PurePosixPath(path).name) for path in (stack.compose, stack.env_file)]
+    files = f'-f "$t"/{names[0]} -f "$t"/{layout.OVERRIDE} --env-file "$t"/{names[1]} --env-file "$t"/{layout.VARIABLES}'
+    return _compose(project, quote(directory), files, ["config", "--hash", "*"])
+
+
+def down_command(project: str) -> str:
+    """The call that takes a stack down; no volume is removed, and no file is read, so that nothing has to be filled in."""
+    return words("docker", "compose", "-p", project, "down", "--remove-orphans")
+
+
 def _compose(project: str, directory: str, files: str, arguments: Sequence[str]) -> str:
     return f"docker compose -p {quote(project)} --project-directory {directory} {files} {words(*arguments)}"

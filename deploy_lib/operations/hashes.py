@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from deploy_lib.operations import layout
+from deploy_lib.operations.compose import hash_command
 from deploy_lib.operations.files import pack
-from deploy_lib.operations.shell import IN_MEMORY, quote
+from deploy_lib.operations.shell import IN_MEMORY
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
@@ -34,10 +35,8 @@ def ask(session: Session, node: Node, project: str, files: Mapping[str, bytes]) 
 
 def script(node: Node, project: str) -> str:
     """The files come on standard input; no secret is needed, for the hashes do not depend on their values."""
-    compose, env_file, override, variables = (f'"$t"/{quote(path)}' for path in inputs(node))
-    place = f"-p {quote(project)} --project-directory {quote(node.directory)}"
     return f"""\
 {IN_MEMORY}
 tar -xf - -C "$t" || exit
-docker compose {place} -f {compose} -f {override} --env-file {env_file} --env-file {variables} config --hash '*'
+{hash_command(node.stack, project, node.directory)}
 """

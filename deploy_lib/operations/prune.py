@@ -61,7 +61,7 @@ def script(directory: PurePosixPath, kept: Iterable[Release]) -> str:
     """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
     fails in the end.
 
-    Only images that this program has protected are removed, and never one that a container uses.
+    Only images that this program has protected are removed, and never one that a container uses, be it somebody else's.
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
@@ -80,7 +80,10 @@ for x in $tags; do
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)
-      i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && docker rmi "$x" >/dev/null || {{ left=1; continue; }}
+      i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
+      # Docker would take the tag and leave the image: it would be nobody's from then on.
+      [ -z "$used" ] || continue
+      docker rmi "$x" >/dev/null || {{ left=1; continue; }}
       docker rmi "$i" >/dev/null 2>&1
       docker image inspect "$i" >/dev/null 2>&1 || echo "{_REMOVED}image $i";;
   esac

@@ -85,7 +85,8 @@ def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> s
         f"rm -rf {objects}.new && mkdir -p {objects} {objects}.new",
         # tar says "wrote only", not why.
         f"tar -xpf - --no-same-owner -C {objects}.new || "
-        f"{{ r=$?; echo 'the files could not be written; their disk:' >&2; df -Ph {objects}.new >&2; exit $r; }}",
+        f"{{ r=$?; echo 'the files could not be written; their disk:' >&2; df -Ph {objects}.new >&2; "
+        f"rm -rf {objects}.new; exit $r; }}",
         f"cd {quote(directory)}",
     ]
     steps += [

@@ -15,7 +15,7 @@ from typing import Literal
 
 from deploy_lib.operations import apply, layout, place, values
 from deploy_lib.operations.apply import Changeable
-from deploy_lib.operations.compose import command, containers_command
+from deploy_lib.operations.compose import command, containers_command, down_command
 from deploy_lib.operations.history import Event, append_function
 from deploy_lib.operations.lock import owned
 from deploy_lib.operations.place import Placement
@@ -177,11 +177,9 @@ def up_command(node: Node, project: str) -> str:
 def _back(node: Node, project: str, switch: Switch) -> str:
     directory = node.directory
     if switch.back is None:
-        # No volume is removed, and no file is read, so that nothing has to be filled in.
-        down = words("docker", "compose", "-p", project, "down", "--remove-orphans")
         return f"""\
 cd / || return
-engine && timeout -k 10 {int(node.stack.switch_timeout)} {down} || return
+engine && timeout -k 10 {int(node.stack.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.staged.files})))}"""
     return f"""\
 {values.restore(switch.places)}

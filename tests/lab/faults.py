@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import signal
 import subprocess
 import threading
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from deploy_lib.topology import load
 from lab import hosts
 
 from .conftest import ROOT, Host, Outcome, command, environment
 
 SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
 HOME = "/opt/ktrdr-core"
+NO_DATABASE = "sha-000000c"
+"""An image that is healthy and fails its probe."""
+
 SETTLED_SECONDS = 150
 """A lock that lapses, a switch that goes back, containers that turn healthy: all of it takes no longer."""
 
@@ -106,7 +111,9 @@ class Bench:
         until(lambda: int(self.core.sh(count)) >= times, "it was not called so")
 
     def release(self) -> None:
-        self.core.sh("rm -f /usr/local/bin/docker /usr/local/bin/flock /tmp/fault/hold /tmp/fault/reached.*")
+        self.core.sh(
+            "rm -f /tmp/fault/hold /tmp/fault/reached.*; find /usr/local/bin -lname '/tmp/fault/*' -delete"
+        )
 
     def forget(self) -> None:
         """Removes the images that no container uses, so that there is something to pull."""
@@ -163,15 +170,19 @@ class Bench:
 
     @contextmanager
     def small(self, directory: str, size: str) -> Iterator[None]:
-        """A directory with its content on a disk of this size."""
+        """A directory with its content on a disk of this size; what it has in the end stays."""
+        copy = "/tmp/fault-copy"
         self.core.sh(
-            f"cp -a {directory} /tmp/fault-copy && mount -t tmpfs -o size={size} tmpfs {directory} && "
-            f"cp -a /tmp/fault-copy/. {directory}/ && rm -rf /tmp/fault-copy"
+            f"cp -a {directory} {copy} && mount -t tmpfs -o size={size} tmpfs {directory} && "
+            f"cp -a {copy}/. {directory}/ && rm -rf {copy}"
         )
         try:
             yield
         finally:
-            self.core.sh(f"umount -l {directory}")
+            self.core.sh(
+                f"cp -a {directory} {copy} && umount -l {directory} && find {directory} -mindepth 1 -delete && "
+                f"cp -a {copy}/. {directory}/; rm -rf {copy}"
+            )
 
     @contextmanager
     def stopped(self, *names: str) -> Iterator[None]:
@@ -263,11 +274,23 @@ class Bench:
     def clean(self) -> None:
         """No secret lies about on the host, and nothing of ours in its memory but the log."""
         values = [v for k, v in json.loads(self.core.lab.secrets.read_text()).items() if k != "db_username"]
-        forms = {f for v in values for f in (v, quote(v, safe=""), base64.b64encode(v.encode()).decode())}
+        planted = secrets.token_hex(16)
+        self.core.sh(f"mkdir -p /tmp/fault && echo {planted} > /tmp/fault/planted")
+        # As it is, in a URL, by itself in base64, and as Docker keeps a login.
+        login = f"{load(ROOT, 'lab').registry.username}:"
+        forms = {planted} | {
+            form
+            for v in values
+            for form in (
+                v,
+                quote(v, safe=""),
+                *(base64.b64encode(t.encode()).decode() for t in (v, login + v)),
+            )
+        }
         where = "grep -rlFf - / --exclude-dir=proc --exclude-dir=sys --exclude-dir=docker -s; true"
         patterns = ("\n".join(sorted(forms)) + "\n").encode()
         found = hosts.execute(self.core.lab, "core", "sh", "-c", where, stdin=patterns)
-        assert found == ""
+        assert found.split() == ["/tmp/fault/planted"]
         left = "find /run /dev/shm -maxdepth 1 -name '*ktrdr*' ! -name '*.log'; ls /root/.docker 2>/dev/null; true"
         until(lambda: self.core.sh(left) == "", "something is left in memory")
         staged = self.core.sh(f"ls -d {HOME}/.deploy/staged {HOME}/.deploy/verdict 2>/dev/null; true")
@@ -279,6 +302,20 @@ def again(*arguments: str, root: Path = ROOT) -> Outcome:
     outcome = command("invoke", *arguments, "--json", root=root)
     assert outcome.code == 0, outcome.err
     return outcome
+
+
+def going_back(bench: Bench) -> Command:
+    """A deployment whose image fails its probe, when `up` of the release before is about to run.
+
+    To be called while `up` is held; both are then as the block has them.
+    """
+    command = Command("deploy-core", "--tag", NO_DATABASE)
+    bench.reached()
+    bench.core.sh("rm /tmp/fault/hold")
+    command.until(" back ")
+    bench.core.sh("touch /tmp/fault/hold; rm -f /tmp/fault/reached.*")
+    bench.reached()
+    return command
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -247,7 +247,7 @@ def test_the_lock_is_free_as_soon_as_its_session_is_gone(deploy: Run, homes: Env
     session = Session("core", connect_to(node.host, homes.ssh_config))
     Lock(session, node.directory, me("a test")).take()
     session.connection.transport.sock.close()  # as when a laptop's lid is shut
-    assert deploy("--tag", FIRST, "--wait-lock", "40").code == 0
+    assert deploy("--tag", FIRST, "--wait-lock", "15").code == 0
 
 
 def test_a_switch_that_was_left_to_itself_is_waited_for(deploy: Run, core: Host) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from .conftest import FIRST, SECOND, Run
-from .faults import Bench, Command, again, edit, until
+from .faults import NO_DATABASE, Bench, Command, again, edit, until
 
 full = pytest.mark.full
 
-EXITS, NEVER_HEALTHY, NO_DATABASE, DIES_LATER = "sha-000000a", "sha-000000b", "sha-000000c", "sha-000000d"
+EXITS, NEVER_HEALTHY, DIES_LATER = "sha-000000a", "sha-000000b", "sha-000000d"
 REVERTED = ["started", "failed", "reverted"]
 
 
@@ -55,9 +55,11 @@ def test_an_image_that_dies_while_the_rest_is_probed(bench: Bench, deploy: Run, 
         file.write(
             '\n[[stacks.core.probes]]\nname = "slow"\nservice = "backend"\nlog = "Uvicorn running"\ntimeout = 60\n'
         )
+    since = bench.count()
     outcome = deploy("--tag", DIES_LATER, root=checkout)
     assert outcome.code == 10, outcome.err
     assert "backend did not stay healthy" in outcome.err
+    assert bench.kinds(since) == REVERTED
     bench.invariants(FIRST)
 
 
@@ -141,13 +143,15 @@ def migrate(checkout: Path, code: str, timeout: int = 60) -> None:
 def test_a_migration_that_fails_stops_before_anything_is_switched(
     bench: Bench, deploy: Run, checkout: Path
 ) -> None:
-    before = bench.core.containers()
+    before, since = bench.core.containers(), bench.count()
     migrate(checkout, "import sys; print('no such column', file=sys.stderr); sys.exit(3)")
     outcome = deploy("--tag", SECOND, root=checkout)
     assert outcome.code == 10, outcome.err
     assert "no such column" in outcome.err
     assert bench.core.containers() == before
+    assert bench.kinds(since) == REVERTED
     bench.invariants(FIRST)
+    again("deploy-core", "--tag", SECOND)
 
 
 @full
@@ -187,6 +191,7 @@ def test_a_command_that_is_killed_during_a_migration(bench: Bench, checkout: Pat
     command.end()
     bench.invariants(FIRST)
     assert "7" in bench.core.sql("SELECT migrated FROM fault")
+    again("deploy-core", "--tag", SECOND)
 
 
 # --- configuration ------------------------------------------------------------------------------------------------

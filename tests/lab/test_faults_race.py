@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import FIRST
-from .faults import Bench, Command, edit
+from .faults import Bench, Command, again, edit
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=[pytest.mark.full, pytest.mark.timeout(1800)])])
@@ -26,3 +26,4 @@ def test_exactly_one_wins(bench: Bench, checkout: Path, rounds: int) -> None:
         assert re.search(r"holds the lock: \S+ on \S+, since \S+, for deploy-core", loser.said), loser.said
     assert bench.kinds(since) == ["started", "proven"] * rounds
     bench.invariants(FIRST)
+    assert again("deploy-core", "--tag", FIRST, root=checkout).core["outcome"] == "unchanged"

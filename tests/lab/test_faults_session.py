@@ -2,39 +2,57 @@
 
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import pytest
 
 from .conftest import FIRST, SECOND
-from .faults import Bench, Command, again, until
+from .faults import HOME, Bench, Command, again, going_back, until
 
 full = pytest.mark.full
 
+
+@dataclass(frozen=True)
+class Step:
+    """Where a deployment is when something happens to it.
+
+    Attributes:
+        sign: what it has said, `times` times.
+        held: words of a call on the host that is held meanwhile, so that it is in the middle of that.
+    """
+
+    sign: str = ""
+    times: int = 1
+    held: str = ""
+    program: str = "docker"
+
+
 STEPS = {
-    "at the start": ("environment", 1),
-    "pull": (" pull ", 1),
-    "switch": (" switch ", 1),
-    "healthy": (" healthy ", 1),
-    "the first probe": (" probe ", 1),
-    "just before done": (" probe ", 3),
-    "done": (" done ", 1),
+    "at the start": Step("environment"),
+    "upload": Step(held=f"{HOME}/.deploy/objects.new", program="sync"),
+    "pull": Step(" pull ", held="pull --quiet"),
+    "switch": Step(" switch ", held="up -d"),
+    "healthy": Step(" healthy "),
+    "the first probe": Step(" probe "),
+    "just before done": Step(" probe ", 3),
+    "pruning": Step(" healthy ", held="ktrdr-deploy.local/keep"),
+    "done": Step(" done "),
 }
+
+GONE_BACK, PROVEN = ["started", "reverted"], ["started", "proven"]
 
 
 def stop(bench: Bench, step: str, act: Callable[[Command], object]) -> Command:
     """A deployment to the second tag, to which something happens at a step."""
-    sign, times = STEPS[step]
+    at = STEPS[step]
     bench.forget()
-    if step == "pull":
-        with bench.stuck("pull --quiet"):
-            command = Command("deploy-core", "--tag", SECOND)
-            command.until(sign)
+    with bench.stuck(at.held, at.program) if at.held else nullcontext():
+        command = Command("deploy-core", "--tag", SECOND)
+        command.until(at.sign, at.times)
+        if at.held:
             bench.reached()
-            act(command)
-        return command
-    command = Command("deploy-core", "--tag", SECOND)
-    command.until(sign, times)
-    act(command)
+        act(command)
     return command
 
 
@@ -51,37 +69,39 @@ def ends_whole(bench: Bench, since: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "step",
+    ("step", "ends"),
     [
-        pytest.param("at the start", marks=full),
-        pytest.param("pull", marks=full),
-        "switch",
-        pytest.param("healthy", marks=full),
-        pytest.param("the first probe", marks=full),
-        pytest.param("just before done", marks=full),
-        pytest.param("done", marks=full),
+        pytest.param("at the start", [[]], marks=full),
+        pytest.param("upload", [[]], marks=full),
+        pytest.param("pull", [[]], marks=full),
+        ("switch", [GONE_BACK]),
+        pytest.param("healthy", [GONE_BACK], marks=full),
+        pytest.param("the first probe", [GONE_BACK], marks=full),
+        pytest.param("just before done", [GONE_BACK, PROVEN], marks=full),
+        pytest.param("pruning", [PROVEN], marks=full),
+        pytest.param("done", [PROVEN], marks=full),
     ],
 )
-def test_a_command_that_is_killed(bench: Bench, step: str) -> None:
+def test_a_command_that_is_killed(bench: Bench, step: str, ends: list[list[str]]) -> None:
     since = bench.count()
     command = stop(bench, step, lambda c: c.process.kill())
     assert command.end() == -signal.SIGKILL
-    tag = ends_whole(bench, since)
-    if step == "done":
-        assert tag == SECOND
-    elif step != "just before done":
-        assert tag == FIRST
+    bench.settle()
+    assert bench.kinds(since) in ends
+    ends_whole(bench, since)
 
 
 @pytest.mark.parametrize(
     ("step", "codes"),
     [
         pytest.param("at the start", {130}, marks=full),
+        pytest.param("upload", {130}, marks=full),
         ("pull", {130}),
         pytest.param("switch", {10}, marks=full),
         pytest.param("healthy", {10}, marks=full),
         pytest.param("the first probe", {10}, marks=full),
         pytest.param("just before done", {0, 10}, marks=full),
+        pytest.param("pruning", {0}, marks=full),
         pytest.param("done", {0}, marks=full),
     ],
 )
@@ -119,11 +139,13 @@ def test_ctrl_c_twice_leaves_it_to_the_host(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("step", "codes"),
     [
+        pytest.param("upload", {10}, marks=full),
         pytest.param("pull", {10}, marks=full),
         pytest.param("switch", {11}, marks=full),
         ("healthy", {11}),
         pytest.param("the first probe", {11}, marks=full),
         pytest.param("just before done", {0, 11}, marks=full),
+        pytest.param("pruning", {0}, marks=full),
     ],
 )
 def test_a_connection_that_is_cut(bench: Bench, step: str, codes: set[int]) -> None:
@@ -133,6 +155,8 @@ def test_a_connection_that_is_cut(bench: Bench, step: str, codes: set[int]) -> N
     assert code in codes, command.said
     if code == 11:
         assert "by itself" in command.said
+    bench.settle()
+    assert bench.kinds(since) == {0: PROVEN, 10: [], 11: GONE_BACK}[code]
     ends_whole(bench, since)
 
 
@@ -165,3 +189,23 @@ def test_sshd_is_restarted(bench: Bench) -> None:
     command = stop(bench, "switch", lambda c: bench.core.sh("pkill -o -x sshd"))
     assert command.end() == 0, command.said
     bench.invariants(SECOND)
+    assert again("deploy-core", "--tag", SECOND).core["outcome"] == "unchanged"
+
+
+@full
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("how", ["killed", "cut"])
+def test_a_command_that_ends_while_the_host_goes_back(bench: Bench, how: str) -> None:
+    """What it had told the host to do is done all the same; only nobody has proven it."""
+    since = bench.count()
+    with bench.stuck("up -d"):
+        command = going_back(bench)
+        if how == "killed":
+            command.process.kill()
+        else:
+            bench.cut()
+    assert command.end() == (-signal.SIGKILL if how == "killed" else 11), command.said
+    bench.settle()
+    assert bench.kinds(since) == ["started", "failed", "reverted"]
+    bench.invariants(FIRST)
+    assert again("deploy-core", "--tag", FIRST).core["outcome"] == "unchanged"

@@ -72,6 +72,7 @@ def test_one_service_alone_has_only_its_own_image_settled() -> None:
     known = {"h/x:2": Manifest("h/x:2", f"sha256:{'b' * 64}")}
     made = decision.forward(case(service="web"), facts, VERSION, known, values(), KEY)
     assert made.plan.desired.release.images == {"web": NEW}
+    assert made.plan.desired.release.probes == NODE.stack.probes
 
 
 def test_no_decision_shows_the_key() -> None:

@@ -1,6 +1,8 @@
 """One node's story where it breaks off, with a session that says what a test wants."""
 
 import io
+import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
@@ -11,11 +13,14 @@ from deploy_lib import deployment as telling
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
 from deploy_lib.errors import ExitCode, PreflightError, RemoteError, StoppedError
+from deploy_lib.operations import history
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.lock import Lock, me
-from deploy_lib.operations.prune import PruneError
+from deploy_lib.operations.prune import Pruned, PruneError
 from deploy_lib.operations.registry import Manifest
+from deploy_lib.operations.watch import LostError, Watch
 from deploy_lib.outcome import settle
+from deploy_lib.release import Release
 from deploy_lib.ssh.session import Result, Session
 from tests.unit.test_decision import NODE, VERSION, case, forward, rendered, values
 
@@ -72,3 +77,38 @@ def test_pruning_that_is_interrupted_does_not_say_that_nothing_changed() -> None
         node.prune()
     node.error = raised.value
     assert settle(node)[0] is ExitCode.FAILED_REVERTED
+
+
+def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    node = deployment()
+    first = node.facts.history[0]
+    half = history.event("failed", replace(first.release, id="half"))
+    node.facts = replace(node.facts, history=(first, half))
+
+    def prune(_: object, directory: object, kept: Iterable[Release], token: str) -> Pruned:
+        seen.extend(release.id for release in kept)
+        return Pruned([])
+
+    monkeypatch.setattr(telling, "prune", prune)
+    node.prune()
+    assert seen == [first.release.id, "half"]
+    assert node.outcome == "unchanged"
+
+
+def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
+    node = deployment()
+    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.outcome = "switched"
+    node._watch = cast(Watch, SimpleNamespace(conclude=lambda *_: None, await_end=lambda _: False))
+    with pytest.raises(LostError, match="could not record"):
+        node.record()
+    assert node.outcome == "switched"
+
+
+def test_a_lock_is_given_back_although_ctrl_c_was_pressed() -> None:
+    node = deployment()
+    node.session.stop = threading.Event()
+    node.session.stop.set()
+    node.release_lock()
+    assert node.session.stop is None

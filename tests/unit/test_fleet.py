@@ -1,6 +1,7 @@
 """Several nodes: who goes first, who goes back, and what is said of each. The nodes only remember what was asked of them."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -219,3 +220,36 @@ def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None
 
     with pytest.raises(UsageError, match="--replicas-training 4"):
         fleet.prepare(environment, [*environment.nodes.values()], request, Console(), connect)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_more_nodes_are_worked_on_at_once_than_asked_for(limit: int) -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def work(_: object) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+
+    nodes = [Fake(NODES[n], []) for n in ("B", "C", "core")]
+    fleet.each(cast(list[Deployment], nodes), work, limit)
+    assert most == limit
+
+
+@pytest.mark.parametrize("asked", [1, None])
+def test_each_step_that_changes_hosts_keeps_to_it(asked: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int | None] = []
+    side_by_side = fleet.side_by_side
+
+    def watched(items: Any, work: Any, limit: int | None = None) -> None:
+        limits.append(limit)
+        side_by_side(items, work, limit)
+
+    monkeypatch.setattr(fleet, "side_by_side", watched)
+    run(Request("deploy-all", parallel=asked))
+    # Staging, then two waves; recording is for all at once.
+    assert limits == [asked, asked, asked, None]

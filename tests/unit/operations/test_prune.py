@@ -22,7 +22,9 @@ for last; do f=$(echo "$last" | tr / +); done
 case "$1 $2" in
   "images --format") [ ! -e "$FAKE/down" ] && for x in *:*; do echo "$x" | tr + /; done;;
   "image inspect") [ -e "$f" ] && cat "$f";;
-  "rmi "*) [ ! -e "$FAKE/used" ] && rm "$f";;
+  "ps "*) case "$*" in *"ancestor=i2"*) [ ! -e "$FAKE/used" ] || echo c1;; *) exit 9;; esac;;
+  "rmi i"*) [ ! -e "$FAKE/shared" ] && rm "$f";;
+  "rmi "*) [ ! -e "$FAKE/refused" ] && rm "$f";;
 esac
 """
 
@@ -89,11 +91,19 @@ def test_what_cannot_be_removed_stays_is_said_and_keeps_nothing_else(host: Host)
     assert done.stdout.splitlines() == ["removed file older", "removed image i2"]
 
 
-@pytest.mark.parametrize("trouble", ["used", "down"])
-def test_an_image_that_is_in_use_or_an_engine_that_is_down_is_no_success(host: Host, trouble: str) -> None:
+@pytest.mark.parametrize("trouble", ["refused", "down"])
+def test_an_engine_that_refuses_or_is_down_is_no_success(host: Host, trouble: str) -> None:
     (host.folder / trouble).touch()
     assert host.prune().returncode == 1
     assert host.left() == ({"kept"}, 2)
+
+
+def test_an_image_that_a_container_uses_stays_protected_until_it_does_not(host: Host) -> None:
+    (host.folder / "used").touch()
+    assert host.prune().returncode == 0
+    assert host.left() == ({"kept"}, 2)
+    (host.folder / "used").unlink()
+    assert host.prune().stdout == "removed image i2\n"
 
 
 def test_nothing_is_removed_by_who_does_not_hold_the_lock(host: Host) -> None:
@@ -112,3 +122,10 @@ def test_nothing_is_removed_while_a_switch_runs(host: Host) -> None:
         switch.stdin.close()
     assert (done.returncode, done.stderr) == (1, "a switch is still running\n")
     assert host.left() == ({"kept", "old", "older"}, 2)
+
+
+def test_an_image_that_has_other_names_is_not_said_to_be_gone(host: Host) -> None:
+    (host.folder / "shared").touch()
+    done = host.prune()
+    assert (done.returncode, "image" in done.stdout) == (0, False)
+    assert host.left() == ({"kept"}, 2)
