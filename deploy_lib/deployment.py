@@ -233,9 +233,7 @@ class Deployment:
         )
         self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
         self.outcome = "switched"
-        changing = [change.service for change in plan.changes if change.action != "keep"]
-        alone = "configuration only" if plan.changed or plan.dropped else "nothing that runs"
-        self._say("switch", ", ".join(changing) or alone)
+        self._say("switch", plan.subject)
         try:
             self._watch.finish()
         except watch.NotBegunError:

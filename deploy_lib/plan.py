@@ -67,6 +67,13 @@ class Plan:
     applies: tuple[str, ...] = ()
     other_probes: bool = False
 
+    @property
+    def subject(self) -> str:
+        """What changes, in a few words."""
+        changing = [change.service for change in self.changes if change.action != "keep"]
+        alone = "configuration only" if self.changed or self.dropped else "nothing that runs"
+        return ", ".join(changing) or alone
+
 
 def make(node: Node, facts: Facts, desired: Desired) -> Plan:
     """Compares a host with what it should be."""
