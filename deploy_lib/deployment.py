@@ -207,7 +207,7 @@ class Deployment:
         self.outcome = "untouched"
         if plan.pulls:
             self._say("pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images")
-        lacking = orders.staging(decision, self.facts)
+        lacking = orders.staging(decision, self.facts, self.node.stack_name)
         stage(self.session, self.node.directory, lacking, login, decision.key)
 
     def switch(self, values: Values) -> None:
@@ -325,7 +325,7 @@ class Deployment:
         half = history.unsettled(past)
         kept = [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
         try:
-            done = prune(self.session, self.node.directory, [e.release for e in kept], self._token())
+            done = prune(self.session, self.node, [e.release for e in kept], self._token())
         except StoppedError as error:
             raise PruneError("interrupted; some of what is old may be gone already", step="prune") from error
         self.pruned = done.removed

@@ -18,8 +18,12 @@ from deploy_lib.plan import present
 from deploy_lib.topology import OneOff, Stack
 
 
-def staging(decision: Decision, facts: Facts) -> Staging:
-    """What the host lacks of the new release, and of the one that it may have to go back to."""
+def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
+    """What the host lacks of the new release, and of the one that it may have to go back to.
+
+    Args:
+        stack: the name of the stack.
+    """
     plan = decision.plan
     have, back = facts.objects, plan.back
     lacking = {d for d in plan.desired.release.files.values() if d not in have}
@@ -36,7 +40,8 @@ def staging(decision: Decision, facts: Facts) -> Staging:
             if digest not in have and facts.files.get(path) == digest
         },
         pulls=plan.pulls,
-        protect=sorted(image for image in images if keep_tag(image) not in facts.keep_tags),
+        stack=stack,
+        protect=sorted(image for image in images if keep_tag(stack, image) not in facts.keep_tags),
         recover=() if decision.keep_values else sorted(lost),
     )
 
@@ -78,7 +83,7 @@ def switch(
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
-        prune=prune.script(node.directory, [e.release for e in kept]),
+        prune=prune.script(node, [e.release for e in kept]),
     )
 
 

@@ -12,7 +12,7 @@ from deploy_lib.operations import history
 from deploy_lib.operations.compose import NUMBER_LABEL, Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.history import Event
-from deploy_lib.operations.references import keep_tag, without_tag
+from deploy_lib.operations.references import keep_tags, without_tag
 from deploy_lib.plan import lost
 
 Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
@@ -157,7 +157,8 @@ def _image(facts: Facts, image: str) -> Iterator[str]:
     if built is None:
         yield f"the image {image} is not on the host any more"
         return
-    for tag in (image.partition("@")[0], keep_tag(image)):
+    protecting = sorted(tag for tag in facts.tags if tag.startswith(keep_tags(image)))
+    for tag in (image.partition("@")[0], *protecting):
         if facts.tags.get(tag, built) != built:
             yield f"the tag {tag} on the host points to another image than the release's ({image.partition('@')[2]})"
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from deploy_lib.errors import DeployError
 from deploy_lib.operations import layout
 from deploy_lib.operations.lock import owned
-from deploy_lib.operations.references import KEEP, keep_tag
+from deploy_lib.operations.references import KEEP, any_keep_tag, keep_tag
 from deploy_lib.operations.shell import quote, words
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
+from deploy_lib.topology import Node
 
 TIMEOUT = 600.0
 """Seconds that it may take, on a slow disk with many images."""
@@ -32,7 +32,7 @@ class Pruned:
     problem: str = ""
 
 
-def prune(session: Session, directory: PurePosixPath, kept: Iterable[Release], token: str) -> Pruned:
+def prune(session: Session, node: Node, kept: Iterable[Release], token: str) -> Pruned:
     """Removes what releases other than `kept` have left.
 
     Args:
@@ -41,34 +41,34 @@ def prune(session: Session, directory: PurePosixPath, kept: Iterable[Release], t
     Raises:
         RemoteError: the host could not be told.
     """
-    result = session.run(locked_script(directory, kept, token), timeout=TIMEOUT, step="prune", check=False)
+    result = session.run(locked_script(node, kept, token), timeout=TIMEOUT, step="prune", check=False)
     said = [line.removeprefix(_REMOVED) for line in result.stdout.splitlines() if line.startswith(_REMOVED)]
     if result.exit_code:
         return Pruned(said, result.stderr.strip() or f"exit status {result.exit_code}")
     return Pruned(said)
 
 
-def locked_script(directory: PurePosixPath, kept: Iterable[Release], token: str) -> str:
+def locked_script(node: Node, kept: Iterable[Release], token: str) -> str:
     """The same as a script of its own: whoever takes the lock next waits for it, as for a switch."""
     return f"""\
-exec 9>>{quote(directory / layout.SWITCH_LOCK)}
+exec 9>>{quote(node.directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
-{owned(directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
-{script(directory, kept)}"""
+{owned(node.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
+{script(node, kept)}"""
 
 
-def script(directory: PurePosixPath, kept: Iterable[Release]) -> str:
+def script(node: Node, kept: Iterable[Release]) -> str:
     """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
     fails in the end.
 
-    Only images that this program has protected are removed, and never one that a container uses, be it somebody else's.
+    Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
-    tags = sorted({keep_tag(image) for release in kept for image in release.images.values()})
+    tags = sorted({keep_tag(node.stack_name, image) for release in kept for image in release.images.values()})
     return f"""\
 left=
-for x in {quote(directory / layout.OBJECTS)}/*; do
+for x in {quote(node.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
   case " {" ".join(files)} " in
     *" ${{x##*/}} "*) ;;
@@ -77,6 +77,7 @@ for x in {quote(directory / layout.OBJECTS)}/*; do
 done
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
 for x in $tags; do
+  case $x in {any_keep_tag(node.stack_name)}) ;; *) continue;; esac
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)

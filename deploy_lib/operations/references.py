@@ -7,10 +7,25 @@ import hashlib
 KEEP = "ktrdr-deploy.local/keep"
 """Repository of the local tags that protect images pulled by digest from `docker image prune`."""
 
+_DIGITS = 16
 
-def keep_tag(pinned: str) -> str:
-    """The local tag that protects an image; the same image always has the same one."""
-    return f"{KEEP}:{hashlib.sha256(without_tag(pinned).encode()).hexdigest()[:16]}"
+
+def keep_tag(stack: str, pinned: str) -> str:
+    """The local tag that protects an image for a stack: the same image always has the same one.
+
+    Stacks that share a host, and maybe an image, each have their own, and each prunes its own.
+    """
+    return f"{keep_tags(pinned)}{stack}"
+
+
+def keep_tags(pinned: str) -> str:
+    """How the tags begin that protect this image, whichever stack it is for."""
+    return f"{KEEP}:{hashlib.sha256(without_tag(pinned).encode()).hexdigest()[:_DIGITS]}-"
+
+
+def any_keep_tag(stack: str) -> str:
+    """A shell pattern for the tags that protect a stack's images."""
+    return f"{KEEP}:{'?' * _DIGITS}-{stack}"
 
 
 def without_tag(pinned: str) -> str:

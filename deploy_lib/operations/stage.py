@@ -23,6 +23,7 @@ class Staging:
     """What a host still lacks.
 
     Attributes:
+        stack: the name of the stack that it is for.
         uploads: content by its SHA-256.
         saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
         pulls: images, as `repository:tag@sha256:...`.
@@ -31,6 +32,7 @@ class Staging:
             them the host could not go back.
     """
 
+    stack: str = ""
     uploads: Mapping[str, bytes] = field(default_factory=dict)
     saves: Mapping[str, str] = field(default_factory=dict)
     pulls: Sequence[str] = ()
@@ -101,12 +103,12 @@ def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> s
     steps.append(log_in(login))
     # The output of a pull is progress for people; what went wrong is on standard error.
     pulled = [image for image in staging.protect if image in staging.pulls]
-    steps += [_protect(image) for image in staging.protect if image not in pulled]
+    steps += [_protect(staging.stack, image) for image in staging.protect if image not in pulled]
     for image in staging.pulls:
         steps.append(_pull(image))
         # At once: what a later failure leaves behind is then known for this program's own, and can be pruned.
-        steps += [_protect(image)] if image in pulled else []
-    steps += [f"{_pull(image)} && {_protect(image)} || true" for image in staging.recover]
+        steps += [_protect(staging.stack, image)] if image in pulled else []
+    steps += [f"{_pull(image)} && {_protect(staging.stack, image)} || true" for image in staging.recover]
     return IN_MEMORY + "\n".join(steps)
 
 
@@ -114,5 +116,5 @@ def _pull(image: str) -> str:
     return f"docker pull --quiet {quote(image)} >/dev/null"
 
 
-def _protect(image: str) -> str:
-    return f"docker tag {quote(without_tag(image))} {quote(keep_tag(image))}"
+def _protect(stack: str, image: str) -> str:
+    return f"docker tag {quote(without_tag(image))} {quote(keep_tag(stack, image))}"

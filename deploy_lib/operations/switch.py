@@ -104,6 +104,13 @@ engine() {{
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
 up() {{ engine && timeout -k 10 {int(node.stack.switch_timeout)} {up_command(node, project)}; }}
+# There is nothing behind going back: what the engine refuses once under load it does the next time.
+up_at_last() {{
+  up; r=$?
+  case $r in 0|124|137) return $r;; esac
+  sleep 1
+  up
+}}
 forward() {{
 {values.deliver(switch.secret_files)} || return
 {_one_offs(node, project, switch)}
@@ -187,7 +194,7 @@ engine && timeout -k 10 {int(node.stack.switch_timeout)} {down_command(project)}
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return
 {apply.back(switch.applies)}
-up || return
+up_at_last || return
 {apply.back_later(switch.applies)}
 {place.tell(project, switch.reloads)}"""
 

@@ -130,10 +130,7 @@ class File(Model):
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:
                 raise ValueError(f"{where}.registry.password names no secret: {env.registry.password!r}")
-            hosts: dict[str, str] = {}
             for node_name, node in env.nodes.items():
-                if (other := hosts.setdefault(node.host.lower(), node_name)) != node_name:
-                    raise ValueError(f"{where}.nodes.{node_name}.host: node {other} has it already")
                 if node.stack not in self.stacks:
                     raise ValueError(
                         f"{where}.nodes.{node_name}.stack: there is no stack {node.stack!r}, "

@@ -152,7 +152,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would(deploy: Run, core: Host) 
 
 def test_a_dry_run_says_how_much_would_be_pulled_and_leaves_no_login(deploy: Run, core: Host) -> None:
     image = deploy("--tag", SECOND, "--dry-run").core["plan"]["services"]["backend"]["image"]
-    core.sh(f"docker rmi -f {without_tag(image)} {keep_tag(image)}", check=False)
+    core.sh(f"docker rmi -f {without_tag(image)} {keep_tag('core', image)}", check=False)
     before = core.state()
     plan = deploy("--tag", SECOND, "--dry-run").core["plan"]
     assert plan["pulls"] == [image]

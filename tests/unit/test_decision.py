@@ -135,8 +135,8 @@ def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
 def test_an_image_of_the_release_before_that_is_gone_is_got_again_unless_no_registry_may_be_needed() -> None:
     facts = replace(rendered("h/x:2"), images={})
     made = forward(facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
-    assert orders.staging(made, facts).recover == [OLD]
-    assert orders.staging(replace(made, keep_values=True), facts).recover == ()
+    assert orders.staging(made, facts, "core").recover == [OLD]
+    assert orders.staging(replace(made, keep_values=True), facts, "core").recover == ()
 
 
 def test_a_migration_runs_for_a_new_image_and_for_no_other_change() -> None:

@@ -36,10 +36,11 @@ CONTAINER = Container(
     labels={HASH_LABEL: "hash"},
     ports=(8000,),
 )
+KEEP = keep_tag("core", IMAGE)
 SETTLED = Facts(
     files=RELEASE.files,
     images={f"r.example:5443/k/web@{DIGEST}": "sha256:id"},
-    tags={keep_tag(IMAGE): "sha256:id", "other:1": "sha256:else"},
+    tags={KEEP: "sha256:id", "other:1": "sha256:else"},
     containers=(CONTAINER,),
     history=(event("started", RELEASE), event("proven", RELEASE, hashes={"web": "hash"})),
     machine=Machine(now=1767323105),
@@ -105,8 +106,8 @@ OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
             f"the tag r.example:5443/k/web:1 on the host points to another image than the release's ({DIGEST})",
         ),
         (
-            replace(SETTLED, tags={keep_tag(IMAGE): "sha256:else"}),
-            f"the tag {keep_tag(IMAGE)} on the host points to another image than the release's ({DIGEST})",
+            replace(SETTLED, tags={KEEP: "sha256:else"}),
+            f"the tag {KEEP} on the host points to another image than the release's ({DIGEST})",
         ),
     ],
 )

@@ -63,10 +63,6 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
         ),
         (("[stacks.core]", "[stacks.core"), r"not valid TOML"),
         (
-            ('host = "ktrdr-workers-b.internal"', 'host = "KTRDR-core.internal"'),
-            r"environments\.homelab\.nodes\.B\.host: node core has it already",
-        ),
-        (
             ('kind = "immutable"', 'kind = "immutabel"'),
             r"stacks\.core\.apply\.2: .*'postgres-role', 'grafana-admin', 'immutable'",
         ),

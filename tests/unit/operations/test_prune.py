@@ -11,7 +11,9 @@ from deploy_lib.operations import prune
 from deploy_lib.operations.lock import lock_script, me
 from deploy_lib.operations.references import keep_tag
 from deploy_lib.release import Release
+from deploy_lib.topology import load
 
+NODE = load(Path(__file__).resolve().parents[3], "lab").nodes["core"]
 KEPT, OLD = (f"h/x:{n}@sha256:{str(n) * 64}" for n in (1, 2))
 RELEASE = Release("r1", "t", None, {"web": KEPT}, {"a": "kept"})
 
@@ -34,13 +36,14 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, PurePosixPath(folder / "home")
+        self.node = NODE.model_copy(update={"directory": self.home})
         self.objects = Path(self.home / ".deploy/objects")
         self.objects.mkdir(parents=True)
         (folder / "images").mkdir()
         for name in ("kept", "old", "older"):
             (self.objects / name).touch()
         for image, identity in ((KEPT, "i1"), (OLD, "i2")):
-            (folder / "images" / keep_tag(image).replace("/", "+")).write_text(identity)
+            (folder / "images" / keep_tag("core", image).replace("/", "+")).write_text(identity)
             (folder / "images" / identity).write_text(identity)
         (folder / "docker").write_text(DOCKER)
         (folder / "docker").chmod(0o755)
@@ -56,7 +59,7 @@ class Host:
         assert self.holder.stdout.readline() == "locked\n"
 
     def prune(self, token: str | None = None) -> subprocess.CompletedProcess[str]:
-        script = prune.locked_script(self.home, [RELEASE], token or self.owner.token)
+        script = prune.locked_script(self.node, [RELEASE], token or self.owner.token)
         return subprocess.run(["sh", "-c", script], env=self.env, capture_output=True, text=True)
 
     def left(self) -> tuple[set[str], int]:
@@ -129,3 +132,13 @@ def test_an_image_that_has_other_names_is_not_said_to_be_gone(host: Host) -> Non
     done = host.prune()
     assert (done.returncode, "image" in done.stdout) == (0, False)
     assert host.left() == ({"kept"}, 2)
+
+
+def test_what_another_stack_of_the_host_protects_is_not_this_one_s_to_prune(host: Host) -> None:
+    theirs = [host.folder / "images" / keep_tag("workers", image).replace("/", "+") for image in (KEPT, OLD)]
+    for tag in theirs:
+        tag.write_text("i3")
+    (host.folder / "images/i3").write_text("i3")
+    assert host.prune().returncode == 0
+    assert host.left() == ({"kept"}, 2)
+    assert all(tag.exists() for tag in theirs)

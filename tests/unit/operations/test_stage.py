@@ -65,15 +65,17 @@ def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
         f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\ncase "$*" in *second*) exit 1;; esac\n'
     )
     (tmp_path / "docker").chmod(0o755)
-    script = stage.script(PurePosixPath(tmp_path / "home"), Staging(pulls=images[1:], protect=images), None)
+    script = stage.script(
+        PurePosixPath(tmp_path / "home"), Staging("core", pulls=images[1:], protect=images), None
+    )
     env = {"FINGERPRINT_KEY": "k", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     (tmp_path / "home").mkdir()
     done = subprocess.run(["sh", "-c", script], input=pack({}), capture_output=True, env=env)
     assert done.returncode == 1, done.stderr
     calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
     assert [(call[0], call[-1]) for call in calls] == [
-        ("tag", keep_tag(images[0])),
+        ("tag", keep_tag("core", images[0])),
         ("pull", images[1]),
-        ("tag", keep_tag(images[1])),
+        ("tag", keep_tag("core", images[1])),
         ("pull", images[2]),
     ]

@@ -139,6 +139,17 @@ def test_a_release_that_fails_goes_back_when_its_owner_says_so(host: Host) -> No
     assert host.kinds() == ["started", "failed", "reverted"]
 
 
+def test_going_back_is_tried_again_once(host: Host) -> None:
+    host.docker(
+        """case "$*" in *" up "*) grep -q old "$FAKE/home/a" && mkdir "$FAKE/once" && exit 1;; esac"""
+    )
+    host.begin("broken")
+    host.until("=== switched 1")
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert [" up " in call for call in host.calls.splitlines()].count(True) == 3
+
+
 def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host) -> None:
     host.begin("broken", back=None)
     host.until("=== switched 1")
