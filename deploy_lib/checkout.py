@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from deploy_lib.errors import UsageError
 from deploy_lib.operations.compose import StackFile, read_stack_file
 from deploy_lib.operations.files import collect
-from deploy_lib.topology import Environment, Node
+from deploy_lib.topology import Environment, Node, Stack
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ def read_stack(environment: Environment, node: Node) -> Local:
     """The stack's files.
 
     Raises:
-        UsageError: one is missing or broken, or a name in it is not as deploy.toml has it.
+        UsageError: one is missing or broken, or a name in it, or in deploy.toml, is not as the other has it.
     """
     files = collect(environment.root, node.stack)
     path = node.stack.compose
@@ -34,4 +34,19 @@ def read_stack(environment: Environment, node: Node) -> Local:
             f"{path} needs the secret {undeclared[0]}, which deploy.toml does not declare",
             mend=f"add [secrets.{undeclared[0]}] with its field",
         )
+    for key, service in _services(node.stack):
+        if service not in file.secrets:
+            raise UsageError(
+                f"deploy.toml: stacks.{node.stack_name}.{key} names the service {service!r}, which {path} has not; "
+                f"it has {', '.join(sorted(file.secrets))}"
+            )
     return Local(files, file)
+
+
+def _services(stack: Stack) -> Iterator[tuple[str, str]]:
+    """The services that deploy.toml names for a stack, each with the key that does."""
+    yield from (("probes", probe.service) for probe in stack.probes if probe.service)
+    yield from (("reloads", reload.service) for reload in stack.reloads)
+    yield from (("before_switch", one_off.service) for one_off in stack.before_switch)
+    yield from (("apply", step.service) for step in stack.apply)
+    yield from (("replicas", service) for services in stack.replicas.values() for service in services)

@@ -301,6 +301,7 @@ class Deployment:
         if self._watch is None:
             return
         self.outcome = "failed"
+        self.containers = next(self._watch.looks())
         self._watch.conclude("leave", [self._event("failed", detail=reason)])
         self._watch.await_end("leave")
 

@@ -123,7 +123,7 @@ def _drift(facts: Facts, proven: Event) -> Iterator[str]:
         if path not in facts.files:
             yield f"the file {path} is missing"
         elif path not in release.files:
-            yield f"the file {path} is not part of the release"
+            yield f"the file {path} is not part of the release: remove it, or take it into the checkout"
         elif facts.files[path] != release.files[path]:
             yield f"the file {path} was edited on the host"
 

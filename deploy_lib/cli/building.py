@@ -26,10 +26,11 @@ def build_image(root: Path, *, tag: str | None = None, push: bool = False) -> No
         asked = word("--tag", tag)
         version = git.version_of(root, asked) if asked else git.head(root).version
         console.say(f"environment {environment.name}: {environment.image_registry}/{IMAGE}:{version.tag}")
-        if push and environment.name != "lab" and git.is_dirty(root):
-            raise UsageError(
-                "the checkout has changes that no commit has", mend="commit them, or build without --push"
-            )
+        if push and git.is_dirty(root):
+            dirty = "the checkout has changes that no commit has"
+            if environment.name != "lab":
+                raise UsageError(dirty, mend="commit them, or build without --push")
+            console.say(f"{dirty}: {version.tag} will have them all the same")
         build_backend(environment, version, console)
         if push:
             push_backend(environment, version, console)

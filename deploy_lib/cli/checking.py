@@ -51,7 +51,7 @@ def preflight(
         report.nodes = {d.node.name: _as_dict(d) for d in deployments}
         report.more = {"checks": [check.as_dict() for check in found.here]}
         _show(console, found.columns)
-        if found.version:
+        if found.version and not found.failed:
             console.result(f"a deployment would take {found.version.tag}")
         if found.failed:
             raise PreflightError(failures(found))

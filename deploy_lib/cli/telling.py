@@ -97,7 +97,7 @@ def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> N
             event.command,
             f"{event.who}@{event.origin}",
             f"{event.seconds:.0f} s" if event.seconds else "",
-            event.detail,
+            event.detail.partition("\n")[0],
         ]
         for event in events[-lines:]
     ]

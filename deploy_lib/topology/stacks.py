@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -31,6 +32,12 @@ def _regex(text: str) -> str:
         re.compile(text)
     except re.error as error:
         raise ValueError(f"this is no regular expression: {error}") from None
+    return text
+
+
+def _signal(text: str) -> str:
+    if text not in signal.Signals.__members__:
+        raise ValueError("this is no signal; SIGHUP is one")
     return text
 
 
@@ -97,7 +104,7 @@ class Reload(Model):
     path: RelativePath
     service: str
     check: tuple[str, ...] = Field(default=(), strict=False)
-    signal: Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9]+$")] | None = None
+    signal: Annotated[str, AfterValidator(_signal)] | None = None
     restart: bool = False
 
     @model_validator(mode="after")

@@ -98,7 +98,7 @@ OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
         (replace(SETTLED, files={"f": "1"}), "the file d/g is missing"),
         (
             replace(SETTLED, files={**RELEASE.files, "d/new": "3"}),
-            "the file d/new is not part of the release",
+            "the file d/new is not part of the release: remove it, or take it into the checkout",
         ),
         (replace(SETTLED, images={}), f"the image {IMAGE} is not on the host any more"),
         (
