@@ -13,7 +13,7 @@ from deploy_lib import orders, preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.decision import Case, Decision
-from deploy_lib.errors import DeployError, StoppedError, UsageError
+from deploy_lib.errors import DeployError, PreflightError, StoppedError, UsageError
 from deploy_lib.operations import apply, history, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
@@ -319,12 +319,20 @@ class Deployment:
         """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
 
         Raises:
+            PreflightError: something runs here, and no record tells what it needs.
             PruneError: not everything could be removed.
         """
-        self.outcome = "untouched"
         past = self.facts.history
         half = history.unsettled(past)
         kept = [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
+        if self.facts.containers and not kept:
+            raise PreflightError(
+                "the stack runs here, and no record tells what it needs, so that nothing can be called old",
+                node=self.node.name,
+                step="prune",
+                mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
+            )
+        self.outcome = "untouched"
         try:
             done = prune(self.session, self.node, [e.release for e in kept], self._token())
         except StoppedError as error:

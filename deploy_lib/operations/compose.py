@@ -315,6 +315,22 @@ def hash_command(stack: Stack, project: str, directory: PurePosixPath) -> str:
     return _compose(project, quote(directory), files, ["config", "--hash", "*"])
 
 
+def clear_halves(project: str) -> str:
+    """A command that removes what Compose had made to take a container's place when its host went down.
+
+    It bears that container's id before its name until it does, and was never started; left there, the next `up` runs into
+    it ("the container name is already in use").
+    """
+    found = words(
+        "docker", "ps", "-a", "--filter", f"label={PROJECT_LABEL}={project}", "--filter", "status=created"
+    )
+    half = "[0-9a-f]" * 12
+    return (
+        f"{{ {found} --format '{{{{.ID}}}} {{{{.Names}}}}' | while read -r i n; do "
+        f'case $n in {half}_*) docker rm "$i" >/dev/null;; esac; done; true; }}'
+    )
+
+
 def down_command(project: str) -> str:
     """The call that takes a stack down; no volume is removed, and no file is read, so that nothing has to be filled in."""
     return words("docker", "compose", "-p", project, "down", "--remove-orphans")

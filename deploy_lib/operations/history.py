@@ -142,7 +142,7 @@ def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
         DeployError: it cannot be reached or asked.
     """
     path = quote(directory / layout.HISTORY)
-    script = f"[ ! -e {path} ] || {{ grep -av {ABORTED} {path} | tail -n 1; tail -n {lines} {path}; }}"
+    script = f"[ ! -e {path} ] || {{ grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1; grep -a '}}$' {path} | tail -n {lines}; }}"
     return parse_events(session.run(script, step="reading the history").stdout)
 
 
@@ -181,13 +181,15 @@ fi
 def append_function(directory: PurePosixPath) -> str:
     """Shell function `append`: adds the lines on its standard input, and waits until they are on the disk.
 
-    A line that was torn by a crash is ended first, so that it cannot spoil these; a crash may leave zeros, too.
+    What cannot be brought there is taken back, so that it does not count. A line that was torn by a crash is ended first, so
+    that it cannot spoil these; a crash may leave zeros, too.
     """
     path = quote(directory / layout.HISTORY)
     return f"""\
 append() {{
   if [ -s {path} ] && [ -n "$(tail -c 1 {path} | tr '\\000' 0)" ]; then echo >> {path}; fi
-  cat >> {path} && sync {path}
+  z=$(stat -c %s {path} 2>/dev/null) || z=0
+  cat >> {path} && sync {path} || {{ truncate -s "$z" {path}; return 1; }}
 }}
 """
 

@@ -102,7 +102,8 @@ storage() {{
 # The kernel knows who holds a lock; taking it, to see, could get in somebody's way.
 locked() {{
   i=$(stat -c %i {lock} 2>/dev/null) || return 0
-  ! grep -q "FLOCK.*:$i " /proc/locks || cat {owner}
+  # A holder who has not said yet who it is, or another file with this number, is nobody to speak of.
+  ! grep -q "FLOCK.*:$i " /proc/locks || cat {owner} 2>/dev/null || true
 }}
 """
 

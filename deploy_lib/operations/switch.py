@@ -15,7 +15,7 @@ from typing import Literal
 
 from deploy_lib.operations import apply, layout, place, values
 from deploy_lib.operations.apply import Changeable
-from deploy_lib.operations.compose import command, containers_command, down_command
+from deploy_lib.operations.compose import clear_halves, command, containers_command, down_command
 from deploy_lib.operations.history import Event, append_function
 from deploy_lib.operations.lock import owned
 from deploy_lib.operations.place import Placement
@@ -103,7 +103,7 @@ engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-up() {{ engine && timeout -k 10 {int(node.stack.switch_timeout)} {up_command(node, project)}; }}
+up() {{ engine && {clear_halves(project)} && timeout -k 10 {int(node.stack.switch_timeout)} {up_command(node, project)}; }}
 # There is nothing behind going back: what the engine refuses once under load it does the next time.
 up_at_last() {{
   up; r=$?
@@ -280,7 +280,7 @@ def verdict_script(directory: PurePosixPath, token: str, word: Word, events: Seq
 {owned(directory, token)} || exit {LAPSED}
 ! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ENDED}
 umask 077
-cat > {path}.new <<'=EVENTS=' && mv {path}.new {path}
+cat > {path}.new <<'=EVENTS=' && mv {path}.new {path} || {{ rm -f {path}.new; exit 1; }}
 {token} {word}
 {"".join(f"{event.line()}" + chr(10) for event in events)}=EVENTS=
 """

@@ -122,7 +122,14 @@ class Watch:
         except CommandError as error:
             if error.code == ENDED:
                 self._ended = True
-            raise self._lost() from None
+            if error.code in (ENDED, LAPSED):
+                raise self._lost() from None
+            # Nothing was written down, so it waits until its owner is gone.
+            raise LostError(
+                f"the host could not be told the verdict (is its disk full?): {error.what}",
+                node=self._node.name,
+                step="verdict",
+            ) from None
         except RemoteError:
             raise (self._uncertain() if word == "proven" else self._lost()) from None
 

@@ -84,6 +84,18 @@ def test_the_host_is_rebooted_in_the_middle_of_a_switch(bench: Bench, then: str)
         assert again(*arguments).core["outcome"] == "unchanged"
 
 
+def test_what_compose_left_half_way_when_the_host_went_down_is_in_nobody_s_way(bench: Bench) -> None:
+    """The new container, made and not started, beside the old one whose place it was to take."""
+    old = bench.core.containers()["backend"]
+    half = f"{old[:12]}_ktrdr-core-backend-1"
+    known = ("project=ktrdr-core", "service=backend", "container-number=1", "oneoff=False", f"replace={old}")
+    labels = " ".join(f"--label com.docker.compose.{label}" for label in (*known, "config-hash=another"))
+    bench.core.sh(f"docker create {labels} --name {half} $(docker inspect -f '{{{{.Image}}}}' {old})")
+    again("deploy-core", "--tag", SECOND)
+    assert half not in bench.core.sh("docker ps -a --format '{{.Names}}'")
+    bench.invariants(SECOND)
+
+
 @full
 def test_the_host_is_rebooted_while_it_goes_back(bench: Bench, broken: None) -> None:
     with bench.stuck("up -d"):

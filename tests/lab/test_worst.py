@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.operations.references import KEEP
 from lab.layout import Lab
 from tests.worst import WORST
 
@@ -63,6 +64,10 @@ def worst(
             yield checkout
         finally:
             core.sh("docker compose -p ktrdr-worst down -t 0; rm -rf /opt/ktrdr-worst /run/ktrdr-secrets")
+            # Its hold on the image that it shares with core would keep core from pruning that.
+            core.sh(
+                f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {KEEP} | grep -- '-worst$' | xargs docker rmi"
+            )
 
 
 def arrived(core: Host) -> dict[str, bytes]:

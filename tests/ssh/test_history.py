@@ -65,3 +65,10 @@ def test_a_history_that_cannot_be_read_is_not_an_empty_one(session: Session, tmp
     script = f"history() {{ {history.read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
     with pytest.raises(RemoteError):
         session.run(script)
+
+
+def test_a_torn_last_line_does_not_count_as_an_event(session: Session, tmp_path: Path) -> None:
+    (tmp_path / ".deploy").mkdir()
+    event = history.event("proven", RELEASE)
+    (tmp_path / ".deploy/history.jsonl").write_text(f'{event.line()}\n{{"kind":"pro')
+    assert history.read(session, PurePosixPath(tmp_path), 1) == [event]

@@ -386,3 +386,41 @@ def test_a_secret_whose_running_value_cannot_be_read_is_not_changed(grafana: Hos
     assert grafana.switch.wait(10) == switch.NO_OLD_VALUES
     assert (grafana.folder / "copy").read_text() == "old"
     assert not (grafana.home / ".deploy/history.jsonl").exists()
+
+
+def test_a_release_that_cannot_be_brought_to_the_disk_is_not_on_record(host: Host) -> None:
+    # There from the start: a shell remembers where it has found a program.
+    (host.folder / "sync").write_text('#!/bin/sh\n[ ! -e "$FAKE/worn" ]\n')
+    (host.folder / "sync").chmod(0o755)
+    host.begin("new")
+    host.until("=== .")
+    (host.folder / "worn").touch()
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert host.kinds() == ["started"]
+    (host.folder / "worn").unlink()
+    assert host.decide("leave", "reverted") == 0
+    assert host.until("=== done") == "=== done revert"
+    assert host.kinds() == ["started", "reverted"]
+
+
+def test_a_verdict_that_cannot_be_written_leaves_nothing(host: Host) -> None:
+    host.begin("new")
+    host.until("=== .")
+    (host.folder / "mv").write_text("#!/bin/sh\nexit 1\n")
+    (host.folder / "mv").chmod(0o755)
+    assert host.decide("proven", "proven") not in (0, switch.LAPSED, switch.ENDED)
+    assert not (host.home / ".deploy/verdict.new").exists()
+
+
+def test_what_compose_left_half_way_is_cleared_before_it_is_called(host: Host) -> None:
+    half, other = "0123456789ab_ktrdr-core-backend-1", "ktrdr-core-backend-2"
+    host.docker(
+        f"""case "$1" in ps) case "$*" in *status=created*) printf "c1 {half}\\nc2 {other}\\n";; esac;; esac"""
+    )
+    host.begin("new")
+    host.until("=== switched 0")
+    calls = host.calls.splitlines()
+    assert "rm c1" in calls
+    assert "rm c2" not in calls
+    assert calls.index("rm c1") < next(n for n, call in enumerate(calls) if " up " in call)

@@ -132,3 +132,8 @@ def test_silence_is_the_end_of_the_session() -> None:
         watch._process = cast(Process, Cut())
         with pytest.raises(LostError):
             step(watch)
+
+
+def test_a_verdict_that_could_not_be_written_is_no_lost_session() -> None:
+    with pytest.raises(LostError, match="could not be told the verdict"):
+        watching(verdict=refused(1)).conclude("proven", [HAPPENED])
