@@ -13,13 +13,13 @@ from deploy_lib import orders, preflight, proof, replicas
 from deploy_lib.checkout import Local
 from deploy_lib.console import Console
 from deploy_lib.decision import Case, Decision
-from deploy_lib.errors import DeployError, PreflightError, StoppedError, UsageError
+from deploy_lib.errors import DeployError, PreflightError, UsageError
 from deploy_lib.operations import apply, history, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
 from deploy_lib.operations.lock import Lock, me
 from deploy_lib.operations.machine import ask_storage
-from deploy_lib.operations.prune import PruneError, prune
+from deploy_lib.operations.prune import prune
 from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.operations.stage import stage
 from deploy_lib.operations.targets import Scraper
@@ -63,7 +63,7 @@ class Deployment:
     checks: list[Check] = field(default_factory=list)
     began: str = ""
     ended: str = ""
-    pruned: Sequence[str] = ()
+    pruned: list[str] = field(default_factory=list)
     _lock: Lock | None = None
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -334,16 +334,12 @@ class Deployment:
             )
         self.outcome = "untouched"
         try:
-            done = prune(self.session, self.node, [e.release for e in kept], self._token())
-        except StoppedError as error:
-            raise PruneError("interrupted; some of what is old may be gone already", step="prune") from error
-        self.pruned = done.removed
-        self._say("prune", f"{len(done.removed)} removed, {len(kept)} releases are kept")
-        for what in done.removed:
-            self._detail(what)
-        if done.problem:
-            raise PruneError(f"not everything that is old could be removed: {done.problem}", step="prune")
-        self.outcome = "pruned" if done.removed else "unchanged"
+            prune(self.session, self.node, [e.release for e in kept], self._token(), self.pruned.append)
+        finally:
+            self._say("prune", f"{len(self.pruned)} removed, {len(kept)} releases are kept")
+            for what in self.pruned:
+                self._detail(what)
+        self.outcome = "pruned" if self.pruned else "unchanged"
 
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""

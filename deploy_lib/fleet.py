@@ -143,10 +143,11 @@ def carry_out(
 def conclude(deployments: Sequence[Deployment]) -> ExitCode:
     """Gives each deployment its last word, and the command its exit status."""
     codes = []
+    recorded = [d.node.name for d in deployments if d.outcome == "deployed"]
     for deployment in deployments:
         if deployment.outcome == "not started" and deployment.error is None:
             deployment.outcome = "untouched"
-        code, deployment.error = settle(deployment)
+        code, deployment.error = settle(deployment, recorded)
         codes.append(code)
     return ExitCode.gravest(codes)
 
@@ -182,10 +183,17 @@ def waves(deployments: Sequence[Deployment]) -> list[list[Deployment]]:
 
 
 @contextmanager
-def locked(deployments: Sequence[Deployment], console: Console) -> Iterator[None]:
+def locked(
+    deployments: Sequence[Deployment],
+    console: Console,
+    on_stop: str = "what was switched and is not proven yet is taken back",
+) -> Iterator[None]:
     """Holds the locks of all nodes, taken in the order of their names, all or none.
 
     While it does, Ctrl-C stops what waits for a host, and what has been switched is taken back.
+
+    Args:
+        on_stop: what Ctrl-C brings about, for the operator.
 
     Raises:
         LockedError: somebody else holds one.
@@ -199,7 +207,7 @@ def locked(deployments: Sequence[Deployment], console: Console) -> Iterator[None
 
     with handled(
         stop,
-        lambda: console.say("interrupted: what was switched and is not proven yet is taken back"),
+        lambda: console.say(f"interrupted: {on_stop}"),
         leave_them,
     ):
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deploy_lib.deployment import Deployment
 from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.operations import watch
@@ -9,8 +11,12 @@ from deploy_lib.operations.lock import LAPSE
 from deploy_lib.topology import Node
 
 
-def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
-    """A node's exit status, and what is to be said of it: its error, with the state that its host is in."""
+def settle(deployment: Deployment, recorded: Sequence[str] = ()) -> tuple[ExitCode, DeployError | None]:
+    """A node's exit status, and what is to be said of it: its error, with the state that its host is in.
+
+    Args:
+        recorded: names of the nodes of the same command on which its release counts.
+    """
     error, node = deployment.error, deployment.node
     # An adopted project is no record yet, and is gone back to all the same.
     before = deployment.plan.before if deployment.plan else deployment.before
@@ -36,6 +42,9 @@ def settle(deployment: Deployment) -> tuple[ExitCode, DeployError | None]:
                 state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
                 state += ", unless it has recorded the new release" if uncertain else ""
                 mend = "when it can be reached again, see: invoke status"
+                if recorded:
+                    state += f"; the new release counts on {', '.join(recorded)}"
+                    mend += "; then run the same command again, so that all nodes agree"
             elif deployment.request.no_rollback:
                 state = f"the failed release is left in place; before it ran {running}"
                 going_back = f"invoke rollback --node {node.name} goes back, or " if before else ""

@@ -27,7 +27,7 @@ def prune(deployments: Sequence[Deployment], request: Request, console: Console)
             console.step(deployment.node.name, "prune", "nothing was ever deployed here")
     if not taking_part:
         return ExitCode.DONE
-    with locked(taking_part, console):
+    with locked(taking_part, console, "what has not been removed yet stays"):
         each(taking_part, lambda d: d.look_again(None))
         require(taking_part)
         each(taking_part, lambda d: d.prune(), request.parallel)

@@ -31,6 +31,9 @@ RELEASE_TIMEOUT = 10.0
 SWITCH_WAIT = 600
 """Seconds to wait for a switch whose session has ended."""
 
+LOCK_FD = 9
+"""The holder's file descriptor of the lock."""
+
 _NAMELESS = 20
 """Tenths of a second that a holder gets to say who it is."""
 
@@ -83,8 +86,8 @@ def lock_script(directory: PurePosixPath, owner: Owner, wait: int, switch_wait: 
 mkdir -p {quote(directory)} || exit 1
 umask 077
 mkdir -p {quote(directory / layout.STATE)} || exit 1
-exec 9>>{lock} || exit 1
-flock {how} 9 || {{
+exec {LOCK_FD}>>{lock} || exit 1
+flock {how} {LOCK_FD} || {{
   # Who has just taken it may not have said so yet, and what an earlier one has said is no answer.
   n=0
   until kill -0 "$(tail -n 1 {note} 2>/dev/null)" 2>/dev/null || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
@@ -96,7 +99,7 @@ exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
 flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {_STUCK}; }}
 exec 8>&-
 echo locked
-while [ "$(timeout {LAPSE} head -c 1 9>&-)" = . ]; do echo .; done
+while [ "$(timeout {LAPSE} head -c 1 {LOCK_FD}>&-)" = . ]; do echo .; done
 rm -f {note}
 """
 

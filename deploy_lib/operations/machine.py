@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from deploy_lib.operations import layout
 from deploy_lib.operations.compose import PROJECT_LABEL
+from deploy_lib.operations.lock import LOCK_FD
 from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Session
 
@@ -99,11 +100,9 @@ swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
 }}
-# The kernel knows who holds a lock; taking it, to see, could get in somebody's way.
+# Taking the lock, to see, could get in somebody's way: whoever has it has said so, lives, and has its file open.
 locked() {{
-  i=$(stat -c %i {lock} 2>/dev/null) || return 0
-  # A holder who has not said yet who it is, or another file with this number, is nobody to speak of.
-  ! grep -q "FLOCK.*:$i " /proc/locks || cat {owner} 2>/dev/null || true
+  p=$(tail -n 1 {owner} 2>/dev/null) && [ "/proc/$p/fd/{LOCK_FD}" -ef {lock} ] && head -n 1 {owner} 2>/dev/null || true
 }}
 """
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.operations import layout
 from deploy_lib.operations.lock import owned
 from deploy_lib.operations.references import KEEP, any_keep_tag, keep_tag
@@ -24,28 +23,30 @@ class PruneError(DeployError):
     """What is old is still there, or some of it."""
 
 
-@dataclass(frozen=True)
-class Pruned:
-    """What was removed, one line for each, and why not all was."""
-
-    removed: Sequence[str]
-    problem: str = ""
-
-
-def prune(session: Session, node: Node, kept: Iterable[Release], token: str) -> Pruned:
+def prune(
+    session: Session, node: Node, kept: Iterable[Release], token: str, on_removed: Callable[[str], object]
+) -> None:
     """Removes what releases other than `kept` have left.
 
     Args:
         token: the lock owner's; one whose lock has lapsed removes nothing.
+        on_removed: gets each file and image when it is gone, however this ends.
 
     Raises:
-        RemoteError: the host could not be told.
+        PruneError: not everything could be removed, or the operator pressed Ctrl-C.
+        RemoteError: the host could not be told, or the session ended.
     """
-    result = session.run(locked_script(node, kept, token), timeout=TIMEOUT, step="prune", check=False)
-    said = [line.removeprefix(_REMOVED) for line in result.stdout.splitlines() if line.startswith(_REMOVED)]
-    if result.exit_code:
-        return Pruned(said, result.stderr.strip() or f"exit status {result.exit_code}")
-    return Pruned(said)
+    with session.start(locked_script(node, kept, token), timeout=TIMEOUT) as process:
+        try:
+            for line in process:
+                if line.startswith(_REMOVED):
+                    on_removed(line.removeprefix(_REMOVED))
+            code = process.wait()
+        except StoppedError as error:
+            raise PruneError("interrupted; some of what is old may still be there", step="prune") from error
+        if code:
+            problem = process.stderr.strip() or f"exit status {code}"
+            raise PruneError(f"not everything that is old could be removed: {problem}", step="prune")
 
 
 def locked_script(node: Node, kept: Iterable[Release], token: str) -> str:

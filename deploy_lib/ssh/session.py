@@ -149,14 +149,18 @@ class Process:
 
     def _receive(self) -> bytes:
         while True:
+            self._heed()  # here, too: output may never pause
             self._channel.settimeout(min(_PATIENCE, self._remaining()))
             with contextlib.suppress(TimeoutError):
                 return self._channel.recv(_CHUNK)
             self._check()
 
-    def _check(self) -> None:
+    def _heed(self) -> None:
         if self._stopped():
             raise StoppedError("interrupted", node=self._node)
+
+    def _check(self) -> None:
+        self._heed()
         if time.monotonic() >= self._deadline:
             raise self._timed_out()
 

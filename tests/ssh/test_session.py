@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.errors import ExitCode, RemoteError, UnreachableError
+from deploy_lib.errors import ExitCode, RemoteError, StoppedError, UnreachableError
 from deploy_lib.ssh.session import Session
 
 from .conftest import Sshd
@@ -92,6 +92,17 @@ def test_a_command_that_takes_too_long_is_an_error(session: Session) -> None:
     with pytest.raises(RemoteError, match="did not answer in time"):
         session.run("sleep 20", timeout=0.5)
     assert time.monotonic() - began < 10
+
+
+def test_ctrl_c_is_heard_although_output_never_pauses(session: Session) -> None:
+    session.stop = threading.Event()
+    with session.start("yes | head -c 50000000", timeout=60) as process:
+        lines = iter(process)
+        assert next(lines) == "y"
+        session.stop.set()
+        with pytest.raises(StoppedError):
+            for _ in lines:
+                pass
 
 
 def test_a_session_that_was_killed_is_not_silently_opened_again(session: Session) -> None:

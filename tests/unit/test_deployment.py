@@ -2,26 +2,26 @@
 
 import io
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Self, cast
 
 import pytest
 
 from deploy_lib import deployment as telling
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
-from deploy_lib.errors import ExitCode, PreflightError, RemoteError, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
 from deploy_lib.operations import history
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.lock import Lock, me
-from deploy_lib.operations.prune import Pruned, PruneError
+from deploy_lib.operations.prune import PruneError
 from deploy_lib.operations.registry import Manifest
 from deploy_lib.operations.watch import LostError, Watch
 from deploy_lib.outcome import settle
 from deploy_lib.release import Release
-from deploy_lib.ssh.session import Result, Session
+from deploy_lib.ssh.session import Session
 from tests.unit.test_decision import NODE, VERSION, case, forward, rendered, values
 
 
@@ -59,9 +59,34 @@ def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPat
             deployment().look_again(version)
 
 
+class Removing:
+    """A script that removes one file, and then does what a test wants."""
+
+    stderr = "rm: cannot remove it\n"
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self.then = then
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[str]:
+        yield "removed file old"
+        self.then()
+
+    def wait(self) -> int:
+        return 1
+
+
+def removing(then: Callable[[], object] = lambda: None) -> Deployment:
+    return deployment(start=lambda *_, **__: Removing(then))
+
+
 def test_pruning_that_removes_a_part_names_both() -> None:
-    said = Result(1, "removed file old\n", "rm: cannot remove it\n")
-    node = deployment(run=lambda *_, **__: said)
+    node = removing()
     with pytest.raises(PruneError, match="cannot remove it") as raised:
         node.prune()
     node.error = raised.value
@@ -71,11 +96,13 @@ def test_pruning_that_removes_a_part_names_both() -> None:
     assert "what ran before still runs" in str(error)
 
 
-def test_pruning_that_is_interrupted_does_not_say_that_nothing_changed() -> None:
-    node = deployment(run=raises(StoppedError("interrupted")))
-    with pytest.raises(PruneError, match="may be gone already") as raised:
+@pytest.mark.parametrize("end", [StoppedError("interrupted"), RemoteError("the SSH session ended")])
+def test_pruning_that_is_cut_short_names_what_is_gone(end: DeployError) -> None:
+    node = removing(cast(Callable[[], object], raises(end)))
+    with pytest.raises(DeployError, match=r"interrupted; some|session ended") as raised:
         node.prune()
     node.error = raised.value
+    assert node.pruned == ["file old"]
     assert settle(node)[0] is ExitCode.FAILED_REVERTED
 
 
@@ -86,9 +113,8 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
     half = history.event("failed", replace(first.release, id="half"))
     node.facts = replace(node.facts, history=(first, half))
 
-    def prune(_: object, directory: object, kept: Iterable[Release], token: str) -> Pruned:
+    def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
         seen.extend(release.id for release in kept)
-        return Pruned([])
 
     monkeypatch.setattr(telling, "prune", prune)
     node.prune()

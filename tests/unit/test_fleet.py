@@ -156,6 +156,14 @@ def test_a_node_whose_session_is_gone_goes_back_by_itself_and_that_is_said() -> 
     assert "by itself" in str(nodes[1].error)
 
 
+def test_a_fleet_of_which_one_node_could_not_record_is_said_to_be_split() -> None:
+    code, _, nodes = run(C={"record": LostError("no room")})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert [n.outcome for n in nodes] == ["deployed", "switched", "deployed"]
+    assert "the new release counts on B, core" in str(nodes[1].error)
+    assert "run the same command again" in str(nodes[1].error)
+
+
 def test_without_rollback_everything_is_left_to_be_looked_at() -> None:
     code, log, _ = run(Request("deploy-all", no_rollback=True), C={"switch": DeployError("unhealthy")})
     assert code is ExitCode.FAILED_INCONSISTENT
@@ -241,15 +249,7 @@ def test_no_more_nodes_are_worked_on_at_once_than_asked_for(limit: int) -> None:
 
 
 @pytest.mark.parametrize("asked", [1, None])
-def test_each_step_that_changes_hosts_keeps_to_it(asked: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits: list[int | None] = []
-    side_by_side = fleet.side_by_side
-
-    def watched(items: Any, work: Any, limit: int | None = None) -> None:
-        limits.append(limit)
-        side_by_side(items, work, limit)
-
-    monkeypatch.setattr(fleet, "side_by_side", watched)
+def test_each_step_that_changes_hosts_keeps_to_it(asked: int | None, limits: list[int | None]) -> None:
     run(Request("deploy-all", parallel=asked))
     # Staging, then two waves; recording is for all at once.
     assert limits == [asked, asked, asked, None]

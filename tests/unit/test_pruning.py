@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib import fleet, pruning
+from deploy_lib import pruning
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
@@ -95,14 +95,6 @@ def test_nothing_is_removed_anywhere_when_one_node_is_not_known_whole() -> None:
     assert log[-2:] == ["release B", "release core"]
 
 
-def test_it_keeps_to_the_number_of_nodes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits: list[int | None] = []
-    side_by_side = fleet.side_by_side
-
-    def watched(items: Any, work: Any, limit: int | None = None) -> None:
-        limits.append(limit)
-        side_by_side(items, work, limit)
-
-    monkeypatch.setattr(fleet, "side_by_side", watched)
+def test_it_keeps_to_the_number_of_nodes_at_once(limits: list[int | None]) -> None:
     prune(Fake("core", Facts(history=PAST), []), parallel=1)
     assert limits[-1] == 1

@@ -1,11 +1,15 @@
+import json
+import os
 import socket
 import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from deploy_lib.operations import machine
+from deploy_lib.operations.lock import lock_script, me
 from deploy_lib.operations.machine import Machine, Publisher
 
 PARTS = {
@@ -72,22 +76,26 @@ def test_a_directory_that_is_not_mounted_is_not_shared_storage(
 
 
 def test_a_lock_is_seen_without_being_touched(tmp_path: Path) -> None:
-    state = tmp_path / ".deploy"
-    state.mkdir()
-    (state / "lock.owner").write_text("somebody\n")
-    (state / "lock").touch()
+    directory, owner = PurePosixPath(tmp_path), me("a test")
     assert ask(tmp_path, None).locked == ""
-    holder = subprocess.Popen(
-        ["flock", state / "lock", "sh", "-c", "echo held; sleep 60"], stdout=subprocess.PIPE
-    )
-    try:
+    with subprocess.Popen(
+        ["sh", "-c", lock_script(directory, owner, 0, 5)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        assert ask(tmp_path, None).locked == "somebody"
-    finally:
-        holder.terminate()
-        subprocess.run(["pkill", "-P", str(holder.pid)])
-        holder.wait()
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "locked\n"
+        assert json.loads(ask(tmp_path, None).locked) == asdict(owner)
+        holder.kill()
+        holder.stdin.close()
+    # What it has said of itself is still there; a process that has come by its number holds nothing.
+    note = tmp_path / ".deploy/lock.owner"
+    assert note.read_text().splitlines()[1] == str(holder.pid)
+    assert ask(tmp_path, None).locked == ""
+    note.write_text(f"somebody\n{os.getpid()}\n")
+    assert ask(tmp_path, None).locked == ""
 
 
 def test_what_a_host_swaps_to_is_known() -> None:
