@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.operations import layout
 from deploy_lib.operations.files import pack
 from deploy_lib.operations.references import keep_tag, without_tag
@@ -16,6 +17,9 @@ from deploy_lib.ssh.session import Session
 KEY = "FINGERPRINT_KEY"
 PASSWORD = "REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
 TIMEOUT = 1800.0
+
+LOGIN_FAILED = 77
+"""Exit status of a script whose login the registry refused, or did not hear."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,23 @@ def stage(
     """
     pulls = (*staging.pulls, *staging.recover)
     needed = login if login is not None and any(login.covers(p) for p in pulls) else None
-    session.run(
-        script(directory, staging, needed),
-        env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
-        stdin=pack(staging.uploads),
-        timeout=TIMEOUT,
-        step="pull" if pulls else "staging files",
-    )
+    try:
+        session.run(
+            script(directory, staging, needed),
+            env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
+            stdin=pack(staging.uploads),
+            timeout=TIMEOUT,
+            step="pull" if pulls else "staging files",
+        )
+    except CommandError as error:
+        if needed is None or error.code != LOGIN_FAILED:
+            raise
+        _, _, words = error.what.partition("\n")
+        raise RemoteError(
+            f"the login at {needed.host} failed\n{words}",
+            step="pull",
+            mend="does the registry answer, and is its token still good?",
+        ) from None
 
 
 def log_in(login: Login | None) -> str:
@@ -74,7 +88,7 @@ def log_in(login: Login | None) -> str:
 for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done
 export DOCKER_CONFIG=$t
 printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin {quote(login.host)} \\
-  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit 77; }}
+  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit {LOGIN_FAILED}; }}
 unset {PASSWORD}"""
 
 

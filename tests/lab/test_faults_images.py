@@ -122,6 +122,29 @@ def test_a_registry_that_refuses_the_login(bench: Bench, deploy: Run, checkout: 
     again("deploy-core", "--tag", SECOND)
 
 
+@full
+def test_a_token_that_is_revoked_after_the_preflight(bench: Bench) -> None:
+    bench.forget()
+    since = bench.count()
+    users = bench.core.lab.directory / "registry/htpasswd"
+    known = users.read_text()
+    with bench.stuck("login --username"):
+        command = Command("deploy-core", "--tag", SECOND)
+        bench.reached()
+        users.write_text(f"another-{known}")
+        try:
+            bench.release()
+            assert command.end() == 10, command.said
+        finally:
+            users.write_text(known)
+    assert "the login at registry.ktrdr.internal:5443 failed" in command.said
+    assert "401 Unauthorized" in command.said
+    assert "what ran before still runs" in command.said
+    assert bench.kinds(since) == ["aborted"]
+    bench.invariants(FIRST)
+    again("deploy-core", "--tag", SECOND)
+
+
 # --- migrations -------------------------------------------------------------------------------------------------
 
 CONNECT = (

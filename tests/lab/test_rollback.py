@@ -1,6 +1,7 @@
 """Going back: without registry and vault, by tag, twice; and what pruning leaves for it."""
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import FIRST, SECOND, Run, command
-from .faults import HOME, Bench, again, edit
+from .faults import HOME, Bench, Command, again, edit
 
 full = pytest.mark.full
 
@@ -101,6 +102,22 @@ def test_a_release_is_gone_back_to_with_the_probes_that_proved_it(bench: Bench, 
     assert failing.code == 10, failing.err
     bench.invariants(SECOND)
     assert again("rollback", root=checkout).core["to"] == FIRST
+    bench.invariants(FIRST)
+
+
+@full
+def test_a_rollback_that_is_killed(bench: Bench) -> None:
+    again("deploy-core", "--tag", SECOND)
+    since = bench.count()
+    with bench.stuck("up -d"):
+        command = Command("rollback", "--node", "core")
+        bench.reached()
+        command.process.kill()
+        assert command.end() == -signal.SIGKILL
+    bench.settle()
+    assert bench.kinds(since) == ["started", "reverted"]
+    bench.invariants(SECOND)
+    assert again("rollback", "--node", "core").core["to"] == FIRST
     bench.invariants(FIRST)
 
 
