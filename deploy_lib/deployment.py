@@ -272,7 +272,11 @@ class Deployment:
         self._say(
             "back", f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
         )
-        self._watch.conclude("revert", [self._event("failed", detail=reason)])
+        try:
+            self._watch.conclude("revert", [self._event("failed", detail=reason)])
+        except watch.NotBegunError:
+            self.outcome = "untouched"
+            raise
         problem: DeployError | None = None
         try:
             self._watch.await_back(2 * self.node.stack.switch_timeout + 150)

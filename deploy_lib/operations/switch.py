@@ -36,6 +36,9 @@ so that nothing could go back to it."""
 ENDED = 77
 """Exit status of a verdict that nobody waits for."""
 
+BEGUN = "=== begun"
+"""What a switch says as soon as it would hear a verdict."""
+
 _NOW = "@now@"
 
 Word = Literal["proven", "revert", "leave"]
@@ -92,6 +95,7 @@ flock -n 9 || {{ echo 'another switch is still running'; exit {BUSY}; }}
 owned() {{ {owned(directory, switch.token)}; }}
 owned || {{ echo 'the lock has lapsed'; exit {LAPSED}; }}
 rm -f -- {verdict}
+echo {quote(BEGUN)}
 {append_function(directory)}
 {containers_command(project)}
 {values.capture(project, switch.places)}

@@ -10,6 +10,7 @@ from deploy_lib.operations import prune
 from deploy_lib.operations.compose import Container, parse_container
 from deploy_lib.operations.history import Event
 from deploy_lib.operations.switch import (
+    BEGUN,
     BUSY,
     ENDED,
     LAPSED,
@@ -66,6 +67,7 @@ class Watch:
         self._process = process
         self._on_line = on_line
         self._said: list[str] = []
+        self._begun = False
         self._ended = False
 
     def finish(self) -> None:
@@ -108,11 +110,13 @@ class Watch:
         """Tells the switch the verdict, and what the history gets.
 
         Raises:
+            NotBegunError: there never was a switch to hear it; nothing was changed.
             SwitchError: the switch is no longer there to hear it.
             LostError: it was too late, or the session ended: the host has gone back by itself, or is about to. An
                 UncertainError where it may just have heard that the release was proven.
         """
         self._process.extend(SILENCE)
+        self._await_begin()
         try:
             self._session.run(
                 verdict_script(self._node.directory, self._token, word, events),
@@ -178,22 +182,34 @@ class Watch:
             if line.startswith(sign):
                 return int(line.removeprefix(sign))
             if line.startswith("=== end "):
-                code = int(line.removeprefix("=== end "))
-                self._ended = code != 0
-                if code in _UNTOUCHED:
-                    raise NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
-                raise SwitchError(
-                    f"it ended with exit status {code}{self._last_words()}", node=self._node.name
-                )
+                raise self._end(int(line.removeprefix("=== end ")))
             if line.strip() and not line.startswith(("===", "{")):
                 self._said.append(line)
                 self._on_line(line)
         raise self._lost()
 
+    def _await_begin(self) -> None:
+        """Waits until it would hear a verdict: Ctrl-C may come before its own lock is taken."""
+        lines = self._lines()
+        while not self._begun:
+            line = next(lines, None)
+            if line is None:
+                raise self._lost()
+            if line.startswith("=== end "):
+                raise self._end(int(line.removeprefix("=== end ")))
+
+    def _end(self, code: int) -> RemoteError:
+        self._ended = code != 0
+        if code in _UNTOUCHED:
+            return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
+        return SwitchError(f"it ended with exit status {code}{self._last_words()}", node=self._node.name)
+
     def _lines(self) -> Iterator[str]:
         """What it says; silence beyond the deadline is the session's end."""
         try:
-            yield from self._process
+            for line in self._process:
+                self._begun = self._begun or line == BEGUN
+                yield line
         except RemoteError:
             raise self._lost() from None
 

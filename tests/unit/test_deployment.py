@@ -18,7 +18,7 @@ from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.lock import Lock, me
 from deploy_lib.operations.prune import PruneError
 from deploy_lib.operations.registry import Manifest
-from deploy_lib.operations.watch import LostError, Watch
+from deploy_lib.operations.watch import LostError, NotBegunError, Watch
 from deploy_lib.outcome import settle
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
@@ -130,6 +130,16 @@ def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
     with pytest.raises(LostError, match="could not record"):
         node.record()
     assert node.outcome == "switched"
+
+
+def test_a_node_whose_switch_never_began_is_untouched_although_ctrl_c_came_first() -> None:
+    node = deployment()
+    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.outcome = "switched"
+    node._watch = cast(Watch, SimpleNamespace(conclude=raises(NotBegunError("the lock lapsed"))))
+    with pytest.raises(NotBegunError):
+        node.go_back("interrupted")
+    assert node.outcome == "untouched"
 
 
 def test_a_lock_is_given_back_although_ctrl_c_was_pressed() -> None:

@@ -120,6 +120,14 @@ def test_a_release_that_is_proven_is_recorded_and_stays(host: Host) -> None:
     assert (host.home / "a").read_text() == "new"
 
 
+def test_it_says_so_as_soon_as_it_would_hear_a_verdict(host: Host) -> None:
+    assert host.decide("revert") == switch.ENDED
+    host.begin("new")
+    host.until(switch.BEGUN)
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+
+
 def test_a_prune_that_fails_fails_nothing(host: Host) -> None:
     host.begin("new", prune="false")
     host.until("=== switched 0")

@@ -45,6 +45,10 @@ def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
     return Watch(session, NODE, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
 
 
+def begun(*lines: str, verdict: RemoteError | None = None) -> Watch:
+    return watching(switch.BEGUN, *lines, verdict=verdict)
+
+
 def refused(code: int) -> CommandError:
     error = CommandError("refused")
     error.code = code
@@ -82,13 +86,27 @@ def test_a_script_that_was_killed_goes_back_to_nothing_by_itself(
         watch.await_back(1)
 
 
+def test_a_verdict_waits_until_there_is_a_switch_to_hear_it() -> None:
+    """Ctrl-C may come before the script on the host has even begun."""
+    heard: list[str] = []
+    watch = begun("=== switched 0")
+    watch._session = cast(Session, SimpleNamespace(run=lambda *_, **__: heard.append("verdict")))
+    watch.conclude("revert", [HAPPENED])
+    assert heard == ["verdict"]
+    for code, expected in ((switch.LAPSED, NotBegunError), (137, SwitchError)):
+        with pytest.raises(expected):
+            watching(f"=== end {code}").conclude("revert", [HAPPENED])
+    with pytest.raises(LostError):
+        watching().conclude("revert", [HAPPENED])
+
+
 def test_a_verdict_that_nobody_hears_is_told_from_one_that_comes_too_late() -> None:
     with pytest.raises(SwitchError):
-        watching(verdict=refused(switch.ENDED)).conclude("proven", [HAPPENED])
+        begun(verdict=refused(switch.ENDED)).conclude("proven", [HAPPENED])
     with pytest.raises(LostError):
-        watching(verdict=refused(switch.LAPSED)).conclude("proven", [HAPPENED])
+        begun(verdict=refused(switch.LAPSED)).conclude("proven", [HAPPENED])
     with pytest.raises(LostError):
-        watching(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
+        begun(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
 
 
 class Cut(Lines):
@@ -115,10 +133,10 @@ def test_whether_a_release_was_recorded_may_be_uncertain() -> None:
         with pytest.raises(LostError):
             watch.await_end("revert")
     with pytest.raises(UncertainError):
-        watching(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
+        begun(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
     for code in (switch.LAPSED, switch.ENDED):
         with pytest.raises(RemoteError) as raised:
-            watching(verdict=refused(code)).conclude("proven", [HAPPENED])
+            begun(verdict=refused(code)).conclude("proven", [HAPPENED])
         assert not isinstance(raised.value, UncertainError)
 
 
@@ -136,4 +154,4 @@ def test_silence_is_the_end_of_the_session() -> None:
 
 def test_a_verdict_that_could_not_be_written_is_no_lost_session() -> None:
     with pytest.raises(LostError, match="could not be told the verdict"):
-        watching(verdict=refused(1)).conclude("proven", [HAPPENED])
+        begun(verdict=refused(1)).conclude("proven", [HAPPENED])
