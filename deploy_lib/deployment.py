@@ -119,13 +119,19 @@ class Deployment:
         """The secrets of this stack that run here with other values than these."""
         return wanted.changed(self.facts, self.local.file, values)
 
+    def judge_secrets(self, values: Values) -> Check:
+        """Whether a deployment may give its containers these values."""
+        return preflight.once_read(
+            self.case.environment.apply, self.changed_secrets(values), recorded=self.before is not None
+        )
+
     def check_secrets(self, values: Values) -> None:
         """Refuses secrets that would shut a program out of its own data, or its users; no flag skips this.
 
         Raises:
             PreflightError: which those are.
         """
-        check = preflight.once_read(self.case.environment.apply, self.changed_secrets(values))
+        check = self.judge_secrets(values)
         preflight.require(self.node, [check])
 
     def check_service(self) -> None:
@@ -319,23 +325,27 @@ class Deployment:
         except DeployError as error:
             self._detail(f"the history does not say so: {error}")
 
-    def prune(self) -> None:
-        """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+    def check_record(self) -> None:
+        """Refuses to call anything old where something runs that no record knows.
 
         Raises:
-            PreflightError: something runs here, and no record tells what it needs.
-            PruneError: not everything could be removed.
+            PreflightError: that is so here.
         """
-        past = self.facts.history
-        half = history.unsettled(past)
-        kept = [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
-        if self.facts.containers and not kept:
+        if self.facts.containers and not self._kept():
             raise PreflightError(
                 "the stack runs here, and no record tells what it needs, so that nothing can be called old",
                 node=self.node.name,
                 step="prune",
                 mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
             )
+
+    def prune(self) -> None:
+        """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+
+        Raises:
+            PruneError: not everything could be removed.
+        """
+        kept = self._kept()
         self.outcome = "untouched"
         try:
             prune(self.session, self.node, [e.release for e in kept], self._token(), self.pruned.append)
@@ -344,6 +354,11 @@ class Deployment:
             for what in self.pruned:
                 self._detail(what)
         self.outcome = "pruned" if self.pruned else "unchanged"
+
+    def _kept(self) -> list[history.Event]:
+        past = self.facts.history
+        half = history.unsettled(past)
+        return [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
 
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""

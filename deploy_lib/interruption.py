@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -43,7 +44,31 @@ def handled(
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         for answer in answers:
             answer.join(ANSWER_TIMEOUT)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def listen() -> None:
+    """Ctrl-C is heard again, after a command of this process that came to its end."""
+    if signal.getsignal(signal.SIGINT) is _unheard:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def deafen() -> None:
+    """From here on Ctrl-C is not heard: what was asked for is decided, and only telling it is left.
+
+    A process that Ctrl-C ends now would have the exit status of one that had changed nothing. Outside of the main thread it
+    does nothing, see `handled`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _unheard)
+        # Python gives up its own handlers before it is gone.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
+def _unheard(number: int, frame: FrameType | None) -> None:
+    pass

@@ -30,5 +30,7 @@ def prune(deployments: Sequence[Deployment], request: Request, console: Console)
     with locked(taking_part, console, "what has not been removed yet stays"):
         each(taking_part, lambda d: d.look_again(None))
         require(taking_part)
+        each(taking_part, lambda d: d.check_record())
+        require(taking_part)
         each(taking_part, lambda d: d.prune(), request.parallel)
         return conclude(deployments)

@@ -74,7 +74,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
     ready = [d for d in deployments if d.facts.services]
     for d in ready if found.values else ():
-        d.checks.append(preflight.once_read(environment.apply, d.changed_secrets(found.values)))
+        d.checks.append(d.judge_secrets(found.values))
     if found.login is not None and ready:
         _registry(found, ready, wanted, request, found.login)
     elif len(wanted) == 1:

@@ -12,6 +12,7 @@ from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.console import Console
 from deploy_lib.errors import ExitCode
+from deploy_lib.interruption import deafen, listen
 from deploy_lib.request import Request, whole_number, word
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.topology import Environment
@@ -164,6 +165,7 @@ def _changing(
     given: Mapping[str, Any],
 ) -> Iterator[_Change]:
     """A command that changes hosts, from its arguments to its report."""
+    listen()
     as_json, debug = bool(given.get("json")), bool(given.get("debug"))
     with command(name, root, as_json=as_json, debug=debug) as (environment, console, report):
         request = _request(name, given)
@@ -176,6 +178,8 @@ def _changing(
             change = _Change(environment, console, request, deployments)
             try:
                 yield change
+                if not request.dry_run:
+                    deafen()
                 report.exit = change.exit
                 for deployment in change.deployments:
                     if deployment.error is not None:

@@ -100,9 +100,13 @@ def functions(project: str, steps: Sequence[Changeable]) -> str:
     filters = words("--filter", f"label={PROJECT_LABEL}={project}")
     shared = f"""\
 feed() {{ for v; do printf %s "$v" | base64 | tr -d '\\n'; echo; done; }}
+running() {{ docker ps -q --no-trunc {filters} --filter "label={SERVICE_LABEL}=$1" | head -n 1; }}
+stopped() {{
+  docker ps -aq --no-trunc {filters} --filter "label={SERVICE_LABEL}=$1" --filter status=exited | head -n 1
+}}
 # inside SERVICE SHELL PROGRAM [ARGUMENT]
 inside() {{
-  c=$(docker ps -q --no-trunc {filters} --filter "label={SERVICE_LABEL}=$1" | head -n 1)
+  c=$(running "$1")
   [ -n "$c" ] || {{ echo "$1 does not run"; return 3; }}
   shift; s=$1 p=$2; shift 2
   timeout -k 5 {TIMEOUT} docker exec -i "$c" "$s" -c "$p" - "$@"
@@ -127,6 +131,22 @@ copy_{name}() {{ printf %s "$old_{name}"; }}
 change_{name}() {{ feed "$1" | inside {service} sh {quote(GRAFANA_CHANGE)}; }}
 takes_{name}() {{ feed {quote(user)}":$1" | inside {service} bash {quote(GRAFANA_TAKES)} {port}; }}
 given_{name}() {{ printf %s "${name}"; }}"""
+
+
+def wake(steps: Sequence[Changeable]) -> str:
+    """Shell text that starts the programs which do not run: a host that went down in the middle of Compose's work leaves them so."""
+    return "\n".join(_wake(step) for step in steps) or ":"
+
+
+def _wake(step: Changeable) -> str:
+    # What never came to more than being created is no program's container yet.
+    return f"""\
+if [ -z "$(running {quote(step.service)})" ]; then
+  c=$(stopped {quote(step.service)})
+  [ -z "$c" ] || docker start "$c" >/dev/null
+  t=$(($(date +%s) + {int(step.timeout)}))
+  until copy_{step.secret} >/dev/null 2>&1 || [ "$(date +%s)" -ge $t ] || [ -z "$c" ]; do sleep 1; done
+fi"""
 
 
 def remember(steps: Sequence[Changeable]) -> str:

@@ -78,7 +78,7 @@ def parse_events(text: str) -> list[Event]:
             data = json.loads(line)
             known = {k: data[k] for k in Event.__dataclass_fields__ if k in data}
             happened = Event(**{**known, "release": Release.from_dict(data["release"])})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         if happened in found:
             found.remove(happened)

@@ -90,18 +90,26 @@ exec {LOCK_FD}>>{lock} || exit 1
 flock {how} {LOCK_FD} || {{
   # Who has just taken it may not have said so yet, and what an earlier one has said is no answer.
   n=0
-  until kill -0 "$(tail -n 1 {note} 2>/dev/null)" 2>/dev/null || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
-  cat {note} 2>/dev/null
+  until {holder(directory)} || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
+  ! {holder(directory)} || cat {note} 2>/dev/null
   exit {_HELD}
 }}
 printf '%s\\n%s\\n' {quote(json.dumps(asdict(owner)))} $$ > {note}.new && mv {note}.new {note} || exit 1
 exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
 flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {_STUCK}; }}
 exec 8>&-
+# Of a switch that the host's end has cut short.
+rm -f {quote(directory / layout.VERDICT)}
 echo locked
 while [ "$(timeout {LAPSE} head -c 1 {LOCK_FD}>&-)" = . ]; do echo .; done
 rm -f {note}
 """
+
+
+def holder(directory: PurePosixPath) -> str:
+    """Shell condition: whoever has left its note lives, and has the lock's file open."""
+    lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
+    return f'[ "/proc/$(tail -n 1 {note} 2>/dev/null)/fd/{LOCK_FD}" -ef {lock} ]'
 
 
 def owned(directory: PurePosixPath, token: str) -> str:
@@ -178,7 +186,7 @@ class Lock:
             raise RemoteError(
                 f"the lock cannot be taken: {process.stderr.strip() or f'exit status {code}'}",
                 node=self._session.node,
-                mend=f"is {self._directory} writable for this user?",
+                mend=f"is {self._directory} writable for this user, and is there room on its disk?",
             )
         self._process = process
         self._beat = threading.Thread(target=self._keep, name=f"lock-{self._session.node}", daemon=True)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from deploy_lib.operations import layout
 from deploy_lib.operations.compose import PROJECT_LABEL
-from deploy_lib.operations.lock import LOCK_FD
+from deploy_lib.operations.lock import holder
 from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Session
 
@@ -80,7 +80,7 @@ def functions(directory: PurePosixPath, storage: str | None) -> str:
     Args:
         storage: where the shared storage should be mounted; None for a stack without.
     """
-    lock, owner = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
+    owner = quote(directory / layout.OWNER)
     return f"""\
 clock() {{ date +%s.%N; }}
 space() {{
@@ -102,7 +102,7 @@ storage() {{
 }}
 # Taking the lock, to see, could get in somebody's way: whoever has it has said so, lives, and has its file open.
 locked() {{
-  p=$(tail -n 1 {owner} 2>/dev/null) && [ "/proc/$p/fd/{LOCK_FD}" -ef {lock} ] && head -n 1 {owner} 2>/dev/null || true
+  {holder(directory)} && head -n 1 {owner} 2>/dev/null || true
 }}
 """
 

@@ -43,7 +43,11 @@ def prune(
                     on_removed(line.removeprefix(_REMOVED))
             code = process.wait()
         except StoppedError as error:
-            raise PruneError("interrupted; some of what is old may still be there", step="prune") from error
+            raise PruneError(
+                "interrupted; some of what is old may still be there",
+                step="prune",
+                mend="to go on, run it again",
+            ) from error
         if code:
             problem = process.stderr.strip() or f"exit status {code}"
             raise PruneError(f"not everything that is old could be removed: {problem}", step="prune")

@@ -102,6 +102,7 @@ echo {quote(BEGUN)}
 {values.restore(switch.secrets) if switch.keep_values else ":"}
 {values.require(switch.secrets)} || {{ echo 'a secret has no value'; exit {NO_VALUES}; }}
 {apply.functions(project, switch.applies)}
+{apply.wake(switch.applies)}
 {apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {NO_OLD_VALUES}; }}
 engine() {{
   n=0

@@ -8,11 +8,12 @@ from deploy_lib.preflight.check import Check, judged
 from deploy_lib.topology import Apply, Immutable
 
 
-def once_read(steps: Mapping[str, Apply], changed: Collection[str]) -> Check:
+def once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
     """That a deployment would not give containers a secret which the program with the data does not know.
 
     Args:
         changed: the secrets that run with other values than those of the source.
+        recorded: there is a release that could be given other values; without one, rotate-secrets refuses.
     """
     found = [steps[name] for name in changed if name in steps]
     fixed = immutable(steps, changed)
@@ -25,7 +26,9 @@ def once_read(steps: Mapping[str, Apply], changed: Collection[str]) -> Check:
         fixed or problem,
         "set it back at its source"
         if fixed
-        else "change them where they are kept, too: invoke rotate-secrets",
+        else "change them where they are kept, too: invoke rotate-secrets"
+        if recorded
+        else "set them back at their source, deploy, then change them there: invoke rotate-secrets does the rest",
     )
 
 

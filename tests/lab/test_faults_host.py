@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import FIRST, SECOND, Run
+from .conftest import FIRST, SECOND, Run, Vault
 from .faults import HOME, SERVICES, Bench, Command, again, edit, going_back, until
 
 full = pytest.mark.full
@@ -112,6 +112,20 @@ def test_the_host_goes_down_while_compose_replaces_a_container(bench: Bench) -> 
     assert command.end() == 11, command.said
     again("deploy-core", "--tag", SECOND)
     bench.invariants(SECOND)
+
+
+@full
+def test_the_host_goes_down_in_the_middle_of_a_rotation(bench: Bench, vault: Vault) -> None:
+    for field in ("db_password", "grafana_password"):
+        vault.change(field)
+    command = Command("rotate-secrets")
+    bench.core.sh(
+        "timeout 60 sh -c 'until docker ps -a --format {{.Names}} | grep -q _ktrdr-core-; do :; done'"
+    )
+    bench.reboot()
+    assert command.end() == 11, command.said
+    again("rotate-secrets")
+    bench.invariants(FIRST)
 
 
 @full

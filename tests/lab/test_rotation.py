@@ -104,6 +104,20 @@ def test_what_was_changed_in_the_vault_is_changed_where_it_is_kept(
     assert (core.containers(), len(core.kinds())) == (settled, events)
 
 
+def test_programs_that_were_stopped_are_started_to_take_the_change(
+    vault: Vault, core: Host, get: Get, database: Takes, dashboard: Takes
+) -> None:
+    """As a host leaves them that went down while Compose replaced them."""
+    old = vault.change("db_password") | vault.change("grafana_password")
+    core.sh("docker stop ktrdr-core-grafana-1 ktrdr-core-db-1")
+    outcome = rotate()
+    assert outcome.code == 0, outcome.err
+    assert database(vault.fields["db_password"])
+    assert not database(old["db_password"])
+    assert dashboard(vault.fields["grafana_password"])
+    assert get(8000, "/api/v1/health")["database"] == "ok"
+
+
 def test_a_plain_deployment_stops_before_it_changes_anything(
     vault: Vault, deploy: Run, core: Host, database: Takes
 ) -> None:

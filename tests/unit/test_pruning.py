@@ -12,6 +12,7 @@ from deploy_lib import pruning
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
+from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.history import event
 from deploy_lib.release import Release
@@ -51,6 +52,10 @@ class Fake:
 
     def release_lock(self) -> None:
         self.log.append(f"release {self.name}")
+
+    def check_record(self) -> None:
+        if self.facts.containers and not self.facts.history:
+            raise PreflightError("no record")
 
     def prune(self) -> None:
         self.log.append(f"prune {self.name}")
@@ -93,6 +98,14 @@ def test_nothing_is_removed_anywhere_when_one_node_is_not_known_whole() -> None:
         prune(Fake("B", half, log), Fake("core", Facts(history=PAST), log))
     assert not any("prune" in line for line in log)
     assert log[-2:] == ["release B", "release core"]
+
+
+def test_nothing_is_removed_anywhere_when_one_node_has_no_record() -> None:
+    log: list[str] = []
+    lost = Facts(objects=frozenset({"x"}), containers=(cast(Container, None),))
+    with pytest.raises(PreflightError):
+        prune(Fake("B", Facts(history=PAST), log), Fake("C", lost, log))
+    assert not any("prune" in line for line in log)
 
 
 def test_it_keeps_to_the_number_of_nodes_at_once(limits: list[int | None]) -> None:

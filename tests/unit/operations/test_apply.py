@@ -19,7 +19,12 @@ FAKES = {
     "docker": """#!/bin/sh
 echo "docker $*" >> "$FAKE/argv"
 case $1 in
-  ps) [ -e "$FAKE/down" ] || echo id;;
+  ps)
+    case " $* " in
+      *" status=exited "*) [ ! -e "$FAKE/stopped" ] || echo id;;
+      *) [ -e "$FAKE/down" ] || echo id;;
+    esac;;
+  start) rm "$FAKE/down" "$FAKE/stopped";;
   exec) shift 3; exec "$@";;
 esac
 """,
@@ -133,6 +138,20 @@ def test_nothing_is_begun_that_nothing_could_go_back_to(fake: Path) -> None:
     assert run(fake, f"has_PW=; {apply.remember([ROLE])}").returncode
     (fake / "down").touch()
     assert run(fake, f"has_PW=1; {apply.remember([ROLE])}").returncode
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda s: s.service)
+def test_a_program_that_was_stopped_is_started_first(fake: Path, step: apply.Changeable) -> None:
+    for name in ("down", "stopped"):
+        (fake / name).touch()
+    script = (
+        f"has_PW=1; has_ADMIN=1; old_ADMIN=x; f() {{\n{apply.wake([step])}\n{apply.remember([step])}\n}}; f"
+    )
+    assert run(fake, script).returncode == 0
+    assert not (fake / "down").exists()
+    # What was never there cannot be started, and is not waited for.
+    (fake / "down").touch()
+    assert run(fake, script).returncode == (3 if step is ROLE else 0)
 
 
 def test_what_is_not_changed_or_cannot_be_takes_no_step() -> None:

@@ -13,8 +13,8 @@ def test_events_survive_a_torn_line_and_one_of_another_program(tmp_path: Path) -
     (tmp_path / ".deploy").mkdir()
     path = tmp_path / ".deploy/history.jsonl"
     first, second = history.event("started", RELEASE), history.event("proven", RELEASE, detail="it's $HOME")
-    for happened in (first, second):
-        path.write_text(path.read_text() + '{"kind":"pro' if path.exists() else "not json\n")
+    for happened, torn in ((first, '{"a":' * 100_000), (second, '{"kind":"pro')):
+        path.write_text((path.read_text() if path.exists() else "not json\n") + torn)
         script = f"{history.append_function(directory)}append"
         subprocess.run(["sh", "-c", script], input=f"{happened.line()}\n".encode(), check=True)
     assert history.parse_events(path.read_text()) == [first, second]

@@ -33,11 +33,11 @@ def test_every_sign_of_life_is_answered_and_without_one_more_the_lock_is_free(tm
 def test_who_comes_second_hears_of_the_holder_although_an_earlier_one_left_its_note(tmp_path: Path) -> None:
     state = tmp_path / ".deploy"
     state.mkdir()
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    (state / "lock.owner").write_text(f"{json.dumps(asdict(me('long ago')))}\n{dead.pid}\n")
+    # Its number is another process's by now.
+    (state / "lock.owner").write_text(f"{json.dumps(asdict(me('long ago')))}\n{os.getpid()}\n")
     # It has the lock, and has not come to say so yet.
-    holder = subprocess.Popen(["flock", str(state / "lock"), "sleep", "30"])
+    held = f"exec 9>>{state / 'lock'}; flock 9; exec sleep 30"
+    holder = subprocess.Popen(["sh", "-c", held])
     try:
         deadline = time.monotonic() + 10
         while subprocess.run(["flock", "-n", str(state / "lock"), "true"]).returncode == 0:
@@ -45,7 +45,7 @@ def test_who_comes_second_hears_of_the_holder_although_an_earlier_one_left_its_n
         second = begin(tmp_path, "second")
         time.sleep(0.3)
         note = state / "note"
-        note.write_text(f"{json.dumps(asdict(me('the holder')))}\n{os.getpid()}\n")
+        note.write_text(f"{json.dumps(asdict(me('the holder')))}\n{holder.pid}\n")
         note.rename(state / "lock.owner")
         said, _ = second.communicate(timeout=10)
     finally:
@@ -53,6 +53,14 @@ def test_who_comes_second_hears_of_the_holder_although_an_earlier_one_left_its_n
         holder.wait()
     assert json.loads(said.splitlines()[0])["what"] == "the holder"
     assert second.returncode == 74
+
+
+def test_what_a_switch_that_was_cut_short_has_left_is_swept(tmp_path: Path) -> None:
+    verdict = tmp_path / ".deploy/verdict"
+    verdict.parent.mkdir()
+    verdict.touch()
+    assert begin(tmp_path, "next").communicate("")[0] == "locked\n"
+    assert not verdict.exists()
 
 
 def test_a_note_of_a_process_that_is_gone_owns_nothing(tmp_path: Path) -> None:
