@@ -439,12 +439,15 @@ class Deployment:
 
     def _recall_interruption(self) -> None:
         started = history.interrupted(self.facts.history)
-        if started is not None:
-            self._say(
-                "recover",
-                f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
-                f"at {started.at}, was interrupted",
-            )
+        if started is None:
+            return
+        # Without the lock, whoever has it may be who began it.
+        going_on = self._lock is None and self.facts.machine.locked
+        self._say(
+            "lock" if going_on else "recover",
+            f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
+            f"at {started.at}, {'has not ended yet' if going_on else 'was interrupted'}",
+        )
 
     def _token(self) -> str:
         if self._lock is None:

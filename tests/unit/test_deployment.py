@@ -157,3 +157,19 @@ def test_nothing_is_called_old_where_something_runs_that_no_record_knows() -> No
         node.check_record()
     node.error = raised.value
     assert settle(node)[0] is ExitCode.NOT_STARTED
+
+
+def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
+    node = deployment()
+    first = node.facts.history[0]
+    begun = history.event("started", replace(first.release, id="r9"))
+    held = replace(node.facts.machine, locked="somebody")
+    for facts, lock, said in (
+        (replace(node.facts, machine=held), None, "has not ended yet"),
+        (replace(node.facts, machine=held), node._lock, "was interrupted"),
+        (node.facts, None, "was interrupted"),
+    ):
+        node.facts, node._lock = replace(facts, history=(first, begun)), lock
+        node.console = Console(err=(err := io.StringIO()))
+        node.decide_back(first)
+        assert said in err.getvalue()
