@@ -33,9 +33,11 @@ def settle(deployment: Deployment, recorded: Sequence[str] = ()) -> tuple[ExitCo
                 state = "what ran before still runs" if before else "nothing was begun"
             else:
                 state = f"the host is back on {running}" if before else "the host is empty again"
-            return ExitCode.FAILED_REVERTED, _stated(
-                error, node, state, "mend the cause, then run the command again"
+            stopped = isinstance(error, StoppedError)
+            mend = (
+                "to go on, run the command again" if stopped else "mend the cause, then run the command again"
             )
+            return ExitCode.FAILED_REVERTED, _stated(error, node, state, mend)
         case _:
             if isinstance(error, watch.LostError):
                 uncertain = isinstance(error, watch.UncertainError)

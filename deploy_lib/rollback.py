@@ -39,6 +39,8 @@ def roll_back(
     require(deployments)
     tag = request.tag and versions(environment.root, request.tag, environment.default_tag)[0].tag
     taking_part = list(deployments) if named else _taking_part(deployments, tag)
+    if said := _left_out(deployments, taking_part, tag):
+        console.say(said)
     if tag is not None and any(_target(d, tag) is None for d in taking_part):
         console.say(f"{tag} was never proven on every node: it is deployed like any other")
         return deploy(environment, taking_part, request, console), taking_part
@@ -63,6 +65,13 @@ def _taking_part(deployments: Sequence[Deployment], tag: str | None) -> list[Dep
     if not found:
         raise PreflightError("nothing is deployed that could be rolled back", step="rollback")
     return found
+
+
+def _left_out(deployments: Sequence[Deployment], taking_part: Sequence[Deployment], tag: str | None) -> str:
+    """Which nodes stay as they are, and why; "" when none does."""
+    names = ", ".join(d.node.name for d in deployments if d not in taking_part)
+    why = "nothing was ever deployed there" if tag else "not touched by the newest release"
+    return f"not taking part: {names} ({why})" if names else ""
 
 
 def _newest(deployment: Deployment) -> str:

@@ -187,6 +187,7 @@ def test_ctrl_c_between_the_proof_and_the_record_takes_all_back() -> None:
     code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
     assert code is ExitCode.FAILED_REVERTED
     assert log == ["stage core", "switch core", "back core"]
+    assert "to go on, run the command again" in str(node.error)
 
 
 def test_ctrl_c_while_nodes_are_recorded_comes_too_late() -> None:

@@ -44,6 +44,16 @@ def test_with_a_tag_all_go_there_but_not_those_on_which_nothing_was_ever_deploye
         chosen({"C": node()}, "sha-0000001")
 
 
+def test_nodes_that_stay_as_they_are_are_named() -> None:
+    nodes = {"core": node(FIRST, SECOND), "B": node(FIRST), "C": node()}
+    for name, each in nodes.items():
+        cast(Any, each).node = SimpleNamespace(name=name)
+    fleet = list(nodes.values())
+    assert rollback._left_out(fleet, fleet[:1], None).startswith("not taking part: B, C (not touched")
+    assert rollback._left_out(fleet, fleet[:2], "sha-0000001").startswith("not taking part: C (nothing")
+    assert rollback._left_out(fleet, fleet, None) == ""
+
+
 @pytest.mark.parametrize(
     ("newest", "expected"),
     [(None, "r1"), ("started", "r2"), ("failed", "r2"), ("reverted", "r1")],
