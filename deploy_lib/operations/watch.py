@@ -242,7 +242,8 @@ def start(
         env: the variables that Compose fills in, and the secrets, unless the host's own are kept.
         on_line: gets each line that Compose prints.
     """
-    extra = sum(step.timeout for step in (*switch.one_offs, *switch.applies))
+    # A program that is given another value may be waited for before that and after it.
+    extra = sum(step.timeout for step in (*switch.one_offs, *switch.applies, *switch.applies))
     process = session.start(
         launcher(project, script(node, project, switch)),
         env=env,
