@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError
+from lab import docker as build
 from lab import images
 from lab.credentials import fingerprint, host_folder, write
 from lab.layout import DOMAIN, NODES, PORTS, SHARED, Lab, is_free

@@ -11,10 +11,10 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
-from deploy_lib import stdio
-from deploy_lib.console import Console
+from deploy_lib.config import Environment, Node, load
 from deploy_lib.errors import DeployError, ExitCode
-from deploy_lib.topology import Environment, Node, load
+from deploy_lib.output import streams as stdio
+from deploy_lib.output.console import Console
 
 OUTCOMES = {
     ExitCode.DONE: "done",

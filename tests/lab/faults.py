@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from deploy_lib.topology import load
+from deploy_lib.config import load
 from lab import hosts
 
 from .conftest import ROOT, Host, Outcome, command, environment

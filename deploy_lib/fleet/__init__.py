@@ -1,0 +1,1 @@
+"""Several nodes: survey, deploy, roll back, rotate, prune."""

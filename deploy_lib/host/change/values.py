@@ -1,0 +1,93 @@
+"""Secret values on a host: those that run are read from its containers into a script's own memory, and those that are to
+run are put into files in the host's memory, where the stack's delivery is that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from deploy_lib import layout
+from deploy_lib.compose.compose import ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, delivered_in
+from deploy_lib.shell import quote, words
+
+Places = Mapping[str, tuple[tuple[str, str], ...]]
+"""By environment name, the services that get a secret and where it lies in their containers."""
+
+
+def capture(project: str, places: Places) -> str:
+    """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
+
+    Byte for byte: the letter that ends the output keeps the shell from taking line ends off.
+    """
+    filters = words(
+        *("--filter", f"label={PROJECT_LABEL}={project}", "--filter", f"label={ONEOFF_LABEL}=False")
+    )
+    function = f"""\
+capture() {{
+  for c in $(docker ps -aq --no-trunc {filters} --filter "label={SERVICE_LABEL}=$2"); do
+    v=$(docker cp "$c:$3" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) || continue
+    eval "old_$1=\\${{v%x}} has_$1=1"
+    return 0
+  done
+  return 1
+}}
+"""
+    calls = [
+        " || ".join(f"capture {words(name, service, path)}" for service, path in where) + " || true"
+        for name, where in sorted(places.items())
+    ]
+    return function + "\n".join(calls)
+
+
+def restore(names: Iterable[str]) -> str:
+    """Shell text that exports what was captured; a secret that was not keeps the value that the script was given."""
+    return "\n".join(f'[ -z "${{has_{n}:-}}" ] || export {n}="$old_{n}"' for n in sorted(names)) or ":"
+
+
+def require(names: Iterable[str]) -> str:
+    """Shell condition: all of these have a value, captured or given.
+
+    Compose, given none, would find out only after it has removed the container that is to be replaced.
+    """
+    return " && ".join(f'[ -n "${{{n}+set}}" ]' for n in sorted(names)) or "true"
+
+
+def deliver(files: Mapping[str, str]) -> str:
+    """Shell text that writes each secret from the variable that its file is named after, and fails where that is no memory.
+
+    Containers of any user may read a file; on the host, the directory lets in its owner alone. Each is renamed into
+    place, so that a container that runs keeps what it was started with.
+
+    Args:
+        files: see `Release.secret_files`.
+    """
+    if not files:
+        return ":"
+    names = {PurePosixPath(path).name for path in files.values()}
+    directory = delivered_in(files)
+    writes = "\n".join(
+        f'printf %s "${name}" > {name}.new && chmod 444 {name}.new && mv -f {name}.new {name} || exit'
+        for name in sorted(names)
+    )
+    return f"""\
+(
+umask 077
+mkdir -p {quote(directory)} && cd {quote(directory)} || exit
+# Anybody may make a directory below /dev/shm: one that is not this user's own is no place for a secret.
+for x in .. .; do [ -O "$x" ] && chmod 700 "$x" || {{ echo {quote(f"{directory} is somebody else's")}; exit 1; }}; done
+[ "$(stat -f -c %T .)" = tmpfs ] || {{ echo {quote(f"{directory} is not in memory")}; exit 1; }}
+{writes}
+)"""
+
+
+def sweep(project: str, files: Mapping[str, str]) -> str:
+    """Shell text that removes the secret files of a project, all but these."""
+    places = words(*(layout.secrets_in(memory, project) for memory in layout.MEMORY))
+    return f"""\
+for d in {places}; do
+  for x in "$d"/*; do
+    case {quote(f" {' '.join(sorted(files.values()))} ")} in *" $x "*) ;; *) rm -f -- "$x";; esac
+  done
+  rmdir "$d" "${{d%/*}}" 2>/dev/null
+done
+true"""

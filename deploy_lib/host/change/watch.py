@@ -1,0 +1,252 @@
+"""The owner's side of a switch: begin it, follow it, and tell it what has been decided."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from deploy_lib.compose.compose import Container, parse_container
+from deploy_lib.config import Node
+from deploy_lib.errors import CommandError, RemoteError
+from deploy_lib.host.change import prune
+from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.switch import (
+    BEGUN,
+    BUSY,
+    ENDED,
+    LAPSED,
+    NO_OLD_VALUES,
+    NO_VALUES,
+    NOT_BEGUN,
+    Switch,
+    Word,
+    launcher,
+    script,
+    verdict_script,
+)
+from deploy_lib.ssh.session import Process, Session
+
+SILENCE = 45.0
+"""Seconds without a line, while the containers are looked at, after which the session counts as lost."""
+
+_UNTOUCHED = {
+    BUSY: "another switch is still running on the host",
+    LAPSED: "the deployment lock lapsed before the switch",
+    NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
+    NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
+    NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
+    "could go back to it: does its service run?",
+}
+
+
+class SwitchError(RemoteError):
+    """The switch did not end well; it waits for a verdict."""
+
+
+class NotBegunError(RemoteError):
+    """The switch changed nothing."""
+
+
+class LostError(RemoteError):
+    """The session ended during the switch; the host goes back to the release before by itself."""
+
+
+class UncertainError(LostError):
+    """The session ended when the release had been proven; whether the host has still heard so is not known."""
+
+
+class Watch:
+    """A switch under way."""
+
+    def __init__(
+        self, session: Session, node: Node, switch: Switch, process: Process, on_line: Callable[[str], None]
+    ) -> None:
+        self._session = session
+        self._node = node
+        self._token = switch.token
+        self._process = process
+        self._on_line = on_line
+        self._said: list[str] = []
+        self._begun = False
+        self._ended = False
+
+    def finish(self) -> None:
+        """Waits until the containers have been replaced, passing on what Compose says.
+
+        Raises:
+            NotBegunError: nothing was changed.
+            SwitchError: Compose, a one-off command or a check failed; the verdict is awaited.
+            LostError: the session ended.
+        """
+        code = self._until("=== switched ")
+        if code:
+            reason = "`docker compose up` did not end in time" if code == 124 else f"exit status {code}"
+            raise SwitchError(
+                f"the switch failed: {reason}{self._last_words()}", node=self._node.name, step="switch"
+            )
+
+    def looks(self) -> Iterator[list[Container]]:
+        """The containers, again and again.
+
+        Raises:
+            LostError: the session ended.
+        """
+        found: list[Container] = []
+        for line in self._lines():
+            self._process.extend(SILENCE)
+            if line == "=== containers":
+                found = []
+            elif line == "=== .":
+                yield found
+            elif line.startswith("{") and (container := parse_container(line)):
+                found.append(container)
+            elif line.startswith("=== end "):
+                # One that came to its own end has gone back by itself.
+                self._ended = line != "=== end 0"
+                break
+        raise self._lost()
+
+    def conclude(self, word: Word, events: Sequence[Event]) -> None:
+        """Tells the switch the verdict, and what the history gets.
+
+        Raises:
+            NotBegunError: there never was a switch to hear it; nothing was changed.
+            SwitchError: the switch is no longer there to hear it.
+            LostError: it was too late, or the session ended: the host has gone back by itself, or is about to. An
+                UncertainError where it may just have heard that the release was proven.
+        """
+        self._process.extend(SILENCE)
+        self._await_begin()
+        try:
+            self._session.run(
+                verdict_script(self._node.directory, self._token, word, events),
+                step="verdict",
+                timeout=SILENCE,
+            )
+        except CommandError as error:
+            if error.code == ENDED:
+                self._ended = True
+            if error.code in (ENDED, LAPSED):
+                raise self._lost() from None
+            # Nothing was written down, so it waits until its owner is gone.
+            raise LostError(
+                f"the host could not be told the verdict (is its disk full?): {error.what}",
+                node=self._node.name,
+                step="verdict",
+            ) from None
+        except RemoteError:
+            raise (self._uncertain() if word == "proven" else self._lost()) from None
+
+    def await_back(self, seconds: float) -> None:
+        """Waits until the release before is in its place.
+
+        Raises:
+            SwitchError: that failed.
+            LostError: the session ended.
+        """
+        self._process.extend(seconds)
+        code = self._until("=== back ")
+        if code:
+            raise SwitchError(
+                f"exit status {code}{self._last_words()}", node=self._node.name, step="going back"
+            )
+
+    def await_end(self, word: Word) -> bool:
+        """Waits for the switch's own end, and says whether it ended as was decided.
+
+        Raises:
+            LostError: the session ended before it did; an UncertainError where a release was to be recorded.
+        """
+        self._process.extend(SILENCE)
+        done = False
+        with contextlib.suppress(LostError):
+            for line in self._lines():
+                if line == f"=== done {word}":
+                    done = True
+                    self._process.extend(prune.TIMEOUT)
+                elif line == "=== not pruned":
+                    self._on_line("not everything that is old could be removed")
+                elif line.startswith(("=== back ", "=== end ")):
+                    return done
+        if done:
+            return True
+        raise self._uncertain() if word == "proven" else self._lost()
+
+    def close(self) -> None:
+        """Leaves the switch to itself."""
+        self._process.close()
+
+    def _until(self, sign: str) -> int:
+        self._said = []
+        for line in self._lines():
+            if line.startswith(sign):
+                return int(line.removeprefix(sign))
+            if line.startswith("=== end "):
+                raise self._end(int(line.removeprefix("=== end ")))
+            if line.strip() and not line.startswith(("===", "{")):
+                self._said.append(line)
+                self._on_line(line)
+        raise self._lost()
+
+    def _await_begin(self) -> None:
+        """Waits until it would hear a verdict: Ctrl-C may come before its own lock is taken."""
+        lines = self._lines()
+        while not self._begun:
+            line = next(lines, None)
+            if line is None:
+                raise self._lost()
+            if line.startswith("=== end "):
+                raise self._end(int(line.removeprefix("=== end ")))
+
+    def _end(self, code: int) -> RemoteError:
+        self._ended = code != 0
+        if code in _UNTOUCHED:
+            return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
+        return SwitchError(f"it ended with exit status {code}{self._last_words()}", node=self._node.name)
+
+    def _lines(self) -> Iterator[str]:
+        """What it says; silence beyond the deadline is the session's end."""
+        try:
+            for line in self._process:
+                self._begun = self._begun or line == BEGUN
+                yield line
+        except RemoteError:
+            raise self._lost() from None
+
+    def _last_words(self) -> str:
+        return "".join(f"\n    {line}" for line in self._said[-8:])
+
+    def _lost(self) -> RemoteError:
+        if self._ended:
+            # Nobody is left there who could go back by itself.
+            return SwitchError(
+                "the switch's own process on the host has ended", node=self._node.name, step="switch"
+            )
+        return LostError("the session ended during the switch", node=self._node.name, step="switch")
+
+    def _uncertain(self) -> UncertainError:
+        return UncertainError("the session ended while the release was being recorded", node=self._node.name)
+
+
+def start(
+    session: Session,
+    node: Node,
+    project: str,
+    switch: Switch,
+    env: Mapping[str, str],
+    on_line: Callable[[str], None],
+) -> Watch:
+    """Begins the switch.
+
+    Args:
+        env: the variables that Compose fills in, and the secrets, unless the host's own are kept.
+        on_line: gets each line that Compose prints.
+    """
+    # A program that is given another value may be waited for before that and after it.
+    extra = sum(step.timeout for step in (*switch.one_offs, *switch.applies, *switch.applies))
+    process = session.start(
+        launcher(project, script(node, project, switch)),
+        env=env,
+        timeout=node.stack.switch_timeout + extra + SILENCE + 120,
+    )
+    return Watch(session, node, switch, process, on_line)

@@ -1,0 +1,1 @@
+"""Proving a release on a host: health, probes, rosters."""
