@@ -15,7 +15,6 @@ from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan.decision import Case, Decision
-from deploy_lib.plan.plan import present
 from deploy_lib.release.image import keep_tag
 
 
@@ -30,7 +29,7 @@ def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
     lacking = {d for d in plan.desired.release.files.values() if d not in have}
     contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
     back_images = set(back.release.images.values()) if back else set()
-    lost = {image for image in back_images - set(plan.pulls) if not present(facts, image)}
+    lost = {image for image in back_images - set(plan.pulls) if not facts.has(image)}
     images = (set(plan.desired.release.images.values()) | back_images) - lost
     back_files = back.release.files if back else {}
     return Staging(

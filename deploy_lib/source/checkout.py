@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deploy_lib.compose.compose import StackFile, read_stack_file
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.host.files import collect
+from deploy_lib.source.files import collect
 
 
 @dataclass(frozen=True)
