@@ -12,6 +12,7 @@ from deploy_lib.fleet.interruption import handled
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.fleet.survey import require as require_checks
 from deploy_lib.fleet.survey import survey
+from deploy_lib.fleet.waves import waves
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node.deployment import Deployment, Values
@@ -172,14 +173,6 @@ def reason(deployments: Sequence[Deployment]) -> str:
     first = next(d for d in deployments if d.error is not None)
     what = first.console.redactor.clean(str(first.error)).splitlines()[0]
     return what
-
-
-def waves(deployments: Sequence[Deployment]) -> list[list[Deployment]]:
-    """Those whose stacks need no other of these stacks, then the rest."""
-    stacks = {d.node.stack_name for d in deployments}
-    first = [d for d in deployments if not stacks & set(d.node.stack.needs)]
-    rest = [d for d in deployments if d not in first]
-    return [wave for wave in (first, rest) if wave]
 
 
 @contextmanager

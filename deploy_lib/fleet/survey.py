@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from deploy_lib import checks as preflight
@@ -27,7 +27,7 @@ from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
 from deploy_lib.secrets.value import MASK
 from deploy_lib.source import git
-from deploy_lib.source.versions import in_version, versions
+from deploy_lib.source.versions import ambiguous, in_version, versions
 
 HERE = "here"
 """What the checks of this machine are listed under."""
@@ -68,7 +68,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     Raises:
         UsageError: the configuration or the tag is wrong, so that nothing could be checked.
     """
-    wanted = versions(environment.root, request.tag, environment.default_tag)
+    wanted = versions(environment, request.tag)
     found = Survey(deployments)
     _secrets(environment, found)
     stacks = {d.node.stack_name for d in deployments}
@@ -81,11 +81,12 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     elif len(wanted) == 1:
         found.version = wanted[0]
     found.here[:0] = local.checkout(
-        _checkout(environment.root),
-        found.version,
-        default=request.tag is None,
-        newest=environment.default_tag != "HEAD",
+        environment, _checkout(environment), found.version, default=request.tag is None
     )
+    if found.version and (said := ambiguous(request.tag, wanted, found.version)):
+        found.here.append(
+            Check("version", "--tag means one thing", "warning", problem=said, mend="give the image tag")
+        )
     return found
 
 
@@ -189,7 +190,9 @@ def _registry(
     if found.version is None:
         tags = f"{wanted[0].tag} to {wanted[-1].tag}"
         problem = f"none of the newest {len(wanted)} commits ({tags}) has an image in {login.host}"
-        mend = "has CI run? Name a version with --tag, or build one: invoke build-backend --push"
+        if request.tag is not None:
+            problem = f"neither {wanted[0].tag} nor {wanted[-1].tag} has an image in {login.host}"
+        mend = "has CI built and pushed one? Name another version with --tag"
         found.here.append(Check("version", "a commit has an image", "failed", problem=problem, mend=mend))
         return
     version, answers = found.version, dict[str, dict[str, Manifest]]()
@@ -239,9 +242,9 @@ def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version |
     return None
 
 
-def _checkout(root: Path) -> git.Checkout | None:
+def _checkout(environment: Environment) -> git.Checkout | None:
     try:
-        return git.look(root)
+        return git.look(environment.root, environment.follows)
     except UsageError:
         return None
 

@@ -21,6 +21,7 @@ from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.host.programs import apply
+from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.output.console import Console
@@ -147,7 +148,8 @@ class Deployment:
         known = self.local.file.secrets
         if self.request.service is not None and self.request.service not in known:
             raise UsageError(
-                f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}"
+                f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}",
+                mend=did_you_mean(self.request.service, known),
             )
 
     def lock(self) -> None:

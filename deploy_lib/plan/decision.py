@@ -43,8 +43,8 @@ class Case:
         """What the Compose file gets beside its env file, for a version; no secrets."""
         return {
             **self.node.variables,
-            "IMAGE_REGISTRY": self.environment.image_registry,
-            "IMAGE_TAG": version.tag,
+            self.environment.versions.registry_variable: self.environment.image_registry,
+            self.environment.versions.tag_variable: version.tag,
             **replicas.variables(self.replicas(facts)),
         }
 
