@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy_lib import checks as preflight
+from deploy_lib import checks
 from deploy_lib.checks import Check
 from deploy_lib.compose.compose import Container
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, PreflightError, UsageError
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, UsageError
 from deploy_lib.host.change import history, watch
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.prune import prune
@@ -23,12 +23,13 @@ from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.host.programs import apply
 from deploy_lib.node import proof
 from deploy_lib.node.dry_run import rehearse
+from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.output.console import Console
 from deploy_lib.plan import decision as deciding
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import replicas
 from deploy_lib.plan import steps as orders
-from deploy_lib.plan.decision import Case, Decision
+from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
 from deploy_lib.release.release import Version
@@ -44,61 +45,83 @@ Values = Mapping[str, Secret]
 class Deployment:
     """One node on its way from one release to another; `fleet` calls the steps in their order.
 
+    Only its own methods change it.
+
     Attributes:
-        outcome: "not started", "planned", "untouched" (it failed before the switch), "switched" (not yet proven),
-            "deployed", "unchanged", "pruned", "reverted" (back on the release before, proven), or "failed" (neither).
-        error: what went wrong on this node.
         scraper: the Prometheus that scrapes its containers, where there is one.
-        preview: the plan in detail, for a dry run.
-        checks: what the preflight found on this node, from `began` to `ended`.
-        pruned: the old files and images that were removed on demand.
+        facts: the newest that are known.
+        outcome: how far it came.
+        error: what went wrong on this node.
+        containers: what runs, as far as this command has seen it since the facts.
     """
 
-    case: Case
+    job: Job
     session: Session
     console: Console
     scraper: Scraper | None = None
     facts: Facts = field(default_factory=Facts)
     decision: Decision | None = None
-    outcome: str = "not started"
+    outcome: Outcome = Outcome.NOT_STARTED
     error: DeployError | None = None
     containers: Sequence[Container] = ()
-    preview: Preview = field(default_factory=Preview)
-    checks: list[Check] = field(default_factory=list)
-    began: str = ""
-    ended: str = ""
-    pruned: list[str] = field(default_factory=list)
+    _deferred: bool = False
     _lock: Lock | None = None
     _watch: watch.Watch | None = None
     _began: float = field(default_factory=time.monotonic)
 
+    # --- what becomes of it -------------------------------------------------------------------------------
+
+    def fail(self, error: DeployError) -> None:
+        """Keeps what went wrong on this node."""
+        error.node = error.node or self.node.name
+        self.error = error
+
+    def skip(self) -> None:
+        """Nothing is to be done on this node."""
+        self.outcome = Outcome.UNCHANGED
+
+    def conclude(self, recorded: Sequence[str] = ()) -> ExitCode:
+        """The node's exit status; its error then says what state the host is in.
+
+        Args:
+            recorded: names of the nodes of the same command on which its release counts.
+        """
+        if self.outcome is Outcome.NOT_STARTED and self.error is None:
+            self.outcome = Outcome.UNTOUCHED
+        code, self.error = final_outcome(
+            self.outcome,
+            self.error,
+            node=self.node,
+            # An adopted project is not recorded yet, and is gone back to all the same.
+            before=self.plan.before if self.plan else self.before,
+            no_rollback=self.request.no_rollback,
+            recorded=recorded,
+        )
+        return code
+
     # --- before anything is changed ---------------------------------------------------------------------
 
-    def look(self, version: Version | None) -> None:
-        """Gathers the facts; with a version, also what this checkout's Compose file comes to for it."""
-        if version is None:
-            self.facts = gather(self.session, self.node, self.local.file.project, {}, {})
-            return
-        self.facts = gather(
-            self.session,
-            self.node,
-            self.local.file.project,
-            self.local.files,
-            self.case.variables(version, self.facts),
-        )
+    def begin(self, facts: Facts, *, deferred: bool = False) -> None:
+        """Goes on from what the survey found.
 
-    def look_again(self, version: Version | None) -> None:
-        """The same, for what is decided from it.
+        Args:
+            deferred: something of it is looked at again before the switch.
+        """
+        self.facts = facts
+        self._deferred = deferred
+
+    def look(self) -> None:
+        """Gathers the facts, without what this checkout's Compose file comes to."""
+        self.facts = look(self.session, self.job)
+
+    def refresh_facts(self, version: Version | None) -> None:
+        """Gathers the facts that decisions are made from; with a version, also what the Compose file comes to for it.
 
         Raises:
-            PreflightError: something of it could not be told, and what is not known is not to be taken for absent.
+            PreflightError: some facts are missing; unknown must not be treated as "not there".
         """
-        self.look(version)
-        preflight.require(self.node, [preflight.answered(self.facts, rendered=version is not None)])
-
-    def references(self) -> dict[str, str]:
-        """By service, the image that the Compose file names for this version."""
-        return {name: service.image for name, service in self.facts.services.items()}
+        self.facts = look(self.session, self.job, version, self.facts)
+        checks.require(self.node, [checks.answered(self.facts, rendered=version is not None)])
 
     def check_back(self) -> None:
         """The preflight of a rollback, which needs neither a registry nor this checkout's files.
@@ -106,7 +129,7 @@ class Deployment:
         Raises:
             PreflightError: naming every check that failed.
         """
-        preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
+        checks.require(self.node, checks.host(self.node, self.facts, rendered=False))
 
     def check_deferred(self) -> None:
         """Looks again at what another stack of the same command had to bring first.
@@ -115,19 +138,13 @@ class Deployment:
             PreflightError: it is still not there.
         """
         path = self.node.stack.shared_storage
-        if path is not None and any(check.result == "deferred" for check in self.checks):
+        if path is not None and self._deferred:
             found = ask_storage(self.session, path)
-            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
+            checks.require(self.node, checks.storage(self.node, found, deferred=False))
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack that run here with other values than these."""
         return wanted.changed(self.facts, self.local.file, values)
-
-    def judge_secrets(self, values: Values) -> Check:
-        """Whether a deployment may give its containers these values."""
-        return preflight.once_read(
-            self.case.environment.apply, self.changed_secrets(values), recorded=self.before is not None
-        )
 
     def check_secrets(self, values: Values) -> None:
         """Refuses secrets that would shut a program out of its own data, or its users; no flag skips this.
@@ -135,8 +152,7 @@ class Deployment:
         Raises:
             PreflightError: which those are.
         """
-        check = self.judge_secrets(values)
-        preflight.require(self.node, [check])
+        checks.require(self.node, [judge_secrets(self.job, self.facts, values)])
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -168,11 +184,11 @@ class Deployment:
         """
         self._recall_interruption()
         self.check_secrets(values)
-        chosen = self.case.replicas(self.facts)
+        chosen = self.job.replicas(self.facts)
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self._say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = deciding.forward(self.case, self.facts, version, manifests, values, key)
+        self.decision = deciding.forward(self.job, self.facts, version, manifests, values, key)
 
     def decide_back(self, target: history.Event) -> None:
         """Decides how to bring an earlier release back.
@@ -181,7 +197,7 @@ class Deployment:
             PreflightError: the host no longer has what it takes.
         """
         self._recall_interruption()
-        self.decision = deciding.back(self.case, self.facts, target)
+        self.decision = deciding.back(self.job, self.facts, target)
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the release that runs other secret values.
@@ -193,18 +209,19 @@ class Deployment:
             PreflightError: nothing is recorded here whose values could be changed.
         """
         self._recall_interruption()
-        self.decision = deciding.rotation(self.case, self.facts, values, changed)
+        self.decision = deciding.rotation(self.job, self.facts, values, changed)
 
-    def rehearse(self, login: Login | None) -> None:
+    def rehearse(self, login: Login | None) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
 
         Args:
             login: what images would be pulled with.
         """
         decision = self._decided()
-        self.outcome = "planned"
-        plan, self.preview = rehearse(self.session, self.case, decision, self.facts, login)
+        self.outcome = Outcome.PLANNED
+        plan, preview = rehearse(self.session, self.job, decision, self.facts, login)
         self.decision = replace(decision, plan=plan)
+        return preview
 
     # --- the change ---------------------------------------------------------------------------------------
 
@@ -214,7 +231,7 @@ class Deployment:
         plan = decision.plan
         if plan.nothing:
             return
-        self.outcome = "untouched"
+        self.outcome = Outcome.UNTOUCHED
         if plan.pulls:
             self._say("pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images")
         lacking = orders.staging(decision, self.facts, self.node.stack_name)
@@ -237,17 +254,17 @@ class Deployment:
         switch = orders.switch(
             decision,
             self.facts,
-            self.case,
+            self.job,
             token=self._token(),
             happens=lambda kind, detail: self._event(kind, detail=detail),
         )
         self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
-        self.outcome = "switched"
+        self.outcome = Outcome.SWITCHED
         self._say("switch", plan.subject)
         try:
             self._watch.finish()
         except watch.NotBegunError:
-            self.outcome = "untouched"
+            self.outcome = Outcome.UNTOUCHED
             raise
         for step in decision.applies:
             self._say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
@@ -265,7 +282,7 @@ class Deployment:
         self._watch.conclude("proven", [proven])
         if not self._watch.await_end("proven"):
             raise watch.LostError("the host could not record the release, and goes back", node=self.node.name)
-        self.outcome = "deployed"
+        self.outcome = Outcome.DEPLOYED
         self._say("done", f"release {plan.desired.release.id} is proven")
 
     def go_back(self, reason: str) -> None:
@@ -277,7 +294,7 @@ class Deployment:
         plan = self._planned()
         if self._watch is None:
             return
-        self.outcome = "failed"
+        self.outcome = Outcome.FAILED
         back = plan.back.release if plan.back else None
         self._say(
             "back", f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
@@ -285,7 +302,7 @@ class Deployment:
         try:
             self._watch.conclude("revert", [self._event("failed", detail=reason)])
         except watch.NotBegunError:
-            self.outcome = "untouched"
+            self.outcome = Outcome.UNTOUCHED
             raise
         problem: DeployError | None = None
         try:
@@ -307,14 +324,14 @@ class Deployment:
         self._watch.await_end("revert")
         if problem is not None:
             raise problem
-        self.outcome = "reverted"
+        self.outcome = Outcome.REVERTED
         self._say("back", f"release {back.id} is proven again" if back else "the host is empty again")
 
     def leave(self, reason: str) -> None:
         """Leaves a release that failed in place, to be looked at."""
         if self._watch is None:
             return
-        self.outcome = "failed"
+        self.outcome = Outcome.FAILED
         self.containers = next(self._watch.looks())
         self._watch.conclude("leave", [self._event("failed", detail=reason)])
         self._watch.await_end("leave")
@@ -343,21 +360,30 @@ class Deployment:
                 mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
             )
 
-    def prune(self) -> None:
+    def prune(self, on_removed: Callable[[str], object]) -> None:
         """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+
+        Args:
+            on_removed: gets each file and image when it is gone, however this ends.
 
         Raises:
             PruneError: not everything could be removed.
         """
         kept = self._kept()
-        self.outcome = "untouched"
+        self.outcome = Outcome.UNTOUCHED
+        removed: list[str] = []
+
+        def gone(what: str) -> None:
+            removed.append(what)
+            on_removed(what)
+
         try:
-            prune(self.session, self.node, [e.release for e in kept], self._token(), self.pruned.append)
+            prune(self.session, self.node, [e.release for e in kept], self._token(), gone)
         finally:
-            self._say("prune", f"{len(self.pruned)} removed, {len(kept)} releases are kept")
-            for what in self.pruned:
+            self._say("prune", f"{len(removed)} removed, {len(kept)} releases are kept")
+            for what in removed:
                 self._detail(what)
-        self.outcome = "pruned" if self.pruned else "unchanged"
+        self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
 
     def _kept(self) -> list[history.Event]:
         past = self.facts.history
@@ -381,17 +407,17 @@ class Deployment:
     @property
     def node(self) -> Node:
         """Where."""
-        return self.case.node
+        return self.job.node
 
     @property
     def local(self) -> Local:
         """What this checkout has of the node's stack."""
-        return self.case.local
+        return self.job.local
 
     @property
     def request(self) -> Request:
         """What was asked for."""
-        return self.case.request
+        return self.job.request
 
     @property
     def plan(self) -> Plan | None:
@@ -401,7 +427,7 @@ class Deployment:
     @property
     def switched(self) -> bool:
         """Whether the host has been changed, and waits for a verdict."""
-        return self.outcome == "switched"
+        return self.outcome is Outcome.SWITCHED
 
     @property
     def before(self) -> history.Event | None:
@@ -430,10 +456,10 @@ class Deployment:
     def _confirm(self, plan: Plan) -> None:
         """Proves a host on which nothing had to be changed."""
         self.containers = self.facts.containers
-        self.outcome = "untouched"
+        self.outcome = Outcome.UNTOUCHED
         self._follow(self.containers)
         proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self._say)
-        self.outcome = "unchanged"
+        self.outcome = Outcome.UNCHANGED
         self._say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 
     def _follow(self, containers: Sequence[Container]) -> None:
@@ -474,3 +500,27 @@ class Deployment:
 
     def _detail(self, line: str) -> None:
         self.console.debug(self.node.name, line)
+
+
+def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:
+    """The facts of a job's host; with a version, also what this checkout's Compose file comes to for it.
+
+    Args:
+        known: what was found before: how many replicas there are is remembered by the host.
+
+    Raises:
+        RemoteError: the host could not be asked.
+    """
+    project = job.local.file.project
+    if version is None:
+        return gather(session, job.node, project, {}, {})
+    return gather(session, job.node, project, job.local.files, job.variables(version, known or Facts()))
+
+
+def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
+    """Whether a deployment may give a host's containers these values."""
+    return checks.once_read(
+        job.environment.apply,
+        wanted.changed(facts, job.local.file, values),
+        recorded=history.proven(facts.history) is not None,
+    )
