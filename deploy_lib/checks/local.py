@@ -86,6 +86,16 @@ def _tip(environment: Environment, branch: str, found: Checkout) -> Check:
     return Check(branch, proves, found=f"{tag}, {age(found.tip.age_seconds)} old, {when}")
 
 
+def meaning(problem: str) -> Iterator[Check]:
+    """That `--tag` means one thing.
+
+    Args:
+        problem: what else it means, see `ambiguous`; "" when that is not so.
+    """
+    if problem:
+        yield Check("version", "--tag means one thing", "warning", problem=problem, mend="give the image tag")
+
+
 def secrets(problem: DeployError | None, source: str, names: int) -> Check:
     """That the source gives every secret, and each keeps its rule."""
     return judged(

@@ -89,7 +89,7 @@ class HostExecutor(Executor):
     def _end(self) -> None:
         if self._exits:
             known = [ExitCode(code) for code in self._exits if code in set(ExitCode)]
-            raise Exit(code=int(ExitCode.gravest(known) or self._exits[0]))
+            raise Exit(code=int(ExitCode.worst(known) or self._exits[0]))
 
     def _root(self, calls: Any) -> Path:
         ours = (call.task.root for call in calls if isinstance(call.task, ProjectTask))

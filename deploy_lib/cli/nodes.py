@@ -91,10 +91,10 @@ def deployments_on(
     Raises:
         UsageError: a file, a name or an argument is wrong.
     """
-    from deploy_lib.fleet import deploy as fleet
+    from deploy_lib.fleet.prepare import prepare
 
     own = sessions_with(environment, nodes, connection)
-    deployments = fleet.prepare(
+    deployments = prepare(
         environment,
         nodes,
         request,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from deploy_lib.config import Environment
 from deploy_lib.errors import UsageError
@@ -76,9 +77,9 @@ def meant(environment: Environment, text: str) -> list[Version]:
     return found
 
 
-def ambiguous(tag: str | None, found: list[Version], taken: Version) -> str:
+def ambiguous(tag: str | None, found: Sequence[Version], taken: Version | None) -> str:
     """What to tell the operator of a tag that is the name of a commit, too; "" for one that is not."""
-    if tag is None or len(found) == 1:
+    if tag is None or taken is None or len(found) == 1:
         return ""
     return f"{tag} is an image tag, and a git ref for {found[1].tag}: {taken.tag} is taken"
 
