@@ -325,6 +325,15 @@ class Deployment:
         removed = pruning.prune(self.site, self.facts, self._token(), on_removed)
         self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
 
+    def foresee_pruning(self, on_found: Callable[[str], object]) -> None:
+        """Tells what `prune` would remove, and removes nothing.
+
+        Raises:
+            PruneError: the host could not say all of it.
+        """
+        pruning.foresee(self.site, self.facts, on_found)
+        self.outcome = Outcome.PLANNED
+
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""
         self.session.stop = None
