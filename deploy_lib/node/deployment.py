@@ -466,6 +466,7 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
 def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     """Whether a deployment may give a host's containers these values."""
     return checks.once_read(
+        job.node,
         job.environment.apply,
         wanted.changed(facts, job.local.file, values),
         recorded=history.proven(facts.history) is not None,

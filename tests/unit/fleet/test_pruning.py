@@ -42,7 +42,7 @@ class Fake:
 
     @property
     def node(self) -> Any:
-        return SimpleNamespace(name=self.name)
+        return SimpleNamespace(name=self.name, task=lambda words: words)
 
     fail, conclude, skip = Deployment.fail, Deployment.conclude, Deployment.skip
 
