@@ -119,6 +119,14 @@ class CommandError(RemoteError):
     code = 1
 
 
+class NotRunError(RemoteError):
+    """The host ran nothing of a script."""
+
+
+class NotUnderstoodError(RemoteError):
+    """An answer is not what a host of this program says: what it means is not known."""
+
+
 class StoppedError(DeployError):
     """The operator pressed Ctrl-C."""
 

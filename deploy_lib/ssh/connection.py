@@ -17,7 +17,7 @@ from paramiko.hostkeys import HostKeyEntry
 
 from deploy_lib.errors import UnreachableError, UsageError
 from deploy_lib.secrets.value import MASK
-from deploy_lib.ssh.framing import frame
+from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.hostkeys import KnownHost, Verdict, fingerprint, judge, parse_known_hosts
 from deploy_lib.ssh.target import Target, resolve
 
@@ -45,10 +45,18 @@ class SafeRemote(Remote):
     def start(self, command: str, shell: str, env: dict[str, str], timeout: float | None = None) -> None:
         """Starts `command` on a channel of its own; its standard input is at its end afterwards."""
         self.channel = self.context.create_session()
-        line, block = frame(command, env)
+        self._preamble = Preamble()
+        line, block = frame(command, env, self._preamble)
         self.channel.exec_command(line)
         self.channel.sendall(block)
         self.channel.shutdown_write()
+
+    def read_proc_stdout(self, num_bytes: int) -> bytes:
+        """The command's own output; what the login shell has printed before it is no part of that."""
+        while chunk := super().read_proc_stdout(num_bytes):
+            if own := self._preamble.strip(chunk):
+                return own
+        return b""
 
     def generate_result(self, **kwargs: Any) -> Any:
         """The result, whose `env` names the variables without their values: results are shown, logged and pickled."""
