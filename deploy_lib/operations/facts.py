@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from deploy_lib.errors import RemoteError
+from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.operations import layout, machine
+from deploy_lib.operations.answers import Parts
 from deploy_lib.operations.compose import (
     Container,
     Service,
@@ -23,7 +24,7 @@ from deploy_lib.operations.files import pack
 from deploy_lib.operations.history import Event, parse_events, read_command
 from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.references import KEEP
-from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, words
+from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, THERE, quote, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
@@ -41,8 +42,10 @@ class Facts:
     Attributes:
         engine: Docker Engine's version, "" when none answered.
         platform: such as "linux/amd64".
+        user: who deploys there.
         compose: the Compose plugin's version, "" without one.
         memory: a directory in memory, "" without one.
+        writable: the stack's directory can be written, or made where it is `missing`.
         key: the random key of the secrets' fingerprints, "" before the first deployment.
         files: SHA-256 of the managed files, by path below the stack's directory.
         images: id by `repository@sha256:...`, of every image on the host that has a digest.
@@ -57,15 +60,18 @@ class Facts:
         delivered: the secret files in its memory.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
-        problems: by section, what a part of the script had to complain of.
+        problems: by section, why it is not known: what that part of the script had to complain of. The fact itself is then
+            as if nothing were there, and must not be taken for that.
     """
 
     engine: str = ""
     platform: str = ""
     compose: str = ""
+    user: str = ""
     memory: str = ""
     tools: frozenset[str] = frozenset()
     writable: bool = False
+    missing: bool = False
     key: str = field(default="", repr=False)
     files: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +112,10 @@ def gather(
     return replace(parse(result.stdout, node.name), asked=(began, time.time()))
 
 
-TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
+TOOLS = (
+    *("docker", "flock", "setsid", "timeout", "tar", "sha256sum"),
+    *("base64", "find", "grep", "mktemp", "sed", "stat", "sync", "tail", "truncate"),
+)
 """Programs that the scripts call."""
 
 
@@ -117,10 +126,14 @@ def build(node: Node, project: str, *, render: bool) -> str:
         render: the stack's files come on standard input, and are rendered.
     """
     directory = node.directory
-    compose_file = directory / PurePosixPath(node.stack.compose).name
+    home = quote(directory)
+    compose_file = quote(directory / PurePosixPath(node.stack.compose).name)
+    key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
     proven_lines = max(PROVEN_LINES, 2 * node.stack.keep_releases)
     return f"""\
+export LC_ALL=C
 {FIND_MEMORY}
+{THERE}
 if [ -n "$m" ]; then
   {SCRATCH}
   e=$t/err
@@ -137,25 +150,43 @@ part() {{
 }}
 tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; true; }}
 directory() {{
-  x={quote(directory)}
+  there {home}; r=$?
+  [ $r != 2 ] || return
+  [ $r = 0 ] || echo missing
+  x={home}
   while [ ! -e "$x" ]; do x=$(dirname "$x"); done
-  [ -d "$x" ] && [ -w "$x" ] && echo writable; true
+  [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
 }}
 files() {{
-  cd {quote(directory)} 2>/dev/null || return 0
+  there {home} || {{ [ $? = 1 ]; return; }}
+  cd {home} || return
+  r=0
   for x in {words(*managed(node))}; do
-    [ ! -e "./$x" ] || find "./$x" -type f -exec sha256sum {{}} +
+    there "./$x"
+    case $? in 0) find "./$x" -type f -exec sha256sum {{}} + || r=1;; 1) ;; *) r=1;; esac
   done
+  return $r
 }}
-key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
+# shown PATH COMMAND...: what the command says of what is there; nothing where nothing is.
+shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
+key() {{ shown {key} cat {key}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
-objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
-delivered() {{ find {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))} -type f; true; }}
-deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
+objects() {{ shown {objects} ls {objects}; }}
+delivered() {{
+  r=0
+  for x in {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))}; do
+    # Another user's, who lets nobody look: this one has put nothing there.
+    if [ -d "${{x%/*}}" ] && [ ! -x "${{x%/*}}" ] && [ ! -O "${{x%/*}}" ]; then continue; fi
+    shown "$x" find "$x" -type f || r=1
+  done
+  return $r
+}}
+deployed() {{ shown {compose_file} base64 -w 0 {compose_file}; }}
 {containers_command(project)}
 {machine.functions(directory, node.stack.shared_storage)}
 config() {{ {f'[ -z "$m" ] || {render_command(node.stack, project)}' if render else ":"}; }}
 part memory echo "$m"
+part user id -un
 part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
 part compose docker compose version --short
@@ -181,68 +212,141 @@ def managed(node: Node) -> list[str]:
     return sorted({PurePosixPath(path).name for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
 
 
-_END = re.compile(r"=== (\w+) exit (\d+)\Z")
+PARTS = (
+    *("memory", "user", "tools", "engine", "compose", "directory", "files", "key", "history", "objects", "deployed"),
+    *("delivered", "images", "containers", "config", *machine.PARTS),
+)
+"""The script's parts, in their order."""
+
+_BEGIN = re.compile(r"=== (\w+)\Z")
+_END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
 
 
 def parse(text: str, node: str) -> Facts:
-    """The facts in the script's output.
+    """The facts in the script's output. What a part could not tell, or cannot be understood, is among the `problems`.
 
     Raises:
-        RemoteError: it was cut short.
+        RemoteError: it was cut short, or a part is missing or there twice.
     """
-    parts, problems = _split(text)
-    if "end" not in parts:
-        raise RemoteError("the host's answer was cut short", node=node, step="gathering facts")
-    engine, _, platform = parts["engine"].strip().partition(" ")
-    images = [words for line in parts["images"].splitlines() if len(words := line.split()) == 4]
+    parts = _split(text, node)
+    engine, platform = parts.read("engine", _engine, ("", ""))
+    images = parts.read("images", _images, [])
+    directory = parts.read("directory", str.split, [])
     return Facts(
-        engine="" if "engine" in problems else engine,
-        platform=platform.strip(),
-        compose="" if "compose" in problems else parts["compose"].strip().removeprefix("v"),
-        memory=parts["memory"].strip(),
-        tools=frozenset(parts["tools"].split()),
-        writable="writable" in parts["directory"],
-        key=parts["key"].strip(),
-        files=dict(_file_line(line) for line in parts["files"].splitlines() if line.strip()),
+        engine=engine,
+        platform=platform,
+        compose=parts.read("compose", _compose, ""),
+        user=parts.read("user", str.strip, ""),
+        memory=parts.read("memory", _memory, ""),
+        tools=frozenset(parts.read("tools", str.split, [])),
+        writable="writable" in directory,
+        missing="missing" in directory,
+        key=parts.read("key", _key, ""),
+        files=parts.read("files", _files, {}),
         images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
         image_ids=frozenset(i for *_, i in images),
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
-        containers=tuple(
-            c for line in parts["containers"].splitlines() if line and (c := parse_container(line))
-        ),
-        services=parse_config(parts["config"]) if parts["config"].strip() else {},
-        history=tuple(parse_events(parts["history"])),
-        objects=frozenset(parts["objects"].split()),
-        deployed=base64.b64decode(parts["deployed"]),
-        delivered=frozenset(parts["delivered"].split()),
+        containers=parts.read("containers", _containers, ()),
+        services=parts.read("config", lambda said: parse_config(said) if said.strip() else {}, {}),
+        history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
+        objects=frozenset(parts.read("objects", _objects, [])),
+        deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
+        delivered=frozenset(parts.read("delivered", str.split, [])),
         machine=machine.parse(parts),
-        problems=problems,
+        problems=parts.problems,
     )
+
+
+def _fits(pattern: str, said: str) -> str:
+    """What a part said, where it is as it should be.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not re.fullmatch(pattern, said.strip()):
+        raise ValueError
+    return said.strip()
+
+
+def _engine(said: str) -> tuple[str, str]:
+    engine, _, platform = _fits(r"\S+ \w+/\w+", said).partition(" ")
+    return engine, platform
+
+
+def _compose(said: str) -> str:
+    return _fits(r"v?\d+\.\S+", said).removeprefix("v")
+
+
+def _memory(said: str) -> str:
+    return _fits("|".join(("", *layout.MEMORY)), said)
+
+
+def _key(said: str) -> str:
+    return _fits(r"\S*", said)
+
+
+def _objects(said: str) -> list[str]:
+    return [_fits(r"\S+", line) for line in said.splitlines() if line.strip()]
+
+
+def _images(said: str) -> list[tuple[str, str, str, str]]:
+    found = []
+    for line in said.splitlines():
+        if line.strip():
+            repository, tag, digest, image_id = line.split()
+            found.append((repository, tag, digest, image_id))
+    return found
+
+
+def _containers(said: str) -> tuple[Container, ...]:
+    return tuple(c for line in said.splitlines() if line.strip() and (c := parse_container(line)))
+
+
+def _files(said: str) -> dict[str, str]:
+    return dict(_file_line(line) for line in said.splitlines() if line.strip())
 
 
 def _file_line(line: str) -> tuple[str, str]:
-    digest, _, path = line.removeprefix("\\").partition("  ")
-    return path.removeprefix("./"), digest
+    digest, gap, path = line.removeprefix("\\").partition("  ./")
+    if not (gap and path and re.fullmatch(r"[0-9a-f]+", digest)):
+        raise ValueError
+    return path, digest
 
 
-def _split(text: str) -> tuple[dict[str, str], dict[str, str]]:
+def _split(text: str, node: str) -> Parts:
+    """What each part said, and why it failed; a line outside any part is nobody's."""
     parts: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
-    current, ended = "", ""
+    current, ended, whole = "", "", False
     for line in text.split("\n"):
-        if end := _END.match(line):
+        begin, end = _BEGIN.match(line), _END.match(line)
+        if end and end[1] == current:
             current, ended = "", end[1]
             if end[2] != "0":
                 problems[ended] = []
-        elif line.startswith("=== ") and not current:
-            current = line.removeprefix("=== ")
-            parts[current] = []
         elif current:
             parts[current].append(line)
+        elif begin and begin[1] == "end":
+            whole = True
+            break
+        elif begin and begin[1] in PARTS:
+            if begin[1] in parts:
+                raise _odd(f"the host has answered twice to {begin[1]!r}", node)
+            current = begin[1]
+            parts[current] = []
         elif ended in problems and line.startswith("! "):
             problems[ended].append(line.removeprefix("! "))
-    return (
+    lacking = [part for part in PARTS if part not in parts]
+    if not whole:
+        raise _odd("the host's answer was cut short", node)
+    if lacking:
+        raise _odd(f"the host's answer lacks {', '.join(lacking)}", node)
+    return Parts(
         {name: "\n".join(lines) for name, lines in parts.items()},
         {name: "\n".join(lines) or "no reason given" for name, lines in problems.items()},
     )
+
+
+def _odd(what: str, node: str) -> NotUnderstoodError:
+    return NotUnderstoodError(what, node=node, step="gathering facts", mend="run the same command again")

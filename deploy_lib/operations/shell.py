@@ -39,6 +39,37 @@ if [ -z "$m" ]; then echo 'neither /run nor /dev/shm is a writable tmpfs' >&2; e
 {SCRATCH}"""
 """Both, for a script that cannot do without."""
 
+THERE = """\
+there() {
+  if [ -e "$1" ]; then return 0; fi
+  set -- "$1" "$(LC_ALL=C stat -c . -- "$1" 2>&1 >/dev/null)"
+  case $2 in
+    '') return 0;;
+    *': No such file or directory' | *': Not a directory') return 1;;
+  esac
+  printf '%s (as %s)\\n' "$2" "$(id -un)" >&2
+  return 2
+}
+"""
+"""Shell function `there PATH`: 0 when something is there, 1 when nothing is, 2 with the cause on standard error when that
+cannot be told. `there X || { [ $? = 1 ]; return; }` ends a function well where X is absent, and badly where it is unknown."""
+
+GONE = """\
+gone() { printf '%s\\n' "$1" | grep -viE '^(error: |error response from daemon: )*no such (object|container|image): ' >&2 && return 1; true; }
+"""
+"""Shell function `gone TEXT`: an engine complains of nothing but things that are there no more; otherwise it says of what."""
+
+INSPECT = f"""\
+{GONE}
+# Between a list and a look at what it names, something of it may have gone: that is no failure. Anything else is one.
+inspect() {{
+  f=$1; shift
+  [ $# -gt 0 ] || return 0
+  {{ c=$(docker inspect --format "$f" "$@" 2>&1 >&3); }} 3>&1 || gone "$c"
+}}
+"""
+"""Shell function `inspect FORMAT ID...`: `docker inspect` of those that are still there."""
+
 
 def quote(value: object) -> str:
     """One shell word."""

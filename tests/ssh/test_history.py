@@ -7,6 +7,7 @@ import pytest
 from deploy_lib.errors import RemoteError
 from deploy_lib.operations import history
 from deploy_lib.operations.lock import Lock, me
+from deploy_lib.operations.shell import THERE
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
 
@@ -56,13 +57,13 @@ def test_what_a_power_cut_leaves_hides_nothing(session: Session, tmp_path: Path)
         path.write_bytes(f'{before.line()}\n{{"kind":"pro'.encode() + b"\xff\x00" * 3 + b"\0" * 500)
         history.write(session, home, lock.owner.token, history.event("started", RELEASE))
     assert [e.kind for e in history.read(session, home, 10)] == ["proven", "started"]
-    script = f"history() {{ {history.read_command(home, 10, 10)}}}\nhistory"
+    script = f"{THERE}history() {{ {history.read_command(home, 10, 10)}}}\nhistory"
     assert [e.kind for e in history.parse_events(session.run(script).stdout)] == ["proven", "started"]
 
 
 def test_a_history_that_cannot_be_read_is_not_an_empty_one(session: Session, tmp_path: Path) -> None:
     (tmp_path / ".deploy/history.jsonl").mkdir(parents=True)
-    script = f"history() {{ {history.read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
+    script = f"{THERE}history() {{ {history.read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
     with pytest.raises(RemoteError):
         session.run(script)
 

@@ -14,6 +14,10 @@ ANSWER = r"""=== memory
 /run
 
 === memory exit 0
+=== user
+deploy
+
+=== user exit 0
 === tools
 docker
 flock
@@ -69,6 +73,37 @@ ktrdr-deploy.local/keep abcd <none> sha256:id1
 {"services": {"web": {"image": "x"}}}
 
 === config exit 0
+=== clock
+1764400000.5
+
+=== clock exit 0
+=== space
+directory /dev/sda1 100 40 60 40% /
+root /var/lib/docker
+docker /dev/sda1 100 40 60 40% /
+
+=== space exit 0
+=== ram
+MemAvailable:    1024 kB
+
+=== ram exit 0
+=== listening
+   0: 00000000:0016 00000000:0000 0A
+
+=== listening exit 0
+=== published
+{"name":"/web-1","project":"ktrdr-core","ports":["","5003"]}
+
+=== published exit 0
+=== swap
+
+=== swap exit 0
+=== storage
+
+=== storage exit 0
+=== locked
+
+=== locked exit 0
 === end
 """
 
