@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from deploy_lib import decision as deciding
 from deploy_lib import desired as wanted
@@ -24,12 +25,13 @@ from deploy_lib.operations.registry import Login, Manifest
 from deploy_lib.operations.stage import stage
 from deploy_lib.operations.targets import Scraper
 from deploy_lib.plan import Plan
-from deploy_lib.preflight import Check
+from deploy_lib.preflight import Check, reach
 from deploy_lib.preview import Preview
 from deploy_lib.rehearsal import rehearse
 from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
+from deploy_lib.ssh.framing import require_room
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
@@ -90,19 +92,45 @@ class Deployment:
             PreflightError: something of it could not be told, and what is not known is not to be taken for absent.
         """
         self.look(version)
-        preflight.require(self.node, [preflight.answered(self.facts, rendered=version is not None)])
+        preflight.require(
+            self.node, [preflight.answered(self.node, self.facts, rendered=version is not None)]
+        )
 
     def references(self) -> dict[str, str]:
         """By service, the image that the Compose file names for this version."""
         return {name: service.image for name, service in self.facts.services.items()}
 
-    def check_back(self) -> None:
-        """The preflight of a rollback, which needs neither a registry nor this checkout's files.
+    def judge_way(self) -> list[Check]:
+        """Whether the probes can be asked through the session; nothing where none asks over HTTP."""
+        endpoint = self._probed()
+        if endpoint is None:
+            return []
+        return [reach.forwarding(forbidden=self.session.forbids_forwarding(*endpoint))]
+
+    def judge_host(self, stacks: Collection[str], *, rendered: bool) -> list[Check]:
+        """What the host must offer.
+
+        Args:
+            stacks: those that the same command deploys; what they bring is looked at again later.
+            rendered: see `preflight.host`.
+        """
+        deferred = bool(set(self.node.stack.needs) & set(stacks))
+        storage = preflight.storage(self.node, self.facts.machine.storage, deferred=deferred)
+        return [*preflight.host(self.node, self.facts, rendered=rendered), *storage]
+
+    def check_back(self, stacks: Collection[str]) -> None:
+        """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.
+
+        All that a proof needs is looked at: what cannot be proven would only be switched to and taken back.
+
+        Args:
+            stacks: see `judge_host`.
 
         Raises:
             PreflightError: naming every check that failed.
         """
-        preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
+        self.checks = [*self.judge_way(), *self.judge_host(stacks, rendered=False)]
+        preflight.require(self.node, self.checks)
 
     def check_deferred(self) -> None:
         """Looks again at what another stack of the same command had to bring first.
@@ -133,6 +161,15 @@ class Deployment:
         """
         check = self.judge_secrets(values)
         preflight.require(self.node, [check])
+
+    def check_room(self, values: Values) -> None:
+        """Refuses values that no host could start a program with.
+
+        Raises:
+            UsageError: which those are, and their size.
+        """
+        names = [name for name in self.local.file.secret_names if name in values]
+        require_room({**self.node.variables, **{name: values[name].reveal() for name in names}})
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -414,6 +451,13 @@ class Deployment:
         return self.plan.desired.release.id
 
     # --- steps of steps ---------------------------------------------------------------------------------------
+
+    def _probed(self) -> tuple[str, int] | None:
+        """An endpoint that is probed later; the last one, since the first is what is replaced most often."""
+        recorded = [e.release.probes or () for e in self.facts.history]
+        probes = [*(probe for some in recorded for probe in some), *self.node.stack.probes]
+        urls = [urlsplit(probe.url) for probe in probes if probe.url]
+        return (urls[-1].hostname or "127.0.0.1", urls[-1].port or 80) if urls else None
 
     def _decided(self) -> Decision:
         if self.decision is None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from deploy_lib import git, preflight
 from deploy_lib.console import Console
@@ -25,7 +24,8 @@ from deploy_lib.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
 from deploy_lib.secrets.value import MASK
-from deploy_lib.topology import Environment, Node
+from deploy_lib.ssh.framing import require_room
+from deploy_lib.topology import Environment
 from deploy_lib.versions import in_version, versions
 
 HERE = "here"
@@ -130,6 +130,9 @@ def _secrets(environment: Environment, found: Survey) -> None:
     try:
         found.values = fetch(environment, names)
         found.login = Login(environment.registry_host, environment.registry.username, found.values[password])
+        require_room({password: found.values[password].reveal()})
+        for deployment in found.deployments:
+            deployment.check_room(found.values)
     except UsageError:
         raise
     except DeployError as error:
@@ -142,12 +145,9 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
     try:
         d.session.open()
         d.checks += reach.stages(d.session.connection.target, None)
-        d.checks.append(reach.forwarding(forbidden=d.session.forbids_forwarding(*_probed(d.node))))
+        d.checks += d.judge_way()
         d.look(version)
-        d.checks += preflight.host(d.node, d.facts, rendered=True)
-        d.checks += preflight.storage(
-            d.node, d.facts.machine.storage, deferred=bool(set(d.node.stack.needs) & stacks)
-        )
+        d.checks += d.judge_host(stacks, rendered=True)
     except UnreachableError as error:
         d.checks += reach.stages(d.session.connection.target, error)
     except RemoteError as error:
@@ -172,12 +172,6 @@ def _variables(environment: Environment, d: Deployment, version: Version) -> Che
         "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
     }
     return preflight.variables(variables(compose, stack.compose), places)
-
-
-def _probed(node: Node) -> tuple[str, int]:
-    """An endpoint that is probed later; the last one, since the first is what is replaced most often."""
-    urls = [urlsplit(probe.url) for probe in node.stack.probes if probe.url]
-    return (urls[-1].hostname or "127.0.0.1", urls[-1].port or 80) if urls else ("127.0.0.1", 22)
 
 
 def _registry(

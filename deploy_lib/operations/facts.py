@@ -213,7 +213,19 @@ def managed(node: Node) -> list[str]:
 
 
 PARTS = (
-    *("memory", "user", "tools", "engine", "compose", "directory", "files", "key", "history", "objects", "deployed"),
+    *(
+        "memory",
+        "user",
+        "tools",
+        "engine",
+        "compose",
+        "directory",
+        "files",
+        "key",
+        "history",
+        "objects",
+        "deployed",
+    ),
     *("delivered", "images", "containers", "config", *machine.PARTS),
 )
 """The script's parts, in their order."""
@@ -230,15 +242,15 @@ def parse(text: str, node: str) -> Facts:
     """
     parts = _split(text, node)
     engine, platform = parts.read("engine", _engine, ("", ""))
-    images = parts.read("images", _images, [])
-    directory = parts.read("directory", str.split, [])
+    images = parts.read("images", _images, list[tuple[str, str, str, str]]())
+    directory = parts.read("directory", _words, frozenset[str]())
     return Facts(
         engine=engine,
         platform=platform,
         compose=parts.read("compose", _compose, ""),
         user=parts.read("user", str.strip, ""),
         memory=parts.read("memory", _memory, ""),
-        tools=frozenset(parts.read("tools", str.split, [])),
+        tools=parts.read("tools", _words, frozenset()),
         writable="writable" in directory,
         missing="missing" in directory,
         key=parts.read("key", _key, ""),
@@ -250,9 +262,9 @@ def parse(text: str, node: str) -> Facts:
         containers=parts.read("containers", _containers, ()),
         services=parts.read("config", lambda said: parse_config(said) if said.strip() else {}, {}),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
-        objects=frozenset(parts.read("objects", _objects, [])),
+        objects=parts.read("objects", _objects, frozenset()),
         deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
-        delivered=frozenset(parts.read("delivered", str.split, [])),
+        delivered=parts.read("delivered", _words, frozenset()),
         machine=machine.parse(parts),
         problems=parts.problems,
     )
@@ -286,8 +298,12 @@ def _key(said: str) -> str:
     return _fits(r"\S*", said)
 
 
-def _objects(said: str) -> list[str]:
-    return [_fits(r"\S+", line) for line in said.splitlines() if line.strip()]
+def _words(said: str) -> frozenset[str]:
+    return frozenset(said.split())
+
+
+def _objects(said: str) -> frozenset[str]:
+    return frozenset(_fits(r"\S+", line) for line in said.splitlines() if line.strip())
 
 
 def _images(said: str) -> list[tuple[str, str, str, str]]:

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from deploy_lib.errors import DeployError, LockedError, RemoteError
 from deploy_lib.operations import layout
+from deploy_lib.operations.answers import text
 from deploy_lib.operations.shell import quote
 from deploy_lib.ssh.session import Process, Session
 
@@ -173,7 +174,7 @@ class Lock:
             process.close()
             if code == _HELD:
                 raise LockedError(
-                    f"another deployment holds the lock: {_describe(first)}",
+                    f"another deployment holds the lock: {describe(first)}",
                     node=self._session.node,
                     mend="wait for it to end (--wait-lock SECONDS does), then run this again",
                 )
@@ -219,8 +220,10 @@ class Lock:
                 return
 
 
-def _describe(line: str) -> str:
+def describe(note: str) -> str:
+    """Who holds a lock, by the owner's note."""
     try:
-        return str(Owner(**json.loads(line)))
-    except (ValueError, TypeError):
-        return "its holder has not said who it is"
+        data = json.loads(note)
+        return str(Owner(**{name: text(data, name) for name in Owner.__dataclass_fields__}))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return "somebody who has not said who it is"

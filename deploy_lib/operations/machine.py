@@ -132,7 +132,7 @@ _MEMORY = re.compile(r"MemAvailable:\s+(\d+) kB")
 
 def parse(parts: Parts) -> Machine:
     """The answers of PARTS."""
-    root, free = parts.read("space", _space, ("", {}))
+    root, free = parts.read("space", _space, ("", dict[str, int]()))
     return Machine(
         now=parts.read("clock", _clock, 0.0),
         docker_root=root,

@@ -28,16 +28,22 @@ INTERVAL = 1
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
 
-BUSY, LAPSED, NOT_BEGUN, NO_VALUES, NO_OLD_VALUES = 75, 76, 78, 79, 80
+BUSY, LAPSED, NOT_BEGUN, NO_VALUES, NO_OLD_VALUES, NOT_HEARD = 75, 76, 78, 79, 80, 81
 """Exit statuses of a switch that changed nothing: another one still runs; its lock was no longer its own; the history
 could not be written; a secret has no value; the value of one that is to be changed in a program's data cannot be read,
-so that nothing could go back to it."""
+so that nothing could go back to it; its log could not be written."""
 
 ENDED = 77
 """Exit status of a verdict that nobody waits for."""
 
 BEGUN = "=== begun"
 """What a switch says as soon as it would hear a verdict."""
+
+NEVER = "=== never"
+"""What the launcher says when the switch has ended without having begun: nothing was changed."""
+
+UNKNOWN = "=== unknown"
+"""What a switch says in place of the containers when the engine does not tell of them."""
 
 _NOW = "@now@"
 
@@ -95,7 +101,8 @@ flock -n 9 || {{ echo 'another switch is still running'; exit {BUSY}; }}
 owned() {{ {owned(directory, switch.token)}; }}
 owned || {{ echo 'the lock has lapsed'; exit {LAPSED}; }}
 rm -f -- {verdict}
-echo {quote(BEGUN)}
+# A switch that nobody could hear is none.
+echo {quote(BEGUN)} || exit {NOT_HEARD}
 {append_function(directory)}
 {containers_command(project)}
 {values.capture(project, switch.places)}
@@ -143,7 +150,7 @@ await() {{
       return;;
     esac
     echo '=== containers'
-    containers
+    containers || echo '{UNKNOWN}'
     echo '=== .'
     sleep {INTERVAL}
   done
@@ -255,25 +262,34 @@ def _append_now(event: Event) -> str:
 
 
 def launcher(project: str, detached: str) -> str:
-    """Starts the detached script, and passes on its output until it ends."""
+    """Starts the detached script, and passes on its output until it ends.
+
+    It ends before that, with what it complains of on standard error, when the script cannot be started; and it tells a
+    script that has begun from one that has not by what stands in the log, with nothing but the shell itself.
+    """
     return f"""\
+# With values that are too large no program can be started at all.
+env true || exit
 {FIND_MEMORY}
-[ -n "$m" ] || exit {NO_MEMORY}
+[ -n "$m" ] || {{ echo 'neither /run nor /dev/shm is a writable tmpfs' >&2; exit {NO_MEMORY}; }}
 umask 077
 # The log outlives this channel: whoever takes over may want to read it.
 log=$m/ktrdr-deploy-{quote(project)}.log
 run=$m/ktrdr-deploy-{quote(project)}.sh
-rm -f "$log" "$run"
-: >"$log"
-cat >"$run" <<'=SCRIPT='
+rm -f "$log" "$run" || exit
+: >"$log" || exit
+cat >"$run" <<'=SCRIPT=' || {{ r=$?; rm -f "$run"; df -Ph "$m" >&2; exit $r; }}
 {detached}
 =SCRIPT=
 setsid sh "$run" </dev/null >>"$log" 2>&1 &
 tail -n +1 -s 0.1 -f --pid=$! "$log" 2>/dev/null
 wait $!
 r=$?
+begun=
+while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$log"
 # The outcome does not hang on what tail has seen last.
 echo; grep -a '^=== done' "$log" | tail -n 1
+[ -n "$begun" ] || echo '{NEVER}'
 echo "=== end $r"
 """
 

@@ -63,7 +63,9 @@ class Preamble:
         return "\n".join(lines)
 
 
-def frame(script: str, env: Mapping[str, str] | None = None, preamble: Preamble | None = None) -> tuple[str, bytes]:
+def frame(
+    script: str, env: Mapping[str, str] | None = None, preamble: Preamble | None = None
+) -> tuple[str, bytes]:
     """The remote command line and the bytes to send first on its standard input.
 
     Args:

@@ -20,7 +20,15 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError, Stage, StoppedError, UnreachableError
+from deploy_lib.errors import (
+    CommandError,
+    DeployError,
+    NotRunError,
+    RemoteError,
+    Stage,
+    StoppedError,
+    UnreachableError,
+)
 from deploy_lib.ssh.connection import StrictConnection, changed
 from deploy_lib.ssh.framing import TRUNCATED, Preamble, frame
 from deploy_lib.ssh.hostkeys import fingerprint
@@ -197,7 +205,9 @@ class Process:
         """Nothing of the script was run, so nothing that it prints, or does not, says anything of the host."""
         if code == TRUNCATED:
             return NotRunError("the script did not arrive whole", node=self._node)
-        said = "".join(f"\n    {line}" for line in (*foreign.splitlines(), *self.stderr.strip().splitlines()[-5:]))
+        said = "".join(
+            f"\n    {line}" for line in (*foreign.splitlines(), *self.stderr.strip().splitlines()[-5:])
+        )
         return NotRunError(
             f"the login shell did not run the script: exit status {code}{said}",
             node=self._node,
@@ -284,8 +294,8 @@ class Session:
             try:
                 stdout = process.read().decode(errors="replace")
                 code = process.wait()
-            except NotRunError as error:
-                error.step = step
+            except NotRunError as problem:
+                problem.step = step
                 raise
             result = Result(code, stdout, process.stderr)
         if check and code:
@@ -322,7 +332,9 @@ class Session:
             channel.exec_command(line)
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no command could be started: {error}", node=self.node) from None
-        process = Process(channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set(), preamble)
+        process = Process(
+            channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set(), preamble
+        )
         # A script may end before it has read everything; its exit status tells that better than a broken pipe.
         with contextlib.suppress(OSError):
             channel.sendall(block + stdin)
