@@ -66,7 +66,15 @@ def running(project: str, service: str) -> str:
 
 def remember(project: str, reloads: Sequence[Reload]) -> str:
     """Shell text for a function that notes which containers there are, for `tell`; it returns where nobody tells."""
-    return "\n".join(f'{_variable(r)}="{running(project, r.service)}" || return' for r in reloads) or ":"
+    # An engine under load may refuse once.
+    return (
+        "\n".join(
+            f'{_variable(r)}="{now}" || {{ sleep 1; {_variable(r)}="{now}"; }} || return'
+            for r in reloads
+            for now in [running(project, r.service)]
+        )
+        or ":"
+    )
 
 
 def tell(project: str, reloads: Sequence[Reload]) -> str:

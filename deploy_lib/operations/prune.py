@@ -88,7 +88,10 @@ for x in $tags; do
     *" $x "*) ;;
     *)
       # Somebody else may have removed it since it was listed.
-      i=$(docker image inspect -f '{{{{.Id}}}}' "$x" 2>&1) || {{ gone "$i" || left=1; continue; }}
+      i=$(docker image inspect -f '{{{{.Id}}}}' "$x" 2>/dev/null) || {{
+        e=$(docker image inspect "$x" 2>&1 >/dev/null) || gone "$e" || left=1
+        continue
+      }}
       used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
       # Docker would take the tag and leave the image: it would be nobody's from then on.
       [ -z "$used" ] || continue

@@ -331,7 +331,7 @@ case "$1" in
     case "$*" in
       *reset-admin-password*) IFS= read -r v; printf %s "$v" | base64 -d > "$FAKE/copy"; echo "copy $(cat "$FAKE/copy")" >> "$FAKE/story";;
       *) IFS= read -r v; v=$(printf %s "$v" | base64 -d)
-         [ "$v" = "admin:$(cat "$FAKE/copy")" ] || [ -e "$FAKE/trusts" ] || exit 1;;
+         [ "$v" = "admin:$(cat "$FAKE/copy")" ] || [ -e "$FAKE/trusts" ] || exit 41;;
     esac
     exit;;
 esac

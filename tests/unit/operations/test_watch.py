@@ -35,6 +35,9 @@ class Lines:
     def extend(self, seconds: float) -> None:
         pass
 
+    def wait(self) -> int:
+        raise RemoteError("the session ended")
+
 
 def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
     def run(*_: Any, **__: Any) -> None:
