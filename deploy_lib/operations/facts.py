@@ -341,8 +341,10 @@ def _split(text: str, node: str) -> Parts:
             current, ended = "", end[1]
             if end[2] != "0":
                 problems[ended] = []
-        elif current:
+        elif current and not begin:
             parts[current].append(line)
+        elif current:
+            raise _odd(f"the host's answer to {current!r} was cut short", node)
         elif begin and begin[1] == "end":
             whole = True
             break
