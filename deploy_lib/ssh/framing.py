@@ -1,8 +1,8 @@
 """How a script and its environment reach a host: on standard input, never on a command line.
 
 The remote command line is the same for every script, apart from one number: how many bytes of standard input are
-the script. What follows them is the script's own standard input. The script's last line is a sentinel, so a stream
-that was cut short runs nothing at all.
+the script. What follows them is the script's own standard input. The script's first and last lines are sentinels, so a
+stream that was cut short, or that a login shell has read from, runs nothing at all.
 
 sshd runs that command line by way of the user's login shell, which may print what it likes before: a greeting, the output
 of a `.bashrc`. So the script first prints a mark that nobody can guess, and what comes before the mark is not its own.
@@ -30,7 +30,7 @@ the stack's limit), since the host's own variables and the arguments count as we
 FOREIGN_KEPT = 2000
 """Bytes of foreign output that are kept, for messages: the last ones."""
 
-_SENTINEL = "#:whole"
+_FIRST, _SENTINEL = "#:script", "#:whole"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -79,9 +79,9 @@ def frame(
     require_room(env or {})
     lines = [assignment(name, value) for name, value in sorted((env or {}).items())]
     begin = [f"echo '{preamble.mark}'"] if preamble is not None else []
-    text = "\n".join([*begin, *lines, script, _SENTINEL])
+    text = "\n".join([_FIRST, *begin, *lines, script, _SENTINEL])
     block = _encode(text)
-    reader = f'b=$(head -c {len(block)}); case $b in *"{_SENTINEL}") eval "$b";; *) exit {TRUNCATED};; esac'
+    reader = f'b=$(head -c {len(block)}); case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {TRUNCATED};; esac'
     return f"exec sh -c {shlex.quote(reader)}", block
 
 

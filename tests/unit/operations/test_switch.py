@@ -432,3 +432,61 @@ def test_what_compose_left_half_way_is_cleared_before_it_is_called(host: Host) -
     assert "rm c1" in calls
     assert "rm c2" not in calls
     assert calls.index("rm c1") < next(n for n, call in enumerate(calls) if " up " in call)
+
+
+# --- the launcher -----------------------------------------------------------------------------------------
+
+
+def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh"],
+        input=switch.launcher("a-test", detached),
+        capture_output=True,
+        text=True,
+        env={**host.env, **more},
+    )
+
+
+def test_a_launcher_tells_a_script_that_began_from_one_that_did_not(host: Host) -> None:
+    done = launch(host, f"rm -f -- $0; echo '{switch.BEGUN}'; echo '=== done revert'; exit 7")
+    assert done.stdout.splitlines()[-2:] == ["=== done revert", "=== end 7"]
+    assert switch.NEVER not in done.stdout
+    done = launch(host, "rm -f -- $0; exit 0")
+    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 0"]
+    (host.folder / "setsid").write_text("#!/bin/sh\necho no room >&2; exit 126\n")
+    (host.folder / "setsid").chmod(0o755)
+    done = launch(host, f"echo '{switch.BEGUN}'")
+    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 126"]
+    assert "no room" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["cat", "rm", "stat"])
+def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, program: str) -> None:
+    (host.folder / program).write_text("#!/bin/sh\necho No space left on device >&2; exit 1\n")
+    (host.folder / program).chmod(0o755)
+    done = launch(host, f"touch '{host.folder}/ran'; echo '{switch.BEGUN}'")
+    assert done.returncode
+    assert "=== end" not in done.stdout
+    assert done.stderr
+    assert not (host.folder / "ran").exists()
+
+
+def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host: Host) -> None:
+    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher('a-test', 'true')}"
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True, env=host.env)
+    assert done.returncode == 126
+    assert "Argument list too long" in done.stderr
+    assert "vvv" not in done.stderr + done.stdout
+
+
+def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
+    orders = Switch(
+        host.owner.token, Placement({"a": "new"}), OLD, [event("started", RELEASE)],
+        event("reverted", RELEASE), event("failed", RELEASE),
+    )  # fmt: skip
+    path = host.folder / "switch.sh"
+    path.write_text(switch.script(host.node, "ktrdr-core", orders))
+    done = subprocess.run(["sh", "-c", f"sh {path} >/dev/full"], env=host.env)
+    assert done.returncode == switch.NOT_HEARD
+    assert not (host.home / ".deploy/history.jsonl").exists()
+    assert (host.home / "a").read_text() == "old"
