@@ -23,7 +23,7 @@ from deploy_lib.operations.files import pack
 from deploy_lib.operations.history import Event, parse_events, read_command
 from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.references import KEEP
-from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, words
+from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, strangers, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
@@ -55,6 +55,7 @@ class Facts:
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the Compose file that lies in the stack's directory, "" without one.
         delivered: the secret files in its memory.
+        strangers: why others than this user and root could change what is deployed, and what mends it.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
         problems: by section, what a part of the script had to complain of.
@@ -78,6 +79,7 @@ class Facts:
     objects: frozenset[str] = frozenset()
     deployed: bytes = field(default=b"", repr=False)
     delivered: frozenset[str] = frozenset()
+    strangers: tuple[tuple[str, str], ...] = ()
     machine: Machine = field(default_factory=Machine)
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -116,7 +118,7 @@ def build(node: Node, project: str, *, render: bool) -> str:
     Args:
         render: the stack's files come on standard input, and are rendered.
     """
-    directory = node.directory
+    directory, home = node.directory, quote(node.directory)
     compose_file = directory / PurePosixPath(node.stack.compose).name
     proven_lines = max(PROVEN_LINES, 2 * node.stack.keep_releases)
     return f"""\
@@ -128,6 +130,7 @@ if [ -n "$m" ]; then
 else
   e=/dev/null
 fi
+mine() {{ ours && "$1"; }}
 part() {{
   name=$1; shift
   printf '=== %s\\n' "$name"
@@ -147,10 +150,22 @@ files() {{
     [ ! -e "./$x" ] || find "./$x" -type f -exec sha256sum {{}} +
   done
 }}
+{strangers(directory)}
+{_others(node, project)}
+# What another user has put there is not even read: it could be a pipe, or lead anywhere.
+ours() {{
+  for d in {home} {quote(directory / layout.STATE)}; do
+    [ ! -e "$d" ] || [ -O "$d" ] || {{ echo "$d belongs to another user" >&2; return 1; }}
+  done
+}}
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
 objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
-delivered() {{ find {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))} -type f; true; }}
+delivered() {{
+  for d in {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))}; do
+    [ ! -d "$d" ] || [ -n "$(own "${{d%/*}}"; own "$d")" ] || find "$d" -type f
+  done
+}}
 deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
 {containers_command(project)}
 {machine.functions(directory, node.stack.shared_storage)}
@@ -160,16 +175,13 @@ part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
 part compose docker compose version --short
 part directory directory
-part files files
-part key key
-part history history
-part objects objects
-part deployed deployed
+part strangers others
+for x in files key history objects deployed; do part "$x" mine "$x"; done
 part delivered delivered
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
-for x in {words(*machine.PARTS)}; do part "$x" "$x"; done
+for x in {words(*machine.PARTS)}; do case $x in locked) part "$x" mine "$x";; *) part "$x" "$x";; esac; done
 echo '=== end'
 """
 
@@ -179,6 +191,40 @@ def managed(node: Node) -> list[str]:
     stack = node.stack
     paths = (stack.compose, stack.env_file, *stack.directories)
     return sorted({PurePosixPath(path).name for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
+
+
+def _others(node: Node, project: str) -> str:
+    """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
+    directory = node.directory
+    below = words(*managed(node))
+    places = words(*(layout.secrets_in(d, project) for d in layout.MEMORY))
+    wanted = f"""\
+  for d in {places}; do
+    case $d in "$m"/*) for x in "${{d%/*}}" "$d"; do
+      if [ -e "$x" ] || [ -L "$x" ]; then own "$x"; fi
+    done;; esac
+  done
+"""
+    return f"""\
+others() {{
+  strangers
+  for x in {below}; do
+    x={quote(directory)}/$x
+    [ -e "$x" ] || continue
+    [ -z "$(find "$x" ! -user "$me" ! -user 0 | head -c 1)" ] ||
+      printf '%s is, in part, of another user\\tas root: chown -R %s %s\\n' "$x" "$(id -un)" "$x"
+    [ -z "$(find "$x" ! -type l -perm /022 | head -c 1)" ] ||
+      printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$x" "$x"
+  done
+  # Where no memory was found, this may be why.
+  [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
+{wanted if node.stack.delivery == "memory" else ""}}}
+"""
+
+
+def _stranger(line: str) -> tuple[str, str]:
+    what, _, mend = line.partition("\t")
+    return what, mend
 
 
 _END = re.compile(r"=== (\w+) exit (\d+)\Z")
@@ -216,6 +262,7 @@ def parse(text: str, node: str) -> Facts:
         objects=frozenset(parts["objects"].split()),
         deployed=base64.b64decode(parts["deployed"]),
         delivered=frozenset(parts["delivered"].split()),
+        strangers=tuple(_stranger(line) for line in parts["strangers"].splitlines() if line.strip()),
         machine=machine.parse(parts),
         problems=problems,
     )

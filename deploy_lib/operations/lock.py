@@ -17,7 +17,7 @@ from types import TracebackType
 
 from deploy_lib.errors import DeployError, LockedError, RemoteError
 from deploy_lib.operations import layout
-from deploy_lib.operations.shell import quote
+from deploy_lib.operations.shell import NOT_OURS, TRUST, quote, strangers
 from deploy_lib.ssh.session import Process, Session
 
 HEARTBEAT = 5.0
@@ -78,13 +78,18 @@ def lock_script(directory: PurePosixPath, owner: Owner, wait: int, switch_wait: 
     """Takes the lock, says so, and keeps it while bytes come in; each is answered.
 
     A switch that outlived its session still changes the host: it is waited for. The owner's note has a second line, the
-    process that holds the lock; it is renamed into place, so that a reader never sees half of it.
+    process that holds the lock; it is renamed into place, so that a reader never sees half of it. A directory that somebody
+    else could change is left alone: what is locked there is not ours.
     """
     lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
     how = f"-w {wait}" if wait else "-n"
     return f"""\
+umask 022
 mkdir -p {quote(directory)} || exit 1
 umask 077
+{TRUST}{strangers(directory)}\
+w=$(strangers)
+[ -z "$w" ] || {{ printf '%s\\n' "$w"; exit {NOT_OURS}; }}
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec {LOCK_FD}>>{lock} || exit 1
 flock {how} {LOCK_FD} || {{
@@ -183,6 +188,9 @@ class Lock:
                     node=self._session.node,
                     mend="wait for it, then run this again",
                 )
+            if code == NOT_OURS:
+                what, _, mend = first.partition("\t")
+                raise RemoteError(what, node=self._session.node, step="lock", mend=mend)
             raise RemoteError(
                 f"the lock cannot be taken: {process.stderr.strip() or f'exit status {code}'}",
                 node=self._session.node,

@@ -31,6 +31,10 @@ flock
 writable
 
 === directory exit 0
+=== strangers
+/opt is loose	chmod go-w /opt
+
+=== strangers exit 0
 === files
 aa11  ./docker-compose.core.yml
 \bb22  ./odd\\name
@@ -77,6 +81,7 @@ def test_the_parts_become_facts() -> None:
     found = facts.parse(ANSWER, "core")
     assert (found.engine, found.platform, found.memory) == ("26.1.5+dfsg1", "linux/amd64", "/run")
     assert found.writable
+    assert found.strangers == (("/opt is loose", "chmod go-w /opt"),)
     assert found.key == "c0ffee"
     assert found.files == {"docker-compose.core.yml": "aa11", r"odd\\name": "bb22"}
     assert found.images == {"prom/prometheus@sha256:1234": "sha256:id1"}

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import stat
 import subprocess
 import tarfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.operations import layout, values
+from deploy_lib.operations.shell import TRUST
 from tests.worst import WORST
 
 DOCKER = """#!/bin/sh
@@ -67,7 +69,7 @@ def memory() -> Iterator[Path]:
 def deliver(directory: Path, *names: str, **env: str) -> subprocess.CompletedProcess[str]:
     files = {name.lower(): str(directory / name) for name in names}
     return subprocess.run(
-        ["sh", "-c", values.deliver(files)], env={**os.environ, **env}, capture_output=True, text=True
+        ["sh", "-c", TRUST + values.deliver(files)], env={**os.environ, **env}, capture_output=True, text=True
     )
 
 
@@ -103,7 +105,7 @@ def test_no_file_is_written_into_a_directory_of_somebody_else(memory: Path) -> N
         os.chown(memory, 12345, -1)
     done = deliver(memory, "A", A="value")
     assert done.returncode
-    assert "is somebody else's" in done.stdout
+    assert re.search(r"belongs to \S+", done.stdout)
     assert not (memory / "A").exists()
 
 
@@ -112,8 +114,8 @@ def test_what_no_release_has_any_more_is_swept(memory: Path, monkeypatch: pytest
     kept, other = (Path(layout.secrets_in(place, "p")) for place in layout.MEMORY)
     for directory in (kept, other):
         deliver(directory, "A", "B", A="1", B="2")
-    subprocess.run(["sh", "-c", values.sweep("p", {"a": str(kept / "A")})], check=True)
+    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {"a": str(kept / "A")})], check=True)
     assert [path.name for path in kept.iterdir()] == ["A"]
     assert not other.parent.exists()
-    subprocess.run(["sh", "-c", values.sweep("p", {})], check=True)
+    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {})], check=True)
     assert not kept.parent.exists()
