@@ -15,7 +15,13 @@ from typing import Literal
 
 from deploy_lib.operations import apply, layout, place, values
 from deploy_lib.operations.apply import Changeable
-from deploy_lib.operations.compose import clear_halves, command, containers_command, delivered_in, down_command
+from deploy_lib.operations.compose import (
+    clear_halves,
+    command,
+    containers_command,
+    delivered_in,
+    down_command,
+)
 from deploy_lib.operations.history import Event, append_function
 from deploy_lib.operations.lock import owned
 from deploy_lib.operations.place import Placement
@@ -189,8 +195,11 @@ rm -f -- {verdict}
 
 def _claim(switch: Switch) -> str:
     """Shell text that makes where secret values are to lie, both ways, or ends the script: nothing was changed yet."""
-    found = {delivered_in(f): f for f in (switch.secret_files, switch.back_secret_files) if f}
-    return "\n".join([TRUST, *(f"{values.claim(files)} || exit {NO_PLACE}" for files in found.values())])
+    found = sorted(
+        {delivered_in(files) for files in (switch.secret_files, switch.back_secret_files) if files}
+    )
+    claims = (f"{values.claim(PurePosixPath(directory))} || exit {NO_PLACE}" for directory in found)
+    return "\n".join([TRUST, *claims])
 
 
 def log_directory(project: str) -> str:

@@ -73,17 +73,17 @@ def deliver(files: Mapping[str, str]) -> str:
     )
     return f"""\
 (
-{claim(files)} && cd {quote(directory)} && set -C || exit
+{claim(PurePosixPath(directory))} && cd {quote(directory)} && set -C || exit
 {writes}
 )"""
 
 
-def claim(files: Mapping[str, str]) -> str:
-    """Shell command that makes the directory of these files, or fails and says why it is no place for secrets; takes TRUST.
+def claim(directory: PurePosixPath) -> str:
+    """Shell command that makes a directory of `layout.secrets_in`, or fails and says why it is no place for secrets; takes
+    TRUST.
 
     Anybody may make a directory below /dev/shm, so it is made and not just there, or it is proven to be this user's own.
     """
-    directory = PurePosixPath(delivered_in(files))
     memory, place = quote(directory.parent.parent), quote(directory)
     return f"""\
 (

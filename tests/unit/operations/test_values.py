@@ -113,6 +113,7 @@ def test_what_no_release_has_any_more_is_swept(memory: Path, monkeypatch: pytest
     monkeypatch.setattr(layout, "MEMORY", (str(memory / "a"), str(memory / "b")))
     kept, other = (Path(layout.secrets_in(place, "p")) for place in layout.MEMORY)
     for directory in (kept, other):
+        directory.parent.parent.mkdir()
         deliver(directory, "A", "B", A="1", B="2")
     subprocess.run(["sh", "-c", TRUST + values.sweep("p", {"a": str(kept / "A")})], check=True)
     assert [path.name for path in kept.iterdir()] == ["A"]
