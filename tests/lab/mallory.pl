@@ -13,7 +13,7 @@ use POSIX ();
 use Socket;
 
 my $base   = '/tmp/mallory';
-my @kinds  = qw(file directory link nest dangling hard fifo socket);
+my @kinds  = qw(file open directory link nest dangling hard fifo socket);
 my $script = "#!/bin/sh\n{ echo 'a planted script was run'; id; env; } >>$base/events 2>&1\n";
 my ($then, $later) = (1_000_000, 2_000_000);    # a file that is read gets another time than the first one
 my (%planted, %pipe, %socket, %told);
@@ -23,12 +23,13 @@ sub event { my ($what) = @_; add('events', $what) unless $told{$what}++ }
 sub text { my ($path) = @_; sysopen my $f, $path, O_RDONLY | O_NONBLOCK or return; my $t = ''; sysread $f, $t, 1 << 20; $t }
 sub names { my ($dir) = @_; opendir my $d, $dir or return; grep { !/\A\.\.?\z/ } readdir $d }
 
+# A script that others cannot write is run where making one's own over it fails unnoticed.
 sub put {
-    my ($path) = @_;
-    sysopen my $f, $path, O_WRONLY | O_CREAT | O_EXCL, 0777 or return;
+    my ($path, $mode) = @_;
+    sysopen my $f, $path, O_WRONLY | O_CREAT | O_EXCL, 0755 or return;
     syswrite $f, $script;
     close $f;
-    chmod 0777, $path;
+    chmod $mode // 0755, $path;
     utime $then, $later, $path;
 }
 
@@ -47,7 +48,7 @@ sub look {
     my ($path) = @_;
     my $kind = $planted{$path} or return;
     my @s = lstat $path or return event("what was planted is gone: $path ($kind)");
-    if ($kind eq 'file' || $kind eq 'hard') {
+    if ($kind =~ /\A(?:file|open|hard)\z/) {
         event("a planted $kind was read: $path") if $s[8] != $then;
         event("a planted $kind was changed: $path: " . (text($path) // '')) if ($s[7] != length $script || $s[9] != $later);
     } elsif ($kind eq 'directory') {
@@ -86,6 +87,7 @@ sub plant {
     if (!lstat $up) { plant('directory', $up) }
     my $done;
     if ($kind eq 'file') { $done = put($path) }
+    elsif ($kind eq 'open') { $done = put($path, 0777) }
     elsif ($kind eq 'directory') {
         $done = mkdir $path and chmod 0777, $path;
         if ($done) { put("$path/$_") for qw(switch.sh log) }
@@ -94,7 +96,7 @@ sub plant {
     elsif ($kind eq 'nest') { $done = symlink '/home/deployer/nest', $path }
     elsif ($kind eq 'dangling') { $done = symlink "$base/caught/made", $path }
     elsif ($kind eq 'hard') {
-        put("$top/.bait");
+        put("$top/.bait", 0666);
         $done = link("$top/.canary", $path) || link("$top/.bait", $path);
         if ($done && (lstat $path)[4] != $<) { return }    # the deploying user's own: the test looks at it
     }

@@ -26,7 +26,7 @@ full = pytest.mark.full
 HOME = "/opt/ktrdr-hostile"
 BASE = "/tmp/mallory"
 MALLORY = (Path(__file__).parent / "mallory.pl").read_bytes()
-KINDS = ("file", "directory", "link", "nest", "dangling", "hard", "fifo", "socket")
+KINDS = ("file", "open", "directory", "link", "nest", "dangling", "hard", "fifo", "socket")
 WATCHED = ("/dev/shm", "/run", "/tmp", "/var/tmp")
 
 COMPOSE = {
@@ -166,11 +166,13 @@ class Hostile:
         assert int(rounds) > 20, "it has hardly raced"
 
     def nothing_was_gained(self, canaries: str) -> None:
-        assert self.core.sh(f"cat {BASE}/events") == ""
+        events, loot = self.core.sh(f"cat {BASE}/events"), self.core.sh(f"cat {BASE}/loot")
+        known = {value: name for name, value in self.values.items() if name != "db_username"}
+        stolen = {known.get(v, "an older one") for v in (*self.had, *known) if v in loot or v in events}
+        assert stolen == set(), "values were stolen"
+        assert events == ""
         assert self.core.sh(f"ls {BASE}/caught") == ""
         assert self.core.sh(CANARIES) == canaries
-        loot = self.core.sh(f"cat {BASE}/loot")
-        assert [v for v in (*self.had, *self.values.values()) if v in loot and v != "ktrdr"] == []
 
     def runs(self, tag: str) -> None:
         """The release runs, with the newest value."""
@@ -204,15 +206,21 @@ def hostile(checkout: Path, core: Host, lab: Lab, backend_image: str) -> Iterato
 
 
 def names_of(hostile: Hostile) -> set[str]:
-    """Every name that a deployment each way, a rotation and a rollback make outside the stack's directory."""
+    """Every name that a deployment each way makes in what users share; the stack has its usual delivery in the end."""
     with hostile.traced() as names:
         for way, tag in (("memory", FIRST), ("compose", SECOND)):
             hostile.delivery(way)
             outcome = hostile.deploy(tag)
             assert outcome.code == 0, outcome.err
     found = {name for name in names if name.startswith("/dev/shm/")}
-    assert found, "the trace has seen nothing"
+    assert "/dev/shm/ktrdr-secrets/ktrdr-hostile" in found, "the trace does not see what is made"
     return found
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    """Before a secret was sent anywhere: by the preflight, or by the script that takes the lock."""
+    assert outcome.code == 3, outcome.err
+    assert [word for word in words if word not in outcome.err] == []
 
 
 def test_nothing_that_another_user_plants_gets_it_anything(hostile: Hostile) -> None:
@@ -232,4 +240,42 @@ def test_nothing_that_another_user_plants_gets_it_anything(hostile: Hostile) -> 
             outcome = run()
             assert outcome.code == 0, outcome.err
             hostile.runs(tag)
+        # Where a name is fixed, it is the other user's for the moment.
+        hostile.delivery("memory")
+        refused(hostile.deploy(FIRST), "/dev/shm/ktrdr-secrets")
     hostile.nothing_was_gained(canaries)
+    hostile.runs(FIRST)
+
+    # As it was found, so it is told; and what is told mends it.
+    with hostile.planted("nest", {"/dev/shm/ktrdr-secrets"}):
+        outcome = hostile.deploy(FIRST)
+        refused(outcome, "as root: rm /dev/shm/ktrdr-secrets")
+    hostile.core.sh(f"chmod 775 {HOME} && chown mallory {HOME}/.deploy")
+    outcome = hostile.deploy(FIRST)
+    refused(outcome, f"chmod go-w {HOME}", f"{HOME}/.deploy belongs to mallory", f"chown -R deployer {HOME}")
+    hostile.core.sh(f"chmod go-w {HOME}; chown -R deployer {HOME}")
+    assert hostile.deploy(FIRST).code == 0
+    hostile.runs(FIRST)
+    hostile.nothing_was_gained(canaries)
+
+
+@full
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_thing_under_each_name_for_each_command(hostile: Hostile, kind: str) -> None:
+    names = names_of(hostile)
+    canaries = hostile.core.sh(CANARIES)
+    for run, tag in (
+        (lambda: hostile.deploy(FIRST), FIRST),
+        (hostile.rotate, FIRST),
+        (lambda: hostile.run("rollback"), SECOND),
+    ):
+        with hostile.planted(kind, names):
+            outcome = run()
+        assert outcome.code == 0, outcome.err
+        hostile.runs(tag)
+        hostile.nothing_was_gained(canaries)
+    hostile.delivery("memory")
+    with hostile.planted(kind, names):
+        refused(hostile.deploy(SECOND), "/dev/shm/ktrdr-secrets")
+    hostile.nothing_was_gained(canaries)
+    hostile.runs(SECOND)

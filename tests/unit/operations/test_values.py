@@ -120,3 +120,35 @@ def test_what_no_release_has_any_more_is_swept(memory: Path, monkeypatch: pytest
     assert not other.parent.exists()
     subprocess.run(["sh", "-c", TRUST + values.sweep("p", {})], check=True)
     assert not kept.parent.exists()
+
+
+def test_a_link_of_another_user_is_not_swept_through(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "MEMORY", (str(memory),))
+    victim = memory / "victim/p/file"
+    victim.parent.mkdir(parents=True)
+    victim.touch()
+    (memory / "ktrdr-secrets").symlink_to(memory / "victim")
+    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {})], check=True)
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_no_file_is_written_where_others_could_replace_it(memory: Path, mode: int) -> None:
+    (memory / "secrets").mkdir()
+    (memory / "secrets").chmod(mode)
+    done = deliver(memory / "secrets/p", "A", A="value")
+    assert done.returncode
+    assert f"chmod go-w {memory}/secrets" in done.stdout
+    assert list((memory / "secrets").iterdir()) == []
+
+
+def test_a_name_that_is_there_already_is_not_written_through(memory: Path) -> None:
+    victim = memory / "victim"
+    victim.write_text("kept")
+    place = memory / "secrets/p"
+    place.mkdir(parents=True, mode=0o700)
+    for name in ("A", "A.new"):
+        (place / name).symlink_to(victim)
+    assert deliver(place, "A", A="value").returncode == 0
+    assert ((place / "A").read_text(), victim.read_text()) == ("value", "kept")
+    assert not (place / "A").is_symlink()
