@@ -126,7 +126,7 @@ sub grab {
     } elsif (-f _) {
         my $t = text($path);
         add('loot', "$path: $t") if defined $t && !$told{$t}++;
-        event("$path could be written") if open my $f, '>>', $path;
+        event("$path could be written") if sysopen my $f, $path, O_WRONLY | O_APPEND;
     }
     for my $name ("$path.new", "$path.sh", "$path.log") { put($name) unless lstat $name }
 }
