@@ -18,6 +18,7 @@ from deploy_lib.errors import DeployError, PreflightError, UsageError
 from deploy_lib.operations import apply, history, watch
 from deploy_lib.operations.compose import Container
 from deploy_lib.operations.facts import Facts, gather
+from deploy_lib.operations.layout import secrets_in
 from deploy_lib.operations.lock import Lock, me
 from deploy_lib.operations.machine import ask_storage
 from deploy_lib.operations.prune import prune
@@ -186,7 +187,9 @@ class Deployment:
     def lock(self) -> None:
         """Takes the node's lock, and waits for a switch that was left to itself."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
-        self._lock = Lock(self.session, self.node.directory, me(what))
+        memory = self.facts.memory if self.node.stack.delivery == "memory" else ""
+        delivery = secrets_in(memory, self.local.file.project) if memory else None
+        self._lock = Lock(self.session, self.node.directory, me(what), delivery)
         self._lock.take(
             self.request.wait_lock,
             2 * int(self.node.stack.switch_timeout) + 60,

@@ -72,7 +72,8 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     _secrets(environment, found)
     stacks = {d.node.stack_name for d in deployments}
     side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
-    ready = [d for d in deployments if d.facts.services]
+    # Nothing secret goes by way of a host where somebody else could be in between.
+    ready = [d for d in deployments if d.facts.services and not d.facts.strangers]
     for d in ready if found.values else ():
         d.checks.append(d.judge_secrets(found.values))
     if found.login is not None and ready:
@@ -103,7 +104,9 @@ def require(found: Survey, console: Console, *, lenient: bool = False) -> Versio
             if check.result in warnings:
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.mend}")
     impossible = (
-        found.version is None or not found.values or any(not d.facts.services for d in found.deployments)
+        found.version is None
+        or not found.values
+        or any(not d.facts.services or d.facts.strangers for d in found.deployments)
     )
     if found.failed and (impossible or not lenient):
         raise PreflightError(failures(found))

@@ -14,6 +14,7 @@ from invoke.exceptions import Exit
 from deploy_lib import stdio
 from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.secrets import dumps
 from deploy_lib.topology import Environment, Node, load
 
 OUTCOMES = {
@@ -67,6 +68,7 @@ def command(
         Exit: with the exit status, when that is not 0.
     """
     stdio.install()
+    dumps.forbid()
     console = Console(as_json=as_json, debug=debug)
     report = Report(name)
     error: BaseException | None = None

@@ -24,7 +24,7 @@ from deploy_lib.operations.files import pack
 from deploy_lib.operations.history import Event, parse_events, read_command
 from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.references import KEEP
-from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, THERE, quote, words
+from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, THERE, quote, strangers, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
@@ -58,6 +58,7 @@ class Facts:
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the Compose file that lies in the stack's directory, "" without one.
         delivered: the secret files in its memory.
+        strangers: why others than this user and root could change what is deployed, and what mends it.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
         problems: by section, why it is not known: what that part of the script had to complain of. The fact itself is then
@@ -84,6 +85,7 @@ class Facts:
     objects: frozenset[str] = frozenset()
     deployed: bytes = field(default=b"", repr=False)
     delivered: frozenset[str] = frozenset()
+    strangers: tuple[tuple[str, str], ...] = ()
     machine: Machine = field(default_factory=Machine)
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +143,7 @@ if [ -n "$m" ]; then
 else
   e=/dev/null
 fi
+mine() {{ ours && "$1"; }}
 part() {{
   name=$1; shift
   printf '=== %s\\n' "$name"
@@ -167,6 +170,14 @@ files() {{
   done
   return $r
 }}
+{strangers(directory)}
+{_others(node, project)}
+# What another user has put there is not even read: it could be a pipe, or lead anywhere.
+ours() {{
+  for d in {home} {quote(directory / layout.STATE)}; do
+    [ ! -e "$d" ] || [ -O "$d" ] || {{ echo "$d belongs to another user" >&2; return 1; }}
+  done
+}}
 # shown PATH COMMAND...: what the command says of what is there; nothing where nothing is.
 shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
 key() {{ shown {key} cat {key}; }}
@@ -175,8 +186,8 @@ objects() {{ shown {objects} ls {objects}; }}
 delivered() {{
   r=0
   for x in {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))}; do
-    # Another user's, who lets nobody look: this one has put nothing there.
-    if [ -d "${{x%/*}}" ] && [ ! -x "${{x%/*}}" ] && [ ! -O "${{x%/*}}" ]; then continue; fi
+    # Where another user was first, this one has put nothing.
+    if [ -d "${{x%/*}}" ] && [ -n "$(own "${{x%/*}}"; [ ! -e "$x" ] || own "$x")" ]; then continue; fi
     shown "$x" find "$x" -type f || r=1
   done
   return $r
@@ -191,16 +202,13 @@ part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
 part compose docker compose version --short
 part directory directory
-part files files
-part key key
-part history history
-part objects objects
-part deployed deployed
+part strangers others
+for x in files key history objects deployed; do part "$x" mine "$x"; done
 part delivered delivered
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
-for x in {words(*machine.PARTS)}; do part "$x" "$x"; done
+for x in {words(*machine.PARTS)}; do case $x in locked) part "$x" mine "$x";; *) part "$x" "$x";; esac; done
 echo '=== end'
 """
 
@@ -220,6 +228,7 @@ PARTS = (
         "engine",
         "compose",
         "directory",
+        "strangers",
         "files",
         "key",
         "history",
@@ -232,6 +241,40 @@ PARTS = (
 
 _BEGIN = re.compile(r"=== (\w+)\Z")
 _END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
+
+
+def _others(node: Node, project: str) -> str:
+    """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
+    directory = node.directory
+    below = words(*managed(node))
+    places = words(*(layout.secrets_in(d, project) for d in layout.MEMORY))
+    wanted = f"""\
+  for d in {places}; do
+    case $d in "$m"/*) for x in "${{d%/*}}" "$d"; do
+      if [ -e "$x" ] || [ -L "$x" ]; then own "$x"; fi
+    done;; esac
+  done
+"""
+    return f"""\
+others() {{
+  strangers
+  for x in {below}; do
+    x={quote(directory)}/$x
+    [ -e "$x" ] || continue
+    [ -z "$(find "$x" ! -user "$me" ! -user 0 | head -c 1)" ] ||
+      printf '%s is, in part, of another user\\tas root: chown -R %s %s\\n' "$x" "$(id -un)" "$x"
+    [ -z "$(find "$x" ! -type l -perm /022 | head -c 1)" ] ||
+      printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$x" "$x"
+  done
+  # Where no memory was found, this may be why.
+  [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
+{wanted if node.stack.delivery == "memory" else ""}}}
+"""
+
+
+def _strangers(said: str) -> tuple[tuple[str, str], ...]:
+    lines = [line.partition("\t") for line in said.splitlines() if line.strip()]
+    return tuple((what, mend) for what, _, mend in lines)
 
 
 def parse(text: str, node: str) -> Facts:
@@ -265,6 +308,7 @@ def parse(text: str, node: str) -> Facts:
         objects=parts.read("objects", _objects, frozenset()),
         deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
         delivered=parts.read("delivered", _words, frozenset()),
+        strangers=parts.read("strangers", _strangers, ()),
         machine=machine.parse(parts),
         problems=parts.problems,
     )

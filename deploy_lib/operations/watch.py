@@ -10,6 +10,7 @@ from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, Rem
 from deploy_lib.operations import prune
 from deploy_lib.operations.compose import Container, parse_container
 from deploy_lib.operations.history import Event
+from deploy_lib.operations.shell import NO_MEMORY
 from deploy_lib.operations.switch import (
     BEGUN,
     BUSY,
@@ -17,6 +18,7 @@ from deploy_lib.operations.switch import (
     LAPSED,
     NEVER,
     NO_OLD_VALUES,
+    NO_PLACE,
     NO_VALUES,
     NOT_BEGUN,
     NOT_HEARD,
@@ -230,6 +232,10 @@ class Watch:
 
     def _end(self, code: int) -> RemoteError:
         self._ended = code != 0
+        if code in (NO_PLACE, NO_MEMORY):
+            what, _, mend = ": ".join(reversed(self._said[-2:])).partition("\t")
+            what = what or "the host's memory has no place for the switch"
+            return NotBegunError(what, node=self._node.name, step="switch", mend=mend or None)
         if code in _UNTOUCHED:
             return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
         if self._never:

@@ -171,6 +171,16 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         f"as root on the host: mkdir -p {quote(node.directory)} && chown {_user(facts)} {quote(node.directory)}",
         found=str(node.directory),
     )
+    yield _strangers(facts)
+
+
+def _strangers(facts: Facts) -> Check:
+    return judged(
+        "ownership",
+        "nobody but this user and root can change what is deployed, or where secrets lie",
+        "; ".join(what for what, _ in facts.strangers),
+        "; ".join(dict.fromkeys(mend for _, mend in facts.strangers)),
+    )
 
 
 def _unwritable(node: Node, facts: Facts) -> str:

@@ -81,7 +81,11 @@ def frame(
     begin = [f"echo '{preamble.mark}'"] if preamble is not None else []
     text = "\n".join([_FIRST, *begin, *lines, script, _SENTINEL])
     block = _encode(text)
-    reader = f'b=$(head -c {len(block)}); case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {TRUNCATED};; esac'
+    # No core dump of what holds secrets: said before the first of them is read.
+    reader = (
+        f"ulimit -S -c 0 2>/dev/null; b=$(head -c {len(block)}); "
+        f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {TRUNCATED};; esac'
+    )
     return f"exec sh -c {shlex.quote(reader)}", block
 
 

@@ -291,7 +291,7 @@ class Bench:
         patterns = ("\n".join(sorted(forms)) + "\n").encode()
         found = hosts.execute(self.core.lab, "core", "sh", "-c", where, stdin=patterns)
         assert found.split() == ["/tmp/fault/planted"]
-        left = "find /run /dev/shm -maxdepth 1 -name '*ktrdr*' ! -name '*.log'; ls /root/.docker 2>/dev/null; true"
+        left = "find /run /dev/shm -path '*ktrdr*' ! -path '*/ktrdr-deploy-*' -o -path '*/ktrdr-deploy-*/*' ! -name log; ls /root/.docker 2>/dev/null; true"
         until(lambda: self.core.sh(left) == "", "something is left in memory")
         staged = self.core.sh(f"ls -d {HOME}/.deploy/staged {HOME}/.deploy/verdict 2>/dev/null; true")
         assert staged == ""

@@ -32,7 +32,7 @@ STEPS = {
     "at the start": Step("environment"),
     "upload": Step(held=f"{HOME}/.deploy/objects.new", program="sync"),
     "pull": Step(" pull ", held="pull --quiet"),
-    "just before the switch": Step(" switch ", held="sh /run/ktrdr-deploy-ktrdr-core.sh", program="setsid"),
+    "just before the switch": Step(" switch ", held="sh", program="setsid"),
     "switch": Step(" switch ", held="up -d"),
     "healthy": Step(" healthy "),
     "the first probe": Step(" probe "),

@@ -92,7 +92,7 @@ def test_what_was_changed_in_the_vault_is_changed_where_it_is_kept(
     assert not dashboard(old["grafana_password"])
     health = get(8000, "/api/v1/health")
     assert (health["database"], health["version"]) == ("ok", FIRST)
-    written = core.sh("docker logs ktrdr-core-db-1 2>&1; cat /run/ktrdr-deploy-*.log")
+    written = core.sh("docker logs ktrdr-core-db-1 2>&1; cat /opt/ktrdr-core/.deploy/switch.log")
     assert "SCRAM-SHA-256" not in written
     assert "ALTER ROLE" not in written
 

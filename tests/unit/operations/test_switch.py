@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from deploy_lib.operations import switch
 from deploy_lib.operations.history import event
 from deploy_lib.operations.lock import lock_script, me
 from deploy_lib.operations.place import Placement
+from deploy_lib.operations.shell import NO_MEMORY
 from deploy_lib.operations.switch import Switch, verdict_script
 from deploy_lib.release import Release
 from deploy_lib.topology import GrafanaAdmin, load
@@ -234,6 +236,49 @@ def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
     assert host.switch is not None
     assert host.switch.wait(10) == switch.LAPSED
     assert (host.home / "a").read_text() == "old"
+
+
+def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_said_goes(host: Host) -> None:
+    orders = Switch(
+        token=host.owner.token,
+        forward=Placement({"a": "new"}),
+        back=OLD,
+        started=[event("started", RELEASE)],
+        abandoned=event("reverted", RELEASE),
+        stuck=event("failed", RELEASE),
+    )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        memory = Path(folder)
+        (memory / "ktrdr-deploy-ktrdr-core.earlier").mkdir()
+        (memory / "ktrdr-deploy-ktrdr-core-2.earlier").mkdir()
+        (memory / "ktrdr-deploy-ktrdr-core.link").symlink_to(host.home)
+        script = switch.launcher("ktrdr-core", switch.script(host.node, "ktrdr-core", orders))
+        host.switch = host.start(script.replace("/run /dev/shm", folder))
+        host.until("=== switched 0")
+        (own,) = memory.glob("ktrdr-deploy-ktrdr-core.??????????")
+        assert {path.name for path in memory.iterdir()} == {
+            "ktrdr-deploy-ktrdr-core-2.earlier",
+            "ktrdr-deploy-ktrdr-core.link",
+            own.name,
+        }
+        assert host.decide("leave", "failed") == 0
+        host.until("=== done leave")
+        assert host.until("=== end") == "=== end 0"
+        assert (host.home / ".deploy/switch.log").resolve() == (own / "log").resolve()
+        assert "=== switched 0" in (host.home / ".deploy/switch.log").read_text()
+        assert [path.name for path in own.iterdir()] == ["log"]
+
+
+def test_where_secrets_are_to_lie_is_another_user_s_and_nothing_is_begun(host: Host) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        place = Path(folder) / "ktrdr-secrets"
+        place.symlink_to(host.home)
+        host.begin("new", secret_files={"a": f"{place}/p/A"})
+        assert host.until(str(place)).partition("\t")[2] == f"rm {place}"
+        assert host.switch is not None
+        assert host.switch.wait(10) == switch.NO_PLACE
+        assert not (host.home / ".deploy/history.jsonl").exists()
+        assert (host.home / "a").read_text() == "old"
 
 
 def test_a_second_switch_changes_nothing(host: Host) -> None:
@@ -460,14 +505,14 @@ def test_a_launcher_tells_a_script_that_began_from_one_that_did_not(host: Host) 
     assert "no room" in done.stdout
 
 
-@pytest.mark.parametrize("program", ["cat", "rm", "stat"])
+@pytest.mark.parametrize("program", ["cat", "mktemp", "stat"])
 def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, program: str) -> None:
     (host.folder / program).write_text("#!/bin/sh\necho No space left on device >&2; exit 1\n")
     (host.folder / program).chmod(0o755)
     done = launch(host, f"touch '{host.folder}/ran'; echo '{switch.BEGUN}'")
-    assert done.returncode
-    assert "=== end" not in done.stdout
-    assert done.stderr
+    assert done.stdout.splitlines()[-1] == f"=== end {done.returncode}"
+    assert done.returncode in (NO_MEMORY, switch.NO_PLACE)
+    assert switch.BEGUN not in done.stdout
     assert not (host.folder / "ran").exists()
 
 

@@ -62,6 +62,10 @@ def refused(code: int) -> CommandError:
 def test_what_changed_nothing_is_told_from_what_failed() -> None:
     with pytest.raises(NotBegunError, match="lapsed"):
         watching(f"=== end {switch.LAPSED}").finish()
+    with pytest.raises(NotBegunError, match=r"/run/ktrdr-secrets is mallory's\n  -> rm it"):
+        watching("/run/ktrdr-secrets is mallory's\trm it", f"=== end {switch.NO_PLACE}").finish()
+    with pytest.raises(NotBegunError, match="it does not fit: no room"):
+        watching("no room", "it does not fit", f"=== end {switch.NO_PLACE}").finish()
     with pytest.raises(SwitchError, match=r"exit status 17[^\0]*no such network"):
         watching("no such network", "=== switched 17").finish()
     with pytest.raises(SwitchError, match="did not end in time"):

@@ -61,6 +61,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (replace(GOOD, compose="", problems={"compose": "no such plugin"}), "Compose plugin", "no such plugin", "install"),
         (replace(GOOD, problems={"containers": "no such thing"}), "facts", "containers: no such thing", "complains"),
         (replace(GOOD, memory=""), "memory-backed space", "tmpfs", "mount a tmpfs"),
+        (replace(GOOD, strangers=(("/opt is loose", "chmod go-w /opt"),)), "ownership", "/opt is loose", "chmod go-w /opt"),
         (replace(GOOD, writable=False), "directory", "/opt/ktrdr-core is not writable", "chown USER /opt/ktrdr-core"),
         (with_machine(free={"docker": GIB, "directory": GIB}), "space for images", "/srv/docker has 1024 MiB", "docker image prune"),
         (with_machine(free={"docker": 50 * GIB, "directory": 9}), "space for files", "0 MiB", "free some space"),

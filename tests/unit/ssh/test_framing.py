@@ -1,3 +1,4 @@
+import resource
 import subprocess
 
 import pytest
@@ -33,6 +34,18 @@ def test_a_stream_that_is_cut_short_runs_nothing() -> None:
         assert done.returncode == TRUNCATED
         assert done.stdout == b""
     assert sh(line, block).stdout == b"ran\n"
+
+
+def test_what_holds_secrets_leaves_no_core_dump() -> None:
+    line, block = frame("ulimit -c; sh -c 'ulimit -c'", {"TOKEN": "value"})
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    done = subprocess.run(
+        ["sh", "-c", line],
+        input=block,
+        capture_output=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (most, most)),
+    )
+    assert done.stdout == b"0\n0\n"
 
 
 @settings(deadline=None)  # a shell is started for each example
