@@ -101,9 +101,11 @@ class UnreachableError(DeployError):
 
     Attributes:
         stage: where its one connection failed; each comes after those before it.
+        jump: it is a jump host that failed, on the way to the node.
     """
 
     stage: Stage = "SSH"
+    jump = False
 
 
 class PreflightError(DeployError):

@@ -249,11 +249,11 @@ def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version |
     return None
 
 
-def _checkout(root: Path) -> git.Checkout | None:
+def _checkout(root: Path) -> git.Checkout | UsageError:
     try:
         return git.look(root)
-    except UsageError:
-        return None
+    except UsageError as problem:
+        return problem
 
 
 def _now() -> str:
