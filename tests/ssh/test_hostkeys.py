@@ -127,11 +127,11 @@ def test_a_changed_key_under_a_hashed_name_is_replaced_too(sshd: Sshd) -> None:
 
 
 def test_a_changed_key_in_the_second_file_is_replaced_there(sshd: Sshd) -> None:
-    second = sshd.directory / "second known hosts"
+    second = sshd.directory / "second_known_hosts"
     second.write_text(f"[127.0.0.1]:{sshd.port} {sshd.public_key('other')}\n")
     sshd.known_hosts.write_text("")
     text = sshd.ssh_config.read_text()
-    sshd.ssh_config.write_text(text.replace(str(sshd.known_hosts), f'{sshd.known_hosts} "{second}"'))
+    sshd.ssh_config.write_text(text.replace(str(sshd.known_hosts), f"{sshd.known_hosts} {second}"))
     carried_out(sshd)
     assert sshd.public_key("other") not in second.read_text()
 
@@ -152,8 +152,8 @@ def test_an_unknown_key_is_added_by_what_the_message_says(
 
 def test_a_first_known_hosts_file_gets_its_folder(sshd: Sshd) -> None:
     text = sshd.ssh_config.read_text()
-    path = sshd.directory / "new folder" / "known_hosts"
-    sshd.ssh_config.write_text(text.replace(str(sshd.known_hosts), f'"{path}"'))
+    path = sshd.directory / "new_folder" / "known_hosts"
+    sshd.ssh_config.write_text(text.replace(str(sshd.known_hosts), str(path)))
     carried_out(sshd)
 
 
