@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+import deploy_lib.start  # noqa: F401 - it comes first
 import lab.tasks
 from deploy_lib.cli.checking import PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all

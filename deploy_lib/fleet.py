@@ -11,7 +11,7 @@ from deploy_lib.checkout import Local, read_stack
 from deploy_lib.console import Console
 from deploy_lib.decision import Case
 from deploy_lib.deployment import Deployment, Values
-from deploy_lib.errors import DeployError, ExitCode, SeveralErrors, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, SeveralErrors, StoppedError, told
 from deploy_lib.interruption import handled
 from deploy_lib.operations.registry import Login
 from deploy_lib.operations.targets import Scraper
@@ -240,9 +240,10 @@ def each(
             deployment.error = StoppedError("interrupted", node=deployment.node.name)
             return
         try:
-            work(deployment)
+            # An error that nobody foresaw, too, must not keep hosts from being taken back.
+            with told(deployment.node.name):
+                work(deployment)
         except DeployError as error:
-            error.node = error.node or deployment.node.name
             deployment.error = error
 
     ready = [d for d in deployments if d.error is None or again]

@@ -11,7 +11,15 @@ from pathlib import Path, PurePosixPath
 from deploy_lib import git, preflight
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment, Values
-from deploy_lib.errors import DeployError, PreflightError, RemoteError, UnreachableError, UsageError
+from deploy_lib.errors import (
+    DeployError,
+    PreflightError,
+    RemoteError,
+    UnforeseenError,
+    UnreachableError,
+    UsageError,
+    told,
+)
 from deploy_lib.operations import registry
 from deploy_lib.operations.interpolation import variables
 from deploy_lib.operations.registry import Login, Manifest
@@ -146,14 +154,15 @@ def _secrets(environment: Environment, found: Survey) -> None:
 def _look(environment: Environment, d: Deployment, version: Version, stacks: set[str]) -> None:
     d.began = _now()
     try:
-        d.session.open()
-        d.checks += reach.stages(d.session.connection.target, None)
-        d.checks += d.judge_way()
-        d.look(version)
-        d.checks += d.judge_host(stacks, rendered=True)
+        with told(d.node.name):
+            d.session.open()
+            d.checks += reach.stages(d.session.connection.target, None)
+            d.checks += d.judge_way()
+            d.look(version)
+            d.checks += d.judge_host(stacks, rendered=True)
     except UnreachableError as error:
         d.checks += reach.stages(d.session.connection.target, error)
-    except RemoteError as error:
+    except (RemoteError, UnforeseenError) as error:
         d.checks.append(_broken_off(error))
     d.checks.append(_variables(environment, d, version))
     d.ended = _now()
@@ -193,7 +202,8 @@ def _registry(
     def ask(d: Deployment) -> None:
         names = _references(d, wanted[0], version, login)
         try:
-            manifests = registry.resolve(d.session, names, login)
+            with told(d.node.name):
+                manifests = registry.resolve(d.session, names, login)
         except DeployError as error:
             d.checks.append(_broken_off(error))
             return
@@ -227,7 +237,8 @@ def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version |
     for version in wanted:
         names = [n for n in _references(d, wanted[0], version, login) if n.endswith(f":{version.tag}")]
         try:
-            manifests = registry.resolve(d.session, names, login)
+            with told():
+                manifests = registry.resolve(d.session, names, login)
         except DeployError:
             return None
         if all(manifest.digest for manifest in manifests.values()):
@@ -235,11 +246,11 @@ def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version |
     return None
 
 
-def _checkout(root: Path) -> git.Checkout | None:
+def _checkout(root: Path) -> git.Checkout | UsageError:
     try:
         return git.look(root)
-    except UsageError:
-        return None
+    except UsageError as problem:
+        return problem
 
 
 def _now() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import task
 
+import deploy_lib.start  # noqa: F401 - it comes first
 from deploy_lib.cli.checking import PREFLIGHT_HELP
 from deploy_lib.cli.checking import preflight as check_all
 from deploy_lib.cli.deploying import CORE_HELP, ROLLBACK_HELP, WORKERS_HELP, deploy_stack, flags, roll_back

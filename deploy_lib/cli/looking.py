@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from deploy_lib.cli.command import Report, announce, command
 from deploy_lib.cli.deploying import HELP
 from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.console import Console
-from deploy_lib.errors import DeployError, ExitCode, UnreachableError, UsageError
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, UsageError, told
 from deploy_lib.operations import logs
 from deploy_lib.operations.compose import StackFile, read_stack_file
 from deploy_lib.operations.facts import Facts, gather
@@ -86,11 +84,10 @@ def show_logs(
                     _show(console, node, item, width)
                 else:
                     said[node].append(item)
+                if console.unheard:
+                    break  # whoever read has seen enough, as in `... | head`
             for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
                 _show(console, at_node, line, width)
-        except BrokenPipeError:
-            # Whoever read has seen enough, as in `... | head`; what Python still holds must not fail at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             # That is how one stops following: nothing went wrong.
             report.exit = ExitCode.INTERRUPTED
@@ -128,11 +125,11 @@ def show_status(
         def ask(node: Node) -> None:
             session = sessions[node.name]
             try:
-                facts = gather(session, node, projects[node.name], {}, {})
-                require_answers(node, facts)
-                found[node.name] = status(facts, _behind(root, facts))
+                with told(node.name):
+                    facts = gather(session, node, projects[node.name], {}, {})
+                    require_answers(node, facts)
+                    found[node.name] = status(facts, _behind(root, facts))
             except DeployError as error:
-                error.node = error.node or node.name
                 found[node.name] = error
             finally:
                 session.close()

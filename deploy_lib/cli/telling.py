@@ -9,7 +9,7 @@ from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.deploying import HELP
 from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.console import Console
-from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.errors import DeployError, ExitCode, told
 from deploy_lib.operations import history
 from deploy_lib.operations.history import Event
 from deploy_lib.parallel import side_by_side
@@ -75,7 +75,8 @@ def _read(
     def read(node: Node) -> None:
         session = session_to(environment, node, connection)
         try:
-            found[node.name] = history.read(session, node.directory, lines)
+            with told(node.name):
+                found[node.name] = history.read(session, node.directory, lines)
         except DeployError as error:
             found[node.name] = error
         finally:

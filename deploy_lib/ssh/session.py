@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections import deque
@@ -12,26 +11,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 import paramiko
-from paramiko.ssh_exception import (
-    AuthenticationException,
-    BadHostKeyException,
-    ChannelException,
-    NoValidConnectionsError,
-    SSHException,
-)
+from paramiko.ssh_exception import ChannelException, SSHException
 
-from deploy_lib.errors import (
-    CommandError,
-    DeployError,
-    NotRunError,
-    RemoteError,
-    Stage,
-    StoppedError,
-    UnreachableError,
-)
-from deploy_lib.ssh.connection import StrictConnection, changed
+from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError, StoppedError
+from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import TRUNCATED, Preamble, frame
-from deploy_lib.ssh.hostkeys import fingerprint
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
@@ -254,9 +238,10 @@ class Session:
                 return
             try:
                 self.connection.open()
-            except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
+            except DeployError as error:
                 self.connection.abandon()
-                raise self._translate(error) from None
+                error.node = error.node or self.node
+                raise
             self._opened = True
             self.connection.transport.set_keepalive(KEEPALIVE)
 
@@ -378,36 +363,6 @@ class Session:
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
         return False
-
-    def _translate(self, error: Exception) -> DeployError:
-        if isinstance(error, DeployError):
-            error.node = error.node or self.node
-            return error
-        target = self.connection.target
-        where = f"{target.user}@{target.hostname}:{target.port}"
-        if isinstance(error, BadHostKeyException):
-            presented = f"{error.key.get_name()} {fingerprint(error.key.asbytes())}"
-            expected = error.expected_key
-            known = f"{expected.get_name()} {fingerprint(expected.asbytes())}"
-            refused = changed(target, presented, known)
-            refused.node = self.node
-            return refused
-        stage: Stage
-        if isinstance(error, socket.gaierror):
-            stage, what = "name", f"the name {target.hostname} does not resolve"
-            mend = "check DNS or ssh_config's HostName"
-        elif isinstance(error, NoValidConnectionsError | TimeoutError | ConnectionError):
-            stage, what = "TCP", f"no TCP connection to {where}: {error}"
-            mend = "is the host up, and sshd listening there?"
-        elif isinstance(error, AuthenticationException) or "authentication" in str(error).lower():
-            stage, what = "login", f"{where} refused the login: {error}"
-            mend = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
-        else:
-            stage, what = "SSH", f"no SSH session with {where}: {error}"
-            mend = f"try the same with: ssh -v {target.name}"
-        problem = UnreachableError(what, node=self.node, mend=mend)
-        problem.stage = stage
-        return problem
 
 
 def _last_words(result: Result) -> str:

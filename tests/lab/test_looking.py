@@ -66,7 +66,7 @@ BROKEN = {
         "TCP", "no TCP connection", "sshd listening", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "tcp"'
     ),
     "host key": toml(
-        "host key", "is not known", "ssh-keyscan", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "key"'
+        "host key", "is not known", "echo ", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "key"'
     ),
     "login": toml(
         "login",
