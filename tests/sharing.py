@@ -1,0 +1,90 @@
+"""Who does which tests when several processes share them; read from the tests themselves, so that new ones need no entry.
+
+Tests that need no lab go to one process, together and in their order. Those of the lab are cut into pieces of a module,
+which keep its order, too: the longest first, so that all processes end at about the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+SECONDS = {
+    "trail": 30.0,
+    "planted": 1.0,
+    "fleet": 28.0,
+    "bench": 22.0,
+    "vault": 20.0,
+    "back_to_first": 13.0,
+    "deploy": 5.0,
+}
+"""What a test takes, about, by the dearest of its fixtures."""
+
+OTHERWISE = 3.0
+PIECE = 120.0
+"""Seconds after which a module is cut, where its tests share no fixture of the module."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """What is known of a test before it runs.
+
+    Attributes:
+        lab: it needs one.
+        joined: it shares a fixture with others of its module, which had better not be set up twice.
+    """
+
+    module: str
+    lab: bool
+    joined: bool
+    seconds: float
+
+
+def look(item: pytest.Item) -> Test:
+    """Reads a test's needs off its fixtures."""
+    names = set(getattr(item, "fixturenames", ()))
+    found = getattr(item, "_fixtureinfo", None)
+    scopes = {made[-1].scope for made in found.name2fixturedefs.values()} if found else set()
+    seconds = max((SECONDS[name] for name in names & SECONDS.keys()), default=OTHERWISE)
+    module = item.nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py").removeprefix("test_")
+    return Test(module, "lab" in names, not scopes.isdisjoint({"module", "class", "package"}), seconds)
+
+
+def pieces(tests: Sequence[Test]) -> list[tuple[str, list[int]]]:
+    """Which tests stay together, by their places in the list, and the name of each piece; the order in which they are begun.
+
+    The first process begins with the longest piece, and so brings a lab up while the second does the tests that need none.
+    """
+    quick = [("no-lab", [place for place, test in enumerate(tests) if not test.lab])]
+    cut = [*_cut(tests)]
+    cut.sort(key=lambda piece: -sum(tests[place].seconds for place in piece[1]))
+    return [*cut[:1], *quick, *cut[1:]]
+
+
+def _cut(tests: Sequence[Test]) -> Iterator[tuple[str, list[int]]]:
+    modules: dict[str, list[int]] = {}
+    for place, test in enumerate(tests):
+        if test.lab:
+            modules.setdefault(test.module, []).append(place)
+    for module, places in modules.items():
+        # Those that share a fixture are one piece, wherever they stand in their module.
+        joined = [place for place in places if tests[place].joined]
+        if joined:
+            yield module, joined
+        for number, piece in enumerate(_parts(tests, [place for place in places if place not in joined]), 1):
+            yield f"{module}-{number}", piece
+
+
+def _parts(tests: Sequence[Test], places: Iterable[int]) -> Iterator[list[int]]:
+    part: list[int] = []
+    seconds = 0.0
+    for place in places:
+        if part and seconds + tests[place].seconds > PIECE:
+            yield part
+            part, seconds = [], 0.0
+        part.append(place)
+        seconds += tests[place].seconds
+    if part:
+        yield part
