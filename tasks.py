@@ -238,9 +238,9 @@ def test(c: Context, full: bool = False, labs: int = 3) -> None:
         # The ssh tests run a server of their own.
         programs({"sshd": "openssh-server", "ssh": "openssh-client"}, console.say)
     chosen = "" if full else ' -m "not full"'
-    # Without the option, those that wait for the longest would not come first; see tests/sharing.py.
-    shared = f"-n {labs} --dist loadgroup --no-loadscope-reorder --max-worker-restart {labs}"
-    c.run(f"pytest tests/unit tests/ssh tests/lab{chosen} {shared} --durations 20", env={"RUN_BEGAN": began})
+    # Who does what: tests/sharing.py.
+    shared = f"-n {labs} --max-worker-restart {labs} --durations 20"
+    c.run(f"pytest tests/unit tests/ssh tests/lab{chosen} {shared}", env={"RUN_BEGAN": began})
 
 
 ns = Collection(

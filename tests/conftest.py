@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from . import sharing
 
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
 # How long an example takes says nothing on a busy machine; and a run that fails is to fail again.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
+
+AGREED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+"""The folder in which the processes tell who is to do what."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    if AGREED not in node.config.stash:
+        node.config.stash[AGREED] = tempfile.TemporaryDirectory()
+    node.workerinput["pieces"] = node.config.stash[AGREED].name
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where processes share the tests, says which ones stay together, and which come first."""
-    if not getattr(config, "workerinput", None):
-        return
-    pieces = sharing.pieces([sharing.look(item) for item in items])
-    for name, places in pieces:
-        for place in places:
-            # As xdist's own marker does it; but that counts only before tests are left out, and these are not to be weighed.
-            items[place]._nodeid += f"@{name}"
-    items[:] = [items[place] for _, places in pieces for place in places]
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is not None:
+        items[:] = sharing.agree(items, Path(told["pieces"]), told["workerid"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from .scheduling import Scheduling
+
+    return Scheduling(config, log, Path(config.stash[AGREED].name))
 
 
 @pytest.hookimpl(trylast=True)

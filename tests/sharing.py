@@ -6,8 +6,10 @@ which keep its order, too: the longest first, so that all processes end at about
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +30,7 @@ PIECE = 120.0
 
 
 @dataclass(frozen=True)
-class Test:
+class Needs:
     """What is known of a test before it runs.
 
     Attributes:
@@ -42,17 +44,17 @@ class Test:
     seconds: float
 
 
-def look(item: pytest.Item) -> Test:
+def look(item: pytest.Item) -> Needs:
     """Reads a test's needs off its fixtures."""
     names = set(getattr(item, "fixturenames", ()))
     found = getattr(item, "_fixtureinfo", None)
     scopes = {made[-1].scope for made in found.name2fixturedefs.values()} if found else set()
     seconds = max((SECONDS[name] for name in names & SECONDS.keys()), default=OTHERWISE)
     module = item.nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py").removeprefix("test_")
-    return Test(module, "lab" in names, not scopes.isdisjoint({"module", "class", "package"}), seconds)
+    return Needs(module, "lab" in names, not scopes.isdisjoint({"module", "class", "package"}), seconds)
 
 
-def pieces(tests: Sequence[Test]) -> list[tuple[str, list[int]]]:
+def pieces(tests: Sequence[Needs]) -> list[tuple[str, list[int]]]:
     """Which tests stay together, by their places in the list, and the name of each piece; the order in which they are begun.
 
     The first process begins with the longest piece, and so brings a lab up while the second does the tests that need none.
@@ -63,7 +65,26 @@ def pieces(tests: Sequence[Test]) -> list[tuple[str, list[int]]]:
     return [*cut[:1], *quick, *cut[1:]]
 
 
-def _cut(tests: Sequence[Test]) -> Iterator[tuple[str, list[int]]]:
+def agree(items: Sequence[pytest.Item], folder: Path, worker: str) -> list[pytest.Item]:
+    """The tests in the order in which their pieces are begun; the pieces are written down for who gives them out.
+
+    All processes write the same.
+    """
+    made = pieces([look(item) for item in items])
+    names = {items[place].nodeid: name for name, places in made for place in places}
+    new = folder / worker
+    new.write_text(json.dumps(names))
+    new.replace(folder / "pieces")
+    return [items[place] for _, places in made for place in places]
+
+
+def agreed(folder: Path) -> dict[str, str]:
+    """The name of each test's piece."""
+    found: dict[str, str] = json.loads((folder / "pieces").read_text())
+    return found
+
+
+def _cut(tests: Sequence[Needs]) -> Iterator[tuple[str, list[int]]]:
     modules: dict[str, list[int]] = {}
     for place, test in enumerate(tests):
         if test.lab:
@@ -77,7 +98,7 @@ def _cut(tests: Sequence[Test]) -> Iterator[tuple[str, list[int]]]:
             yield f"{module}-{number}", piece
 
 
-def _parts(tests: Sequence[Test], places: Iterable[int]) -> Iterator[list[int]]:
+def _parts(tests: Sequence[Needs], places: Iterable[int]) -> Iterator[list[int]]:
     part: list[int] = []
     seconds = 0.0
     for place in places:

@@ -16,7 +16,8 @@ from lab.images import RELEASE
 from lab.layout import NODES, SHARED, Lab
 from lab.up import up
 
-from .conftest import FIRST, ROOT, SECOND, Outcome, Vault, command, environment, rotate
+from .beside import in_turn
+from .conftest import CHECKOUT, FIRST, ROOT, SECOND, Outcome, Vault, command, environment, rotate
 
 PORTS = {
     "backtest-worker-1": 5003,
@@ -139,11 +140,20 @@ def deployed(request: pytest.FixtureRequest, lab: Lab, backend_image: str) -> It
 
     C is once a host like the others, and once one with a newer Engine and Compose.
     """
-    up(ROOT, lambda text: None, {"C": request.param})
+    with in_turn(CHECKOUT):
+        up(ROOT, lambda text: None, {"C": request.param})
     fleet = Fleet(lab)
     outcome = fleet.all("--tag", FIRST, *ONE_EACH)
     assert outcome.code == 0, outcome.err
     yield fleet
+    # In whatever order tests are shared out, those that come next find the lab with nothing but the core stack.
+    fleet.sh("core", "rm -f /opt/ktrdr-core/targets/*")
+    for node in ("B", "C"):
+        fleet.sh(
+            node,
+            "docker ps -aq --filter label=com.docker.compose.project=ktrdr-workers | xargs -r docker rm -f; "
+            "docker network rm ktrdr-workers_default; rm -rf /opt/ktrdr-workers*",
+        )
     if request.param != RELEASE:
         up(ROOT, lambda text: None)
 
