@@ -25,6 +25,10 @@ SECONDS = {
 """What a test takes, about, by the dearest of its fixtures."""
 
 OTHERWISE = 3.0
+BRING_UP = 1800.0
+"""What the first test of a piece may take: it may wait until another process has made all images, and bring a lab up."""
+
+NO_LAB = "no-lab"
 PIECE = 120.0
 """Seconds after which a module is cut, where its tests share no fixture of the module."""
 
@@ -46,12 +50,14 @@ class Needs:
 
 def look(item: pytest.Item) -> Needs:
     """Reads a test's needs off its fixtures."""
-    names = set(getattr(item, "fixturenames", ()))
     found = getattr(item, "_fixtureinfo", None)
-    scopes = {made[-1].scope for made in found.name2fixturedefs.values()} if found else set()
-    seconds = max((SECONDS[name] for name in names & SECONDS.keys()), default=OTHERWISE)
-    module = item.nodeid.partition("::")[0].rpartition("/")[2].removesuffix(".py").removeprefix("test_")
-    return Needs(module, "lab" in names, not scopes.isdisjoint({"module", "class", "package"}), seconds)
+    scopes = {name: made[-1].scope for name, made in found.name2fixturedefs.items()} if found else {}
+    return Needs(
+        module=item.nodeid.partition("::")[0],
+        lab=scopes.get("lab") == "session",
+        joined=not {"module", "class", "package"}.isdisjoint(scopes.values()),
+        seconds=max((SECONDS[name] for name in scopes.keys() & SECONDS.keys()), default=OTHERWISE),
+    )
 
 
 def pieces(tests: Sequence[Needs]) -> list[tuple[str, list[int]]]:
@@ -59,7 +65,7 @@ def pieces(tests: Sequence[Needs]) -> list[tuple[str, list[int]]]:
 
     The first process begins with the longest piece, and so brings a lab up while the second does the tests that need none.
     """
-    quick = [("no-lab", [place for place, test in enumerate(tests) if not test.lab])]
+    quick = [(NO_LAB, [place for place, test in enumerate(tests) if not test.lab])]
     cut = [*_cut(tests)]
     cut.sort(key=lambda piece: -sum(tests[place].seconds for place in piece[1]))
     return [*cut[:1], *quick, *cut[1:]]
@@ -71,6 +77,9 @@ def agree(items: Sequence[pytest.Item], folder: Path, worker: str) -> list[pytes
     All processes write the same.
     """
     made = pieces([look(item) for item in items])
+    for name, places in made:
+        if name != NO_LAB:
+            items[places[0]].add_marker(pytest.mark.timeout(BRING_UP))
     names = {items[place].nodeid: name for name, places in made for place in places}
     new = folder / worker
     new.write_text(json.dumps(names))

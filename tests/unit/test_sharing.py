@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.lab import beside
-from tests.sharing import PIECE, Needs, pieces
+from tests.sharing import NO_LAB, PIECE, Needs, pieces
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +32,7 @@ def test_every_test_is_in_one_piece_and_pieces_keep_the_order_of_their_module(te
     assert len({name for name, _ in made}) == len(made)
     for name, places in made:
         assert places == sorted(places)
-        if name != "no-lab":
+        if name != NO_LAB:
             assert all(tests[place].lab for place in places)
             assert len({tests[place].module for place in places}) == 1
 
@@ -45,9 +45,7 @@ def test_a_piece_is_long_only_where_its_tests_share_a_fixture_or_one_is_long_its
         seconds = [tests[place].seconds for place in places]
         joined = [tests[place].joined for place in places]
         assert (
-            name == "no-lab"
-            or all(joined)
-            or (not any(joined) and (len(places) == 1 or sum(seconds) <= PIECE))
+            name == NO_LAB or all(joined) or (not any(joined) and (len(places) == 1 or sum(seconds) <= PIECE))
         )
     joined = {
         (test.module, name)
@@ -65,7 +63,7 @@ def test_the_longest_comes_first_and_the_rest_by_length_after_what_needs_no_lab(
         Needs("c", False, False, 1),
         Needs("d", True, False, 50),
     ]
-    assert pieces(tests) == [("b", [1]), ("no-lab", [2]), ("d-1", [3]), ("a-1", [0])]
+    assert pieces(tests) == [("b", [1]), (NO_LAB, [2]), ("d-1", [3]), ("a-1", [0])]
 
 
 HOLD = """
