@@ -10,7 +10,19 @@ from typing import Any
 
 from deploy_lib.errors import UsageError
 from lab import credentials, engine, hosts, images, storage
-from lab.layout import MIRROR, NODES, PORTS, REGISTRY, USERNAME, Lab, alone, create, load, prefix_of
+from lab.layout import (
+    MIRROR,
+    NODES,
+    PORTS,
+    REGISTRY,
+    USERNAME,
+    Lab,
+    alone,
+    copies_of,
+    create,
+    load,
+    prefix_of,
+)
 
 Say = Callable[[str], None]
 
@@ -43,8 +55,10 @@ def up(root: Path, say: Say, releases: Mapping[str, str] = MappingProxyType({}))
 
 
 def down(root: Path, say: Say) -> None:
-    """Removes the lab: all but cached images and the engine."""
+    """Removes the lab, and those that tests used beside it: all but cached images and the engine."""
     with alone(root):
+        for copy in copies_of(root):
+            down(copy, say)
         directory = root.resolve() / ".lab"
         if engine.answers():
             hosts.remove(Lab(directory, prefix_of(root), {}), say)

@@ -26,10 +26,15 @@ from lab import hosts
 from lab.layout import Lab
 from lab.up import up
 
+from .beside import in_turn, own
+
 if TYPE_CHECKING:
     from .faults import Bench
 
-ROOT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[2]
+ROOT = own(CHECKOUT)
+"""Where this process's commands are run, and whose lab it has."""
+
 BIN = Path(sys.executable).parent
 
 FIRST, SECOND = "sha-0000001", "sha-0000002"
@@ -79,7 +84,8 @@ def command(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    return up(ROOT, lambda text: None)
+    with in_turn(CHECKOUT):
+        return up(ROOT, lambda text: None)
 
 
 @pytest.fixture(scope="session")
@@ -91,9 +97,10 @@ def homes(lab: Lab) -> Environment:
 def backend_image(homes: Environment) -> str:
     """The name of the first image on this machine; both are in the lab's registry."""
     console = Console(err=sys.stderr)
-    for tag in (SECOND, FIRST):
-        name = build_backend(homes, Version(tag), console)
-        push_backend(homes, Version(tag), console)
+    with in_turn(CHECKOUT):
+        for tag in (SECOND, FIRST):
+            name = build_backend(homes, Version(tag), console)
+            push_backend(homes, Version(tag), console)
     return name
 
 

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,8 +90,8 @@ class Finding:
     value: str
 
 
-EVENTS = "docker events & cat; kill $!"
-"""Shell text: until standard input ends."""
+EVENTS = 'docker events --since "$1" & cat; kill $!'
+"""Shell text: until standard input ends, and from a moment on, so that nothing is missed until it is listened to."""
 
 
 class Watch:
@@ -119,8 +120,11 @@ class Watch:
             if json.loads(line) == "watching":
                 break
             self._hits.append(json.loads(line))
+        since = str(int(time.time()))
         self._events = {
-            node: _begin([build.docker(), "exec", "-i", self._lab.container(node), "sh", "-c", EVENTS])
+            node: _begin(
+                [build.docker(), "exec", "-i", self._lab.container(node), "sh", "-c", EVENTS, "-", since]
+            )
             for node in NODES
         }
         return self

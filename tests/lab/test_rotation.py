@@ -19,6 +19,7 @@ from deploy_lib import build
 from lab import hosts
 from lab.layout import Lab
 
+from .changes import await_seen
 from .conftest import FIRST, ROOT, Host, Run, Vault, command, environment, rotate
 
 Get = Callable[[int, str], Any]
@@ -170,6 +171,7 @@ def test_a_server_that_still_takes_the_old_password_is_noticed_and_all_goes_back
     core.sh(f"{inside} 'cat {hba}.kept >> {hba}.new && cat {hba}.new > {hba}'")
     core.sql("SELECT pg_reload_conf()")
     try:
+        until(lambda: database("no password"), 10, "PostgreSQL does not read its rules")
         old = vault.change("db_password", "grafana_password")
         outcome = rotate()
         assert outcome.code == 10, outcome.err
@@ -277,6 +279,9 @@ def test_in_memory_a_reboot_takes_the_secrets_and_a_deployment_brings_them_back(
 ) -> None:
     build.run("restart", lab.container("core"))
     hosts.await_ready(lab)
+    # Its Engine answers before it has given up on each of them.
+    exited = '[ -z "$(docker ps -q --filter name=ktrdr-core-backend)" ]'
+    await_seen(core.sh, exited, "it runs without its secrets")
     status = command("invoke", "status", "--node", "core", "--json", root=in_memory)
     assert status.code == 12, status.err
     assert "no longer in memory" in " ".join(status.core["drift"])
