@@ -181,7 +181,7 @@ def read_stack_file(content: bytes, path: str) -> StackFile:
     data = load_yaml(content, path)
     try:
         return _stack_file(data, path)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         mend = f"see what Compose says of it: docker compose -f {path} config"
         raise UsageError(
             f"{path} is YAML, but no Compose file: a list or a text is where names should be", mend=mend
@@ -212,13 +212,6 @@ def _stack_file(data: Any, path: str) -> StackFile:
             f"{path} has no fixed name:",
             mend="set one; with another name Compose would give the stack new and empty volumes",
         )
-    try:
-        return _stack_file(data, path)
-    except (AttributeError, TypeError, LookupError):
-        raise UsageError(f"{path}: its services or secrets are not as Compose wants them") from None
-
-
-def _stack_file(data: Mapping[str, Any], path: str) -> StackFile:
     sources = data.get("secrets") or {}
     used: dict[str, tuple[str, ...]] = {}
     places: dict[str, tuple[tuple[str, str], ...]] = {}
