@@ -69,7 +69,7 @@ def answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
 
 def unknown(facts: Facts) -> dict[str, str]:
     """What a host that has Docker could not say, apart from what has a check of its own, and why."""
-    own = ("engine", "compose", "config")
+    own = ("engine", "compose", "config", "directory")
     return {
         part: why
         for part, why in facts.problems.items()
