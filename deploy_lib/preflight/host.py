@@ -149,6 +149,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _places(node: Node, facts: Facts) -> Iterator[Check]:
+    home = quote(node.directory)
     yield judged(
         "memory-backed space",
         "what must not rest on a disk has a place",
@@ -168,7 +169,7 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         "directory",
         "the stack's directory can be written",
         _unwritable(node, facts),
-        f"as root on the host: mkdir -p {quote(node.directory)} && chown {_user(facts)} {quote(node.directory)}",
+        f"as root on the host: {f'mkdir -p {home} && ' if facts.missing else ''}chown {_user(facts)} {home}",
         found=str(node.directory),
     )
 
