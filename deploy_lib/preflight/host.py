@@ -169,7 +169,9 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         "directory",
         "the stack's directory can be written",
         _unwritable(node, facts),
-        f"as root on the host: {f'mkdir -p {home} && ' if facts.missing else ''}chown {_user(facts)} {home}",
+        f"create {home}, as root on the host: mkdir -p {home} && chown {_user(facts)} {home}"
+        if facts.missing
+        else f"as root on the host: chown {_user(facts)} {home}",
         found=str(node.directory),
     )
 
@@ -180,7 +182,7 @@ def _unwritable(node: Node, facts: Facts) -> str:
     if "directory" in facts.problems:
         return f"whether {node.directory} is there cannot be told: {facts.problems['directory']}"
     if facts.missing:
-        return f"{node.directory} is not there, and this user cannot make it"
+        return f"{node.directory} is not writable: it is not there, and this user cannot make it"
     return f"{node.directory} is not writable"
 
 
