@@ -289,7 +289,7 @@ begun=
 while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$log"
 # The outcome does not hang on what tail has seen last.
 echo; grep -a '^=== done' "$log" | tail -n 1
-[ -n "$begun" ] || echo '{NEVER}'
+[ -n "$begun" ] || {{ rm -f "$run"; echo '{NEVER}'; }}
 echo "=== end $r"
 """
 
