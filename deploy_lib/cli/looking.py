@@ -171,7 +171,8 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
     services, releases = [], []
     for node, one in found:
         if isinstance(one, DeployError):
-            releases.append([node.name, node.stack_name, "unreachable", "", "", ""])
+            state = "unreachable" if isinstance(one, UnreachableError) else "unknown"
+            releases.append([node.name, node.stack_name, state, "", "", ""])
             continue
         event = one.release
         last = [event.release.tag, f"{event.who} on {event.origin}", event.at] if event else ["", "", ""]

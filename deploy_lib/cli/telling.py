@@ -9,7 +9,7 @@ from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.deploying import HELP
 from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.console import Console
-from deploy_lib.errors import DeployError, ExitCode, told
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.operations import history
 from deploy_lib.operations.history import Event
 from deploy_lib.parallel import side_by_side
@@ -52,7 +52,8 @@ def tell_history(
             if isinstance(events, DeployError):
                 console.error(events)
                 report.exit = ExitCode.NOT_STARTED
-                report.nodes[node.name] = {"outcome": "unreachable", "error": str(events)}
+                outcome = "unreachable" if isinstance(events, UnreachableError) else "failed"
+                report.nodes[node.name] = {"outcome": outcome, "error": str(events)}
                 continue
             report.nodes[node.name] = {
                 "outcome": "interrupted" if history.interrupted(events) else "done",

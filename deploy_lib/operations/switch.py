@@ -318,7 +318,7 @@ begun=
 while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
 # The outcome does not hang on what tail has seen last.
 echo; grep -a '^=== done' "$d/log" | tail -n 1
-[ -n "$begun" ] || echo '{NEVER}'
+[ -n "$begun" ] || {{ rm -rf "$d"; echo '{NEVER}'; }}
 echo "=== end $r"
 """
 

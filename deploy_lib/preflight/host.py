@@ -69,7 +69,7 @@ def answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
 
 def unknown(facts: Facts) -> dict[str, str]:
     """What a host that has Docker could not say, apart from what has a check of its own, and why."""
-    own = ("engine", "compose", "config")
+    own = ("engine", "compose", "config", "directory")
     return {
         part: why
         for part, why in facts.problems.items()
@@ -149,6 +149,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _places(node: Node, facts: Facts) -> Iterator[Check]:
+    home = quote(node.directory)
     yield judged(
         "memory-backed space",
         "what must not rest on a disk has a place",
@@ -168,7 +169,9 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         "directory",
         "the stack's directory can be written",
         _unwritable(node, facts),
-        f"as root on the host: mkdir -p {quote(node.directory)} && chown {_user(facts)} {quote(node.directory)}",
+        f"create {home}, as root on the host: mkdir -p {home} && chown {_user(facts)} {home}"
+        if facts.missing
+        else f"as root on the host: chown {_user(facts)} {home}",
         found=str(node.directory),
     )
     yield _strangers(facts)
@@ -189,7 +192,7 @@ def _unwritable(node: Node, facts: Facts) -> str:
     if "directory" in facts.problems:
         return f"whether {node.directory} is there cannot be told: {facts.problems['directory']}"
     if facts.missing:
-        return f"{node.directory} is not there, and this user cannot make it"
+        return f"{node.directory} is not writable: it is not there, and this user cannot make it"
     return f"{node.directory} is not writable"
 
 

@@ -66,6 +66,19 @@ def test_a_history_that_cannot_be_read_is_not_an_empty_one(session: Session, tmp
     script = f"{THERE}history() {{ {history.read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
     with pytest.raises(RemoteError):
         session.run(script)
+    with pytest.raises(RemoteError, match="Is a directory") as caught:
+        history.read(session, PurePosixPath(tmp_path), 10)
+    assert f"chown -R USER {tmp_path}/.deploy" in str(caught.value)
+
+
+def test_a_directory_that_cannot_be_looked_into_is_not_one_without_a_history(
+    session: Session, tmp_path: Path
+) -> None:
+    """Whoever deploys may be no root; a loop of links stands for what stat refuses, also to root."""
+    (tmp_path / ".deploy").symlink_to(tmp_path / ".deploy")
+    with pytest.raises(RemoteError, match="symbolic links"):
+        history.read(session, PurePosixPath(tmp_path), 10)
+    assert history.read(session, PurePosixPath(tmp_path / "none"), 10) == []
 
 
 def test_a_torn_last_line_does_not_count_as_an_event(session: Session, tmp_path: Path) -> None:

@@ -78,8 +78,7 @@ def test_a_shell_that_runs_nothing_is_told_and_is_no_empty_answer(
     for check in (True, False):
         with pytest.raises(NotRunError, match=expected):
             session.run("echo there", check=check)
-    with (
-        pytest.raises(NotRunError, match=expected),
-        Lock(session, PurePosixPath("/tmp"), me("a test")) as lock,
-    ):
-        lock.take()
+    with session.start("echo there") as process:
+        assert list(process) == []
+        with pytest.raises(NotRunError, match=expected):
+            process.wait()

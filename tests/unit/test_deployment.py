@@ -12,7 +12,7 @@ import pytest
 from deploy_lib import deployment as telling
 from deploy_lib.console import Console
 from deploy_lib.deployment import Deployment
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
 from deploy_lib.operations import history
 from deploy_lib.operations.facts import Facts
 from deploy_lib.operations.lock import Lock, me
@@ -21,6 +21,7 @@ from deploy_lib.operations.registry import Manifest
 from deploy_lib.operations.watch import LostError, NotBegunError, Watch
 from deploy_lib.outcome import settle
 from deploy_lib.release import Release
+from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 from tests.unit.test_decision import NODE, VERSION, case, forward, rendered, values
 
@@ -173,3 +174,39 @@ def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
         node.console = Console(err=(err := io.StringIO()))
         node.decide_back(first)
         assert said in err.getvalue()
+
+
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
+    """A rollback that finds out in its proof has interrupted the host for nothing."""
+    asked: list[tuple[str, int]] = []
+
+    def forbids(host: str, port: int) -> bool:
+        asked.append((host, port))
+        return forbidden
+
+    node = deployment(forbids_forwarding=forbids)
+    with pytest.raises(PreflightError) as caught:
+        node.check_back(())
+    assert ("AllowTcpForwarding" in str(caught.value)) == forbidden
+    assert len(asked) == 1
+
+
+def test_shared_storage_that_the_same_command_brings_back_is_looked_at_later() -> None:
+    node = deployment(forbids_forwarding=lambda *_: False)
+    needy = node.node.stack.model_copy(update={"shared_storage": "/mnt/shared", "needs": ["core"]})
+    node.case = replace(node.case, node=node.node.model_copy(update={"stack": needy}))
+    found = [
+        {c.name: c.result for c in node.judge_host(stacks, rendered=False)} for stacks in ((), ("core",))
+    ]
+    assert [checks["shared storage"] for checks in found] == ["failed", "deferred"]
+
+
+def test_a_value_that_no_host_has_room_for_is_named_with_its_size() -> None:
+    given = values()
+    name = next(iter(deployment().local.file.secret_names))
+    large = {**given, name: Secret("v" * 131_072)}
+    deployment().check_room(given)
+    with pytest.raises(UsageError, match=f"{name} has 131072 bytes") as caught:
+        deployment().check_room(large)
+    assert "vvv" not in str(caught.value)

@@ -482,10 +482,21 @@ def test_what_compose_left_half_way_is_cleared_before_it_is_called(host: Host) -
 # --- the launcher -----------------------------------------------------------------------------------------
 
 
+PROJECT = f"a-test-{os.getpid()}"
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers() -> Iterator[None]:
+    yield
+    for memory in ("/run", "/dev/shm"):
+        for kind in ("log", "sh"):
+            Path(memory, f"ktrdr-deploy-{PROJECT}.{kind}").unlink(missing_ok=True)
+
+
 def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["sh"],
-        input=switch.launcher("a-test", detached),
+        input=switch.launcher(PROJECT, detached),
         capture_output=True,
         text=True,
         env={**host.env, **more},
@@ -517,7 +528,7 @@ def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, progra
 
 
 def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host: Host) -> None:
-    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher('a-test', 'true')}"
+    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(PROJECT, 'true')}"
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True, env=host.env)
     assert done.returncode == 126
     assert "Argument list too long" in done.stderr

@@ -63,6 +63,12 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (replace(GOOD, memory=""), "memory-backed space", "tmpfs", "mount a tmpfs"),
         (replace(GOOD, strangers=(("/opt is loose", "chmod go-w /opt"),)), "ownership", "/opt is loose", "chmod go-w /opt"),
         (replace(GOOD, writable=False), "directory", "/opt/ktrdr-core is not writable", "chown USER /opt/ktrdr-core"),
+        (replace(GOOD, writable=False, missing=True, user="op"), "directory", "is not there", "mkdir -p /opt/ktrdr-core && chown op"),
+        (replace(GOOD, writable=False, problems={"directory": "Permission denied"}), "directory", "cannot be told", "chown"),
+        (
+            replace(GOOD, user="op", problems={"key": "stat: '/opt/ktrdr-core/.deploy/key': Permission denied"}),
+            "facts", "/opt/ktrdr-core/.deploy/key", "as root on the host: chown -R op /opt/ktrdr-core/.deploy",
+        ),
         (with_machine(free={"docker": GIB, "directory": GIB}), "space for images", "/srv/docker has 1024 MiB", "docker image prune"),
         (with_machine(free={"docker": 50 * GIB, "directory": 9}), "space for files", "0 MiB", "free some space"),
         (with_machine(memory=100), "memory", "0 MiB", "give the host more"),
