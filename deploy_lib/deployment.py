@@ -88,10 +88,17 @@ class Deployment:
         """The same, for what is decided from it.
 
         Raises:
-            PreflightError: something of it could not be told, and what is not known is not to be taken for absent.
+            PreflightError: something of it could not be told, and what is not known is not to be taken for absent; or others
+                can change it, which no flag skips.
         """
         self.look(version)
-        preflight.require(self.node, [preflight.answered(self.facts, rendered=version is not None)])
+        preflight.require(
+            self.node,
+            [
+                preflight.answered(self.facts, rendered=version is not None),
+                preflight.ownership(self.facts),
+            ],
+        )
 
     def references(self) -> dict[str, str]:
         """By service, the image that the Compose file names for this version."""

@@ -23,7 +23,7 @@ from deploy_lib.operations.files import pack
 from deploy_lib.operations.history import Event, parse_events, read_command
 from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.references import KEEP
-from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, quote, strangers, words
+from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
@@ -118,7 +118,7 @@ def build(node: Node, project: str, *, render: bool) -> str:
     Args:
         render: the stack's files come on standard input, and are rendered.
     """
-    directory, home = node.directory, quote(node.directory)
+    directory = node.directory
     compose_file = directory / PurePosixPath(node.stack.compose).name
     proven_lines = max(PROVEN_LINES, 2 * node.stack.keep_releases)
     return f"""\
@@ -152,12 +152,7 @@ files() {{
 }}
 {strangers(directory)}
 {_others(node, project)}
-# What another user has put there is not even read: it could be a pipe, or lead anywhere.
-ours() {{
-  for d in {home} {quote(directory / layout.STATE)}; do
-    [ ! -e "$d" ] || [ -O "$d" ] || {{ echo "$d belongs to another user" >&2; return 1; }}
-  done
-}}
+{ours(directory)}
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
 objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from deploy_lib.operations import layout
 from deploy_lib.operations.lock import owned
-from deploy_lib.operations.shell import quote
+from deploy_lib.operations.shell import ours, quote
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
 
@@ -142,7 +142,7 @@ def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
         DeployError: it cannot be reached or asked.
     """
     path = quote(directory / layout.HISTORY)
-    script = f"[ ! -e {path} ] || {{ grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1; grep -a '}}$' {path} | tail -n {lines}; }}"
+    script = f"{ours(directory)}ours || exit\n[ ! -e {path} ] || {{ grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1; grep -a '}}$' {path} | tail -n {lines}; }}"
     return parse_events(session.run(script, step="reading the history").stdout)
 
 
