@@ -90,11 +90,16 @@ class Deployment:
         """The same, for what is decided from it.
 
         Raises:
-            PreflightError: something of it could not be told, and what is not known is not to be taken for absent.
+            PreflightError: something of it could not be told, and what is not known is not to be taken for absent; or others
+                can change it, which no flag skips.
         """
         self.look(version)
         preflight.require(
-            self.node, [preflight.answered(self.node, self.facts, rendered=version is not None)]
+            self.node,
+            [
+                preflight.answered(self.node, self.facts, rendered=version is not None),
+                preflight.ownership(self.facts),
+            ],
         )
 
     def references(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from deploy_lib.operations.files import pack
 from deploy_lib.operations.history import Event, parse_events, read_command
 from deploy_lib.operations.machine import Machine
 from deploy_lib.operations.references import KEEP
-from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, THERE, quote, strangers, words
+from deploy_lib.operations.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.topology import Node
 
@@ -172,12 +172,7 @@ files() {{
 }}
 {strangers(directory)}
 {_others(node, project)}
-# What another user has put there is not even read: it could be a pipe, or lead anywhere.
-ours() {{
-  for d in {home} {quote(directory / layout.STATE)}; do
-    [ ! -e "$d" ] || [ -O "$d" ] || {{ echo "$d belongs to another user" >&2; return 1; }}
-  done
-}}
+{ours(directory)}
 # shown PATH COMMAND...: what the command says of what is there; nothing where nothing is.
 shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
 key() {{ shown {key} cat {key}; }}

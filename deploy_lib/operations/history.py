@@ -16,7 +16,7 @@ from deploy_lib.errors import CommandError, NotUnderstoodError
 from deploy_lib.operations import layout
 from deploy_lib.operations.answers import text, texts, understand
 from deploy_lib.operations.lock import owned
-from deploy_lib.operations.shell import THERE, quote
+from deploy_lib.operations.shell import THERE, ours, quote
 from deploy_lib.release import Release
 from deploy_lib.ssh.session import Session
 
@@ -173,7 +173,9 @@ def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
     path = quote(directory / layout.HISTORY)
     script = f"""\
 {THERE}
+{ours(directory)}
 history() {{
+  ours || return
   {_readable(path)}
   grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1
   grep -a '}}$' {path} | tail -n {lines}

@@ -138,3 +138,17 @@ strangers() (
   if [ -e {state} ] || [ -L {state} ]; then look {state}; own {state} {mend}; fi
 )
 """
+
+
+def ours(directory: PurePosixPath) -> str:
+    """Shell function `ours`: fails where another user could have put into a stack's directory what is about to be read.
+
+    That could be a pipe, or lead anywhere.
+    """
+    return f"""\
+ours() {{
+  for d in {words(directory, directory / STATE)}; do
+    [ ! -e "$d" ] || [ -O "$d" ] || {{ echo "$d belongs to another user" >&2; return 1; }}
+  done
+}}
+"""

@@ -174,10 +174,11 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         else f"as root on the host: chown {_user(facts)} {home}",
         found=str(node.directory),
     )
-    yield _strangers(facts)
+    yield ownership(facts)
 
 
-def _strangers(facts: Facts) -> Check:
+def ownership(facts: Facts) -> Check:
+    """That others can neither change what is deployed nor lead it elsewhere."""
     return judged(
         "ownership",
         "nobody but this user and root can change what is deployed, or where secrets lie",

@@ -60,6 +60,33 @@ def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPat
             deployment().look_again(version)
 
 
+def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
+    monkeypatch.setattr(telling, "gather", lambda *_: loose)
+    for version in (None, VERSION):
+        with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
+            deployment().look_again(version)
+
+
+@pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])
+def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
+    monkeypatch: pytest.MonkeyPatch, delivery: str, place: str | None
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(
+        telling,
+        "Lock",
+        lambda *arguments: asked.append(arguments[3]) or SimpleNamespace(take=lambda *_: None),
+    )
+    node = deployment()
+    stack = NODE.stack.model_copy(update={"delivery": delivery})
+    node.case = replace(node.case, node=NODE.model_copy(update={"stack": stack}))
+    node.facts = replace(node.facts, memory="/run")
+    node.lock()
+    project = node.local.file.project
+    assert [str(found) for found in asked] == [str(place).replace("/p", f"/{project}")]
+
+
 class Removing:
     """A script that removes one file, and then does what a test wants."""
 

@@ -3,11 +3,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from deploy_lib.errors import RemoteError
-from deploy_lib.operations import facts
+from deploy_lib.operations import facts, history
+from deploy_lib.ssh.session import Session
 from deploy_lib.topology import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -209,6 +212,14 @@ def test_what_another_user_has_put_there_is_not_read(home: Path, memory: Path) -
         assert "belongs to another user" in found.problems["key"]
         assert "belongs to another user" in found.problems["history"]
         assert "log in as" in found.strangers[0][1]
+
+        def run(script: str, **_: object) -> SimpleNamespace:
+            done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+            assert "belongs to another user" in done.stderr
+            return SimpleNamespace(stdout=done.stdout)
+
+        session = cast(Session, SimpleNamespace(run=run))
+        assert history.read(session, PurePosixPath(home), 5) == []
 
 
 def test_secret_files_that_are_not_this_user_s_alone_are_no_answer(home: Path, memory: Path) -> None:
