@@ -24,7 +24,7 @@ from deploy_lib.release import Version
 from deploy_lib.topology import Environment, load
 from lab import hosts
 from lab.layout import Lab
-from lab.up import up
+from lab.up import remove, up
 
 from .beside import in_turn, own
 
@@ -83,9 +83,16 @@ def command(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
+def lab() -> Iterator[Lab]:
+    used = ROOT / ".lab" / "under-test"
     with in_turn(CHECKOUT):
-        return up(ROOT, lambda text: None)
+        if used.exists():
+            # A run was stopped half way: nobody knows in which state this lab is.
+            remove(ROOT, lambda text: None)
+        made = up(ROOT, lambda text: None)
+    used.touch()
+    yield made
+    used.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
@@ -115,11 +116,11 @@ class Watch:
         looked_for = {form.encode().hex(): name for form, name in self._marks.forms.items()}
         _stdin(self._sampler).write(json.dumps(looked_for).encode() + b"\n")
         _stdin(self._sampler).flush()
-        self._hits = []
-        for line in self._sampler.stdout or ():
-            if json.loads(line) == "watching":
-                break
-            self._hits.append(json.loads(line))
+        self._hits: list[tuple[str, str, str, str]] = []
+        watching = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=[watching])
+        self._reader.start()
+        assert watching.wait(60), "the sampler does not look"
         since = str(int(time.time()))
         self._events = {
             node: _begin(
@@ -132,8 +133,9 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        rest, _ = self._sampler.communicate()
-        self._hits += [json.loads(line) for line in rest.splitlines()]
+        _stdin(self._sampler).close()
+        self._reader.join()
+        self._sampler.wait()
         for place, where, program, name in self._hits:
             # A container's own processes are whom the values are meant for.
             meant = where == "container" and place.startswith("environment")
@@ -142,6 +144,18 @@ class Watch:
         for node, events in self._events.items():
             text = events.communicate()[0].decode(errors="replace")
             self.findings += [Finding("Engine's events", node, name) for name in self._marks.found(text)]
+
+    def _read(self, watching: threading.Event) -> None:
+        for line in self._sampler.stdout or ():
+            found = json.loads(line)
+            if found == "watching":
+                watching.set()
+            else:
+                self._hits.append(tuple(found))
+
+    def saw(self, value: str) -> bool:
+        """Whether a process has shown this value yet."""
+        return any(name == value for _, _, _, name in self._hits)
 
 
 def _begin(command: list[str]) -> subprocess.Popen[bytes]:
