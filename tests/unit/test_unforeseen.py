@@ -18,7 +18,7 @@ def test_it_names_the_node_and_where_it_comes_from() -> None:
 
 
 def test_an_operators_error_stays_what_it_is() -> None:
-    with pytest.raises(PreflightError, match="^core: no$"), told("core"):
+    with pytest.raises(PreflightError, match=r"^core: no$"), told("core"):
         raise PreflightError("no")
 
 
