@@ -9,11 +9,13 @@ from deploy_lib.errors import ExitCode, PreflightError, UnforeseenError, told
 
 
 def test_it_names_the_node_and_where_it_comes_from() -> None:
-    with pytest.raises(
-        UnforeseenError, match=r"core: nobody foresaw this error: KeyError: 'x' \(test_unf"
-    ) as caught:
-        with told("core"):
-            {}["x"]
+    with (
+        pytest.raises(
+            UnforeseenError, match=r"core: nobody foresaw this error: KeyError: 'x' \(test_unf"
+        ) as caught,
+        told("core"),
+    ):
+        {}["x"]
     assert caught.value.exit_code is ExitCode.UNFORESEEN == 1
 
 
