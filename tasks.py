@@ -30,6 +30,7 @@ from deploy_lib.cli.deploying import prune as prune_nodes
 from deploy_lib.cli.deploying import rotate_secrets as rotate
 from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
 from deploy_lib.cli.telling import HISTORY_HELP, tell_history
+from deploy_lib.interruption import listen
 
 ROOT = Path(__file__).resolve().parent
 
@@ -217,6 +218,7 @@ def demo(c: Context) -> None:
 @task(auto_shortflags=False)
 def lint(c: Context) -> None:
     """Check style and types."""
+    listen()
     c.run("ruff check . && ruff format --check . && mypy")
 
 

@@ -46,7 +46,8 @@ def handled(
         answer.start()
         answers.append(answer)
 
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    # None: a handler that is not Python's, and could not be put back.
+    heard = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
