@@ -12,9 +12,7 @@ from invoke.tasks import task
 
 import deploy_lib.start  # noqa: F401 - it comes first
 import lab.tasks
-from deploy_lib.cli.checking import PREFLIGHT_HELP
-from deploy_lib.cli.checking import preflight as check_all
-from deploy_lib.cli.deploying import (
+from deploy_lib.cli.deploy import (
     CORE_HELP,
     HELP,
     NODE_HELP,
@@ -26,11 +24,13 @@ from deploy_lib.cli.deploying import (
     flags,
     roll_back,
 )
-from deploy_lib.cli.deploying import prune as prune_nodes
-from deploy_lib.cli.deploying import rotate_secrets as rotate
+from deploy_lib.cli.deploy import prune as prune_nodes
+from deploy_lib.cli.deploy import rotate_secrets as rotate
+from deploy_lib.cli.history import HISTORY_HELP, tell_history
 from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
-from deploy_lib.cli.telling import HISTORY_HELP, tell_history
-from deploy_lib.interruption import listen
+from deploy_lib.cli.preflight import PREFLIGHT_HELP
+from deploy_lib.cli.preflight import preflight as check_all
+from deploy_lib.fleet.interruption import listen
 
 ROOT = Path(__file__).resolve().parent
 
@@ -194,7 +194,7 @@ def history(
 )
 def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
     """Build the backend image, and push it to the environment's registry."""
-    from deploy_lib.cli.building import build_image
+    from lab.backend import build_image
 
     build_image(ROOT, tag=tag, push=push)
 
@@ -202,7 +202,7 @@ def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
 @task(auto_shortflags=False, help={"stack": "core or workers"})
 def validate_env(c: Context, stack: str) -> None:
     """Check that the variables are set which a stack cannot do without."""
-    from deploy_lib.cli.validating import validate_env
+    from deploy_lib.cli.validate_env import validate_env
 
     validate_env(ROOT, stack)
 

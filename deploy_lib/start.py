@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import sys
 
-from deploy_lib import interruption, stdio
+from deploy_lib.fleet import interruption
+from deploy_lib.output import streams as stdio
 
 
 def begin() -> None:

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError
+from lab import docker as build
 from lab import engine
 
 SLIM: Mapping[str, str] = {

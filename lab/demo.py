@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from deploy_lib.cli.command import command
-from deploy_lib.cli.deploying import deploy_stack
+from deploy_lib.cli.deploy import deploy_stack
 
 
 def run(root: Path) -> None:
@@ -17,8 +17,8 @@ def run(root: Path) -> None:
     """
     os.environ["DEPLOY_ENV"] = "lab"
     with command("demo", root, as_json=False, debug=False) as (environment, console, _):
-        from deploy_lib import git
-        from deploy_lib.cli.building import build_backend, push_backend
+        from deploy_lib.source import git
+        from lab.backend import build_backend, push_backend
         from lab.up import up
 
         lab = up(root, lambda text: console.step("lab", "up", text))

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
-from deploy_lib import build
 from deploy_lib.errors import DeployError, PreflightError
+from lab import docker as build
 from lab import images
 from lab.credentials import fingerprint, host_folder, write
 from lab.layout import DOMAIN, NODES, PORTS, SHARED, Lab, is_free

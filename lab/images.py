@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import yaml
 
-from deploy_lib import build
 from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.secrets.value import Secret
 from lab import debian
+from lab import docker as build
 from lab.layout import USERNAME, Lab
 
 Origin = Literal["pulled", "built", "stand-in"]

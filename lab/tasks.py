@@ -13,10 +13,10 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from deploy_lib import stdio
-from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode
-from deploy_lib.interruption import listen
+from deploy_lib.fleet.interruption import listen
+from deploy_lib.output import streams as stdio
+from deploy_lib.output.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from invoke.exceptions import Exit, UnexpectedExit
 
-from deploy_lib import stdio
-from deploy_lib.console import Console
+from deploy_lib.config import Environment, Node, load
 from deploy_lib.errors import DeployError, ExitCode, UnforeseenError
-from deploy_lib.interruption import listen
+from deploy_lib.fleet.interruption import listen
+from deploy_lib.output import streams as stdio
+from deploy_lib.output.console import Console
 from deploy_lib.secrets import dumps
-from deploy_lib.topology import Environment, Node, load
 
 OUTCOMES = {
     ExitCode.DONE: "done",

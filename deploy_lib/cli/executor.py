@@ -10,10 +10,10 @@ from fabric.tasks import ConnectionCall
 from invoke.exceptions import Exit
 
 from deploy_lib.cli.nodes import host_of
-from deploy_lib.console import Console
+from deploy_lib.config import Environment, load
 from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.output.console import Console
 from deploy_lib.ssh.connection import StrictConnection, connect_to
-from deploy_lib.topology import Environment, load
 
 
 class StrictCall(ConnectionCall):

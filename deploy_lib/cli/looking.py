@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy_lib.checks import host, require
+from deploy_lib.checks.local import age
 from deploy_lib.cli.command import Report, announce, command
-from deploy_lib.cli.deploying import HELP
+from deploy_lib.cli.deploy import HELP
 from deploy_lib.cli.nodes import choose, session_to
-from deploy_lib.console import Console
+from deploy_lib.compose.compose import StackFile, read_stack_file
+from deploy_lib.config import Environment, Node, OnePasswordSource
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, UsageError, told
-from deploy_lib.operations import logs
-from deploy_lib.operations.compose import StackFile, read_stack_file
-from deploy_lib.operations.facts import Facts, gather
-from deploy_lib.operations.history import proven
-from deploy_lib.parallel import side_by_side
-from deploy_lib.preflight import host, require
-from deploy_lib.preflight.local import age
+from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.host.change.history import proven
+from deploy_lib.host.look import logs
+from deploy_lib.host.look.facts import Facts, gather
+from deploy_lib.output.console import Console
+from deploy_lib.plan.status import Row, Status, status
 from deploy_lib.request import whole_number, word
 from deploy_lib.secrets.sources import mask_what_is_at_hand
 from deploy_lib.ssh.connection import StrictConnection
-from deploy_lib.status import Row, Status, status
-from deploy_lib.topology import Environment, Node, OnePasswordSource
 
 TAIL = 100
 """Lines of each container that `logs` shows, unless told."""
@@ -154,7 +154,7 @@ def require_answers(node: Node, facts: Facts) -> None:
 
 
 def _behind(root: Path, facts: Facts) -> int | None:
-    from deploy_lib import git
+    from deploy_lib.source import git
 
     release = proven(facts.history)
     return git.behind(root, release.release.commit) if release else None

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from deploy_lib.console import Console
+from deploy_lib.config import Environment, Node
+from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.ssh.connection import StrictConnection, connect_to
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment, Node
 
 if TYPE_CHECKING:
-    from deploy_lib.deployment import Deployment
+    from deploy_lib.node.deployment import Deployment
 
 
 def choose(
@@ -56,7 +56,7 @@ def deployments_on(
     Raises:
         UsageError: a file, a name or an argument is wrong.
     """
-    from deploy_lib import fleet
+    from deploy_lib.fleet import deploy as fleet
 
     deployments = fleet.prepare(
         environment,

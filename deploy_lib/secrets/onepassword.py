@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from deploy_lib.config import OnePasswordSource, SecretSpec
 from deploy_lib.errors import PreflightError
-from deploy_lib.redaction import REDACTOR
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
-from deploy_lib.topology import OnePasswordSource, SecretSpec
 
 TOKEN = "OP_SERVICE_ACCOUNT_TOKEN"  # noqa: S105 - the variable's name, not a token
 ACCOUNT = "OP_ACCOUNT"

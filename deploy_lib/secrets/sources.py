@@ -10,16 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from deploy_lib.config import Environment, FileSource, OnePasswordSource, ProcessEnvironmentSource, SecretSpec
 from deploy_lib.errors import PreflightError, UsageError
-from deploy_lib.redaction import REDACTOR
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
-from deploy_lib.topology import (
-    Environment,
-    FileSource,
-    OnePasswordSource,
-    ProcessEnvironmentSource,
-    SecretSpec,
-)
 
 
 class Source(Protocol):

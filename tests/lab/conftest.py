@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy_lib import build
-from deploy_lib.cli.building import build_backend, push_backend
-from deploy_lib.console import Console
-from deploy_lib.operations.history import parse_events
-from deploy_lib.release import Version
-from deploy_lib.topology import Environment, load
+from deploy_lib.config import Environment, load
+from deploy_lib.host.change.history import parse_events
+from deploy_lib.output.console import Console
+from deploy_lib.release.release import Version
+from lab import docker as build
 from lab import hosts
+from lab.backend import build_backend, push_backend
 from lab.layout import Lab
 from lab.up import remove, up
 

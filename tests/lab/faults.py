@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from deploy_lib.topology import load
+from deploy_lib.config import load
 from lab import hosts
 
 from .changes import restart_engine, until

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from deploy_lib import build
+from lab import docker as build
 from lab import hosts
 from lab.layout import NODES, Lab
 

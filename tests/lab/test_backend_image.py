@@ -6,10 +6,10 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from deploy_lib import build
 from ktrdr_backend.database import Database
 from ktrdr_backend.operations import DatabaseOperations
 from ktrdr_backend.settings import Database as Settings
+from lab import docker as build
 
 DATABASE = "timescale/timescaledb:2.19.3-pg17"
 

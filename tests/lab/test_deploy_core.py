@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.operations.lock import Lock, me
-from deploy_lib.operations.references import keep_tag, without_tag
+from deploy_lib.config import Environment
+from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.release.image import keep_tag, without_tag
 from deploy_lib.ssh.connection import connect_to
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Environment
 from lab.layout import Lab
 
 from .changes import await_seen, restart_engine

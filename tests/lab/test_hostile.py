@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib import build
-from deploy_lib.operations.references import KEEP
+from deploy_lib.release.image import KEEP
+from lab import docker as build
 from lab import hosts
 from lab.layout import Lab
 

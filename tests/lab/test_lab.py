@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib import build
 from deploy_lib.errors import DeployError
+from lab import docker as build
 from lab import hosts
 from lab.layout import NODES, PORTS, SHARED, Lab
 from lab.storage import CORE_VOLUME

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deploy_lib import build
+from lab import docker as build
 from lab import hosts
 from lab.layout import Lab
 

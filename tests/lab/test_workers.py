@@ -331,7 +331,7 @@ def test_a_node_that_is_cut_off_in_the_middle_ends_the_command_and_leaves_the_re
 
 
 def docker(*words: str) -> None:
-    from deploy_lib import build
+    from lab import docker as build
 
     build.run(*words)
 

@@ -27,7 +27,7 @@ CRASHES = """\
 """For the backend, in the Compose file."""
 
 FAILS = """
-from deploy_lib.operations import watch
+from deploy_lib.host.change import watch
 
 
 def fail(*arguments, **more):

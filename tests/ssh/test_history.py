@@ -5,10 +5,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from deploy_lib.errors import RemoteError
-from deploy_lib.operations import history
-from deploy_lib.operations.lock import Lock, me
-from deploy_lib.operations.shell import THERE
-from deploy_lib.release import Release
+from deploy_lib.host.change import history
+from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.release.release import Release
+from deploy_lib.shell import THERE
 from deploy_lib.ssh.session import Session
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": "x@sha256:1"}, {"a": "1"})

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from deploy_lib.errors import RemoteError
-from deploy_lib.operations import lock as locking
-from deploy_lib.operations.lock import Lock, me
+from deploy_lib.host.change import lock as locking
+from deploy_lib.host.change.lock import Lock, me
 
 from .conftest import Sshd
 

@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from deploy_lib.config import load
 from deploy_lib.errors import NotRunError
-from deploy_lib.operations import facts
-from deploy_lib.operations.lock import Lock, me
+from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.look import facts
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import load
 
 from .conftest import Sshd
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy_lib.operations.probe import prove
+from deploy_lib.config import Probe
+from deploy_lib.host.prove.probe import prove
 from deploy_lib.ssh.session import Session
-from deploy_lib.topology import Probe
 
 from .conftest import Sshd
 

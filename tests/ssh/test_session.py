@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.checks import reach
 from deploy_lib.errors import ExitCode, RemoteError, StoppedError, UnreachableError
-from deploy_lib.preflight import reach
 from deploy_lib.ssh.session import Session
 
 from .conftest import NAME, Sshd

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from deploy_lib import fleet
+from deploy_lib.fleet import deploy as fleet
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import io
 
-from deploy_lib.console import Console
 from deploy_lib.errors import DeployError, ExitCode, LockedError, PreflightError, SeveralErrors
+from deploy_lib.output.console import Console
 
 
 def test_an_error_names_node_step_and_mend() -> None:

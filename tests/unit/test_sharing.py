@@ -8,10 +8,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import ROOT
 from tests.lab import beside
 from tests.sharing import NO_LAB, PIECE, Needs, pieces
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = ROOT
 
 TESTS = st.lists(
     st.builds(

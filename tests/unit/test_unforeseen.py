@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from deploy_lib.console import Console
 from deploy_lib.errors import ExitCode, PreflightError, UnforeseenError, told
+from deploy_lib.output.console import Console
 
 
 def test_it_names_the_node_and_where_it_comes_from() -> None:

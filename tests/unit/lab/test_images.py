@@ -5,8 +5,7 @@ import pytest
 
 from deploy_lib.errors import DeployError, PreflightError
 from lab import debian, images
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests import ROOT
 
 
 def test_every_public_image_of_the_compose_files_has_a_recipe() -> None:

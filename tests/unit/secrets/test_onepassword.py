@@ -17,13 +17,13 @@ import onepassword.core
 import onepassword.desktop_core
 import pytest
 
+from deploy_lib.config import Environment, OnePasswordSource, load
 from deploy_lib.errors import ExitCode, PreflightError
-from deploy_lib.redaction import REDACTOR
 from deploy_lib.secrets import onepassword as source
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.sources import fetch
-from deploy_lib.topology import Environment, OnePasswordSource, load
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 NAMES = ["DB_USER", "DB_PASSWORD", "JWT_SECRET", "GF_ADMIN_PASSWORD", "GHCR_TOKEN"]
 FIELDS = {
     "db_username": "ktrdr",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.config import Environment, ProcessEnvironmentSource, load
 from deploy_lib.errors import PreflightError, UsageError
-from deploy_lib.redaction import REDACTOR
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.sources import fetch
-from deploy_lib.topology import Environment, ProcessEnvironmentSource, load
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 GOOD = {"db_username": "u", "db_password": "p" * 16, "jwt_secret": "j" * 32, "grafana_password": "g" * 12}
 
 

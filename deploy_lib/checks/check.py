@@ -1,0 +1,71 @@
+"""One check, and what follows from several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from deploy_lib.config import Node
+from deploy_lib.errors import PreflightError
+
+Result = Literal["ok", "failed", "warning", "deferred"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: short, in the field's words.
+        proves: what is certain when it is ok.
+        result: "failed" stops a deployment; "warning" does not; "deferred" is looked at again before the switch, because
+            the same command makes it true.
+        found: what was seen, such as a version.
+        problem: "" when it is ok.
+        mend: what to do about the problem.
+    """
+
+    name: str
+    proves: str
+    result: Result = "ok"
+    found: str = ""
+    problem: str = ""
+    mend: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def judged(
+    name: str, proves: str, problem: str, mend: str, *, found: str = "", otherwise: Result = "failed"
+) -> Check:
+    """A check that is ok without a problem, and `otherwise` with one."""
+    if problem:
+        return Check(name, proves, otherwise, found, problem, mend)
+    return Check(name, proves, "ok", found)
+
+
+def failed(checks: Iterable[Check]) -> list[Check]:
+    """Those that stop a deployment."""
+    return [check for check in checks if check.result == "failed"]
+
+
+def listing(checks: Iterable[Check]) -> str:
+    """Problems and their mends, for people."""
+    return "".join(f"\n  {check.name}: {check.problem}\n    -> {check.mend}" for check in checks)
+
+
+def require(node: Node, checks: Iterable[Check]) -> None:
+    """Raises one error that names every failed check.
+
+    Raises:
+        PreflightError: with all of them, and how to mend each.
+    """
+    found = failed(checks)
+    if found:
+        count = "1 check" if len(found) == 1 else f"{len(found)} checks"
+        raise PreflightError(
+            f"{count} failed, nothing was changed{listing(found)}", node=node.name, step="preflight"
+        )

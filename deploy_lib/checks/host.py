@@ -1,0 +1,283 @@
+"""What the host itself must offer, judged from its facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from deploy_lib import layout
+from deploy_lib.checks.check import Check, judged
+from deploy_lib.config import Node, Requires
+from deploy_lib.host.look.facts import TOOLS, Facts
+from deploy_lib.shell import quote
+
+MAX_SKEW = 5.0
+"""Seconds that a host's clock may be off this machine's."""
+
+MIB = 1024 * 1024
+
+ENGINE_MEND = "is dockerd running, and may this user use it? systemctl status docker"
+
+
+def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
+    """Everything about the host, and the Compose file as the host's own Compose reads it.
+
+    Args:
+        rendered: the facts were asked for with the stack's files. Without, only what a rollback cannot do without is
+            looked at: it brings nothing new, and must not fail on a clock or a disk.
+    """
+    yield _tools(facts)
+    yield from _docker(node.stack.requires, facts)
+    unanswered = unknown(facts)
+    yield judged(
+        "facts",
+        "the host answers all questions",
+        "; ".join(f"{part}: {why}" for part, why in unanswered.items()),
+        _mend(node, facts, unanswered.values()),
+    )
+    yield from _places(node, facts)
+    if rendered:
+        yield from _room(node, facts)
+        yield _clock(facts)
+        yield _ports(facts)
+        yield judged(
+            "Compose file",
+            "the host's own Compose reads the Compose file",
+            facts.problems.get("config", "")
+            or ("" if facts.services or not facts.memory else "it has no services"),
+            f"mend {node.stack.compose}",
+            found=f"{len(facts.services)} services",
+        )
+
+
+def answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
+    """Whether all is known that decisions are made from."""
+    parts = (
+        *("engine", "memory", "files", "key", "history", "objects", "deployed"),
+        *("delivered", "images", "containers", "config"),
+    )
+    silent = {part: facts.problems[part] for part in parts if part in facts.problems}
+    if rendered and not facts.services:
+        silent.setdefault("config", "it has no services")
+    return judged(
+        "facts",
+        "the host answers all questions",
+        "; ".join(f"{part}: {why}" for part, why in silent.items()),
+        ENGINE_MEND if "engine" in silent else _mend(node, facts, silent.values()),
+    )
+
+
+def unknown(facts: Facts) -> dict[str, str]:
+    """What a host that has Docker could not say, apart from what has a check of its own, and why."""
+    own = ("engine", "compose", "config", "directory")
+    return {
+        part: why
+        for part, why in facts.problems.items()
+        if part not in own and "engine" not in facts.problems
+    }
+
+
+def _mend(node: Node, facts: Facts, why: Iterable[str]) -> str:
+    """What helps where the host does not answer; a file that may not be read has an owner who can be changed."""
+    forbidden = [each for each in why if "permission denied" in each.lower()]
+    state = node.directory / layout.STATE
+    if any(str(state) in each for each in forbidden):
+        return f"as root on the host: chown -R {_user(facts)} {quote(state)}; then run the same command again"
+    if forbidden:
+        return (
+            f"as root on the host: give {_user(facts)} what it may not read; then run the same command again"
+        )
+    return "mend what the host complains of, then run the same command again"
+
+
+def _user(facts: Facts) -> str:
+    return quote(facts.user) if facts.user else "USER"
+
+
+def _tools(facts: Facts) -> Check:
+    missing = [tool for tool in TOOLS if tool not in facts.tools]
+    return judged(
+        "tools",
+        "the programs that the scripts call are there",
+        f"the host lacks {', '.join(missing)}" if missing else "",
+        "install Docker Engine"
+        if missing == ["docker"]
+        else "apt-get install docker.io util-linux coreutils findutils grep sed tar",
+    )
+
+
+def _docker(requires: Requires, facts: Facts) -> Iterator[Check]:
+    refusal = facts.problems.get("engine", "")
+    forbidden = "permission denied" in refusal.lower()
+    yield judged(
+        "permission",
+        "this user may use Docker",
+        refusal if forbidden else "",
+        "add the user to the group docker (usermod -aG docker USER), then connect anew",
+    )
+    if not forbidden:
+        yield _version(
+            "Docker Engine",
+            facts.engine,
+            requires.engine,
+            refusal or ("" if facts.engine else "no answer"),
+            ENGINE_MEND,
+        )
+    yield _version(
+        "Compose plugin",
+        facts.compose,
+        requires.compose,
+        facts.problems.get("compose", ""),
+        f"install the docker-compose plugin, version {requires.compose} or later",
+    )
+
+
+def _version(name: str, found: str, least: str, silence: str, mend: str) -> Check:
+    old = bool(found) and _numbers(found) < _numbers(least)
+    return judged(
+        name,
+        f"it answers, and is version {least} or later",
+        silence or (f"it is version {found}, and {least} is the least" if old else ""),
+        f"update it to {least} or later (`requires` in deploy.toml)" if old and not silence else mend,
+        found=f"{found} (at least {least})" if found else "",
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return tuple(int(number) for number in match[1].split(".")) if match else ()
+
+
+def _places(node: Node, facts: Facts) -> Iterator[Check]:
+    home = quote(node.directory)
+    yield judged(
+        "memory-backed space",
+        "what must not rest on a disk has a place",
+        "" if facts.memory else "neither /run nor /dev/shm is a writable tmpfs",
+        "registry credentials never rest on a disk: mount a tmpfs there",
+        found=facts.memory,
+    )
+    if node.stack.delivery == "memory":
+        yield judged(
+            "swap",
+            "what is in memory is never written to a disk",
+            f"the host swaps to {', '.join(facts.machine.swap)}" if facts.machine.swap else "",
+            'swapoff -a, and take it out of /etc/fstab; or choose delivery = "compose" for this stack',
+            found="none",
+        )
+    yield judged(
+        "directory",
+        "the stack's directory can be written",
+        _unwritable(node, facts),
+        f"create {home}, as root on the host: mkdir -p {home} && chown {_user(facts)} {home}"
+        if facts.missing
+        else f"as root on the host: chown {_user(facts)} {home}",
+        found=str(node.directory),
+    )
+    yield ownership(facts)
+
+
+def ownership(facts: Facts) -> Check:
+    """That others can neither change what is deployed nor lead it elsewhere."""
+    return judged(
+        "ownership",
+        "nobody but this user and root can change what is deployed, or where secrets lie",
+        "; ".join(what for what, _ in facts.strangers),
+        "; ".join(dict.fromkeys(mend for _, mend in facts.strangers)),
+    )
+
+
+def _unwritable(node: Node, facts: Facts) -> str:
+    if facts.writable:
+        return ""
+    if "directory" in facts.problems:
+        return f"whether {node.directory} is there cannot be told: {facts.problems['directory']}"
+    if facts.missing:
+        return f"{node.directory} is not writable: it is not there, and this user cannot make it"
+    return f"{node.directory} is not writable"
+
+
+def _room(node: Node, facts: Facts) -> Iterator[Check]:
+    requires, machine = node.stack.requires, facts.machine
+    root = machine.docker_root or "/var/lib/docker"
+    yield _free(
+        "space for images",
+        machine.free.get("docker"),
+        requires.docker_mib,
+        root,
+        f"free some space below {root}: `docker system df` shows what takes it, `docker image prune` and `invoke prune` help",
+    )
+    yield _free(
+        "space for files",
+        machine.free.get("directory"),
+        requires.directory_mib,
+        str(node.directory),
+        f"free some space on the disk of {node.directory}",
+    )
+    yield _free(
+        "memory",
+        machine.memory or None,
+        requires.memory_mib,
+        "the host",
+        "stop what else runs there, or give the host more",
+    )
+
+
+def _free(name: str, free: int | None, least: int, where: str, mend: str) -> Check:
+    proves = f"at least {least} MiB are free"
+    if free is None:
+        return Check(
+            name,
+            proves,
+            "warning",
+            problem=f"{where} did not say how much is free",
+            mend="look by hand: df, free",
+        )
+    short = free < least * MIB
+    found = f"{free // MIB} MiB free (at least {least})"
+    return judged(
+        name,
+        proves,
+        f"{where} has {free // MIB} MiB free, and {least} are the least" if short else "",
+        mend,
+        found=found,
+    )
+
+
+def _clock(facts: Facts) -> Check:
+    proves = f"its clock is within {MAX_SKEW:.0f} s of this machine's"
+    now, (asked, answered) = facts.machine.now, facts.asked
+    if not now:
+        return Check(
+            "clock", proves, "warning", problem="it did not tell the time", mend="look by hand: date"
+        )
+    # The host read its clock somewhen between question and answer.
+    ahead = max(0.0, now - answered) - max(0.0, asked - now)
+    off = f"it is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+    return judged(
+        "clock",
+        proves,
+        off if abs(ahead) > MAX_SKEW else "",
+        "set both by NTP: timedatectl set-ntp true; tokens, certificates and timestamps rely on it",
+        found=f"{abs(ahead):.1f} s off",
+    )
+
+
+def _ports(facts: Facts) -> Check:
+    own = {container.name for container in facts.containers}
+    publishers = facts.machine.publishers
+    held = {port for p in publishers if p.name in own for port in p.ports}
+    by = {port: f"the container {p.name}" for p in publishers if p.name not in own for port in p.ports}
+    wanted = {port: name for name, s in facts.services.items() if s.replicas for port in s.ports}
+    taken = sorted(
+        port for port in wanted if port not in held and (port in facts.machine.listening or port in by)
+    )
+    return judged(
+        "ports",
+        "the published ports are free, or the stack's own",
+        "; ".join(
+            f"{port}, for {wanted[port]}, is taken by {by.get(port, 'another program')}" for port in taken
+        ),
+        "stop what listens there: ss -ltnp shows it (a docker-proxy without its container: restart the engine)",
+        found=", ".join(str(port) for port in sorted(wanted)),
+    )

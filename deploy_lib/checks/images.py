@@ -1,0 +1,86 @@
+"""Whether the registry has what is to be deployed, for this host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from deploy_lib.checks.check import Check, Result
+from deploy_lib.host.change.history import proven
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.plan.plan import present
+
+
+def recorded(facts: Facts) -> dict[str, str]:
+    """By reference, the digest that the host's proven release has for it."""
+    release = proven(facts.history)
+    images = release.release.images.values() if release else ()
+    return dict(image.split("@", 1) for image in images if "@" in image)
+
+
+def images(facts: Facts, manifests: Iterable[Manifest], known: Mapping[str, str]) -> Iterator[Check]:
+    """That each image exists, for this host's platform.
+
+    Args:
+        known: by reference, the digest that the host's record has for it.
+    """
+    for manifest in manifests:
+        name = f"image {manifest.reference.rpartition('/')[2]}"
+        proves = f"the registry has it, for {facts.platform}"
+        fits = not manifest.platforms or facts.platform in manifest.platforms
+        if manifest.digest and fits:
+            yield Check(name, proves, found=manifest.digest[:19])
+        elif manifest.digest:
+            only = (
+                f"{manifest.reference} is for {', '.join(manifest.platforms)}, the host is {facts.platform}"
+            )
+            yield Check(name, proves, "failed", problem=only, mend="build it for this platform")
+        else:
+            digest = known.get(manifest.reference)
+            there = digest is not None and present(facts, f"{manifest.reference}@{digest}")
+            # It may have been taken out of the registry on purpose: then the recorded one is not what was asked for.
+            result: Result = "warning" if there and not _missing(manifest) else "failed"
+            problem = f"{manifest.reference}: {manifest.problem}" + (
+                "; the recorded one is on the host, and is used" if result == "warning" else ""
+            )
+            yield Check(name, proves, result, problem=problem, mend=_mend(manifest))
+
+
+def login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
+    """That the registry takes the credentials.
+
+    Args:
+        credentials: None when there are none to try.
+    """
+    name, proves = "registry login", "the private registry accepts this user and password"
+    if credentials is None:
+        return Check(
+            name, proves, "failed", problem="there is no password to try", mend="see the check of the secrets"
+        )
+    where = f"{credentials.username} at {credentials.host}"
+    own = [m for m in manifests if credentials.covers(m.reference)]
+    refused = next((m for m in own if _refused(m)), None)
+    if refused is not None:
+        return Check(name, proves, "failed", where, f"{where} is refused: {refused.problem}", _mend(refused))
+    unclear = next((m for m in own if not m.digest and not _missing(m)), None)
+    if unclear is not None:
+        return Check(name, proves, "warning", where, f"{credentials.host}: {unclear.problem}", _mend(unclear))
+    return Check(name, proves, found=where)
+
+
+def _refused(manifest: Manifest) -> bool:
+    return manifest.status in (401, 403) or "unauthorized" in manifest.problem or "denied" in manifest.problem
+
+
+def _missing(manifest: Manifest) -> bool:
+    return not _refused(manifest) and (
+        manifest.status == 404 or "not found" in manifest.problem or "unknown" in manifest.problem
+    )
+
+
+def _mend(manifest: Manifest) -> str:
+    if _refused(manifest):
+        return "does the registry's token have read:packages, and has it expired?"
+    if _missing(manifest):
+        return "has CI built and pushed this tag? `invoke build-backend --push` does it by hand"
+    return "can the host reach the registry?"

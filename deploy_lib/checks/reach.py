@@ -1,0 +1,42 @@
+"""How far the one connection to a host got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from deploy_lib.checks.check import Check, judged
+from deploy_lib.errors import Stage, UnreachableError
+from deploy_lib.ssh.target import Target
+
+_PROVES: dict[Stage, tuple[str, str]] = {
+    "name": ("name resolution", "the host's name, as ssh_config has it, is an address"),
+    "TCP": ("TCP", "something listens at its SSH port"),
+    "SSH": ("SSH", "it speaks SSH with us"),
+    "host key": ("host key", "it is the host that known_hosts knows"),
+    "login": ("login", "it accepts this user and key"),
+}
+
+
+def stages(target: Target, error: UnreachableError | None) -> Iterator[Check]:
+    """One check for each stage that was reached, in their order; those after a failure are left out."""
+    where = f"{target.hostname}:{target.port}"
+    found: dict[Stage, str] = {"name": target.hostname, "TCP": where, "login": target.user}
+    for stage in get_args(Stage):
+        name, proves = _PROVES[stage]
+        if error is not None and error.stage == stage:
+            yield Check(name, proves, "failed", problem=error.what, mend=error.mend or "")
+            return
+        if error is not None and error.jump:
+            continue  # how far the jump host got says nothing of the host
+        yield Check(name, proves, found=found.get(stage, ""))
+
+
+def forwarding(*, forbidden: bool) -> Check:
+    """That probes can be asked through the session."""
+    return judged(
+        "forwarding",
+        "sshd makes TCP forwards, through which the probes are asked",
+        "sshd forbids TCP forwarding" if forbidden else "",
+        "AllowTcpForwarding local (or yes) in the host's sshd_config, and no PermitOpen that lacks the probes' ports",
+    )

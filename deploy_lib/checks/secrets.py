@@ -1,0 +1,41 @@
+"""Whether a secret was changed that takes more than new containers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from deploy_lib.checks.check import Check, judged
+from deploy_lib.config import Apply, Immutable
+
+
+def once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
+    """That a deployment would not give containers a secret which the program with the data does not know.
+
+    Args:
+        changed: the secrets that run with other values than those of the source.
+        recorded: there is a release that could be given other values; without one, rotate-secrets refuses.
+    """
+    found = [steps[name] for name in changed if name in steps]
+    fixed = immutable(steps, changed)
+    problem = "; ".join(
+        f"{step.secret} was changed at its source, and {step.service} reads it only once" for step in found
+    )
+    return judged(
+        "secrets that are read once",
+        "none was changed since they were last deployed or rotated",
+        fixed or problem,
+        "set it back at its source"
+        if fixed
+        else "change them where they are kept, too: invoke rotate-secrets"
+        if recorded
+        else "set them back at their source, deploy, then change them there: invoke rotate-secrets does the rest",
+    )
+
+
+def immutable(steps: Mapping[str, Apply], changed: Collection[str]) -> str:
+    """Which of the changed secrets can never be; "" when there is none."""
+    found = [step for name in changed if isinstance(step := steps.get(name), Immutable)]
+    return "; ".join(
+        f"{step.secret} was changed at its source, and {step.service} made its data for the value of before: it cannot be changed"
+        for step in found
+    )

@@ -1,0 +1,139 @@
+"""What a command tells of its nodes: the JSON document's parts, and the tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from deploy_lib import layout
+from deploy_lib.compose.compose import Container
+from deploy_lib.host.look import sizes
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.output.console import Console
+from deploy_lib.plan.plan import Plan
+
+
+def as_dict(deployment: Deployment) -> dict[str, Any]:
+    """A node's part of the JSON document."""
+    plan, before = deployment.plan, deployment.before
+    data: dict[str, Any] = {
+        "outcome": deployment.outcome,
+        "from": before.release.tag if before else None,
+        "to": plan.desired.release.tag if plan else None,
+        "services": services(deployment.containers or deployment.facts.containers),
+        "error": str(deployment.error) if deployment.error else None,
+    }
+    if deployment.request.command == "prune":
+        data["pruned"] = list(deployment.pruned)
+    if plan is not None and deployment.request.dry_run:
+        preview = deployment.preview
+        data["plan"] = {
+            **describe(plan),
+            "diffs": dict(preview.diffs),
+            "commands": list(preview.commands),
+            "sizes": dict(preview.sizes),
+        }
+    return data
+
+
+def services(containers: Iterable[Container]) -> dict[str, dict[str, Any]]:
+    """Containers for JSON, by service."""
+    return {
+        c.service: {"image": c.image, "state": c.state, "health": c.health, "container": c.id}
+        for c in containers
+    }
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """A plan for JSON."""
+    return {
+        "services": {
+            c.service: {"action": c.action, "image": c.image, "before": c.before, "why": c.why}
+            for c in plan.changes
+        },
+        "files": list(plan.changed),
+        "removed": list(plan.dropped),
+        "pulls": list(plan.pulls),
+        "reloads": [r.service for r in plan.reloads],
+        "back": plan.back.release.id if plan.back else None,
+        "adopts": plan.before.kind == "adopted" if plan.before else False,
+        "nothing": plan.nothing,
+        "applies": list(plan.applies),
+        "probes": plan.other_probes,
+    }
+
+
+def show_plan(console: Console, deployment: Deployment) -> None:
+    """A plan for people."""
+    plan = deployment.plan
+    if plan is None:
+        return
+    before = plan.before.release.tag if plan.before else "nothing"
+    console.result(f"{deployment.node.name}: {before} -> {plan.desired.release.tag}")
+    if plan.nothing:
+        console.result("  nothing to change")
+        return
+    if plan.before is not None and plan.before.kind == "adopted":
+        console.result("  what runs without a record is adopted: it is what a failure goes back to")
+    replicas = plan.desired.release.replicas
+    rows = [
+        [c.service, c.action, c.why, short(c.image)]
+        for c in plan.changes
+        if c.before or replicas.get(c.service, 1)
+    ]
+    console.table("", ["service", "action", "why", "image"], rows)
+    for title, names in (
+        ("files", plan.changed),
+        ("removed files", plan.dropped),
+        (
+            "images to pull",
+            [f"{short(image)} ({sizes.shown(deployment.preview.sizes.get(image))})" for image in plan.pulls],
+        ),
+        ("told of their files", [reload.service for reload in plan.reloads]),
+        ("changed in the program's own data, too", plan.applies),
+    ):
+        if names:
+            console.result(f"  {title}: {', '.join(names)}")
+    if plan.other_probes:
+        console.result("  its probes are others than those of the release before")
+    for path, diff in deployment.preview.diffs.items():
+        # What it says is in the table above, in fewer words.
+        if path != layout.OVERRIDE:
+            console.result(_indented(diff))
+    console.result("  commands:")
+    for command in deployment.preview.commands:
+        console.result(_indented(command))
+    console.result(f"  {going_back(plan)}")
+
+
+def going_back(plan: Plan) -> str:
+    """Where a failure leads, and where a rollback of what was proven would."""
+    if plan.back is None:
+        return "if it fails: the stack is taken down again, its volumes stay"
+    release = plan.back.release
+    back = f"{release.tag} (release {release.id})"
+    if plan.next_before == release.id:
+        return f"if it fails, and for a rollback afterwards: {back}"
+    if plan.next_before is None:
+        return f"if it fails: {back}; there is nothing for a rollback afterwards"
+    return f"if it fails: {back}; for a rollback afterwards: release {plan.next_before}"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines()).rstrip("\n")
+
+
+def show_services(console: Console, deployments: Sequence[Deployment]) -> None:
+    """What runs now, for people."""
+    rows = [
+        [d.node.name, c.service, c.state, c.health or "-", short(c.image)]
+        for d in deployments
+        for c in sorted(d.containers or d.facts.containers, key=lambda c: c.service)
+    ]
+    console.table("", ["node", "service", "state", "health", "image"], rows)
+
+
+def short(image: str) -> str:
+    """An image as people tell it apart: without its registry, and with the first digits of its digest."""
+    name, _, digest = image.partition("@sha256:")
+    return f"{name.rpartition('/')[2]} {digest[:12]}".strip()

@@ -1,0 +1,91 @@
+"""The variables of a Compose file: which ones it reads, and which it cannot do without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deploy_lib.compose.compose import load_yaml
+from deploy_lib.errors import UsageError
+
+_REFERENCE = re.compile(
+    r"""
+    \$\$                                                              # a dollar sign that stands for itself
+    | \$\{(?P<name>[A-Za-z_]\w*)
+          (?::?(?P<kind>[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}     # ${NAME}, ${NAME:-word}, ${NAME:?word}
+    | \$(?P<bare>[A-Za-z_]\w*)                                        # $NAME
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What a Compose file reads from its environment and its env files.
+
+    Attributes:
+        read: every variable, in the order of the file.
+        required: those that it insists on, as in `${NAME:?}`.
+        optional: those that have a default wherever they are read.
+        secrets: the environment names that its secrets come from.
+    """
+
+    read: tuple[str, ...]
+    required: frozenset[str]
+    optional: frozenset[str]
+    secrets: tuple[str, ...]
+
+    @property
+    def needed(self) -> list[str]:
+        """What must be set, and not empty, before Compose is called: the required ones, and every secret."""
+        return [*(name for name in self.read if name in self.required), *self.secrets]
+
+
+def variables(content: bytes, path: str) -> Variables:
+    """Reads a Compose file; comments, and dollar signs that are escaped (`$$`), do not count.
+
+    Raises:
+        UsageError: it is not YAML.
+    """
+    text = content.decode(errors="replace")
+    data = load_yaml(text, path)
+    if not isinstance(data, dict) or not isinstance(data.get("secrets") or {}, dict):
+        raise UsageError(f"{path} is not a Compose file")
+    try:
+        found = [reference for value in _strings(data) for reference in _references(value)]
+    except RecursionError:
+        raise UsageError(f"{path} has a part that contains itself") from None
+    # Anchors put parts of the file elsewhere; the order is the one that a reader sees.
+    names = sorted({name for name, _ in found}, key=lambda name: text.find(f"${{{name}"))
+    plain = {name for name, kind in found if kind not in ("-", "+")}
+    sources = (data.get("secrets") or {}).values()
+    return Variables(
+        read=tuple(names),
+        required=frozenset(name for name, kind in found if kind == "?"),
+        optional=frozenset(names) - plain,
+        secrets=tuple(
+            dict.fromkeys(s["environment"] for s in sources if isinstance(s, dict) and "environment" in s)
+        ),
+    )
+
+
+def _strings(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for value in data.values():
+            yield from _strings(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _strings(value)
+
+
+def _references(text: str) -> Iterator[tuple[str, str]]:
+    for match in _REFERENCE.finditer(text):
+        name = match["name"] or match["bare"]
+        if name:
+            yield name, match["kind"] or ""
+            if match["kind"] in ("-", "+"):
+                yield from _references(match["word"])

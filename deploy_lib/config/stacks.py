@@ -1,0 +1,222 @@
+"""Stacks: a Compose project, what proves it, and what it asks for."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from deploy_lib.config.fields import EnvName, Kind, Model, Name, RelativePath, Seconds, VersionNumber, several
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from None
+    return text
+
+
+def _signal(text: str) -> str:
+    if text not in signal.Signals.__members__:
+        raise ValueError("this is no signal; SIGHUP is one")
+    return text
+
+
+class Probe(Model):
+    """What proves a service: an HTTP answer, a line of its log, or its container's state; or every container: a list.
+
+    Attributes:
+        service: the service that is proven; none for a probe of every container.
+        url: asked through the session, as the host itself would ask it.
+        status: the HTTP status expected.
+        json_values: dotted paths in the JSON answer, and the values expected there.
+        log: a regular expression that a line of the service's log matches, since its container started.
+        state: what Docker says of its container, such as "running"; "exited" means with status 0.
+        entry: the answer has a list, and in it an entry like this for each container; see `operations/roster.py`.
+        entries: dotted path of that list; "" when it is the answer itself.
+        timeout: seconds until it must have succeeded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    name: str
+    service: str = ""
+    url: str | None = Field(pattern=r"^http://[^/\s]+/\S*$", default=None)
+    status: int = 200
+    json_values: dict[str, str | int | bool] = Field(alias="json", default_factory=dict)
+    log: Annotated[str, AfterValidator(_regex)] | None = None
+    state: Literal["running", "exited", "paused"] | None = None
+    entry: dict[str, Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(several)]] = Field(
+        default_factory=dict
+    )
+    entries: str = ""
+    timeout: Seconds = 60
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Probe:
+        if sum(kind is not None for kind in (self.url, self.log, self.state)) != 1:
+            raise ValueError("give exactly one of url, log and state")
+        if bool(self.service) == bool(self.entry) or (self.entry and self.url is None):
+            raise ValueError("give either service, or url and entry for a probe of every container")
+        return self
+
+
+class OneOff(Model):
+    """A command of a new image, run once before the switch, such as a database migration.
+
+    Attributes:
+        service: the service whose image, network and secrets it gets; it runs only when that image changes.
+        timeout: seconds that it may take.
+    """
+
+    service: str
+    command: tuple[str, ...] = Field(min_length=1, strict=False)
+    timeout: Seconds = 300
+
+
+class Reload(Model):
+    """How a service takes up changed files while its container stays.
+
+    Attributes:
+        check: a command in the container that fails when the changed files are wrong; without it a service that keeps its
+            old configuration would pass for one that took the new one.
+    """
+
+    path: RelativePath
+    service: str
+    check: tuple[str, ...] = Field(default=(), strict=False)
+    signal: Annotated[str, AfterValidator(_signal)] | None = None
+    restart: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Reload:
+        if (self.signal is None) != self.restart:
+            raise ValueError("give either signal or restart = true")
+        return self
+
+
+class PostgresRole(Model):
+    """PostgreSQL keeps a role's password in its data; `ALTER ROLE` changes it there.
+
+    Attributes:
+        secret: the password.
+        role: the secret that names the role; a superuser, as the one is that the image makes.
+        service: the server's.
+        timeout: seconds until it must take the new password.
+    """
+
+    kind: Literal["postgres-role"]
+    secret: EnvName
+    role: EnvName
+    service: str
+    timeout: Seconds = 60
+
+
+class GrafanaAdmin(Model):
+    """Grafana keeps its admin's password in its data; its own command line changes it there.
+
+    Attributes:
+        secret: the password.
+        service: Grafana's.
+        user: the admin's login.
+        port: where it speaks HTTP in its container.
+        timeout: seconds until it must take the new password.
+    """
+
+    kind: Literal["grafana-admin"]
+    secret: EnvName
+    service: str
+    user: str = "admin"
+    port: int = 3000
+    timeout: Seconds = 60
+
+
+class Immutable(Model):
+    """A service built its data on this value, and nothing can change it there."""
+
+    kind: Literal["immutable"]
+    secret: EnvName
+    service: str
+
+
+Apply = Annotated[PostgresRole | GrafanaAdmin | Immutable, Field(discriminator="kind")]
+"""What a changed secret takes besides new containers."""
+
+
+class Scrape(Model):
+    """Where a stack's containers become targets of Prometheus.
+
+    Attributes:
+        stack: the stack that Prometheus belongs to.
+        directory: below that stack's directory, where it looks for target files.
+        address: of a container, with the placeholders of a probe's `entry`.
+    """
+
+    stack: str
+    directory: RelativePath
+    address: str
+
+
+class Requires(Model):
+    """The least that a host must offer.
+
+    Attributes:
+        engine: version of Docker Engine.
+        compose: version of the Compose plugin.
+        docker_mib: free MiB where Docker keeps images.
+        directory_mib: free MiB where the stack's files lie.
+        memory_mib: MiB of memory that programs could still get.
+    """
+
+    engine: VersionNumber = "25.0"
+    compose: VersionNumber = "2.20"
+    docker_mib: int = Field(ge=0, default=2048)
+    directory_mib: int = Field(ge=0, default=64)
+    memory_mib: int = Field(ge=0, default=256)
+
+
+class Stack(Model):
+    """A Compose project and what proves it.
+
+    Attributes:
+        needs: stacks that are deployed before this one, when one command deploys both.
+        switch_timeout: seconds that `docker compose up -d` may take.
+        healthy_timeout: seconds until every service must be healthy after it.
+        requires: the least that its hosts must offer.
+        shared_storage: where they have mounted what a stack that it needs serves; None for a stack without.
+        keep_releases: how many releases stay on the host for a rollback.
+        replicas: by kind, the services that are its replicas, in the order in which they come.
+        scrape: who scrapes its containers; none when they are no targets.
+        delivery: how secret values reach containers: "compose" puts them into the containers themselves, "memory" into
+            files in the host's memory.
+        apply: for secrets that a service of this stack reads only once.
+    """
+
+    compose: RelativePath
+    env_file: RelativePath
+    directories: tuple[RelativePath, ...] = Field(default=(), strict=False)
+    needs: tuple[Name, ...] = Field(default=(), strict=False)
+    switch_timeout: Seconds = 300
+    healthy_timeout: Seconds = 180
+    requires: Requires = Requires()
+    shared_storage: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")] | None = (
+        None
+    )
+    probes: tuple[Probe, ...] = Field(default=(), strict=False)
+    reloads: tuple[Reload, ...] = Field(default=(), strict=False)
+    before_switch: tuple[OneOff, ...] = Field(default=(), strict=False)
+    keep_releases: int = Field(ge=2, le=50, default=5)
+    replicas: dict[Kind, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    scrape: Scrape | None = None
+    delivery: Literal["compose", "memory"] = "compose"
+    apply: tuple[Apply, ...] = Field(default=(), strict=False)

@@ -1,0 +1,107 @@
+"""Rolling back: an earlier release again, from what the hosts have kept; no registry, no vault, no login."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy_lib.config import Environment
+from deploy_lib.errors import ExitCode, PreflightError
+from deploy_lib.fleet.deploy import carry_out, deploy, each, locked, require
+from deploy_lib.host.change import history
+from deploy_lib.host.change.history import Event
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.output.console import Console
+from deploy_lib.request import Request
+from deploy_lib.source.versions import versions
+
+
+def roll_back(
+    environment: Environment,
+    deployments: Sequence[Deployment],
+    request: Request,
+    console: Console,
+    *,
+    named: bool,
+) -> tuple[ExitCode, Sequence[Deployment]]:
+    """Takes the nodes back to the release before, or to the one with the tag that was asked for.
+
+    Args:
+        named: the operator chose these nodes; otherwise those are meant that the newest release touched, or, with a tag,
+            all on which anything was ever deployed.
+
+    Returns:
+        The exit status, and the nodes that took part.
+
+    Raises:
+        DeployError: nothing was changed anywhere, for a reason that is no single node's.
+    """
+    each(deployments, lambda d: d.look_again(None))
+    require(deployments)
+    tag = request.tag and versions(environment.root, request.tag, environment.default_tag)[0].tag
+    taking_part = list(deployments) if named else _taking_part(deployments, tag)
+    if said := _left_out(deployments, taking_part, tag):
+        console.say(said)
+    if tag is not None and any(_target(d, tag) is None for d in taking_part):
+        console.say(f"{tag} was never proven on every node: it is deployed like any other")
+        return deploy(environment, taking_part, request, console), taking_part
+    if not request.skip_validation:
+        stacks = {d.node.stack_name for d in taking_part}
+        each(taking_part, lambda d: d.check_back(stacks))
+    each(taking_part, lambda d: d.decide_back(_required(d, tag)))
+    require(taking_part)
+    if request.dry_run:
+        each(taking_part, lambda d: d.rehearse(None))
+        require(taking_part)
+        return ExitCode.DONE, taking_part
+    with locked(taking_part, console):
+        each(taking_part, lambda d: d.look_again(None))
+        each(taking_part, lambda d: d.decide_back(_required(d, tag)))
+        require(taking_part)
+        return carry_out(taking_part, request, {}, None), taking_part
+
+
+def _taking_part(deployments: Sequence[Deployment], tag: str | None) -> list[Deployment]:
+    newest = max((_newest(d) for d in deployments), default="")
+    found = [d for d in deployments if _newest(d) and (tag is not None or _newest(d) == newest)]
+    if not found:
+        raise PreflightError("nothing is deployed that could be rolled back", step="rollback")
+    return found
+
+
+def _left_out(deployments: Sequence[Deployment], taking_part: Sequence[Deployment], tag: str | None) -> str:
+    """Which nodes stay as they are, and why; "" when none does."""
+    names = ", ".join(d.node.name for d in deployments if d not in taking_part)
+    why = "nothing was ever deployed there" if tag else "not touched by the newest release"
+    return f"not taking part: {names} ({why})" if names else ""
+
+
+def _newest(deployment: Deployment) -> str:
+    """Id of the release that was last begun or proven on a node; "" when there is none."""
+    found = history.unsettled(deployment.facts.history) or deployment.before
+    return found.release.id if found else ""
+
+
+def _target(deployment: Deployment, tag: str | None) -> Event | None:
+    past = deployment.facts.history
+    current = history.proven(past)
+    if tag is not None:
+        proven = [e for e in past if e.kind in ("proven", "adopted") and e.release.tag == tag]
+        return proven[-1] if proven else None
+    # What failed or was interrupted never counted: the release before it is the one that was proven last.
+    if history.unsettled(past) is not None:
+        return current
+    return history.find(past, current.before) if current else None
+
+
+def _required(deployment: Deployment, tag: str | None) -> Event:
+    target = _target(deployment, tag)
+    if target is None:
+        raise PreflightError(
+            "there is no release before this one"
+            if deployment.before
+            else "nothing is deployed that could be rolled back",
+            node=deployment.node.name,
+            step="rollback",
+            mend="see: invoke history",
+        )
+    return target

@@ -1,0 +1,98 @@
+"""Rotating: the release that runs, with the secret values that its source has now; no registry, no login.
+
+What a program keeps of a secret in its own data is changed there as well. Nothing else changes: the same images, files and
+replicas, and only those containers are replaced that get one of the changed secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from deploy_lib.checks.secrets import immutable
+from deploy_lib.config import Environment
+from deploy_lib.errors import ExitCode, PreflightError
+from deploy_lib.fleet.deploy import carry_out, each, locked, require
+from deploy_lib.host.programs import apply
+from deploy_lib.node.deployment import Deployment, Values
+from deploy_lib.output.console import Console
+from deploy_lib.request import Request
+from deploy_lib.secrets.sources import fetch
+from deploy_lib.source.checkout import read_stack
+
+
+def rotate(
+    environment: Environment, deployments: Sequence[Deployment], request: Request, console: Console
+) -> ExitCode:
+    """Gives every node the values that were changed at their source.
+
+    Raises:
+        DeployError: nothing was changed anywhere, for a reason that is no single node's.
+    """
+    names = sorted({name for d in deployments for name in d.local.file.secret_names})
+    values = fetch(environment, names)
+    for deployment in deployments:
+        deployment.check_room(values)
+    changed = _look(deployments, values)
+    if not any(d.before for d in deployments):
+        raise PreflightError("nothing is deployed whose secrets could be changed", step="rotation")
+    _check(environment, deployments, changed, values)
+    taking_part = [d for d in deployments if changed[d.node.name]]
+    for deployment in deployments:
+        if deployment not in taking_part:
+            deployment.outcome = "unchanged"
+    if not taking_part:
+        console.say(f"nothing was changed at its source: {', '.join(names)} run as they are there")
+        return ExitCode.DONE
+    each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
+    require(taking_part)
+    if request.dry_run:
+        each(taking_part, lambda d: d.rehearse(None))
+        require(taking_part)
+        return ExitCode.DONE
+    with locked(taking_part, console):
+        changed = _look(taking_part, values)
+        each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
+        require(taking_part)
+        # A program that has gone back takes the values of before; whoever uses it has to find it so.
+        return carry_out(taking_part, request, values, None, needed_first=True)
+
+
+def _look(deployments: Sequence[Deployment], values: Values) -> dict[str, list[str]]:
+    """By node, the secrets that run there with other values."""
+    stacks = {d.node.stack_name for d in deployments}
+    each(deployments, lambda d: d.look_again(None))
+    require(deployments)
+    each(deployments, lambda d: d.check_back(stacks))
+    require(deployments)
+    return {d.node.name: d.changed_secrets(values) for d in deployments}
+
+
+def _check(
+    environment: Environment,
+    deployments: Sequence[Deployment],
+    changed: Mapping[str, Sequence[str]],
+    values: Values,
+) -> None:
+    """That what was changed can be, and is so everywhere.
+
+    Raises:
+        PreflightError: it cannot, or a node that uses it was left out.
+    """
+    names = sorted({name for found in changed.values() for name in found})
+    steps = environment.apply
+    if problem := immutable(steps, names):
+        raise PreflightError(problem, step="rotation", mend="set it back at its source")
+    for step in apply.changeable(list(steps.values()), names):
+        if problem := apply.unfit(step, values[step.secret]):
+            raise PreflightError(problem, step="rotation", mend="choose another value")
+        left_out = [
+            node.name
+            for node in environment.nodes.values()
+            if node.name not in changed and step.secret in read_stack(environment, node).file.secret_names
+        ]
+        if left_out:
+            raise PreflightError(
+                f"{step.secret} is also used on {', '.join(left_out)}, which would be shut out",
+                step="rotation",
+                mend="rotate it everywhere at once: invoke rotate-secrets, without --node",
+            )

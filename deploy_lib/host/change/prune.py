@@ -1,0 +1,104 @@
+"""Pruning: what no rollback could need any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from deploy_lib import layout
+from deploy_lib.config import Node
+from deploy_lib.errors import DeployError, StoppedError
+from deploy_lib.host.change.lock import owned
+from deploy_lib.release.image import KEEP, any_keep_tag, keep_tag
+from deploy_lib.release.release import Release
+from deploy_lib.shell import GONE, quote, words
+from deploy_lib.ssh.session import Session
+
+TIMEOUT = 600.0
+"""Seconds that it may take, on a slow disk with many images."""
+
+_REMOVED = "removed "
+
+
+class PruneError(DeployError):
+    """What is old is still there, or some of it."""
+
+
+def prune(
+    session: Session, node: Node, kept: Iterable[Release], token: str, on_removed: Callable[[str], object]
+) -> None:
+    """Removes what releases other than `kept` have left.
+
+    Args:
+        token: the lock owner's; one whose lock has lapsed removes nothing.
+        on_removed: gets each file and image when it is gone, however this ends.
+
+    Raises:
+        PruneError: not everything could be removed, or the operator pressed Ctrl-C.
+        RemoteError: the host could not be told, or the session ended.
+    """
+    with session.start(locked_script(node, kept, token), timeout=TIMEOUT) as process:
+        try:
+            for line in process:
+                if line.startswith(_REMOVED):
+                    on_removed(line.removeprefix(_REMOVED))
+            code = process.wait()
+        except StoppedError as error:
+            raise PruneError(
+                "interrupted; some of what is old may still be there",
+                step="prune",
+                mend="to go on, run it again",
+            ) from error
+        if code:
+            problem = process.stderr.strip() or f"exit status {code}"
+            raise PruneError(f"not everything that is old could be removed: {problem}", step="prune")
+
+
+def locked_script(node: Node, kept: Iterable[Release], token: str) -> str:
+    """The same as a script of its own: whoever takes the lock next waits for it, as for a switch."""
+    return f"""\
+exec 9>>{quote(node.directory / layout.SWITCH_LOCK)}
+flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
+{owned(node.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
+{script(node, kept)}"""
+
+
+def script(node: Node, kept: Iterable[Release]) -> str:
+    """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
+    fails in the end.
+
+    Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
+    """
+    kept = list(kept)
+    files = sorted({digest for release in kept for digest in release.files.values()})
+    tags = sorted({keep_tag(node.stack_name, image) for release in kept for image in release.images.values()})
+    return f"""\
+{GONE}
+left=
+for x in {quote(node.directory / layout.OBJECTS)}/*; do
+  [ -e "$x" ] || continue
+  case " {" ".join(files)} " in
+    *" ${{x##*/}} "*) ;;
+    *) if rm -f -- "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
+  esac
+done
+tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
+for x in $tags; do
+  case $x in {any_keep_tag(node.stack_name)}) ;; *) continue;; esac
+  case " {words(*tags)} " in
+    *" $x "*) ;;
+    *)
+      # Somebody else may have removed it since it was listed.
+      i=$(docker image inspect -f '{{{{.Id}}}}' "$x" 2>/dev/null) || {{
+        e=$(docker image inspect "$x" 2>&1 >/dev/null) || gone "$e" || left=1
+        continue
+      }}
+      used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
+      # Docker would take the tag and leave the image: it would be nobody's from then on.
+      [ -z "$used" ] || continue
+      e=$(docker rmi "$x" 2>&1 >/dev/null) || gone "$e" || {{ left=1; continue; }}
+      docker rmi "$i" >/dev/null 2>&1
+      e=$(docker image inspect "$i" 2>&1 >/dev/null) || {{ gone "$e" && echo "{_REMOVED}image $i" || left=1; }};;
+  esac
+done
+[ -z "$left" ]
+"""

@@ -1,0 +1,134 @@
+"""Staging: a release's files and images onto a host, beside what runs, with credentials that never rest there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from deploy_lib import layout
+from deploy_lib.errors import CommandError, RemoteError
+from deploy_lib.host.files import pack
+from deploy_lib.host.look.registry import Login
+from deploy_lib.release.image import keep_tag, without_tag
+from deploy_lib.shell import IN_MEMORY, quote
+from deploy_lib.ssh.session import Session
+
+KEY = "FINGERPRINT_KEY"
+PASSWORD = "REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
+TIMEOUT = 1800.0
+
+LOGIN_FAILED = 77
+"""Exit status of a script whose login the registry refused, or did not hear."""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What a host still lacks.
+
+    Attributes:
+        stack: the name of the stack that it is for.
+        uploads: content by its SHA-256.
+        saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
+        pulls: images, as `repository:tag@sha256:...`.
+        protect: images that get a local tag, so that nobody's `docker image prune` takes them.
+        recover: images of the release before that somebody has removed: got again where that can be done, because without
+            them the host could not go back.
+    """
+
+    stack: str = ""
+    uploads: Mapping[str, bytes] = field(default_factory=dict)
+    saves: Mapping[str, str] = field(default_factory=dict)
+    pulls: Sequence[str] = ()
+    protect: Sequence[str] = ()
+    recover: Sequence[str] = ()
+
+
+def stage(
+    session: Session, directory: PurePosixPath, staging: Staging, login: Login | None, key: str
+) -> None:
+    """Brings a release's files and images to the host; nothing that runs is touched.
+
+    Args:
+        login: used when one of the images is in its registry.
+        key: the key of the secrets' fingerprints, written when the host has none yet.
+
+    Raises:
+        RemoteError: no space, no permission, a refused login, or an image that cannot be pulled.
+    """
+    pulls = (*staging.pulls, *staging.recover)
+    needed = login if login is not None and any(login.covers(p) for p in pulls) else None
+    try:
+        session.run(
+            script(directory, staging, needed),
+            env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
+            stdin=pack(staging.uploads),
+            timeout=TIMEOUT,
+            step="pull" if pulls else "staging files",
+        )
+    except CommandError as error:
+        if needed is None or error.code != LOGIN_FAILED:
+            raise
+        _, _, words = error.what.partition("\n")
+        raise RemoteError(
+            f"the login at {needed.host} failed\n{words}",
+            step="pull",
+            mend="does the registry answer, and is its token still good?",
+        ) from None
+
+
+def log_in(login: Login | None) -> str:
+    """Shell text that logs in with a configuration in `$t`, which is memory and gone with the script.
+
+    The password is taken from the environment, and out of it.
+    """
+    if login is None:
+        return f"unset {PASSWORD}"
+    return f"""\
+for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done
+export DOCKER_CONFIG=$t
+printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin {quote(login.host)} \\
+  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit {LOGIN_FAILED}; }}
+unset {PASSWORD}"""
+
+
+def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> str:
+    """The script of `stage`: files from standard input, the registry password from the environment."""
+    objects, key = quote(directory / layout.OBJECTS), quote(directory / layout.KEY)
+    steps = [
+        "set -e",
+        # An upload that was cut short, or that the disk had no room for, must not pass for a file's content.
+        f"rm -rf {objects}.new && mkdir -p {objects} {objects}.new",
+        # tar says "wrote only", not why.
+        f"tar -xpf - --no-same-owner -C {objects}.new || "
+        f"{{ r=$?; echo 'the files could not be written; their disk:' >&2; df -Ph {objects}.new >&2; "
+        f"rm -rf {objects}.new; exit $r; }}",
+        f"cd {quote(directory)}",
+    ]
+    steps += [
+        f'[ "$(sha256sum < {quote(path)})" != {quote(f"{digest}  -")} ] || cp -- {quote(path)} {objects}.new/{digest}'
+        for path, digest in staging.saves.items()
+    ]
+    steps += [
+        f"sync {objects}.new",
+        f'for x in {objects}.new/*; do [ ! -e "$x" ] || mv -f "$x" {objects}/; done; rmdir {objects}.new',
+        f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }}; unset {KEY}',
+    ]
+    steps.append(log_in(login))
+    # The output of a pull is progress for people; what went wrong is on standard error.
+    pulled = [image for image in staging.protect if image in staging.pulls]
+    steps += [_protect(staging.stack, image) for image in staging.protect if image not in pulled]
+    for image in staging.pulls:
+        steps.append(_pull(image))
+        # At once: what a later failure leaves behind is then known for this program's own, and can be pruned.
+        steps += [_protect(staging.stack, image)] if image in pulled else []
+    steps += [f"{_pull(image)} && {_protect(staging.stack, image)} || true" for image in staging.recover]
+    return IN_MEMORY + "\n".join(steps)
+
+
+def _pull(image: str) -> str:
+    return f"docker pull --quiet {quote(image)} >/dev/null"
+
+
+def _protect(stack: str, image: str) -> str:
+    return f"docker tag {quote(without_tag(image))} {quote(keep_tag(stack, image))}"

@@ -1,0 +1,113 @@
+"""Secret values on a host: those that run are read from its containers into a script's own memory, and those that are to
+run are put into files in the host's memory, where the stack's delivery is that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from deploy_lib import layout
+from deploy_lib.compose.compose import ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, delivered_in
+from deploy_lib.shell import quote, words
+
+Places = Mapping[str, tuple[tuple[str, str], ...]]
+"""By environment name, the services that get a secret and where it lies in their containers."""
+
+
+def capture(project: str, places: Places) -> str:
+    """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
+
+    Byte for byte: the letter that ends the output keeps the shell from taking line ends off.
+    """
+    filters = words(
+        *("--filter", f"label={PROJECT_LABEL}={project}", "--filter", f"label={ONEOFF_LABEL}=False")
+    )
+    function = f"""\
+capture() {{
+  for c in $(docker ps -aq --no-trunc {filters} --filter "label={SERVICE_LABEL}=$2"); do
+    v=$(docker cp "$c:$3" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) || continue
+    eval "old_$1=\\${{v%x}} has_$1=1"
+    return 0
+  done
+  return 1
+}}
+"""
+    calls = [
+        " || ".join(f"capture {words(name, service, path)}" for service, path in where) + " || true"
+        for name, where in sorted(places.items())
+    ]
+    return function + "\n".join(calls)
+
+
+def restore(names: Iterable[str]) -> str:
+    """Shell text that exports what was captured; a secret that was not keeps the value that the script was given."""
+    return "\n".join(f'[ -z "${{has_{n}:-}}" ] || export {n}="$old_{n}"' for n in sorted(names)) or ":"
+
+
+def require(names: Iterable[str]) -> str:
+    """Shell condition: all of these have a value, captured or given.
+
+    Compose, given none, would find out only after it has removed the container that is to be replaced.
+    """
+    return " && ".join(f'[ -n "${{{n}+set}}" ]' for n in sorted(names)) or "true"
+
+
+def deliver(files: Mapping[str, str]) -> str:
+    """Shell text that writes each secret from the variable that its file is named after, and fails where that is no memory of
+    this user's own; takes TRUST.
+
+    Containers of any user may read a file; on the host, the directory lets in its owner alone. Each is renamed into
+    place, so that a container that runs keeps what it was started with.
+
+    Args:
+        files: see `Release.secret_files`.
+    """
+    if not files:
+        return ":"
+    names = {PurePosixPath(path).name for path in files.values()}
+    directory = delivered_in(files)
+    # `set -C`: a name that is there, whatever it is, is not written to.
+    writes = "\n".join(
+        f'rm -f {name}.new && printf %s "${name}" > {name}.new && chmod 444 {name}.new && mv -f {name}.new {name} || exit'
+        for name in sorted(names)
+    )
+    return f"""\
+(
+{claim(PurePosixPath(directory))} && cd {quote(directory)} && set -C || exit
+{writes}
+)"""
+
+
+def claim(directory: PurePosixPath) -> str:
+    """Shell command that makes a directory of `layout.secrets_in`, or fails and says why it is no place for secrets; takes
+    TRUST.
+
+    Anybody may make a directory below /dev/shm, so it is made and not just there, or it is proven to be this user's own.
+    """
+    memory, place = quote(directory.parent.parent), quote(directory)
+    return f"""\
+(
+umask 077
+w=$(way {memory}) && [ -z "$w" ] || {{ printf '%s\\n' "$w"; exit 1; }}
+for x in {quote(directory.parent)} {place}; do
+  [ -e "$x" ] || [ -L "$x" ] || w=$(mkdir "$x" 2>&1) || {{ echo "$w"; exit 1; }}
+  w=$(own "$x") && [ -z "$w" ] || {{ printf '%s\\n' "$w"; exit 1; }}
+  chmod 700 "$x" || exit
+done
+[ "$(stat -f -c %T {place})" = tmpfs ] || {{ echo {quote(f"{directory} is not in memory")}; exit 1; }}
+)"""
+
+
+def sweep(project: str, files: Mapping[str, str]) -> str:
+    """Shell text that removes the secret files of a project, all but these; takes TRUST."""
+    places = words(*(layout.secrets_in(memory, project) for memory in layout.MEMORY))
+    return f"""\
+for d in {places}; do
+  # Another user's may lead anywhere.
+  [ -d "$d" ] && [ -z "$(own "${{d%/*}}"; own "$d")" ] || continue
+  for x in "$d"/*; do
+    case {quote(f" {' '.join(sorted(files.values()))} ")} in *" $x "*) ;; *) rm -f -- "$x";; esac
+  done
+  rmdir "$d" "${{d%/*}}" 2>/dev/null
+done
+true"""

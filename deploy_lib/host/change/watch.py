@@ -1,0 +1,314 @@
+"""The owner's side of a switch: begin it, follow it, and tell it what has been decided."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from deploy_lib.compose.compose import Container, parse_container
+from deploy_lib.config import Node
+from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
+from deploy_lib.host.change import prune
+from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.switch import (
+    BEGUN,
+    BUSY,
+    ENDED,
+    LAPSED,
+    NEVER,
+    NO_OLD_VALUES,
+    NO_PLACE,
+    NO_VALUES,
+    NOT_BEGUN,
+    NOT_HEARD,
+    UNKNOWN,
+    Switch,
+    Word,
+    launcher,
+    script,
+    verdict_script,
+)
+from deploy_lib.shell import NO_MEMORY
+from deploy_lib.ssh.session import Process, Session
+
+SILENCE = 45.0
+"""Seconds without a line, while the containers are looked at, after which the session counts as lost."""
+
+_UNTOUCHED = {
+    BUSY: "another switch is still running on the host",
+    LAPSED: "the deployment lock lapsed before the switch",
+    NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
+    NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
+    NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
+    "could go back to it: does its service run?",
+    NOT_HEARD: "the switch's log cannot be written (is there room in the host's memory?)",
+}
+
+
+_END = "=== end "
+
+_ODD_STATUS = 255
+"""Stands for an exit status that is no number: a failure, and not one that changed nothing."""
+
+
+class SwitchError(RemoteError):
+    """The switch did not end well; it waits for a verdict."""
+
+
+class NotBegunError(RemoteError):
+    """The switch changed nothing."""
+
+
+class LostError(RemoteError):
+    """The session ended during the switch; the host goes back to the release before by itself."""
+
+
+class UncertainError(LostError):
+    """The session ended when the release had been proven; whether the host has still heard so is not known."""
+
+
+class Watch:
+    """A switch under way."""
+
+    def __init__(
+        self, session: Session, node: Node, switch: Switch, process: Process, on_line: Callable[[str], None]
+    ) -> None:
+        self._session = session
+        self._node = node
+        self._token = switch.token
+        self._process = process
+        self._on_line = on_line
+        self._said: list[str] = []
+        self._begun = False
+        self._never = False
+        self._ended = False
+
+    def finish(self) -> None:
+        """Waits until the containers have been replaced, passing on what Compose says.
+
+        Raises:
+            NotBegunError: nothing was changed.
+            SwitchError: Compose, a one-off command or a check failed; the verdict is awaited.
+            LostError: the session ended.
+        """
+        code = self._until("=== switched ")
+        if code:
+            reason = "`docker compose up` did not end in time" if code == 124 else f"exit status {code}"
+            raise SwitchError(
+                f"the switch failed: {reason}{self._last_words()}", node=self._node.name, step="switch"
+            )
+
+    def looks(self) -> Iterator[list[Container]]:
+        """The containers, again and again; a look at which the engine did not tell of them is none.
+
+        Raises:
+            SwitchError: it has not told of them for a while.
+            LostError: the session ended.
+        """
+        look: list[str] | None = None
+        told = time.monotonic()
+        for line in self._lines():
+            self._process.extend(SILENCE)
+            if line == "=== containers":
+                look = []
+            elif line == "=== ." and look is not None:
+                if (found := self._containers(look)) is not None:
+                    yield found
+                    told = time.monotonic()  # whoever looked may have taken a while
+                elif time.monotonic() - told > SILENCE:
+                    raise SwitchError(
+                        "Docker does not tell which containers there are", node=self._node.name, step="health"
+                    )
+                look = None
+            elif line.startswith(_END):
+                # One that came to its own end has gone back by itself.
+                self._ended = line != "=== end 0"
+                break
+            elif look is not None:
+                look.append(line)
+        raise self._lost()
+
+    def _containers(self, look: Sequence[str]) -> list[Container] | None:
+        """What one look has shown; None where the engine did not tell, or it cannot be understood."""
+        if UNKNOWN in look:
+            return None
+        try:
+            return [c for line in look if line.startswith("{") and (c := parse_container(line))]
+        except NotUnderstoodError:
+            return None
+
+    def conclude(self, word: Word, events: Sequence[Event]) -> None:
+        """Tells the switch the verdict, and what the history gets.
+
+        Raises:
+            NotBegunError: there never was a switch to hear it; nothing was changed.
+            SwitchError: the switch is no longer there to hear it.
+            LostError: it was too late, or the session ended: the host has gone back by itself, or is about to. An
+                UncertainError where it may just have heard that the release was proven.
+        """
+        self._process.extend(SILENCE)
+        self._await_begin()
+        try:
+            self._session.run(
+                verdict_script(self._node.directory, self._token, word, events),
+                step="verdict",
+                timeout=SILENCE,
+            )
+        except CommandError as error:
+            if error.code == ENDED:
+                self._ended = True
+            if error.code in (ENDED, LAPSED):
+                raise self._lost() from None
+            # Nothing was written down, so it waits until its owner is gone.
+            raise LostError(
+                f"the host could not be told the verdict (is its disk full?): {error.what}",
+                node=self._node.name,
+                step="verdict",
+            ) from None
+        except RemoteError:
+            raise (self._uncertain() if word == "proven" else self._lost()) from None
+
+    def await_back(self, seconds: float) -> None:
+        """Waits until the release before is in its place.
+
+        Raises:
+            SwitchError: that failed.
+            LostError: the session ended.
+        """
+        self._process.extend(seconds)
+        code = self._until("=== back ")
+        if code:
+            raise SwitchError(
+                f"exit status {code}{self._last_words()}", node=self._node.name, step="going back"
+            )
+
+    def await_end(self, word: Word) -> bool:
+        """Waits for the switch's own end, and says whether it ended as was decided.
+
+        Raises:
+            LostError: the session ended before it did; an UncertainError where a release was to be recorded.
+        """
+        self._process.extend(SILENCE)
+        done = False
+        with contextlib.suppress(LostError):
+            for line in self._lines():
+                if line == f"=== done {word}":
+                    done = True
+                    self._process.extend(prune.TIMEOUT)
+                elif line == "=== not pruned":
+                    self._on_line("not everything that is old could be removed")
+                elif line.startswith(("=== back ", _END)):
+                    return done
+        if done:
+            return True
+        raise self._uncertain() if word == "proven" else self._lost()
+
+    def close(self) -> None:
+        """Leaves the switch to itself."""
+        self._process.close()
+
+    def _until(self, sign: str) -> int:
+        self._said = []
+        for line in self._lines():
+            if line.startswith(sign):
+                return _status(line, sign)
+            if line.startswith(_END):
+                raise self._end(_status(line, _END))
+            if line.strip() and not line.startswith(("===", "{")):
+                self._said.append(line)
+                self._on_line(line)
+        raise self._lost()
+
+    def _await_begin(self) -> None:
+        """Waits until it would hear a verdict: Ctrl-C may come before its own lock is taken."""
+        lines = self._lines()
+        while not self._begun:
+            line = next(lines, None)
+            if line is None:
+                raise self._lost()
+            if line.startswith(_END):
+                raise self._end(_status(line, _END))
+
+    def _end(self, code: int) -> RemoteError:
+        self._ended = code != 0
+        if code in (NO_PLACE, NO_MEMORY):
+            what, _, mend = ": ".join(reversed(self._said[-2:])).partition("\t")
+            what = what or "the host's memory has no place for the switch"
+            return NotBegunError(what, node=self._node.name, step="switch", mend=mend or None)
+        if code in _UNTOUCHED:
+            return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
+        if self._never:
+            return self._not_started(code)
+        return SwitchError(f"it ended with exit status {code}{self._last_words()}", node=self._node.name)
+
+    def _lines(self) -> Iterator[str]:
+        """What it says; silence beyond the deadline is the session's end.
+
+        Raises:
+            NotBegunError: the host's end of the session says that no switch was started.
+        """
+        try:
+            for line in self._process:
+                self._begun = self._begun or line == BEGUN
+                self._never = self._never or line == NEVER
+                yield line
+            if self._begun or self._ended:
+                return
+            code = self._process.wait()
+        except NotRunError as error:
+            raise NotBegunError(error.what, node=self._node.name, step="switch", mend=error.mend) from None
+        except RemoteError:
+            raise self._lost() from None
+        # The launcher has come to its end, which it does not while there is a switch that it could follow.
+        raise self._not_started(code)
+
+    def _not_started(self, code: int) -> NotBegunError:
+        complaints = self._process.stderr.strip().splitlines()[-8:]
+        said = "".join(f"\n    {line}" for line in complaints) or self._last_words()
+        return NotBegunError(
+            f"the switch could not be started: exit status {code}{said}", node=self._node.name, step="switch"
+        )
+
+    def _last_words(self) -> str:
+        return "".join(f"\n    {line}" for line in self._said[-8:])
+
+    def _lost(self) -> RemoteError:
+        if self._ended:
+            # Nobody is left there who could go back by itself.
+            return SwitchError(
+                "the switch's own process on the host has ended", node=self._node.name, step="switch"
+            )
+        return LostError("the session ended during the switch", node=self._node.name, step="switch")
+
+    def _uncertain(self) -> UncertainError:
+        return UncertainError("the session ended while the release was being recorded", node=self._node.name)
+
+
+def _status(line: str, sign: str) -> int:
+    word = line.removeprefix(sign)
+    return int(word) if word.isascii() and word.isdecimal() and len(word) <= 3 else _ODD_STATUS
+
+
+def start(
+    session: Session,
+    node: Node,
+    project: str,
+    switch: Switch,
+    env: Mapping[str, str],
+    on_line: Callable[[str], None],
+) -> Watch:
+    """Begins the switch.
+
+    Args:
+        env: the variables that Compose fills in, and the secrets, unless the host's own are kept.
+        on_line: gets each line that Compose prints.
+    """
+    # A program that is given another value may be waited for before that and after it.
+    extra = sum(step.timeout for step in (*switch.one_offs, *switch.applies, *switch.applies))
+    process = session.start(
+        launcher(project, script(node, project, switch)),
+        env=env,
+        timeout=node.stack.switch_timeout + extra + SILENCE + 120,
+    )
+    return Watch(session, node, switch, process, on_line)

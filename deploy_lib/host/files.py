@@ -1,0 +1,116 @@
+"""A stack's files: collected here, packed into one stream, compared by hash."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from deploy_lib.config import Stack
+from deploy_lib.errors import NotUnderstoodError, UsageError
+from deploy_lib.host.answers import understand
+from deploy_lib.shell import THERE, quote, words
+from deploy_lib.ssh.session import Session
+
+
+def collect(root: Path, stack: Stack) -> dict[str, bytes]:
+    """The files of a stack, by their path below the stack's directory on the host.
+
+    Raises:
+        UsageError: one is missing or cannot be read.
+    """
+    files = {Path(name).name: _read(root / name) for name in (stack.compose, stack.env_file)}
+    for directory in stack.directories:
+        base = root / directory
+        if not base.is_dir():
+            raise UsageError(f"there is no directory {directory}", mend="see `directories` in deploy.toml")
+        for path in sorted(base.rglob("*")):
+            if path.is_file():
+                files[path.relative_to(base.parent).as_posix()] = _read(path)
+    return files
+
+
+def digest(content: bytes) -> str:
+    """The SHA-256 that a file's content is compared by."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The SHA-256 of every file."""
+    return {path: digest(content) for path, content in files.items()}
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """One tar stream of the files, readable by everybody and owned by root, the same for the same content."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path, content in sorted(files.items()):
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            info.mode = 0o644
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def fetch(session: Session, directory: PurePosixPath, paths: Sequence[str]) -> dict[str, bytes]:
+    """The content of a host's files, by path below a directory; those that are not there are left out.
+
+    Raises:
+        RemoteError: one cannot be read.
+    """
+    if not paths:
+        return {}
+    step = "reading files"
+    answer = session.run(fetch_script(directory, paths), step=step).stdout
+    try:
+        return understand("the files", lambda: unpack(base64.b64decode(answer)))
+    except NotUnderstoodError as error:
+        error.node, error.step = session.node, step
+        raise
+
+
+def fetch_script(directory: PurePosixPath, paths: Sequence[str]) -> str:
+    """A tar stream of those files that are there, in base64; it fails where that cannot be told, or one cannot be read."""
+    return f"""\
+{THERE}
+there {quote(directory)} || {{ [ $? = 1 ]; exit; }}
+cd {quote(directory)} || exit
+found() {{
+  for x in {words(*paths)}; do
+    there "$x" || {{ [ $? = 1 ] && continue; return 1; }}
+    [ ! -f "$x" ] || {{ [ -r "$x" ] && printf '%s\\n' "$x"; }} || {{ echo "$x: Permission denied" >&2; return 1; }}
+  done
+}}
+found=$(found) || exit
+printf '%s\\n' "$found" | sed '/^$/d' | tar -cf - -T - | base64
+"""
+
+
+def unpack(stream: bytes) -> dict[str, bytes]:
+    """The files of a tar stream: the inverse of `pack`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not stream:
+        return {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(stream)) as archive:
+            return _members(archive)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ValueError(f"it is no tar stream: {type(error).__name__}") from None
+
+
+def _members(archive: tarfile.TarFile) -> dict[str, bytes]:
+    members = [member for member in archive.getmembers() if member.isfile()]
+    return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None

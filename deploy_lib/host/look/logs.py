@@ -1,0 +1,144 @@
+"""Logs: what the containers of a stack have said, streamed over one channel per node."""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy_lib.compose.compose import NUMBER_LABEL, ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL
+from deploy_lib.errors import DeployError, RemoteError, told
+from deploy_lib.host.change.lock import HEARTBEAT, LAPSE
+from deploy_lib.shell import quote, words
+from deploy_lib.ssh.session import Process, Session
+
+TIMEOUT = 120.0
+"""Seconds until all that there is must have come."""
+
+FOLLOW_TIMEOUT = 30 * 24 * 3600.0
+
+_AT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\Z")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a container's output, standard output and standard error alike.
+
+    Attributes:
+        service: its service; "web-2" for a second container of it.
+        at: when Docker got it: RFC 3339, UTC, nanoseconds, so that lines sort by it; "" for Docker's own words.
+    """
+
+    service: str
+    at: str
+    text: str
+
+
+def script(project: str, services: Sequence[str], tail: int, *, follow: bool) -> str:
+    """Prints the last lines of each container, found by its labels: Compose would want every variable set.
+
+    Args:
+        services: only these; none: all.
+        tail: how many lines of each container.
+        follow: go on with what comes, as long as bytes keep coming on standard input. `docker logs --follow` by itself
+            would outlive its channel until the container speaks again.
+    """
+    filters = (f"label={PROJECT_LABEL}={project}", f"label={ONEOFF_LABEL}=False")
+    chosen = " ".join(f"--filter {quote(f)}" for f in filters)
+    form = f'{{{{.ID}}}} {{{{.Label "{SERVICE_LABEL}"}}}} {{{{.Label "{NUMBER_LABEL}"}}}}'
+    options = words("--timestamps", "--tail", tail, *(["--follow"] if follow else []))
+    wanted = "|".join(f"*.{quote(service)}" for service in services) or "*"
+    return f"""\
+list=$(docker ps -a --no-trunc {chosen} --format {quote(form)}) || exit
+show() {{
+  docker logs {options} "$1" 2>&1 | while IFS= read -r x || [ -n "$x" ]; do printf '%s %s %s\\n' "$2" "$3" "$x"; done
+}}
+{_GUARD if follow else ""}\
+while read -r i s n; do
+  case $i.$s in .) continue ;; {wanted}) ;; *) continue ;; esac
+  show "$i" "$s" "$n" {"&" if follow else ""}
+  {'shown="$shown $!"' if follow else ""}
+done <<LIST
+$list
+LIST
+{'wait $shown; kill -KILL "$guard"' if follow else ""}
+"""
+
+
+_GUARD = f"""\
+exec 3<&0
+{{ while [ "$(timeout {LAPSE} head -c 1)" = . ]; do :; done; kill -KILL 0; }} <&3 >/dev/null 2>&1 &
+guard=$!
+exec 3<&-
+shown=
+"""
+"""Ends everything that this channel has started, when the channel is closed or its client is silent."""
+
+
+def parse(text: str) -> Line:
+    """A line of the script's output."""
+    service, number, rest = (*text.split(" ", 2), "", "")[:3]
+    at, _, said = rest.partition(" ")
+    name = service if number in ("", "1") else f"{service}-{number}"
+    return Line(name, at, said) if _AT.match(at) else Line(name, "", rest)
+
+
+def stream(
+    sessions: Mapping[str, Session], scripts: Mapping[str, str], *, follow: bool
+) -> Iterator[tuple[str, Line | DeployError]]:
+    """Lines of all nodes as they come, and the error of a node whose stream broke off.
+
+    Closing the iterator closes the channels, and with them what runs on the hosts.
+
+    Args:
+        sessions: by node.
+        scripts: by node, see `script`.
+    """
+    arrived: queue.Queue[tuple[str, Line | DeployError | None]] = queue.Queue(maxsize=10_000)
+    processes: dict[str, Process] = {}
+
+    def read(node: str) -> None:
+        try:
+            with told(node):
+                session = sessions[node]
+                timeout = FOLLOW_TIMEOUT if follow else TIMEOUT
+                processes[node] = process = session.start(scripts[node], timeout=timeout, keep_stdin=follow)
+                for text in process:
+                    arrived.put((node, parse(text)))
+                code = process.wait()
+                if code:
+                    raise RemoteError(process.stderr.strip() or f"exit status {code}", node=node, step="logs")
+        except DeployError as error:
+            arrived.put((node, error))
+        arrived.put((node, None))
+
+    for node in scripts:
+        threading.Thread(target=read, args=[node], name=f"logs-{node}", daemon=True).start()
+    open_nodes, beat = set(scripts), time.monotonic()
+    try:
+        while open_nodes:
+            if follow and time.monotonic() - beat >= HEARTBEAT:
+                beat = time.monotonic()
+                _sign_of_life(list(processes.values()))
+            try:
+                node, item = arrived.get(timeout=HEARTBEAT)
+            except queue.Empty:
+                continue
+            if item is None:
+                open_nodes.discard(node)
+            else:
+                yield node, item
+    finally:
+        for process in list(processes.values()):
+            process.close()
+
+
+def _sign_of_life(processes: Sequence[Process]) -> None:
+    for process in processes:
+        try:
+            process.send(b".")
+        except RemoteError:
+            continue  # its reader reports it

@@ -1,0 +1,184 @@
+"""The machine below a stack: its clock, space, memory, ports and mounts. A part of the facts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from deploy_lib import layout
+from deploy_lib.compose.compose import PROJECT_LABEL
+from deploy_lib.host.answers import Parts, text
+from deploy_lib.host.change.lock import holder
+from deploy_lib.shell import quote
+from deploy_lib.ssh.session import Session
+
+STORAGE_TIMEOUT = 5
+"""Seconds until shared storage must have answered: a dead NFS server answers nothing, ever."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """A running container that publishes ports.
+
+    Attributes:
+        project: its Compose project, "" without one.
+    """
+
+    name: str
+    project: str
+    ports: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a stack needs of its host, apart from Docker.
+
+    Attributes:
+        now: the host's clock, seconds since 1970; 0 when it did not say.
+        docker_root: where Docker keeps images.
+        free: free bytes by what they are for: "docker", "directory".
+        memory: bytes that programs could still get.
+        listening: TCP ports that something listens on.
+        publishers: running containers that publish ports, those of the stack among them.
+        swap: what it swaps to.
+        storage: of the shared storage: "mounted", "writable", both or nothing.
+        locked: the owner's note, while somebody holds the deployment lock.
+    """
+
+    now: float = 0
+    docker_root: str = ""
+    free: Mapping[str, int] = field(default_factory=dict)
+    memory: int = 0
+    listening: frozenset[int] = frozenset()
+    publishers: tuple[Publisher, ...] = ()
+    swap: tuple[str, ...] = ()
+    storage: frozenset[str] = frozenset()
+    locked: str = ""
+
+
+_PROJECT = f'{{{{json (index .Config.Labels "{PROJECT_LABEL}")}}}}'
+_PORTS = '[""{{range .NetworkSettings.Ports}}{{range .}},{{json .HostPort}}{{end}}{{end}}]'
+_PUBLISHED = f'{{"name":{{{{json .Name}}}},"project":{_PROJECT},"ports":{_PORTS}}}'
+
+PARTS = ("clock", "space", "ram", "listening", "published", "swap", "storage", "locked")
+
+
+def ask_storage(session: Session, path: str) -> frozenset[str]:
+    """Looks at the shared storage alone: see `Machine.storage`.
+
+    Raises:
+        RemoteError: the host did not answer.
+    """
+    return frozenset(session.run(_storage_script(path), step="shared storage").stdout.split())
+
+
+def functions(directory: PurePosixPath, storage: str | None) -> str:
+    """One shell function for each of PARTS; they call `there` and `inspect` of `shell`.
+
+    Args:
+        storage: where the shared storage should be mounted; None for a stack without.
+    """
+    owner = quote(directory / layout.OWNER)
+    return f"""\
+clock() {{ date +%s.%N; }}
+space() {{
+  x={quote(directory)}
+  while [ ! -e "$x" ]; do x=$(dirname "$x"); done
+  echo "directory $(df -Pk "$x" | tail -n 1)"
+  d=$(docker info --format '{{{{.DockerRootDir}}}}') && [ -n "$d" ] || return
+  echo "root $d"
+  # Where one may not look into it, it is below one that one may.
+  while [ ! -x "$d" ] && [ "$d" != / ]; do d=$(dirname "$d"); done
+  echo "docker $(df -Pk "$d" | tail -n 1)"
+}}
+ram() {{ cat /proc/meminfo; }}
+listening() {{
+  r=0
+  for x in /proc/net/tcp /proc/net/tcp6; do
+    [ ! -e "$x" ] || grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' "$x" || [ $? = 1 ] || r=1
+  done
+  return $r
+}}
+published() {{ ids=$(docker ps -q --no-trunc) && inspect {quote(_PUBLISHED)} $ids; }}
+swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
+storage() {{
+{_storage_script(storage)}
+}}
+# Taking the lock, to see, could get in somebody's way: whoever has it has said so, lives, and has its file open.
+locked() {{
+  there {owner} || {{ [ $? = 1 ]; return; }}
+  {holder(directory)} && head -n 1 {owner} 2>/dev/null || true
+}}
+"""
+
+
+def _storage_script(path: str | None) -> str:
+    if path is None:
+        return "  :"
+    return f"""\
+  x={quote(path)}
+  cut -d ' ' -f 5 /proc/self/mountinfo | grep -qxF "$x" && echo mounted
+  timeout {STORAGE_TIMEOUT} sh -c '[ -d "$1" ] && [ -w "$1" ] && echo writable' - "$x"; true"""
+
+
+_DF = re.compile(r"(\w+) .*?(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s+/")
+_LISTENING = re.compile(r" *\d+: [0-9A-F]+:([0-9A-F]{4}) ")
+_MEMORY = re.compile(r"MemAvailable:\s+(\d+) kB")
+
+
+def parse(parts: Parts) -> Machine:
+    """The answers of PARTS."""
+    root, free = parts.read("space", _space, ("", dict[str, int]()))
+    return Machine(
+        now=parts.read("clock", _clock, 0.0),
+        docker_root=root,
+        free=free,
+        memory=parts.read("ram", _memory, 0),
+        listening=parts.read("listening", _listening, frozenset()),
+        publishers=parts.read("published", _publishers, ()),
+        swap=parts.read("swap", _swap, ()),
+        storage=parts.read("storage", lambda said: frozenset(said.split()), frozenset()),
+        locked=parts.read("locked", str.strip, ""),
+    )
+
+
+def _clock(said: str) -> float:
+    found = re.match(r"\d{1,15}(\.\d+)?", said.strip())
+    return float(found[0]) if found else 0
+
+
+def _space(said: str) -> tuple[str, dict[str, int]]:
+    root = re.search(r"^root (.*)$", said, re.MULTILINE)
+    found = (_DF.match(line) for line in said.splitlines())
+    return root[1] if root else "", {m[1]: int(m[4]) * 1024 for m in found if m}
+
+
+def _memory(said: str) -> int:
+    available = _MEMORY.search(said)
+    return int(available[1]) * 1024 if available else 0
+
+
+def _listening(said: str) -> frozenset[int]:
+    lines = [line for line in said.splitlines() if line.strip()]
+    found = [_LISTENING.match(line) for line in lines]
+    if None in found:
+        raise ValueError
+    return frozenset(int(match[1], 16) for match in found if match)
+
+
+def _swap(said: str) -> tuple[str, ...]:
+    return tuple(line.split()[0] for line in said.splitlines() if line.strip())
+
+
+def _publishers(said: str) -> tuple[Publisher, ...]:
+    return tuple(_publisher(json.loads(line)) for line in said.splitlines() if line.strip())
+
+
+def _publisher(data: Any) -> Publisher:
+    ports = frozenset(int(port) for port in data["ports"] if port)
+    project = data["project"] and text(data, "project")
+    return Publisher(text(data, "name").removeprefix("/"), project or "", ports)

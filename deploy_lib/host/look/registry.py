@@ -1,0 +1,137 @@
+"""Which digest a reference means, asked from the registries through a host's own engine."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote as url_quote
+
+from deploy_lib.errors import NotUnderstoodError, RemoteError
+from deploy_lib.host.answers import text, understand
+from deploy_lib.secrets.value import Secret
+from deploy_lib.ssh.session import Session
+
+RESOLVE_TIMEOUT = 60.0
+
+_DIGEST = re.compile(r"\w+:[0-9a-f]{32,}\Z")
+
+
+@dataclass(frozen=True)
+class Login:
+    """Credentials of the private registry.
+
+    Attributes:
+        host: `host[:port]`, as image references begin.
+    """
+
+    host: str
+    username: str
+    password: Secret
+
+    def covers(self, reference: str) -> bool:
+        """Whether an image is in this registry."""
+        return reference.startswith(f"{self.host}/")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a registry says of a reference.
+
+    Attributes:
+        digest: `sha256:...`, or "" when there is none.
+        platforms: such as "linux/amd64".
+        problem: why there is no digest, in the registry's words.
+        status: the HTTP status of the host's engine: 401 and 403 are refused logins, 404 is an unknown image.
+    """
+
+    reference: str
+    digest: str = ""
+    platforms: tuple[str, ...] = ()
+    problem: str = ""
+    status: int = 200
+
+    @property
+    def pinned(self) -> str:
+        """`repository:tag@sha256:...`."""
+        return f"{self.reference}@{self.digest}"
+
+
+def resolve(session: Session, references: Sequence[str], login: Login | None) -> dict[str, Manifest]:
+    """Asks the registries, through the host's own engine: its names, its certificates, its mirrors.
+
+    The credentials go over the session to the engine's socket; nothing is stored on the host.
+
+    Raises:
+        RemoteError: the engine's socket cannot be used.
+    """
+    if not references:
+        return {}
+    # The Engine cancels a request whose client has closed its sending side, so that stays open until the answer.
+    with session.start("exec docker system dial-stdio", timeout=RESOLVE_TIMEOUT, keep_stdin=True) as process:
+        process.send(b"".join(_request(r, login, r == references[-1]) for r in references))
+        answers = _Answers(process.read())
+        stderr = process.stderr
+    if not answers.getbuffer():
+        raise RemoteError(f"Docker's socket did not answer: {stderr.strip()}", node=session.node)
+    return {reference: _manifest(reference, *_response(answers)) for reference in references}
+
+
+def _request(reference: str, login: Login | None, last: bool) -> bytes:
+    lines = [f"GET /distribution/{url_quote(reference, safe='/:@')}/json HTTP/1.1", "Host: docker"]
+    if login is not None and login.covers(reference):
+        lines.append(f"X-Registry-Auth: {_auth_header(login)}")
+    if last:
+        lines.append("Connection: close")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _auth_header(login: Login) -> str:
+    fields = {
+        "username": login.username,
+        "password": login.password.reveal(),
+        "serveraddress": login.host,
+    }
+    return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode()
+
+
+class _Answers(io.BytesIO):
+    """Several answers in a row, as the socket that `http.client` reads one after the other from."""
+
+    def makefile(self, _mode: str) -> _Answers:
+        return self
+
+    def close(self) -> None:
+        """Stays open: an answer that has been read must not take the next one with it."""
+
+
+def _response(answers: _Answers) -> tuple[int, bytes]:
+    response = http.client.HTTPResponse(answers)  # type: ignore[arg-type]
+    try:
+        response.begin()
+        return response.status, response.read()
+    except (http.client.HTTPException, ValueError, OSError, AttributeError) as error:
+        return 502, json.dumps({"message": f"the engine's answer was cut short ({error})"}).encode()
+
+
+def _manifest(reference: str, status: int, body: bytes) -> Manifest:
+    try:
+        return understand(reference, lambda: _meaning(reference, status, json.loads(body)))
+    except NotUnderstoodError:
+        odd = "the engine's answer cannot be understood" if status == 200 else f"HTTP {status}"
+        return Manifest(reference, problem=odd, status=status)
+
+
+def _meaning(reference: str, status: int, data: Any) -> Manifest:
+    if status != 200:
+        return Manifest(reference, problem=str(data.get("message", f"HTTP {status}")), status=status)
+    digest = text(data["Descriptor"], "digest")
+    if not _DIGEST.match(digest):
+        raise ValueError(digest)
+    platforms = {f"{text(p, 'os')}/{text(p, 'architecture')}" for p in data.get("Platforms") or []}
+    return Manifest(reference, digest, tuple(sorted(platforms)))

@@ -1,0 +1,84 @@
+"""How much a pull would bring, asked of the registries by the host's own Docker; read-only, for a dry run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from deploy_lib.errors import NotUnderstoodError
+from deploy_lib.host.answers import understand
+from deploy_lib.host.change.stage import PASSWORD, log_in
+from deploy_lib.host.look.registry import Login
+from deploy_lib.shell import IN_MEMORY, quote
+from deploy_lib.ssh.session import Session
+
+TIMEOUT = 60
+
+
+def ask(session: Session, images: Sequence[str], platform: str, login: Login | None) -> dict[str, int]:
+    """Bytes to be transferred, by image; one whose registry does not say is left out.
+
+    Args:
+        platform: the host's, such as "linux/amd64".
+        login: used when one of the images is in its registry; nothing of it is left on the host.
+
+    Raises:
+        RemoteError: the host did not answer, or the login was refused.
+    """
+    if not images:
+        return {}
+    needed = login if login is not None and any(login.covers(image) for image in images) else None
+    answer = session.run(
+        script(images, needed),
+        env={PASSWORD: needed.password.reveal()} if needed else {},
+        timeout=TIMEOUT + 15,
+        step="looking closer",
+    )
+    return parse(answer.stdout, platform)
+
+
+def script(images: Sequence[str], login: Login | None) -> str:
+    """One JSON document for each image, after a line that names it."""
+    asked = "\n".join(
+        f"echo {quote(f'=== {image}')}; timeout {TIMEOUT // len(images) + 1} docker manifest inspect -v {quote(image)} 2>/dev/null"
+        for image in images
+    )
+    return f"{IN_MEMORY}\n{log_in(login)}\n{asked}\ntrue"
+
+
+def parse(text: str, platform: str) -> dict[str, int]:
+    """What `script` printed; what cannot be understood is left out, as what no registry says."""
+    found: dict[str, int] = {}
+    for part in f"\n{text}".split("\n=== ")[1:]:
+        image, _, document = part.partition("\n")
+        with contextlib.suppress(NotUnderstoodError):
+            size = understand(image, partial(_fitting, document, platform))
+            if size is not None:
+                found[image] = size
+    return found
+
+
+def _fitting(document: str, platform: str) -> int | None:
+    data = json.loads(document)
+    variants = data if isinstance(data, list) else [data]
+    fitting = [v for v in variants if len(variants) == 1 or _platform(v) == platform]
+    return _size(fitting[0]) if fitting else None
+
+
+def _platform(variant: dict[str, Any]) -> str:
+    described = variant["Descriptor"].get("platform") or {}
+    return f"{described.get('os')}/{described.get('architecture')}"
+
+
+def _size(variant: dict[str, Any]) -> int:
+    manifest = variant.get("SchemaV2Manifest") or variant.get("OCIManifest") or {}
+    parts = [manifest.get("config") or {}, *(manifest.get("layers") or [])]
+    return sum(int(part.get("size", 0)) for part in parts)
+
+
+def shown(size: int | None) -> str:
+    """A size for people."""
+    return "size unknown" if size is None else f"{size / 1_000_000:.1f} MB"

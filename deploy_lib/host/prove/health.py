@@ -1,0 +1,82 @@
+"""When containers count as healthy: state, health check and restart count, looked at again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy_lib.compose.compose import Container
+
+STEADY_LOOKS = 4
+"""Looks, a second apart, that a container without a health check must be seen running, with no restart between."""
+
+PATIENCE = 5
+"""Looks that an unhealthy or ended container gets to recover; its restart policy may bring it back."""
+
+CRASH_LOOP = 2
+"""Restarts after which nobody waits any longer."""
+
+
+@dataclass(frozen=True)
+class Ailment:
+    """A service that is not well.
+
+    Attributes:
+        container: its id, where there is one, for its log.
+        final: waiting longer will not help.
+    """
+
+    service: str
+    problem: str
+    container: str = ""
+    final: bool = False
+
+
+class Gate:
+    """Judges one look after the other.
+
+    Args:
+        replicas: by service, how many containers there are to be.
+        images: by service, what they are to be created from.
+    """
+
+    def __init__(self, replicas: Mapping[str, int], images: Mapping[str, str]) -> None:
+        self._replicas = replicas
+        self._images = images
+        self._restarts: dict[str, int] = {}
+        self._steady: dict[str, int] = {}
+        self._ill: dict[str, int] = {}
+
+    def look(self, containers: Sequence[Container]) -> list[Ailment]:
+        """What is still wrong; empty when every service is as it should be."""
+        found: list[Ailment] = []
+        for service, replicas in self._replicas.items():
+            own = [c for c in containers if c.service == service]
+            if len(own) != replicas:
+                found.append(Ailment(service, f"{len(own)} of {replicas} containers are there"))
+            found += [ailment for c in own if (ailment := self._judge(c))]
+        return found
+
+    def _judge(self, c: Container) -> Ailment | None:
+        restarts = c.restarts - self._restarts.setdefault(c.id, c.restarts if c.well else 0)
+        expected = self._images.get(c.service, c.image)
+        if c.image != expected:
+            return Ailment(c.service, f"its container is from {c.image}, not {expected}", c.id, final=True)
+        if restarts >= CRASH_LOOP:
+            problem = f"it keeps crashing: {restarts} restarts, last exit status {c.exit_code}"
+            return Ailment(c.service, problem, c.id, final=True)
+        ill = c.health == "unhealthy" or c.state in ("exited", "dead", "created", "paused")
+        self._ill[c.id] = self._ill.get(c.id, 0) + 1 if ill else 0
+        if ill:
+            problem = "its health check fails" if c.state == "running" else _ended(c)
+            return Ailment(c.service, problem, c.id, final=self._ill[c.id] >= PATIENCE)
+        if not c.well:
+            return Ailment(c.service, f"it is {c.health or c.state}", c.id)
+        self._steady[c.id] = self._steady.get(c.id, 0) + 1
+        if c.health is None and self._steady[c.id] < STEADY_LOOKS:
+            return Ailment(c.service, "it has no health check, and has not run long enough", c.id)
+        return None
+
+
+def _ended(c: Container) -> str:
+    return f"it is {c.state}, exit status {c.exit_code}"

@@ -1,0 +1,133 @@
+"""Proof: a release counts only when its containers are healthy and its stack's probes succeed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from deploy_lib.compose.compose import Container
+from deploy_lib.config import Node
+from deploy_lib.errors import DeployError
+from deploy_lib.host.prove import probe, roster
+from deploy_lib.host.prove.health import Ailment, Gate
+from deploy_lib.release.release import Release
+from deploy_lib.shell import quote
+from deploy_lib.ssh.session import Session
+
+LOG_LINES = 15
+"""Last lines of a service's log that are shown when it fails."""
+
+Say = Callable[[str, str], None]
+"""Gets a step's name and a line about it."""
+
+
+class ProofError(DeployError):
+    """A release is not healthy; the message names the service, what was expected and what came, and its last log lines."""
+
+
+def prove(
+    session: Session,
+    node: Node,
+    release: Release,
+    looks: Iterator[Sequence[Container]],
+    say: Say,
+    healthy: Callable[[Sequence[Container]], object],
+) -> Sequence[Container]:
+    """Waits until a release that has just been switched to is healthy and its probes succeed; gives its containers.
+
+    Args:
+        looks: the containers as they are, once a second.
+        healthy: gets them when they are, before the probes.
+
+    Raises:
+        ProofError: it is not; a crash loop is recognised early and not waited out.
+    """
+    before = _await_health(session, node, release, looks, say)
+    healthy(before)
+    probe_all(session, node, release, lambda: next(looks), say)
+    after = next(looks)
+    _require_steady(session, node, before, after)
+    return after
+
+
+def _require_steady(
+    session: Session, node: Node, before: Sequence[Container], after: Sequence[Container]
+) -> None:
+    """Refuses containers that did not live through the probes: a probe may have been answered before one died."""
+    restarts = {c.id: c.restarts for c in before}
+    for c in after:
+        if not c.well or c.restarts != restarts.get(c.id):
+            state = c.health or c.state
+            raise ProofError(
+                f"{c.service} did not stay healthy: it is {state}, after {c.restarts} restarts"
+                f"{_log(session, c.service, c.id)}",
+                node=node.name,
+                step="probe",
+            )
+
+
+def probe_all(
+    session: Session, node: Node, release: Release, look: Callable[[], Sequence[Container]], say: Say
+) -> None:
+    """Asks the release's probes, each until it succeeds or its time is over; deploy.toml's where it has none on record.
+
+    A probe may also ask another stack, which has gone on since: one of the same name that deploy.toml has now will do.
+
+    Raises:
+        ProofError: naming those that failed.
+    """
+    now = node.stack.probes
+    probes = now if release.probes is None else release.probes
+    otherwise = {each.name: each for each in now if each not in probes}
+    failed = []
+    for finding in probe.prove(session, probes, look, partial(roster.members, node), otherwise):
+        if finding.ok:
+            say("probe", f"{finding.probe.name} ({finding.seconds:.1f} s)")
+        else:
+            failed.append(finding)
+    if failed:
+        problems = "".join(f"\n  {f.probe.name}: {f.problem}" for f in failed)
+        first = failed[0]
+        service, container = next(
+            (
+                (c.service, c.id)
+                for c in look()
+                if c.id == first.container or (not first.container and c.service == first.probe.service)
+            ),
+            ("", ""),
+        )
+        raise ProofError(
+            f"{len(failed)} of {len(probes)} probes failed{problems}{_log(session, service, container)}",
+            node=node.name,
+            step="probe",
+        )
+
+
+def _await_health(
+    session: Session, node: Node, release: Release, looks: Iterator[Sequence[Container]], say: Say
+) -> Sequence[Container]:
+    gate = Gate(release.replicas, release.images)
+    began = time.monotonic()
+    ailing: list[Ailment] = []
+    for containers in looks:
+        ailing = gate.look(containers)
+        if not ailing:
+            say("healthy", f"{len(containers)} containers")
+            return containers
+        late = time.monotonic() - began > node.stack.healthy_timeout
+        if late or any(ailment.final for ailment in ailing):
+            break
+    worst = sorted(ailing, key=lambda a: not a.final)[0]
+    log = _log(session, worst.service, worst.container)
+    raise ProofError(f"{worst.service} is not healthy: {worst.problem}{log}", node=node.name, step="health")
+
+
+def _log(session: Session, service: str, container: str) -> str:
+    if not container:
+        return ""
+    result = session.run(
+        f"docker logs --tail {LOG_LINES} {quote(container)} 2>&1", check=False, timeout=20, step="log"
+    )
+    lines = "".join(f"\n    | {line}" for line in result.stdout.splitlines())
+    return f"\n  the last log lines of {service}:{lines}" if lines else ""

@@ -1,0 +1,98 @@
+"""Console: progress and errors on standard error, results on standard output, and no secret on either."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, TextIO, cast
+
+from deploy_lib.errors import SeveralErrors
+from deploy_lib.output.streams import CleanStream, clean
+from deploy_lib.secrets.redaction import REDACTOR
+
+
+class Console:
+    """Where a command speaks to people and to scripts; safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        debug: bool = False,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+    ) -> None:
+        self.as_json = as_json
+        self.debug_enabled = debug
+        self.redactor = REDACTOR
+        self._out = clean(out or sys.stdout, REDACTOR)
+        self._err = clean(err or sys.stderr, REDACTOR)
+        self._lock = threading.Lock()
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nobody gets the command's result any more, because who read it is gone."""
+        return bool(self._out.lost)
+
+    def say(self, text: str) -> None:
+        """A line about the command as a whole."""
+        self._write(self._err, text)
+
+    def step(self, node: str, step: str, text: str) -> None:
+        """A line about what is being done on a node."""
+        self._write(self._err, f"{node:<6} {step:<9} {text}")
+
+    def debug(self, node: str, text: str) -> None:
+        """A detail, shown with --debug only."""
+        if self.debug_enabled:
+            self._write(self._err, f"{node:<6} ·         {text}")
+
+    def error(self, error: BaseException) -> None:
+        """What went wrong, and its mend; with --debug also where an error comes from that nobody foresaw."""
+        for each in error.errors if isinstance(error, SeveralErrors) else [error]:
+            if self.debug_enabled and each.__cause__ is not None:
+                self._write(self._err, "".join(traceback.format_exception(each.__cause__)).rstrip())
+            self._write(self._err, f"error: {each}")
+
+    def document(self, data: Mapping[str, Any]) -> None:
+        """The one JSON document of a command; shown with --json only."""
+        if self.as_json:
+            text = json.dumps(self.redactor.clean_data(data), ensure_ascii=False)
+            with self._lock:
+                self._out.write_as_is(text + "\n")
+                self._out.flush()
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for people; left out with --json."""
+        if self.as_json or not rows:
+            return
+        from rich.console import Console as RichConsole
+        from rich.table import Table
+        from rich.text import Text
+
+        # All text is cleaned before rich folds it: what a table cuts into a column's width is not found again.
+        def text(content: str) -> Text:
+            return Text(self.redactor.clean(content))
+
+        table = Table(title=text(title) if title else None, title_justify="left", box=None, pad_edge=False)
+        for column in columns:
+            table.add_column(text(column), overflow="fold")
+        for row in rows:
+            table.add_row(*map(text, row))
+        with self._lock:
+            # A pipe has no width: nothing is to be folded there.
+            width = None if self._out.isatty() else 200
+            RichConsole(file=cast(IO[str], self._out), highlight=False, width=width).print(table)
+
+    def result(self, text: str) -> None:
+        """A line that is the command's result; left out with --json."""
+        if not self.as_json:
+            self._write(self._out, text)
+
+    def _write(self, stream: CleanStream, text: str) -> None:
+        with self._lock:
+            stream.write(text + "\n")
+            stream.flush()

@@ -1,0 +1,183 @@
+"""Decision: what a command is to do on one node, from what was asked for and what was found there; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from deploy_lib import layout
+from deploy_lib.checks.images import recorded
+from deploy_lib.config import Environment, Node
+from deploy_lib.errors import PreflightError
+from deploy_lib.host.change import history
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Manifest
+from deploy_lib.host.programs import apply
+from deploy_lib.host.programs.apply import Changeable
+from deploy_lib.plan import desired as wanted
+from deploy_lib.plan import plan as planning
+from deploy_lib.plan import replicas
+from deploy_lib.plan.plan import Plan
+from deploy_lib.release.release import Version
+from deploy_lib.request import Request
+from deploy_lib.secrets.value import Secret
+from deploy_lib.source.checkout import Local
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node's part in a command, before its host is asked.
+
+    Attributes:
+        local: what this checkout has of the node's stack.
+        release_id: of the release that the command makes; the same on all nodes.
+    """
+
+    environment: Environment
+    node: Node
+    local: Local
+    request: Request
+    release_id: str
+
+    def variables(self, version: Version, facts: Facts) -> dict[str, str]:
+        """What the Compose file gets beside its env file, for a version; no secrets."""
+        return {
+            **self.node.variables,
+            "IMAGE_REGISTRY": self.environment.image_registry,
+            "IMAGE_TAG": version.tag,
+            **replicas.variables(self.replicas(facts)),
+        }
+
+    def replicas(self, facts: Facts) -> dict[str, int]:
+        """By service that can be scaled, how many containers it is to have."""
+        before = history.proven(facts.history)
+        remembered = before.release.replicas if before else {c.service: 1 for c in facts.containers}
+        return replicas.choose(self.node, self.request.replicas, remembered)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A plan, and how it is carried out.
+
+    Attributes:
+        key: what the fingerprints of the host's secrets are made with.
+        keep_values: the secret values that run stay; then nothing is migrated, and what was lost is not pulled again.
+        applies: what is changed in programs' own data, too.
+    """
+
+    plan: Plan
+    key: str = field(repr=False)
+    keep_values: bool = False
+    applies: Sequence[Changeable] = ()
+
+
+def forward(
+    case: Case,
+    facts: Facts,
+    version: Version,
+    manifests: Mapping[str, Manifest],
+    values: Mapping[str, Secret],
+    key: str,
+) -> Decision:
+    """To a version, with the checkout's files and these secret values.
+
+    Args:
+        manifests: by reference, what the registries say.
+        key: the host's, or a new one where it has none yet.
+
+    Raises:
+        PreflightError: it cannot be done from where the host is.
+    """
+    marks = wanted.fingerprints(case.local.file, values, key)
+    named = {name: service.image for name, service in facts.services.items()}
+    service = case.request.service
+    if service is None:
+        desired = wanted.desire(
+            release_id=case.release_id,
+            version=version,
+            files=case.local.files,
+            images={name: _pinned(case, facts, image, manifests) for name, image in named.items()},
+            secrets=marks,
+            variables=case.variables(version, facts),
+            replicas={**{name: s.replicas for name, s in facts.services.items()}, **case.replicas(facts)},
+            secret_files=_secret_files(case, facts),
+            probes=case.node.stack.probes,
+        )
+    else:
+        desired = wanted.replace_one(
+            release_id=case.release_id,
+            version=version,
+            before=history.proven(facts.history),
+            facts=facts,
+            service=service,
+            image=_pinned(case, facts, named[service], manifests),
+            secret=marks.get(service, ""),
+            node=case.node.name,
+            probes=case.node.stack.probes,
+        )
+    return Decision(planning.make(case.node, facts, desired), key)
+
+
+def back(case: Case, facts: Facts, target: history.Event) -> Decision:
+    """To an earlier release, with the secret values that run now.
+
+    Raises:
+        PreflightError: the host no longer has what it takes.
+    """
+    running = history.proven(facts.history)
+    desired = wanted.restore(case.release_id, target.release, running.release if running else None)
+    plan = planning.make(case.node, facts, desired)
+    missing = [
+        path
+        for path, digest in target.release.files.items()
+        if path not in desired.files and digest not in facts.objects and path in plan.changed
+    ]
+    if plan.pulls or missing:
+        what = ", ".join([*plan.pulls, *missing])
+        raise PreflightError(
+            f"the host no longer has all of release {target.release.id}: {what}",
+            node=case.node.name,
+            step="rollback",
+            mend=f"deploy it anew: invoke deploy-{case.node.stack_name} --tag {target.release.tag}",
+        )
+    # What a rollback after this one goes to is what it would have been then.
+    return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
+
+
+def rotation(case: Case, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
+    """To the release that runs, with other secret values.
+
+    Args:
+        changed: the secrets whose values are others.
+
+    Raises:
+        PreflightError: nothing is recorded here whose values could be changed.
+    """
+    before = history.proven(facts.history)
+    if before is None:
+        raise PreflightError(
+            "what runs here was not deployed by this program",
+            node=case.node.name,
+            mend=f"deploy it first: invoke deploy-{case.node.stack_name}",
+        )
+    applies = apply.changeable(case.node.stack.apply, changed)
+    known = {name: wanted.fingerprint(name, values[name], facts.key) for name in changed}
+    plan = planning.make(case.node, facts, wanted.rotate(case.release_id, before.release, known))
+    return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
+
+
+def _pinned(case: Case, facts: Facts, reference: str, manifests: Mapping[str, Manifest]) -> str:
+    if reference in manifests and manifests[reference].digest:
+        return manifests[reference].pinned
+    known = recorded(facts)
+    if reference not in known:
+        raise PreflightError(f"no digest is known for {reference}", node=case.node.name, step="preflight")
+    return f"{reference}@{known[reference]}"
+
+
+def _secret_files(case: Case, facts: Facts) -> dict[str, str]:
+    """Where the stack's secrets are to lie in the host's memory, when that is how they are delivered."""
+    if case.node.stack.delivery != "memory":
+        return {}
+    file = case.local.file
+    return file.files_in(layout.secrets_in(facts.memory, file.project))

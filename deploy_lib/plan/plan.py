@@ -1,0 +1,181 @@
+"""Plan: what a deployment would change on one node, as data. A dry run prints it, a deployment carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from deploy_lib.compose import compose
+from deploy_lib.config import Node, Reload
+from deploy_lib.host.change.history import Event, event, proven, unsettled
+from deploy_lib.host.change.place import Placement
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.desired import Desired, adopt
+from deploy_lib.release.image import without_tag
+from deploy_lib.release.release import Release
+
+Action = Literal["create", "recreate", "start", "remove", "keep"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one service, and why.
+
+    Attributes:
+        image: what it will run, `repository:tag@sha256:...`.
+        before: what it runs now, "" when nothing.
+    """
+
+    service: str
+    action: Action
+    image: str
+    before: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one node's deployment will do.
+
+    Attributes:
+        before: the last proven release of this node; of an adopted project, as it is about to be recorded.
+        back: what the host goes back to when the new release fails; None: nothing ran, and nothing will.
+        changed: paths whose content differs from the host's.
+        dropped: paths that the release before had and this one has not, or that one which never counted has left.
+        undo: the files that going back puts into their places, whatever lies there when it does; None: there is no `back`.
+        pulls: images that the host lacks.
+        nothing: the host is exactly as it should be.
+        next_before: id of the release that a rollback will go to, once this one is proven.
+        applies: names of the secrets that a program gets into its own data, too.
+        other_probes: the release is proven otherwise than the one before. That alone makes a release, too, which changes
+            nothing that runs: what is gone back to is proven with its own.
+    """
+
+    desired: Desired
+    before: Event | None
+    back: Desired | None
+    changes: tuple[Change, ...]
+    changed: tuple[str, ...]
+    dropped: tuple[str, ...]
+    pulls: tuple[str, ...]
+    reloads: tuple[Reload, ...]
+    nothing: bool
+    undo: Placement | None = None
+    next_before: str | None = None
+    applies: tuple[str, ...] = ()
+    other_probes: bool = False
+
+    @property
+    def subject(self) -> str:
+        """What changes, in a few words."""
+        changing = [change.service for change in self.changes if change.action != "keep"]
+        alone = "configuration only" if self.changed or self.dropped else "nothing that runs"
+        return ", ".join(changing) or alone
+
+
+def make(node: Node, facts: Facts, desired: Desired) -> Plan:
+    """Compares a host with what it should be."""
+    release = desired.release
+    before, back = proven(facts.history), None
+    half = unsettled(facts.history)
+    if before is not None:
+        back = Desired(before.release, {})
+    elif facts.containers and half is None:
+        # What a first deployment left half way was never a project of its own.
+        back = adopt(f"{release.id}-adopted", facts)
+        before = event("adopted", back.release)
+    changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))
+    recorded = before.release.files if before else {}
+    left = {path for path in half.release.files if path in facts.files} if half else set()
+    dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
+    changes = tuple(_change(facts, before, name, release) for name in sorted(release.images))
+    orphans = any(c.service not in release.images for c in facts.containers)
+    other_probes = before is not None and before.release.probes not in (None, release.probes)
+    nothing = (
+        before is not None
+        and not (changed or dropped or orphans)
+        and before.release.files == release.files
+        and not other_probes
+        and half is None
+        and all(change.action == "keep" for change in changes)
+        and not lost(facts, release)
+    )
+    undo = _undo(facts, back.release, release, dropped) if back else None
+    touched = (*changed, *dropped, *(undo.files if undo else ()))
+    return Plan(
+        desired=desired,
+        before=before,
+        back=back,
+        changes=changes,
+        changed=changed,
+        dropped=dropped,
+        pulls=tuple(sorted({image for image in release.images.values() if not present(facts, image)})),
+        reloads=tuple(r for r in node.stack.reloads if any(_touches(r, path) for path in touched)),
+        nothing=nothing,
+        undo=undo,
+        next_before=_next_before(before, release),
+        other_probes=other_probes,
+    )
+
+
+def _undo(facts: Facts, back: Release, release: Release, dropped: Sequence[str]) -> Placement:
+    """From whatever the host has: a release that was interrupted, or that failed and was left, may lie there already."""
+    files = {
+        path: digest
+        for path, digest in back.files.items()
+        if release.files.get(path) != digest or facts.files.get(path) != digest
+    }
+    return Placement(files, sorted({*release.files, *dropped} - {*back.files}))
+
+
+def _next_before(before: Event | None, release: Release) -> str | None:
+    if before is None:
+        return None
+    return before.before if before.release.same_content(release) else before.release.id
+
+
+def present(facts: Facts, pinned: str) -> bool:
+    """Whether the host has this very image."""
+    return without_tag(pinned) in facts.images or pinned in facts.image_ids
+
+
+def lost(facts: Facts, release: Release) -> list[str]:
+    """The secret files of a release that are no longer in the host's memory."""
+    return sorted(set(release.secret_files.values()) - facts.delivered)
+
+
+def _touches(reload: Reload, path: str) -> bool:
+    return PurePosixPath(path).is_relative_to(reload.path)
+
+
+def _change(facts: Facts, before: Event | None, name: str, release: Release) -> Change:
+    replicas = release.replicas.get(name, 1)
+    image = release.images[name]
+    running = facts.of(name)
+    now = running[0].image if running else ""
+
+    def change(action: Action, why: str = "") -> Change:
+        return Change(name, action, image, now, why)
+
+    if len(running) < replicas:
+        return change("create", "it is not there" if not running else "more replicas")
+    if not replicas:
+        return change("remove", "fewer replicas") if running else change("keep")
+    if any(c.image != image for c in running):
+        return change("recreate", "image")
+    if any(c.labels.get(compose.SECRETS_LABEL, "") != release.secrets.get(name, "") for c in running):
+        return change("recreate", "secret")
+    delivery = compose.delivered_in(release.secret_files)
+    if name in release.secrets and any(c.labels.get(compose.DELIVERY_LABEL, "") != delivery for c in running):
+        return change("recreate", "delivery of its secrets")
+    if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
+        return change("recreate", "it is not as recorded")
+    if len(running) > replicas:
+        return change("remove", "fewer replicas")
+    ill = next((c for c in running if not c.well), None)
+    if ill is not None:
+        # Docker keeps a stopped container's last word on its health.
+        return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")
+    return change("keep")

@@ -1,0 +1,72 @@
+"""Replicas: how many workers of each kind a node runs, and which services and variables that means; pure.
+
+A replica is a service of its own, there or not there. What was asked for on the command line counts first, then what
+the running release remembers, so that a new tag does not undo a scaling, then the node's default in deploy.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from deploy_lib.config import Node, Stack
+from deploy_lib.errors import UsageError
+
+
+def check(nodes: Sequence[Node], asked: Mapping[str, int]) -> None:
+    """Refuses what these nodes' stacks have no services for; a stack without replicas has no part in it.
+
+    Args:
+        asked: by kind, how many replicas were asked for.
+
+    Raises:
+        UsageError: an unknown kind, or more than there are services, each with its own port.
+    """
+    for node in nodes:
+        for kind, count in asked.items() if node.stack.replicas else ():
+            places = len(node.stack.replicas.get(kind, ()))
+            if count > places:
+                raise UsageError(
+                    f"--replicas-{kind} {count}: the stack {node.stack_name} has ports for {places} {kind} replicas",
+                    mend=f"ask for at most {places}, or add services to {node.stack.compose} and to deploy.toml",
+                )
+
+
+def choose(node: Node, asked: Mapping[str, int], remembered: Mapping[str, int]) -> dict[str, int]:
+    """By service that can be scaled, how many containers it is to have: 1 or 0.
+
+    Args:
+        asked: by kind, from the command line; see `check`.
+        remembered: by service, from the running release; empty where there is none.
+    """
+    chosen: dict[str, int] = {}
+    for kind, services in node.stack.replicas.items():
+        known = [remembered[service] for service in services if service in remembered]
+        count = asked.get(kind, sum(known) if known else node.replicas.get(kind, 0))
+        chosen |= {service: int(place < count) for place, service in enumerate(services)}
+    return chosen
+
+
+def counts(stack: Stack, replicas: Mapping[str, int]) -> dict[str, int]:
+    """By kind, how many replicas there are: the inverse of what `choose` spreads over services."""
+    return {
+        kind: sum(replicas.get(service, 0) for service in services)
+        for kind, services in stack.replicas.items()
+    }
+
+
+def variables(replicas: Mapping[str, int]) -> dict[str, str]:
+    """For the Compose file, whose service backtest-worker-1 has `replicas: ${BACKTEST_WORKER_1:-0}`."""
+    return {service.upper().replace("-", "_"): str(count) for service, count in replicas.items()}
+
+
+def kept(node: Node, asked: Mapping[str, int], replicas: Mapping[str, int]) -> str:
+    """What to tell the operator when the running release wins over deploy.toml; "" when they agree."""
+    differing = [
+        f"{count} {kind} ({node.replicas.get(kind, 0)} in deploy.toml)"
+        for kind, count in counts(node.stack, replicas).items()
+        if kind not in asked and count != node.replicas.get(kind, 0)
+    ]
+    flags = " ".join(f"--replicas-{kind} N" for kind in node.stack.replicas)
+    return (
+        f"stays at {', '.join(differing)}, as its release has it; {flags} changes that" if differing else ""
+    )

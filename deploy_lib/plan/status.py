@@ -1,0 +1,226 @@
+"""Status: a host's facts held against its record, in rows and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from deploy_lib.compose.compose import NUMBER_LABEL, Container
+from deploy_lib.host.change import history
+from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.lock import describe
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.plan import lost
+from deploy_lib.release.image import keep_tags, without_tag
+
+Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One container, or a service that has none.
+
+    Attributes:
+        service: its service; "web-2" for a second container of it.
+        image: the reference that it was created from; `tag` and `digest` are parts of it.
+        digest: `sha256:...`, "" for an image that is not pinned.
+        uptime: seconds that it runs; None when it does not.
+        ports: of the host, that lead to it.
+    """
+
+    service: str
+    image: str
+    tag: str
+    digest: str
+    state: str
+    health: str | None
+    uptime: float | None
+    restarts: int
+    ports: tuple[int, ...]
+    container: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a host stands.
+
+    Attributes:
+        outcome: "interrupted": a release was begun, and nobody knows how it ended.
+        release: the proven one; None when nothing was ever deployed.
+        drift: how the host differs from it, in words; empty when it is as recorded.
+        notes: what is worth knowing, and no drift.
+    """
+
+    outcome: Outcome
+    release: Event | None
+    rows: tuple[Row, ...]
+    drift: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """This node's part of the JSON document."""
+        recorded = self.release.release if self.release else None
+        return {
+            "outcome": self.outcome,
+            "from": None,
+            "to": recorded.tag if recorded else None,
+            "release": self.release
+            and {
+                "id": self.release.release.id,
+                "tag": self.release.release.tag,
+                "commit": self.release.release.commit,
+                "who": self.release.who,
+                "origin": self.release.origin,
+                "at": self.release.at,
+            },
+            "services": {
+                row.service: {k: v for k, v in row.__dict__.items() if k != "service"} for row in self.rows
+            },
+            "drift": list(self.drift),
+            "notes": list(self.notes),
+            "error": None,
+        }
+
+
+def status(facts: Facts, behind: int | None = None) -> Status:
+    """Compares a host with its record.
+
+    Args:
+        behind: how many commits of origin/main the release has not; no drift by itself: the host is what it was made.
+    """
+    proven = history.proven(facts.history)
+    begun = history.interrupted(facts.history)
+    drift = tuple(_drift(facts, proven)) if proven else tuple(_unrecorded(facts))
+    notes = tuple(_notes(facts, behind))
+    outcome: Outcome = "drift" if drift else "as recorded" if proven else "not deployed"
+    if begun is not None and not facts.machine.locked:
+        outcome = "interrupted"
+        drift = (
+            f"the switch to {begun.release.tag} (release {begun.release.id}), begun by {begun.who} at {begun.at}, was "
+            "interrupted: the host goes back by itself, or the next deployment takes it from there",
+            *drift,
+        )
+    return Status(outcome, proven, tuple(_rows(facts, proven)), drift, notes)
+
+
+def _drift(facts: Facts, proven: Event) -> Iterator[str]:
+    release = proven.release
+    for service in sorted(release.images):
+        yield from _service(facts, proven, service)
+    for container in facts.containers:
+        if container.service not in release.images:
+            yield f"{container.name} is not part of the release"
+    if lost(facts, release):
+        yield (
+            f"{len(lost(facts, release))} secret values are no longer in memory (was the host rebooted?): services that use "
+            "them do not start again before the next deployment, which brings them back"
+        )
+    for image in sorted(set(release.images.values())):
+        yield from _image(facts, image)
+    for path in sorted({*release.files, *facts.files}):
+        if path not in facts.files:
+            yield f"the file {path} is missing"
+        elif path not in release.files:
+            yield f"the file {path} is not part of the release: remove it, or take it into the checkout"
+        elif facts.files[path] != release.files[path]:
+            yield f"the file {path} was edited on the host"
+
+
+def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
+    image, expected = proven.release.images[service], proven.release.replicas.get(service, 1)
+    containers = facts.of(service)
+    if not containers and expected:
+        yield f"{service} is missing: it has no container"
+    elif len(containers) != expected:
+        yield f"{service} has {_count(len(containers))}, and the release has {expected}"
+    for container in containers:
+        if container.state != "running":
+            yield f"{container.name} is {container.state}"
+        elif container.health == "unhealthy":
+            yield f"{container.name} is unhealthy"
+        # An adopted project's containers may have been started from other names for the same images.
+        built = facts.images.get(without_tag(image), image)
+        if container.image != image and container.image_id != built:
+            yield f"{container.name} runs {container.image}, and the release has {image}"
+        elif built != image and container.image_id != built:
+            yield f"{container.name} runs another image than {image}"
+        elif service in proven.hashes and container.config_hash != proven.hashes[service]:
+            yield f"{container.name} was created with another configuration than the release's"
+
+
+def _image(facts: Facts, image: str) -> Iterator[str]:
+    built = facts.images.get(without_tag(image))
+    if built is None and image in facts.image_ids:
+        return
+    if built is None:
+        yield f"the image {image} is not on the host any more"
+        return
+    protecting = sorted(tag for tag in facts.tags if tag.startswith(keep_tags(image)))
+    for tag in (image.partition("@")[0], *protecting):
+        if facts.tags.get(tag, built) != built:
+            yield f"the tag {tag} on the host points to another image than the release's ({image.partition('@')[2]})"
+
+
+def _unrecorded(facts: Facts) -> Iterator[str]:
+    if facts.containers:
+        yield f"{_count(len(facts.containers))} of the stack run here without a record: the next deployment adopts them"
+
+
+def _notes(facts: Facts, behind: int | None) -> Iterator[str]:
+    newest = history.newest_switch(facts.history)
+    if newest is not None and newest.kind in ("failed", "reverted"):
+        came = "failed" if newest.kind == "failed" else "failed and was taken back"
+        yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
+    if facts.machine.locked:
+        yield f"the deployment lock is held by {describe(facts.machine.locked)}"
+    if behind:
+        yield f"{behind} {'commit' if behind == 1 else 'commits'} behind origin/main"
+
+
+def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:
+    expected = proven.release.images if proven else {}
+    replicas = proven.release.replicas if proven else {}
+    for service in sorted({*expected, *(container.service for container in facts.containers)}):
+        for container in facts.of(service):
+            yield _row(facts, container)
+        if not facts.of(service) and replicas.get(service, 1):
+            tag, digest = _parts(expected[service])
+            yield Row(service, expected[service], tag, digest, "missing", None, None, 0, ())
+
+
+def _row(facts: Facts, container: Container) -> Row:
+    number = container.labels.get(NUMBER_LABEL, "1")
+    tag, digest = _parts(container.image)
+    running = container.state == "running"
+    return Row(
+        service=container.service if number == "1" else f"{container.service}-{number}",
+        image=container.image,
+        tag=tag,
+        digest=digest,
+        state=container.state,
+        health=container.health,
+        uptime=_since(container.started, facts.machine.now) if running else None,
+        restarts=container.restarts,
+        ports=container.ports,
+        container=container.id,
+    )
+
+
+def _parts(image: str) -> tuple[str, str]:
+    name, _, digest = image.partition("@")
+    _, colon, tag = name.rpartition("/")[2].partition(":")
+    return (tag if colon else "", digest)
+
+
+def _since(started: str, now: float) -> float | None:
+    try:
+        began = datetime.fromisoformat(started[:19]).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+    return max(0.0, round(now - began, 0)) if now else None
+
+
+def _count(number: int) -> str:
+    return "1 container" if number == 1 else f"{number} containers"

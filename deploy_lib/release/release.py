@@ -1,0 +1,146 @@
+"""Release: what a node runs, or is to run, exactly enough to bring it back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from deploy_lib.config import Probe
+from deploy_lib.errors import UsageError
+
+TAG = re.compile(r"sha-[0-9a-f]{7}\Z")
+FULL_SHA = re.compile(r"[0-9a-f]{40}\Z")
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which version of the project's own images is meant.
+
+    Attributes:
+        tag: the image tag, `sha-` and 7 digits, or `latest`.
+        commit: the full SHA of the commit, where it is known.
+    """
+
+    tag: str
+    commit: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """One deployed state of a stack on a node.
+
+    Attributes:
+        id: unique, and sorts by time.
+        images: by service, `repository:tag@sha256:...`; of an adopted project, the references that it was started from.
+        files: by path below the stack's directory, the SHA-256 of the content.
+        secrets: by service, the keyed fingerprints of the secret values that it got.
+        replicas: by service, how many containers it has.
+        restores: id of the release that this one brings back, for a rollback.
+        secret_files: by a secret's key in the Compose file, the file in the host's memory that has its value; empty where
+            Compose puts the values into the containers.
+        probes: what it was proven with, and is again when it is gone back to: another release may have to answer otherwise.
+            None where that is not known.
+    """
+
+    id: str
+    tag: str
+    commit: str | None
+    images: Mapping[str, str]
+    files: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    restores: str | None = None
+    secret_files: Mapping[str, str] = field(default_factory=dict)
+    probes: tuple[Probe, ...] | None = None
+
+    @property
+    def configuration(self) -> str:
+        """A fingerprint of the configuration: of every file but the generated ones, which follow from the rest."""
+        files = {path: digest for path, digest in self.files.items() if not path.startswith("release.")}
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+    def same_content(self, other: Release) -> bool:
+        """Whether going from one to the other would change anything but secret values."""
+
+        def content(release: Release) -> tuple[dict[str, str], str, dict[str, int]]:
+            return dict(release.images), release.configuration, dict(release.replicas)
+
+        return content(self) == content(other)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
+        return {**asdict(replace(self, probes=None)), "probes": probes}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Release:
+        """The inverse of `as_dict`; unknown keys are passed over, so that an older program reads a newer record.
+
+        Raises:
+            TypeError, KeyError, ValueError: it is no release.
+        """
+        return Release(
+            id=_text(data["id"]),
+            tag=_text(data["tag"]),
+            commit=_text_or_none(data.get("commit")),
+            images=_texts(data["images"]),
+            files=_texts(data["files"]),
+            secrets=_texts(data.get("secrets", {})),
+            replicas={_text(name): _whole(count) for name, count in dict(data.get("replicas", {})).items()},
+            restores=_text_or_none(data.get("restores")),
+            secret_files=_texts(data.get("secret_files", {})),
+            probes=_probes(data.get("probes")),
+        )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {_text(name): _text(each) for name, each in dict(value).items()}
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(value)
+    return value
+
+
+def _plain(probe: Probe) -> dict[str, Any]:
+    return probe.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _probes(data: Any) -> tuple[Probe, ...] | None:
+    if not isinstance(data, list):
+        return None
+    try:
+        return tuple(Probe.model_validate(each) for each in data)
+    except ValidationError:
+        return None  # a newer program's
+
+
+def new_id(now: datetime | None = None) -> str:
+    """A release id: UTC time to the second, and four digits that keep two of one second apart."""
+    return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def tag_of(commit: str) -> str:
+    """The image tag of a commit: `sha-` and the first 7 digits of its full SHA, as CI cuts it."""
+    if not FULL_SHA.match(commit):
+        raise UsageError(f"{commit!r} is not a full commit SHA")
+    return f"sha-{commit[:7]}"

@@ -1,0 +1,52 @@
+"""A stack as this checkout has it, read before any host is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from deploy_lib.compose.compose import StackFile, read_stack_file
+from deploy_lib.config import Environment, Node, Stack
+from deploy_lib.errors import UsageError
+from deploy_lib.host.files import collect
+
+
+@dataclass(frozen=True)
+class Local:
+    """A stack's files, and what its Compose file says."""
+
+    files: Mapping[str, bytes]
+    file: StackFile
+
+
+def read_stack(environment: Environment, node: Node) -> Local:
+    """The stack's files.
+
+    Raises:
+        UsageError: one is missing or broken, or a name in it, or in deploy.toml, is not as the other has it.
+    """
+    files = collect(environment.root, node.stack)
+    path = node.stack.compose
+    file = read_stack_file(files[path.rpartition("/")[2]], path)
+    undeclared = [name for name in file.secret_names if name not in environment.secrets]
+    if undeclared:
+        raise UsageError(
+            f"{path} needs the secret {undeclared[0]}, which deploy.toml does not declare",
+            mend=f"add [secrets.{undeclared[0]}] with its field",
+        )
+    for key, service in _services(node.stack):
+        if service not in file.secrets:
+            raise UsageError(
+                f"deploy.toml: stacks.{node.stack_name}.{key} names the service {service!r}, which {path} has not; "
+                f"it has {', '.join(sorted(file.secrets))}"
+            )
+    return Local(files, file)
+
+
+def _services(stack: Stack) -> Iterator[tuple[str, str]]:
+    """The services that deploy.toml names for a stack, each with the key that does."""
+    yield from (("probes", probe.service) for probe in stack.probes if probe.service)
+    yield from (("reloads", reload.service) for reload in stack.reloads)
+    yield from (("before_switch", one_off.service) for one_off in stack.before_switch)
+    yield from (("apply", step.service) for step in stack.apply)
+    yield from (("replicas", service) for services in stack.replicas.values() for service in services)

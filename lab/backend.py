@@ -1,0 +1,71 @@
+"""`invoke build-backend`: the image of this checkout's commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy_lib.cli.command import command
+from deploy_lib.config import Environment
+from deploy_lib.errors import UsageError
+from deploy_lib.output.console import Console
+from deploy_lib.release.release import Version
+from deploy_lib.request import word
+from deploy_lib.secrets.sources import fetch
+from deploy_lib.source import git
+from lab import docker as build
+
+IMAGE = "ktrdr-backend"
+
+
+def build_image(root: Path, *, tag: str | None = None, push: bool = False) -> None:
+    """Builds the backend image, and pushes it.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    with command("build-backend", root, as_json=False, debug=False) as (environment, console, _):
+        asked = word("--tag", tag)
+        version = git.version_of(root, asked) if asked else git.head(root).version
+        console.say(f"environment {environment.name}: {environment.image_registry}/{IMAGE}:{version.tag}")
+        if push and git.is_dirty(root):
+            dirty = "the checkout has changes that no commit has"
+            if environment.name != "lab":
+                raise UsageError(dirty, mend="commit them, or build without --push")
+            console.say(f"{dirty}: {version.tag} will have them all the same")
+        build_backend(environment, version, console)
+        if push:
+            push_backend(environment, version, console)
+
+
+def build_backend(environment: Environment, version: Version, console: Console) -> str:
+    """Builds the image under its name in the environment's registry, and gives that name.
+
+    Raises:
+        DeployError: the build failed.
+    """
+    name = f"{environment.image_registry}/{IMAGE}:{version.tag}"
+    console.step("image", "build", name)
+    dockerfile = environment.root / "docker" / "backend" / "Dockerfile"
+    build.build(environment.root, dockerfile, name, arguments={"VERSION": version.tag})
+    return name
+
+
+def push_backend(environment: Environment, version: Version, console: Console) -> str:
+    """Pushes the image, and gives its digest.
+
+    Raises:
+        DeployError: the registry refused the login or the image.
+    """
+    secret = environment.registry.password
+    password = fetch(environment, [secret])[secret]
+    local = f"{environment.image_registry}/{IMAGE}:{version.tag}"
+    host, remote = environment.registry_host, local
+    if environment.name == "lab":
+        from lab.layout import load
+
+        # The registry's own name is known inside the lab only; from here it is a loopback port.
+        host = load(environment.root).registry
+        remote = host + local.removeprefix(environment.registry_host)
+    console.step("image", "push", local)
+    with build.logged_in(host, environment.registry.username, password) as env:
+        return build.push(local, remote, env)

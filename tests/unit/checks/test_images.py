@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from deploy_lib.checks import images
+from deploy_lib.checks.images import login, recorded
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.release.release import Release
+from deploy_lib.secrets.value import Secret
+
+REFERENCE, DIGEST = "r.example:5443/k/web:1", f"sha256:{'a' * 64}"
+RELEASE = Release("r1", "1", None, {"web": f"{REFERENCE}@{DIGEST}", "adopted": "x:1"}, {})
+HOST = Facts(platform="linux/amd64")
+SETTLED = replace(
+    HOST,
+    images={f"r.example:5443/k/web@{DIGEST}": "sha256:id"},
+    history=(event("proven", RELEASE),),
+)
+LOGIN = Login("r.example:5443", "me", Secret("password"))
+
+DOWN = Manifest(REFERENCE, problem="dial tcp 10.0.0.1:5443: connection refused", status=500)
+UNKNOWN = Manifest(REFERENCE, problem="manifest unknown", status=404)
+REFUSED = Manifest(REFERENCE, problem="unauthorized", status=401)
+THERE = Manifest(REFERENCE, DIGEST, ("linux/amd64", "linux/arm64"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "manifest", "result", "said"),
+    [
+        (HOST, THERE, "ok", ""),
+        (
+            HOST,
+            replace(THERE, platforms=("linux/arm64",)),
+            "failed",
+            "is for linux/arm64, the host is linux/amd64",
+        ),
+        (HOST, DOWN, "failed", "can the host reach the registry"),
+        (SETTLED, DOWN, "warning", "the recorded one is on the host"),
+        (HOST, UNKNOWN, "failed", "build-backend --push"),
+        (SETTLED, UNKNOWN, "failed", "build-backend --push"),
+        (HOST, REFUSED, "failed", "read:packages"),
+    ],
+)
+def test_whether_an_image_can_be_had(facts: Facts, manifest: Manifest, result: str, said: str) -> None:
+    (check,) = images(facts, [manifest], recorded(facts))
+    assert (check.name, check.result) == ("image web:1", result)
+    assert said in f"{check.problem} {check.mend}"
+    assert result == "ok" or REFERENCE in check.problem
+
+
+@pytest.mark.parametrize(
+    ("manifests", "result"),
+    [([THERE], "ok"), ([UNKNOWN], "ok"), ([REFUSED], "failed"), ([THERE, DOWN], "warning")],
+)
+def test_a_refused_login_is_told_from_a_missing_image(manifests: list[Manifest], result: str) -> None:
+    assert login(LOGIN, manifests).result == result
+    assert login(None, manifests).result == "failed"

@@ -1,0 +1,24 @@
+import pytest
+
+from deploy_lib.checks.reach import forwarding, stages
+from deploy_lib.errors import Stage, UnreachableError
+from deploy_lib.ssh.target import Target
+
+TARGET = Target("n", "n.example", 22, "me")
+
+
+def test_a_session_passes_every_stage() -> None:
+    assert {check.result for check in stages(TARGET, None)} == {"ok"}
+    assert forwarding(forbidden=False).result == "ok"
+    assert forwarding(forbidden=True).result == "failed"
+
+
+@pytest.mark.parametrize(
+    ("stage", "passed"), [("name", 0), ("TCP", 1), ("SSH", 2), ("host key", 3), ("login", 4)]
+)
+def test_what_came_before_the_stage_that_failed_is_fine(stage: Stage, passed: int) -> None:
+    error = UnreachableError("no", mend="do")
+    error.stage = stage
+    checks = list(stages(TARGET, error))
+    assert [check.result for check in checks] == ["ok"] * passed + ["failed"]
+    assert (checks[-1].problem, checks[-1].mend) == ("no", "do")

@@ -1,0 +1,38 @@
+import pytest
+
+from deploy_lib.compose.variables import variables
+from deploy_lib.errors import UsageError
+
+FILE = b"""\
+# ${IN_A_COMMENT:?}
+x-common: &common
+  environment: { LATE: "${LATE?why}", LEVEL: "${LEVEL}" }
+services:
+  web:
+    <<: *common
+    image: ${REGISTRY:-${MIRROR}}/web:${TAG-latest}
+    command: [echo, "$$ESCAPED $${ALSO:?}", "$BARE", "${MORE:+${LEVEL}}"]
+    labels: { x: "${EARLY:?}" }
+    secrets: [s]
+secrets:
+  s: { environment: PASSWORD }
+  file: { file: ./x }
+"""
+
+
+def test_each_way_of_reading_a_variable() -> None:
+    found = variables(FILE, "f")
+    assert set(found.read) == {"LATE", "LEVEL", "REGISTRY", "MIRROR", "TAG", "BARE", "MORE", "EARLY"}
+    assert found.required == {"LATE", "EARLY"}
+    assert found.optional == {"REGISTRY", "TAG", "MORE"}
+    assert found.secrets == ("PASSWORD",)
+
+
+def test_what_is_needed_stands_in_the_order_of_the_file() -> None:
+    assert variables(FILE, "f").needed == ["LATE", "EARLY", "PASSWORD"]
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"just text"])
+def test_no_compose_file_is_one_clear_line(content: bytes) -> None:
+    with pytest.raises(UsageError, match=r"^f is not"):
+        variables(content, "f")

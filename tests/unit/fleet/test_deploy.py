@@ -1,0 +1,262 @@
+"""Several nodes: who goes first, who goes back, and what is said of each. The nodes only remember what was asked of them."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.config import Node, load
+from deploy_lib.errors import DeployError, ExitCode, RemoteError, UsageError
+from deploy_lib.fleet import deploy as fleet
+from deploy_lib.host.change.watch import LostError
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.output.console import Console
+from deploy_lib.request import Request
+from tests import ROOT
+
+NODES = load(ROOT, "lab").nodes
+
+
+@dataclass
+class Session:
+    stop: threading.Event | None = field(default_factory=threading.Event)
+
+
+@dataclass
+class Fake:
+    """A node whose steps are written down, and of which one fails."""
+
+    node: Node
+    log: list[str]
+    fails: dict[str, Exception] = field(default_factory=dict)
+    request: Request = field(default_factory=lambda: Request("deploy-all"))
+    outcome: str = "not started"
+    error: DeployError | None = None
+    before: Any = None
+    plan: Any = None
+    interrupts: str = ""
+    console: Console = field(default_factory=Console)
+    session: Session = field(default_factory=Session)
+
+    @property
+    def switched(self) -> bool:
+        return self.outcome == "switched"
+
+    def _step(self, name: str, outcome: str) -> None:
+        self.log.append(f"{name} {self.node.name}")
+        if name == self.interrupts and self.session.stop is not None:
+            self.session.stop.set()
+        if name in self.fails:
+            raise self.fails[name]
+        self.outcome = outcome
+
+    def stage(self, login: object) -> None:
+        self.outcome = "untouched"
+        self._step("stage", "untouched")
+
+    def check_deferred(self) -> None:
+        if "deferred" in self.fails:
+            raise self.fails["deferred"]
+
+    def switch(self, values: object) -> None:
+        self.outcome = "switched"
+        self._step("switch", "switched")
+
+    def record(self) -> None:
+        self._step("record", "deployed")
+
+    def go_back(self, reason: str) -> None:
+        self.outcome = "failed"
+        self._step("back", "reverted")
+
+    def leave(self, reason: str) -> None:
+        self._step("leave", "failed")
+
+    def abort(self, reason: str) -> None:
+        self._step(f"abort ({reason})", "untouched")
+
+
+def run(
+    request: Request | None = None, *, needed_first: bool = False, **fails: dict[str, Exception]
+) -> tuple[ExitCode, list[str], list[Fake]]:
+    log: list[str] = []
+    request = request or Request("deploy-all")
+    nodes = [Fake(NODES[n], log, fails.get(n, {}), request) for n in ("B", "C", "core")]
+    monkey = cast(list[Deployment], nodes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet, "Deployment", Fake)
+        code = fleet.carry_out(monkey, request, {}, None, needed_first=needed_first)
+    return code, log, nodes
+
+
+def test_core_is_proven_before_the_workers_begin_and_nothing_counts_before_all_are() -> None:
+    code, log, nodes = run()
+    assert code is ExitCode.DONE
+    assert set(log[:3]) == {"stage B", "stage C", "stage core"}
+    assert log[3] == "switch core"
+    assert set(log[4:6]) == {"switch B", "switch C"}
+    assert set(log[6:]) == {"record B", "record C", "record core"}
+    assert {n.outcome for n in nodes} == {"deployed"}
+
+
+def test_one_node_that_fails_takes_all_back_the_workers_first() -> None:
+    code, log, nodes = run(C={"switch": DeployError("unhealthy")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert set(log[6:8]) == {"back B", "back C"}
+    assert log[8:] == ["back core"]
+    assert {n.outcome for n in nodes} == {"reverted"}
+    assert "unhealthy" in str(nodes[1].error)
+    assert "on another node" in str(nodes[0].error)
+
+
+def test_an_error_that_nobody_foresaw_takes_all_back_too() -> None:
+    code, log, nodes = run(C={"switch": KeyError("a key")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert set(log[6:]) == {"back B", "back C", "back core"}
+    assert "nobody foresaw this error: KeyError: 'a key'" in str(nodes[1].error)
+
+
+def test_where_others_could_not_reach_what_they_need_that_goes_back_first() -> None:
+    _, log, _ = run(needed_first=True, C={"switch": DeployError("unhealthy")})
+    assert log[6] == "back core"
+    assert set(log[7:]) == {"back B", "back C"}
+
+
+def test_what_cannot_be_pulled_everywhere_is_switched_to_nowhere() -> None:
+    code, log, nodes = run(B={"stage": RemoteError("no space")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert {step for step in log if not step.startswith("stage")} == {
+        f"abort (B: no space) {name}" for name in ("B", "C", "core")
+    }
+    assert {n.outcome for n in nodes} == {"untouched"}
+
+
+def test_workers_are_not_begun_when_core_fails() -> None:
+    code, log, _ = run(core={"switch": DeployError("unhealthy")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert log[3:5] == ["switch core", "back core"]
+    assert set(log[5:]) == {"abort (core: unhealthy) B", "abort (core: unhealthy) C"}
+
+
+def test_what_was_deferred_is_looked_at_before_the_node_is_switched() -> None:
+    code, log, nodes = run(B={"deferred": DeployError("nothing is mounted")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert "switch B" not in log
+    assert nodes[0].outcome == "untouched"
+    assert nodes[2].outcome == "reverted"
+
+
+def test_a_node_that_cannot_be_taken_back_is_the_gravest() -> None:
+    code, _, nodes = run(C={"switch": DeployError("unhealthy"), "back": DeployError("stuck")})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert [n.outcome for n in nodes] == ["reverted", "failed", "reverted"]
+    assert "in neither state" in str(nodes[1].error)
+
+
+def test_a_node_whose_session_is_gone_goes_back_by_itself_and_that_is_said() -> None:
+    lost = LostError("the session ended")
+    code, _, nodes = run(C={"switch": lost, "back": lost})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert "by itself" in str(nodes[1].error)
+
+
+def test_a_fleet_of_which_one_node_could_not_record_is_said_to_be_split() -> None:
+    code, _, nodes = run(C={"record": LostError("no room")})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert [n.outcome for n in nodes] == ["deployed", "switched", "deployed"]
+    assert "the new release counts on B, core" in str(nodes[1].error)
+    assert "run the same command again" in str(nodes[1].error)
+
+
+def test_without_rollback_everything_is_left_to_be_looked_at() -> None:
+    code, log, _ = run(Request("deploy-all", no_rollback=True), C={"switch": DeployError("unhealthy")})
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert not [step for step in log if step.startswith("back")]
+    assert {step for step in log if step.startswith("leave")} == {"leave B", "leave C", "leave core"}
+
+
+def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
+    log: list[str] = []
+    node = Fake(NODES["core"], log)
+    assert node.session.stop is not None
+    node.session.stop.set()
+    code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    assert code is ExitCode.INTERRUPTED
+    assert log == []
+
+
+def test_ctrl_c_between_the_proof_and_the_record_takes_all_back() -> None:
+    log: list[str] = []
+    node = Fake(NODES["core"], log, interrupts="switch")
+    code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    assert code is ExitCode.FAILED_REVERTED
+    assert log == ["stage core", "switch core", "back core"]
+    assert "to go on, run the command again" in str(node.error)
+
+
+def test_ctrl_c_while_nodes_are_recorded_comes_too_late() -> None:
+    log: list[str] = []
+    shared = Session()
+    nodes = [Fake(NODES[n], log, session=shared, interrupts="record") for n in ("B", "C")]
+    requested = Request("deploy-workers", parallel=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet, "Deployment", Fake)
+        code = fleet.carry_out(cast(list[Deployment], nodes), requested, {}, None)
+    assert code is ExitCode.DONE
+    assert {n.outcome for n in nodes} == {"deployed"}
+
+
+def test_workers_are_scraped_over_one_session_of_its_own() -> None:
+    environment = load(ROOT, "lab")
+    nodes = [environment.nodes[name] for name in ("core", "B", "C")]
+    connected: list[str] = []
+
+    def connect(node: Node) -> Any:
+        connected.append(node.name)
+        return Session()
+
+    made = fleet.prepare(environment, nodes, Request("deploy-all"), Console(), connect)
+    b, c, core = (next(d for d in made if d.node.name == name) for name in ("B", "C", "core"))
+    assert sorted(connected) == ["B", "C", "core", "core"]
+    assert core.scraper is None
+    assert b.scraper is not None
+    assert c.scraper is not None
+    assert b.scraper.session is c.scraper.session is not core.session
+
+
+def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None:
+    environment = load(ROOT, "lab")
+    request = Request("deploy-all", replicas={"training": 4})
+
+    def connect(node: Node) -> Any:
+        raise AssertionError("no host is to be asked")
+
+    with pytest.raises(UsageError, match="--replicas-training 4"):
+        fleet.prepare(environment, [*environment.nodes.values()], request, Console(), connect)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_more_nodes_are_worked_on_at_once_than_asked_for(limit: int) -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def work(_: object) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+
+    nodes = [Fake(NODES[n], []) for n in ("B", "C", "core")]
+    fleet.each(cast(list[Deployment], nodes), work, limit)
+    assert most == limit
+
+
+@pytest.mark.parametrize("asked", [1, None])
+def test_each_step_that_changes_hosts_keeps_to_it(asked: int | None, limits: list[int | None]) -> None:
+    run(Request("deploy-all", parallel=asked))
+    # Staging, then two waves; recording is for all at once.
+    assert limits == [asked, asked, asked, None]

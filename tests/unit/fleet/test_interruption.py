@@ -1,0 +1,71 @@
+"""Signals while hosts are being changed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from deploy_lib.fleet.interruption import deafen, handled, listen
+from deploy_lib.output.console import Console
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_stops_and_each_further_one_hurries(number: signal.Signals) -> None:
+    stop, said = threading.Event(), []
+    with handled(stop, lambda: said.append("first"), lambda: said.append("again")):
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+        assert stop.is_set()
+    assert sorted(said) == ["again", "again", "first"]
+
+
+@pytest.mark.timeout(20)
+def test_a_signal_that_comes_in_the_middle_of_a_line_does_not_stand_in_its_own_way(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console, stop = Console(), threading.Event()
+    # As the line that is being written has it.
+    with handled(stop, lambda: console.say("interrupted"), lambda: None), console._lock:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wait(5)
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_result_is_told_does_not_change_it() -> None:
+    # The last thing that Python calls before it gives up its own handlers.
+    script = """
+import atexit, os, signal, sys
+from deploy_lib.fleet.interruption import deafen
+atexit.register(lambda: print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN))
+deafen()
+os.kill(os.getpid(), signal.SIGINT)
+print("told")
+sys.exit(11)
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (told.returncode, told.stdout, told.stderr) == (11, "told\nTrue\n", "")
+
+
+def test_the_next_command_of_the_process_hears_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atexit.register", lambda *_: None)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        deafen()
+        os.kill(os.getpid(), signal.SIGINT)
+        listen()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_afterwards_signals_are_what_they_were() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with handled(threading.Event(), lambda: None, lambda: None):
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before

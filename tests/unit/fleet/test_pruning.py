@@ -1,0 +1,109 @@
+"""Pruning on demand: which nodes take part, and that it is done under their locks."""
+
+import io
+import threading
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.compose.compose import Container
+from deploy_lib.errors import DeployError, ExitCode, PreflightError
+from deploy_lib.fleet import pruning
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.output.console import Console
+from deploy_lib.release.release import Release
+from deploy_lib.request import Request
+
+PAST = (event("proven", Release("r1", "t", None, {}, {})),)
+
+
+@dataclass
+class Fake:
+    """A node that writes down what is asked of it."""
+
+    name: str
+    facts: Facts
+    log: list[str]
+    outcome: str = "not started"
+    error: DeployError | None = None
+    before: Any = None
+    plan: Any = None
+    request: Request = field(default_factory=lambda: Request("prune"))
+    session: Any = field(default_factory=lambda: SimpleNamespace(stop=threading.Event(), close=lambda: None))
+
+    @property
+    def node(self) -> Any:
+        return SimpleNamespace(name=self.name)
+
+    def look_again(self, version: None) -> None:
+        self.log.append(f"look again {self.name}")
+        if self.facts.problems:
+            raise PreflightError("half of it")
+
+    def lock(self) -> None:
+        self.log.append(f"lock {self.name}")
+
+    def release_lock(self) -> None:
+        self.log.append(f"release {self.name}")
+
+    def check_record(self) -> None:
+        if self.facts.containers and not self.facts.history:
+            raise PreflightError("no record")
+
+    def prune(self) -> None:
+        self.log.append(f"prune {self.name}")
+        self.outcome = "pruned"
+
+
+def prune(*nodes: Fake, parallel: int | None = None) -> ExitCode:
+    return pruning.prune(
+        cast(list[Deployment], list(nodes)), Request("prune", parallel=parallel), Console(err=io.StringIO())
+    )
+
+
+def test_it_is_done_under_the_lock_from_what_is_known_then() -> None:
+    log: list[str] = []
+    assert prune(Fake("core", Facts(history=PAST), log)) is ExitCode.DONE
+    assert log == ["look again core", "lock core", "look again core", "prune core", "release core"]
+
+
+@pytest.mark.parametrize(
+    "facts", [Facts(history=PAST), Facts(objects=frozenset({"x"})), Facts(keep_tags=frozenset({"x"}))]
+)
+def test_what_a_first_deployment_staged_in_vain_counts(facts: Facts) -> None:
+    log: list[str] = []
+    prune(Fake("core", facts, log))
+    assert "prune core" in log
+
+
+def test_nothing_is_locked_where_nothing_ever_was() -> None:
+    log: list[str] = []
+    node = Fake("core", Facts(), log)
+    assert prune(node) is ExitCode.DONE
+    assert log == ["look again core"]
+    assert node.outcome == "unchanged"
+
+
+def test_nothing_is_removed_anywhere_when_one_node_is_not_known_whole() -> None:
+    log: list[str] = []
+    half = Facts(history=PAST, problems={"history": "Input/output error"})
+    with pytest.raises(PreflightError):
+        prune(Fake("B", half, log), Fake("core", Facts(history=PAST), log))
+    assert not any("prune" in line or "lock" in line for line in log)
+
+
+def test_nothing_is_removed_anywhere_when_one_node_has_no_record() -> None:
+    log: list[str] = []
+    lost = Facts(objects=frozenset({"x"}), containers=(cast(Container, None),))
+    with pytest.raises(PreflightError):
+        prune(Fake("B", Facts(history=PAST), log), Fake("C", lost, log))
+    assert not any("prune" in line for line in log)
+
+
+def test_it_keeps_to_the_number_of_nodes_at_once(limits: list[int | None]) -> None:
+    prune(Fake("core", Facts(history=PAST), []), parallel=1)
+    assert limits[-1] == 1

@@ -1,0 +1,75 @@
+"""The lock's script, run for real."""
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+
+from deploy_lib.host.change.lock import lock_script, me, owned
+
+
+def begin(home: Path, what: str) -> subprocess.Popen[str]:
+    script = lock_script(PurePosixPath(home), me(what), 0, 5)
+    return subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_every_sign_of_life_is_answered_and_without_one_more_the_lock_is_free(tmp_path: Path) -> None:
+    holder = begin(tmp_path, "first")
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    assert holder.stdout.readline() == "locked\n"
+    for _ in range(2):
+        holder.stdin.write(".")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == ".\n"
+    holder.stdin.close()
+    assert holder.wait(10) == 0
+    again = begin(tmp_path, "second")
+    assert again.communicate("")[0] == "locked\n"
+
+
+def test_who_comes_second_hears_of_the_holder_although_an_earlier_one_left_its_note(tmp_path: Path) -> None:
+    state = tmp_path / ".deploy"
+    state.mkdir()
+    # Its number is another process's by now.
+    (state / "lock.owner").write_text(f"{json.dumps(asdict(me('long ago')))}\n{os.getpid()}\n")
+    # It has the lock, and has not come to say so yet.
+    held = f"exec 9>>{state / 'lock'}; flock 9; exec sleep 30"
+    holder = subprocess.Popen(["sh", "-c", held])
+    try:
+        deadline = time.monotonic() + 10
+        while subprocess.run(["flock", "-n", str(state / "lock"), "true"]).returncode == 0:
+            assert time.monotonic() < deadline
+        second = begin(tmp_path, "second")
+        time.sleep(0.3)
+        note = state / "note"
+        note.write_text(f"{json.dumps(asdict(me('the holder')))}\n{holder.pid}\n")
+        note.rename(state / "lock.owner")
+        said, _ = second.communicate(timeout=10)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert json.loads(said.splitlines()[0])["what"] == "the holder"
+    assert second.returncode == 74
+
+
+def test_what_a_switch_that_was_cut_short_has_left_is_swept(tmp_path: Path) -> None:
+    verdict = tmp_path / ".deploy/verdict"
+    verdict.parent.mkdir()
+    verdict.touch()
+    assert begin(tmp_path, "next").communicate("")[0] == "locked\n"
+    assert not verdict.exists()
+
+
+def test_a_note_of_a_process_that_is_gone_owns_nothing(tmp_path: Path) -> None:
+    holder = begin(tmp_path, "first")
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    token = json.loads((tmp_path / ".deploy/lock.owner").read_text().splitlines()[0])["token"]
+    condition = ["sh", "-c", owned(PurePosixPath(tmp_path), token)]
+    assert subprocess.run(condition).returncode == 0
+    holder.kill()
+    holder.wait()
+    assert subprocess.run(condition).returncode != 0

@@ -1,0 +1,548 @@
+"""The detached script, run for real with a `docker` that does what a test says."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from deploy_lib.config import GrafanaAdmin, load
+from deploy_lib.host.change import switch
+from deploy_lib.host.change.history import event
+from deploy_lib.host.change.lock import lock_script, me
+from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.switch import Switch, verdict_script
+from deploy_lib.release.release import Release
+from deploy_lib.shell import NO_MEMORY
+from tests import ROOT
+
+NODE = load(ROOT, "lab").nodes["core"]
+OLD = Placement({"a": "old"})
+RELEASE = Release("r2", "sha-0000002", None, {}, {})
+
+# `up` fails when the file that it is about says so.
+DOCKER = """#!/bin/sh
+echo "$*" >> "$FAKE/calls"
+case "$*" in
+  *" up "*) ! grep -q broken "$FAKE/home/a";;
+  *) exit 0;;
+esac
+"""
+
+
+class Host:
+    """A directory that stands for a host, with a lock that a test holds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, folder / "home"
+        self.node = NODE.model_copy(update={"directory": PurePosixPath(self.home)})
+        (self.home / ".deploy/objects").mkdir(parents=True)
+        for name in ("old", "new", "broken"):
+            (self.home / ".deploy/objects" / name).write_text(name)
+        (self.home / "a").write_text("old")
+        (folder / "docker").write_text(DOCKER)
+        (folder / "docker").chmod(0o755)
+        self.env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "FAKE": str(folder)}
+        self.owner = me("a test")
+        script = lock_script(self.node.directory, self.owner, 0, 5)
+        self.holder = self.start(script, stdin=subprocess.PIPE)
+        assert self.holder.stdout is not None
+        assert self.holder.stdout.readline() == "locked\n"
+        self.switch: subprocess.Popen[str] | None = None
+
+    def docker(self, behaviour: str) -> None:
+        """Makes the host's `docker` do something first."""
+        (self.folder / "docker").write_text(DOCKER.replace('case "$*" in', f'{behaviour}\ncase "$*" in', 1))
+
+    def start(self, script: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["sh", "-c", script], stdin=stdin, stdout=subprocess.PIPE, text=True, env=self.env
+        )
+
+    def begin(self, to: str, back: Placement | None = OLD, **more: Any) -> None:
+        orders = Switch(
+            token=self.owner.token,
+            forward=Placement({"a": to}),
+            back=back,
+            started=[event("started", RELEASE)],
+            abandoned=event("reverted", RELEASE, detail="alone"),
+            stuck=event("failed", RELEASE, detail="stuck"),
+            **more,
+        )
+        path = self.folder / "switch.sh"
+        path.write_text(switch.script(self.node, "ktrdr-core", orders))
+        self.switch = subprocess.Popen(["sh", str(path)], stdout=subprocess.PIPE, text=True, env=self.env)
+
+    def until(self, sign: str) -> str:
+        assert self.switch is not None
+        assert self.switch.stdout is not None
+        for line in self.switch.stdout:
+            if line.startswith(sign):
+                return line.strip()
+        raise AssertionError(f"it ended without {sign}")
+
+    def decide(self, word: switch.Word, *kinds: Any) -> int:
+        script = verdict_script(
+            self.node.directory, self.owner.token, word, [event(kind, RELEASE) for kind in kinds]
+        )
+        return subprocess.run(["sh", "-c", script], env=self.env).returncode
+
+    def kinds(self) -> list[str]:
+        lines = (self.home / ".deploy/history.jsonl").read_text().splitlines()
+        return [json.loads(line)["kind"] for line in lines]
+
+    @property
+    def calls(self) -> str:
+        return (self.folder / "calls").read_text()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    host = Host(tmp_path)
+    yield host
+    host.holder.kill()
+    if host.switch is not None:
+        host.switch.kill()
+
+
+def test_a_release_that_is_proven_is_recorded_and_stays(host: Host) -> None:
+    host.begin("new", prune="echo pruned")
+    assert host.until("=== switched") == "=== switched 0"
+    host.until("=== .")
+    assert host.kinds() == ["started"]
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== done") == "=== done proven"
+    assert host.until("pruned")
+    assert host.kinds() == ["started", "proven"]
+    assert (host.home / "a").read_text() == "new"
+
+
+def test_it_says_so_as_soon_as_it_would_hear_a_verdict(host: Host) -> None:
+    assert host.decide("revert") == switch.ENDED
+    host.begin("new")
+    host.until(switch.BEGUN)
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+
+
+def test_a_prune_that_fails_fails_nothing(host: Host) -> None:
+    host.begin("new", prune="false")
+    host.until("=== switched 0")
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== not pruned")
+    assert host.kinds() == ["started", "proven"]
+
+
+def test_a_release_that_fails_goes_back_when_its_owner_says_so(host: Host) -> None:
+    host.begin("broken")
+    assert host.until("=== switched") == "=== switched 1"
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert (host.home / "a").read_text() == "old"
+    assert host.decide("leave", "reverted") == 0
+    assert host.until("=== done") == "=== done revert"
+    assert host.kinds() == ["started", "failed", "reverted"]
+
+
+def test_going_back_is_tried_again_once(host: Host) -> None:
+    host.docker(
+        """case "$*" in *" up "*) grep -q old "$FAKE/home/a" && mkdir "$FAKE/once" && exit 1;; esac"""
+    )
+    host.begin("broken")
+    host.until("=== switched 1")
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert [" up " in call for call in host.calls.splitlines()].count(True) == 3
+
+
+def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host) -> None:
+    host.begin("broken", back=None)
+    host.until("=== switched 1")
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert not (host.home / "a").exists()
+    assert "compose -p ktrdr-core down --remove-orphans" in host.calls
+    assert "--volumes" not in host.calls
+    assert "-v" not in host.calls.split()
+
+
+def test_files_that_an_interrupted_first_deployment_had_placed_are_removed_too(host: Host) -> None:
+    (host.home / "b").write_text("the same as ever")
+    host.begin("new", back=None, staged=Placement({"a": "new", "b": "same"}))
+    host.until("=== switched 0")
+    assert host.decide("revert", "failed") == 0
+    host.until("=== back 0")
+    assert not (host.home / "b").exists()
+
+
+def test_a_verdict_that_was_written_when_its_owner_died_is_not_left(host: Host) -> None:
+    host.begin("new")
+    host.until("=== .")
+    host.holder.kill()
+    host.holder.wait()
+    (host.home / ".deploy/verdict").write_text(f"{host.owner.token} proven\n")
+    host.until("=== done revert")
+    assert host.switch is not None
+    assert host.switch.wait(10) == 0
+    assert not (host.home / ".deploy/verdict").exists()
+    assert host.kinds() == ["started", "reverted"]
+
+
+def test_a_release_can_be_left_as_it_is(host: Host) -> None:
+    host.begin("broken")
+    host.until("=== switched 1")
+    assert host.decide("leave", "failed") == 0
+    assert host.until("=== done") == "=== done leave"
+    assert (host.home / "a").read_text() == "broken"
+
+
+@pytest.mark.parametrize("to", ["new", "broken"])
+def test_without_its_owner_it_goes_back_by_itself(host: Host, to: str) -> None:
+    host.begin(to)
+    host.until("=== switched")
+    host.holder.kill()
+    host.holder.wait()
+    assert host.until("=== done") == "=== done revert"
+    assert (host.home / "a").read_text() == "old"
+    assert host.kinds() == ["started", "reverted"]
+    at = json.loads((host.home / ".deploy/history.jsonl").read_text().splitlines()[-1])["at"]
+    assert at.startswith("20")
+    assert at.endswith("Z")
+
+
+def test_a_verdict_that_comes_too_late_is_refused(host: Host) -> None:
+    host.begin("new")
+    host.until("=== switched")
+    host.holder.kill()
+    host.holder.wait()
+    assert host.decide("proven", "proven") == switch.LAPSED
+    host.until("=== done revert")
+    assert "proven" not in host.kinds()
+
+
+def test_a_verdict_that_nobody_waits_for_is_refused(host: Host) -> None:
+    assert host.decide("proven", "proven") == switch.ENDED
+
+
+def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
+    host.holder.kill()
+    host.holder.wait()
+    host.begin("new")
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.LAPSED
+    assert (host.home / "a").read_text() == "old"
+
+
+def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_said_goes(host: Host) -> None:
+    orders = Switch(
+        token=host.owner.token,
+        forward=Placement({"a": "new"}),
+        back=OLD,
+        started=[event("started", RELEASE)],
+        abandoned=event("reverted", RELEASE),
+        stuck=event("failed", RELEASE),
+    )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        memory = Path(folder)
+        (memory / "ktrdr-deploy-ktrdr-core.earlier").mkdir()
+        (memory / "ktrdr-deploy-ktrdr-core-2.earlier").mkdir()
+        (memory / "ktrdr-deploy-ktrdr-core.link").symlink_to(host.home)
+        script = switch.launcher("ktrdr-core", switch.script(host.node, "ktrdr-core", orders))
+        host.switch = host.start(script.replace("/run /dev/shm", folder))
+        host.until("=== switched 0")
+        (own,) = memory.glob("ktrdr-deploy-ktrdr-core.??????????")
+        assert {path.name for path in memory.iterdir()} == {
+            "ktrdr-deploy-ktrdr-core-2.earlier",
+            "ktrdr-deploy-ktrdr-core.link",
+            own.name,
+        }
+        assert host.decide("leave", "failed") == 0
+        host.until("=== done leave")
+        assert host.until("=== end") == "=== end 0"
+        assert (host.home / ".deploy/switch.log").resolve() == (own / "log").resolve()
+        assert "=== switched 0" in (host.home / ".deploy/switch.log").read_text()
+        assert [path.name for path in own.iterdir()] == ["log"]
+
+
+def test_where_secrets_are_to_lie_is_another_user_s_and_nothing_is_begun(host: Host) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        place = Path(folder) / "ktrdr-secrets"
+        place.symlink_to(host.home)
+        host.begin("new", secret_files={"a": f"{place}/p/A"})
+        assert host.until(str(place)).partition("\t")[2] == f"rm {place}"
+        assert host.switch is not None
+        assert host.switch.wait(10) == switch.NO_PLACE
+        assert not (host.home / ".deploy/history.jsonl").exists()
+        assert (host.home / "a").read_text() == "old"
+
+
+def test_a_second_switch_changes_nothing(host: Host) -> None:
+    host.begin("new")
+    host.until("=== .")
+    first = host.switch
+    host.begin("broken")
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.BUSY
+    assert (host.home / "a").read_text() == "new"
+    host.switch = first
+
+
+def test_a_history_that_cannot_be_written_stops_it_before_anything_is_changed(host: Host) -> None:
+    (host.home / ".deploy/history.jsonl").mkdir()
+    host.begin("new")
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.NOT_BEGUN
+    assert (host.home / "a").read_text() == "old"
+
+
+def test_a_secret_without_a_value_stops_it_before_anything_is_changed(host: Host) -> None:
+    host.begin("new", secrets=["NOWHERE"])
+    assert host.switch is not None
+    assert host.switch.wait(10) == switch.NO_VALUES
+    assert (host.home / "a").read_text() == "old"
+
+
+def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
+    one_off = NODE.stack.model_validate(
+        {
+            "compose": "c",
+            "env_file": "e",
+            "before_switch": [{"service": "backend", "command": ["it's", "up"]}],
+        }
+    ).before_switch
+    host.begin("new", one_offs=one_off, staged=Placement({"a": "new"}))
+    host.until("=== switched 0")
+    calls = host.calls.splitlines()
+    first = next(
+        n
+        for n, call in enumerate(calls)
+        if " run --rm --name ktrdr-core-before-switch --no-deps -T backend it's up" in call
+    )
+    assert first < next(n for n, call in enumerate(calls) if " up -d " in call)
+    assert ".deploy/staged/release.yml" in calls[first]
+    assert not (host.home / ".deploy/staged").exists()
+
+
+def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: Host) -> None:
+    one_off = NODE.stack.model_validate(
+        {
+            "compose": "c",
+            "env_file": "e",
+            "before_switch": [{"service": "backend", "command": ["hang"], "timeout": 1}],
+        }
+    ).before_switch
+    host.docker('case "$*" in *hang*) sleep 30;; esac')
+    host.begin("new", one_offs=one_off, staged=Placement({"a": "new"}))
+    assert host.until("=== switched") == "=== switched 124"
+    calls = host.calls.splitlines()
+    run = next(n for n, call in enumerate(calls) if " hang" in call)
+    clear = [n for n, call in enumerate(calls) if call == "rm -f ktrdr-core-before-switch"]
+    # One that an earlier crash has left is in the way, and this one must not go on.
+    assert clear[0] < run < clear[-1]
+    assert not [call for call in calls if " up " in call]
+
+
+def test_the_scripts_are_ones_that_sh_understands() -> None:
+    orders = Switch(
+        token="t",
+        forward=Placement({"a": "1"}),
+        back=Placement({"a": "0"}),
+        started=[event("started", RELEASE)],
+        abandoned=event("reverted", RELEASE),
+        stuck=event("failed", RELEASE),
+        reloads=NODE.stack.reloads,
+        places={"A": (("db", "/run/secrets/a"),)},
+        secrets=["A"],
+    )
+    for variant in (orders, replace(orders, back=None, keep_values=True)):
+        whole = switch.launcher("ktrdr-core", switch.script(NODE, "ktrdr-core", variant))
+        assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
+
+
+ADMIN = GrafanaAdmin(kind="grafana-admin", secret="ADMIN", service="grafana", timeout=1)
+
+# Grafana's copy of the password is a file; it goes through `up` with the value in Compose's environment.
+GRAFANA = """#!/bin/sh
+echo "$*" >> "$FAKE/calls"
+case "$1" in
+  ps) echo id; exit;;
+  cp) cd "$FAKE/container" && exec tar -cf - admin;;
+  exec)
+    case "$*" in
+      *reset-admin-password*) IFS= read -r v; printf %s "$v" | base64 -d > "$FAKE/copy"; echo "copy $(cat "$FAKE/copy")" >> "$FAKE/story";;
+      *) IFS= read -r v; v=$(printf %s "$v" | base64 -d)
+         [ "$v" = "admin:$(cat "$FAKE/copy")" ] || [ -e "$FAKE/trusts" ] || exit 41;;
+    esac
+    exit;;
+esac
+case "$*" in
+  *" up "*) printf %s "$ADMIN" > "$FAKE/container/admin"; echo "up $ADMIN" >> "$FAKE/story";;
+esac
+"""
+
+
+@pytest.fixture
+def grafana(host: Host) -> Host:
+    (host.folder / "docker").write_text(GRAFANA)
+    (host.folder / "container").mkdir()
+    (host.folder / "container/admin").write_text("old")
+    (host.folder / "copy").write_text("old")
+    host.env["ADMIN"] = "new"
+    return host
+
+
+def rotate(host: Host) -> None:
+    host.begin(
+        "new", applies=[ADMIN], places={"ADMIN": (("grafana", "/run/secrets/admin"),)}, secrets=["ADMIN"]
+    )
+
+
+def story(host: Host) -> list[str]:
+    return (host.folder / "story").read_text().splitlines()
+
+
+def test_a_secret_is_changed_where_it_is_kept_before_the_containers_are_replaced(grafana: Host) -> None:
+    rotate(grafana)
+    assert grafana.until("=== switched") == "=== switched 0"
+    assert story(grafana) == ["copy new", "up new"]
+    assert "new" not in grafana.calls.replace(".deploy/objects/new", "")
+
+
+def test_an_old_secret_that_is_still_taken_fails_the_switch_and_comes_back(grafana: Host) -> None:
+    (grafana.folder / "trusts").touch()
+    rotate(grafana)
+    assert grafana.until("grafana still") == "grafana still takes the old ADMIN"
+    assert grafana.until("=== switched") == "=== switched 1"
+    assert grafana.decide("revert", "failed") == 0
+    assert grafana.until("=== back") == "=== back 0"
+    assert story(grafana) == ["copy new", "up new", "copy old", "up old"]
+
+
+def test_without_its_owner_a_rotation_goes_back_by_itself(grafana: Host) -> None:
+    rotate(grafana)
+    grafana.until("=== switched 0")
+    grafana.holder.kill()
+    grafana.holder.wait()
+    assert grafana.until("=== done") == "=== done revert"
+    assert story(grafana)[2:] == ["copy old", "up old"]
+
+
+def test_a_secret_whose_running_value_cannot_be_read_is_not_changed(grafana: Host) -> None:
+    (grafana.folder / "container/admin").unlink()
+    rotate(grafana)
+    assert grafana.switch is not None
+    assert grafana.switch.wait(10) == switch.NO_OLD_VALUES
+    assert (grafana.folder / "copy").read_text() == "old"
+    assert not (grafana.home / ".deploy/history.jsonl").exists()
+
+
+def test_a_release_that_cannot_be_brought_to_the_disk_is_not_on_record(host: Host) -> None:
+    # There from the start: a shell remembers where it has found a program.
+    (host.folder / "sync").write_text('#!/bin/sh\n[ ! -e "$FAKE/worn" ]\n')
+    (host.folder / "sync").chmod(0o755)
+    host.begin("new")
+    host.until("=== .")
+    (host.folder / "worn").touch()
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert host.kinds() == ["started"]
+    (host.folder / "worn").unlink()
+    assert host.decide("leave", "reverted") == 0
+    assert host.until("=== done") == "=== done revert"
+    assert host.kinds() == ["started", "reverted"]
+
+
+def test_a_verdict_that_cannot_be_written_leaves_nothing(host: Host) -> None:
+    host.begin("new")
+    host.until("=== .")
+    (host.folder / "mv").write_text("#!/bin/sh\nexit 1\n")
+    (host.folder / "mv").chmod(0o755)
+    assert host.decide("proven", "proven") not in (0, switch.LAPSED, switch.ENDED)
+    assert not (host.home / ".deploy/verdict.new").exists()
+
+
+def test_what_compose_left_half_way_is_cleared_before_it_is_called(host: Host) -> None:
+    half, other = "0123456789ab_ktrdr-core-backend-1", "ktrdr-core-backend-2"
+    host.docker(
+        f"""case "$1" in ps) case "$*" in *status=created*) printf "c1 {half}\\nc2 {other}\\n";; esac;; esac"""
+    )
+    host.begin("new")
+    host.until("=== switched 0")
+    calls = host.calls.splitlines()
+    assert "rm c1" in calls
+    assert "rm c2" not in calls
+    assert calls.index("rm c1") < next(n for n, call in enumerate(calls) if " up " in call)
+
+
+# --- the launcher -----------------------------------------------------------------------------------------
+
+
+PROJECT = f"a-test-{os.getpid()}"
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers() -> Iterator[None]:
+    yield
+    for memory in ("/run", "/dev/shm"):
+        for kind in ("log", "sh"):
+            Path(memory, f"ktrdr-deploy-{PROJECT}.{kind}").unlink(missing_ok=True)
+
+
+def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh"],
+        input=switch.launcher(PROJECT, detached),
+        capture_output=True,
+        text=True,
+        env={**host.env, **more},
+    )
+
+
+def test_a_launcher_tells_a_script_that_began_from_one_that_did_not(host: Host) -> None:
+    done = launch(host, f"rm -f -- $0; echo '{switch.BEGUN}'; echo '=== done revert'; exit 7")
+    assert done.stdout.splitlines()[-2:] == ["=== done revert", "=== end 7"]
+    assert switch.NEVER not in done.stdout
+    done = launch(host, "rm -f -- $0; exit 0")
+    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 0"]
+    (host.folder / "setsid").write_text("#!/bin/sh\necho no room >&2; exit 126\n")
+    (host.folder / "setsid").chmod(0o755)
+    done = launch(host, f"echo '{switch.BEGUN}'")
+    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 126"]
+    assert "no room" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["cat", "mktemp", "stat"])
+def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, program: str) -> None:
+    (host.folder / program).write_text("#!/bin/sh\necho No space left on device >&2; exit 1\n")
+    (host.folder / program).chmod(0o755)
+    done = launch(host, f"touch '{host.folder}/ran'; echo '{switch.BEGUN}'")
+    assert done.stdout.splitlines()[-1] == f"=== end {done.returncode}"
+    assert done.returncode in (NO_MEMORY, switch.NO_PLACE)
+    assert switch.BEGUN not in done.stdout
+    assert not (host.folder / "ran").exists()
+
+
+def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host: Host) -> None:
+    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(PROJECT, 'true')}"
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True, env=host.env)
+    assert done.returncode == 126
+    assert "Argument list too long" in done.stderr
+    assert "vvv" not in done.stderr + done.stdout
+
+
+def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
+    orders = Switch(
+        host.owner.token, Placement({"a": "new"}), OLD, [event("started", RELEASE)],
+        event("reverted", RELEASE), event("failed", RELEASE),
+    )  # fmt: skip
+    path = host.folder / "switch.sh"
+    path.write_text(switch.script(host.node, "ktrdr-core", orders))
+    done = subprocess.run(["sh", "-c", f"sh {path} >/dev/full"], env=host.env)
+    assert done.returncode == switch.NOT_HEARD
+    assert not (host.home / ".deploy/history.jsonl").exists()
+    assert (host.home / "a").read_text() == "old"

@@ -1,0 +1,155 @@
+import io
+import os
+import re
+import stat
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy_lib import layout
+from deploy_lib.host.change import values
+from deploy_lib.shell import TRUST
+from tests.worst import WORST
+
+DOCKER = """#!/bin/sh
+case $1 in
+  ps) echo stopped; echo running;;
+  cp) case $2 in running:/run/secrets/*) cat "$FAKE/${2##*/}.tar";; *) exit 1;; esac;;
+esac
+"""
+PLACES = {"TOKEN": (("web", "/run/secrets/token"),), "GONE": (("web", "/run/secrets/gone"),)}
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Path:
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    return tmp_path
+
+
+def run(fake: Path, script: str, value: str, **env: str) -> bytes:
+    with tarfile.open(fake / "token.tar", "w") as archive:
+        info = tarfile.TarInfo("token")
+        info.size = len(value.encode())
+        archive.addfile(info, io.BytesIO(value.encode()))
+    environment = {**os.environ, "PATH": f"{fake}:{os.environ['PATH']}", "FAKE": str(fake), **env}
+    return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "value", ["", "plain", 'it\'s "$X" `id`\\n', "ends in lines\n\n", "\n-n x", "🔑 % # x"]
+)
+def test_a_value_that_runs_is_restored_byte_for_byte(fake: Path, value: str) -> None:
+    script = f'{values.capture("p", PLACES)}\n{values.restore(PLACES)}\nprintf %s "$TOKEN"'
+    assert run(fake, script, value, TOKEN="given").decode() == value
+
+
+def test_what_cannot_be_read_keeps_the_value_that_was_given(fake: Path) -> None:
+    script = f'{values.capture("p", PLACES)}\n{values.restore(PLACES)}\nprintf %s "$GONE"'
+    assert run(fake, script, "x", GONE="given") == b"given"
+
+
+def test_a_secret_without_any_value_is_noticed(fake: Path) -> None:
+    script = (
+        f"{values.capture('p', PLACES)}\n{values.restore(PLACES)}\n{values.require(PLACES)} && echo all; true"
+    )
+    assert run(fake, script, "x") == b""
+    assert run(fake, script, "x", GONE="") == b"all\n"
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def deliver(directory: Path, *names: str, **env: str) -> subprocess.CompletedProcess[str]:
+    files = {name.lower(): str(directory / name) for name in names}
+    return subprocess.run(
+        ["sh", "-c", TRUST + values.deliver(files)], env={**os.environ, **env}, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("value", WORST.values(), ids=WORST)
+def test_a_file_in_memory_has_the_value_byte_for_byte(memory: Path, value: str) -> None:
+    file = memory / "secrets/p/A"
+    assert deliver(file.parent, "A", A=value).returncode == 0
+    assert file.read_bytes() == value.encode()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o444
+    assert (
+        stat.S_IMODE(file.parent.stat().st_mode) == stat.S_IMODE(file.parent.parent.stat().st_mode) == 0o700
+    )
+
+
+def test_a_container_that_runs_keeps_the_file_that_it_has(memory: Path) -> None:
+    file = memory / "secrets/p/A"
+    deliver(file.parent, "A", A="old")
+    with file.open() as mounted:
+        deliver(file.parent, "A", A="new")
+        assert (mounted.read(), file.read_text()) == ("old", "new")
+
+
+def test_no_file_is_written_where_there_is_no_memory(tmp_path: Path) -> None:
+    done = deliver(tmp_path / "secrets/p", "A", A="value")
+    assert done.returncode
+    assert "is not in memory" in done.stdout
+    assert list((tmp_path / "secrets/p").iterdir()) == []
+
+
+def test_no_file_is_written_into_a_directory_of_somebody_else(memory: Path) -> None:
+    # For root, only what it gives away is somebody else's; for others, /dev/shm is.
+    if os.geteuid() == 0:
+        os.chown(memory, 12345, -1)
+    done = deliver(memory, "A", A="value")
+    assert done.returncode
+    assert re.search(r"belongs to \S+", done.stdout)
+    assert not (memory / "A").exists()
+
+
+def test_what_no_release_has_any_more_is_swept(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "MEMORY", (str(memory / "a"), str(memory / "b")))
+    kept, other = (Path(layout.secrets_in(place, "p")) for place in layout.MEMORY)
+    for directory in (kept, other):
+        directory.parent.parent.mkdir()
+        deliver(directory, "A", "B", A="1", B="2")
+    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {"a": str(kept / "A")})], check=True)
+    assert [path.name for path in kept.iterdir()] == ["A"]
+    assert not other.parent.exists()
+    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {})], check=True)
+    assert not kept.parent.exists()
+
+
+def test_a_link_of_another_user_is_not_swept_through(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "MEMORY", (str(memory),))
+    victim = memory / "victim/p/file"
+    victim.parent.mkdir(parents=True)
+    victim.touch()
+    (memory / "ktrdr-secrets").symlink_to(memory / "victim")
+    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {})], check=True)
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_no_file_is_written_where_others_could_replace_it(memory: Path, mode: int) -> None:
+    (memory / "secrets").mkdir()
+    (memory / "secrets").chmod(mode)
+    done = deliver(memory / "secrets/p", "A", A="value")
+    assert done.returncode
+    assert f"chmod go-w {memory}/secrets" in done.stdout
+    assert list((memory / "secrets").iterdir()) == []
+
+
+def test_a_name_that_is_there_already_is_not_written_through(memory: Path) -> None:
+    victim = memory / "victim"
+    victim.write_text("kept")
+    place = memory / "secrets/p"
+    place.mkdir(parents=True, mode=0o700)
+    for name in ("A", "A.new"):
+        (place / name).symlink_to(victim)
+    assert deliver(place, "A", A="value").returncode == 0
+    assert ((place / "A").read_text(), victim.read_text()) == ("value", "kept")
+    assert not (place / "A").is_symlink()

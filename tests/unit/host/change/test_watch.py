@@ -1,0 +1,201 @@
+"""What the owner of a switch makes of what it hears, or no longer hears."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.config import load
+from deploy_lib.errors import CommandError, RemoteError
+from deploy_lib.host.change import switch
+from deploy_lib.host.change import watch as watching_module
+from deploy_lib.host.change.history import event
+from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
+from deploy_lib.release.release import Release
+from deploy_lib.ssh.session import Process, Session
+from tests import ROOT
+
+NODE = load(ROOT, "lab").nodes["core"]
+HAPPENED = event("started", Release("r2", "sha-0000002", None, {}, {}))
+ORDERS = Switch("token", Placement(), Placement(), [HAPPENED], HAPPENED, HAPPENED)
+LOOK = ("=== containers", "=== .")
+
+
+class Lines:
+    """What the host says, and then nothing more."""
+
+    def __init__(self, *lines: str) -> None:
+        self._lines = iter(lines)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def extend(self, seconds: float) -> None:
+        pass
+
+    def wait(self) -> int:
+        raise RemoteError("the session ended")
+
+
+def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
+    def run(*_: Any, **__: Any) -> None:
+        if verdict is not None:
+            raise verdict
+
+    session = cast(Session, SimpleNamespace(run=run))
+    return Watch(session, NODE, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
+
+
+def begun(*lines: str, verdict: RemoteError | None = None) -> Watch:
+    return watching(switch.BEGUN, *lines, verdict=verdict)
+
+
+def refused(code: int) -> CommandError:
+    error = CommandError("refused")
+    error.code = code
+    return error
+
+
+def test_what_changed_nothing_is_told_from_what_failed() -> None:
+    with pytest.raises(NotBegunError, match="lapsed"):
+        watching(f"=== end {switch.LAPSED}").finish()
+    with pytest.raises(NotBegunError, match=r"/run/ktrdr-secrets is mallory's\n  -> rm it"):
+        watching("/run/ktrdr-secrets is mallory's\trm it", f"=== end {switch.NO_PLACE}").finish()
+    with pytest.raises(NotBegunError, match="it does not fit: no room"):
+        watching("no room", "it does not fit", f"=== end {switch.NO_PLACE}").finish()
+    with pytest.raises(SwitchError, match=r"exit status 17[^\0]*no such network"):
+        watching("no such network", "=== switched 17").finish()
+    with pytest.raises(SwitchError, match="did not end in time"):
+        watching("=== switched 124").finish()
+    watching("=== switched 0").finish()
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("=== end 137",), SwitchError),
+        # Its owner was gone for a while: it has gone back by itself.
+        (("=== back 0", "=== done revert", "=== end 0"), LostError),
+        ((), LostError),
+    ],
+)
+def test_a_script_that_was_killed_goes_back_to_nothing_by_itself(
+    lines: tuple[str, ...], expected: type[RemoteError]
+) -> None:
+    watch = watching(*LOOK, *lines)
+    looks = watch.looks()
+    assert next(looks) == []
+    with pytest.raises(expected):
+        next(looks)
+    with pytest.raises(expected):
+        watch.await_back(1)
+
+
+def test_a_verdict_waits_until_there_is_a_switch_to_hear_it() -> None:
+    """Ctrl-C may come before the script on the host has even begun."""
+    heard: list[str] = []
+    watch = begun("=== switched 0")
+    watch._session = cast(Session, SimpleNamespace(run=lambda *_, **__: heard.append("verdict")))
+    watch.conclude("revert", [HAPPENED])
+    assert heard == ["verdict"]
+    for code, expected in ((switch.LAPSED, NotBegunError), (137, SwitchError)):
+        with pytest.raises(expected):
+            watching(f"=== end {code}").conclude("revert", [HAPPENED])
+    with pytest.raises(LostError):
+        watching().conclude("revert", [HAPPENED])
+
+
+def test_a_verdict_that_nobody_hears_is_told_from_one_that_comes_too_late() -> None:
+    with pytest.raises(SwitchError):
+        begun(verdict=refused(switch.ENDED)).conclude("proven", [HAPPENED])
+    with pytest.raises(LostError):
+        begun(verdict=refused(switch.LAPSED)).conclude("proven", [HAPPENED])
+    with pytest.raises(LostError):
+        begun(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
+
+
+class Cut(Lines):
+    """What the host says until the deadline passes, which a process says in its own way."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._lines
+        raise RemoteError("the host did not answer in time")
+
+
+def test_a_release_that_is_recorded_is_that_however_the_session_ends() -> None:
+    for lines in (Lines, Cut):
+        watch = watching()
+        watch._process = cast(Process, lines("=== containers", "=== .", "=== done proven"))
+        assert watch.await_end("proven")
+
+
+def test_whether_a_release_was_recorded_may_be_uncertain() -> None:
+    for lines in (Lines, Cut):
+        watch = watching()
+        watch._process = cast(Process, lines(*LOOK))
+        with pytest.raises(UncertainError):
+            watch.await_end("proven")
+        with pytest.raises(LostError):
+            watch.await_end("revert")
+    with pytest.raises(UncertainError):
+        begun(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
+    for code in (switch.LAPSED, switch.ENDED):
+        with pytest.raises(RemoteError) as raised:
+            begun(verdict=refused(code)).conclude("proven", [HAPPENED])
+        assert not isinstance(raised.value, UncertainError)
+
+
+def test_a_host_that_cannot_record_a_release_goes_back_and_is_not_waited_for() -> None:
+    assert not watching(*LOOK, "=== back 0", *LOOK).await_end("proven")
+
+
+def test_silence_is_the_end_of_the_session() -> None:
+    for step in (lambda w: next(w.looks()), lambda w: w.finish(), lambda w: w.await_back(1)):
+        watch = watching()
+        watch._process = cast(Process, Cut())
+        with pytest.raises(LostError):
+            step(watch)
+
+
+def test_a_verdict_that_could_not_be_written_is_no_lost_session() -> None:
+    with pytest.raises(LostError, match="could not be told the verdict"):
+        begun(verdict=refused(1)).conclude("proven", [HAPPENED])
+
+
+class Ended(Lines):
+    """A channel whose command has come to its end."""
+
+    stderr = "sh: 1: env: Argument list too long\n"
+
+    def wait(self) -> int:
+        return 126
+
+
+@pytest.mark.parametrize("lines", [(), ("sh: setsid: not found", switch.NEVER, "=== end 127")])
+def test_a_switch_that_never_began_is_no_lost_session(lines: tuple[str, ...]) -> None:
+    steps: list[Callable[[Watch], Any]] = [
+        Watch.finish,
+        lambda watch: watch.conclude("revert", [HAPPENED]),
+    ]
+    for step in steps:
+        watch = watching()
+        watch._process = cast(Process, Ended(*lines))
+        with pytest.raises(NotBegunError, match=r"could not be started: exit status 12\d\n +sh: .*env"):
+            step(watch)
+
+
+def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No containers, and a line that is none, would be taken for a stack that is not there."""
+    odd = ("=== containers", '{"id": 1}', "=== .")
+    silent = ("=== containers", switch.UNKNOWN, "=== .")
+    looks = watching(switch.BEGUN, *silent, *odd, *LOOK, *silent).looks()
+    assert next(looks) == []
+    with pytest.raises(LostError):
+        next(looks)
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(watching_module.time, "monotonic", lambda: next(clock))
+    with pytest.raises(SwitchError, match="does not tell"):
+        next(watching(switch.BEGUN, *silent * 9).looks())

@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+from deploy_lib.compose.compose import Container
+from deploy_lib.host.prove.health import PATIENCE, STEADY_LOOKS, Gate
+
+WELL = Container(
+    id="1", name="p-web-1", service="web", image="x", image_id="i", state="running", health="healthy",
+    exit_code=0, restarts=0, started="",
+)  # fmt: skip
+REPLICAS = {"web": 1}
+
+
+def gate() -> Gate:
+    return Gate(REPLICAS, {"web": "x"})
+
+
+def test_a_healthy_container_is_enough_at_once() -> None:
+    assert gate().look([WELL]) == []
+
+
+def test_without_a_health_check_it_must_be_seen_running_for_a_while() -> None:
+    judge, container = gate(), replace(WELL, health=None)
+    looks = [judge.look([container]) for _ in range(STEADY_LOOKS)]
+    assert all(looks[:-1])
+    assert looks[-1] == []
+
+
+def test_a_crash_loop_is_recognised_early() -> None:
+    judge = gate()
+    assert not judge.look([replace(WELL, state="restarting", health=None)])[0].final
+    worst = judge.look([replace(WELL, state="running", health="starting", restarts=2, exit_code=7)])[0]
+    assert worst.final
+    assert "2 restarts, last exit status 7" in worst.problem
+
+
+def test_restarts_from_before_do_not_count() -> None:
+    assert gate().look([replace(WELL, restarts=40)]) == []
+
+
+def test_an_unhealthy_container_gets_a_chance_to_recover() -> None:
+    judge, ill = gate(), replace(WELL, health="unhealthy")
+    looks = [judge.look([ill])[0].final for _ in range(PATIENCE)]
+    assert looks == [False] * (PATIENCE - 1) + [True]
+    judge = gate()
+    judge.look([ill])
+    assert judge.look([WELL]) == []
+
+
+def test_a_missing_container_and_one_from_another_image_are_named() -> None:
+    assert "0 of 1 containers" in gate().look([])[0].problem
+    assert gate().look([replace(WELL, image="old")])[0].final

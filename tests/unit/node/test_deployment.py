@@ -1,0 +1,239 @@
+"""One node's story where it breaks off, with a session that says what a test wants."""
+
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Self, cast
+
+import pytest
+
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
+from deploy_lib.host.change import history
+from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.change.prune import PruneError
+from deploy_lib.host.change.watch import LostError, NotBegunError, Watch
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Manifest
+from deploy_lib.node import deployment as telling
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.outcome import settle
+from deploy_lib.output.console import Console
+from deploy_lib.release.release import Release
+from deploy_lib.secrets.value import Secret
+from deploy_lib.ssh.session import Session
+from tests.unit.plan.test_decision import NODE, VERSION, case, forward, rendered, values
+
+
+def deployment(**session: object) -> Deployment:
+    made = Deployment(
+        case(), cast(Session, SimpleNamespace(stop=None, node="core", **session)), Console(err=io.StringIO())
+    )
+    made.facts = rendered("h/x:2")
+    made._lock = Lock(made.session, NODE.directory, me("a test"))
+    return made
+
+
+def raises(error: Exception) -> object:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    return run
+
+
+def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
+    node = deployment(start=raises(RemoteError("the SSH session has ended")))
+    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.outcome = "untouched"
+    with pytest.raises(RemoteError) as raised:
+        node.switch(values())
+    node.error = raised.value
+    assert settle(node)[0] is ExitCode.FAILED_REVERTED
+
+
+def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = replace(rendered("h/x:2"), problems={"containers": "Cannot connect to the Docker daemon"})
+    for found, version in ((half, None), (half, VERSION), (Facts(), VERSION)):
+        monkeypatch.setattr(telling, "gather", lambda *_, found=found: found)
+        with pytest.raises(PreflightError, match="facts:"):
+            deployment().look_again(version)
+
+
+def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
+    monkeypatch.setattr(telling, "gather", lambda *_: loose)
+    for version in (None, VERSION):
+        with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
+            deployment().look_again(version)
+
+
+@pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])
+def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
+    monkeypatch: pytest.MonkeyPatch, delivery: str, place: str | None
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(
+        telling,
+        "Lock",
+        lambda *arguments: asked.append(arguments[3]) or SimpleNamespace(take=lambda *_: None),
+    )
+    node = deployment()
+    stack = NODE.stack.model_copy(update={"delivery": delivery})
+    node.case = replace(node.case, node=NODE.model_copy(update={"stack": stack}))
+    node.facts = replace(node.facts, memory="/run")
+    node.lock()
+    project = node.local.file.project
+    assert [str(found) for found in asked] == [str(place).replace("/p", f"/{project}")]
+
+
+class Removing:
+    """A script that removes one file, and then does what a test wants."""
+
+    stderr = "rm: cannot remove it\n"
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self.then = then
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[str]:
+        yield "removed file old"
+        self.then()
+
+    def wait(self) -> int:
+        return 1
+
+
+def removing(then: Callable[[], object] = lambda: None) -> Deployment:
+    return deployment(start=lambda *_, **__: Removing(then))
+
+
+def test_pruning_that_removes_a_part_names_both() -> None:
+    node = removing()
+    with pytest.raises(PruneError, match="cannot remove it") as raised:
+        node.prune()
+    node.error = raised.value
+    assert node.pruned == ["file old"]
+    code, error = settle(node)
+    assert code is ExitCode.FAILED_REVERTED
+    assert "what ran before still runs" in str(error)
+
+
+@pytest.mark.parametrize("end", [StoppedError("interrupted"), RemoteError("the SSH session ended")])
+def test_pruning_that_is_cut_short_names_what_is_gone(end: DeployError) -> None:
+    node = removing(cast(Callable[[], object], raises(end)))
+    with pytest.raises(DeployError, match=r"interrupted; some|session ended") as raised:
+        node.prune()
+    node.error = raised.value
+    assert node.pruned == ["file old"]
+    assert settle(node)[0] is ExitCode.FAILED_REVERTED
+
+
+def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    node = deployment()
+    first = node.facts.history[0]
+    half = history.event("failed", replace(first.release, id="half"))
+    node.facts = replace(node.facts, history=(first, half))
+
+    def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
+        seen.extend(release.id for release in kept)
+
+    monkeypatch.setattr(telling, "prune", prune)
+    node.prune()
+    assert seen == [first.release.id, "half"]
+    assert node.outcome == "unchanged"
+
+
+def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
+    node = deployment()
+    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.outcome = "switched"
+    node._watch = cast(Watch, SimpleNamespace(conclude=lambda *_: None, await_end=lambda _: False))
+    with pytest.raises(LostError, match="could not record"):
+        node.record()
+    assert node.outcome == "switched"
+
+
+def test_a_node_whose_switch_never_began_is_untouched_although_ctrl_c_came_first() -> None:
+    node = deployment()
+    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.outcome = "switched"
+    node._watch = cast(Watch, SimpleNamespace(conclude=raises(NotBegunError("the lock lapsed"))))
+    with pytest.raises(NotBegunError):
+        node.go_back("interrupted")
+    assert node.outcome == "untouched"
+
+
+def test_a_lock_is_given_back_although_ctrl_c_was_pressed() -> None:
+    node = deployment()
+    node.session.stop = threading.Event()
+    node.session.stop.set()
+    node.release_lock()
+    assert node.session.stop is None
+
+
+def test_nothing_is_called_old_where_something_runs_that_no_record_knows() -> None:
+    node = deployment()
+    node.facts = replace(node.facts, history=())
+    with pytest.raises(PreflightError, match="no record tells") as raised:
+        node.check_record()
+    node.error = raised.value
+    assert settle(node)[0] is ExitCode.NOT_STARTED
+
+
+def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
+    node = deployment()
+    first = node.facts.history[0]
+    begun = history.event("started", replace(first.release, id="r9"))
+    held = replace(node.facts.machine, locked="somebody")
+    for facts, lock, said in (
+        (replace(node.facts, machine=held), None, "has not ended yet"),
+        (replace(node.facts, machine=held), node._lock, "was interrupted"),
+        (node.facts, None, "was interrupted"),
+    ):
+        node.facts, node._lock = replace(facts, history=(first, begun)), lock
+        node.console = Console(err=(err := io.StringIO()))
+        node.decide_back(first)
+        assert said in err.getvalue()
+
+
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
+    """A rollback that finds out in its proof has interrupted the host for nothing."""
+    asked: list[tuple[str, int]] = []
+
+    def forbids(host: str, port: int) -> bool:
+        asked.append((host, port))
+        return forbidden
+
+    node = deployment(forbids_forwarding=forbids)
+    with pytest.raises(PreflightError) as caught:
+        node.check_back(())
+    assert ("AllowTcpForwarding" in str(caught.value)) == forbidden
+    assert len(asked) == 1
+
+
+def test_shared_storage_that_the_same_command_brings_back_is_looked_at_later() -> None:
+    node = deployment(forbids_forwarding=lambda *_: False)
+    needy = node.node.stack.model_copy(update={"shared_storage": "/mnt/shared", "needs": ["core"]})
+    node.case = replace(node.case, node=node.node.model_copy(update={"stack": needy}))
+    found = [
+        {c.name: c.result for c in node.judge_host(stacks, rendered=False)} for stacks in ((), ("core",))
+    ]
+    assert [checks["shared storage"] for checks in found] == ["failed", "deferred"]
+
+
+def test_a_value_that_no_host_has_room_for_is_named_with_its_size() -> None:
+    given = values()
+    name = next(iter(deployment().local.file.secret_names))
+    large = {**given, name: Secret("v" * 131_072)}
+    deployment().check_room(given)
+    with pytest.raises(UsageError, match=f"{name} has 131072 bytes") as caught:
+        deployment().check_room(large)
+    assert "vvv" not in str(caught.value)

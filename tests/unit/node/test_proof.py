@@ -1,0 +1,83 @@
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.compose.compose import Container
+from deploy_lib.config import Node, Probe
+from deploy_lib.node import proof
+from deploy_lib.release.release import Release
+from deploy_lib.ssh.session import Session
+
+WELL = Container(
+    id="1",
+    name="web-1",
+    service="web",
+    image="x@sha256:1",
+    image_id="i",
+    state="running",
+    health="healthy",
+    exit_code=0,
+    restarts=0,
+    started="",
+)
+RELEASE = Release("r1", "sha-0000001", None, {"web": WELL.image}, {}, replicas={"web": 1})
+
+
+def prove(*looks: Container, release: Release = RELEASE, now: tuple[Probe, ...] = ()) -> Any:
+    session = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout="its last words\n"))
+    stack = SimpleNamespace(probes=now, healthy_timeout=1)
+    node = SimpleNamespace(name="core", stack=stack)
+    return proof.prove(
+        cast(Session, session),
+        cast(Node, node),
+        release,
+        iter([[look] for look in looks]),
+        lambda step, text: None,
+        lambda containers: None,
+    )
+
+
+def test_containers_that_stay_healthy_are_proven() -> None:
+    assert prove(WELL, WELL) == [WELL]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        replace(WELL, state="exited", health=None, exit_code=7),
+        replace(WELL, restarts=1),
+        replace(WELL, health="unhealthy"),
+        replace(WELL, id="2"),
+    ],
+)
+def test_what_died_while_the_probes_were_asked_is_not_proven(after: Container) -> None:
+    with pytest.raises(proof.ProofError, match=r"web did not stay healthy[^\0]*its last words"):
+        prove(WELL, after)
+
+
+def test_a_release_is_proven_as_it_was_before_and_by_deploy_toml_where_nobody_knows() -> None:
+    running, paused = (
+        Probe(name=state, service="web", state=state, timeout=1)
+        for state in ("running", "paused")  # type: ignore[arg-type]
+    )
+    looks = (WELL,) * 9
+    with pytest.raises(proof.ProofError, match="paused: its container is running, expected paused"):
+        prove(*looks, now=(paused,))
+    assert prove(*looks, release=replace(RELEASE, probes=(running,)), now=(paused,)) == [WELL]
+    assert prove(*looks, release=replace(RELEASE, probes=()), now=(paused,)) == [WELL]
+    with pytest.raises(proof.ProofError, match="1 of 1 probes failed"):
+        prove(*looks, release=replace(RELEASE, probes=(paused,)), now=(running,))
+
+
+def test_a_probe_that_has_changed_since_may_be_passed_in_its_new_form() -> None:
+    """Another stack, which it asks, may have gone on; the one of the same name in deploy.toml says how."""
+    then, now = (
+        Probe(name="state", service="web", state=state, timeout=1)
+        for state in ("paused", "running")  # type: ignore[arg-type]
+    )
+    looks = (WELL,) * 9
+    assert prove(*looks, release=replace(RELEASE, probes=(then,)), now=(now,)) == [WELL]
+    with pytest.raises(proof.ProofError, match="expected paused"):
+        prove(*looks, release=replace(RELEASE, probes=(then,)), now=(then,))

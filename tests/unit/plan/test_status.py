@@ -1,0 +1,180 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deploy_lib.compose.compose import HASH_LABEL, NUMBER_LABEL, Container
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.machine import Machine
+from deploy_lib.plan.status import Status, status
+from deploy_lib.release.image import keep_tag
+from deploy_lib.release.release import Release
+
+DIGEST = f"sha256:{'a' * 64}"
+IMAGE = f"r.example:5443/k/web:1@{DIGEST}"
+RELEASE = Release(
+    "r1",
+    "sha-0000001",
+    None,
+    {"web": IMAGE, "idle": IMAGE},
+    {"f": "1", "d/g": "2"},
+    {},
+    {"web": 1, "idle": 0},
+)
+CONTAINER = Container(
+    id="c1",
+    name="p-web-1",
+    service="web",
+    image=IMAGE,
+    image_id="sha256:id",
+    state="running",
+    health="healthy",
+    exit_code=0,
+    restarts=3,
+    started="2026-01-02T03:04:05.678Z",
+    labels={HASH_LABEL: "hash"},
+    ports=(8000,),
+)
+KEEP = keep_tag("core", IMAGE)
+SETTLED = Facts(
+    files=RELEASE.files,
+    images={f"r.example:5443/k/web@{DIGEST}": "sha256:id"},
+    tags={KEEP: "sha256:id", "other:1": "sha256:else"},
+    containers=(CONTAINER,),
+    history=(event("started", RELEASE), event("proven", RELEASE, hashes={"web": "hash"})),
+    machine=Machine(now=1767323105),
+)
+
+
+def with_container(**changes: Any) -> Facts:
+    return replace(SETTLED, containers=(replace(CONTAINER, **changes),))
+
+
+def test_a_host_that_is_as_recorded() -> None:
+    found = status(SETTLED)
+    assert (found.outcome, found.drift, found.notes) == ("as recorded", (), ())
+    (row,) = found.rows
+    assert (row.service, row.tag, row.digest, row.state, row.health) == (
+        "web",
+        "1",
+        DIGEST,
+        "running",
+        "healthy",
+    )
+    assert (row.uptime, row.restarts, row.ports, row.container) == (60, 3, (8000,), "c1")
+    assert found.as_dict()["release"]["tag"] == "sha-0000001"
+
+
+SECOND = replace(CONTAINER, id="c2", name="p-web-2", labels={HASH_LABEL: "hash", NUMBER_LABEL: "2"})
+OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (replace(SETTLED, containers=()), "web is missing: it has no container"),
+        (with_container(state="exited", health=None), "p-web-1 is exited"),
+        (with_container(health="unhealthy"), "p-web-1 is unhealthy"),
+        (
+            with_container(image=OTHER, image_id="sha256:else"),
+            f"p-web-1 runs {OTHER}, and the release has {IMAGE}",
+        ),
+        (with_container(image_id="sha256:else"), f"p-web-1 runs another image than {IMAGE}"),
+        (
+            with_container(labels={HASH_LABEL: "x"}),
+            "p-web-1 was created with another configuration than the release's",
+        ),
+        (replace(SETTLED, containers=(CONTAINER, SECOND)), "web has 2 containers, and the release has 1"),
+        (
+            replace(SETTLED, containers=(CONTAINER, replace(CONTAINER, service="idle", name="p-idle-1"))),
+            "idle has 1 container, and the release has 0",
+        ),
+        (
+            replace(SETTLED, containers=(CONTAINER, replace(CONTAINER, service="gone", name="p-gone-1"))),
+            "p-gone-1 is not part of the release",
+        ),
+        (replace(SETTLED, files={**RELEASE.files, "f": "9"}), "the file f was edited on the host"),
+        (replace(SETTLED, files={"f": "1"}), "the file d/g is missing"),
+        (
+            replace(SETTLED, files={**RELEASE.files, "d/new": "3"}),
+            "the file d/new is not part of the release: remove it, or take it into the checkout",
+        ),
+        (replace(SETTLED, images={}), f"the image {IMAGE} is not on the host any more"),
+        (
+            replace(SETTLED, tags={"r.example:5443/k/web:1": "sha256:else"}),
+            f"the tag r.example:5443/k/web:1 on the host points to another image than the release's ({DIGEST})",
+        ),
+        (
+            replace(SETTLED, tags={KEEP: "sha256:else"}),
+            f"the tag {KEEP} on the host points to another image than the release's ({DIGEST})",
+        ),
+    ],
+)
+def test_each_difference_is_drift_in_words_of_its_own(facts: Facts, words: str) -> None:
+    found = status(facts)
+    assert (found.outcome, found.drift) == ("drift", (words,))
+
+
+def test_a_container_that_is_starting_or_was_restarted_is_no_drift() -> None:
+    assert status(with_container(health="starting", restarts=7)).outcome == "as recorded"
+
+
+def test_missing_and_further_containers_have_rows_of_their_own() -> None:
+    def names(found: Status) -> list[tuple[str, str]]:
+        return [(row.service, row.state) for row in found.rows]
+
+    assert names(status(replace(SETTLED, containers=()))) == [("web", "missing")]
+    assert names(status(replace(SETTLED, containers=(CONTAINER, SECOND)))) == [
+        ("web", "running"),
+        ("web-2", "running"),
+    ]
+
+
+def test_an_interrupted_release_shows_as_interrupted_unless_it_is_under_way() -> None:
+    begun = replace(
+        SETTLED, history=(*SETTLED.history, event("started", replace(RELEASE, id="r2", tag="sha-2")))
+    )
+    found = status(begun)
+    assert found.outcome == "interrupted"
+    assert "the switch to sha-2 (release r2), begun by" in found.drift[0]
+    note = '{"who":"me","origin":"here","since":"now","what":"deploy-core","token":"t"}'
+    locked = status(replace(begun, machine=replace(begun.machine, locked=note)))
+    assert locked.outcome == "as recorded"
+    assert locked.notes == ("the deployment lock is held by me on here, since now, for deploy-core",)
+    assert "t" not in locked.notes[0].split()
+
+
+def test_a_host_without_a_record() -> None:
+    assert status(Facts()).outcome == "not deployed"
+    found = status(Facts(containers=(CONTAINER,)))
+    assert (found.outcome, "without a record" in found.drift[0]) == ("drift", True)
+
+
+def test_what_is_worth_knowing_is_no_drift() -> None:
+    failed = replace(SETTLED, history=(*SETTLED.history, event("failed", replace(RELEASE, tag="sha-2"))))
+    found = status(failed, behind=2)
+    assert found.outcome == "as recorded"
+    assert "of sha-2 by" in found.notes[0]
+    assert found.notes[1] == "2 commits behind origin/main"
+
+
+def test_an_adopted_project_may_have_been_started_from_other_names() -> None:
+    assert status(with_container(image="web:latest")).outcome == "as recorded"
+    adopted = replace(RELEASE, images={"web": "sha256:id"}, replicas={"web": 1})
+    facts = replace(
+        with_container(image="web:latest"),
+        image_ids=frozenset({"sha256:id"}),
+        history=(event("adopted", adopted),),
+    )
+    assert status(facts).outcome == "as recorded"
+
+
+def test_secrets_that_a_reboot_has_taken_are_told() -> None:
+    file = "/run/ktrdr-secrets/p/S"
+    release = replace(RELEASE, secret_files={"s": file})
+    facts = replace(SETTLED, history=(event("proven", release, hashes={"web": "hash"}),))
+    assert status(replace(facts, delivered=frozenset({file}))).drift == ()
+    (drift,) = status(facts).drift
+    assert "no longer in memory" in drift
+    assert "next deployment" in drift

@@ -1,0 +1,45 @@
+"""What deploy.toml and a stack's Compose file say of one another."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy_lib.config import load
+from deploy_lib.errors import UsageError
+from deploy_lib.source.checkout import read_stack
+from tests import ROOT
+
+TEXT = (ROOT / "deploy.toml").read_text()
+
+
+@pytest.mark.parametrize("node", ["core", "B", "C"])
+def test_they_agree(node: str) -> None:
+    environment = load(ROOT, "lab")
+    assert read_stack(environment, environment.nodes[node]).files
+
+
+@pytest.mark.parametrize(
+    ("node", "key", "old", "new"),
+    [
+        ("core", "probes", 'service = "backend"\nurl', 'service = "backnd"\nurl'),
+        ("core", "reloads", 'service = "grafana"\nrestart', 'service = "graphana"\nrestart'),
+        ("core", "apply", 'role = "DB_USER"\nservice = "db"', 'role = "DB_USER"\nservice = "dbb"'),
+        (
+            "core",
+            "before_switch",
+            "keep_releases = 5",
+            'keep_releases = 5\nbefore_switch = [{ service = "backnd", command = ["x"] }]',
+        ),
+        ("B", "replicas", '"backtest-worker-1"', '"backtest-wroker-1"'),
+    ],
+)
+def test_a_service_that_the_stack_has_not_is_named_with_those_that_it_has(
+    node: str, key: str, old: str, new: str, tmp_path: Path
+) -> None:
+    assert old in TEXT
+    (tmp_path / "deploy.toml").write_text(TEXT.replace(old, new, 1))
+    environment = load(tmp_path, "lab").model_copy(update={"root": ROOT})
+    with pytest.raises(
+        UsageError, match=rf"\.{key} names the service '\S+', which compose/\S+ has not; it has"
+    ):
+        read_stack(environment, environment.nodes[node])

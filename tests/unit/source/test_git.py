@@ -1,0 +1,181 @@
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy_lib.errors import UsageError
+from deploy_lib.release.release import Version
+from deploy_lib.source import git
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    def run(*arguments: str) -> None:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    run("init", "-q", "-b", "main")
+    (tmp_path / "a").write_text("1")
+    run("add", "a")
+    run("commit", "-q", "-m", "one")
+    run("tag", "v1")
+    (tmp_path / "a").write_text("2")
+    run("commit", "-q", "-am", "two")
+    return tmp_path
+
+
+def sha(repository: Path, ref: str) -> str:
+    return subprocess.run(
+        ["git", "rev-parse", ref], cwd=repository, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_a_ref_a_sha_and_a_tag_mean_the_same_version(repository: Path) -> None:
+    full = sha(repository, "v1")
+    expected = Version(f"sha-{full[:7]}", full)
+    assert [git.version_of(repository, t) for t in ("v1", "HEAD~1", full, f"sha-{full[:7]}", full[:9])] == [
+        expected
+    ] * 5
+
+
+def test_a_tag_of_no_commit_here_is_still_a_tag(repository: Path) -> None:
+    assert git.version_of(repository, "sha-fffffff") == Version("sha-fffffff", None)
+    assert git.version_of(repository, "latest") == Version("latest", None)
+
+
+@pytest.mark.parametrize("bad", ["sha-xyz", "sha-12345678", "nope", "--output=x", "a b", "HEAD^{/x}"])
+def test_anything_else_is_refused(repository: Path, bad: str) -> None:
+    with pytest.raises(UsageError, match="give sha- and 7"):
+        git.version_of(repository, bad)
+
+
+def test_head_and_changes(repository: Path) -> None:
+    assert git.head(repository).sha == sha(repository, "HEAD")
+    assert not git.is_dirty(repository)
+    (repository / "new").write_text("x")
+    assert git.is_dirty(repository)
+
+
+def test_without_origin_main_it_says_what_to_do(repository: Path) -> None:
+    with pytest.raises(UsageError, match="git fetch origin main"):
+        git.candidates(repository)
+
+
+def test_outside_a_checkout(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not in a git checkout"):
+        git.head(tmp_path)
+
+
+@pytest.fixture
+def clone(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone whose origin/main is both commits; another one is made on top of it."""
+    path = tmp_path_factory.mktemp("clone")
+    git_in(path, "clone", "-q", f"file://{repository}", ".")
+    return path
+
+
+def git_in(path: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=path, check=True, capture_output=True)
+
+
+def test_a_fresh_clone_is_clean_pushed_and_on_main(clone: Path) -> None:
+    found = git.look(clone)
+    assert (found.branch, found.dirty, found.shallow, found.pushed, found.on_main) == (
+        "main",
+        False,
+        False,
+        True,
+        True,
+    )
+    assert found.main is not None
+    assert found.main.sha == found.head.sha == sha(clone, "HEAD")
+    git_in(clone, "fetch", "-q")
+    seconds = git.look(clone).fetched_seconds
+    assert seconds is not None
+    assert seconds < 60
+
+
+def test_what_was_not_pushed_or_is_elsewhere_is_known(clone: Path) -> None:
+    (clone / "a").write_text("3")
+    assert git.look(clone).dirty
+    git_in(clone, "switch", "-q", "-c", "topic")
+    git_in(clone, "commit", "-q", "-am", "three")
+    found = git.look(clone)
+    assert (found.branch, found.pushed, found.on_main) == ("topic", False, False)
+    git_in(clone, "push", "-q", "origin", "topic")
+    assert (git.look(clone).pushed, git.look(clone).on_main) == (True, False)
+    git_in(clone, "switch", "-q", "--detach", "HEAD~1")
+    assert (git.look(clone).branch, git.look(clone).on_main) == ("", True)
+
+
+def test_how_far_a_release_is_behind(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert git.behind(clone, sha(clone, "HEAD")) == 0
+    assert git.behind(clone, sha(clone, "HEAD~1")) == 1
+    assert git.behind(clone, "f" * 40) is None
+    assert git.behind(clone, None) is None
+    assert git.behind(tmp_path_factory.mktemp("none"), sha(clone, "HEAD")) is None
+
+
+def test_a_shallow_clone_is_said_to_be_one(repository: Path, tmp_path: Path) -> None:
+    shallow = tmp_path / "shallow"
+    git_in(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", str(shallow))
+    assert git.look(shallow).shallow
+    assert git.behind(shallow, sha(shallow, "HEAD")) is None
+    with pytest.raises(UsageError, match="git fetch --unshallow"):
+        git.version_of(shallow, "v1")
+    assert git.candidates(shallow)[0].sha == sha(repository, "HEAD")
+
+
+# --- git that does not answer ---------------------------------------------------------------------------------
+
+EVERY_QUESTION = [
+    git.look,
+    git.head,
+    git.candidates,
+    git.is_dirty,
+    lambda root: git.version_of(root, "main"),
+]
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+def test_without_git_it_says_so(
+    clone: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(UsageError, match="git is not installed, or not in PATH"):
+        ask(clone)
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+def test_a_checkout_of_another_owner_is_told_as_that(
+    clone: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Git's own way to test it: as if the checkout were another user's.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    with pytest.raises(UsageError, match="dubious ownership") as caught:
+        ask(clone)
+    assert f"git config --global --add safe.directory {clone}" in str(caught.value)
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+@pytest.mark.parametrize("part", ["HEAD", "config", "refs", "objects"])
+def test_a_broken_checkout_is_an_error_that_can_be_read(
+    clone: Path, ask: Callable[[Path], object], part: str
+) -> None:
+    path = clone / ".git" / part
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.write_bytes(b"\xff\0[")
+    with pytest.raises(UsageError, match="git"):
+        ask(clone)
+
+
+def test_a_tag_needs_no_git(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert git.version_of(clone, "sha-fffffff") == Version("sha-fffffff", None)
+    assert git.behind(clone, "f" * 40) is None
