@@ -27,9 +27,10 @@ from deploy_lib.cli.deploy import (
 from deploy_lib.cli.deploy import prune as prune_nodes
 from deploy_lib.cli.deploy import rotate_secrets as rotate
 from deploy_lib.cli.history import HISTORY_HELP, tell_history
-from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
+from deploy_lib.cli.logs import LOGS_HELP, show_logs
 from deploy_lib.cli.preflight import PREFLIGHT_HELP
 from deploy_lib.cli.preflight import preflight as check_all
+from deploy_lib.cli.status import STATUS_HELP, show_status
 from deploy_lib.fleet.interruption import listen
 
 ROOT = Path(__file__).resolve().parent

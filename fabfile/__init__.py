@@ -10,9 +10,10 @@ from invoke.tasks import task
 import deploy_lib.start  # noqa: F401 - it comes first
 from deploy_lib.cli.deploy import CORE_HELP, ROLLBACK_HELP, WORKERS_HELP, deploy_stack, flags, roll_back
 from deploy_lib.cli.history import HISTORY_HELP, tell_history
-from deploy_lib.cli.looking import LOGS_HELP, STATUS_HELP, show_logs, show_status
+from deploy_lib.cli.logs import LOGS_HELP, show_logs
 from deploy_lib.cli.preflight import PREFLIGHT_HELP
 from deploy_lib.cli.preflight import preflight as check_all
+from deploy_lib.cli.status import STATUS_HELP, show_status
 from deploy_lib.ssh.connection import StrictConnection
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,6 @@ from deploy_lib.checks.check import Check, Result
 from deploy_lib.host.change.history import proven
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.plan.plan import present
 
 
 def recorded(facts: Facts) -> dict[str, str]:
@@ -37,7 +36,7 @@ def images(facts: Facts, manifests: Iterable[Manifest], known: Mapping[str, str]
             yield Check(name, proves, "failed", problem=only, mend="build it for this platform")
         else:
             digest = known.get(manifest.reference)
-            there = digest is not None and present(facts, f"{manifest.reference}@{digest}")
+            there = digest is not None and facts.has(f"{manifest.reference}@{digest}")
             # It may have been taken out of the registry on purpose: then the recorded one is not what was asked for.
             result: Result = "warning" if there and not _missing(manifest) else "failed"
             problem = f"{manifest.reference}: {manifest.problem}" + (

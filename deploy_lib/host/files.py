@@ -1,4 +1,4 @@
-"""A stack's files: collected here, packed into one stream, compared by hash."""
+"""A stack's files: packed into one stream, compared by hash, read from a host."""
 
 from __future__ import annotations
 
@@ -7,30 +7,12 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from deploy_lib.config import Stack
-from deploy_lib.errors import NotUnderstoodError, UsageError
+from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.answers import understand
 from deploy_lib.shell import THERE, quote, words
 from deploy_lib.ssh.session import Session
-
-
-def collect(root: Path, stack: Stack) -> dict[str, bytes]:
-    """The files of a stack, by their path below the stack's directory on the host.
-
-    Raises:
-        UsageError: one is missing or cannot be read.
-    """
-    files = {Path(name).name: _read(root / name) for name in (stack.compose, stack.env_file)}
-    for directory in stack.directories:
-        base = root / directory
-        if not base.is_dir():
-            raise UsageError(f"there is no directory {directory}", mend="see `directories` in deploy.toml")
-        for path in sorted(base.rglob("*")):
-            if path.is_file():
-                files[path.relative_to(base.parent).as_posix()] = _read(path)
-    return files
 
 
 def digest(content: bytes) -> str:
@@ -107,10 +89,3 @@ def unpack(stream: bytes) -> dict[str, bytes]:
 def _members(archive: tarfile.TarFile) -> dict[str, bytes]:
     members = [member for member in archive.getmembers() if member.isfile()]
     return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None

@@ -13,7 +13,6 @@ from deploy_lib.host.change.history import Event, event, proven, unsettled
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.desired import Desired, adopt
-from deploy_lib.release.image import without_tag
 from deploy_lib.release.release import Release
 
 Action = Literal["create", "recreate", "start", "remove", "keep"]
@@ -100,7 +99,7 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
         and not other_probes
         and half is None
         and all(change.action == "keep" for change in changes)
-        and not lost(facts, release)
+        and not facts.lost(release)
     )
     undo = _undo(facts, back.release, release, dropped) if back else None
     touched = (*changed, *dropped, *(undo.files if undo else ()))
@@ -111,7 +110,7 @@ def make(node: Node, facts: Facts, desired: Desired) -> Plan:
         changes=changes,
         changed=changed,
         dropped=dropped,
-        pulls=tuple(sorted({image for image in release.images.values() if not present(facts, image)})),
+        pulls=tuple(sorted({image for image in release.images.values() if not facts.has(image)})),
         reloads=tuple(r for r in node.stack.reloads if any(_touches(r, path) for path in touched)),
         nothing=nothing,
         undo=undo,
@@ -134,16 +133,6 @@ def _next_before(before: Event | None, release: Release) -> str | None:
     if before is None:
         return None
     return before.before if before.release.same_content(release) else before.release.id
-
-
-def present(facts: Facts, pinned: str) -> bool:
-    """Whether the host has this very image."""
-    return without_tag(pinned) in facts.images or pinned in facts.image_ids
-
-
-def lost(facts: Facts, release: Release) -> list[str]:
-    """The secret files of a release that are no longer in the host's memory."""
-    return sorted(set(release.secret_files.values()) - facts.delivered)
 
 
 def _touches(reload: Reload, path: str) -> bool:

@@ -12,7 +12,6 @@ from deploy_lib.host.change import history
 from deploy_lib.host.change.history import Event
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.plan import lost
 from deploy_lib.release.image import keep_tags, without_tag
 
 Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
@@ -112,9 +111,9 @@ def _drift(facts: Facts, proven: Event) -> Iterator[str]:
     for container in facts.containers:
         if container.service not in release.images:
             yield f"{container.name} is not part of the release"
-    if lost(facts, release):
+    if facts.lost(release):
         yield (
-            f"{len(lost(facts, release))} secret values are no longer in memory (was the host rebooted?): services that use "
+            f"{len(facts.lost(release))} secret values are no longer in memory (was the host rebooted?): services that use "
             "them do not start again before the next deployment, which brings them back"
         )
     for image in sorted(set(release.images.values())):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deploy_lib.compose.compose import StackFile, read_stack_file
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.host.files import collect
+from deploy_lib.source.files import collect
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,19 @@ def read_stack(environment: Environment, node: Node) -> Local:
                 f"it has {', '.join(sorted(file.secrets))}"
             )
     return Local(files, file)
+
+
+def stack_file(environment: Environment, node: Node) -> StackFile:
+    """What a node's Compose file says before any host is asked.
+
+    Raises:
+        UsageError: it is missing or broken.
+    """
+    path = node.stack.compose
+    try:
+        return read_stack_file((environment.root / path).read_bytes(), path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _services(stack: Stack) -> Iterator[tuple[str, str]]:

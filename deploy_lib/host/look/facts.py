@@ -25,7 +25,8 @@ from deploy_lib.host.change.history import Event, parse_events, read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine
-from deploy_lib.release.image import KEEP
+from deploy_lib.release.image import KEEP, without_tag
+from deploy_lib.release.release import Release
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
 
@@ -94,6 +95,14 @@ class Facts:
     def of(self, service: str) -> list[Container]:
         """The containers of one service."""
         return [c for c in self.containers if c.service == service]
+
+    def has(self, pinned: str) -> bool:
+        """Whether the host has this very image."""
+        return without_tag(pinned) in self.images or pinned in self.image_ids
+
+    def lost(self, release: Release) -> list[str]:
+        """The secret files of a release that are no longer in the host's memory."""
+        return sorted(set(release.secret_files.values()) - self.delivered)
 
 
 def gather(

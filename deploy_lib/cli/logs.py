@@ -1,0 +1,115 @@
+"""`logs`: what the containers have said; no secret is needed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deploy_lib.cli.command import Report, announce, command
+from deploy_lib.cli.deploy import HELP
+from deploy_lib.cli.nodes import choose, session_to
+from deploy_lib.compose.compose import StackFile
+from deploy_lib.config import Node, OnePasswordSource
+from deploy_lib.errors import DeployError, ExitCode, UsageError
+from deploy_lib.host.look import logs
+from deploy_lib.output.console import Console
+from deploy_lib.request import whole_number, word
+from deploy_lib.secrets.sources import mask_what_is_at_hand
+from deploy_lib.source.checkout import stack_file
+from deploy_lib.ssh.connection import StrictConnection
+
+TAIL = 100
+"""Lines of each container that `logs` shows, unless told."""
+
+LOGS_HELP = {
+    "json": HELP["json"],
+    "debug": "show details",
+    "service": "this service only",
+    "follow": "go on with what comes, until Ctrl-C",
+    "tail": f"how many lines of each container; otherwise {TAIL}",
+}
+
+
+def show_logs(
+    root: Path,
+    *,
+    nodes: list[str] | None = None,
+    connection: StrictConnection | None = None,
+    service: str = "",
+    follow: bool = False,
+    tail: str = "",
+    json: bool = False,
+    debug: bool = False,
+) -> None:
+    """Shows what the containers have said, oldest line first, or goes on with what they say until Ctrl-C.
+
+    No secret is fetched for it: values that this machine has anyway are masked, and those that only a vault has are not.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    with command("logs", root, as_json=json, debug=debug) as (environment, console, report):
+        if follow and json:
+            raise UsageError("--follow has no end, and --json is one document", mend="leave one of them out")
+        lines = whole_number("--tail", tail, TAIL, range(0, 1_000_001))
+        chosen = choose(environment, None, nodes, connection)
+        files = {node.name: stack_file(environment, node) for node in chosen}
+        wanted = word("--service", service)
+        chosen = having(chosen, files, wanted)
+        announce(console, environment, chosen)
+        mask_what_is_at_hand(environment)
+        if isinstance(environment.secret_source, OnePasswordSource):
+            console.say("logs need no vault, so values that only the vault knows are not masked in them")
+        sessions = {node.name: session_to(environment, node, connection) for node in chosen}
+        services = [wanted] if wanted else []
+        scripts = {n: logs.script(files[n].project, services, lines, follow=follow) for n in sessions}
+        width = max(len(f"{n}/{s}") for n in sessions for s in files[n].secrets)
+        said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
+        try:
+            for node, item in logs.stream(sessions, scripts, follow=follow):
+                if isinstance(item, DeployError):
+                    report.exit = ExitCode.NOT_STARTED
+                    report.nodes[node] = {"outcome": "failed", "error": str(item)}
+                    console.error(item)
+                elif follow:
+                    _show(console, node, item, width)
+                else:
+                    said[node].append(item)
+                if console.unheard:
+                    break  # whoever read has seen enough, as in `... | head`
+            for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
+                _show(console, at_node, line, width)
+        except KeyboardInterrupt:
+            # That is how one stops following: nothing went wrong.
+            report.exit = ExitCode.INTERRUPTED
+        finally:
+            for session in sessions.values():
+                session.close()
+        for node in sessions:
+            if not follow and not said[node] and node not in report.nodes:
+                console.say(f"{node}: nothing was said")
+        _report(report, said)
+
+
+def having(nodes: Sequence[Node], files: Mapping[str, StackFile], service: str | None) -> list[Node]:
+    """The nodes whose stack has the service; all when none is meant.
+
+    Raises:
+        UsageError: none has it.
+    """
+    found = [node for node in nodes if service is None or service in files[node.name].secrets]
+    if not found:
+        known = sorted({name for file in files.values() for name in file.secrets})
+        raise UsageError(f"there is no service {service!r}; there are {', '.join(known)}")
+    return found
+
+
+def _show(console: Console, node: str, line: logs.Line, width: int) -> None:
+    console.result(f"{f'{node}/{line.service}':<{width}} | {line.text}")
+
+
+def _report(report: Report, said: Mapping[str, Sequence[logs.Line]]) -> None:
+    for node, lines in said.items():
+        entry: dict[str, Any] = report.nodes.setdefault(node, {"outcome": "done", "error": None})
+        entry["lines"] = [{"service": line.service, "at": line.at, "text": line.text} for line in lines]
