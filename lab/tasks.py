@@ -14,7 +14,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.fleet.interruption import listen
 
 if TYPE_CHECKING:
     from deploy_lib.output.console import Console
@@ -29,12 +30,16 @@ def speaking(*, as_json: bool = False) -> Iterator[Console]:
     from deploy_lib.output.console import Console
 
     stdio.install()
+    listen()
     console = Console(as_json=as_json)
     try:
         yield console
     except DeployError as error:
         console.error(error)
         raise Exit(code=int(error.exit_code)) from None
+    except KeyboardInterrupt:
+        console.say("error: interrupted")
+        raise Exit(code=int(ExitCode.INTERRUPTED)) from None
 
 
 @task(auto_shortflags=False)
