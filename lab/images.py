@@ -47,6 +47,7 @@ FALLBACKS: Mapping[str, Recipe] = {
     "python": Recipe("python"),
     "timescale/timescaledb": Recipe("timescaledb"),
     "prom/prometheus": Recipe("prometheus"),
+    "mariadb": Recipe("mariadb"),
     "grafana/grafana": Recipe("grafana", standin=True),
     "jaegertracing/all-in-one": Recipe("jaeger", standin=True),
 }

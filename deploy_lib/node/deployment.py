@@ -12,7 +12,7 @@ from deploy_lib.checks import Check
 from deploy_lib.compose.compose import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, UsageError
-from deploy_lib.host.change import history, watch
+from deploy_lib.host.change import apply, history, watch
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.prune import prune
 from deploy_lib.host.change.stage import stage
@@ -20,7 +20,6 @@ from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.host.programs import apply
 from deploy_lib.node import proof
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.config import GrafanaAdmin, Immutable, PostgresRole
-from deploy_lib.host.programs import apply
+from deploy_lib.host.change import apply
+from deploy_lib.host.programs import Program
+from deploy_lib.host.programs.grafana import GrafanaAdmin
+from deploy_lib.host.programs.immutable import Immutable
+from deploy_lib.host.programs.postgres import PostgresRole
 from deploy_lib.secrets.value import Secret
 from tests.worst import WORST
 
@@ -100,7 +103,7 @@ def test_postgresql_gets_a_verifier_and_is_told_to_write_nothing_down(fake: Path
 
 
 def test_grafana_gets_its_password_on_standard_input(fake: Path) -> None:
-    assert run(fake, "f() {\n" + apply.forward([ADMIN]) + "\n}; f", ADMIN='it\'s "$x"').returncode == 0
+    assert run(fake, "f() {\n" + apply.forward([ADMIN]) + "\n}; f", APPLY_ADMIN='it\'s "$x"').returncode == 0
     assert (fake / "admin").read_text() == 'it\'s "$x"\n'
     assert "it's" not in (fake / "argv").read_text()
 
@@ -141,7 +144,7 @@ def test_nothing_is_begun_that_nothing_could_go_back_to(fake: Path) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda s: s.service)
-def test_a_program_that_was_stopped_is_started_first(fake: Path, step: apply.Changeable) -> None:
+def test_a_program_that_was_stopped_is_started_first(fake: Path, step: Program) -> None:
     for name in ("down", "stopped"):
         (fake / name).touch()
     script = (
@@ -160,5 +163,5 @@ def test_what_is_not_changed_or_cannot_be_takes_no_step() -> None:
 
 
 def test_grafana_reads_one_line() -> None:
-    assert "line break" in apply.unfit(ADMIN, Secret("two\nlines"))
-    assert apply.unfit(ADMIN, Secret("one line")) == apply.unfit(ROLE, Secret("two\nlines")) == ""
+    assert "line break" in ADMIN.unfit(Secret("two\nlines"))
+    assert ADMIN.unfit(Secret("one line")) == ROLE.unfit(Secret("two\nlines")) == ""

@@ -1,0 +1,111 @@
+"""MariaDB: it keeps a hash of an account's password, which is computed here, and never gets the password."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import Field
+
+from deploy_lib.host.programs import Program, literal
+from deploy_lib.secrets.value import Secret
+
+_CLIENT = """\
+get; user=$v
+set -- $(hostname -i)
+socket=--protocol=SOCKET tcp="--protocol=TCP --host=$1"
+export MYSQL_PWD
+# Its files could hold a password, which would be tried in place of this one.
+maria() {
+  command mariadb --no-defaults --ssl --skip-ssl-verify-server-cert --connect-timeout=5 --user="$user" $door -NBr
+}
+"""
+
+_LOGIN = f"""{_CLIENT}\
+get; old=$v
+get; new=$v
+# An account may change its own password; which one it has is not known after a host went down in the middle.
+for MYSQL_PWD in "$old" "$new"; do
+  for door in "$socket" "$tcp"; do
+    said=$(echo 'SHOW CREATE USER CURRENT_USER' | maria 2>&1)
+    hash=$(printf '%s\\n' "$said" | sed -n "s/.* IDENTIFIED [^']*'\\(\\*[0-9A-F]\\{{40\\}}\\)'.*/\\1/p")
+    [ -z "$hash" ] || break 2
+  done
+done
+[ -n "$hash" ] || {{
+  case $said in ERROR*) ;; *) said='the account has no password of the plugin mysql_native_password';; esac
+  printf '%s\\n' "MariaDB, $user: $said" >&2
+  exit 1
+}}
+"""
+
+KEEPS = f"""{_LOGIN}\
+printf '%s\\n' "$hash"
+"""
+
+CHANGE = f"""{_LOGIN}\
+get
+# What could write the statements down is told not to, where the account may do so.
+quiet=
+for setting in sql_log_off=1 slow_query_log=0; do
+  ! echo "SET SESSION $setting" | maria >/dev/null 2>&1 || quiet="$quiet SET SESSION $setting;"
+done
+# One name may have an account for each host that it comes from, as root has: those with the same password are changed
+# with it, where the account may see them, and its own last, so that half of it done is done again as a whole.
+others=$(maria 2>/dev/null <<END
+SELECT CONCAT('SET PASSWORD FOR ', QUOTE(User), '@', QUOTE(Host), ' = ', QUOTE('$v'), ';') FROM mysql.global_priv
+WHERE User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND CONCAT(User, '@', Host) <> CURRENT_USER()
+  AND LOCATE('"$hash"', Priv)
+END
+)
+printf '%s\\n' "$quiet" "$others" "SET PASSWORD = '$v';" | maria
+"""  # noqa: S608 - what it is put together from are hashes, and names that the server itself quotes
+"""The value is the hash."""
+
+TAKES = f"""{_CLIENT}\
+get; MYSQL_PWD=$v
+try() {{
+  said=$(echo 'SELECT 1' | maria 2>&1) && return
+  case $said in *'ERROR 1045 '*|*'ERROR 1130 '*|*'ERROR 1698 '*) return 1;; *) return 2;; esac
+}}
+door=$tcp; try; r=$?
+[ $r -ne 0 ] || exit 0
+# An account may be for the socket alone; one that lets anybody in there says nothing of the password.
+door=$socket; try
+case $? in
+  0) MYSQL_PWD="$MYSQL_PWD."; try || exit 0;;
+  1) exit 1;;
+esac
+exit $r
+"""
+
+
+class MariadbUser(Program):
+    """MariaDB keeps an account's password in its data, as the plugin mysql_native_password does; `SET PASSWORD` changes it there.
+
+    Attributes:
+        user: the account's name, whatever host it comes from.
+    """
+
+    kind: Literal["mariadb-user"]
+    user: str = Field(min_length=1, default="root")
+
+    def keeps(self) -> str:
+        """See `Program.keeps`."""
+        return self.inside(KEEPS, *self._login())
+
+    def change(self) -> str:
+        """See `Program.change`."""
+        return self.inside(CHANGE, *self._login(), '"$1"')
+
+    def takes(self) -> str:
+        """See `Program.takes`."""
+        return self.inside(TAKES, literal(self.user), '"$1"')
+
+    def hand(self, value: Secret) -> Secret:
+        """See `Program.hand`."""
+        once = hashlib.sha1(value.reveal().encode(), usedforsecurity=False).digest()
+        return Secret("*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper())
+
+    def _login(self) -> tuple[str, str, str]:
+        return literal(self.user), f'"$old_{self.secret}"', f'"$new_{self.secret}"'
