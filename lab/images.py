@@ -83,6 +83,15 @@ def obtain(root: Path, say: Say) -> dict[str, Origin]:
     return origins
 
 
+def obtain_one(name: str, root: Path, say: Say) -> Origin:
+    """Gets one public image onto this machine's engine.
+
+    Raises:
+        DeployError: it can neither be pulled nor built.
+    """
+    return _obtain(name, obtain_base(RELEASE, root, say), say)
+
+
 def obtain_base(release: str, root: Path, say: Say) -> bool:
     """Gets a Debian base image onto this machine's engine, and says whether it came from a registry.
 

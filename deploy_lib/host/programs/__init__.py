@@ -24,8 +24,8 @@ class Program(Apply, ABC):
     """A program whose copy of a secret can be changed while it runs.
 
     The shell text of `keeps`, `change` and `takes` is the body of a function on the host, for `sh`; `inside` makes one. It may
-    use every secret of the stack by its name, `$old_NAME`, the value of before, and `$new_NAME`, the value that it shall have,
-    from the first to the last moment of a rotation. What it prints may be read by anybody: no value must stand in it but in
+    use every secret of the stack by its name, `$old_NAME`, the value of before, `$new_NAME`, the value that it shall have, and
+    `$APPLY_NAME`, what `hand` made of that, from the first to the last moment of a rotation. What it prints may be read by anybody: no value must stand in it but in
     `keeps`' standard output, and none on a command line. A host that went down in the middle leaves the program with either
     value: `keeps` and `change` have to work with both.
 

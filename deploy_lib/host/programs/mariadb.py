@@ -25,18 +25,19 @@ _LOGIN = f"""{_CLIENT}\
 get; old=$v
 get; new=$v
 # An account may change its own password; which one it has is not known after a host went down in the middle.
+problem=
 for MYSQL_PWD in "$old" "$new"; do
   for door in "$socket" "$tcp"; do
     said=$(echo 'SHOW CREATE USER CURRENT_USER' | maria 2>&1)
     hash=$(printf '%s\\n' "$said" | sed -n "s/.* IDENTIFIED [^']*'\\(\\*[0-9A-F]\\{{40\\}}\\)'.*/\\1/p")
     [ -z "$hash" ] || break 2
+    case $said in
+      ERROR*) problem=${{problem:-$said}};;
+      *) problem='its password is none of the plugin mysql_native_password';;
+    esac
   done
 done
-[ -n "$hash" ] || {{
-  case $said in ERROR*) ;; *) said='the account has no password of the plugin mysql_native_password';; esac
-  printf '%s\\n' "MariaDB, $user: $said" >&2
-  exit 1
-}}
+[ -n "$hash" ] || {{ printf '%s\\n' "MariaDB, $user: $problem" >&2; exit 1; }}
 """
 
 KEEPS = f"""{_LOGIN}\
@@ -44,23 +45,25 @@ printf '%s\\n' "$hash"
 """
 
 CHANGE = f"""{_LOGIN}\
+get; given=$v
 get
 # What could write the statements down is told not to, where the account may do so.
 quiet=
 for setting in sql_log_off=1 slow_query_log=0; do
-  ! echo "SET SESSION $setting" | maria >/dev/null 2>&1 || quiet="$quiet SET SESSION $setting;"
+  ! echo "SET SESSION $setting" | maria >/dev/null 2>&1 || quiet="${{quiet}}SET SESSION $setting;"
 done
 # One name may have an account for each host that it comes from, as root has: those with the same password are changed
-# with it, where the account may see them, and its own last, so that half of it done is done again as a whole.
+# with it, where the account may see them, and its own last. One that has the new password has it from half of this.
 others=$(maria 2>/dev/null <<END
+$quiet
 SELECT CONCAT('SET PASSWORD FOR ', QUOTE(User), '@', QUOTE(Host), ' = ', QUOTE('$v'), ';') FROM mysql.global_priv
 WHERE User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND CONCAT(User, '@', Host) <> CURRENT_USER()
-  AND LOCATE('"$hash"', Priv)
+  AND (LOCATE('"$hash"', Priv) OR LOCATE('"$given"', Priv))
 END
 )
 printf '%s\\n' "$quiet" "$others" "SET PASSWORD = '$v';" | maria
 """  # noqa: S608 - what it is put together from are hashes, and names that the server itself quotes
-"""The value is the hash."""
+"""The values are the hash of the new password, and the one to be kept."""
 
 TAKES = f"""{_CLIENT}\
 get; MYSQL_PWD=$v
@@ -96,7 +99,7 @@ class MariadbUser(Program):
 
     def change(self) -> str:
         """See `Program.change`."""
-        return self.inside(CHANGE, *self._login(), '"$1"')
+        return self.inside(CHANGE, *self._login(), f'"$APPLY_{self.secret}"', '"$1"')
 
     def takes(self) -> str:
         """See `Program.takes`."""
