@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -90,7 +89,7 @@ class OpenSet(Generic[T]):
             return self._only(_imported(name), name)
         if _SHORT.fullmatch(name):
             module = self.modules.get(name, name.partition("-")[0])
-            if module in self._modules():
+            if importlib.util.find_spec(f"{self.package}.{module}"):
                 models = self._models(importlib.import_module(f"{self.package}.{module}"))
                 for model in models:
                     if name in self._names(model):
@@ -99,15 +98,13 @@ class OpenSet(Generic[T]):
 
     def known(self) -> list[str]:
         """All short names; every file of the package is imported for it."""
-        modules = [importlib.import_module(f"{self.package}.{module}") for module in self._modules()]
+        from pkgutil import iter_modules
+
+        found = iter_modules(importlib.import_module(self.package).__path__)
+        modules = [importlib.import_module(f"{self.package}.{module.name}") for module in found]
         return sorted(
             name for module in modules for model in self._models(module) for name in self._names(model)
         )
-
-    def _modules(self) -> list[str]:
-        return [
-            module.name for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__)
-        ]
 
     def _models(self, module: ModuleType) -> list[type[T]]:
         return [

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,6 +104,8 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     Raises:
         PreflightError: the time is up, or whatever went wrong, in words.
     """
+    from concurrent.futures import Future
+
     answer: Future[Any] = Future()
 
     def attempt() -> None:
