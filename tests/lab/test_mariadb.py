@@ -234,34 +234,48 @@ def test_a_socket_that_lets_anybody_in_says_nothing_of_a_password(server: Server
     assert server.takes(ADMIN, "old one") == 1
 
 
-def test_a_password_that_another_account_still_takes_is_noticed_and_goes_back(server: Server) -> None:
-    """It may change its own account alone, which is the one for the socket."""
-    server.give("it's app", "localhost", "%", password="old one")
-    before = server.hashes("it's app")
+def test_one_that_sees_itself_alone_is_changed_by_each_way_in(server: Server) -> None:
+    server.give(APP.user, "localhost", "%", password="old one")
+    before = server.hashes(APP.user)
     done = server.switch(APP, "old one", "new one")
-    assert (done.returncode, done.stdout) == (1, "db still takes the old PW\n")
-    assert server.hashes("it's app") != before
-    done = server.switch(APP, "old one", "new one", "forward; back")
-    assert done.returncode == 0, done.stderr
-    assert server.hashes("it's app") == before
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert set(server.hashes(APP.user)) == {APP.hand(Secret("new one")).reveal()}
+    done = server.switch(APP, "old one", "new one", "back")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert server.hashes(APP.user) == before
 
 
-def test_nothing_is_begun_where_nothing_could_be_gone_back_to(server: Server) -> None:
-    before = server.hashes("it's app")
+@pytest.fixture
+def other_plugin(server: Server) -> Iterator[str]:
+    """How an account's password is of another plugin."""
+    server.sql("INSTALL SONAME 'auth_ed25519'")
+    yield "ed25519 USING PASSWORD('old one')"
+    server.give(APP.user, password="")
+    server.sql("UNINSTALL SONAME 'auth_ed25519'")
+
+
+def test_a_password_that_is_still_taken_is_noticed_and_goes_back(server: Server, other_plugin: str) -> None:
+    hashed = APP.hand(Secret("old one")).reveal()
+    server.sql(
+        f"ALTER USER 'it''s app'@'%' IDENTIFIED VIA mysql_native_password USING '{hashed}' OR {other_plugin}"
+    )
+    before = server.sql("SHOW CREATE USER 'it''s app'@'%'")
+    done = server.switch(APP, "old one", "new one", 'forward || { echo "forward $?"; back; }')
+    assert (done.returncode, done.stdout) == (0, "db still takes the old PW\nforward 1\n")
+    assert server.sql("SHOW CREATE USER 'it''s app'@'%'") == before
+
+
+def test_nothing_is_begun_where_nothing_could_be_gone_back_to(server: Server, other_plugin: str) -> None:
+    before = server.hashes(APP.user)
     wrong = server.switch(APP, "not this one", "nor this one")
     assert wrong.returncode == 9
     assert "ERROR 1045" in wrong.stderr
-    assert server.hashes("it's app") == before
-    server.sql("INSTALL SONAME 'auth_ed25519'")
-    try:
-        server.sql("ALTER USER 'it''s app'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('old one')")
-        other = server.switch(APP, "old one", "new one")
-        assert other.returncode == 9
-        assert "mysql_native_password" in other.stderr
-        assert server.takes(APP, "old one") == 0
-    finally:
-        server.give("it's app", password="x")
-        server.sql("UNINSTALL SONAME 'auth_ed25519'")
+    assert server.hashes(APP.user) == before
+    server.sql(f"ALTER USER 'it''s app'@'%' IDENTIFIED VIA {other_plugin}")
+    other = server.switch(APP, "old one", "new one")
+    assert other.returncode == 9
+    assert "mysql_native_password" in other.stderr
+    assert server.takes(APP, "old one") == 0
 
 
 def test_a_server_that_is_down_has_not_refused_and_is_started_first(server: Server) -> None:

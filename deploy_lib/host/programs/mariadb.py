@@ -24,45 +24,63 @@ maria() {
 _LOGIN = f"""{_CLIENT}\
 get; old=$v
 get; new=$v
-# An account may change its own password; which one it has is not known after a host went down in the middle.
 problem=
-for MYSQL_PWD in "$old" "$new"; do
-  for door in "$socket" "$tcp"; do
+# An account may change its own password; which one it has is not known after a host went down in the middle.
+login() {{
+  for MYSQL_PWD in "$old" "$new"; do
     said=$(echo 'SHOW CREATE USER CURRENT_USER' | maria 2>&1)
     hash=$(printf '%s\\n' "$said" | sed -n "s/.* IDENTIFIED [^']*'\\(\\*[0-9A-F]\\{{40\\}}\\)'.*/\\1/p")
-    [ -z "$hash" ] || break 2
+    [ -z "$hash" ] || return 0
     case $said in
       ERROR*) problem=${{problem:-$said}};;
       *) problem='its password is none of the plugin mysql_native_password';;
     esac
   done
-done
-[ -n "$hash" ] || {{ printf '%s\\n' "MariaDB, $user: $problem" >&2; exit 1; }}
+  return 1
+}}
+"""
+
+_SHUT_OUT = """\
+printf '%s\\n' "MariaDB, $user: $problem" >&2
+exit 1
 """
 
 KEEPS = f"""{_LOGIN}\
-printf '%s\\n' "$hash"
-"""
+for door in "$socket" "$tcp"; do
+  ! login || {{ printf '%s\\n' "$hash"; exit; }}
+done
+{_SHUT_OUT}"""
 
 CHANGE = f"""{_LOGIN}\
 get; given=$v
 get
 # What could write the statements down is told not to, where the account may do so.
-quiet=
-for setting in sql_log_off=1 slow_query_log=0; do
-  ! echo "SET SESSION $setting" | maria >/dev/null 2>&1 || quiet="${{quiet}}SET SESSION $setting;"
-done
+quietly() {{
+  quiet=
+  for setting in sql_log_off=1 slow_query_log=0; do
+    ! echo "SET SESSION $setting" | maria >/dev/null 2>&1 || quiet="${{quiet}}SET SESSION $setting;"
+  done
+}}
 # One name may have an account for each host that it comes from, as root has: those with the same password are changed
 # with it, where the account may see them, and its own last. One that has the new password has it from half of this.
-others=$(maria 2>/dev/null <<END
+others() {{
+  maria 2>/dev/null <<END
 $quiet
 SELECT CONCAT('SET PASSWORD FOR ', QUOTE(User), '@', QUOTE(Host), ' = ', QUOTE('$v'), ';') FROM mysql.global_priv
 WHERE User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND CONCAT(User, '@', Host) <> CURRENT_USER()
   AND (LOCATE('"$hash"', Priv) OR LOCATE('"$given"', Priv))
 END
-)
-printf '%s\\n' "$quiet" "$others" "SET PASSWORD = '$v';" | maria
-"""  # noqa: S608 - what it is put together from are hashes, and names that the server itself quotes
+}}
+changed=
+# By the socket it may be another account than by TCP, and neither of them sees the other.
+for door in "$socket" "$tcp"; do
+  login || continue
+  quietly
+  printf '%s\\n' "$quiet" "$(others)" "SET PASSWORD = '$v';" | maria || exit
+  changed=1
+done
+[ -z "$changed" ] || exit 0
+{_SHUT_OUT}"""  # noqa: S608 - what it is put together from are hashes, and names that the server itself quotes
 """The values are the hash of the new password, and the one to be kept."""
 
 TAKES = f"""{_CLIENT}\
