@@ -1,4 +1,4 @@
-"""MariaDB's shell text on a real server, in a container of this machine: no host of the lab takes part."""
+"""MariaDB's shell text on a real server, in a container of the engine that the lab's hosts run on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from deploy_lib.host.programs.mariadb import MariadbUser
 from deploy_lib.secrets.value import Secret
 from lab import docker as build
 from lab.images import obtain_one
+from lab.layout import Lab
 from tests.worst import WORST
 
 from .conftest import ROOT
@@ -102,7 +103,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def started(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The lab has brought the engine and the base image."""
     obtain_one(IMAGE, ROOT, lambda text: None)
     tools = tmp_path_factory.mktemp("tools")
     (tools / "docker").write_text(f'#!/bin/sh\necho "$*" >> {tools}/argv\nexec {build.docker()} "$@"\n')
