@@ -242,8 +242,9 @@ def test_one_that_sees_itself_alone_is_changed_by_each_way_in(server: Server) ->
     done = server.switch(APP, "old one", "new one")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert set(server.hashes(APP.user)) == {APP.hand(Secret("new one")).reveal()}
-    done = server.switch(APP, "old one", "new one", "back")
-    assert (done.returncode, done.stderr) == (0, "")
+    server.give(APP.user, "localhost", "%", password="old one")
+    done = server.switch(APP, "old one", "new one", "forward && back")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert server.hashes(APP.user) == before
 
 
