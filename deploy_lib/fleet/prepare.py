@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from deploy_lib.config import Environment, Node
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.plan import replicas
 from deploy_lib.plan.decision import Job
@@ -33,10 +34,12 @@ def prepare(
     scrapers = _scrapers(environment, nodes, connect)
     deployments = [
         Deployment(
-            job=Job(environment, node, stacks[node.stack_name], request, release_id),
-            session=connect(node),
-            console=console,
-            scraper=scrapers.get(node.name),
+            Site(
+                job=Job(environment, node, stacks[node.stack_name], request, release_id),
+                session=connect(node),
+                console=console,
+                scraper=scrapers.get(node.name),
+            )
         )
         for node in sorted(nodes, key=lambda n: n.name)
     ]

@@ -11,18 +11,18 @@ from deploy_lib import checks
 from deploy_lib.checks import Check
 from deploy_lib.compose.compose import Container
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, UsageError
+from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.change import apply, history, watch
 from deploy_lib.host.change.lock import Lock, me
-from deploy_lib.host.change.prune import prune
 from deploy_lib.host.change.stage import stage
-from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.node import proof
+from deploy_lib.node import proof, pruning
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
+from deploy_lib.node.site import Site
+from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
 from deploy_lib.plan import decision as deciding
 from deploy_lib.plan import desired as wanted
@@ -47,17 +47,13 @@ class Deployment:
     Only its own methods change it.
 
     Attributes:
-        scraper: the Prometheus that scrapes its containers, where there is one.
         facts: the newest that are known.
         outcome: how far it came.
         error: what went wrong on this node.
         containers: what runs, as far as this command has seen it since the facts.
     """
 
-    job: Job
-    session: Session
-    console: Console
-    scraper: Scraper | None = None
+    site: Site
     facts: Facts = field(default_factory=Facts)
     decision: Decision | None = None
     outcome: Outcome = Outcome.NOT_STARTED
@@ -65,7 +61,7 @@ class Deployment:
     containers: Sequence[Container] = ()
     _deferred: bool = False
     _lock: Lock | None = None
-    _watch: watch.Watch | None = None
+    _switching: Switching | None = None
     _began: float = field(default_factory=time.monotonic)
 
     # --- what becomes of it -------------------------------------------------------------------------------
@@ -172,7 +168,7 @@ class Deployment:
         self._lock.take(
             self.request.wait_lock,
             2 * int(self.node.stack.switch_timeout) + 60,
-            lambda: self._say("lock", "waiting for a switch that was left to itself"),
+            lambda: self.site.say("lock", "waiting for a switch that was left to itself"),
         )
 
     def decide(self, version: Version, manifests: Mapping[str, Manifest], values: Values) -> None:
@@ -185,7 +181,7 @@ class Deployment:
         self.check_secrets(values)
         chosen = self.job.replicas(self.facts)
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
-            self._say("replicas", kept)
+            self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
         self.decision = deciding.forward(self.job, self.facts, version, manifests, values, key)
 
@@ -232,7 +228,9 @@ class Deployment:
             return
         self.outcome = Outcome.UNTOUCHED
         if plan.pulls:
-            self._say("pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images")
+            self.site.say(
+                "pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images"
+            )
         lacking = orders.staging(decision, self.facts, self.node.stack_name)
         stage(self.session, self.node.directory, lacking, login, decision.key)
 
@@ -243,9 +241,8 @@ class Deployment:
             values: the secrets; empty for a rollback, which keeps those that run.
         """
         decision = self._decided()
-        plan = decision.plan
-        if plan.nothing:
-            self._confirm(plan)
+        if decision.plan.nothing:
+            self._confirm(decision.plan)
             return
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
         given |= apply.environment(decision.applies, values)
@@ -257,32 +254,20 @@ class Deployment:
             token=self._token(),
             happens=lambda kind, detail: self._event(kind, detail=detail),
         )
-        self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
+        started = watch.start(self.session, self.node, self.site.project, switch, env, self.site.detail)
+        self._switching = Switching(self.site, decision, started, self._event)
         self.outcome = Outcome.SWITCHED
-        self._say("switch", plan.subject)
         try:
-            self._watch.finish()
+            self.containers = self._switching.prove()
         except watch.NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
-        for step in decision.applies:
-            self._say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
-        self.containers = proof.prove(
-            self.session, self.node, plan.desired.release, self._watch.looks(), self._say, self._follow
-        )
 
     def record(self) -> None:
         """Makes the proven release the one that counts, and prunes what no rollback could need."""
-        plan = self._planned()
-        if self._watch is None:
-            return
-        hashes = {c.service: c.config_hash for c in self.containers}
-        proven = self._event("proven", hashes=hashes, before=plan.next_before)
-        self._watch.conclude("proven", [proven])
-        if not self._watch.await_end("proven"):
-            raise watch.LostError("the host could not record the release, and goes back", node=self.node.name)
-        self.outcome = Outcome.DEPLOYED
-        self._say("done", f"release {plan.desired.release.id} is proven")
+        if self._switching is not None:
+            self._switching.record(self.containers)
+            self.outcome = Outcome.DEPLOYED
 
     def go_back(self, reason: str) -> None:
         """Takes the host back to the release before, and proves that one.
@@ -290,50 +275,21 @@ class Deployment:
         Args:
             reason: why, for the history.
         """
-        plan = self._planned()
-        if self._watch is None:
+        if self._switching is None:
             return
         self.outcome = Outcome.FAILED
-        back = plan.back.release if plan.back else None
-        self._say(
-            "back", f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
-        )
         try:
-            self._watch.conclude("revert", [self._event("failed", detail=reason)])
+            self.containers = self._switching.go_back(reason)
         except watch.NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
-        problem: DeployError | None = None
-        try:
-            self._watch.await_back(2 * self.node.stack.switch_timeout + 150)
-            self.containers = (
-                proof.prove(self.session, self.node, back, self._watch.looks(), self._say, self._follow)
-                if back
-                else next(self._watch.looks())
-            )
-            if back is None:
-                self._follow(self.containers)
-        except watch.LostError:
-            raise
-        except DeployError as error:
-            problem = error
-        detail = "" if problem is None else self.console.redactor.clean(problem.what)
-        kind: history.Kind = "reverted" if problem is None else "failed"
-        self._watch.conclude("leave", [self._event(kind, detail=detail or reason)])
-        self._watch.await_end("revert")
-        if problem is not None:
-            raise problem
         self.outcome = Outcome.REVERTED
-        self._say("back", f"release {back.id} is proven again" if back else "the host is empty again")
 
     def leave(self, reason: str) -> None:
         """Leaves a release that failed in place, to be looked at."""
-        if self._watch is None:
-            return
-        self.outcome = Outcome.FAILED
-        self.containers = next(self._watch.looks())
-        self._watch.conclude("leave", [self._event("failed", detail=reason)])
-        self._watch.await_end("leave")
+        if self._switching is not None:
+            self.outcome = Outcome.FAILED
+            self.containers = self._switching.leave(reason)
 
     def abort(self, reason: str) -> None:
         """Writes down that this ended before the switch, as far as the host can still be told."""
@@ -343,7 +299,7 @@ class Deployment:
             happened = self._event("aborted", detail=reason)
             history.write(self.session, self.node.directory, self._token(), happened)
         except DeployError as error:
-            self._detail(f"the history does not say so: {error}")
+            self.site.detail(f"the history does not say so: {error}")
 
     def check_record(self) -> None:
         """Refuses to call anything old where something runs that no record knows.
@@ -351,16 +307,10 @@ class Deployment:
         Raises:
             PreflightError: that is so here.
         """
-        if self.facts.containers and not self._kept():
-            raise PreflightError(
-                "the stack runs here, and no record tells what it needs, so that nothing can be called old",
-                node=self.node.name,
-                step="prune",
-                mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
-            )
+        pruning.check_record(self.node, self.facts)
 
     def prune(self, on_removed: Callable[[str], object]) -> None:
-        """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+        """Removes what no rollback could need; what runs is not touched.
 
         Args:
             on_removed: gets each file and image when it is gone, however this ends.
@@ -368,26 +318,9 @@ class Deployment:
         Raises:
             PruneError: not everything could be removed.
         """
-        kept = self._kept()
         self.outcome = Outcome.UNTOUCHED
-        removed: list[str] = []
-
-        def gone(what: str) -> None:
-            removed.append(what)
-            on_removed(what)
-
-        try:
-            prune(self.session, self.node, [e.release for e in kept], self._token(), gone)
-        finally:
-            self._say("prune", f"{len(removed)} removed, {len(kept)} releases are kept")
-            for what in removed:
-                self._detail(what)
+        removed = pruning.prune(self.site, self.facts, self._token(), on_removed)
         self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
-
-    def _kept(self) -> list[history.Event]:
-        past = self.facts.history
-        half = history.unsettled(past)
-        return [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
 
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""
@@ -397,11 +330,24 @@ class Deployment:
 
     def close(self) -> None:
         """Ends the sessions."""
-        self.session.close()
-        if self.scraper is not None:
-            self.scraper.session.close()
+        self.site.close()
 
     # --- the outcome ----------------------------------------------------------------------------------------
+
+    @property
+    def job(self) -> Job:
+        """The node's part in the command."""
+        return self.site.job
+
+    @property
+    def session(self) -> Session:
+        """With the node's host."""
+        return self.site.session
+
+    @property
+    def console(self) -> Console:
+        """Where it is told of."""
+        return self.site.console
 
     @property
     def node(self) -> Node:
@@ -456,15 +402,10 @@ class Deployment:
         """Proves a host on which nothing had to be changed."""
         self.containers = self.facts.containers
         self.outcome = Outcome.UNTOUCHED
-        self._follow(self.containers)
-        proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self._say)
+        self.site.follow(self.containers)
+        proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self.site.say)
         self.outcome = Outcome.UNCHANGED
-        self._say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
-
-    def _follow(self, containers: Sequence[Container]) -> None:
-        """Lets Prometheus scrape these containers, and no others of this node."""
-        if self.scraper is not None and self.scraper.follow(self.node, containers):
-            self._say("targets", f"{len(containers)} for Prometheus")
+        self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 
     def _recall_interruption(self) -> None:
         started = history.interrupted(self.facts.history)
@@ -472,7 +413,7 @@ class Deployment:
             return
         # Without the lock, whoever has it may be who began it.
         going_on = self._lock is None and self.facts.machine.locked
-        self._say(
+        self.site.say(
             "lock" if going_on else "recover",
             f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
             f"at {started.at}, {'has not ended yet' if going_on else 'was interrupted'}",
@@ -493,12 +434,6 @@ class Deployment:
             replaced=plan.before.release.id if plan.before else None,
             **more,
         )
-
-    def _say(self, step: str, text: str) -> None:
-        self.console.step(self.node.name, step, text)
-
-    def _detail(self, line: str) -> None:
-        self.console.debug(self.node.name, line)
 
 
 def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:

@@ -214,10 +214,10 @@ def test_workers_are_scraped_over_one_session_of_its_own() -> None:
     made = prepare(environment, nodes, Request("deploy-all"), Console(), connect)
     b, c, core = (next(d for d in made if d.node.name == name) for name in ("B", "C", "core"))
     assert sorted(connected) == ["B", "C", "core", "core"]
-    assert core.scraper is None
-    assert b.scraper is not None
-    assert c.scraper is not None
-    assert b.scraper.session is c.scraper.session is not core.session
+    assert core.site.scraper is None
+    assert b.site.scraper is not None
+    assert c.site.scraper is not None
+    assert b.site.scraper.session is c.site.scraper.session is not core.session
 
 
 def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None:

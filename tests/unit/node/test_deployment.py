@@ -17,8 +17,11 @@ from deploy_lib.host.change.watch import LostError, NotBegunError, Watch
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node import deployment as telling
+from deploy_lib.node import pruning
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.site import Site
+from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
@@ -26,12 +29,17 @@ from tests.unit.plan.test_decision import NODE, VERSION, case, forward, rendered
 
 
 def deployment(**session: object) -> Deployment:
-    made = Deployment(
-        case(), cast(Session, SimpleNamespace(stop=None, node="core", **session)), Console(err=io.StringIO())
-    )
+    connected = cast(Session, SimpleNamespace(stop=None, node="core", **session))
+    made = Deployment(Site(case(), connected, Console(err=io.StringIO())))
     made.facts = rendered("h/x:2")
     made._lock = Lock(made.session, NODE.directory, me("a test"))
     return made
+
+
+def switching(node: Deployment, **watch: object) -> None:
+    assert node.decision is not None
+    started = cast(Watch, SimpleNamespace(**watch))
+    node._switching = Switching(node.site, node.decision, started, node._event)
 
 
 def raises(error: Exception) -> object:
@@ -117,7 +125,7 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
     def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
         seen.extend(release.id for release in kept)
 
-    monkeypatch.setattr(telling, "prune", prune)
+    monkeypatch.setattr(pruning, "remove", prune)
     node.prune(lambda _: None)
     assert seen == [first.release.id, "half"]
     assert node.outcome == "unchanged"
@@ -127,7 +135,7 @@ def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
     node = deployment()
     node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
     node.outcome = Outcome.SWITCHED
-    node._watch = cast(Watch, SimpleNamespace(conclude=lambda *_: None, await_end=lambda _: False))
+    switching(node, conclude=lambda *_: None, await_end=lambda _: False)
     with pytest.raises(LostError, match="could not record"):
         node.record()
     assert node.outcome == "switched"
@@ -137,7 +145,7 @@ def test_a_node_whose_switch_never_began_is_untouched_although_ctrl_c_came_first
     node = deployment()
     node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
     node.outcome = Outcome.SWITCHED
-    node._watch = cast(Watch, SimpleNamespace(conclude=raises(NotBegunError("the lock lapsed"))))
+    switching(node, conclude=raises(NotBegunError("the lock lapsed")))
     with pytest.raises(NotBegunError):
         node.go_back("interrupted")
     assert node.outcome == "untouched"
@@ -171,6 +179,6 @@ def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
         (node.facts, None, "was interrupted"),
     ):
         node.facts, node._lock = replace(facts, history=(first, begun)), lock
-        node.console = Console(err=(err := io.StringIO()))
+        node.site = replace(node.site, console=Console(err=(err := io.StringIO())))
         node.decide_back(first)
         assert said in err.getvalue()
