@@ -1,7 +1,7 @@
 """A cache that keeps its password in a file of its data, and greets whoever has it."""
 
 from deploy_lib.config.fields import EnvName
-from deploy_lib.host.programs import Program
+from deploy_lib.host.programs import REFUSED, Program
 from deploy_lib.secrets.value import Secret
 
 
@@ -23,7 +23,8 @@ class Cache(Program):
         )
 
     def takes(self) -> str:
-        script = 'get; [ "$v" = owner ] || exit 2; get; [ "<$v>" = "$(cat "$FAKE/kept")" ] || [ "$v" = "$(cat "$FAKE/kept")" ]'
+        script = f"""get; [ "$v" = owner ] || exit 2
+get; k=$(cat "$FAKE/kept"); [ "<$v>" = "$k" ] || exit {REFUSED}"""
         return self.inside(script, f'"${self.owner}"', '"$1"')
 
     def unfit(self, value: Secret) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from deploy_lib.compose.compose import PROJECT_LABEL, SERVICE_LABEL
 from deploy_lib.config import Apply
-from deploy_lib.host.programs import Program
+from deploy_lib.host.programs import REFUSED, Program
 from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import quote, words
 
@@ -48,6 +48,8 @@ inside() {{
   shift; s=$1 p=$2; shift 2
   timeout -k 5 {TIMEOUT} docker exec -i "$c" "$s" -c "$p" - "$@"
 }}
+# answer COMMAND: 1 is a refusal alone.
+answer() {{ "$@"; case $? in 0) ;; {REFUSED}) return 1;; *) return 2;; esac; }}
 """
     return shared + "\n".join(_functions(step) for step in steps)
 
@@ -63,9 +65,10 @@ copy_{name}() {{
 change_{name}() {{
 {step.change()}
 }}
-takes_{name}() {{
+tries_{name}() {{
 {step.takes()}
-}}"""
+}}
+takes_{name}() {{ answer tries_{name} "$1"; }}"""
 
 
 def wake(steps: Sequence[Program]) -> str:

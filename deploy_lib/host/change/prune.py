@@ -10,7 +10,7 @@ from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.host.change.lock import owned
 from deploy_lib.release.image import KEEP, any_keep_tag, keep_tag
 from deploy_lib.release.release import Release
-from deploy_lib.shell import quote, words
+from deploy_lib.shell import GONE, quote, words
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 600.0
@@ -72,6 +72,7 @@ def script(node: Node, kept: Iterable[Release]) -> str:
     files = sorted({digest for release in kept for digest in release.files.values()})
     tags = sorted({keep_tag(node.stack_name, image) for release in kept for image in release.images.values()})
     return f"""\
+{GONE}
 left=
 for x in {quote(node.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
@@ -86,12 +87,17 @@ for x in $tags; do
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)
-      i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
+      # Somebody else may have removed it since it was listed.
+      i=$(docker image inspect -f '{{{{.Id}}}}' "$x" 2>/dev/null) || {{
+        e=$(docker image inspect "$x" 2>&1 >/dev/null) || gone "$e" || left=1
+        continue
+      }}
+      used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
       # Docker would take the tag and leave the image: it would be nobody's from then on.
       [ -z "$used" ] || continue
-      docker rmi "$x" >/dev/null || {{ left=1; continue; }}
+      e=$(docker rmi "$x" 2>&1 >/dev/null) || gone "$e" || {{ left=1; continue; }}
       docker rmi "$i" >/dev/null 2>&1
-      docker image inspect "$i" >/dev/null 2>&1 || echo "{_REMOVED}image $i";;
+      e=$(docker image inspect "$i" 2>&1 >/dev/null) || {{ gone "$e" && echo "{_REMOVED}image $i" || left=1; }};;
   esac
 done
 [ -z "$left" ]

@@ -14,6 +14,9 @@ from deploy_lib.config.fields import Seconds
 from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import quote, words
 
+REFUSED = 41
+"""Exit status of a program's refusal. `docker exec` has 1 for a container that is gone or stopped by then, which is none."""
+
 _GET = """\
 get() { IFS= read -r l && v=$(printf %s "$l" | base64 -d && echo x) && v=${v%x}; }
 """
@@ -45,7 +48,7 @@ class Program(Apply, ABC):
 
     @abstractmethod
     def takes(self) -> str:
-        """Tries the value `$1` as its users would: status 0 when it is taken, 1 when refused, another when nobody answers."""
+        """Tries the value `$1` as its users would: status 0 when taken, `REFUSED`, or another when nobody answers."""
 
     def unfit(self, value: Secret) -> str:
         """Why the program cannot take a value; "" when it can."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from deploy_lib.host.programs import Program, literal
+from deploy_lib.host.programs import REFUSED, Program, literal
 from deploy_lib.secrets.value import Secret
 
 CHANGE = """\
 get; printf '%s\\n' "$v" | grafana cli admin reset-admin-password --password-from-stdin >/dev/null
 """
 
-TAKES = """\
+TAKES = f"""\
 get
 exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 2
 printf 'GET /api/user HTTP/1.0\\r\\nHost: localhost\\r\\nAuthorization: Basic %s\\r\\n\\r\\n' \\
   "$(printf %s "$v" | base64 | tr -d '\\n')" >&3
 IFS= read -r -t 10 l <&3
-case $l in HTTP/*' 200'*) exit 0;; HTTP/*' 401'*) exit 1;; *) exit 2;; esac
+case $l in HTTP/*' 200'*) exit 0;; HTTP/*' 401'*) exit {REFUSED};; *) exit 2;; esac
 """
 """For bash, which Grafana's image has for its own entry point; there may be no curl."""
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from deploy_lib.host.programs import Program, literal
+from deploy_lib.host.programs import REFUSED, Program, literal
 from deploy_lib.secrets.value import Secret
 
 _CLIENT = """\
@@ -87,7 +87,7 @@ TAKES = f"""{_CLIENT}\
 get; MYSQL_PWD=$v
 try() {{
   said=$(echo 'SELECT 1' | maria 2>&1) && return
-  case $said in *'ERROR 1045 '*|*'ERROR 1130 '*|*'ERROR 1698 '*) return 1;; *) return 2;; esac
+  case $said in *'ERROR 1045 '*|*'ERROR 1130 '*|*'ERROR 1698 '*) return {REFUSED};; *) return 2;; esac
 }}
 door=$tcp; try; r=$?
 [ $r -ne 0 ] || exit 0
@@ -95,7 +95,7 @@ door=$tcp; try; r=$?
 door=$socket; try
 case $? in
   0) MYSQL_PWD="$MYSQL_PWD."; try || exit 0;;
-  1) exit 1;;
+  {REFUSED}) exit {REFUSED};;
 esac
 exit $r
 """

@@ -6,7 +6,7 @@ import secrets
 from typing import Literal
 
 from deploy_lib.config.fields import EnvName
-from deploy_lib.host.programs import Program
+from deploy_lib.host.programs import REFUSED, Program
 from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import quote
 
@@ -34,7 +34,7 @@ get; export PGPASSWORD="$v"
 # Not by way of 127.0.0.1, from where the image lets anybody in.
 set -- $(hostname -i)
 echo 'SELECT 1' | psql -h "$1" >/dev/null 2>&1 && exit 0
-pg_isready -q -h "$1" && exit 1
+pg_isready -q -h "$1" && exit {REFUSED}
 exit 2
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,13 +36,9 @@ class File(Source):
         """See `Source.fetch`."""
         path = root / self.path
         try:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & 0o077:
-                raise PreflightError(
-                    f"{path} may be read by others (mode {mode:04o})",
-                    mend=f"chmod 600 {path}",
-                )
-            content = json.loads(path.read_text(encoding="utf-8"))
+            with path.open(encoding="utf-8") as file:
+                _judge(path, os.fstat(file.fileno()))
+                content = json.load(file)
         except FileNotFoundError:
             raise PreflightError(
                 f"there is no secret file {path}", mend="for the lab, run: invoke lab.up"
@@ -56,3 +53,15 @@ class File(Source):
             for name, spec in specs.items()
             if isinstance(content.get(spec.field), str)
         }
+
+
+def _judge(path: Path, about: os.stat_result) -> None:
+    """Refuses a file that others could have written, or can read."""
+    mode = stat.S_IMODE(about.st_mode)
+    if about.st_uid not in (0, os.geteuid()):
+        raise PreflightError(
+            f"{path} belongs to another user (uid {about.st_uid})",
+            mend=f"as root: chown {os.geteuid()} {path}",
+        )
+    if mode & 0o077:
+        raise PreflightError(f"{path} may be read by others (mode {mode:04o})", mend=f"chmod 600 {path}")

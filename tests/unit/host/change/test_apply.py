@@ -35,6 +35,14 @@ def test_it_is_proven_that_the_new_value_is_taken_and_the_old_one_is_not(host: H
     assert prove(host, PW="new", old_PW="new") == (0, "")
 
 
+def test_a_container_that_went_away_has_not_refused(host: Host) -> None:
+    """`docker exec` ends with 1 where its container is no more; a refusal would count as the proof that the old value is dead."""
+    (host / "taken").write_text("new")
+    gone = "exec) echo No such container >&2; exit 1;"
+    (host / "docker").write_text((host / "docker").read_text().replace("exec) shift 3;", gone))
+    assert host.run('takes_PW "$PW"', *STEPS, PW="old").returncode == 2
+
+
 def test_going_back_brings_back_the_very_copy_and_waits_for_a_service_that_is_down(host: Host) -> None:
     script = f"""
 has_PW=1; old_PW=old; PW=new
