@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.config import Apply, Immutable, Node
+from deploy_lib.config import Apply, Node
+from deploy_lib.host.programs import Program
 
 
 def once_read(node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
@@ -35,7 +36,7 @@ def once_read(node: Node, steps: Mapping[str, Apply], changed: Collection[str], 
 
 def immutable(steps: Mapping[str, Apply], changed: Collection[str]) -> str:
     """Which of the changed secrets can never be; "" when there is none."""
-    found = [step for name in changed if isinstance(step := steps.get(name), Immutable)]
+    found = [steps[name] for name in changed if name in steps and not isinstance(steps[name], Program)]
     return "; ".join(
         f"{step.secret} was changed at its source, and {step.service} made its data for the value of before: it cannot be changed"
         for step in found

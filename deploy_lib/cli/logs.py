@@ -9,12 +9,12 @@ from deploy_lib.cli.command import Invocation, Report, announce
 from deploy_lib.cli.flags import FOLLOW, LOG_LINES, SERVICE
 from deploy_lib.cli.nodes import choose, sessions_with
 from deploy_lib.compose.compose import StackFile
-from deploy_lib.config import Node, OnePasswordSource
+from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
 from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
-from deploy_lib.secrets.sources import mask_what_is_at_hand
+from deploy_lib.secrets.sources import mask_what_is_at_hand, source_of
 from deploy_lib.source.checkout import stack_file
 
 
@@ -37,7 +37,7 @@ def run(invocation: Invocation) -> None:
         chosen = having(chosen, files, wanted)
         announce(console, environment, chosen)
         mask_what_is_at_hand(environment)
-        if isinstance(environment.secret_source, OnePasswordSource):
+        if not source_of(environment).at_hand:
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = sessions_with(environment, chosen, invocation.connection)
         services = [wanted] if wanted else []

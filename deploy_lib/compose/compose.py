@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from deploy_lib import layout, shell
+from deploy_lib.answers import number, text, texts, understand
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.host.answers import number, text, texts, understand
 from deploy_lib.shell import quote, words
 
 PROJECT_LABEL = "com.docker.compose.project"

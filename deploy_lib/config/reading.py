@@ -83,17 +83,20 @@ def read(root: Path) -> File:
     Raises:
         UsageError: naming what is wrong.
     """
-    return parse(_read(root / FILE))
+    return parse(_read(root / FILE), root)
 
 
-def parse(text: str) -> File:
+def parse(text: str, root: Path | None = None) -> File:
     """The typed content of deploy.toml.
+
+    Args:
+        root: the folder of deploy.toml, beside which a project's own programs and secret sources lie.
 
     Raises:
         UsageError: naming the first wrong key, and how many more there are.
     """
     try:
-        return File.model_validate(tomllib.loads(text))
+        return File.model_validate(tomllib.loads(text), context={"root": root or Path()})
     except RecursionError:
         raise UsageError(f"{FILE} is nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
@@ -116,13 +119,9 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-_DISCRIMINATORS = ("1password", "file", "environment", "postgres-role", "grafana-admin", "immutable")
-
-
 def _explained(error: ValidationError) -> UsageError:
     first, *others = error.errors(include_url=False, include_context=False)
-    # A discriminator's own tag is part of pydantic's path, but not of the file's.
-    path = [part for part in first["loc"] if part not in _DISCRIMINATORS]
+    path = list(first["loc"])
     reason = {
         "extra_forbidden": "unknown key",
         "missing": "this key is missing",

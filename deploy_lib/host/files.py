@@ -9,8 +9,8 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from deploy_lib.answers import understand
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.answers import understand
 from deploy_lib.shell import THERE, quote, words
 from deploy_lib.ssh.session import Session
 

@@ -13,13 +13,12 @@ from deploy_lib.checks import Check, reach
 from deploy_lib.compose.compose import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
-from deploy_lib.host.change import history, watch
+from deploy_lib.host.change import apply, history, watch
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.host.programs import apply
 from deploy_lib.layout import secrets_in
 from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof, pruning

@@ -9,11 +9,10 @@ from deploy_lib import layout
 from deploy_lib.checks.images import recorded
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change import history
+from deploy_lib.host.change import apply, history
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
-from deploy_lib.host.programs import apply
-from deploy_lib.host.programs.apply import Changeable
+from deploy_lib.host.programs import Program
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.plan import replicas
@@ -68,7 +67,7 @@ class Decision:
     plan: Plan
     key: str = field(repr=False)
     keep_values: bool = False
-    applies: Sequence[Changeable] = ()
+    applies: Sequence[Program] = ()
 
 
 def forward(

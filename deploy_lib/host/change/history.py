@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, cast
 
 from deploy_lib import layout
+from deploy_lib.answers import text, texts, understand
 from deploy_lib.errors import CommandError, NotUnderstoodError
-from deploy_lib.host.answers import text, texts, understand
 from deploy_lib.host.change.lock import owned
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE, ours, quote

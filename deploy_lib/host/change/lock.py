@@ -16,8 +16,8 @@ from pathlib import PurePosixPath
 from types import TracebackType
 
 from deploy_lib import layout
+from deploy_lib.answers import text
 from deploy_lib.errors import DeployError, LockedError, RemoteError
-from deploy_lib.host.answers import text
 from deploy_lib.host.change import values
 from deploy_lib.shell import NOT_OURS, TRUST, quote, strangers
 from deploy_lib.ssh.session import Process, Session

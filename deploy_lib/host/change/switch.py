@@ -16,12 +16,11 @@ from typing import Literal
 from deploy_lib import layout
 from deploy_lib.compose.compose import clear_halves, command, containers_command, delivered_in, down_command
 from deploy_lib.config import Node, OneOff, Reload
-from deploy_lib.host.change import place, values
+from deploy_lib.host.change import apply, place, values
 from deploy_lib.host.change.history import Event, append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
-from deploy_lib.host.programs import apply
-from deploy_lib.host.programs.apply import Changeable
+from deploy_lib.host.programs import Program
 from deploy_lib.shell import FIND_MEMORY, NO_MEMORY, TRUST, quote, words
 
 INTERVAL = 1
@@ -87,7 +86,7 @@ class Switch:
     places: values.Places = field(default_factory=dict)
     secrets: Sequence[str] = ()
     keep_values: bool = False
-    applies: Sequence[Changeable] = ()
+    applies: Sequence[Program] = ()
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
+from deploy_lib.answers import Parts
 from deploy_lib.compose.compose import (
     Container,
     Service,
@@ -20,7 +21,6 @@ from deploy_lib.compose.compose import (
 )
 from deploy_lib.config import Node
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.answers import Parts
 from deploy_lib.host.change.history import Event, parse_events, read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
+from deploy_lib.answers import understand
 from deploy_lib.compose.compose import hash_command
 from deploy_lib.config import Node
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.answers import understand
 from deploy_lib.host.files import pack
 from deploy_lib.shell import IN_MEMORY
 from deploy_lib.ssh.session import Session

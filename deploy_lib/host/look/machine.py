@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from deploy_lib import layout
+from deploy_lib.answers import Parts, text
 from deploy_lib.compose.compose import PROJECT_LABEL
-from deploy_lib.host.answers import Parts, text
 from deploy_lib.host.change.lock import holder
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session

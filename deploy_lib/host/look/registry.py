@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote as url_quote
 
+from deploy_lib.answers import text, understand
 from deploy_lib.errors import NotUnderstoodError, RemoteError
-from deploy_lib.host.answers import text, understand
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 

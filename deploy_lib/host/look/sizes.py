@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from deploy_lib.answers import understand
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.answers import understand
 from deploy_lib.host.change.stage import PASSWORD, log_in
 from deploy_lib.host.look.registry import Login
 from deploy_lib.shell import IN_MEMORY, quote

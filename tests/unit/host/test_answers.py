@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy_lib.answers import Parts
 from deploy_lib.checks import answered, host
 from deploy_lib.compose.compose import (
     Container,
@@ -29,7 +30,6 @@ from deploy_lib.compose.compose import (
 from deploy_lib.config import Probe, load
 from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host import files
-from deploy_lib.host.answers import Parts
 from deploy_lib.host.change import lock
 from deploy_lib.host.change.history import event, parse_events
 from deploy_lib.host.change.place import Placement

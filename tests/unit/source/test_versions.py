@@ -91,9 +91,9 @@ def test_the_default_is_the_head_a_branchs_newest_or_a_tag(house: Environment, t
     assert versions.versions(fixed, None) == versions.versions(fixed, "stable") == [Version("stable")]
 
 
-def test_the_projects_own_pattern_names_commits(tmp_path: Path) -> None:
+def test_the_projects_own_pattern_names_commits(house: Environment) -> None:
     more = "\n[versions]\ncommit_tag = 'build-{sha:10}'\n"
-    environment = sample.environment(tmp_path, more=more)
+    environment = sample.environment(house.root, more=more)
     assert versions.of_commit(environment, "a" * 40).tag == "build-aaaaaaaaaa"
     with pytest.raises(UsageError, match=r"build-abc1234def, 1.4.2"):
         versions.meant(environment, "nope")

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.config import GrafanaAdmin, load
+from deploy_lib.config import load
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
+from deploy_lib.host.programs.grafana import GrafanaAdmin
 from deploy_lib.release.release import Release
 from deploy_lib.shell import NO_MEMORY
 from tests import ROOT
@@ -392,7 +393,7 @@ def grafana(host: Host) -> Host:
     (host.folder / "container").mkdir()
     (host.folder / "container/admin").write_text("old")
     (host.folder / "copy").write_text("old")
-    host.env["ADMIN"] = "new"
+    host.env |= {"ADMIN": "new", "APPLY_ADMIN": "new"}
     return host
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from deploy_lib import shell
-from deploy_lib.host.answers import Parts
+from deploy_lib.answers import Parts
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine, Publisher
