@@ -8,7 +8,6 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-import lab.tasks
 from deploy_lib.cli.deploy import (
     CORE_HELP,
     HELP,
@@ -28,6 +27,7 @@ from deploy_lib.cli.logs import LOGS_HELP, show_logs
 from deploy_lib.cli.preflight import PREFLIGHT_HELP
 from deploy_lib.cli.preflight import preflight as check_all
 from deploy_lib.cli.status import STATUS_HELP, show_status
+from lab import lab_collection
 
 ROOT = Path(__file__).resolve().parent
 
@@ -237,5 +237,5 @@ ns = Collection(
     *(deploy_core, deploy_workers, deploy_all, rollback, rotate_secrets, prune),
     *(preflight, status, history, logs),
     *(validate_env, build_backend, demo, lint, test),
-    lab=lab.tasks.ns,
+    lab=lab_collection(ROOT),
 )

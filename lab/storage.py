@@ -12,34 +12,39 @@ import json
 from collections.abc import Sequence
 
 from deploy_lib.errors import DeployError
-from lab.hosts import execute
-from lab.layout import SHARED, Lab
 
-CORE_VOLUME = "ktrdr-core_shared_data"
-"""The core stack's volume, as Compose names it."""
-
-_LABELS = {"com.docker.compose.project": "ktrdr-core", "com.docker.compose.volume": "shared_data"}
-"""By these Compose takes a volume that is there for its own."""
+from .hosts import execute
+from .layout import Lab
+from .project import Host, Volume
 
 
 def share(lab: Lab) -> None:
-    """Makes the core stack's volume lie in the shared directory, unless it does.
+    """Makes the volumes that lab.toml names lie in their hosts' shared directories, unless they do.
 
     Raises:
-        DeployError: core has had that volume elsewhere, from before hosts shared anything.
+        DeployError: a host has had such a volume elsewhere, from before hosts shared anything.
     """
-    execute(lab, "core", "docker", "volume", "create", *_options(), CORE_VOLUME)
-    (volume,) = json.loads(execute(lab, "core", "docker", "volume", "inspect", CORE_VOLUME))
-    if (volume["Options"] or {}).get("device") != SHARED["core"]:
+    for host in lab.machines:
+        if host.volume is not None:
+            _share(lab, host, host.volume)
+
+
+def _share(lab: Lab, host: Host, volume: Volume) -> None:
+    name = f"{volume.project}_{volume.name}"
+    execute(lab, host.node, "docker", "volume", "create", *_options(host, volume), name)
+    (found,) = json.loads(execute(lab, host.node, "docker", "volume", "inspect", name))
+    if (found["Options"] or {}).get("device") != host.shared:
         raise DeployError(
-            "the lab's core host is from before its storage was shared with the others",
+            f"the lab's host {host.name} is from before its storage was shared with the others",
             mend="make it anew: invoke lab.down lab.up",
         )
 
 
-def _options() -> Sequence[str]:
-    options = {"type": "none", "o": "bind", "device": SHARED["core"]}
+def _options(host: Host, volume: Volume) -> Sequence[str]:
+    # By these labels Compose takes a volume that is there for its own.
+    labels = {"com.docker.compose.project": volume.project, "com.docker.compose.volume": volume.name}
+    options = {"type": "none", "o": "bind", "device": str(host.shared)}
     return [
         *(word for key, value in options.items() for word in ("--opt", f"{key}={value}")),
-        *(word for key, value in _LABELS.items() for word in ("--label", f"{key}={value}")),
+        *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
     ]

@@ -69,7 +69,7 @@ def parse(text: str) -> File:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} is not valid TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(_explain(error)) from None
+        raise UsageError(explain(error, FILE)) from None
 
 
 def _read(path: Path) -> str:
@@ -84,7 +84,8 @@ def _read(path: Path) -> str:
 _DISCRIMINATORS = ("1password", "file", "environment", "postgres-role", "grafana-admin", "immutable")
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError, file: str) -> str:
+    """The first key that is wrong in a file, why, and how many more there are."""
     first, *others = error.errors(include_url=False, include_context=False)
     # A discriminator's own tag is part of pydantic's path, but not of the file's.
     path = ".".join(str(part) for part in first["loc"] if part not in _DISCRIMINATORS)
@@ -99,4 +100,4 @@ def _explain(error: ValidationError) -> str:
         else ""
     )
     more = f"; and {len(others)} more" if others else ""
-    return f"{FILE}: {path + ': ' if path else ''}{reason}{shown}{more}"
+    return f"{file}: {path + ': ' if path else ''}{reason}{shown}{more}"

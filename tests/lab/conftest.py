@@ -24,6 +24,7 @@ from lab import docker as build
 from lab import hosts
 from lab.backend import build_backend, push_backend
 from lab.layout import Lab
+from lab.project import read
 from lab.up import up
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+HOSTS = read(ROOT).hosts
+NODES = {node: host.name for node, host in HOSTS.items()}
 
 FIRST, SECOND = "sha-0000001", "sha-0000002"
 """Two tags of no commit: the same application, with another version in it."""
