@@ -79,9 +79,7 @@ def start_registries(lab: Lab, say: Say) -> None:
             *("-v", f"{lab.container(name)}:/var/lib/docker-registry"),
             *("--mount", f"type=bind,src={folder},dst=/etc/lab,readonly"),
         ]
-        ensure_container(
-            lab, name, f"{images.REGISTRY}:{RELEASE}", {lab.ports[name]: port}, arguments, say
-        )
+        ensure_container(lab, name, f"{images.REGISTRY}:{RELEASE}", {lab.ports[name]: port}, arguments, say)
 
 
 def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
