@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deploy_lib.cli.command import command
-from deploy_lib.cli.deploy import deploy_stack
+from deploy_lib.cli import deploy
+from deploy_lib.cli.command import Invocation, command
 
 
 def run(root: Path) -> None:
@@ -26,7 +26,7 @@ def run(root: Path) -> None:
         version = git.head(root).version
         build_backend(environment, version, console)
         push_backend(environment, version, console)
-    deploy_stack(root, None)
+    deploy.run(Invocation("deploy-all", root))
     for what, port in (("API", 8000), ("Prometheus", 9090), ("Grafana", 3000), ("Jaeger", 16686)):
         path = "/api/v1/health" if port == 8000 else "/"
         console.result(f"{what:<11} {lab.url('core', port)}{path}")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -15,13 +15,17 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from deploy_lib.errors import DeployError
-from deploy_lib.output import streams as stdio
-from deploy_lib.output.console import Console
+
+if TYPE_CHECKING:
+    from deploy_lib.output.console import Console
 
 
 @contextmanager
 def speaking(*, as_json: bool = False) -> Iterator[Console]:
     """A console for a task that has no environment; its errors become one line and an exit status."""
+    from deploy_lib.output import streams as stdio
+    from deploy_lib.output.console import Console
+
     stdio.install()
     console = Console(as_json=as_json)
     try:

@@ -1,4 +1,7 @@
-"""`fab -H`: hosts are checked against deploy.toml first, and reached over verified connections only."""
+"""`fab -H`: hosts are checked against deploy.toml first, and reached over verified connections only.
+
+fabric.yaml names it: `tasks: {executor_class: deploy_lib.cli.executor.HostExecutor}`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from fabric import Executor
 from fabric.tasks import ConnectionCall
 from invoke.exceptions import Exit
 
+from deploy_lib.cli.collection import ProjectTask
+from deploy_lib.cli.command import refuse
 from deploy_lib.cli.nodes import host_of
 from deploy_lib.config import Environment, load
-from deploy_lib.errors import DeployError, UsageError
-from deploy_lib.output.console import Console
+from deploy_lib.errors import DeployError, ExitCode, UsageError
+from deploy_lib.fleet.interruption import interrupted
 from deploy_lib.ssh.connection import StrictConnection, connect_to
 
 
@@ -26,7 +31,18 @@ class StrictCall(ConnectionCall):
 
 
 class HostExecutor(Executor):
-    """Fabric's executor, with strict hosts."""
+    """Fabric's executor, with strict hosts, each of which gets its turn whatever came of the one before."""
+
+    def execute(self, *tasks: Any) -> Any:
+        """Runs each task on each host; the next task only when the one before has succeeded everywhere.
+
+        Raises:
+            Exit: with the gravest of the hosts' exit statuses.
+        """
+        self._exits: list[int] = []
+        results = super().execute(*tasks)
+        self._end()
+        return results
 
     def expand_calls(self, calls: Any, apply_hosts: bool = True) -> Any:
         """One call for each task and host; nothing runs anywhere unless every host is known."""
@@ -34,23 +50,53 @@ class HostExecutor(Executor):
             return super().expand_calls(calls, apply_hosts)
         try:
             hosts = self._hosts()
-            self._environment = load(Path(self.collection.loaded_from))
+            self._environment = load(self._root(calls))
             for host in hosts:
-                self._environment.node_at(host_of(host))
+                self._environment.nodes_at(host_of(host))
             self._connections: dict[str, StrictConnection] = {}
             return super().expand_calls(calls, apply_hosts)
         except DeployError as error:
-            Console().error(error)
-            raise Exit(code=int(error.exit_code)) from None
+            refuse(error)
 
     def parameterize(self, call: Any, connection_init_kwargs: Any) -> Any:
         """The call for one host; tasks of one command share its connection."""
         host = connection_init_kwargs["host"]
         if host not in self._connections:
             self._connections[host] = self._connect(host, self._environment)
-        return call.clone(
+        made = call.clone(
             into=StrictCall, with_={"init_kwargs": {"host": host, "connection": self._connections[host]}}
         )
+        made.task = _Turn(call.task, self)
+        return made
+
+    def failed(self, code: int) -> None:
+        """One host's command has ended with this status; the others still get their turn, unless the operator wants none.
+
+        Raises:
+            Exit: the operator pressed Ctrl-C.
+        """
+        self._exits.append(code)
+        if code == ExitCode.INTERRUPTED or interrupted():
+            self._end()
+
+    def begin(self, task: Any) -> None:
+        """A task's turn on a host begins.
+
+        Raises:
+            Exit: it is another task than the one before, which has failed somewhere.
+        """
+        if task is not getattr(self, "_task", task):
+            self._end()
+        self._task = task
+
+    def _end(self) -> None:
+        if self._exits:
+            known = [ExitCode(code) for code in self._exits if code in set(ExitCode)]
+            raise Exit(code=int(ExitCode.gravest(known) or self._exits[0]))
+
+    def _root(self, calls: Any) -> Path:
+        ours = (call.task.root for call in calls if isinstance(call.task, ProjectTask))
+        return next(ours, Path(self.collection.loaded_from))
 
     def _hosts(self) -> list[str]:
         given = self.core[0].args.hosts.value
@@ -67,3 +113,21 @@ class HostExecutor(Executor):
         connection = connect_to(host, ssh_config)
         connection.connect_kwargs["key_filename"] += list(arguments["identity"].value or [])
         return connection
+
+
+class _Turn:
+    """A task on one of several hosts: what ends it does not end those after it."""
+
+    def __init__(self, task: Any, executor: HostExecutor) -> None:
+        self._task = task
+        self._executor = executor
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._executor.begin(self._task)
+        try:
+            return self._task(*args, **kwargs)
+        except Exit as end:
+            self._executor.failed(end.code)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)

@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploy import HELP
-from deploy_lib.cli.nodes import choose, session_to
-from deploy_lib.config import Environment, Node
+from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.flags import EVENTS, PARALLEL
+from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change import history
 from deploy_lib.host.change.history import Event
 from deploy_lib.output.console import Console
-from deploy_lib.request import whole_number
-from deploy_lib.ssh.connection import StrictConnection
-
-TAIL = 20
-
-HISTORY_HELP = {
-    "tail": f"how many events of each node; otherwise {TAIL}",
-    "json": HELP["json"],
-    "debug": "show details",
-}
+from deploy_lib.ssh.session import Session
 
 
-def tell_history(
-    root: Path,
-    *,
-    nodes: list[str] | None = None,
-    connection: StrictConnection | None = None,
-    tail: str = "",
-    parallel: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> None:
+def run(invocation: Invocation) -> None:
     """Shows each node's history, oldest first; it needs no secret. A node that cannot be reached does not hide the others.
 
     Raises:
         Exit: with the fixed exit status, when that is not 0.
     """
-    with command("history", root, as_json=json, debug=debug) as (environment, console, report):
-        lines = whole_number("--tail", tail, TAIL, range(1, 100_001))
-        limit = whole_number("--parallel", parallel, 0, range(1, 101))
-        chosen = choose(environment, None, nodes, connection)
+    with invocation.begin() as (environment, console, report):
+        lines, limit = invocation.given[EVENTS], invocation.given[PARALLEL]
+        chosen = choose(environment, invocation)
         announce(console, environment, chosen)
-        past = _read(environment, chosen, connection, lines, limit or None)
+        sessions = sessions_with(environment, chosen, invocation.connection)
+        past = _read(chosen, sessions, lines, limit)
         for node in chosen:
             events = past[node.name]
             if isinstance(events, DeployError):
@@ -63,17 +44,13 @@ def tell_history(
 
 
 def _read(
-    environment: Environment,
-    nodes: Sequence[Node],
-    connection: StrictConnection | None,
-    lines: int,
-    limit: int | None,
+    nodes: Sequence[Node], sessions: Mapping[str, Session], lines: int, limit: int | None
 ) -> dict[str, list[Event] | DeployError]:
     """By node, its newest events, or why it does not tell."""
     found: dict[str, list[Event] | DeployError] = {}
 
     def read(node: Node) -> None:
-        session = session_to(environment, node, connection)
+        session = sessions[node.name]
         try:
             found[node.name] = history.read(session, node.directory, lines)
         except DeployError as error:

@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy_lib.checks.check import Check, failed
-from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploy import HELP
+from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.errors import PreflightError
 from deploy_lib.output.console import Console
-from deploy_lib.request import Request, whole_number, word
-from deploy_lib.ssh.connection import StrictConnection
 
 if TYPE_CHECKING:
     from deploy_lib.node.deployment import Deployment
 
-PREFLIGHT_HELP = {"tag": HELP["tag"], "json": HELP["json"], "debug": "show what each check proves"}
-
 MARKS = {"ok": "ok", "failed": "FAILED", "warning": "warning", "deferred": "deferred"}
 
 
-def preflight(
-    root: Path,
-    *,
-    nodes: list[str] | None = None,
-    connection: StrictConnection | None = None,
-    tag: str = "",
-    parallel: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> None:
+def run(invocation: Invocation) -> None:
     """Checks all that a deployment would check, on all nodes side by side; nothing is changed.
 
     Raises:
         Exit: with status 3 when a check failed.
     """
-    with command("preflight", root, as_json=json, debug=debug) as (environment, console, report):
-        limit = whole_number("--parallel", parallel, 0, range(1, 101))
-        request = Request("preflight", tag=word("--tag", tag), parallel=limit or None)
-        chosen = choose(environment, None, nodes, connection)
+    with invocation.begin() as (environment, console, report):
+        request = invocation.request()
+        chosen = choose(environment, invocation)
         announce(console, environment, chosen)
 
         from deploy_lib.fleet.survey import failures, survey
 
-        with deployments_on(chosen, environment, request, console, connection) as deployments:
+        with deployments_on(chosen, environment, request, console, invocation.connection) as deployments:
             found = survey(environment, deployments, request)
         report.release = found.version.tag if found.version else None
         report.nodes = {d.node.name: _as_dict(d) for d in deployments}

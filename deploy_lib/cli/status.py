@@ -8,9 +8,9 @@ from typing import Any
 
 from deploy_lib.checks import host, require
 from deploy_lib.checks.local import age
-from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploy import HELP
-from deploy_lib.cli.nodes import choose, session_to
+from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.flags import PARALLEL
+from deploy_lib.cli.nodes import choose, sessions_with
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError
 from deploy_lib.fleet.parallel import side_by_side
@@ -18,36 +18,24 @@ from deploy_lib.host.change.history import proven
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, status
-from deploy_lib.request import whole_number
 from deploy_lib.source.checkout import stack_file
-from deploy_lib.ssh.connection import StrictConnection
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
 """The checks without which a host's state cannot be told."""
 
-STATUS_HELP = {"json": HELP["json"], "debug": "show details"}
 
-
-def show_status(
-    root: Path,
-    *,
-    nodes: list[str] | None = None,
-    connection: StrictConnection | None = None,
-    parallel: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> None:
+def run(invocation: Invocation) -> None:
     """Shows what runs on the nodes, and how that differs from what was recorded.
 
     Raises:
         Exit: with status 12 when a host is not as recorded, otherwise 3 when one could not be reached.
     """
-    with command("status", root, as_json=json, debug=debug) as (environment, console, report):
-        limit = whole_number("--parallel", parallel, 0, range(1, 101))
-        chosen = choose(environment, None, nodes, connection)
+    with invocation.begin() as (environment, console, report):
+        limit = invocation.given[PARALLEL]
+        chosen = choose(environment, invocation)
         projects = {node.name: stack_file(environment, node).project for node in chosen}
         announce(console, environment, chosen)
-        sessions = {node.name: session_to(environment, node, connection) for node in chosen}
+        sessions = sessions_with(environment, chosen, invocation.connection)
         found: dict[str, Status | DeployError] = {}
 
         def ask(node: Node) -> None:
@@ -55,14 +43,14 @@ def show_status(
             try:
                 facts = gather(session, node, projects[node.name], {}, {})
                 require_answers(node, facts)
-                found[node.name] = status(facts, _behind(root, facts))
+                found[node.name] = status(facts, _behind(environment.root, facts))
             except DeployError as error:
                 error.node = error.node or node.name
                 found[node.name] = error
             finally:
                 session.close()
 
-        side_by_side(chosen, ask, limit or None)
+        side_by_side(chosen, ask, limit)
         for node in chosen:
             report.nodes[node.name] = _as_dict(found[node.name])
         _show_status(console, [(node, found[node.name]) for node in chosen])

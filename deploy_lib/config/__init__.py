@@ -9,7 +9,7 @@ from deploy_lib.config.environments import (
     RegistryLogin,
     SecretSpec,
 )
-from deploy_lib.config.reading import load, parse
+from deploy_lib.config.reading import load, parse, read
 from deploy_lib.config.stacks import (
     Apply,
     GrafanaAdmin,
@@ -43,4 +43,5 @@ __all__ = [
     "Stack",
     "load",
     "parse",
+    "read",
 ]

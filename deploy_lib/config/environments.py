@@ -15,6 +15,7 @@ from pydantic import (
 from deploy_lib.config.fields import EnvName, Model, Name, RelativePath
 from deploy_lib.config.stacks import Apply, PostgresRole, Stack
 from deploy_lib.errors import UsageError
+from deploy_lib.names import did_you_mean
 
 FILE = "deploy.toml"
 
@@ -191,30 +192,42 @@ class Environment(Model):
         """By secret, what changing it takes, whichever stack the step belongs to."""
         return {step.secret: step for node in self.nodes.values() for step in node.stack.apply}
 
-    def node_at(self, host: str) -> Node:
-        """The node whose host is `host`.
+    def nodes_at(self, host: str) -> list[Node]:
+        """The nodes whose host is `host`: one for each stack that it runs.
 
         Raises:
             UsageError: no node of this environment has it.
         """
-        for node in self.nodes.values():
-            if node.host.lower() == host.lower():
-                return node
-        known = ", ".join(node.host for node in self.nodes.values())
-        raise UsageError(f"{FILE} knows no host {host!r} in environment {self.name}; it knows {known}")
+        found = [node for node in self.nodes.values() if node.host.lower() == host.lower()]
+        if not found:
+            known = list(dict.fromkeys(node.host for node in self.nodes.values()))
+            raise UsageError(
+                f"{FILE} knows no host {host!r} in environment {self.name}; it knows {', '.join(known)}",
+                mend=did_you_mean(host, known),
+            )
+        return found
 
     def select(self, names: list[str] | None, stack: str | None = None) -> list[Node]:
         """The nodes called `names` ("all" or nothing: every node), or those of them that run `stack`.
 
         Raises:
-            UsageError: an unknown name, or a node that does not run `stack`.
+            UsageError: an unknown name, a node that does not run `stack`, or no node that does.
         """
         nodes = [n for n in self.nodes.values() if stack in (None, n.stack_name)]
+        if not nodes:
+            others = list(dict.fromkeys(n.stack_name for n in self.nodes.values()))
+            raise UsageError(
+                f"no node of environment {self.name} runs the stack {stack}; its nodes run {', '.join(others)}",
+                mend=did_you_mean(stack or "", others),
+            )
         if not names or "all" in names:
             return nodes
         for name in names:
             if name not in self.nodes:
-                raise UsageError(f"there is no node {name!r}; there are {', '.join(self.nodes)}")
+                raise UsageError(
+                    f"there is no node {name!r}; there are {', '.join(self.nodes)}",
+                    mend=did_you_mean(name, self.nodes),
+                )
             if self.nodes[name] not in nodes:
                 raise UsageError(f"node {name} runs the stack {self.nodes[name].stack_name}, not {stack}")
         return [n for n in nodes if n.name in names]

@@ -26,7 +26,7 @@ def load(root: Path, environment: str | None = None) -> Environment:
     Raises:
         UsageError: with the file and the path of the key that is wrong.
     """
-    file = parse(_read(root / FILE))
+    file = read(root)
     name = environment or os.environ.get("DEPLOY_ENV") or DEFAULT_ENVIRONMENT
     if name not in file.environments:
         raise UsageError(
@@ -56,6 +56,15 @@ def load(root: Path, environment: str | None = None) -> Environment:
             for node_name, node in spec.nodes.items()
         },
     )
+
+
+def read(root: Path) -> File:
+    """The typed content of the deploy.toml in `root`, whichever environment is meant.
+
+    Raises:
+        UsageError: naming what is wrong.
+    """
+    return parse(_read(root / FILE))
 
 
 def parse(text: str) -> File:

@@ -37,6 +37,7 @@ def handled(
         # In a thread of its own: what the signal has interrupted may hold the very locks that the answer needs.
         answer = threading.Thread(target=again if stop.is_set() else first, daemon=True)
         stop.set()
+        _stopped.set()
         answer.start()
         answers.append(answer)
 
@@ -48,6 +49,14 @@ def handled(
             answer.join(ANSWER_TIMEOUT)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_stopped = threading.Event()
+
+
+def interrupted() -> bool:
+    """Whether the operator has asked a command of this process to stop, whatever came of that."""
+    return _stopped.is_set()
 
 
 def listen() -> None:

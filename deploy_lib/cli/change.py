@@ -1,0 +1,65 @@
+"""A command that changes hosts, from its flags to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.nodes import choose, deployments_on
+from deploy_lib.config import Environment
+from deploy_lib.errors import ExitCode
+from deploy_lib.fleet.interruption import deafen, listen
+from deploy_lib.output.console import Console
+from deploy_lib.request import Request
+
+if TYPE_CHECKING:
+    from deploy_lib.node.deployment import Deployment
+
+
+@dataclass
+class Change:
+    """What a changing command works with, and what comes of it."""
+
+    environment: Environment
+    console: Console
+    request: Request
+    deployments: Sequence[Deployment]
+    exit: ExitCode = ExitCode.DONE
+
+
+@contextmanager
+def changing(invocation: Invocation) -> Iterator[Change]:
+    """The deployments that the block works on; what has come of them is told after it.
+
+    Raises:
+        Exit: with the fixed exit status, when that is not 0.
+    """
+    listen()
+    with invocation.begin() as (environment, console, report):
+        request = invocation.request()
+        chosen = choose(environment, invocation)
+        announce(console, environment, chosen)
+
+        from deploy_lib.cli import report as reporting
+
+        with deployments_on(chosen, environment, request, console, invocation.connection) as deployments:
+            change = Change(environment, console, request, deployments)
+            try:
+                yield change
+                if not request.dry_run:
+                    deafen()
+                report.exit = change.exit
+                for deployment in change.deployments:
+                    if deployment.error is not None:
+                        console.error(deployment.error)
+            finally:
+                report.nodes = {d.node.name: reporting.as_dict(d) for d in change.deployments}
+                report.release = next((found for d in change.deployments if (found := d.release_name)), None)
+        if request.dry_run:
+            for deployment in change.deployments:
+                reporting.show_plan(console, deployment)
+        else:
+            reporting.show_services(console, change.deployments)
