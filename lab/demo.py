@@ -17,13 +17,13 @@ def run(root: Path) -> None:
     """
     os.environ["DEPLOY_ENV"] = "lab"
     with command("demo", root, as_json=False, debug=False) as (environment, console, _):
-        from deploy_lib.source import git
+        from deploy_lib.source import versions
 
         from .backend import build_backend, push_backend
         from .up import up
 
         lab = up(root, lambda text: console.step("lab", "up", text))
-        version = git.head(root).version
+        version = versions.head(environment)
         build_backend(environment, version, console)
         push_backend(environment, version, console)
     deploy.run(Invocation("deploy-all", root))

@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy_lib.errors import UsageError
 from deploy_lib.release.release import Version
 from deploy_lib.request import word
-from deploy_lib.source import git
+from deploy_lib.source import git, versions
 
 from . import docker, images
 from .credentials import registry_password
@@ -31,7 +31,9 @@ def build(root: Path, tag: str, say: Say) -> None:
     """
     lab, project = load(root), read(root)
     asked = word("--tag", tag)
-    version = git.version_of(root, asked) if asked else git.head(root).version
+    environment = project.environment
+    # Of two meanings the commit: an image tag alone says nothing of what is to be built.
+    version = versions.meant(environment, asked)[-1] if asked else versions.head(environment)
     if not asked and git.is_dirty(root):
         say(f"the checkout has changes that no commit has: {version.tag} will have them all the same")
     names = [_build(project, name, version, say) for name in versioned(project)]

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from deploy_lib.config.fields import Model, Name, RelativePath
-from deploy_lib.config.reading import explain
+from deploy_lib.config.reading import explained
 from deploy_lib.errors import UsageError
 
 FILE = "lab.toml"
@@ -99,4 +99,4 @@ def parse(text: str) -> File:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} is not valid TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(explain(error, FILE)) from None
+        raise explained(error, FILE, File) from None

@@ -16,18 +16,24 @@ from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 
 if TYPE_CHECKING:
+    from deploy_lib.fleet.done import Done
     from deploy_lib.node.deployment import Deployment
 
 
 @dataclass
 class Change:
-    """What a changing command works with, and what comes of it."""
+    """What a changing command works with, and what comes of it; nothing when it breaks off."""
 
     environment: Environment
     console: Console
     request: Request
     deployments: Sequence[Deployment]
-    exit: ExitCode = ExitCode.DONE
+    done: Done | None = None
+
+    @property
+    def nodes(self) -> Sequence[Deployment]:
+        """The nodes that are reported."""
+        return self.done.nodes if self.done else self.deployments
 
 
 @contextmanager
@@ -51,15 +57,15 @@ def changing(invocation: Invocation) -> Iterator[Change]:
                 yield change
                 if not request.dry_run:
                     deafen()
-                report.exit = change.exit
-                for deployment in change.deployments:
+                report.exit = change.done.exit if change.done else ExitCode.DONE
+                for deployment in change.nodes:
                     if deployment.error is not None:
                         console.error(deployment.error)
             finally:
-                report.nodes = {d.node.name: reporting.as_dict(d) for d in change.deployments}
-                report.release = next((found for d in change.deployments if (found := d.release_name)), None)
-        if request.dry_run:
-            for deployment in change.deployments:
-                reporting.show_plan(console, deployment)
+                report.nodes = {d.node.name: reporting.as_dict(d, change.done) for d in change.nodes}
+                report.release = next((found for d in change.nodes if (found := d.release_name)), None)
+        if request.dry_run and change.done:
+            for deployment in change.nodes:
+                reporting.show_plan(console, deployment, change.done.previews.get(deployment.node.name))
         else:
-            reporting.show_services(console, change.deployments)
+            reporting.show_services(console, change.nodes)

@@ -13,6 +13,6 @@ def run(invocation: Invocation) -> None:
         Exit: with the fixed exit status, when that is not 0.
     """
     with changing(invocation) as change:
-        from deploy_lib.fleet import deploy
+        from deploy_lib.fleet.deploy import deploy
 
-        change.exit = deploy.deploy(change.environment, change.deployments, change.request, change.console)
+        change.done = deploy(change.environment, change.deployments, change.request, change.console)

@@ -14,11 +14,11 @@ from invoke.exceptions import Exit
 
 from deploy_lib.cli.collection import ProjectTask
 from deploy_lib.cli.command import refuse
-from deploy_lib.cli.nodes import host_of
+from deploy_lib.cli.nodes import connection_to, host_of
 from deploy_lib.config import Environment, load
 from deploy_lib.errors import DeployError, ExitCode, UsageError
-from deploy_lib.fleet.interruption import interrupted
-from deploy_lib.ssh.connection import StrictConnection, connect_to
+from deploy_lib.fleet.interruption import signals
+from deploy_lib.ssh.connection import StrictConnection
 
 
 class StrictCall(ConnectionCall):
@@ -40,6 +40,7 @@ class HostExecutor(Executor):
             Exit: with the gravest of the hosts' exit statuses.
         """
         self._exits: list[int] = []
+        self._task: Any = None
         results = super().execute(*tasks)
         self._end()
         return results
@@ -69,30 +70,26 @@ class HostExecutor(Executor):
         made.task = _Turn(call.task, self)
         return made
 
-    def failed(self, code: int) -> None:
-        """One host's command has ended with this status; the others still get their turn, unless the operator wants none.
+    def turn(self, task: Any, *args: Any, **kwargs: Any) -> Any:
+        """A task's turn on one host: what ends it does not end the turns of the other hosts.
 
         Raises:
-            Exit: the operator pressed Ctrl-C.
+            Exit: the operator pressed Ctrl-C, or another task than this one has failed somewhere.
         """
-        self._exits.append(code)
-        if code == ExitCode.INTERRUPTED or interrupted():
+        if task is not self._task:
             self._end()
-
-    def begin(self, task: Any) -> None:
-        """A task's turn on a host begins.
-
-        Raises:
-            Exit: it is another task than the one before, which has failed somewhere.
-        """
-        if task is not getattr(self, "_task", task):
-            self._end()
-        self._task = task
+        self._task, before = task, signals()
+        try:
+            return task(*args, **kwargs)
+        except Exit as end:
+            self._exits.append(end.code)
+            if end.code == ExitCode.INTERRUPTED or signals() > before:
+                self._end()
 
     def _end(self) -> None:
         if self._exits:
             known = [ExitCode(code) for code in self._exits if code in set(ExitCode)]
-            raise Exit(code=int(ExitCode.gravest(known) or self._exits[0]))
+            raise Exit(code=int(ExitCode.worst(known) or self._exits[0]))
 
     def _root(self, calls: Any) -> Path:
         ours = (call.task.root for call in calls if isinstance(call.task, ProjectTask))
@@ -107,27 +104,21 @@ class HostExecutor(Executor):
 
     def _connect(self, host: str, environment: Environment) -> StrictConnection:
         arguments = self.core[0].args
-        ssh_config = (
-            Path(arguments["ssh-config"].value) if arguments["ssh-config"].value else environment.ssh_config
-        )
-        connection = connect_to(host, ssh_config)
+        given = arguments["ssh-config"].value
+        connection = connection_to(environment, host, Path(given) if given else None)
         connection.connect_kwargs["key_filename"] += list(arguments["identity"].value or [])
         return connection
 
 
 class _Turn:
-    """A task on one of several hosts: what ends it does not end those after it."""
+    """A task as the executor of several hosts runs it."""
 
     def __init__(self, task: Any, executor: HostExecutor) -> None:
         self._task = task
         self._executor = executor
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._executor.begin(self._task)
-        try:
-            return self._task(*args, **kwargs)
-        except Exit as end:
-            self._executor.failed(end.code)
+        return self._executor.turn(self._task, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)

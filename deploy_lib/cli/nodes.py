@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
 from deploy_lib.config import Environment, Node
+from deploy_lib.errors import UsageError
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.ssh.connection import StrictConnection, connect_to
@@ -35,7 +37,24 @@ def choose(environment: Environment, invocation: Invocation) -> list[Node]:
 
 def session_to(environment: Environment, node: Node, connection: StrictConnection | None = None) -> Session:
     """A session with a node, not yet open."""
-    return Session(node.name, connection or connect_to(node.host, environment.ssh_config))
+    return Session(node.name, connection or connection_to(environment, node.host))
+
+
+def connection_to(
+    environment: Environment, destination: str, ssh_config: Path | None = None
+) -> StrictConnection:
+    """A connection, not yet open, to `[user@]host[:port]`.
+
+    Args:
+        ssh_config: read instead of the environment's.
+
+    Raises:
+        UsageError: there is no such ssh_config.
+    """
+    own = environment.ssh_config if ssh_config is None else None
+    if own is not None and environment.made_by and not own.is_file():
+        raise UsageError(f"there is no ssh_config at {own}", mend=f"make it: {environment.made_by}")
+    return connect_to(destination, ssh_config or own)
 
 
 def sessions_with(
@@ -72,10 +91,10 @@ def deployments_on(
     Raises:
         UsageError: a file, a name or an argument is wrong.
     """
-    from deploy_lib.fleet import deploy as fleet
+    from deploy_lib.fleet.prepare import prepare
 
     own = sessions_with(environment, nodes, connection)
-    deployments = fleet.prepare(
+    deployments = prepare(
         environment,
         nodes,
         request,

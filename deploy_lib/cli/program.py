@@ -22,6 +22,8 @@ _HOSTS = ("-H", "--hosts")
 def suggest() -> None:
     """Lets the program that runs say which task or flag may have been meant; its exit status stays its own."""
     for program in _running():
+        if "parse_tasks" in vars(program):
+            continue  # a second collection of the same process
         program.parse_tasks = _suggesting(program, program.parse_tasks)  # type: ignore[method-assign]
         program.parse_cleanup = _suggesting(program, program.parse_cleanup)  # type: ignore[method-assign]
 

@@ -15,4 +15,4 @@ def run(invocation: Invocation) -> None:
     with changing(invocation) as change:
         from deploy_lib.fleet import pruning
 
-        change.exit = pruning.prune(change.deployments, change.request, change.console)
+        change.done = pruning.prune(change.deployments, change.request, change.console)

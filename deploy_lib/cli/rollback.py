@@ -17,6 +17,6 @@ def run(invocation: Invocation) -> None:
     with changing(invocation) as change:
         from deploy_lib.fleet import rollback
 
-        change.exit, change.deployments = rollback.roll_back(
+        change.done = rollback.roll_back(
             change.environment, change.deployments, change.request, change.console, named=named
         )

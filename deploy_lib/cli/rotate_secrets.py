@@ -15,4 +15,4 @@ def run(invocation: Invocation) -> None:
     with changing(invocation) as change:
         from deploy_lib.fleet import rotation
 
-        change.exit = rotation.rotate(change.environment, change.deployments, change.request, change.console)
+        change.done = rotation.rotate(change.environment, change.deployments, change.request, change.console)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from deploy_lib.checks import host, require
@@ -11,7 +10,7 @@ from deploy_lib.checks.local import age
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
 from deploy_lib.cli.nodes import choose, sessions_with
-from deploy_lib.config import Node
+from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change.history import proven
@@ -43,7 +42,7 @@ def run(invocation: Invocation) -> None:
             try:
                 facts = gather(session, node, projects[node.name], {}, {})
                 require_answers(node, facts)
-                found[node.name] = status(facts, _behind(environment.root, facts))
+                found[node.name] = status(facts, _behind(environment, facts))
             except DeployError as error:
                 error.node = error.node or node.name
                 found[node.name] = error
@@ -69,11 +68,15 @@ def require_answers(node: Node, facts: Facts) -> None:
     require(node, [check for check in host(node, facts, rendered=False) if check.name in STATUS_NEEDS])
 
 
-def _behind(root: Path, facts: Facts) -> int | None:
+def _behind(environment: Environment, facts: Facts) -> str:
+    """How far what runs is behind the branch that is followed; "" when it is not, or nobody can tell."""
     from deploy_lib.source import git
 
     release = proven(facts.history)
-    return git.behind(root, release.release.commit) if release else None
+    if release is None or environment.follows is None:
+        return ""
+    count = git.behind(environment.root, release.release.commit, environment.follows)
+    return f"{count} {'commit' if count == 1 else 'commits'} behind {environment.follows}" if count else ""
 
 
 def _as_dict(found: Status | DeployError) -> dict[str, Any]:

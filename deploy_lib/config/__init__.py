@@ -22,6 +22,7 @@ from deploy_lib.config.stacks import (
     Scrape,
     Stack,
 )
+from deploy_lib.config.versions import Versions
 
 __all__ = [
     "Apply",
@@ -41,6 +42,7 @@ __all__ = [
     "Scrape",
     "SecretSpec",
     "Stack",
+    "Versions",
     "load",
     "parse",
     "read",

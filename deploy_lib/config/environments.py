@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -14,6 +14,7 @@ from pydantic import (
 
 from deploy_lib.config.fields import EnvName, Model, Name, RelativePath
 from deploy_lib.config.stacks import Apply, PostgresRole, Stack
+from deploy_lib.config.versions import Versions
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 
@@ -86,36 +87,99 @@ class NodeSpec(Model):
     replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
+DefaultTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$")]
+
+
 class EnvironmentSpec(Model):
-    """One set of nodes, its registry, and where its secrets come from."""
+    """One set of nodes, its registry, and where its secrets come from.
+
+    Attributes:
+        image_registry: REGISTRY/OWNER of the project's own images.
+        default_tag: what is deployed without --tag: REMOTE/BRANCH for its newest commit that has an image, HEAD for this
+            checkout's commit, or an image tag.
+        ssh_config: read instead of the operator's own.
+        made_by: the command that makes the `ssh_config` and the secrets' file of an environment that lives on this
+            machine; told when one of them is missing.
+        allow_dirty: images of a checkout with changes that no commit has may be pushed.
+    """
 
     image_registry: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$")]
-    default_tag: Literal["origin/main", "HEAD"]
+    default_tag: DefaultTag
     ssh_config: str | None = None
+    made_by: str | None = None
+    allow_dirty: bool = False
     registry: RegistryLogin
     secrets: SecretSource
     nodes: dict[Name, NodeSpec] = Field(min_length=1)
 
 
-class File(Model):
-    """The whole of deploy.toml."""
+def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> ValueError:
+    names = sorted(known)
+    question = did_you_mean(name, names)
+    there = f"only {', '.join(names)}" if names else "and no other"
+    return ValueError(f"{where}: there is no {what} {name!r}, {there}{f'; {question}' if question else ''}")
 
+
+def _circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names each of which needs the next, and the last the first; empty when there is no such circle."""
+
+    def follow(path: list[str]) -> list[str]:
+        for name in needs[path[-1]]:
+            if name in path:
+                return [*path[path.index(name) :], name]
+            if found := follow([*path, name]):
+                return found
+        return []
+
+    return next((found for name in needs if (found := follow([name]))), [])
+
+
+class File(Model):
+    """The whole of deploy.toml.
+
+    Attributes:
+        default_environment: the one that is meant when DEPLOY_ENV names none; the only one needs no such key.
+    """
+
+    default_environment: Name | None = None
+    versions: Versions = Versions()
     secrets: dict[EnvName, SecretSpec]
     stacks: dict[Name, Stack]
     environments: dict[Name, EnvironmentSpec]
+
+    def needed(self, stack: str) -> frozenset[str]:
+        """The stacks that come before this one, those that they need included."""
+        direct = self.stacks[stack].needs
+        return frozenset(direct).union(*(self.needed(name) for name in direct))
+
+    @model_validator(mode="after")
+    def _names(self) -> File:
+        if self.default_environment is not None and self.default_environment not in self.environments:
+            raise _unknown("default_environment", "environment", self.default_environment, self.environments)
+        typed: dict[str, str] = {}
+        for stack in self.stacks:
+            # deploy-all deploys all of them, and a task's name has dashes for underscores.
+            other = typed.setdefault(stack.replace("_", "-"), stack)
+            if stack == "all" or other != stack:
+                raise ValueError(
+                    f"stacks.{stack}: deploy-{stack.replace('_', '-')} already means something else"
+                )
+        for name, environment in self.environments.items():
+            if "all" in environment.nodes:
+                raise ValueError(f"environments.{name}.nodes.all: `--node all` already means every node")
+        return self
 
     @model_validator(mode="after")
     def _references(self) -> File:
         for stack_name, stack in self.stacks.items():
             if stack.scrape is not None and stack.scrape.stack not in self.stacks:
-                raise ValueError(
-                    f"stacks.{stack_name}.scrape.stack: there is no stack {stack.scrape.stack!r}"
-                )
+                raise _unknown(f"stacks.{stack_name}.scrape.stack", "stack", stack.scrape.stack, self.stacks)
             for needed in stack.needs:
-                if needed not in self.stacks or needed == stack_name or self.stacks[needed].needs:
-                    raise ValueError(
-                        f"stacks.{stack_name}.needs: {needed!r} is no other stack that needs none itself"
-                    )
+                if needed not in self.stacks or needed == stack_name:
+                    others = [name for name in self.stacks if name != stack_name]
+                    raise _unknown(f"stacks.{stack_name}.needs", "other stack", needed, others)
+        if circle := _circle({name: stack.needs for name, stack in self.stacks.items()}):
+            raise ValueError(f"stacks.{circle[0]}.needs: {' needs '.join(circle)}, which is a circle")
         applied: dict[str, str] = {}
         for stack_name, stack in self.stacks.items():
             for step in stack.apply:
@@ -133,10 +197,7 @@ class File(Model):
                 raise ValueError(f"{where}.registry.password names no secret: {env.registry.password!r}")
             for node_name, node in env.nodes.items():
                 if node.stack not in self.stacks:
-                    raise ValueError(
-                        f"{where}.nodes.{node_name}.stack: there is no stack {node.stack!r}, "
-                        f"only {', '.join(sorted(self.stacks))}"
-                    )
+                    raise _unknown(f"{where}.nodes.{node_name}.stack", "stack", node.stack, self.stacks)
                 scrape = self.stacks[node.stack].scrape
                 if scrape and [n.stack for n in env.nodes.values()].count(scrape.stack) != 1:
                     raise ValueError(
@@ -153,7 +214,11 @@ class File(Model):
 
 
 class Node(Model):
-    """A node with all that a deployment needs to know of it."""
+    """A node with all that a deployment needs to know of it.
+
+    Attributes:
+        needs: the stacks that come before its own, those that they need included.
+    """
 
     name: str
     host: str
@@ -162,6 +227,7 @@ class Node(Model):
     stack: Stack
     variables: Mapping[str, str]
     replicas: Mapping[str, int]
+    needs: frozenset[str] = frozenset()
 
 
 class Environment(Model):
@@ -170,14 +236,19 @@ class Environment(Model):
     Attributes:
         root: the folder that holds deploy.toml; its paths are relative to it.
         registry_host: the registry's `host[:port]`, from `image_registry`.
+
+    See `EnvironmentSpec` and `File` for the others.
     """
 
     name: str
     root: Path
     image_registry: str
     registry: RegistryLogin
-    default_tag: Literal["origin/main", "HEAD"]
+    default_tag: str
+    versions: Versions
     ssh_config: Path | None
+    made_by: str | None = None
+    allow_dirty: bool = False
     secret_source: SecretSource
     secrets: Mapping[str, SecretSpec]
     nodes: Mapping[str, Node]
@@ -186,6 +257,16 @@ class Environment(Model):
     def registry_host(self) -> str:
         """The registry's `host[:port]`."""
         return self.image_registry.partition("/")[0]
+
+    @property
+    def follows(self) -> str | None:
+        """The REMOTE/BRANCH whose newest commit is deployed by default; None where that is something else."""
+        return self.default_tag if "/" in self.default_tag else None
+
+    @property
+    def fixed_tag(self) -> str | None:
+        """The image tag that is deployed by default; None where it is a commit's."""
+        return None if self.default_tag == "HEAD" or "/" in self.default_tag else self.default_tag
 
     @property
     def apply(self) -> dict[str, Apply]:

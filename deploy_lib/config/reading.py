@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any, get_args, get_origin
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
 from deploy_lib.config.environments import FILE, Environment, File, Node
 from deploy_lib.errors import UsageError
-
-DEFAULT_ENVIRONMENT = "homelab"
+from deploy_lib.names import did_you_mean
 
 
 def load(root: Path, environment: str | None = None) -> Environment:
@@ -21,17 +20,17 @@ def load(root: Path, environment: str | None = None) -> Environment:
 
     Args:
         root: the folder of deploy.toml.
-        environment: its name; otherwise DEPLOY_ENV's, otherwise `homelab`.
+        environment: its name; otherwise DEPLOY_ENV's, otherwise `default_environment`, otherwise the only one.
 
     Raises:
         UsageError: with the file and the path of the key that is wrong.
     """
     file = read(root)
-    name = environment or os.environ.get("DEPLOY_ENV") or DEFAULT_ENVIRONMENT
+    name = environment or os.environ.get("DEPLOY_ENV") or _default(file)
     if name not in file.environments:
         raise UsageError(
-            f"{FILE}: there is no environment {name!r} (from DEPLOY_ENV); "
-            f"there are {', '.join(sorted(file.environments))}"
+            f"{FILE}: there is no environment {name!r} (from DEPLOY_ENV); there are {', '.join(sorted(file.environments))}",
+            mend=did_you_mean(name, file.environments),
         )
     spec = file.environments[name]
     return Environment(
@@ -40,6 +39,9 @@ def load(root: Path, environment: str | None = None) -> Environment:
         image_registry=spec.image_registry,
         registry=spec.registry,
         default_tag=spec.default_tag,
+        versions=file.versions,
+        made_by=spec.made_by,
+        allow_dirty=spec.allow_dirty,
         ssh_config=root / spec.ssh_config if spec.ssh_config else None,
         secret_source=spec.secrets,
         secrets=file.secrets,
@@ -52,9 +54,21 @@ def load(root: Path, environment: str | None = None) -> Environment:
                 stack=file.stacks[node.stack],
                 variables=node.variables,
                 replicas=node.replicas,
+                needs=file.needed(node.stack),
             )
             for node_name, node in spec.nodes.items()
         },
+    )
+
+
+def _default(file: File) -> str:
+    if file.default_environment is not None:
+        return file.default_environment
+    if len(file.environments) == 1:
+        return next(iter(file.environments))
+    raise UsageError(
+        f"{FILE} has several environments: {', '.join(sorted(file.environments))}",
+        mend=f"set DEPLOY_ENV to one of them, or default_environment in {FILE}",
     )
 
 
@@ -78,7 +92,7 @@ def parse(text: str) -> File:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} is not valid TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(explain(error, FILE)) from None
+        raise explained(error, FILE, File) from None
 
 
 def _read(path: Path) -> str:
@@ -93,11 +107,11 @@ def _read(path: Path) -> str:
 _DISCRIMINATORS = ("1password", "file", "environment", "postgres-role", "grafana-admin", "immutable")
 
 
-def explain(error: ValidationError, file: str) -> str:
-    """The first key that is wrong in a file, why, and how many more there are."""
+def explained(error: ValidationError, file: str, model: type[BaseModel]) -> UsageError:
+    """What is wrong with a file: its first wrong key and why, and how many more there are."""
     first, *others = error.errors(include_url=False, include_context=False)
     # A discriminator's own tag is part of pydantic's path, but not of the file's.
-    path = ".".join(str(part) for part in first["loc"] if part not in _DISCRIMINATORS)
+    path = [part for part in first["loc"] if part not in _DISCRIMINATORS]
     reason = {
         "extra_forbidden": "unknown key",
         "missing": "this key is missing",
@@ -109,4 +123,28 @@ def explain(error: ValidationError, file: str) -> str:
         else ""
     )
     more = f"; and {len(others)} more" if others else ""
-    return f"{file}: {path + ': ' if path else ''}{reason}{shown}{more}"
+    where = f"{'.'.join(str(part) for part in path)}: " if path else ""
+    question = None
+    if first["type"] == "extra_forbidden":
+        question = did_you_mean(str(path[-1]), keys_at(model, path[:-1]))
+    asked = f"; {question}" if question else ""
+    return UsageError(f"{file}: {where}{reason}{asked}{shown}{more}")
+
+
+def keys_at(annotation: Any, path: Sequence[str | int]) -> set[str]:
+    """The keys that a table of deploy.toml may have.
+
+    Args:
+        annotation: the type of the outermost table.
+        path: where the table is below that one.
+    """
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = {field.alias or name: field.annotation for name, field in annotation.model_fields.items()}
+        if not path:
+            return set(fields)
+        return keys_at(fields[str(path[0])], path[1:]) if path[0] in fields else set()
+    inner = [each for each in get_args(annotation) if each is not Ellipsis]
+    if get_origin(annotation) in (dict, tuple):
+        # A table's name, or a place in a list.
+        return keys_at(inner[-1], path[1:]) if path else set()
+    return {key for each in inner for key in keys_at(each, path)}

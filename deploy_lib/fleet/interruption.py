@@ -37,7 +37,7 @@ def handled(
         # In a thread of its own: what the signal has interrupted may hold the very locks that the answer needs.
         answer = threading.Thread(target=again if stop.is_set() else first, daemon=True)
         stop.set()
-        _stopped.set()
+        _heard.append(number)
         answer.start()
         answers.append(answer)
 
@@ -51,12 +51,12 @@ def handled(
             signal.signal(number, handler)
 
 
-_stopped = threading.Event()
+_heard: list[int] = []
 
 
-def interrupted() -> bool:
-    """Whether the operator has asked a command of this process to stop, whatever came of that."""
-    return _stopped.is_set()
+def signals() -> int:
+    """How often the operator has asked commands of this process to stop, whatever came of that."""
+    return len(_heard)
 
 
 def listen() -> None:

@@ -34,9 +34,10 @@ class Source(Protocol):
 class File:
     """A JSON object of field names and values, in a file that nobody else may read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made_by: str | None = None) -> None:
         self.name = str(path)
         self._path = path
+        self._made_by = made_by
 
     def fetch(self, specs: Mapping[str, SecretSpec]) -> Mapping[str, Secret]:
         """See `Source.fetch`."""
@@ -50,7 +51,8 @@ class File:
             content = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise PreflightError(
-                f"there is no secret file {self._path}", mend="for the lab, run: invoke lab.up"
+                f"there is no secret file {self._path}",
+                mend=f"make it: {self._made_by}" if self._made_by else None,
             ) from None
         except (OSError, ValueError):
             # A JSON error's text would quote the file.
@@ -78,7 +80,7 @@ def source_of(environment: Environment) -> Source:
     """The source that deploy.toml names for this environment."""
     match environment.secret_source:
         case FileSource(path=path):
-            return File(environment.root / path)
+            return File(environment.root / path, environment.made_by)
         case ProcessEnvironmentSource():
             return ProcessEnvironment()
         case OnePasswordSource() as spec:

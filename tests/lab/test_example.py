@@ -64,11 +64,11 @@ class Project:
     programs: Path
 
     def run(self, *arguments: str) -> Outcome:
-        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        kept = {k: v for k, v in os.environ.items() if k not in ("DEPLOY_ENV", "PYTHONPATH", "VIRTUAL_ENV")}
         done = subprocess.run(
             [self.programs / arguments[0], *arguments[1:]],
             cwd=self.root,
-            env={**kept, "DEPLOY_ENV": "lab", "PATH": f"{self.programs}:{kept['PATH']}"},
+            env={**kept, "PATH": f"{self.programs}:{kept['PATH']}"},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
