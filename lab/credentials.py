@@ -64,12 +64,12 @@ def fingerprint(folder: Path) -> str:
 
 def random_secrets(project: Project) -> dict[str, str]:
     """Fields as in the vault: random, but for those that lab.toml gives, and those that are no secret by themselves."""
-    found = {}
+    lengths: dict[str, int] = {}
     for spec in project.environment.secrets.values():
-        plain = not spec.redact and spec.min_length <= len(PLAIN)
-        value = PLAIN if plain else secrets.token_urlsafe(max(24, spec.min_length))
-        found[spec.field] = project.file.secrets.get(spec.field, value)
-    return found
+        enough = 0 if not spec.redact and spec.min_length <= len(PLAIN) else max(24, spec.min_length)
+        lengths[spec.field] = max(lengths.get(spec.field, 0), enough)
+    values = {field: secrets.token_urlsafe(length) if length else PLAIN for field, length in lengths.items()}
+    return values | {field: value for field, value in project.file.secrets.items() if field in values}
 
 
 def registry_password(lab: Lab) -> str:

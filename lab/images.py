@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.names import did_you_mean
 from deploy_lib.secrets.value import Secret
 
 from . import debian
@@ -39,11 +40,21 @@ def public(project: Project) -> list[str]:
     """The images from public registries: what lab.toml names with a tag, as a base for others; then the Compose files'.
 
     Those of other registries than Docker's own count when lab.toml has them: a lab's hosts pull the rest for themselves.
+
+    Raises:
+        UsageError: lab.toml has an image without a tag that no Compose file names.
     """
     specs = project.file.images
     bases = [name for name, spec in specs.items() if ":" in name and spec.dockerfile is None]
     plain = {name.removeprefix("docker.io/").removeprefix("library/") for name in project.image_names}
     found = sorted(name for name in plain if "$" not in name and "@" not in name)
+    repositories = {name.partition(":")[0] for name in found}
+    for name, spec in specs.items():
+        if spec.dockerfile is None and ":" not in name and name not in repositories:
+            raise UsageError(
+                f"{FILE}: images.{name}: no Compose file has this image",
+                mend=did_you_mean(name, repositories) or "give it a tag, if other images are built on it",
+            )
     return list(dict.fromkeys([*bases, *(name for name in found if _on_hub(name) or _spec(project, name))]))
 
 
@@ -68,8 +79,9 @@ def tag_of(project: Project, name: str) -> str:
         UsageError: none of them names it.
     """
     for reference in project.image_names:
-        repository, _, tag = reference.rpartition("/")[2].partition(":")
-        if repository == name:
+        path, slash, last = reference.rpartition("/")
+        repository, _, tag = last.partition(":")
+        if f"/{path}{slash}{repository}".endswith(f"/{name}"):
             return tag
     raise UsageError(f"{FILE}: images.{name}: no Compose file has an image .../{name}")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy_lib.config import Environment, Stack
 from deploy_lib.config import load as load_environment
+from deploy_lib.config import read as read_file
 from deploy_lib.config.environments import FILE as DEPLOY_FILE
 from deploy_lib.errors import UsageError
+from deploy_lib.names import did_you_mean
 
 from . import compose
 from .settings import FILE, File, NodeSpec, Shared, parse
@@ -122,17 +124,27 @@ def _kept(root: Path) -> Path:
 
 def _read(folder: Path, root: Path) -> Project:
     file = parse(_text(folder / FILE))
+    if file.environment not in read_file(folder).environments:
+        raise UsageError(
+            f"{DEPLOY_FILE} has no environment {file.environment!r} to make a lab of",
+            mend=f"add [environments.{file.environment}], or name another in {FILE}: environment = ...",
+        )
     environment = load_environment(folder, file.environment).model_copy(update={"root": root})
     _require(environment, folder)
-    for name in file.nodes:
-        if name not in environment.nodes:
-            raise UsageError(
-                f"{FILE}: nodes.{name}: {DEPLOY_FILE} has no such node in environment {environment.name}"
-            )
+    _known("nodes", file.nodes, environment.nodes, f"node in environment {environment.name}")
+    _known("secrets", file.secrets, {spec.field for spec in environment.secrets.values()}, "secret's field")
     for name in environment.nodes:
         if name.lower() in _RESERVED:
             raise UsageError(f"a node of a lab cannot be called {name}: the lab has a container of that name")
     return Project(root, environment, file, _hosts(root, environment, file))
+
+
+def _known(table: str, named: Iterable[str], known: Collection[str], what: str) -> None:
+    for name in named:
+        if name not in known:
+            raise UsageError(
+                f"{FILE}: {table}.{name}: {DEPLOY_FILE} has no such {what}", mend=did_you_mean(name, known)
+            )
 
 
 def _require(environment: Environment, folder: Path) -> None:

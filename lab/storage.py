@@ -1,9 +1,9 @@
-"""The storage that all hosts share: one directory of this machine, in place of a mount of core's NFS export.
+"""The directory that hosts share, where lab.toml gives them one: in place of what one of them exports and others mount.
 
-A homelab's worker hosts mount that export with their kernel's NFS client. A container has no kernel of its own, the
-machine's often has no such client, and Debian has none for user space that mounts. So the directory that core's NFS
-server exports is a volume of this machine's Engine, and the workers' hosts get the same one where a homelab mounts the
-export. What a worker writes there is what the NFS server serves; that the server serves is for `nfs-cat` to show.
+Hosts of one's own mount an NFS export with their kernel's client. A container has no kernel of its own, the machine's often
+has no such client, and Debian has none for user space that mounts. So the directory is a volume of this machine's Engine, and
+each host gets it where it would have the mount. Where the server that exports it is a container of a host, its volume lies in
+that directory, too: what a worker writes there is what the server serves; that it serves is for `nfs-cat` to show.
 """
 
 from __future__ import annotations

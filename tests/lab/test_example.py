@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +136,14 @@ def project(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert not any(prefix in text for text in left)
 
 
+def test_the_wheel_has_nothing_of_this_repository_s_own_application(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "deploy_lab/recipes/host/Dockerfile" in names
+    assert {name.partition("/")[0] for name in names if name.endswith(".py")} == {"deploy_lib", "deploy_lab"}
+    lab = [name for name in names if name.startswith("deploy_lab/")]
+    assert not [name for name in lab if re.search("backend|demo|timescaledb|prometheus|grafana|jaeger", name)]
+
+
 def test_the_environment_has_the_library_and_the_lab_from_the_wheel(programs: Path, tmp_path: Path) -> None:
     script = "import deploy_lib, deploy_lab; print(deploy_lib.__file__, deploy_lab.__file__)"
     found = call(programs / "python", "-c", script, cwd=tmp_path).split()
@@ -166,3 +176,4 @@ def test_a_project_of_two_stacks_is_deployed_changed_broken_and_taken_back(proje
     assert ("The first page." in project.page(), project.watcher()) == (True, first)
     assert project.sql("SELECT min(at) FROM answers WHERE status = '200'") == began
     project.do("invoke", "status")
+    project.do("fab", "-H", "site.example.internal", "status")

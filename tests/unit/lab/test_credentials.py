@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from deploy_lib.secrets.value import Secret
 from lab import credentials
 from lab.layout import Lab, create
+from lab.project import read
 
 from .sample import LAB, sample, write
 
@@ -48,6 +49,14 @@ def test_a_user_name_is_not_random(lab: Lab) -> None:
 def test_lab_toml_gives_values_that_must_not_be_random(tmp_path: Path) -> None:
     project = sample(tmp_path, LAB + "[secrets]\nuser = 'somebody'\n")
     assert credentials.random_secrets(project)["user"] == "somebody"
+
+
+def test_two_names_of_one_field_have_a_value_that_is_long_enough_for_both(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "deploy.toml"
+    more = '[secrets]\nA = { field = "one", min_length = 60 }\nB = { field = "one" }\n'
+    path.write_text(path.read_text().replace("[secrets]\n", more))
+    assert len(credentials.random_secrets(read(tmp_path))["one"]) >= 60
 
 
 def test_a_secret_that_deploy_toml_gets_later_is_added_and_the_others_stay(lab: Lab, tmp_path: Path) -> None:

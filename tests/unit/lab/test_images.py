@@ -8,7 +8,7 @@ from lab import debian, images, own
 from lab.project import read
 from tests import ROOT
 
-from .sample import sample
+from .sample import sample, write
 
 OURS = read(ROOT)
 """This repository, whose own lab.toml is held to account here, too."""
@@ -55,6 +55,18 @@ def test_an_own_image_that_no_compose_file_has_is_a_mistake(tmp_path: Path) -> N
     project = sample(tmp_path, '[images.other]\ndockerfile = "Dockerfile"\n')
     with pytest.raises(UsageError, match=r"lab\.toml: images\.other: no Compose file"):
         images.own(project)
+
+
+def test_an_own_image_may_lie_deeper_below_the_registry(tmp_path: Path) -> None:
+    write(tmp_path, lab='[images."team/side"]\ndockerfile = "Dockerfile"\n')
+    path = tmp_path / "site.yml"
+    path.write_text(path.read_text().replace("/sample-side:", "/team/side:"))
+    assert list(images.own(read(tmp_path))) == ["sample/team/side:1.0"]
+
+
+def test_a_recipe_for_what_no_compose_file_has_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lab\.toml: images\.ngnix: no Compose file(.|\n)*nginx"):
+        images.public(sample(tmp_path, '[images.ngnix]\nrecipe = "recipes/nginx"\n'))
 
 
 def test_the_context_is_the_dockerfile_s_folder_unless_one_is_given(tmp_path: Path) -> None:

@@ -52,9 +52,10 @@ def test_nodes_of_one_host_are_one_machine_with_the_ports_of_both(tmp_path: Path
         ("nonsense", r"lab\.toml is not valid TOML"),
         ("relase = 'sid'", r"lab\.toml: relase: unknown key"),
         ("[nodes.nobody]", r"lab\.toml: nodes\.nobody: deploy\.toml has no such node in environment lab"),
+        ("[secrets]\nusr = 'x'", r"lab\.toml: secrets\.usr: deploy\.toml has no such secret's field\n.*user"),
         ("[images.nginx]", r"lab\.toml: images\.nginx: give exactly one of recipe, standin and dockerfile"),
         ("[images.nginx]\nrecipe = '/etc'", r"inside the folder"),
-        ("environment = 'test'", r"there is no environment 'test'"),
+        ("environment = 'test'", r"deploy\.toml has no environment 'test' to make a lab of"),
     ],
 )
 def test_what_is_wrong_in_lab_toml_is_said(tmp_path: Path, text: str, message: str) -> None:
