@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.config import Apply, Immutable
+from deploy_lib.config import Apply, Immutable, Node
 
 
-def once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
+def once_read(node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
     """That a deployment would not give containers a secret which the program with the data does not know.
 
     Args:
@@ -16,6 +16,7 @@ def once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded:
         recorded: there is a release that could be given other values; without one, rotate-secrets refuses.
     """
     found = [steps[name] for name in changed if name in steps]
+    rotate = node.task("rotate-secrets")
     fixed = immutable(steps, changed)
     problem = "; ".join(
         f"{step.secret} was changed at its source, and {step.service} reads it only once" for step in found
@@ -26,9 +27,9 @@ def once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded:
         fixed or problem,
         "set it back at its source"
         if fixed
-        else "change them where they are kept, too: invoke rotate-secrets"
+        else f"change them where they are kept, too: {rotate}"
         if recorded
-        else "set them back at their source, deploy, then change them there: invoke rotate-secrets does the rest",
+        else f"set them back at their source, deploy, then change them there: {rotate} does the rest",
     )
 
 

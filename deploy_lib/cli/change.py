@@ -66,6 +66,9 @@ def changing(invocation: Invocation) -> Iterator[Change]:
                 report.release = next((found for d in change.nodes if (found := d.release_name)), None)
         if request.dry_run and change.done:
             for deployment in change.nodes:
-                reporting.show_plan(console, deployment, change.done.previews.get(deployment.node.name))
+                name = deployment.node.name
+                reporting.show_plan(console, deployment, change.done.previews.get(name))
+                if name in change.done.removed:
+                    reporting.show_removals(console, name, change.done.removed[name])
         else:
             reporting.show_services(console, change.nodes)

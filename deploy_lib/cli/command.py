@@ -95,7 +95,7 @@ class Invocation:
     """A command as it was typed.
 
     Attributes:
-        name: the task's, as in "deploy-core".
+        name: the task's, as in "deploy-web".
         root: the folder of deploy.toml.
         stack: the one that it is for; None for those of all nodes that are meant.
         connection: to the host that `fab` was given; None for `invoke`, whose nodes stand in deploy.toml.

@@ -31,7 +31,10 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
         "error": str(deployment.error) if deployment.error else None,
     }
     if deployment.request.command == "prune":
-        data["pruned"] = list(done.removed.get(name, ())) if done else []
+        removed = list(done.removed.get(name, ())) if done else []
+        data["pruned"] = [] if deployment.request.dry_run else removed
+        if deployment.request.dry_run:
+            data["plan"] = {"removed": removed}
     if plan is not None and deployment.request.dry_run:
         preview = done.previews.get(name, Preview()) if done else Preview()
         data["plan"] = {
@@ -111,6 +114,13 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     for command in preview.commands:
         console.result(_indented(command))
     console.result(f"  {going_back(plan)}")
+
+
+def show_removals(console: Console, node: str, removed: Sequence[str]) -> None:
+    """What a pruning would remove, for people."""
+    console.result(f"{node}: {len(removed)} to remove" if removed else f"{node}: nothing to remove")
+    for what in removed:
+        console.result(f"  {what}")
 
 
 def going_back(plan: Plan) -> str:

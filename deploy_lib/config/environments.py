@@ -52,7 +52,7 @@ class OnePasswordSource(Model):
 
 
 class FileSource(Model):
-    """Secrets from a JSON file that only its owner may read; meant for the lab."""
+    """Secrets from a JSON file that only its owner may read; meant for hosts on this machine."""
 
     source: Literal["file"]
     path: RelativePath
@@ -139,9 +139,11 @@ class File(Model):
 
     Attributes:
         default_environment: the one that is meant when DEPLOY_ENV names none; the only one needs no such key.
+        command: what an operator types before a task's name; messages that say what to run begin with it.
     """
 
     default_environment: Name | None = None
+    command: str = Field(min_length=1, default="invoke")
     versions: Versions = Versions()
     secrets: dict[EnvName, SecretSpec]
     stacks: dict[Name, Stack]
@@ -218,6 +220,7 @@ class Node(Model):
 
     Attributes:
         needs: the stacks that come before its own, those that they need included.
+        command: what a task is typed with; see `File`.
     """
 
     name: str
@@ -228,6 +231,16 @@ class Node(Model):
     variables: Mapping[str, str]
     replicas: Mapping[str, int]
     needs: frozenset[str] = frozenset()
+    command: str = "invoke"
+
+    def task(self, words: str) -> str:
+        """A task as an operator types it, for messages."""
+        return f"{self.command} {words}"
+
+    @property
+    def deploy_task(self) -> str:
+        """The one that deploys its stack."""
+        return self.task(f"deploy-{self.stack_name.replace('_', '-')}")
 
 
 class Environment(Model):

@@ -55,6 +55,7 @@ def load(root: Path, environment: str | None = None) -> Environment:
                 variables=node.variables,
                 replicas=node.replicas,
                 needs=file.needed(node.stack),
+                command=file.command,
             )
             for node_name, node in spec.nodes.items()
         },

@@ -117,6 +117,6 @@ def _required(deployment: Deployment, tag: str | None) -> Event:
             else "nothing is deployed that could be rolled back",
             node=deployment.node.name,
             step="rollback",
-            mend="see: invoke history",
+            mend=f"see: {deployment.node.task('history')}",
         )
     return target

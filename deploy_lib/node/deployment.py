@@ -325,6 +325,15 @@ class Deployment:
         removed = pruning.prune(self.site, self.facts, self._token(), on_removed)
         self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
 
+    def foresee_pruning(self, on_found: Callable[[str], object]) -> None:
+        """Tells what `prune` would remove, and removes nothing.
+
+        Raises:
+            PruneError: the host could not say all of it.
+        """
+        pruning.foresee(self.site, self.facts, on_found)
+        self.outcome = Outcome.PLANNED
+
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""
         self.session.stop = None
@@ -457,6 +466,7 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
 def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     """Whether a deployment may give a host's containers these values."""
     return checks.once_read(
+        job.node,
         job.environment.apply,
         wanted.changed(facts, job.local.file, values),
         recorded=history.proven(facts.history) is not None,

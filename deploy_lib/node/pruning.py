@@ -8,6 +8,7 @@ from deploy_lib.config import Node
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change import history
 from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.prune import foresee as ask
 from deploy_lib.host.change.prune import prune as remove
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.site import Site
@@ -24,7 +25,7 @@ def check_record(node: Node, facts: Facts) -> None:
             "the stack runs here, and no record tells what it needs, so that nothing can be called old",
             node=node.name,
             step="prune",
-            mend=f"deploy it first: invoke deploy-{node.stack_name}",
+            mend=f"deploy it first: {node.deploy_task}",
         )
 
 
@@ -60,3 +61,12 @@ def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], obje
         for what in removed:
             site.detail(what)
     return len(removed)
+
+
+def foresee(site: Site, facts: Facts, on_found: Callable[[str], object]) -> None:
+    """Tells what `prune` would remove.
+
+    Raises:
+        PruneError: the host could not say all of it.
+    """
+    ask(site.session, site.node, [event.release for event in kept(site.node, facts)], on_found)

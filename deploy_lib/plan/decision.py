@@ -138,7 +138,7 @@ def back(job: Job, facts: Facts, target: history.Event) -> Decision:
             f"the host no longer has all of release {target.release.id}: {what}",
             node=job.node.name,
             step="rollback",
-            mend=f"deploy it anew: invoke deploy-{job.node.stack_name} --tag {target.release.tag}",
+            mend=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}",
         )
     # What a rollback after this one goes to is what it would have been then.
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
@@ -158,7 +158,7 @@ def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequ
         raise PreflightError(
             "what runs here was not deployed by this program",
             node=job.node.name,
-            mend=f"deploy it first: invoke deploy-{job.node.stack_name}",
+            mend=f"deploy it first: {job.node.deploy_task}",
         )
     applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: wanted.fingerprint(name, values[name], facts.key) for name in changed}

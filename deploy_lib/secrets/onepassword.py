@@ -137,7 +137,7 @@ async def _ask(token: str, account: str | None, references: list[str]) -> dict[s
 
     client = await Client.authenticate(
         auth=token or DesktopAuth(account_name=str(account)),
-        integration_name="ktrdr-deploy",
+        integration_name="deploy_lib",
         integration_version="0.1.0",
     )
     answers = (await client.secrets.resolve_all(references)).individual_responses

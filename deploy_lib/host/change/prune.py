@@ -36,11 +36,28 @@ def prune(
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
         RemoteError: the host could not be told, or the session ended.
     """
-    with session.start(locked_script(node, kept, token), timeout=TIMEOUT) as process:
+    _run(session, locked_script(node, kept, token), on_removed, "not everything that is old could be removed")
+
+
+def foresee(session: Session, node: Node, kept: Iterable[Release], on_found: Callable[[str], object]) -> None:
+    """Tells what `prune` would remove, and removes nothing.
+
+    Args:
+        on_found: gets each file and image.
+
+    Raises:
+        PruneError: the host could not say all of it.
+        RemoteError: the host could not be asked, or the session ended.
+    """
+    _run(session, script(node, kept, dry_run=True), on_found, "not everything that is old could be told")
+
+
+def _run(session: Session, text: str, on_line: Callable[[str], object], failed: str) -> None:
+    with session.start(text, timeout=TIMEOUT) as process:
         try:
             for line in process:
                 if line.startswith(_REMOVED):
-                    on_removed(line.removeprefix(_REMOVED))
+                    on_line(line.removeprefix(_REMOVED))
             code = process.wait()
         except StoppedError as error:
             raise PruneError(
@@ -50,7 +67,7 @@ def prune(
             ) from error
         if code:
             problem = process.stderr.strip() or f"exit status {code}"
-            raise PruneError(f"not everything that is old could be removed: {problem}", step="prune")
+            raise PruneError(f"{failed}: {problem}", step="prune")
 
 
 def locked_script(node: Node, kept: Iterable[Release], token: str) -> str:
@@ -62,22 +79,54 @@ flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
 {script(node, kept)}"""
 
 
-def script(node: Node, kept: Iterable[Release]) -> str:
+REMOVE = """\
+away() { rm -f -- "$1"; }
+untag() { docker rmi "$1" >/dev/null; }
+gone() { docker rmi "$1" >/dev/null 2>&1; ! docker image inspect "$1" >/dev/null 2>&1; }
+"""
+"""What removes a file, a tag, and an image that no tag protects any more; and whether that is gone."""
+
+FORESEE = f"""\
+dropped=
+away() {{ :; }}
+untag() {{ dropped="$dropped $1"; }}
+gone() {{
+  # Docker takes an image away by its id where what is left of its names is of one repository, and at most one tag.
+  repository= tag=
+  for n in $(docker image inspect -f '{{{{range .RepoTags}}}}{{{{println .}}}}{{{{end}}}}{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}' "$1"); do
+    case " $dropped " in *" $n "*) continue;; esac
+    case $n in
+      {KEEP}@*) continue;;
+      *@*) r=${{n%@*}};;
+      *) r=${{n%:*}}; [ -z "$tag" ] || return 1; tag=$n;;
+    esac
+    [ "${{repository:-$r}}" = "$r" ] || return 1
+    repository=$r
+  done
+}}
+"""
+"""The same for a dry run, which changes nothing and tells what would be gone."""
+
+
+def script(node: Node, kept: Iterable[Release], *, dry_run: bool = False) -> str:
     """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
     fails in the end.
 
     Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
+
+    Args:
+        dry_run: it only tells what it would remove.
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
     tags = sorted({keep_tag(node.stack_name, image) for release in kept for image in release.images.values()})
     return f"""\
-left=
+{FORESEE if dry_run else REMOVE}left=
 for x in {quote(node.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
   case " {" ".join(files)} " in
     *" ${{x##*/}} "*) ;;
-    *) if rm -f -- "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
+    *) if away "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
   esac
 done
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
@@ -89,9 +138,8 @@ for x in $tags; do
       i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
       # Docker would take the tag and leave the image: it would be nobody's from then on.
       [ -z "$used" ] || continue
-      docker rmi "$x" >/dev/null || {{ left=1; continue; }}
-      docker rmi "$i" >/dev/null 2>&1
-      docker image inspect "$i" >/dev/null 2>&1 || echo "{_REMOVED}image $i";;
+      untag "$x" || {{ left=1; continue; }}
+      if gone "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
 [ -z "$left" ]

@@ -180,3 +180,11 @@ def test_an_environment_follows_a_branch_its_head_or_a_tag(tmp_path: Path) -> No
     assert default("HEAD") == (None, None)
     assert default("upstream/release/2") == ("upstream/release/2", None)
     assert default("stable") == (None, "stable")
+
+
+def test_messages_name_tasks_as_the_project_types_them(tmp_path: Path) -> None:
+    text = 'command = "uv run invoke"\n' + sample.DEPLOY.replace("stacks.shop", "stacks.my_shop")
+    text = text.replace('"shop"', '"my_shop"')
+    node = sample.environment(tmp_path, deploy=text).nodes["front"]
+    assert node.task("status") == "uv run invoke status"
+    assert node.deploy_task == "uv run invoke deploy-my-shop"
