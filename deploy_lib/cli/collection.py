@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -34,6 +34,7 @@ from deploy_lib.cli.flags import (
     STACK,
     TAG,
     WAIT_LOCK,
+    Flag,
     Flags,
     Given,
     Raw,
@@ -199,10 +200,10 @@ def collection(root: Path) -> Collection:
         root: the folder of deploy.toml.
     """
     names = _outline(root)
-    every_node = flags.of_node(list(names.nodes))
+    told: dict[Flag[Any], Flag[Any]] = {NODE: flags.of_node(names.nodes), STACK: flags.of_stack(names.stacks)}
     made = []
     for command in (*deploying(names), *COMMANDS):
-        accepted = tuple(every_node if flag is NODE else flag for flag in command.flags)
+        accepted = tuple(told.get(flag, flag) for flag in command.flags)
         made.append(ProjectTask(root, command, accepted, lambda context: None))
     return Collection(*made)
 

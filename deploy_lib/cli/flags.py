@@ -6,7 +6,7 @@ Invoke gets texts only, so that a bad value is this program's own error, with it
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -146,7 +146,12 @@ LOG_LINES = tail("how many lines of each container", 100, range(0, 1_000_001))
 EVENTS = tail("how many events of each node", 20, range(1, 100_001))
 
 
-def of_node(nodes: Sequence[str]) -> Flag[list[str]]:
+def of_stack(stacks: Iterable[str]) -> Flag[str]:
+    """The stack that is meant, with the names that there are."""
+    return STACK.saying(", ".join(stacks) or STACK.help)
+
+
+def of_node(nodes: Iterable[str]) -> Flag[list[str]]:
     """`--node`, with the names that there are."""
     names = ", ".join(nodes) or "a node of deploy.toml"
     return NODE.saying(f"{names} or all; may be given more than once")

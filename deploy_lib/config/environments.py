@@ -169,6 +169,14 @@ class File(Model):
         for name, environment in self.environments.items():
             if "all" in environment.nodes:
                 raise ValueError(f"environments.{name}.nodes.all: `--node all` already means every node")
+            places: dict[tuple[str, str], str] = {}
+            for node, spec in environment.nodes.items():
+                for what in (spec.stack, spec.directory):
+                    other = places.setdefault((spec.host.lower(), what), node)
+                    if other != node:
+                        raise ValueError(
+                            f"environments.{name}.nodes.{node}: {other} already has {what} on {spec.host}"
+                        )
         return self
 
     @model_validator(mode="after")

@@ -97,6 +97,7 @@ def test_a_third_stack_needs_no_python(tmp_path: Path, run: Run) -> None:
     assert "deploy-mail-out" in listed(run(folder, "invoke", "--list"))
     assert "deploy-mail-out" in listed(run(folder, "fab", "--list"))
     assert "--replicas-relay" in run(folder, "invoke", "--help", "deploy-mail-out").stdout
+    assert "shop, jobs, mail_out" in run(folder, "invoke", "--help", "validate-env").stdout
     assert "post or all" in run(folder, "invoke", "--help", "deploy-mail-out").stdout
     # Its flags are read, and its files; then the first host is looked for.
     words = ("deploy-mail-out", "--dry-run", "--tag", "1.4.2", "--replicas-relay", "1", "--json")

@@ -115,6 +115,8 @@ def test_models_are_frozen() -> None:
         ),
         (('"house"', '"huose"'), r"default_environment: .*'huose', only house; did you mean house\?"),
         (('stack = "shop"', 'stack = "shpo"'), r"nodes\.front\.stack: .*did you mean shop\?"),
+        (('host = "b.example"', 'host = "A.example"'), r"nodes\.east: night already has jobs on A\.example"),
+        (('directory = "/srv/jobs"', 'directory = "/srv/shop"'), r"nodes\.night: front already has /srv/shop on a\.example"),
         (("nodes.front]", "nodes.all]"), r"environments\.house\.nodes\.all: `--node all`"),
         (("[secrets.DB_PASSWORD]", "[versions]\ncommit_tag = 'v'\n[secrets.DB_PASSWORD]"), r"versions\.commit_tag: .*\{sha:N\}"),
         (('default_tag = "HEAD"', 'default_tag = "a b"'), r"environments\.house\.default_tag"),
