@@ -98,6 +98,18 @@ def obtain(project: Project, say: Say) -> dict[str, Origin]:
     return origins
 
 
+def obtain_one(name: str, root: Path, say: Say) -> Origin:
+    """Gets one public image onto this machine's engine; where it cannot be pulled, by the recipe of its name here.
+
+    Raises:
+        DeployError: it can neither be pulled nor built.
+    """
+    if _pulled(name, obtain_base(RELEASE, root, say), say):
+        return "pulled"
+    make(name, RECIPES / name.partition(":")[0], {"BASE": BASE}, say)
+    return "built"
+
+
 def obtain_base(release: str, root: Path, say: Say) -> bool:
     """Gets a Debian base image onto this machine's engine, and says whether it came from a registry.
 
@@ -127,8 +139,7 @@ def make_host(release: str, root: Path, say: Say) -> None:
 
 
 def _obtain(project: Project, name: str, online: bool, say: Say) -> Origin:
-    there = _recipe_of(name)
-    if there == "" or (there is None and online and _pull(name, say)):
+    if _pulled(name, online, say):
         return "pulled"
     spec = _spec(project, name)
     if spec is None:
@@ -195,6 +206,12 @@ def _hash(folder: Path, seed: str) -> str:
 def _recipe_of(name: str) -> str | None:
     """What an image was made from; empty when it was pulled, None when there is none."""
     return build.inspect(name, f'{{{{index .Config.Labels "{build.LABEL}"}}}}')
+
+
+def _pulled(name: str, online: bool, say: Say) -> bool:
+    """Whether an image is a registry's; one that was made here stays so."""
+    there = _recipe_of(name)
+    return there == "" or (there is None and online and _pull(name, say))
 
 
 def _pull(name: str, say: Say) -> bool:

@@ -10,7 +10,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +124,16 @@ def load(root: Path) -> Lab:
     return Lab(directory, prefix_of(root), ports, recorded(root))
 
 
+def copies(root: Path) -> Path:
+    """Where copies of a checkout lie whose labs tests use side by side, each a folder of this one."""
+    return root.resolve() / DIRECTORY / "copies"
+
+
+def copies_of(root: Path) -> list[Path]:
+    """The copies that there are."""
+    return sorted(path.parent for path in copies(root).glob(f"*/{DIRECTORY}"))
+
+
 def create(root: Path, say: Callable[[str], None]) -> Lab:
     """The lab of this project; its ports are chosen when they are not yet.
 
@@ -144,7 +154,8 @@ def create(root: Path, say: Callable[[str], None]) -> Lab:
     project = _project(root, say, known=bool(ports))
     missing = [key for key in port_keys(project) if key not in ports]
     if missing:
-        ports |= dict(zip(missing, free_ports(len(missing), ports.values()), strict=True))
+        taken = {*ports.values(), *_ports_beside(root)}
+        ports |= dict(zip(missing, free_ports(len(missing), taken), strict=True))
         path.write_text(json.dumps(ports, indent=1) + "\n")
     identity = directory / "identity"
     if not identity.exists():
@@ -163,6 +174,15 @@ def _project(root: Path, say: Callable[[str], None], *, known: bool) -> Project:
         return project
     record(project)
     return project
+
+
+def _ports_beside(root: Path) -> Iterator[int]:
+    """Ports of the labs that tests use beside this one: those that are stopped do not listen."""
+    folder = root.resolve().parent
+    checkout = folder.parent.parent if folder.parts[-2:] == (DIRECTORY, "copies") else root
+    for path in (checkout / DIRECTORY / "ports.json", *copies(checkout).glob(f"*/{DIRECTORY}/ports.json")):
+        with suppress(FileNotFoundError, ValueError):
+            yield from json.loads(path.read_text()).values()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, ExitCode
 
 if TYPE_CHECKING:
     from deploy_lib.output.console import Console
@@ -23,16 +23,21 @@ if TYPE_CHECKING:
 @contextmanager
 def speaking(*, as_json: bool = False) -> Iterator[Console]:
     """A console for a task that has no environment; its errors become one line and an exit status."""
+    from deploy_lib.fleet.interruption import listen
     from deploy_lib.output import streams as stdio
     from deploy_lib.output.console import Console
 
     stdio.install()
+    listen()
     console = Console(as_json=as_json)
     try:
         yield console
     except DeployError as error:
         console.error(error)
         raise Exit(code=int(error.exit_code)) from None
+    except KeyboardInterrupt:
+        console.say("error: interrupted")
+        raise Exit(code=int(ExitCode.INTERRUPTED)) from None
 
 
 def lab_collection(root: Path) -> Collection:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.errors import UsageError
+from lab import layout
 from lab.layout import LISTENING, Lab, free_ports, is_free, load, port_keys, prefix_of
 from lab.layout import create as create_lab
 
@@ -94,3 +95,18 @@ def test_status_shows_the_lab_that_there_is_while_deploy_toml_gets_another_node(
     create(tmp_path)
     write(tmp_path, back="another")
     assert set(load(tmp_path).project.hosts) == {"front", "back"}
+
+
+def test_labs_side_by_side_share_no_port_though_none_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = len(port_keys(create(tmp_path).project))
+    monkeypatch.setattr(layout, "LISTENING", range(15000, 15000 + 3 * count + 30))
+    (tmp_path / ".lab" / "ports.json").unlink()
+    roots = [tmp_path, layout.copies(tmp_path) / "1", layout.copies(tmp_path) / "2"]
+    ports: list[int] = []
+    for root in roots:
+        root.mkdir(parents=True, exist_ok=True)
+        ports += create(root).ports.values()
+    assert len(set(ports)) == len(ports) == 3 * count
+    assert layout.copies_of(tmp_path) == roots[1:]
