@@ -141,7 +141,9 @@ def test_the_wheel_has_nothing_of_this_repository_s_own_application(wheel: Path)
     assert "deploy_lab/recipes/host/Dockerfile" in names
     assert {name.partition("/")[0] for name in names if name.endswith(".py")} == {"deploy_lib", "deploy_lab"}
     lab = [name for name in names if name.startswith("deploy_lab/")]
-    assert not [name for name in lab if re.search("backend|demo|timescaledb|prometheus|grafana|jaeger|mariadb", name)]
+    assert not [
+        name for name in lab if re.search("backend|demo|timescaledb|prometheus|grafana|jaeger|mariadb", name)
+    ]
 
 
 def test_the_environment_has_the_library_and_the_lab_from_the_wheel(programs: Path, tmp_path: Path) -> None:
