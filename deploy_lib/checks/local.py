@@ -6,33 +6,30 @@ from collections.abc import Iterator
 
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.config import Environment
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.release.release import Version
 from deploy_lib.source.git import Checkout
 from deploy_lib.source.versions import of_commit
 
 
 def checkout(
-    environment: Environment, found: Checkout | None, version: Version | None, *, default: bool
+    environment: Environment, found: Checkout | UsageError, version: Version | None, *, default: bool
 ) -> Iterator[Check]:
     """Which commit this is, and whether what is deployed is what it seems. Warnings only.
 
     Args:
-        found: None outside a git checkout.
+        found: an error where git cannot tell, as outside a git checkout.
         version: the one that is deployed, where that is known.
         default: no `--tag` was given.
     """
     branch = environment.follows
-    if found is None:
-        problem = (
-            "the configuration that is deployed is not in a git checkout, so nobody can tell which one it is"
-        )
+    if isinstance(found, UsageError):
         yield Check(
             "checkout",
             "the configuration is a known commit",
             "warning",
-            problem=problem,
-            mend="clone it with git",
+            problem=f"nobody can tell which configuration is deployed: {found.what}",
+            mend=found.mend or "clone it with git",
         )
         return
     head = of_commit(environment, found.head.sha).tag

@@ -11,7 +11,8 @@ from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.config import Environment
 from deploy_lib.errors import ExitCode
-from deploy_lib.fleet.interruption import deafen, listen
+from deploy_lib.fleet.interruption import deafen
+from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 
@@ -43,9 +44,9 @@ def changing(invocation: Invocation) -> Iterator[Change]:
     Raises:
         Exit: with the fixed exit status, when that is not 0.
     """
-    listen()
     with invocation.begin() as (environment, console, report):
         request = invocation.request()
+        stdio.wait_for_readers(request.dry_run)
         chosen = choose(environment, invocation)
         announce(console, environment, chosen)
 

@@ -8,7 +8,7 @@ from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import EVENTS, PARALLEL
 from deploy_lib.cli.nodes import choose, sessions_with
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change import history
 from deploy_lib.host.change.history import Event
@@ -33,7 +33,8 @@ def run(invocation: Invocation) -> None:
             if isinstance(events, DeployError):
                 console.error(events)
                 report.exit = ExitCode.NOT_STARTED
-                report.nodes[node.name] = {"outcome": "unreachable", "error": str(events)}
+                outcome = "unreachable" if isinstance(events, UnreachableError) else "failed"
+                report.nodes[node.name] = {"outcome": outcome, "error": str(events)}
                 continue
             report.nodes[node.name] = {
                 "outcome": "interrupted" if history.interrupted(events) else "done",
@@ -52,7 +53,8 @@ def _read(
     def read(node: Node) -> None:
         session = sessions[node.name]
         try:
-            found[node.name] = history.read(session, node.directory, lines)
+            with told(node.name):
+                found[node.name] = history.read(session, node.directory, lines)
         except DeployError as error:
             found[node.name] = error
         finally:

@@ -15,6 +15,9 @@ FILE = "deploy.toml"
 
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _KIND = re.compile(r"[a-z][a-z0-9]*")
+_LARGEST = 1024 * 1024
+"""Bytes of deploy.toml, as `config.reading` has it."""
+
 _DEPLOY, _REPLICAS = "deploy-", "--replicas-"
 
 
@@ -50,8 +53,8 @@ def outline(root: Path, typed: Sequence[str]) -> Outline:
             one: then the task itself says what is wrong, with its own exit status.
     """
     try:
-        data = tomllib.loads((root / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = tomllib.loads(_text(root / FILE))
+    except (OSError, ValueError, RecursionError) as error:
         why = f"there is no {FILE} in {root}" if isinstance(error, FileNotFoundError) else f"{FILE}: {error}"
         return _guess(why, typed)
     stacks = {
@@ -63,6 +66,13 @@ def outline(root: Path, typed: Sequence[str]) -> Outline:
         return _guess(f"{FILE} names no stack", typed)
     nodes = _table(_table(_table(data, "environments"), _environment(data)), "nodes")
     return Outline(stacks, {name: str(_table(nodes, name).get("stack")) for name in nodes})
+
+
+def _text(path: Path) -> str:
+    # What is no file, or a huge one, is refused with the rest; reading it could take for ever.
+    if path.exists() and not (path.is_file() and path.stat().st_size <= _LARGEST):
+        raise ValueError("it is no file of a reasonable size")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _guess(problem: str, typed: Iterable[str]) -> Outline:

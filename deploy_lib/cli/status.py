@@ -11,7 +11,7 @@ from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
 from deploy_lib.cli.nodes import choose, sessions_with
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import DeployError, ExitCode, UnreachableError
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change.history import proven
 from deploy_lib.host.look.facts import Facts, gather
@@ -40,11 +40,11 @@ def run(invocation: Invocation) -> None:
         def ask(node: Node) -> None:
             session = sessions[node.name]
             try:
-                facts = gather(session, node, projects[node.name], {}, {})
-                require_answers(node, facts)
-                found[node.name] = status(facts, _behind(environment, facts))
+                with told(node.name):
+                    facts = gather(session, node, projects[node.name], {}, {})
+                    require_answers(node, facts)
+                    found[node.name] = status(facts, _behind(environment, facts))
             except DeployError as error:
-                error.node = error.node or node.name
                 found[node.name] = error
             finally:
                 session.close()
@@ -90,7 +90,8 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
     services, releases = [], []
     for node, one in found:
         if isinstance(one, DeployError):
-            releases.append([node.name, node.stack_name, "unreachable", "", "", ""])
+            state = "unreachable" if isinstance(one, UnreachableError) else "unknown"
+            releases.append([node.name, node.stack_name, state, "", "", ""])
             continue
         event = one.release
         last = [event.release.tag, f"{event.who} on {event.origin}", event.at] if event else ["", "", ""]

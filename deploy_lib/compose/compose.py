@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from deploy_lib import layout
+from deploy_lib import layout, shell
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
+from deploy_lib.host.answers import number, text, texts, understand
 from deploy_lib.shell import quote, words
 
 PROJECT_LABEL = "com.docker.compose.project"
@@ -129,27 +130,45 @@ INSPECT = (
 
 
 def containers_command(project: str) -> str:
-    """Shell function `containers`: one line of JSON for each container of the project, stopped ones too."""
+    """Shell function `containers`: one line of JSON for each container of the project, stopped ones too.
+
+    One that goes away meanwhile is left out; where the engine does not tell of them it fails, and says nothing of any.
+    """
     chosen = f"docker ps -aq --no-trunc --filter {quote(f'label={PROJECT_LABEL}={project}')}"
     return f"""\
-containers() {{
-  ids=$({chosen}) || return
-  [ -z "$ids" ] || docker inspect --format {quote(INSPECT)} $ids
-}}
+{shell.INSPECT}
+containers() {{ ids=$({chosen}) && inspect {quote(INSPECT)} $ids; }}
 """
 
 
 def parse_container(line: str) -> Container | None:
-    """A line of `containers`; None for a one-off container, which is no part of the running stack."""
-    data = json.loads(line)
-    labels = data["labels"] or {}
+    """A line of `containers`; None for a one-off container, which is no part of the running stack.
+
+    Raises:
+        NotUnderstoodError: it is something else.
+    """
+    return understand("what Docker says of a container", lambda: _container(json.loads(line)))
+
+
+def _container(data: Any) -> Container | None:
+    labels = texts(data["labels"] or {})
     if labels.get(ONEOFF_LABEL) == "True":
         return None
     bindings = [binding for several in (data["ports"] or {}).values() for binding in several or []]
-    ports = sorted({int(binding["HostPort"]) for binding in bindings if binding["HostPort"].isdigit()})
+    ports = sorted({int(text(b, "HostPort")) for b in bindings if text(b, "HostPort").isdecimal()})
     return Container(
-        **{**data, "name": data["name"].removeprefix("/"), "labels": labels, "ports": tuple(ports)},
+        id=text(data, "id"),
+        name=text(data, "name").removeprefix("/"),
         service=labels.get(SERVICE_LABEL, ""),
+        image=text(data, "image"),
+        image_id=text(data, "image_id"),
+        state=text(data, "state"),
+        health=None if data["health"] is None else text(data, "health"),
+        exit_code=number(data, "exit_code"),
+        restarts=number(data, "restarts"),
+        started=text(data, "started"),
+        labels=labels,
+        ports=tuple(ports),
     )
 
 
@@ -159,12 +178,33 @@ def read_stack_file(content: bytes, path: str) -> StackFile:
     Raises:
         UsageError: it is not YAML, or lacks what this program relies on.
     """
+    data = load_yaml(content, path)
     try:
-        data = yaml.safe_load(content)
-    except yaml.YAMLError as error:
+        return _stack_file(data, path)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        mend = f"see what Compose says of it: docker compose -f {path} config"
+        raise UsageError(
+            f"{path} is YAML, but no Compose file: a list or a text is where names should be", mend=mend
+        ) from None
+
+
+def load_yaml(content: bytes | str, path: str) -> Any:
+    """The data of a YAML file.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return yaml.safe_load(content)
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # such as a date that no calendar has
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise UsageError(f"{path} is not valid YAML{line}") from None
+
+
+def _stack_file(data: Any, path: str) -> StackFile:
     if not isinstance(data, dict) or not isinstance(data.get("services"), dict):
         raise UsageError(f"{path} has no services")
     if not isinstance(data.get("name"), str):
@@ -197,18 +237,27 @@ def read_stack_file(content: bytes, path: str) -> StackFile:
     return StackFile(data["name"], used, places, keys)
 
 
-def parse_config(text: str) -> dict[str, Service]:
-    """Services from `docker compose config --format json`."""
-    services = json.loads(text)["services"]
-    return {name: _service(name, spec) for name, spec in sorted(services.items())}
+def parse_config(content: str) -> dict[str, Service]:
+    """Services from `docker compose config --format json`.
+
+    Raises:
+        NotUnderstoodError: it is something else.
+    """
+
+    def parse() -> dict[str, Service]:
+        services = json.loads(content)["services"]
+        return {name: _service(name, spec) for name, spec in sorted(services.items())}
+
+    return understand("the Compose file as the host's Compose renders it", parse)
 
 
 def _service(name: str, spec: Mapping[str, Any]) -> Service:
     replicas = (spec.get("deploy") or {}).get("replicas", spec.get("scale", 1))
     ports = tuple(
-        int(p["published"]) for p in spec.get("ports") or [] if str(p.get("published", "")).isdigit()
+        int(p["published"]) for p in spec.get("ports") or [] if str(p.get("published", "")).isdecimal()
     )
-    return Service(name, spec.get("image", ""), 1 if replicas is None else int(replicas), ports)
+    image = text(spec, "image") if "image" in spec else ""
+    return Service(name, image, 1 if replicas is None else int(replicas), ports)
 
 
 def delivered_in(secret_files: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 from deploy_lib.config.environments import FILE, Environment, File, Node
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
+
+LARGEST = 1024 * 1024
+"""Bytes of deploy.toml."""
 
 
 def load(root: Path, environment: str | None = None) -> Environment:
@@ -90,6 +94,8 @@ def parse(text: str) -> File:
     """
     try:
         return File.model_validate(tomllib.loads(text))
+    except RecursionError:
+        raise UsageError(f"{FILE} is nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} is not valid TOML: {error}") from None
     except ValidationError as error:
@@ -98,11 +104,16 @@ def parse(text: str) -> File:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            raise UsageError(f"{path} is no file of less than {LARGEST // 1024} KiB")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"there is no {FILE} in {path.parent}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not text in UTF-8: byte {error.start}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 _DISCRIMINATORS = ("1password", "file", "environment", "postgres-role", "grafana-admin", "immutable")

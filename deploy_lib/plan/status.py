@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from deploy_lib.compose.compose import NUMBER_LABEL, Container
 from deploy_lib.host.change import history
 from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.image import keep_tags, without_tag
 
@@ -173,17 +173,9 @@ def _notes(facts: Facts, behind: str) -> Iterator[str]:
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
     if facts.machine.locked:
-        yield f"the deployment lock is held by {_owner(facts.machine.locked)}"
+        yield f"the deployment lock is held by {describe(facts.machine.locked)}"
     if behind:
         yield behind
-
-
-def _owner(note: str) -> str:
-    try:
-        data = json.loads(note)
-        return f"{data['who']} on {data['origin']}, since {data['since']}, for {data['what']}"
-    except (ValueError, KeyError, TypeError):
-        return "somebody who has not said who it is"
 
 
 def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:

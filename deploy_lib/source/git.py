@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +15,7 @@ from typing import TYPE_CHECKING
 from deploy_lib.errors import UsageError
 
 if TYPE_CHECKING:
+    from git import Commit as GitCommit
     from git import Repo
 
 CANDIDATES = 20
@@ -59,58 +64,65 @@ def look(root: Path, follows: str | None) -> Checkout:
     Raises:
         UsageError: there is no git checkout, or no commit in it.
     """
-    repo = _open(root)
-    try:
-        commit = repo.head.commit
-    except ValueError:
-        raise UsageError(f"the git checkout in {root} has no commit yet") from None
-    tip = _resolve(repo, follows or "")
-    return Checkout(
-        head=_commit(commit),
-        branch="" if repo.head.is_detached else repo.active_branch.name,
-        dirty=bool(repo.is_dirty(untracked_files=True)),
-        shallow=_is_shallow(repo),
-        tip=_commit(repo.commit(tip)) if tip else None,
-        fetched_seconds=_since_fetch(repo),
-        pushed=bool(repo.git.branch("--remotes", "--contains", commit.hexsha).strip()),
-        on_branch=tip is not None and repo.is_ancestor(commit, repo.commit(tip)),
-    )
+    with _asking(root) as repo:
+        commit = _head(root, repo)
+        tip = _resolve(repo, follows or "")
+        return Checkout(
+            head=_commit(commit),
+            branch="" if repo.head.is_detached else repo.active_branch.name,
+            dirty=bool(repo.is_dirty(untracked_files=True)),
+            shallow=_is_shallow(repo),
+            tip=_commit(repo.commit(tip)) if tip else None,
+            fetched_seconds=_since_fetch(repo),
+            pushed=bool(repo.git.branch("--remotes", "--contains", commit.hexsha).strip()),
+            on_branch=tip is not None and repo.is_ancestor(commit, repo.commit(tip)),
+        )
 
 
 def behind(root: Path, commit: str | None, follows: str) -> int | None:
     """How many commits a branch has, as last fetched, that a commit lacks; None when that cannot be told."""
     try:
-        repo = _open(root)
+        with _asking(root) as repo:
+            start, tip = _resolve(repo, commit or ""), _resolve(repo, follows)
+            if start is None or tip is None or _is_shallow(repo):
+                return None
+            return sum(1 for _ in repo.iter_commits(f"{start}..{tip}"))
     except UsageError:
         return None
-    known, tip = _resolve(repo, commit or ""), _resolve(repo, follows)
-    if known is None or tip is None or _is_shallow(repo):
-        return None
-    return sum(1 for _ in repo.iter_commits(f"{known}..{tip}"))
 
 
 def resolve(root: Path, ref: str) -> str | None:
-    """The full SHA of the commit that a ref names; None when this checkout knows none, or is no checkout."""
+    """The full SHA of the commit that a ref names; None when there is no such commit.
+
+    Raises:
+        UsageError: git cannot tell.
+    """
+    with _asking(root) as repo:
+        return _resolve(repo, ref)
+
+
+def known(root: Path, ref: str) -> str | None:
+    """The same of what may be no commit of this checkout, and needs none; None also where git cannot tell."""
     try:
-        repo = _open(root)
+        return resolve(root, ref)
     except UsageError:
         return None
-    return _resolve(repo, ref)
 
 
 def refs(root: Path) -> list[str]:
-    """Names of branches and tags; empty outside a checkout."""
+    """Names of branches and tags; empty where git cannot tell."""
     try:
-        repo = _open(root)
+        with _asking(root) as repo:
+            return [str(ref.name) for ref in repo.refs]
     except UsageError:
         return []
-    return [str(ref.name) for ref in repo.refs]
 
 
 def is_shallow(root: Path) -> bool:
     """Whether this is a checkout that lacks the older part of its history."""
     try:
-        return _is_shallow(_open(root))
+        with _asking(root) as repo:
+            return _is_shallow(repo)
     except UsageError:
         return False
 
@@ -121,11 +133,8 @@ def head(root: Path) -> Commit:
     Raises:
         UsageError: there is no git checkout, or no commit in it.
     """
-    repo = _open(root)
-    try:
-        return _commit(repo.head.commit)
-    except ValueError:
-        raise UsageError(f"the git checkout in {root} has no commit yet") from None
+    with _asking(root) as repo:
+        return _commit(_head(root, repo))
 
 
 def candidates(root: Path, follows: str) -> list[Commit]:
@@ -134,36 +143,71 @@ def candidates(root: Path, follows: str) -> list[Commit]:
     Raises:
         UsageError: there is no git checkout, or it has no such branch.
     """
-    repo = _open(root)
-    try:
+    with _asking(root) as repo:
+        if _resolve(repo, follows) is None:
+            raise UsageError(
+                f"this checkout has no {follows} to take the default tag from",
+                mend=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
+            )
         return [_commit(c) for c in repo.iter_commits(follows, max_count=CANDIDATES)]
-    except Exception as error:
-        from git import GitCommandError
-
-        if not isinstance(error, GitCommandError | ValueError):
-            raise
-        raise UsageError(
-            f"this checkout has no {follows} to take the default tag from",
-            mend=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
-        ) from None
 
 
 def is_dirty(root: Path) -> bool:
-    """Whether the checkout has changes, untracked files included, that no commit has."""
-    return bool(_open(root).is_dirty(untracked_files=True))
+    """Whether the checkout has changes, untracked files included, that no commit has.
+
+    Raises:
+        UsageError: git cannot tell.
+    """
+    with _asking(root) as repo:
+        return bool(repo.is_dirty(untracked_files=True))
 
 
-def _open(root: Path) -> Repo:
+@contextmanager
+def _asking(root: Path) -> Iterator[Repo]:
+    """The repository that `root` is in; whatever GitPython raises while it is asked becomes one clear error.
+
+    Raises:
+        UsageError: there is none, or git cannot tell.
+    """
     # GitPython runs `git version` when it is imported, and raises when there is none.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    from git import GitCommandNotFound, InvalidGitRepositoryError, Repo
+    from git import InvalidGitRepositoryError, Repo
 
     try:
-        return Repo(root, search_parent_directories=True)
+        with Repo(root, search_parent_directories=True) as repo:
+            yield repo
+    except UsageError:
+        raise
     except InvalidGitRepositoryError:
-        raise UsageError(f"{root} is not in a git checkout", mend="name the version with --tag") from None
-    except GitCommandNotFound:
-        raise UsageError("git is not installed", mend="install it, or name the version with --tag") from None
+        raise UsageError(f"{root} is not in a git checkout", mend=_NAME_IT) from None
+    except Exception as error:  # noqa: BLE001 - what GitPython lets through has no end: its own, OSError, ValueError
+        raise _explained(root, error) from None
+
+
+def _explained(root: Path, error: Exception) -> UsageError:
+    """Why git does not answer, in git's own words: GitPython's do not tell, such as "broken pipe"."""
+    try:
+        asked = ["git", "-C", str(root), "status", "--porcelain"]
+        said = subprocess.run(
+            asked, capture_output=True, text=True, errors="replace", timeout=60
+        ).stderr.strip()
+    except FileNotFoundError:
+        return UsageError("git is not installed, or not in PATH", mend=f"install it; or {_NAME_IT}")
+    except (OSError, subprocess.SubprocessError) as problem:
+        return UsageError(f"git cannot be run: {problem}", mend=_NAME_IT)
+    if "safe.directory" in said:
+        path = shlex.quote(str(root.resolve()))
+        return UsageError(
+            f"git does not trust the checkout in {root}: it belongs to another user (dubious ownership)",
+            mend=f"if you do: git config --global --add safe.directory {path}; or {_NAME_IT}",
+        )
+    line = (said or " ".join(str(error).split()) or type(error).__name__).splitlines()[0]
+    return UsageError(
+        f"git cannot tell about the checkout in {root}: {line}", mend=f"git -C {root} status; or {_NAME_IT}"
+    )
+
+
+_NAME_IT = "name the version: --tag sha-abc1234"
 
 
 def _is_shallow(repo: Repo) -> bool:
@@ -185,10 +229,25 @@ def _commit(commit: object) -> Commit:
     return Commit(commit.hexsha, str(commit.summary), int(time.time()) - commit.committed_date)
 
 
+def _head(root: Path, repo: Repo) -> GitCommit:
+    try:
+        return repo.head.commit
+    except ValueError:
+        _check_that_git_answers(repo)
+        raise UsageError(f"the git checkout in {root} has no commit yet") from None
+
+
 def _resolve(repo: Repo, ref: str) -> str | None:
+    """The full SHA; None when there is no such commit."""
     from git import BadName, BadObject
 
     try:
         return str(repo.commit(ref).hexsha) if ref else None
     except (BadName, BadObject, ValueError, IndexError):
+        _check_that_git_answers(repo)
         return None
+
+
+def _check_that_git_answers(repo: Repo) -> None:
+    """What git refuses to tell is not absent; GitPython says the same of both."""
+    repo.git.rev_parse("--git-dir")

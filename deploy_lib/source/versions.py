@@ -68,10 +68,12 @@ def meant(environment: Environment, text: str) -> list[Version]:
     if text in (LATEST, environment.fixed_tag):
         return [Version(text)]
     if digits := policy.digits_of(text):
-        return [Version(text, git.resolve(root, digits))]
+        return [Version(text, git.known(root, digits))]
     found = [Version(text)] if _NUMBER.fullmatch(text) else []
-    sha = git.resolve(root, text) if _REF.fullmatch(text) else None
-    found += [of_commit(environment, sha)] if sha else []
+    if _REF.fullmatch(text):
+        # An image tag needs no git; anything else does, and why git does not answer is worth knowing.
+        sha = git.known(root, text) if found else git.resolve(root, text)
+        found += [of_commit(environment, sha)] if sha else []
     if not found:
         raise _unknown(environment, text)
     return found

@@ -19,7 +19,9 @@ from lab import docker as build
 from lab import hosts
 from lab.layout import Lab, load
 
-from .conftest import ROOT, Outcome
+from .beside import in_turn
+from .conftest import CHECKOUT as ROOT
+from .conftest import Outcome
 
 EXAMPLE = ROOT / "examples" / "two-stacks"
 OWN = "uptime-watch"
@@ -124,7 +126,8 @@ def project(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     call("git", "init", "--quiet", cwd=root)
     project = Project(root, programs)
     try:
-        project.do("invoke", "lab.up")
+        with in_turn(ROOT):
+            project.do("invoke", "lab.up")
         yield project
     finally:
         prefix = project.lab.prefix

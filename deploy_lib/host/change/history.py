@@ -8,13 +8,16 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from deploy_lib import layout
+from deploy_lib.errors import CommandError, NotUnderstoodError
+from deploy_lib.host.answers import text, texts, understand
 from deploy_lib.host.change.lock import owned
 from deploy_lib.release.release import Release
-from deploy_lib.shell import quote
+from deploy_lib.shell import THERE, ours, quote
 from deploy_lib.ssh.session import Session
 
 Kind = Literal["started", "proven", "failed", "reverted", "adopted", "aborted"]
@@ -67,23 +70,49 @@ def event(kind: Kind, release: Release, **more: Any) -> Event:
     return Event(kind=kind, at=now, who=user(), origin=socket.gethostname(), release=release, **more)
 
 
-def parse_events(text: str) -> list[Event]:
-    """Events of a history file; what is not a whole line of this program's is passed over.
+def parse_events(said: str) -> list[Event]:
+    """Events of a history file; what is no whole JSON object, as a power cut leaves it, is passed over.
 
     A line that comes twice counts where it stands last: see `read_command`.
+
+    Raises:
+        NotUnderstoodError: a whole object is no event. What it would have told is not known.
     """
     found: list[Event] = []
-    for line in text.splitlines():
+    for line in said.splitlines():
         try:
             data = json.loads(line)
-            known = {k: data[k] for k in Event.__dataclass_fields__ if k in data}
-            happened = Event(**{**known, "release": Release.from_dict(data["release"])})
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
+        if not isinstance(data, dict):
+            continue
+        happened = understand("an event of the history", partial(_event, data))
         if happened in found:
             found.remove(happened)
         found.append(happened)
     return found
+
+
+def _event(data: Mapping[str, Any]) -> Event:
+    optional = {name: None if data.get(name) is None else text(data, name) for name in ("before", "replaced")}
+    return Event(
+        kind=cast(Kind, text(data, "kind")),
+        at=text(data, "at"),
+        who=text(data, "who"),
+        origin=text(data, "origin"),
+        release=Release.from_dict(data["release"]),
+        command=text({"command": "", **data}, "command"),
+        seconds=_seconds(data.get("seconds", 0)),
+        hashes=texts(data.get("hashes", {})),
+        detail=text({"detail": "", **data}, "detail"),
+        **optional,
+    )
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return value
 
 
 def proven(history: Sequence[Event]) -> Event | None:
@@ -142,8 +171,25 @@ def read(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
         DeployError: it cannot be reached or asked.
     """
     path = quote(directory / layout.HISTORY)
-    script = f"[ ! -e {path} ] || {{ grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1; grep -a '}}$' {path} | tail -n {lines}; }}"
-    return parse_events(session.run(script, step="reading the history").stdout)
+    script = f"""\
+{THERE}
+{ours(directory)}
+history() {{
+  ours || return
+  {_readable(path)}
+  grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1
+  grep -a '}}$' {path} | tail -n {lines}
+}}
+history
+"""
+    try:
+        return parse_events(session.run(script, step="reading the history").stdout)
+    except CommandError as error:
+        error.mend = f"let the user who deploys read it, as root on the host: chown -R USER {quote(directory / layout.STATE)}"
+        raise
+    except NotUnderstoodError as error:
+        error.node, error.step = session.node, "reading the history"
+        raise
 
 
 def write(session: Session, directory: PurePosixPath, token: str, happened: Event) -> None:
@@ -166,16 +212,19 @@ def write(session: Session, directory: PurePosixPath, token: str, happened: Even
 
 def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int) -> str:
     """Body of a shell function that prints what decisions need of a history: the newest releases, and the newest events of
-    switches. What a power cut leaves in a file may be no text (`-a`).
+    switches. What a power cut leaves in a file may be no text (`-a`). It calls `there` of `shell`.
     """
     path = quote(directory / layout.HISTORY)
     return f"""\
-if [ -e {path} ]; then
-  head -c 1 {path} >/dev/null || return
+{_readable(path)}
   grep -a -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
   grep -av {ABORTED} {path} | tail -n {newest_lines}
-fi
 """
+
+
+def _readable(path: str) -> str:
+    """Shell text for a function: it ends where there is no history, and fails where there is one that cannot be read."""
+    return f"there {path} || {{ [ $? = 1 ]; return; }}; head -c 1 {path} >/dev/null || return"
 
 
 def append_function(directory: PurePosixPath) -> str:

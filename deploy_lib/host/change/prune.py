@@ -10,7 +10,7 @@ from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.host.change.lock import owned
 from deploy_lib.release.image import KEEP, any_keep_tag, keep_tag
 from deploy_lib.release.release import Release
-from deploy_lib.shell import quote, words
+from deploy_lib.shell import GONE, quote, words
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 600.0
@@ -81,16 +81,20 @@ flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
 
 REMOVE = """\
 away() { rm -f -- "$1"; }
-untag() { docker rmi "$1" >/dev/null; }
-gone() { docker rmi "$1" >/dev/null 2>&1; ! docker image inspect "$1" >/dev/null 2>&1; }
+untag() { e=$(docker rmi "$1" 2>&1 >/dev/null) || gone "$e"; }
+erase() {
+  docker rmi "$1" >/dev/null 2>&1
+  if e=$(docker image inspect "$1" 2>&1 >/dev/null); then return 1; fi
+  gone "$e" || { left=1; return 1; }
+}
 """
-"""What removes a file, a tag, and an image that no tag protects any more; and whether that is gone."""
+"""What removes a file, a tag, and an image that no tag protects any more: that fails when the image is still there."""
 
 FORESEE = f"""\
 dropped=
 away() {{ :; }}
 untag() {{ dropped="$dropped $1"; }}
-gone() {{
+erase() {{
   # Docker takes an image away by its id where what is left of its names is of one repository, and at most one tag.
   repository= tag=
   for n in $(docker image inspect -f '{{{{range .RepoTags}}}}{{{{println .}}}}{{{{end}}}}{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}' "$1"); do
@@ -121,6 +125,7 @@ def script(node: Node, kept: Iterable[Release], *, dry_run: bool = False) -> str
     files = sorted({digest for release in kept for digest in release.files.values()})
     tags = sorted({keep_tag(node.stack_name, image) for release in kept for image in release.images.values()})
     return f"""\
+{GONE}
 {FORESEE if dry_run else REMOVE}left=
 for x in {quote(node.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
@@ -135,11 +140,16 @@ for x in $tags; do
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)
-      i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
+      # Somebody else may have removed it since it was listed.
+      i=$(docker image inspect -f '{{{{.Id}}}}' "$x" 2>/dev/null) || {{
+        e=$(docker image inspect "$x" 2>&1 >/dev/null) || gone "$e" || left=1
+        continue
+      }}
+      used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
       # Docker would take the tag and leave the image: it would be nobody's from then on.
       [ -z "$used" ] || continue
       untag "$x" || {{ left=1; continue; }}
-      if gone "$i"; then echo "{_REMOVED}image $i"; fi;;
+      if erase "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
 [ -z "$left" ]

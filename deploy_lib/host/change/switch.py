@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import clear_halves, command, containers_command, down_command
+from deploy_lib.compose.compose import clear_halves, command, containers_command, delivered_in, down_command
 from deploy_lib.config import Node, OneOff, Reload
 from deploy_lib.host.change import place, values
 from deploy_lib.host.change.history import Event, append_function
@@ -22,7 +22,7 @@ from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.programs import apply
 from deploy_lib.host.programs.apply import Changeable
-from deploy_lib.shell import FIND_MEMORY, NO_MEMORY, quote, words
+from deploy_lib.shell import FIND_MEMORY, NO_MEMORY, TRUST, quote, words
 
 INTERVAL = 1
 """Seconds between two looks at the containers."""
@@ -30,16 +30,23 @@ INTERVAL = 1
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
 
-BUSY, LAPSED, NOT_BEGUN, NO_VALUES, NO_OLD_VALUES = 75, 76, 78, 79, 80
+BUSY, LAPSED, NOT_BEGUN, NO_VALUES, NO_OLD_VALUES, NOT_HEARD, NO_PLACE = 75, 76, 78, 79, 80, 81, 82
 """Exit statuses of a switch that changed nothing: another one still runs; its lock was no longer its own; the history
 could not be written; a secret has no value; the value of one that is to be changed in a program's data cannot be read,
-so that nothing could go back to it."""
+so that nothing could go back to it; its log could not be written; there is no place in the host's memory that is this
+user's alone."""
 
 ENDED = 77
 """Exit status of a verdict that nobody waits for."""
 
 BEGUN = "=== begun"
 """What a switch says as soon as it would hear a verdict."""
+
+NEVER = "=== never"
+"""What the launcher says when the switch has ended without having begun: nothing was changed."""
+
+UNKNOWN = "=== unknown"
+"""What a switch says in place of the containers when the engine does not tell of them."""
 
 _NOW = "@now@"
 
@@ -96,8 +103,16 @@ exec </dev/null 9>>{quote(directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'another switch is still running'; exit {BUSY}; }}
 owned() {{ {owned(directory, switch.token)}; }}
 owned || {{ echo 'the lock has lapsed'; exit {LAPSED}; }}
+{_claim(switch)}
 rm -f -- {verdict}
-echo {quote(BEGUN)}
+# What is in memory has a name that nobody can foresee: it is found from here. Logs of switches before go.
+l=${{0%/*}}
+for s in "${{l%/*}}"/{quote(log_directory(project))}.*; do
+  if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
+done
+ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
+# A switch that nobody could hear is none.
+echo {quote(BEGUN)} || exit {NOT_HEARD}
 {append_function(directory)}
 {containers_command(project)}
 {values.capture(project, switch.places)}
@@ -145,7 +160,7 @@ await() {{
       return;;
     esac
     echo '=== containers'
-    containers
+    containers || echo '{UNKNOWN}'
     echo '=== .'
     sleep {INTERVAL}
   done
@@ -180,6 +195,20 @@ esac
 # One that came too late is nobody's.
 rm -f -- {verdict}
 """
+
+
+def _claim(switch: Switch) -> str:
+    """Shell text that makes where secret values are to lie, both ways, or ends the script: nothing was changed yet."""
+    found = sorted(
+        {delivered_in(files) for files in (switch.secret_files, switch.back_secret_files) if files}
+    )
+    claims = (f"{values.claim(PurePosixPath(directory))} || exit {NO_PLACE}" for directory in found)
+    return "\n".join([TRUST, *claims])
+
+
+def log_directory(project: str) -> str:
+    """What the name of a switch's directory in memory begins with."""
+    return f"ktrdr-deploy-{project}"
 
 
 def up_command(node: Node, project: str) -> str:
@@ -257,25 +286,35 @@ def _append_now(event: Event) -> str:
 
 
 def launcher(project: str, detached: str) -> str:
-    """Starts the detached script, and passes on its output until it ends."""
+    """Starts the detached script, and passes on its output until it ends.
+
+    Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one switch. The
+    log outlives it: whoever takes over may want to read it.
+
+    It ends before that, with what it complains of, when the script cannot be started; and it tells a script that has begun
+    from one that has not by what stands in the log, with nothing but the shell itself.
+    """
     return f"""\
+refuse() {{ echo "$2"; echo "=== end $1"; exit "$1"; }}
+# With values that are too large no program can be started at all.
+env true || exit
 {FIND_MEMORY}
-[ -n "$m" ] || exit {NO_MEMORY}
+[ -n "$m" ] || refuse {NO_MEMORY} 'neither /run nor /dev/shm is a writable tmpfs'
 umask 077
-# The log outlives this channel: whoever takes over may want to read it.
-log=$m/ktrdr-deploy-{quote(project)}.log
-run=$m/ktrdr-deploy-{quote(project)}.sh
-rm -f "$log" "$run"
-: >"$log"
-cat >"$run" <<'=SCRIPT='
+d=$(mktemp -d "$m"/{quote(log_directory(project))}.XXXXXXXXXX 2>&1) || refuse {NO_PLACE} "$d"
+export TMPDIR="$d"
+{{ cat >"$d/switch.sh" && : >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {NO_PLACE} "the switch does not fit into $m"; }}
 {detached}
 =SCRIPT=
-setsid sh "$run" </dev/null >>"$log" 2>&1 &
-tail -n +1 -s 0.1 -f --pid=$! "$log" 2>/dev/null
+setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 &
+tail -n +1 -s 0.1 -f --pid=$! "$d/log" 2>/dev/null
 wait $!
 r=$?
+begun=
+while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
 # The outcome does not hang on what tail has seen last.
-echo; grep -a '^=== done' "$log" | tail -n 1
+echo; grep -a '^=== done' "$d/log" | tail -n 1
+[ -n "$begun" ] || {{ rm -rf "$d"; echo '{NEVER}'; }}
 echo "=== end $r"
 """
 

@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from deploy_lib import layout
 from deploy_lib.compose.compose import hash_command
 from deploy_lib.config import Node
+from deploy_lib.errors import NotUnderstoodError
+from deploy_lib.host.answers import understand
 from deploy_lib.host.files import pack
 from deploy_lib.shell import IN_MEMORY
 from deploy_lib.ssh.session import Session
@@ -30,7 +32,25 @@ def ask(session: Session, node: Node, project: str, files: Mapping[str, bytes]) 
         RemoteError: the host's Compose does not read them.
     """
     result = session.run(script(node, project), stdin=pack(files), step="looking closer")
-    return dict(line.split() for line in result.stdout.splitlines() if len(line.split()) == 2)
+    try:
+        return understand("Compose's hashes", lambda: parse(result.stdout))
+    except NotUnderstoodError as error:
+        error.node, error.step = session.node, "looking closer"
+        raise
+
+
+def parse(text: str) -> dict[str, str]:
+    """What `script` prints.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    found = {}
+    for line in text.splitlines():
+        if line.strip():
+            service, digest = line.split()
+            found[service] = digest
+    return found
 
 
 def script(node: Node, project: str) -> str:

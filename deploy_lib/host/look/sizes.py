@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from deploy_lib.errors import NotUnderstoodError
+from deploy_lib.host.answers import understand
 from deploy_lib.host.change.stage import PASSWORD, log_in
 from deploy_lib.host.look.registry import Login
 from deploy_lib.shell import IN_MEMORY, quote
@@ -46,19 +50,22 @@ def script(images: Sequence[str], login: Login | None) -> str:
 
 
 def parse(text: str, platform: str) -> dict[str, int]:
-    """What `script` printed."""
+    """What `script` printed; what cannot be understood is left out, as what no registry says."""
     found: dict[str, int] = {}
-    for part in text.split("=== ")[1:]:
+    for part in f"\n{text}".split("\n=== ")[1:]:
         image, _, document = part.partition("\n")
-        try:
-            data = json.loads(document)
-        except ValueError:
-            continue
-        variants = data if isinstance(data, list) else [data]
-        fitting = [v for v in variants if len(variants) == 1 or _platform(v) == platform]
-        if fitting:
-            found[image] = _size(fitting[0])
+        with contextlib.suppress(NotUnderstoodError):
+            size = understand(image, partial(_fitting, document, platform))
+            if size is not None:
+                found[image] = size
     return found
+
+
+def _fitting(document: str, platform: str) -> int | None:
+    data = json.loads(document)
+    variants = data if isinstance(data, list) else [data]
+    fitting = [v for v in variants if len(variants) == 1 or _platform(v) == platform]
+    return _size(fitting[0]) if fitting else None
 
 
 def _platform(variant: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from deploy_lib.checks import local
 from deploy_lib.config import Environment
-from deploy_lib.errors import PreflightError
+from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.release.release import Version
 from deploy_lib.source.git import Checkout, Commit
 from tests.unit import sample
@@ -24,7 +24,7 @@ def following(tmp_path: Path) -> Environment:
 
 
 def warnings(
-    environment: Environment, found: Checkout | None, version: Version | None, *, default: bool = True
+    environment: Environment, found: Checkout | UsageError, version: Version | None, *, default: bool = True
 ) -> dict[str, str]:
     checks = list(local.checkout(environment, found, version, default=default))
     assert {check.result for check in checks} <= {"ok", "warning"}
@@ -71,7 +71,12 @@ def test_a_tag_that_was_asked_for_is_used_instead_of_nothing(following: Environm
 def test_where_head_itself_is_deployed_it_need_not_be_pushed(tmp_path: Path) -> None:
     environment = sample.environment(tmp_path)
     assert warnings(environment, replace(CLEAN, pushed=False, on_branch=False, tip=None), OURS) == {}
-    assert list(warnings(environment, None, OTHER)) == ["checkout"]
+
+
+def test_why_git_cannot_tell_is_said(tmp_path: Path) -> None:
+    assert warnings(sample.environment(tmp_path), UsageError("git is not installed"), OTHER) == {
+        "checkout": "nobody can tell which configuration is deployed: git is not installed"
+    }
 
 
 def test_the_secrets_problem_and_mend_are_the_sources_own() -> None:

@@ -1,10 +1,13 @@
 import subprocess
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 import pytest
 import yaml
 
 from deploy_lib.compose import compose
+from deploy_lib.compose.compose import read_stack_file
+from deploy_lib.compose.variables import variables
 from deploy_lib.config import load
 from deploy_lib.errors import UsageError
 from tests import ROOT
@@ -89,3 +92,26 @@ def test_secrets_in_memory_are_files_for_compose_and_a_label_tells_so() -> None:
     assert data["secrets"]["user"] == {"environment": None, "file": "/run/s/demo/DB_USER"}
     assert data["services"]["db"]["labels"][compose.DELIVERY_LABEL] == "/run/s/demo"
     assert "labels" not in data["services"]["web"]
+
+
+@pytest.mark.parametrize("read", [read_stack_file, variables])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 9000,
+        "name: x\nservices: [1]\nsecrets: [1]",
+        "name: x\nservices: {a: 1}\nsecrets: [1]",
+        "name: x\nservices: {a: {secrets: 5}}\nsecrets: 7",
+        "name: x\nservices: {a: {secrets: [[1]]}}\nsecrets: 7",
+        "name: 2020-99-99\nservices: {}",
+        "name: x\nservices: &a {b: *a, c: {secrets: 5}}",
+        "? [1]\n: 2",
+        "\x00",
+        "",
+    ],
+)
+def test_what_is_no_compose_file_is_an_error_that_can_be_read(
+    read: Callable[[bytes, str], object], text: str
+) -> None:
+    with pytest.raises(UsageError, match=r"f\.yml"):
+        read(text.encode(), "f.yml")

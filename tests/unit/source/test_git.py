@@ -1,4 +1,6 @@
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,11 +37,14 @@ def test_a_ref_is_resolved_and_what_is_none_is_none(
     repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     full = sha(repository, "v1")
-    assert [git.resolve(repository, ref) for ref in ("v1", "HEAD~1", full, full[:9])] == [full] * 4
-    assert [git.resolve(repository, ref) for ref in ("nope", "", "f" * 40)] == [None] * 3
-    outside = tmp_path_factory.mktemp("none")
-    assert (git.resolve(outside, "HEAD"), git.refs(outside), git.is_shallow(outside)) == (None, [], False)
+    for ask in (git.resolve, git.known):
+        assert [ask(repository, ref) for ref in ("v1", "HEAD~1", full, full[:9])] == [full] * 4
+        assert [ask(repository, ref) for ref in ("nope", "", "f" * 40)] == [None] * 3
     assert git.refs(repository) == ["main", "v1"]
+    outside = tmp_path_factory.mktemp("none")
+    assert (git.known(outside, "HEAD"), git.refs(outside), git.is_shallow(outside)) == (None, [], False)
+    with pytest.raises(UsageError, match="not in a git checkout"):
+        git.resolve(outside, "HEAD")
 
 
 def test_head_and_changes(repository: Path) -> None:
@@ -119,3 +124,55 @@ def test_a_shallow_clone_is_said_to_be_one(repository: Path, tmp_path: Path) -> 
     assert git.behind(shallow, sha(shallow, "HEAD"), MAIN) is None
     assert git.is_shallow(shallow)
     assert git.candidates(shallow, MAIN)[0].sha == sha(repository, "HEAD")
+
+
+# --- git that does not answer ---------------------------------------------------------------------------------
+
+EVERY_QUESTION = [
+    lambda root: git.look(root, MAIN),
+    git.head,
+    lambda root: git.candidates(root, MAIN),
+    git.is_dirty,
+    lambda root: git.resolve(root, "main"),
+]
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+def test_without_git_it_says_so(
+    clone: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(UsageError, match="git is not installed, or not in PATH"):
+        ask(clone)
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+def test_a_checkout_of_another_owner_is_told_as_that(
+    clone: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Git's own way to test it: as if the checkout were another user's.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    with pytest.raises(UsageError, match="dubious ownership") as caught:
+        ask(clone)
+    assert f"git config --global --add safe.directory {clone}" in str(caught.value)
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+@pytest.mark.parametrize("part", ["HEAD", "config", "refs", "objects"])
+def test_a_broken_checkout_is_an_error_that_can_be_read(
+    clone: Path, ask: Callable[[Path], object], part: str
+) -> None:
+    path = clone / ".git" / part
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.write_bytes(b"\xff\0[")
+    with pytest.raises(UsageError, match="git"):
+        ask(clone)
+
+
+def test_a_tag_needs_no_git(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert git.known(clone, "f" * 7) is None
+    assert git.behind(clone, "f" * 40, MAIN) is None

@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from deploy_lib.host.change import history
 from deploy_lib.release.release import Release
+from deploy_lib.shell import THERE
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": "x@sha256:1"}, {"a": "1"})
 
@@ -26,7 +27,7 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
     events.append(history.event("started", replace(RELEASE, id="r9")))
     events += [history.event("aborted", replace(RELEASE, id=f"a{i}")) for i in range(5)]
     (tmp_path / ".deploy/history.jsonl").write_text("".join(f"{e.line()}\n" for e in events))
-    script = history.read_command(PurePosixPath(tmp_path), 4, 3)
+    script = f"{THERE}history() {{\n{history.read_command(PurePosixPath(tmp_path), 4, 3)}}}\nhistory"
     found = history.parse_events(
         subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     )

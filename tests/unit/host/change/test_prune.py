@@ -30,7 +30,7 @@ case "$1 $2" in
         for x in *:*; do [ "$(cat "$x")" = "$last" ] && echo "$x" | tr + /; done
         echo "h/x@sha256:digest"
         [ ! -e "$FAKE/shared" ] || echo somebody/else:1;;
-      *) [ -e "$f" ] && cat "$f";;
+      *) cat "$f" 2>/dev/null || { echo "Error: No such image: $last" >&2; exit 1; };;
     esac;;
   "ps "*) case "$*" in *"ancestor=i2"*) [ ! -e "$FAKE/used" ] || echo c1;; *) exit 9;; esac;;
   "rmi i"*) [ ! -e "$FAKE/shared" ] && rm "$f";;
