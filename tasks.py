@@ -9,9 +9,9 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-import lab.tasks
 from deploy_lib import collection
 from deploy_lib.fleet.interruption import listen
+from lab import lab_collection
 
 ROOT = Path(__file__).resolve().parent
 
@@ -69,4 +69,4 @@ def test(c: Context, full: bool = False, labs: int = 3) -> None:
 ns = collection(ROOT)
 for own in (build_backend, demo, lint, test):
     ns.add_task(own)
-ns.add_collection(lab.tasks.ns, "lab")
+ns.add_collection(lab_collection(ROOT), "lab")

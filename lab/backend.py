@@ -12,7 +12,8 @@ from deploy_lib.release.release import Version
 from deploy_lib.request import word
 from deploy_lib.secrets.sources import fetch
 from deploy_lib.source import git, versions
-from lab import docker as build
+
+from . import docker as build
 
 IMAGE = "ktrdr-backend"
 
@@ -62,7 +63,7 @@ def push_backend(environment: Environment, version: Version, console: Console) -
     local = f"{environment.image_registry}/{IMAGE}:{version.tag}"
     host, remote = environment.registry_host, local
     if environment.name == "lab":
-        from lab.layout import load
+        from .layout import load
 
         # The registry's own name is known inside the lab only; from here it is a loopback port.
         host = load(environment.root).registry

@@ -18,8 +18,9 @@ def run(root: Path) -> None:
     os.environ["DEPLOY_ENV"] = "lab"
     with command("demo", root, as_json=False, debug=False) as (environment, console, _):
         from deploy_lib.source import versions
-        from lab.backend import build_backend, push_backend
-        from lab.up import up
+
+        from .backend import build_backend, push_backend
+        from .up import up
 
         lab = up(root, lambda text: console.step("lab", "up", text))
         version = versions.head(environment)

@@ -102,7 +102,7 @@ def parse(text: str, root: Path | None = None) -> File:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} is not valid TOML: {error}") from None
     except ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error, FILE, File) from None
 
 
 def _read(path: Path) -> str:
@@ -119,7 +119,8 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _explained(error: ValidationError) -> UsageError:
+def explained(error: ValidationError, file: str, model: type[BaseModel]) -> UsageError:
+    """What is wrong with a file: its first wrong key and why, and how many more there are."""
     first, *others = error.errors(include_url=False, include_context=False)
     path = list(first["loc"])
     reason = {
@@ -136,9 +137,9 @@ def _explained(error: ValidationError) -> UsageError:
     where = f"{'.'.join(str(part) for part in path)}: " if path else ""
     question = None
     if first["type"] == "extra_forbidden":
-        question = did_you_mean(str(path[-1]), keys_at(File, path[:-1]))
+        question = did_you_mean(str(path[-1]), keys_at(model, path[:-1]))
     asked = f"; {question}" if question else ""
-    return UsageError(f"{FILE}: {where}{reason}{asked}{shown}{more}")
+    return UsageError(f"{file}: {where}{reason}{asked}{shown}{more}")
 
 
 def keys_at(annotation: Any, path: Sequence[str | int]) -> set[str]:
