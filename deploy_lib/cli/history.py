@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import EVENTS, PARALLEL
 from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.report import short_time
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
@@ -67,21 +68,23 @@ def _read(
 def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> None:
     if not events:
         console.result(f"{node}: nothing has happened yet")
+    shown = events[-lines:]
     rows = [
         [
-            event.at,
+            short_time(event.at),
             _kind(event, events),
             event.release.tag,
-            event.release.id,
             event.command,
             f"{event.who}@{event.origin}",
             f"{event.seconds:.0f} s" if event.seconds else "",
-            event.detail.partition("\n")[0],
         ]
-        for event in events[-lines:]
+        for event in shown
     ]
-    columns = ["at", "what", "tag", "release", "command", "by", "took", "detail"]
-    console.table(node, columns, rows)
+    columns = ["at (UTC)", "what", "tag", "command", "by", "took"]
+    details = [event.detail.partition("\n")[0] for event in shown]
+    console.table(node, columns, rows, flexible="by", notes=details)
+    for event in shown:
+        console.debug(node, f"{event.at} {event.kind}: release {event.release.id}")
 
 
 def _kind(event: Event, events: Sequence[Event]) -> str:

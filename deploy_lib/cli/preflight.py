@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deploy_lib.checks.check import Check, failed
+from deploy_lib.checks.check import Check, Result, failed
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.errors import PreflightError
@@ -54,15 +55,22 @@ def _as_dict(found: NodeSurvey) -> dict[str, Any]:
 
 
 def _show(console: Console, columns: Mapping[str, Sequence[Check]]) -> None:
-    by_name = {where: {check.name: check for check in checks} for where, checks in columns.items()}
-    names = dict.fromkeys(check.name for checks in columns.values() for check in checks)
-    rows = []
-    for name in names:
-        cells = [by_name[where].get(name) for where in columns]
-        rows.append([name, *(f"{MARKS[c.result]} {c.found}".strip() if c else "" for c in cells)])
-    console.table("", ["check", *columns], rows)
+    """A line for each place; what is not passed stands below, in full, and what is passed with --debug only."""
+    rows = [[where, _summary(checks)] for where, checks in columns.items()]
+    console.table("", ["where", "checks"], rows, flexible="checks")
     for where, checks in columns.items():
         for check in checks:
-            console.debug(where, f"{check.name}: {check.proves}: {check.result}")
+            console.debug(where, f"{MARKS[check.result]}: {check.name}: {check.found or check.proves}")
             if check.result in ("warning", "deferred"):
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n    -> {check.mend}")
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    counts = Counter(check.result for check in checks)
+    words: dict[Result, str] = {
+        "ok": "passed",
+        "failed": "FAILED",
+        "warning": "warned",
+        "deferred": "deferred",
+    }
+    return ", ".join(f"{counts[result]} {word}" for result, word in words.items() if counts[result])

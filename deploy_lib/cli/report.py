@@ -91,7 +91,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
         for c in plan.changes
         if c.before or replicas.get(c.service, 1)
     ]
-    console.table("", ["service", "action", "why", "image"], rows)
+    console.table("", ["service", "action", "why", "image"], rows, flexible="why")
     for title, names in (
         ("files", plan.changed),
         ("removed files", plan.dropped),
@@ -143,14 +143,19 @@ def _indented(text: str) -> str:
 def show_services(console: Console, deployments: Sequence[Deployment]) -> None:
     """What runs now, for people."""
     rows = [
-        [d.node.name, c.service, c.state, c.health or "-", short(c.image)]
+        [d.node.name, c.service, c.health if c.health and c.state == "running" else c.state, short(c.image)]
         for d in deployments
         for c in sorted(d.containers or d.facts.containers, key=lambda c: c.service)
     ]
-    console.table("", ["node", "service", "state", "health", "image"], rows)
+    console.table("", ["node", "service", "state", "image"], rows, flexible="image")
 
 
 def short(image: str) -> str:
     """An image as people tell it apart: without its registry, and with the first digits of its digest."""
     name, _, digest = image.partition("@sha256:")
     return f"{name.rpartition('/')[2]} {digest[:12]}".strip()
+
+
+def short_time(at: str) -> str:
+    """A time of the history for people: to the minute, UTC."""
+    return at[:16].replace("T", " ")

@@ -10,6 +10,7 @@ from deploy_lib.checks.local import age
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
 from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
@@ -94,12 +95,13 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
             releases.append([node.name, node.stack_name, state, "", "", ""])
             continue
         event = one.release
-        last = [event.release.tag, f"{event.who} on {event.origin}", event.at] if event else ["", "", ""]
+        last = [event.release.tag, f"{event.who}@{event.origin}", short_time(event.at)] if event else [""] * 3
         releases.append([node.name, node.stack_name, one.outcome, *last])
-        services += [[node.name, node.stack_name, *_cells(row)] for row in one.rows]
-    columns = ["service", "tag", "digest", "state", "health", "uptime", "restarts", "ports"]
-    console.table("", ["node", "stack", *columns], services)
-    console.table("", ["node", "stack", "the host is", "release", "by", "at"], releases)
+        services += [[node.name, *_cells(row)] for row in one.rows]
+    columns = ["node", "service", "tag", "digest", "state", "up", "ports"]
+    console.table("", columns, services, flexible="ports")
+    columns = ["node", "stack", "the host is", "release", "by", "since"]
+    console.table("", columns, releases, flexible="by")
     for node, one in found:
         if isinstance(one, DeployError):
             console.error(one)
@@ -111,16 +113,13 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
 
 
 def _cells(row: Row) -> list[str]:
-    uptime = "-" if row.uptime is None else age(row.uptime)
-    digest = row.digest.removeprefix("sha256:")[:12] or "-"
-    ports = " ".join(str(port) for port in row.ports) or "-"
+    state = row.health if row.state == "running" and row.health else row.state
+    restarts = f", {row.restarts} restarts" if row.restarts else ""
     return [
         row.service,
         row.tag or "-",
-        digest,
-        row.state,
-        row.health or "-",
-        uptime,
-        str(row.restarts),
-        ports,
+        row.digest.removeprefix("sha256:")[:12] or "-",
+        f"{state}{restarts}",
+        "-" if row.uptime is None else age(row.uptime),
+        " ".join(str(port) for port in row.ports) or "-",
     ]
