@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from deploy_lib.layout import MEMORY
+from deploy_lib.layout import MEMORY, TEMPORARY
 
 NO_MEMORY = 73
 """Exit status of a script that found no memory-backed directory."""
@@ -17,13 +17,13 @@ done
 """
 """Sets `$m` to a writable directory that is really memory, or to nothing."""
 
-SCRATCH = """\
+SCRATCH = f"""\
 umask 077
-for s in "$m"/ktrdr-deploy.*; do
-  p=${s#"$m"/ktrdr-deploy.}
-  if [ -O "$s" ] && ! kill -0 "${p%%.*}" 2>/dev/null; then rm -rf "$s"; fi
+for s in "$m"/{TEMPORARY}.*; do
+  p=${{s#"$m"/{TEMPORARY}.}}
+  if [ -O "$s" ] && ! kill -0 "${{p%%.*}}" 2>/dev/null; then rm -rf "$s"; fi
 done
-t=$(mktemp -d "$m/ktrdr-deploy.$$.XXXXXX") || exit 73
+t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXX") || exit {NO_MEMORY}
 trap 'rm -rf "$t"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT

@@ -11,7 +11,7 @@ from typing import Any
 from deploy_lib.cli.command import Report, announce, command
 from deploy_lib.cli.deploy import HELP
 from deploy_lib.cli.nodes import choose, session_to
-from deploy_lib.compose.compose import StackFile
+from deploy_lib.compose.file import StackFile
 from deploy_lib.config import Node, OnePasswordSource
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
@@ -65,7 +65,7 @@ def show_logs(
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = {node.name: session_to(environment, node, connection) for node in chosen}
         services = [wanted] if wanted else []
-        scripts = {n: logs.script(files[n].project, services, lines, follow=follow) for n in sessions}
+        scripts = {n: logs.logs_script(files[n].project, services, lines, follow=follow) for n in sessions}
         width = max(len(f"{n}/{s}") for n in sessions for s in files[n].secrets)
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.host.look import sizes
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console

@@ -16,6 +16,7 @@ from deploy_lib.errors import DeployError, ExitCode, UnreachableError
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change.history import proven
 from deploy_lib.host.look.facts import Facts, gather
+from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, status
 from deploy_lib.request import whole_number
@@ -53,7 +54,7 @@ def show_status(
         def ask(node: Node) -> None:
             session = sessions[node.name]
             try:
-                facts = gather(session, node, projects[node.name], {}, {})
+                facts = gather(session, HostStack(node, projects[node.name]), {}, {})
                 require_answers(node, facts)
                 found[node.name] = status(facts, _behind(root, facts))
             except DeployError as error:

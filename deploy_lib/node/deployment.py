@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from deploy_lib import checks as preflight
 from deploy_lib.checks import Check
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, PreflightError, UsageError
 from deploy_lib.host.change import history, watch
 from deploy_lib.host.change.lock import Lock, me
-from deploy_lib.host.change.prune import prune
+from deploy_lib.host.change.prune import remove_old
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.look.facts import Facts, gather
@@ -77,12 +77,11 @@ class Deployment:
     def look(self, version: Version | None) -> None:
         """Gathers the facts; with a version, also what this checkout's Compose file comes to for it."""
         if version is None:
-            self.facts = gather(self.session, self.node, self.local.file.project, {}, {})
+            self.facts = gather(self.session, self.case.stack, {}, {})
             return
         self.facts = gather(
             self.session,
-            self.node,
-            self.local.file.project,
+            self.case.stack,
             self.local.files,
             self.case.variables(version, self.facts),
         )
@@ -241,7 +240,7 @@ class Deployment:
             token=self._token(),
             happens=lambda kind, detail: self._event(kind, detail=detail),
         )
-        self._watch = watch.start(self.session, self.node, self.local.file.project, switch, env, self._detail)
+        self._watch = watch.start(self.session, self.case.stack, switch, env, self._detail)
         self.outcome = "switched"
         self._say("switch", plan.subject)
         try:
@@ -352,7 +351,9 @@ class Deployment:
         kept = self._kept()
         self.outcome = "untouched"
         try:
-            prune(self.session, self.node, [e.release for e in kept], self._token(), self.pruned.append)
+            remove_old(
+                self.session, self.case.stack, [e.release for e in kept], self._token(), self.pruned.append
+            )
         finally:
             self._say("prune", f"{len(self.pruned)} removed, {len(kept)} releases are kept")
             for what in self.pruned:

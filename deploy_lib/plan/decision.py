@@ -14,6 +14,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import apply
 from deploy_lib.host.programs.apply import Changeable
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.plan import replicas
@@ -38,6 +39,11 @@ class Case:
     local: Local
     request: Request
     release_id: str
+
+    @property
+    def stack(self) -> HostStack:
+        """The stack on its host."""
+        return HostStack(self.node, self.local.file.project)
 
     def variables(self, version: Version, facts: Facts) -> dict[str, str]:
         """What the Compose file gets beside its env file, for a version; no secrets."""

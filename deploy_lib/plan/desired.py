@@ -11,7 +11,9 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose import compose
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.file import StackFile, read_stack_file
+from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import Event, proven
@@ -35,7 +37,7 @@ def fingerprint(name: str, value: Secret, key: str) -> str:
     return hmac.new(key.encode(), f"{name}\0{value.reveal()}".encode(), sha256).hexdigest()[:20]
 
 
-def fingerprints(file: compose.StackFile, values: Mapping[str, Secret], key: str) -> dict[str, str]:
+def fingerprints(file: StackFile, values: Mapping[str, Secret], key: str) -> dict[str, str]:
     """By service, `NAME=fingerprint` of each secret that it gets."""
     keyed = {name: fingerprint(name, values[name], key) for name in file.secret_names}
     return {
@@ -68,8 +70,8 @@ def desire(
     """
     whole = {
         **files,
-        layout.OVERRIDE: compose.override(images, secrets, secret_files),
-        layout.VARIABLES: compose.variables_file(variables),
+        layout.OVERRIDE: override_file(images, secrets, secret_files),
+        layout.VARIABLES: variables_file(variables),
     }
     release = Release(
         release_id,
@@ -119,7 +121,7 @@ def replace_one(
     # A service whose image is somebody else's does not make the rest another version.
     named = f":{version.tag}@" in image
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
-    generated = {layout.OVERRIDE: compose.override(images, secrets, before.release.secret_files)}
+    generated = {layout.OVERRIDE: override_file(images, secrets, before.release.secret_files)}
     release = replace(
         before.release,
         id=release_id,
@@ -158,7 +160,7 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
         service: " ".join(f"{name}={known.get(name, mark)}" for name, mark in by_name({"": marks}).items())
         for service, marks in target.secrets.items()
     }
-    generated = {layout.OVERRIDE: compose.override(target.images, secrets, target.secret_files)}
+    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files)}
     release = replace(
         target,
         id=release_id,
@@ -169,12 +171,12 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
     return Desired(release, generated)
 
 
-def changed(facts: Facts, file: compose.StackFile, values: Mapping[str, Secret]) -> list[str]:
+def changed(facts: Facts, file: StackFile, values: Mapping[str, Secret]) -> list[str]:
     """The secrets of a stack that run on a host, or are recorded for it, with other values than these."""
     if not facts.key:
         return []
     before = proven(facts.history)
-    marks = [c.labels.get(compose.SECRETS_LABEL, "") for c in facts.containers]
+    marks = [c.secrets for c in facts.containers]
     running = [by_name({"": mark}) for mark in (*marks, *(before.release.secrets.values() if before else ()))]
     known = {name: fingerprint(name, values[name], facts.key) for name in file.secret_names}
     return [name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)]
@@ -194,11 +196,11 @@ def by_name(marks: Mapping[str, str]) -> dict[str, str]:
 def adopt(release_id: str, facts: Facts) -> Desired:
     """A project that runs without a record, as a release that can be gone back to."""
     images = {c.service: _pinned(facts, c) for c in facts.containers}
-    marks = {c.service: mark for c in facts.containers if (mark := c.labels.get(compose.SECRETS_LABEL))}
+    marks = {c.service: mark for c in facts.containers if (mark := c.secrets)}
     secret_files = _secret_files(facts)
     generated = {
-        layout.OVERRIDE: compose.override(images, marks, secret_files),
-        **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: compose.variables_file({})}),
+        layout.OVERRIDE: override_file(images, marks, secret_files),
+        **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: variables_file({})}),
     }
     if layout.OVERRIDE in facts.files:
         del generated[layout.OVERRIDE]
@@ -217,15 +219,13 @@ def adopt(release_id: str, facts: Facts) -> Desired:
 
 def _secret_files(facts: Facts) -> dict[str, str]:
     """The files that the containers of a project without a record have their secrets from."""
-    places = {place for c in facts.containers if (place := c.labels.get(compose.DELIVERY_LABEL))}
+    places = {place for c in facts.containers if (place := c.delivery)}
     if len(places) != 1 or not facts.deployed:
         return {}
-    return compose.read_stack_file(facts.deployed, "the host's Compose file").files_in(
-        PurePosixPath(places.pop())
-    )
+    return read_stack_file(facts.deployed, "the host's Compose file").files_in(PurePosixPath(places.pop()))
 
 
-def _pinned(facts: Facts, container: compose.Container) -> str:
+def _pinned(facts: Facts, container: Container) -> str:
     """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
     if "@" in container.image or container.image.startswith("sha256:"):
         return container.image

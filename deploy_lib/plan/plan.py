@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from deploy_lib.compose import compose
+from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import Event, event, proven, unsettled
 from deploy_lib.host.change.place import Placement
@@ -154,10 +154,10 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("remove", "fewer replicas") if running else change("keep")
     if any(c.image != image for c in running):
         return change("recreate", "image")
-    if any(c.labels.get(compose.SECRETS_LABEL, "") != release.secrets.get(name, "") for c in running):
+    if any(c.secrets != release.secrets.get(name, "") for c in running):
         return change("recreate", "secret")
-    delivery = compose.delivered_in(release.secret_files)
-    if name in release.secrets and any(c.labels.get(compose.DELIVERY_LABEL, "") != delivery for c in running):
+    delivery = delivered_in(release.secret_files)
+    if name in release.secrets and any(c.delivery != delivery for c in running):
         return change("recreate", "delivery of its secrets")
     if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
         return change("recreate", "it is not as recorded")

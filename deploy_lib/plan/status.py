@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from deploy_lib.compose.compose import NUMBER_LABEL, Container
+from deploy_lib.compose.container import Container
 from deploy_lib.host.change import history
 from deploy_lib.host.change.history import Event
 from deploy_lib.host.look.facts import Facts
@@ -198,7 +198,7 @@ def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:
 
 
 def _row(facts: Facts, container: Container) -> Row:
-    number = container.labels.get(NUMBER_LABEL, "1")
+    number = container.number
     tag, digest = _parts(container.image)
     running = container.state == "running"
     return Row(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deploy_lib.compose import compose
+from deploy_lib.compose.file import read_stack_file
 from deploy_lib.config import OneOff, Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.host.change import history, prune
+from deploy_lib.host.change import history
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.values import Places
@@ -83,7 +84,7 @@ def switch(
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
-        prune=prune.script(node, [e.release for e in kept]),
+        prune=prune_script(case.stack, [e.release for e in kept]),
     )
 
 
@@ -98,6 +99,6 @@ def _places(facts: Facts, case: Case) -> Places:
     if not facts.deployed:
         return {}
     try:
-        return compose.read_stack_file(facts.deployed, case.node.stack.compose).places
+        return read_stack_file(facts.deployed, case.node.stack.compose).places
     except UsageError:
         return case.local.file.places

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-KEEP = "ktrdr-deploy.local/keep"
-"""Repository of the local tags that protect images pulled by digest from `docker image prune`."""
+from deploy_lib.layout import KEEP
 
 _DIGITS = 16
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from deploy_lib import layout
 from deploy_lib.config import OnePasswordSource, SecretSpec
 from deploy_lib.errors import PreflightError
 from deploy_lib.secrets.redaction import REDACTOR
@@ -137,7 +138,7 @@ async def _ask(token: str, account: str | None, references: list[str]) -> dict[s
 
     client = await Client.authenticate(
         auth=token or DesktopAuth(account_name=str(account)),
-        integration_name="ktrdr-deploy",
+        integration_name=layout.TEMPORARY,
         integration_version="0.1.0",
     )
     answers = (await client.secrets.resolve_all(references)).individual_responses

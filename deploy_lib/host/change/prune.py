@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from deploy_lib import layout
-from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.host.change.lock import owned
-from deploy_lib.release.image import KEEP, any_keep_tag, keep_tag
+from deploy_lib.host.stack import HostStack
+from deploy_lib.layout import KEEP
+from deploy_lib.release.image import any_keep_tag, keep_tag
 from deploy_lib.release.release import Release
 from deploy_lib.shell import quote, words
 from deploy_lib.ssh.session import Session
@@ -23,8 +24,12 @@ class PruneError(DeployError):
     """What is old is still there, or some of it."""
 
 
-def prune(
-    session: Session, node: Node, kept: Iterable[Release], token: str, on_removed: Callable[[str], object]
+def remove_old(
+    session: Session,
+    stack: HostStack,
+    kept: Iterable[Release],
+    token: str,
+    on_removed: Callable[[str], object],
 ) -> None:
     """Removes what releases other than `kept` have left.
 
@@ -36,7 +41,7 @@ def prune(
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
         RemoteError: the host could not be told, or the session ended.
     """
-    with session.start(locked_script(node, kept, token), timeout=TIMEOUT) as process:
+    with session.start(locked_prune_script(stack, kept, token), timeout=TIMEOUT) as process:
         try:
             for line in process:
                 if line.startswith(_REMOVED):
@@ -53,16 +58,16 @@ def prune(
             raise PruneError(f"not everything that is old could be removed: {problem}", step="prune")
 
 
-def locked_script(node: Node, kept: Iterable[Release], token: str) -> str:
+def locked_prune_script(stack: HostStack, kept: Iterable[Release], token: str) -> str:
     """The same as a script of its own: whoever takes the lock next waits for it, as for a switch."""
     return f"""\
-exec 9>>{quote(node.directory / layout.SWITCH_LOCK)}
+exec 9>>{quote(stack.directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
-{owned(node.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
-{script(node, kept)}"""
+{owned(stack.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
+{prune_script(stack, kept)}"""
 
 
-def script(node: Node, kept: Iterable[Release]) -> str:
+def prune_script(stack: HostStack, kept: Iterable[Release]) -> str:
     """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
     fails in the end.
 
@@ -70,10 +75,10 @@ def script(node: Node, kept: Iterable[Release]) -> str:
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
-    tags = sorted({keep_tag(node.stack_name, image) for release in kept for image in release.images.values()})
+    tags = sorted({keep_tag(stack.name, image) for release in kept for image in release.images.values()})
     return f"""\
 left=
-for x in {quote(node.directory / layout.OBJECTS)}/*; do
+for x in {quote(stack.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
   case " {" ".join(files)} " in
     *" ${{x##*/}} "*) ;;
@@ -82,7 +87,7 @@ for x in {quote(node.directory / layout.OBJECTS)}/*; do
 done
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
 for x in $tags; do
-  case $x in {any_keep_tag(node.stack_name)}) ;; *) continue;; esac
+  case $x in {any_keep_tag(stack.name)}) ;; *) continue;; esac
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)

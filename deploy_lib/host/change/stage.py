@@ -60,7 +60,7 @@ def stage(
     needed = login if login is not None and any(login.covers(p) for p in pulls) else None
     try:
         session.run(
-            script(directory, staging, needed),
+            staging_script(directory, staging, needed),
             env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
             stdin=pack(staging.uploads),
             timeout=TIMEOUT,
@@ -92,7 +92,7 @@ printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --pass
 unset {PASSWORD}"""
 
 
-def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> str:
+def staging_script(directory: PurePosixPath, staging: Staging, login: Login | None) -> str:
     """The script of `stage`: files from standard input, the registry password from the environment."""
     objects, key = quote(directory / layout.OBJECTS), quote(directory / layout.KEY)
     steps = [

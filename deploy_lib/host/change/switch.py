@@ -14,14 +14,16 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import clear_halves, command, containers_command, down_command
-from deploy_lib.config import Node, OneOff, Reload
+from deploy_lib.compose.command import compose_command, down_command, remove_half_created, up_command
+from deploy_lib.compose.container import containers_function
+from deploy_lib.config import OneOff, Reload
 from deploy_lib.host.change import place, values
 from deploy_lib.host.change.history import Event, append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.programs import apply
 from deploy_lib.host.programs.apply import Changeable
+from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import FIND_MEMORY, NO_MEMORY, quote, words
 
 INTERVAL = 1
@@ -86,9 +88,9 @@ class Switch:
     prune: str = ":"
 
 
-def script(node: Node, project: str, switch: Switch) -> str:
+def switch_script(stack: HostStack, switch: Switch) -> str:
     """The detached script. Secret values come in its environment; its arguments and its output hold none."""
-    directory = node.directory
+    directory, project = stack.directory, stack.project
     verdict = quote(directory / layout.VERDICT)
     return f"""\
 rm -f -- "$0"
@@ -99,18 +101,18 @@ owned || {{ echo 'the lock has lapsed'; exit {LAPSED}; }}
 rm -f -- {verdict}
 echo {quote(BEGUN)}
 {append_function(directory)}
-{containers_command(project)}
-{values.capture(project, switch.places)}
+{containers_function(project)}
+{values.capture(stack, switch.places)}
 {values.restore(switch.secrets) if switch.keep_values else ":"}
-{values.require(switch.secrets)} || {{ echo 'a secret has no value'; exit {NO_VALUES}; }}
-{apply.functions(project, switch.applies)}
+{values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {NO_VALUES}; }}
+{apply.functions(project.name, switch.applies)}
 {apply.wake(switch.applies)}
 {apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {NO_OLD_VALUES}; }}
 engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-up() {{ engine && {clear_halves(project)} && timeout -k 10 {int(node.stack.switch_timeout)} {up_command(node, project)}; }}
+up() {{ engine && {remove_half_created(project)} && timeout -k 10 {int(stack.settings.switch_timeout)} {up_command(project)}; }}
 # There is nothing behind going back: what the engine refuses once under load it does the next time.
 up_at_last() {{
   up; r=$?
@@ -120,7 +122,7 @@ up_at_last() {{
 }}
 forward() {{
 {values.deliver(switch.secret_files)} || return
-{_one_offs(node, project, switch)}
+{_one_offs(stack, switch)}
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.forward)} || return
 # What a program has in its data is changed while it runs; connections that it has stay.
@@ -130,7 +132,7 @@ up || return
 {apply.prove(switch.applies)}
 }}
 back() {{
-{_back(node, project, switch)}
+{_back(stack, switch)}
 }}
 # Looks at the containers until there is a verdict; without an owner there will be none.
 await() {{
@@ -157,7 +159,7 @@ await
 case $decided in
   proven)
     echo '=== done proven'
-    {{ {values.sweep(project, switch.secret_files)}
+    {{ {values.sweep(stack, switch.secret_files)}
     }}
     {{ {switch.prune}
     }} || echo '=== not pruned';;
@@ -165,7 +167,7 @@ case $decided in
   *)
     gone=$decided
     if back; then
-      {{ {values.sweep(project, switch.back_secret_files)}
+      {{ {values.sweep(stack, switch.back_secret_files)}
       }}
       echo '=== back 0'
       [ "$gone" = gone ] || await
@@ -182,18 +184,12 @@ rm -f -- {verdict}
 """
 
 
-def up_command(node: Node, project: str) -> str:
-    """The call that takes the containers to what the files in place say."""
-    options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
-    return command(node.stack, project, node.directory, "up", "-d", *options)
-
-
-def _back(node: Node, project: str, switch: Switch) -> str:
-    directory = node.directory
+def _back(stack: HostStack, switch: Switch) -> str:
+    directory, project = stack.directory, stack.project
     if switch.back is None:
         return f"""\
 cd / || return
-engine && timeout -k 10 {int(node.stack.switch_timeout)} {down_command(project)} || return
+engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.staged.files})))}"""
     return f"""\
 {values.restore(switch.places)}
@@ -206,38 +202,36 @@ up_at_last || return
 {place.tell(project, switch.reloads)}"""
 
 
-def one_off_command(node: Node, project: str, one_off: OneOff, *, alone: bool) -> str:
+def one_off_command(stack: HostStack, one_off: OneOff, *, alone: bool) -> str:
     """The call that runs a one-off command on the staged files.
 
     Args:
         alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
     """
-    options = ("--rm", "--name", _one_off_name(project), *(("--no-deps",) if alone else ()), "-T")
-    return command(
-        node.stack,
-        project,
-        node.directory,
+    options = ("--rm", "--name", _one_off_name(stack), *(("--no-deps",) if alone else ()), "-T")
+    return compose_command(
+        stack.project,
         *("run", *options, one_off.service, *one_off.command),
-        files_in=node.directory / layout.STAGED,
+        files_in=stack.directory / layout.STAGED,
     )
 
 
-def _one_off_name(project: str) -> str:
+def _one_off_name(stack: HostStack) -> str:
     """One name for all: what a crash or a time limit leaves behind is found by it."""
-    return f"{project}-before-switch"
+    return f"{stack.project_name}-before-switch"
 
 
-def _one_offs(node: Node, project: str, switch: Switch) -> str:
+def _one_offs(stack: HostStack, switch: Switch) -> str:
     """They run on the new files, which are not in their places yet, and outlive the session as the switch does."""
     if not switch.one_offs:
         return ":"
-    directory = node.directory
+    directory = stack.directory
     staged = directory / layout.STAGED
     # A command that does not end in time, or that the host's end has cut short, goes on in its container, or waits there.
-    clear = f"docker rm -f {quote(_one_off_name(project))} >/dev/null 2>&1"
+    clear = f"docker rm -f {quote(_one_off_name(stack))} >/dev/null 2>&1"
     lines = [clear, f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
     for one_off in switch.one_offs:
-        run = one_off_command(node, project, one_off, alone=switch.back is not None)
+        run = one_off_command(stack, one_off, alone=switch.back is not None)
         lines.append(f"echo {quote(f'=== one-off {one_off.service}: {words(*one_off.command)}')}")
         lines.append(
             f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; rm -rf {quote(staged)}; return $r; }}"
@@ -256,15 +250,16 @@ def _append_now(event: Event) -> str:
     return f"sed \"s/{_NOW}/$(date -u +%FT%TZ)/\" <<'=EVENTS=' | append\n{line}\n=EVENTS="
 
 
-def launcher(project: str, detached: str) -> str:
+def launcher(stack: HostStack, detached: str) -> str:
     """Starts the detached script, and passes on its output until it ends."""
+    name = quote(f"{layout.TEMPORARY}-{stack.project_name}")
     return f"""\
 {FIND_MEMORY}
 [ -n "$m" ] || exit {NO_MEMORY}
 umask 077
 # The log outlives this channel: whoever takes over may want to read it.
-log=$m/ktrdr-deploy-{quote(project)}.log
-run=$m/ktrdr-deploy-{quote(project)}.sh
+log=$m/{name}.log
+run=$m/{name}.sh
 rm -f "$log" "$run"
 : >"$log"
 cat >"$run" <<'=SCRIPT='

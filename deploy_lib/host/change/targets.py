@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Scrape
 from deploy_lib.host.prove import roster
 from deploy_lib.shell import quote
@@ -68,11 +68,11 @@ def put(session: Session, path: PurePosixPath, text: str) -> bool:
     Raises:
         RemoteError: that host does not answer, or its directory cannot be written.
     """
-    result = session.run(script(path), stdin=text.encode(), timeout=20, step="targets")
+    result = session.run(targets_script(path), stdin=text.encode(), timeout=20, step="targets")
     return result.stdout.strip() == "changed"
 
 
-def script(path: PurePosixPath) -> str:
+def targets_script(path: PurePosixPath) -> str:
     """Puts standard input in the file's place, and says "changed" if that made a difference.
 
     Prometheus looks at *.json: it never sees the file that is being written.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from deploy_lib.compose.compose import Container, parse_container
-from deploy_lib.config import Node
+from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import prune
 from deploy_lib.host.change.history import Event
@@ -21,9 +20,10 @@ from deploy_lib.host.change.switch import (
     Switch,
     Word,
     launcher,
-    script,
+    switch_script,
     verdict_script,
 )
+from deploy_lib.host.stack import HostStack
 from deploy_lib.ssh.session import Process, Session
 
 SILENCE = 45.0
@@ -59,10 +59,15 @@ class Watch:
     """A switch under way."""
 
     def __init__(
-        self, session: Session, node: Node, switch: Switch, process: Process, on_line: Callable[[str], None]
+        self,
+        session: Session,
+        stack: HostStack,
+        switch: Switch,
+        process: Process,
+        on_line: Callable[[str], None],
     ) -> None:
         self._session = session
-        self._node = node
+        self._node = stack.node
         self._token = switch.token
         self._process = process
         self._on_line = on_line
@@ -80,7 +85,7 @@ class Watch:
         """
         code = self._until("=== switched ")
         if code:
-            reason = "`docker compose up` did not end in time" if code == 124 else f"exit status {code}"
+            reason = "Compose did not end in time" if code == 124 else f"exit status {code}"
             raise SwitchError(
                 f"the switch failed: {reason}{self._last_words()}", node=self._node.name, step="switch"
             )
@@ -98,7 +103,7 @@ class Watch:
                 found = []
             elif line == "=== .":
                 yield found
-            elif line.startswith("{") and (container := parse_container(line)):
+            elif line.startswith("{") and (container := read_container(line)):
                 found.append(container)
             elif line.startswith("=== end "):
                 # One that came to its own end has gone back by itself.
@@ -230,8 +235,7 @@ class Watch:
 
 def start(
     session: Session,
-    node: Node,
-    project: str,
+    stack: HostStack,
     switch: Switch,
     env: Mapping[str, str],
     on_line: Callable[[str], None],
@@ -245,8 +249,8 @@ def start(
     # A program that is given another value may be waited for before that and after it.
     extra = sum(step.timeout for step in (*switch.one_offs, *switch.applies, *switch.applies))
     process = session.start(
-        launcher(project, script(node, project, switch)),
+        launcher(stack, switch_script(stack, switch)),
         env=env,
-        timeout=node.stack.switch_timeout + extra + SILENCE + 120,
+        timeout=stack.settings.switch_timeout + extra + SILENCE + 120,
     )
-    return Watch(session, node, switch, process, on_line)
+    return Watch(session, stack, switch, process, on_line)

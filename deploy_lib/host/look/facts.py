@@ -7,24 +7,19 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import (
-    Container,
-    Service,
-    containers_command,
-    parse_config,
-    parse_container,
-    render_command,
-)
-from deploy_lib.config import Node
+from deploy_lib.compose import command
+from deploy_lib.compose.container import Container, containers_function, read_container
+from deploy_lib.compose.model import Service, read_model
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.history import Event, parse_events, read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine
-from deploy_lib.release.image import KEEP, without_tag
+from deploy_lib.host.stack import HostStack
+from deploy_lib.layout import KEEP
+from deploy_lib.release.image import without_tag
 from deploy_lib.release.release import Release
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, quote, words
 from deploy_lib.ssh.session import Session
@@ -97,9 +92,7 @@ class Facts:
         return sorted(set(release.secret_files.values()) - self.delivered)
 
 
-def gather(
-    session: Session, node: Node, project: str, files: Mapping[str, bytes], env: Mapping[str, str]
-) -> Facts:
+def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: Mapping[str, str]) -> Facts:
     """Asks the host, read-only.
 
     Args:
@@ -109,26 +102,26 @@ def gather(
     Raises:
         RemoteError: the script could not be run to its end.
     """
-    script = build(node, project, render=bool(files))
+    script = facts_script(stack, render=bool(files))
     session.open()
     began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
-    return replace(parse(result.stdout, node.name), asked=(began, time.time()))
+    return replace(read_facts(result.stdout, stack.node.name), asked=(began, time.time()))
 
 
 TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
 """Programs that the scripts call."""
 
 
-def build(node: Node, project: str, *, render: bool) -> str:
+def facts_script(stack: HostStack, *, render: bool) -> str:
     """The script; its parts are told apart by lines that begin with `=== `.
 
     Args:
         render: the stack's files come on standard input, and are rendered.
     """
-    directory = node.directory
-    compose_file = directory / PurePosixPath(node.stack.compose).name
-    proven_lines = max(PROVEN_LINES, 2 * node.stack.keep_releases)
+    directory = stack.directory
+    compose_file = directory / stack.compose_file
+    proven_lines = max(PROVEN_LINES, 2 * stack.settings.keep_releases)
     return f"""\
 {FIND_MEMORY}
 if [ -n "$m" ]; then
@@ -153,22 +146,22 @@ directory() {{
 }}
 files() {{
   cd {quote(directory)} 2>/dev/null || return 0
-  for x in {words(*managed(node))}; do
+  for x in {words(*stack.managed)}; do
     [ ! -e "./$x" ] || find "./$x" -type f -exec sha256sum {{}} +
   done
 }}
 key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
 objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
-delivered() {{ find {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))} -type f; true; }}
+delivered() {{ find {words(*stack.secret_places)} -type f; true; }}
 deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
-{containers_command(project)}
-{machine.functions(directory, node.stack.shared_storage)}
-config() {{ {f'[ -z "$m" ] || {render_command(node.stack, project)}' if render else ":"}; }}
+{containers_function(stack.project)}
+{machine.functions(directory, stack.settings.shared_storage)}
+config() {{ {f'[ -z "$m" ] || {command.render_command(stack.unpinned)}' if render else ":"}; }}
 part memory echo "$m"
 part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
-part compose docker compose version --short
+part compose {command.VERSION}
 part directory directory
 part files files
 part key key
@@ -184,17 +177,10 @@ echo '=== end'
 """
 
 
-def managed(node: Node) -> list[str]:
-    """The files and directories, below the stack's own, that this program keeps as recorded."""
-    stack = node.stack
-    paths = (stack.compose, stack.env_file, *stack.directories)
-    return sorted({PurePosixPath(path).name for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
-
-
 _END = re.compile(r"=== (\w+) exit (\d+)\Z")
 
 
-def parse(text: str, node: str) -> Facts:
+def read_facts(text: str, node: str) -> Facts:
     """The facts in the script's output.
 
     Raises:
@@ -219,14 +205,14 @@ def parse(text: str, node: str) -> Facts:
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=tuple(
-            c for line in parts["containers"].splitlines() if line and (c := parse_container(line))
+            c for line in parts["containers"].splitlines() if line and (c := read_container(line))
         ),
-        services=parse_config(parts["config"]) if parts["config"].strip() else {},
+        services=read_model(parts["config"]) if parts["config"].strip() else {},
         history=tuple(parse_events(parts["history"])),
         objects=frozenset(parts["objects"].split()),
         deployed=base64.b64decode(parts["deployed"]),
         delivered=frozenset(parts["delivered"].split()),
-        machine=machine.parse(parts),
+        machine=machine.read_machine(parts),
         problems=problems,
     )
 

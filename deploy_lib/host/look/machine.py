@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import PROJECT_LABEL
+from deploy_lib.compose.container import PUBLISHED
 from deploy_lib.host.change.lock import holder
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
@@ -58,10 +58,6 @@ class Machine:
     locked: str = ""
 
 
-_PROJECT = f'{{{{json (index .Config.Labels "{PROJECT_LABEL}")}}}}'
-_PORTS = '[""{{range .NetworkSettings.Ports}}{{range .}},{{json .HostPort}}{{end}}{{end}}]'
-_PUBLISHED = f'{{"name":{{{{json .Name}}}},"project":{_PROJECT},"ports":{_PORTS}}}'
-
 PARTS = ("clock", "space", "ram", "listening", "published", "swap", "storage", "locked")
 
 
@@ -95,7 +91,7 @@ space() {{
 }}
 ram() {{ cat /proc/meminfo; }}
 listening() {{ grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' /proc/net/tcp /proc/net/tcp6; true; }}
-published() {{ ids=$(docker ps -q) && {{ [ -z "$ids" ] || docker inspect --format {quote(_PUBLISHED)} $ids; }}; }}
+published() {{ ids=$(docker ps -q) && {{ [ -z "$ids" ] || docker inspect --format {quote(PUBLISHED)} $ids; }}; }}
 swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
@@ -121,7 +117,7 @@ _LISTENING = re.compile(r"\d+: [0-9A-F]+:([0-9A-F]{4}) ")
 _MEMORY = re.compile(r"MemAvailable:\s+(\d+) kB")
 
 
-def parse(parts: Mapping[str, str]) -> Machine:
+def read_machine(parts: Mapping[str, str]) -> Machine:
     """The answers of PARTS; what is missing or odd counts as unknown."""
     text = {name: parts.get(name, "") for name in PARTS}
     clock = re.match(r"\d+(\.\d+)?", text["clock"])

@@ -14,7 +14,7 @@ from deploy_lib.ssh.session import Session
 TIMEOUT = 60
 
 
-def ask(session: Session, images: Sequence[str], platform: str, login: Login | None) -> dict[str, int]:
+def ask_sizes(session: Session, images: Sequence[str], platform: str, login: Login | None) -> dict[str, int]:
     """Bytes to be transferred, by image; one whose registry does not say is left out.
 
     Args:
@@ -28,15 +28,15 @@ def ask(session: Session, images: Sequence[str], platform: str, login: Login | N
         return {}
     needed = login if login is not None and any(login.covers(image) for image in images) else None
     answer = session.run(
-        script(images, needed),
+        sizes_script(images, needed),
         env={PASSWORD: needed.password.reveal()} if needed else {},
         timeout=TIMEOUT + 15,
         step="looking closer",
     )
-    return parse(answer.stdout, platform)
+    return read_sizes(answer.stdout, platform)
 
 
-def script(images: Sequence[str], login: Login | None) -> str:
+def sizes_script(images: Sequence[str], login: Login | None) -> str:
     """One JSON document for each image, after a line that names it."""
     asked = "\n".join(
         f"echo {quote(f'=== {image}')}; timeout {TIMEOUT // len(images) + 1} docker manifest inspect -v {quote(image)} 2>/dev/null"
@@ -45,8 +45,8 @@ def script(images: Sequence[str], login: Login | None) -> str:
     return f"{IN_MEMORY}\n{log_in(login)}\n{asked}\ntrue"
 
 
-def parse(text: str, platform: str) -> dict[str, int]:
-    """What `script` printed."""
+def read_sizes(text: str, platform: str) -> dict[str, int]:
+    """What `sizes_script` printed."""
     found: dict[str, int] = {}
     for part in text.split("=== ")[1:]:
         image, _, document = part.partition("\n")

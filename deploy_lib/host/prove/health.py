@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 
 STEADY_LOOKS = 4
 """Looks, a second apart, that a container without a health check must be seen running, with no restart between."""

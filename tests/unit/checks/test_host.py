@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from deploy_lib.checks import Check, answered, host, require
-from deploy_lib.compose.compose import Container, Service
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.model import Service
 from deploy_lib.config import load
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import TOOLS, Facts

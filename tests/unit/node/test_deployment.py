@@ -116,7 +116,7 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
     def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
         seen.extend(release.id for release in kept)
 
-    monkeypatch.setattr(telling, "prune", prune)
+    monkeypatch.setattr(telling, "remove_old", prune)
     node.prune()
     assert seen == [first.release.id, "half"]
     assert node.outcome == "unchanged"

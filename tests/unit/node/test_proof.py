@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Probe
 from deploy_lib.node import proof
 from deploy_lib.release.release import Release

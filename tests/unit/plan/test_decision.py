@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.compose.compose import Service, StackFile
+from deploy_lib.compose.file import StackFile
+from deploy_lib.compose.model import Service
 from deploy_lib.config import OneOff, load
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change import history

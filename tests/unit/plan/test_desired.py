@@ -1,14 +1,23 @@
 import json
 from dataclasses import replace
 
-from deploy_lib.compose.compose import DELIVERY_LABEL, HASH_LABEL, SECRETS_LABEL, StackFile, read_override
+import yaml
+
+from deploy_lib.compose.file import StackFile
+from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
 from tests.unit.plan.test_plan import NODE, OLD, desired, settled
+
+
+def pinned(override: bytes) -> dict[str, tuple[str, str]]:
+    services = yaml.safe_load(override)["services"]
+    return {name: (spec["image"], spec["labels"][SECRETS_LABEL]) for name, spec in services.items()}
 
 
 def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None:
@@ -17,7 +26,7 @@ def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None
     back = wanted.restore("r10", target, running)
     assert (back.release.id, back.release.restores, back.release.images) == ("r10", "r2", target.images)
     assert back.release.secrets == {"web": "S=2"}
-    assert read_override(back.files["release.yml"]) == ({"web": OLD}, {"web": "S=2"})
+    assert pinned(back.files["release.yml"]) == {"web": (OLD, "S=2")}
     untouched = {k: v for k, v in target.files.items() if k != "release.yml"}
     assert {k: v for k, v in back.release.files.items() if k != "release.yml"} == untouched
 
@@ -30,14 +39,14 @@ def test_a_release_without_changed_secrets_is_brought_back_exactly() -> None:
 def test_what_runs_without_a_record_is_adopted_by_digest_with_the_files_that_lie_there() -> None:
     facts = settled()
     container = replace(
-        facts.containers[0], image="h/x:1", image_id="i", labels={HASH_LABEL: "h", SECRETS_LABEL: "S=1"}
+        facts.containers[0], image="h/x:1", image_id="i", labels={CONFIG_HASH: "h", SECRETS_LABEL: "S=1"}
     )
     facts = replace(facts, history=(), containers=(container,), files={"docker-compose.core.yml": "c"})
     adopted = wanted.adopt("r1", facts)
     assert adopted.release.images == {"web": OLD}
     assert adopted.release.replicas == {"web": 1}
     assert Release.from_dict(json.loads(json.dumps(adopted.release.as_dict()))) == adopted.release
-    assert read_override(adopted.files["release.yml"]) == ({"web": OLD}, {"web": "S=1"})
+    assert pinned(adopted.files["release.yml"]) == {"web": (OLD, "S=1")}
     assert adopted.release.files["docker-compose.core.yml"] == "c"
 
 

@@ -2,11 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.compose.compose import HASH_LABEL, SECRETS_LABEL, Container, Service, StackFile
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.file import StackFile
+from deploy_lib.compose.labels import CONFIG_HASH
+from deploy_lib.compose.model import Service
 from deploy_lib.config import load
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.release.release import Version
@@ -44,7 +48,7 @@ def settled() -> Facts:
         exit_code=0,
         restarts=0,
         started="",
-        labels={HASH_LABEL: "hash", SECRETS_LABEL: "S=1"},
+        labels={CONFIG_HASH: "hash", SECRETS_LABEL: "S=1"},
     )
     return Facts(
         files=release.files,
@@ -86,7 +90,7 @@ def test_a_changed_secret_recreates_who_uses_it() -> None:
         (replace(settled(), containers=()), "create"),
         (with_container(state="exited"), "start"),
         (with_container(health="unhealthy"), "start"),
-        (with_container(labels={HASH_LABEL: "other", SECRETS_LABEL: "S=1"}), "recreate"),
+        (with_container(labels={CONFIG_HASH: "other", SECRETS_LABEL: "S=1"}), "recreate"),
         (replace(settled(), history=()), "recreate"),
     ],
 )

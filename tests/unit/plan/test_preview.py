@@ -1,10 +1,12 @@
 from dataclasses import replace
 
 from deploy_lib.cli.report import going_back
-from deploy_lib.compose.compose import HASH_LABEL, Container
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.config import OneOff, Reload, load
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import plan as planning
 from deploy_lib.plan.preview import commands, diff, diffs, foresee
 from deploy_lib.secrets.value import Secret
@@ -12,6 +14,7 @@ from tests import ROOT
 from tests.unit.plan.test_plan import NEW, OLD, desired, settled
 
 NODE = load(ROOT, "lab").nodes["core"]
+STACK = HostStack(NODE, "p")
 LOGIN = Login("h", "me", Secret("a-password"))
 
 
@@ -36,7 +39,7 @@ def shown(image: str = NEW, facts: Facts | None = None, login: Login | None = LO
     facts = facts or settled()
     plan = planning.make(NODE, facts, desired(image))
     one_offs = [OneOff(service="web", command=("migrate", "it's"))]
-    return commands(NODE, "p", plan, facts, login=login, one_offs=one_offs, secrets=["A", "B"])
+    return commands(STACK, plan, facts, login=login, one_offs=one_offs, secrets=["A", "B"])
 
 
 def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
@@ -52,7 +55,7 @@ def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
 def test_there_is_no_login_without_a_private_image_and_nothing_where_nothing_is_to_be_done() -> None:
     assert not [c for c in shown(login=replace(LOGIN, host="other")) if "login" in c]
     plan = planning.make(NODE, settled(), desired())
-    assert commands(NODE, "p", plan, settled(), login=LOGIN, one_offs=[], secrets=[]) == []
+    assert commands(STACK, plan, settled(), login=LOGIN, one_offs=[], secrets=[]) == []
 
 
 def test_a_service_that_stays_is_told_of_its_files() -> None:
@@ -60,7 +63,7 @@ def test_a_service_that_stays_is_told_of_its_files() -> None:
     plan = planning.make(NODE, facts, desired())
     reload = Reload(path="monitoring/", service="web", signal="SIGHUP", check=("true",))
     plan = replace(plan, nothing=False, reloads=(reload,))
-    last = commands(NODE, "p", plan, facts, login=None, one_offs=[], secrets=[])[-1]
+    last = commands(STACK, plan, facts, login=None, one_offs=[], secrets=[])[-1]
     container: Container = facts.containers[0]
     assert last.startswith(
         f"docker exec {container.name} true && docker exec {container.name} sh -c 'kill -s HUP 1'"
@@ -69,7 +72,7 @@ def test_a_service_that_stays_is_told_of_its_files() -> None:
 
 def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
     facts = settled()
-    running = facts.containers[0].labels[HASH_LABEL]
+    running = facts.containers[0].labels[CONFIG_HASH]
 
     def change(found: str, changed: tuple[str, ...], image: str = OLD) -> tuple[str, str]:
         plan = replace(planning.make(NODE, facts, desired(image)), changed=changed)

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.compose.compose import HASH_LABEL, NUMBER_LABEL, Container
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.labels import CONFIG_HASH, NUMBER
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine
@@ -33,7 +34,7 @@ CONTAINER = Container(
     exit_code=0,
     restarts=3,
     started="2026-01-02T03:04:05.678Z",
-    labels={HASH_LABEL: "hash"},
+    labels={CONFIG_HASH: "hash"},
     ports=(8000,),
 )
 KEEP = keep_tag("core", IMAGE)
@@ -66,7 +67,7 @@ def test_a_host_that_is_as_recorded() -> None:
     assert found.as_dict()["release"]["tag"] == "sha-0000001"
 
 
-SECOND = replace(CONTAINER, id="c2", name="p-web-2", labels={HASH_LABEL: "hash", NUMBER_LABEL: "2"})
+SECOND = replace(CONTAINER, id="c2", name="p-web-2", labels={CONFIG_HASH: "hash", NUMBER: "2"})
 OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
 
 
@@ -82,7 +83,7 @@ OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
         ),
         (with_container(image_id="sha256:else"), f"p-web-1 runs another image than {IMAGE}"),
         (
-            with_container(labels={HASH_LABEL: "x"}),
+            with_container(labels={CONFIG_HASH: "x"}),
             "p-web-1 was created with another configuration than the release's",
         ),
         (replace(SETTLED, containers=(CONTAINER, SECOND)), "web has 2 containers, and the release has 1"),

@@ -5,21 +5,21 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy_lib.config import GrafanaAdmin, load
+from deploy_lib.config import GrafanaAdmin, Reload, Stack
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
 from deploy_lib.release.release import Release
-from tests import ROOT
+from tests.unit import build
 
-NODE = load(ROOT, "lab").nodes["core"]
+STACK = build.stack()
 OLD = Placement({"a": "old"})
 RELEASE = Release("r2", "sha-0000002", None, {}, {})
 
@@ -38,7 +38,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
-        self.node = NODE.model_copy(update={"directory": PurePosixPath(self.home)})
+        self.stack = build.stack(str(self.home))
         (self.home / ".deploy/objects").mkdir(parents=True)
         for name in ("old", "new", "broken"):
             (self.home / ".deploy/objects" / name).write_text(name)
@@ -47,7 +47,7 @@ class Host:
         (folder / "docker").chmod(0o755)
         self.env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "FAKE": str(folder)}
         self.owner = me("a test")
-        script = lock_script(self.node.directory, self.owner, 0, 5)
+        script = lock_script(self.stack.directory, self.owner, 0, 5)
         self.holder = self.start(script, stdin=subprocess.PIPE)
         assert self.holder.stdout is not None
         assert self.holder.stdout.readline() == "locked\n"
@@ -73,7 +73,7 @@ class Host:
             **more,
         )
         path = self.folder / "switch.sh"
-        path.write_text(switch.script(self.node, "ktrdr-core", orders))
+        path.write_text(switch.switch_script(self.stack, orders))
         self.switch = subprocess.Popen(["sh", str(path)], stdout=subprocess.PIPE, text=True, env=self.env)
 
     def until(self, sign: str) -> str:
@@ -86,7 +86,7 @@ class Host:
 
     def decide(self, word: switch.Word, *kinds: Any) -> int:
         script = verdict_script(
-            self.node.directory, self.owner.token, word, [event(kind, RELEASE) for kind in kinds]
+            self.stack.directory, self.owner.token, word, [event(kind, RELEASE) for kind in kinds]
         )
         return subprocess.run(["sh", "-c", script], env=self.env).returncode
 
@@ -164,7 +164,7 @@ def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host)
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
     assert not (host.home / "a").exists()
-    assert "compose -p ktrdr-core down --remove-orphans" in host.calls
+    assert "compose -p shop-1 down --remove-orphans" in host.calls
     assert "--volumes" not in host.calls
     assert "-v" not in host.calls.split()
 
@@ -263,7 +263,7 @@ def test_a_secret_without_a_value_stops_it_before_anything_is_changed(host: Host
 
 
 def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
-    one_off = NODE.stack.model_validate(
+    one_off = Stack.model_validate(
         {
             "compose": "c",
             "env_file": "e",
@@ -276,7 +276,7 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
     first = next(
         n
         for n, call in enumerate(calls)
-        if " run --rm --name ktrdr-core-before-switch --no-deps -T backend it's up" in call
+        if " run --rm --name shop-1-before-switch --no-deps -T backend it's up" in call
     )
     assert first < next(n for n, call in enumerate(calls) if " up -d " in call)
     assert ".deploy/staged/release.yml" in calls[first]
@@ -284,7 +284,7 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
 
 
 def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: Host) -> None:
-    one_off = NODE.stack.model_validate(
+    one_off = Stack.model_validate(
         {
             "compose": "c",
             "env_file": "e",
@@ -296,7 +296,7 @@ def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: H
     assert host.until("=== switched") == "=== switched 124"
     calls = host.calls.splitlines()
     run = next(n for n, call in enumerate(calls) if " hang" in call)
-    clear = [n for n, call in enumerate(calls) if call == "rm -f ktrdr-core-before-switch"]
+    clear = [n for n, call in enumerate(calls) if call == "rm -f shop-1-before-switch"]
     # One that an earlier crash has left is in the way, and this one must not go on.
     assert clear[0] < run < clear[-1]
     assert not [call for call in calls if " up " in call]
@@ -310,12 +310,12 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         started=[event("started", RELEASE)],
         abandoned=event("reverted", RELEASE),
         stuck=event("failed", RELEASE),
-        reloads=NODE.stack.reloads,
+        reloads=[Reload(path="conf/a", service="web", signal="SIGHUP", check=("check", "it's"))],
         places={"A": (("db", "/run/secrets/a"),)},
         secrets=["A"],
     )
     for variant in (orders, replace(orders, back=None, keep_values=True)):
-        whole = switch.launcher("ktrdr-core", switch.script(NODE, "ktrdr-core", variant))
+        whole = switch.launcher(STACK, switch.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 
 
@@ -422,7 +422,7 @@ def test_a_verdict_that_cannot_be_written_leaves_nothing(host: Host) -> None:
 
 
 def test_what_compose_left_half_way_is_cleared_before_it_is_called(host: Host) -> None:
-    half, other = "0123456789ab_ktrdr-core-backend-1", "ktrdr-core-backend-2"
+    half, other = "0123456789ab_shop-1-backend-1", "shop-1-backend-2"
     host.docker(
         f"""case "$1" in ps) case "$*" in *status=created*) printf "c1 {half}\\nc2 {other}\\n";; esac;; esac"""
     )

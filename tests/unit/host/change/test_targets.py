@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import load
 from deploy_lib.host.change import targets
 from deploy_lib.ssh.session import Session
@@ -48,7 +48,7 @@ def test_the_file_lies_where_prometheus_looks() -> None:
 
 
 def put(path: Path, text: str) -> subprocess.CompletedProcess[str]:
-    script = targets.script(PurePosixPath(path))
+    script = targets.targets_script(PurePosixPath(path))
     return subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True)
 
 

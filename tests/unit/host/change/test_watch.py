@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib.config import load
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
@@ -15,9 +14,9 @@ from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Process, Session
-from tests import ROOT
+from tests.unit import build
 
-NODE = load(ROOT, "lab").nodes["core"]
+STACK = build.stack()
 HAPPENED = event("started", Release("r2", "sha-0000002", None, {}, {}))
 ORDERS = Switch("token", Placement(), Placement(), [HAPPENED], HAPPENED, HAPPENED)
 LOOK = ("=== containers", "=== .")
@@ -42,7 +41,7 @@ def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
             raise verdict
 
     session = cast(Session, SimpleNamespace(run=run))
-    return Watch(session, NODE, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
+    return Watch(session, STACK, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
 
 
 def begun(*lines: str, verdict: RemoteError | None = None) -> Watch:

@@ -2,12 +2,9 @@ import subprocess
 
 import pytest
 
-from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.look import facts
-from tests import ROOT
-
-NODE = load(ROOT, "lab").nodes["core"]
+from tests.unit import build
 
 ANSWER = r"""=== memory
 /run
@@ -73,7 +70,7 @@ ktrdr-deploy.local/keep abcd <none> sha256:id1
 
 
 def test_the_parts_become_facts() -> None:
-    found = facts.parse(ANSWER, "core")
+    found = facts.read_facts(ANSWER, "core")
     assert (found.engine, found.platform, found.memory) == ("26.1.5+dfsg1", "linux/amd64", "/run")
     assert found.writable
     assert found.key == "c0ffee"
@@ -90,7 +87,7 @@ def test_the_parts_become_facts() -> None:
 
 
 def test_a_part_that_failed_says_why_and_the_others_count() -> None:
-    found = facts.parse(ANSWER, "core")
+    found = facts.read_facts(ANSWER, "core")
     assert found.problems == {"compose": "docker: 'compose' is not a docker command."}
     assert found.compose == ""
 
@@ -98,14 +95,14 @@ def test_a_part_that_failed_says_why_and_the_others_count() -> None:
 @pytest.mark.parametrize("length", [0, 200, len(ANSWER) - 20])
 def test_an_answer_that_was_cut_short_is_an_error(length: int) -> None:
     with pytest.raises(RemoteError, match="cut short"):
-        facts.parse(ANSWER[:length], "core")
+        facts.read_facts(ANSWER[:length], "core")
 
 
 def test_the_key_is_in_no_repr() -> None:
-    assert "c0ffee" not in repr(facts.parse(ANSWER, "core"))
+    assert "c0ffee" not in repr(facts.read_facts(ANSWER, "core"))
 
 
 @pytest.mark.parametrize("render", [True, False])
 def test_the_script_is_one_that_sh_understands(render: bool) -> None:
-    script = facts.build(NODE, "ktrdr-core", render=render)
+    script = facts.facts_script(build.stack(), render=render)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""

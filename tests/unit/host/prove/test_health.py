@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.host.prove.health import PATIENCE, STEADY_LOOKS, Gate
 
 WELL = Container(

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe, load
 from deploy_lib.host.prove.roster import judge, members
 from tests import ROOT
