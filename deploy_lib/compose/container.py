@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from deploy_lib import layout
 from deploy_lib.compose import labels
 from deploy_lib.compose.project import Project
+from deploy_lib.release.image import Image
 from deploy_lib.shell import quote
 
 
@@ -27,7 +28,7 @@ class Container:
     id: str
     name: str
     service: str
-    image: str
+    image: Image
     image_id: str
     state: str
     health: str | None
@@ -103,8 +104,9 @@ def read_container(line: str) -> Container | None:
         return None
     bindings = [binding for several in (data["ports"] or {}).values() for binding in several or []]
     ports = sorted({int(binding["HostPort"]) for binding in bindings if binding["HostPort"].isdigit()})
+    name, image = data["name"].removeprefix("/"), Image.parse(data["image"])
     return Container(
-        **{**data, "name": data["name"].removeprefix("/"), "labels": found, "ports": tuple(ports)},
+        **{**data, "name": name, "image": image, "labels": found, "ports": tuple(ports)},
         service=found.get(labels.SERVICE, ""),
     )
 

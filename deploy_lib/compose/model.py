@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy_lib.release.image import Image
+
 
 @dataclass(frozen=True)
 class Service:
@@ -19,7 +21,7 @@ class Service:
     """
 
     name: str
-    image: str
+    image: Image
     replicas: int = 1
     ports: tuple[int, ...] = ()
 
@@ -35,4 +37,4 @@ def _service(name: str, spec: Mapping[str, Any]) -> Service:
     ports = tuple(
         int(p["published"]) for p in spec.get("ports") or [] if str(p.get("published", "")).isdigit()
     )
-    return Service(name, spec.get("image", ""), 1 if replicas is None else int(replicas), ports)
+    return Service(name, Image.parse(spec.get("image", "")), 1 if replicas is None else int(replicas), ports)

@@ -13,7 +13,6 @@ from deploy_lib import checks as preflight
 from deploy_lib.checks import Check, local, reach
 from deploy_lib.checks.check import failed
 from deploy_lib.checks.images import login as login_check
-from deploy_lib.checks.images import recorded
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, PreflightError, RemoteError, UnreachableError, UsageError
@@ -22,6 +21,7 @@ from deploy_lib.host.look import registry
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node.deployment import Deployment, Values
 from deploy_lib.output.console import Console
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
@@ -49,7 +49,7 @@ class Survey:
     version: Version | None = None
     values: Values = field(default_factory=dict)
     login: Login | None = None
-    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    manifests: Mapping[Image, Manifest] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, list[Check]]:
@@ -192,7 +192,7 @@ def _registry(
         mend = "has CI run? Name a version with --tag, or build one: invoke build-backend --push"
         found.here.append(Check("version", "a commit has an image", "failed", problem=problem, mend=mend))
         return
-    version, answers = found.version, dict[str, dict[str, Manifest]]()
+    version, answers = found.version, dict[str, dict[Image, Manifest]]()
 
     def ask(d: Deployment) -> None:
         names = _references(d, wanted[0], version, login)
@@ -203,7 +203,7 @@ def _registry(
             return
         answers[d.node.name] = manifests
         d.checks.append(login_check(login, manifests.values()))
-        d.checks += preflight.images(d.facts, manifests.values(), recorded(d.facts))
+        d.checks += preflight.images(d.facts, manifests.values())
         d.ended = _now()
 
     side_by_side(ready, ask, request.parallel)
@@ -214,14 +214,13 @@ def _registry(
     }
 
 
-def _references(d: Deployment, placeholder: Version, version: Version, login: Login) -> list[str]:
+def _references(d: Deployment, placeholder: Version, version: Version, login: Login) -> list[Image]:
     """The images to be asked for: those of the private registry with the version's tag, and what no record has yet."""
-    known = recorded(d.facts)
     named = {
         in_version(image, placeholder, version) if login.covers(image) else image
         for image in d.references().values()
     }
-    return sorted(image for image in named if login.covers(image) or image not in known)
+    return sorted(image for image in named if login.covers(image) or not d.facts.recorded_digest(image))
 
 
 def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version | None:
@@ -229,7 +228,7 @@ def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version |
     if len(wanted) == 1:
         return wanted[0]
     for version in wanted:
-        names = [n for n in _references(d, wanted[0], version, login) if n.endswith(f":{version.tag}")]
+        names = [n for n in _references(d, wanted[0], version, login) if n.tag == version.tag]
         try:
             manifests = registry.resolve(d.session, names, login)
         except DeployError:

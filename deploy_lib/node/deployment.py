@@ -31,6 +31,7 @@ from deploy_lib.plan import steps as orders
 from deploy_lib.plan.decision import Case, Decision
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -95,7 +96,7 @@ class Deployment:
         self.look(version)
         preflight.require(self.node, [preflight.answered(self.facts, rendered=version is not None)])
 
-    def references(self) -> dict[str, str]:
+    def references(self) -> dict[str, Image]:
         """By service, the image that the Compose file names for this version."""
         return {name: service.image for name, service in self.facts.services.items()}
 
@@ -159,7 +160,7 @@ class Deployment:
             lambda: self._say("lock", "waiting for a switch that was left to itself"),
         )
 
-    def decide(self, version: Version, manifests: Mapping[str, Manifest], values: Values) -> None:
+    def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
 
         Raises:

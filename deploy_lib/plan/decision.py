@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
-from deploy_lib.checks.images import recorded
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change import history
@@ -19,6 +18,7 @@ from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.plan import replicas
 from deploy_lib.plan.plan import Plan
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -81,7 +81,7 @@ def forward(
     case: Case,
     facts: Facts,
     version: Version,
-    manifests: Mapping[str, Manifest],
+    manifests: Mapping[Image, Manifest],
     values: Mapping[str, Secret],
     key: str,
 ) -> Decision:
@@ -139,7 +139,7 @@ def back(case: Case, facts: Facts, target: history.Event) -> Decision:
         if path not in desired.files and digest not in facts.objects and path in plan.changed
     ]
     if plan.pulls or missing:
-        what = ", ".join([*plan.pulls, *missing])
+        what = ", ".join([*map(str, plan.pulls), *missing])
         raise PreflightError(
             f"the host no longer has all of release {target.release.id}: {what}",
             node=case.node.name,
@@ -172,13 +172,12 @@ def rotation(case: Case, facts: Facts, values: Mapping[str, Secret], changed: Se
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
 
 
-def _pinned(case: Case, facts: Facts, reference: str, manifests: Mapping[str, Manifest]) -> str:
-    if reference in manifests and manifests[reference].digest:
-        return manifests[reference].pinned
-    known = recorded(facts)
-    if reference not in known:
+def _pinned(case: Case, facts: Facts, reference: Image, manifests: Mapping[Image, Manifest]) -> Image:
+    answer = manifests.get(reference)
+    digest = answer.digest if answer is not None and answer.digest else facts.recorded_digest(reference)
+    if not digest:
         raise PreflightError(f"no digest is known for {reference}", node=case.node.name, step="preflight")
-    return f"{reference}@{known[reference]}"
+    return reference.with_digest(digest)
 
 
 def _secret_files(case: Case, facts: Facts) -> dict[str, str]:

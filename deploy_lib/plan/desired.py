@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.container import Container
 from deploy_lib.compose.file import StackFile, read_stack_file
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
@@ -19,8 +17,8 @@ from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import Event, proven
 from deploy_lib.host.files import digest, digests
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.release.image import without_tag
-from deploy_lib.release.release import Release, Version
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import TAG, Release, Version
 from deploy_lib.secrets.value import Secret
 
 
@@ -52,7 +50,7 @@ def desire(
     release_id: str,
     version: Version,
     files: Mapping[str, bytes],
-    images: Mapping[str, str],
+    images: Mapping[str, Image],
     secrets: Mapping[str, str],
     variables: Mapping[str, str],
     replicas: Mapping[str, int],
@@ -62,7 +60,7 @@ def desire(
     """A whole release: every service from these images, with the checkout's files.
 
     Args:
-        images: by service, `repository:tag@sha256:...`.
+        images: by service, pinned.
         secrets: see `fingerprints`.
         variables: non-secret values for the Compose file.
         secret_files: see `Release.secret_files`.
@@ -94,7 +92,7 @@ def replace_one(
     before: Event | None,
     facts: Facts,
     service: str,
-    image: str,
+    image: Image,
     secret: str,
     node: str,
     probes: Sequence[Probe] | None = None,
@@ -119,7 +117,7 @@ def replace_one(
         )
     images = {**before.release.images, service: image}
     # A service whose image is somebody else's does not make the rest another version.
-    named = f":{version.tag}@" in image
+    named = image.tag == version.tag
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
     generated = {layout.OVERRIDE: override_file(images, secrets, before.release.secret_files)}
     release = replace(
@@ -195,7 +193,7 @@ def by_name(marks: Mapping[str, str]) -> dict[str, str]:
 
 def adopt(release_id: str, facts: Facts) -> Desired:
     """A project that runs without a record, as a release that can be gone back to."""
-    images = {c.service: _pinned(facts, c) for c in facts.containers}
+    images = {c.service: facts.pinned(c) for c in facts.containers}
     marks = {c.service: mark for c in facts.containers if (mark := c.secrets)}
     secret_files = _secret_files(facts)
     generated = {
@@ -225,25 +223,7 @@ def _secret_files(facts: Facts) -> dict[str, str]:
     return read_stack_file(facts.deployed, "the host's Compose file").files_in(PurePosixPath(places.pop()))
 
 
-def _pinned(facts: Facts, container: Container) -> str:
-    """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
-    if "@" in container.image or container.image.startswith("sha256:"):
-        return container.image
-    for known, image_id in facts.images.items():
-        if image_id == container.image_id and known == without_tag(
-            f"{container.image}@{known.partition('@')[2]}"
-        ):
-            return f"{container.image}@{known.partition('@')[2]}"
-    return container.image_id
-
-
-def _tag(images: Mapping[str, str]) -> str:
+def _tag(images: Mapping[str, Image]) -> str:
     """The tag of the project's own images, as far as it can be told."""
-    tags = sorted(
-        {
-            found[1]
-            for image in images.values()
-            if (found := re.search(r":(sha-[0-9a-f]{7}|latest)(@|$)", image))
-        }
-    )
+    tags = sorted(i.tag for i in images.values() if TAG.match(i.tag) or i.tag == "latest")
     return tags[0] if tags else "unknown"

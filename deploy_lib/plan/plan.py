@@ -13,6 +13,7 @@ from deploy_lib.host.change.history import Event, event, proven, unsettled
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.desired import Desired, adopt
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 
 Action = Literal["create", "recreate", "start", "remove", "keep"]
@@ -23,14 +24,14 @@ class Change:
     """What happens to one service, and why.
 
     Attributes:
-        image: what it will run, `repository:tag@sha256:...`.
-        before: what it runs now, "" when nothing.
+        image: what it will run.
+        before: what it runs now, None when nothing.
     """
 
     service: str
     action: Action
-    image: str
-    before: str = ""
+    image: Image
+    before: Image | None = None
     why: str = ""
 
 
@@ -58,7 +59,7 @@ class Plan:
     changes: tuple[Change, ...]
     changed: tuple[str, ...]
     dropped: tuple[str, ...]
-    pulls: tuple[str, ...]
+    pulls: tuple[Image, ...]
     reloads: tuple[Reload, ...]
     nothing: bool
     undo: Placement | None = None
@@ -143,7 +144,7 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
     replicas = release.replicas.get(name, 1)
     image = release.images[name]
     running = facts.of(name)
-    now = running[0].image if running else ""
+    now = running[0].image if running else None
 
     def change(action: Action, why: str = "") -> Change:
         return Change(name, action, image, now, why)

@@ -15,6 +15,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.plan import Change, Plan
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import MASK
 from deploy_lib.shell import quote, words
 
@@ -31,7 +32,7 @@ class Preview:
 
     diffs: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[Image, int] = field(default_factory=dict)
 
 
 def foresee(plan: Plan, facts: Facts, hashes: Mapping[str, str], env_files: Collection[str]) -> Plan:

@@ -16,7 +16,6 @@ from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan.decision import Case, Decision
-from deploy_lib.release.image import keep_tag
 
 
 def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
@@ -42,7 +41,7 @@ def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
         },
         pulls=plan.pulls,
         stack=stack,
-        protect=sorted(image for image in images if keep_tag(stack, image) not in facts.keep_tags),
+        protect=sorted(image for image in images if image.keep_tag(stack) not in facts.keep_tags),
         recover=() if decision.keep_values else sorted(lost),
     )
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from deploy_lib.config import Probe
 from deploy_lib.errors import UsageError
+from deploy_lib.release.image import Image
 
 TAG = re.compile(r"sha-[0-9a-f]{7}\Z")
 FULL_SHA = re.compile(r"[0-9a-f]{40}\Z")
@@ -39,7 +40,7 @@ class Release:
 
     Attributes:
         id: unique, and sorts by time.
-        images: by service, `repository:tag@sha256:...`; of an adopted project, the references that it was started from.
+        images: by service, pinned; of an adopted project, what it was started from.
         files: by path below the stack's directory, the SHA-256 of the content.
         secrets: by service, the keyed fingerprints of the secret values that it got.
         replicas: by service, how many containers it has.
@@ -53,7 +54,7 @@ class Release:
     id: str
     tag: str
     commit: str | None
-    images: Mapping[str, str]
+    images: Mapping[str, Image]
     files: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
@@ -70,7 +71,7 @@ class Release:
     def same_content(self, other: Release) -> bool:
         """Whether going from one to the other would change anything but secret values."""
 
-        def content(release: Release) -> tuple[dict[str, str], str, dict[str, int]]:
+        def content(release: Release) -> tuple[dict[str, Image], str, dict[str, int]]:
             return dict(release.images), release.configuration, dict(release.replicas)
 
         return content(self) == content(other)
@@ -78,7 +79,8 @@ class Release:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
-        return {**asdict(replace(self, probes=None)), "probes": probes}
+        images = {service: str(image) for service, image in self.images.items()}
+        return {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Release:
@@ -87,7 +89,7 @@ class Release:
             id=str(data["id"]),
             tag=str(data["tag"]),
             commit=data.get("commit"),
-            images=dict(data["images"]),
+            images={service: Image.parse(text) for service, text in dict(data["images"]).items()},
             files=dict(data["files"]),
             secrets=dict(data.get("secrets", {})),
             replicas=dict(data.get("replicas", {})),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 
 
@@ -22,7 +23,7 @@ def versions(root: Path, tag: str | None, default: str) -> list[Version]:
     return [commit.version for commit in git.candidates(root)]
 
 
-def in_version(reference: str, placeholder: Version, version: Version) -> str:
+def in_version(image: Image, placeholder: Version, version: Version) -> Image:
     """A reference that was rendered for one version, for another; one with a tag of its own stays as it is."""
-    stem = reference.removesuffix(f":{placeholder.tag}")
-    return f"{stem}:{version.tag}" if stem != reference else reference
+    own = image.tag == placeholder.tag and not image.digest
+    return image.with_tag(version.tag) if own else image

@@ -7,10 +7,11 @@ import pytest
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change import history
 from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
 
-RELEASE = Release("r1", "sha-0000001", None, {"web": "x@sha256:1"}, {"a": "1"})
+RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 
 
 def test_it_comes_after_what_is_there_and_stays_a_line(session: Session, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Stack
 from deploy_lib.host.stack import HostStack
+from deploy_lib.release.image import Image
 
 
 def node(directory: str = "/opt/shop", **settings: Any) -> Node:
@@ -39,7 +40,7 @@ def container(**more: Any) -> Container:
         "id": "c1",
         "name": "shop-1-web-1",
         "service": "web",
-        "image": "h/web:1",
+        "image": Image("h/web", "1"),
         "image_id": "sha256:1",
         "state": "running",
         "health": "healthy",

@@ -9,7 +9,7 @@ from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
-from deploy_lib.release.image import any_keep_tag, keep_tag
+from deploy_lib.release.image import any_keep_tag
 from deploy_lib.release.release import Release
 from deploy_lib.shell import quote, words
 from deploy_lib.ssh.session import Session
@@ -75,7 +75,7 @@ def prune_script(stack: HostStack, kept: Iterable[Release]) -> str:
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
-    tags = sorted({keep_tag(stack.name, image) for release in kept for image in release.images.values()})
+    tags = sorted({image.keep_tag(stack.name) for release in kept for image in release.images.values()})
     return f"""\
 left=
 for x in {quote(stack.directory / layout.OBJECTS)}/*; do

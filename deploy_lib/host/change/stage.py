@@ -10,7 +10,7 @@ from deploy_lib import layout
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.files import pack
 from deploy_lib.host.look.registry import Login
-from deploy_lib.release.image import keep_tag, without_tag
+from deploy_lib.release.image import Image
 from deploy_lib.shell import IN_MEMORY, quote
 from deploy_lib.ssh.session import Session
 
@@ -30,7 +30,7 @@ class Staging:
         stack: the name of the stack that it is for.
         uploads: content by its SHA-256.
         saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
-        pulls: images, as `repository:tag@sha256:...`.
+        pulls: images, pinned.
         protect: images that get a local tag, so that nobody's `docker image prune` takes them.
         recover: images of the release before that somebody has removed: got again where that can be done, because without
             them the host could not go back.
@@ -39,9 +39,9 @@ class Staging:
     stack: str = ""
     uploads: Mapping[str, bytes] = field(default_factory=dict)
     saves: Mapping[str, str] = field(default_factory=dict)
-    pulls: Sequence[str] = ()
-    protect: Sequence[str] = ()
-    recover: Sequence[str] = ()
+    pulls: Sequence[Image] = ()
+    protect: Sequence[Image] = ()
+    recover: Sequence[Image] = ()
 
 
 def stage(
@@ -126,9 +126,9 @@ def staging_script(directory: PurePosixPath, staging: Staging, login: Login | No
     return IN_MEMORY + "\n".join(steps)
 
 
-def _pull(image: str) -> str:
+def _pull(image: Image) -> str:
     return f"docker pull --quiet {quote(image)} >/dev/null"
 
 
-def _protect(stack: str, image: str) -> str:
-    return f"docker tag {quote(without_tag(image))} {quote(keep_tag(stack, image))}"
+def _protect(stack: str, image: Image) -> str:
+    return f"docker tag {quote(image.listed)} {quote(image.keep_tag(stack))}"

@@ -13,13 +13,13 @@ from deploy_lib.compose import command
 from deploy_lib.compose.container import Container, containers_function, read_container
 from deploy_lib.compose.model import Service, read_model
 from deploy_lib.errors import RemoteError
-from deploy_lib.host.change.history import Event, parse_events, read_command
+from deploy_lib.host.change.history import Event, parse_events, proven, read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
-from deploy_lib.release.image import without_tag
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, quote, words
 from deploy_lib.ssh.session import Session
@@ -79,13 +79,39 @@ class Facts:
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def proven(self) -> Event | None:
+        """The release that was proven last: the one that runs, unless a later one failed or was interrupted."""
+        return proven(self.history)
+
     def of(self, service: str) -> list[Container]:
         """The containers of one service."""
         return [c for c in self.containers if c.service == service]
 
-    def has(self, pinned: str) -> bool:
+    def has(self, image: Image) -> bool:
         """Whether the host has this very image."""
-        return without_tag(pinned) in self.images or pinned in self.image_ids
+        return self.id_of(image) is not None
+
+    def id_of(self, image: Image) -> str | None:
+        """The id of a pinned image, as containers name it; None where the host does not have it."""
+        known = self.images.get(image.listed)
+        return known or (image.listed if image.listed in self.image_ids else None)
+
+    def recorded_digest(self, reference: Image) -> str:
+        """The digest that the proven release has for a reference, "" for none; a pinned reference has its own."""
+        images = self.proven.release.images.values() if self.proven else ()
+        return reference.digest or next((i.digest for i in images if i.unpinned == reference), "")
+
+    def pinned(self, container: Container) -> Image:
+        """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
+        image = container.image
+        if image.digest:
+            return image
+        digests = (
+            name.partition("@")[2] for name, known in self.images.items() if known == container.image_id
+        )
+        found = (image.with_digest(digest) for digest in digests)
+        return next((i for i in found if self.has(i)), Image.parse(container.image_id))
 
     def lost(self, release: Release) -> list[str]:
         """The secret files of a release that are no longer in the host's memory."""

@@ -8,13 +8,16 @@ from typing import Any
 
 from deploy_lib.host.change.stage import PASSWORD, log_in
 from deploy_lib.host.look.registry import Login
+from deploy_lib.release.image import Image
 from deploy_lib.shell import IN_MEMORY, quote
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 60
 
 
-def ask_sizes(session: Session, images: Sequence[str], platform: str, login: Login | None) -> dict[str, int]:
+def ask_sizes(
+    session: Session, images: Sequence[Image], platform: str, login: Login | None
+) -> dict[Image, int]:
     """Bytes to be transferred, by image; one whose registry does not say is left out.
 
     Args:
@@ -33,10 +36,11 @@ def ask_sizes(session: Session, images: Sequence[str], platform: str, login: Log
         timeout=TIMEOUT + 15,
         step="looking closer",
     )
-    return read_sizes(answer.stdout, platform)
+    found = read_sizes(answer.stdout, platform)
+    return {image: found[str(image)] for image in images if str(image) in found}
 
 
-def sizes_script(images: Sequence[str], login: Login | None) -> str:
+def sizes_script(images: Sequence[Image], login: Login | None) -> str:
     """One JSON document for each image, after a line that names it."""
     asked = "\n".join(
         f"echo {quote(f'=== {image}')}; timeout {TIMEOUT // len(images) + 1} docker manifest inspect -v {quote(image)} 2>/dev/null"
@@ -46,7 +50,7 @@ def sizes_script(images: Sequence[str], login: Login | None) -> str:
 
 
 def read_sizes(text: str, platform: str) -> dict[str, int]:
-    """What `sizes_script` printed."""
+    """What `sizes_script` printed, by the image's text."""
     found: dict[str, int] = {}
     for part in text.split("=== ")[1:]:
         image, _, document = part.partition("\n")

@@ -20,6 +20,7 @@ from deploy_lib.node import deployment as telling
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import settle
 from deploy_lib.output.console import Console
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
 from tests.unit.plan.test_decision import NODE, VERSION, case, forward, rendered, values
@@ -43,7 +44,7 @@ def raises(error: Exception) -> object:
 
 def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
     node = deployment(start=raises(RemoteError("the SSH session has ended")))
-    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = "untouched"
     with pytest.raises(RemoteError) as raised:
         node.switch(values())
@@ -124,7 +125,7 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
     node = deployment()
-    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = "switched"
     node._watch = cast(Watch, SimpleNamespace(conclude=lambda *_: None, await_end=lambda _: False))
     with pytest.raises(LostError, match="could not record"):
@@ -134,7 +135,7 @@ def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
 
 def test_a_node_whose_switch_never_began_is_untouched_although_ctrl_c_came_first() -> None:
     node = deployment()
-    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = "switched"
     node._watch = cast(Watch, SimpleNamespace(conclude=raises(NotBegunError("the lock lapsed"))))
     with pytest.raises(NotBegunError):

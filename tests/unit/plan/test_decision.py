@@ -16,6 +16,7 @@ from deploy_lib.host.look.registry import Manifest
 from deploy_lib.plan import decision
 from deploy_lib.plan import steps as orders
 from deploy_lib.plan.decision import Case, Decision
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -43,7 +44,7 @@ def values() -> dict[str, Secret]:
 
 def rendered(reference: str) -> Facts:
     """A host with a proven release, on which this checkout's Compose file names `reference`."""
-    return replace(settled(), services={"web": Service("web", reference)}, key=KEY)
+    return replace(settled(), services={"web": Service("web", Image.parse(reference))}, key=KEY)
 
 
 def forward(facts: Facts, *manifests: Manifest) -> Decision:
@@ -52,7 +53,7 @@ def forward(facts: Facts, *manifests: Manifest) -> Decision:
 
 
 def test_what_the_registry_says_is_what_is_deployed() -> None:
-    made = forward(rendered("h/x:2"), Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    made = forward(rendered("h/x:2"), Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     assert made.plan.desired.release.images == {"web": NEW}
     assert made.plan.pulls == (NEW,)
     assert not made.keep_values
@@ -63,7 +64,7 @@ def test_an_image_that_no_registry_was_asked_for_stays_at_its_recorded_digest() 
 
 
 def test_an_image_without_a_digest_is_never_deployed() -> None:
-    for answers in ([], [Manifest("h/x:9", problem="not found", status=404)]):
+    for answers in ([], [Manifest(Image("h/x", "9"), problem="not found", status=404)]):
         with pytest.raises(PreflightError, match="no digest is known for h/x:9"):
             forward(rendered("h/x:9"), *answers)
 
@@ -71,7 +72,7 @@ def test_an_image_without_a_digest_is_never_deployed() -> None:
 def test_one_service_alone_has_only_its_own_image_settled() -> None:
     facts = rendered("h/x:2")
     facts = replace(facts, services={**facts.services, "other": Service("other", "h/unknown:1")})
-    known = {"h/x:2": Manifest("h/x:2", f"sha256:{'b' * 64}")}
+    known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
     made = decision.forward(case(service="web"), facts, VERSION, known, values(), KEY)
     assert made.plan.desired.release.images == {"web": NEW}
     assert made.plan.desired.release.probes == NODE.stack.probes
@@ -104,7 +105,7 @@ def test_going_back_keeps_the_values_and_runs_no_migration() -> None:
 
 def test_each_release_keeps_what_proved_it() -> None:
     facts, first = past()
-    made = forward(facts, Manifest("h/x:2", f"sha256:{'b' * 64}")).plan.desired.release
+    made = forward(facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")).plan.desired.release
     assert made.probes == NODE.stack.probes
     written = json.loads(json.dumps(made.as_dict()))
     assert Release.from_dict(written) == made
@@ -130,19 +131,19 @@ def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
     for host, what in ((edited, path), (replace(facts, images=pruned), OLD)):
         with pytest.raises(PreflightError) as raised:
             decision.back(case(), host, first)
-        assert what in raised.value.what
+        assert str(what) in raised.value.what
         assert "invoke deploy-core --tag" in (raised.value.mend or "")
 
 
 def test_an_image_of_the_release_before_that_is_gone_is_got_again_unless_no_registry_may_be_needed() -> None:
     facts = replace(rendered("h/x:2"), images={})
-    made = forward(facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    made = forward(facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     assert orders.staging(made, facts, "core").recover == [OLD]
     assert orders.staging(replace(made, keep_values=True), facts, "core").recover == ()
 
 
 def test_a_migration_runs_for_a_new_image_and_for_no_other_change() -> None:
-    made = forward(rendered("h/x:2"), Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    made = forward(rendered("h/x:2"), Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     assert orders.one_offs(made, NODE.stack) == [MIGRATION]
     assert orders.one_offs(forward(rendered("h/x:1")), NODE.stack) == []
 
@@ -181,3 +182,10 @@ def test_what_is_kept_follows_from_the_history_as_it_will_be() -> None:
     kept = {n for n in range(5) if str(n) * 64 in pruned}
     assert {3, 2, 1} <= kept
     assert 0 not in kept
+
+
+def test_a_reference_that_is_pinned_already_is_used_as_it_is() -> None:
+    reference = f"h/x:2@sha256:{'b' * 64}"
+    for answers in ([], [Manifest(Image.parse(reference), f"sha256:{'b' * 64}")]):
+        made = forward(rendered(reference), *answers)
+        assert [str(image) for image in made.plan.desired.release.images.values()] == [reference]

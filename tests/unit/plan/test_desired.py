@@ -10,9 +10,12 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
-from tests.unit.plan.test_plan import NODE, OLD, desired, settled
+from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
+
+ID = "sha256:" + "c" * 64
 
 
 def pinned(override: bytes) -> dict[str, tuple[str, str]]:
@@ -26,7 +29,7 @@ def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None
     back = wanted.restore("r10", target, running)
     assert (back.release.id, back.release.restores, back.release.images) == ("r10", "r2", target.images)
     assert back.release.secrets == {"web": "S=2"}
-    assert pinned(back.files["release.yml"]) == {"web": (OLD, "S=2")}
+    assert pinned(back.files["release.yml"]) == {"web": (str(OLD), "S=2")}
     untouched = {k: v for k, v in target.files.items() if k != "release.yml"}
     assert {k: v for k, v in back.release.files.items() if k != "release.yml"} == untouched
 
@@ -39,22 +42,25 @@ def test_a_release_without_changed_secrets_is_brought_back_exactly() -> None:
 def test_what_runs_without_a_record_is_adopted_by_digest_with_the_files_that_lie_there() -> None:
     facts = settled()
     container = replace(
-        facts.containers[0], image="h/x:1", image_id="i", labels={CONFIG_HASH: "h", SECRETS_LABEL: "S=1"}
+        facts.containers[0],
+        image=Image("h/x", "1"),
+        image_id="i",
+        labels={CONFIG_HASH: "h", SECRETS_LABEL: "S=1"},
     )
     facts = replace(facts, history=(), containers=(container,), files={"docker-compose.core.yml": "c"})
     adopted = wanted.adopt("r1", facts)
     assert adopted.release.images == {"web": OLD}
     assert adopted.release.replicas == {"web": 1}
     assert Release.from_dict(json.loads(json.dumps(adopted.release.as_dict()))) == adopted.release
-    assert pinned(adopted.files["release.yml"]) == {"web": (OLD, "S=1")}
+    assert pinned(adopted.files["release.yml"]) == {"web": (str(OLD), "S=1")}
     assert adopted.release.files["docker-compose.core.yml"] == "c"
 
 
 def test_an_image_that_no_registry_knows_is_adopted_by_its_id() -> None:
     facts = settled()
-    container = replace(facts.containers[0], image="local/x:dev", image_id="sha256:abc")
+    container = replace(facts.containers[0], image=Image("local/x", "dev"), image_id=ID)
     adopted = wanted.adopt("r1", replace(facts, history=(), containers=(container,)))
-    assert adopted.release.images == {"web": "sha256:abc"}
+    assert adopted.release.images == {"web": Image.parse(ID)}
 
 
 def test_the_plan_says_what_a_failure_goes_back_to() -> None:
@@ -72,7 +78,7 @@ def test_a_rollback_skips_releases_with_the_same_content() -> None:
     first = replace(facts.history[0], before="r0")
     again = planning.make(NODE, replace(facts, history=(first,)), desired())
     assert again.next_before == "r0"
-    other = planning.make(NODE, replace(facts, history=(first,)), desired(f"h/x:2@sha256:{'b' * 64}"))
+    other = planning.make(NODE, replace(facts, history=(first,)), desired(NEW))
     assert other.next_before == "r1"
 
 

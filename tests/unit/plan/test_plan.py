@@ -13,16 +13,17 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.secrets.value import Secret
 from tests import ROOT
 
 NODE = load(ROOT, "lab").nodes["core"]
-OLD, NEW = f"h/x:1@sha256:{'a' * 64}", f"h/x:2@sha256:{'b' * 64}"
+OLD, NEW = (Image.parse(f"h/x:{tag}@sha256:{digit * 64}") for tag, digit in ((1, "a"), (2, "b")))
 FILES = {"docker-compose.core.yml": b"c", "monitoring/prometheus/prometheus.yml": b"p"}
 
 
-def desired(image: str = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> wanted.Desired:
+def desired(image: Image = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> wanted.Desired:
     return wanted.desire(
         release_id="r2",
         version=Version("sha-0000001"),
@@ -54,7 +55,7 @@ def settled() -> Facts:
         files=release.files,
         images={f"h/x@sha256:{'a' * 64}": "i"},
         containers=(container,),
-        services={"web": Service("web", "h/x:1")},
+        services={"web": Service("web", Image("h/x", "1"))},
         history=(event("proven", replace(release, id="r1"), hashes={"web": "hash"}),),
     )
 
@@ -138,7 +139,7 @@ def test_one_service_alone_keeps_everything_else() -> None:
 
 def test_one_service_alone_gives_the_release_its_tag_only_when_it_has_that_tag() -> None:
     facts = settled()
-    for image, tag in ((f"h/x:sha-0000002@sha256:{'b' * 64}", "sha-0000002"), (NEW, "sha-0000001")):
+    for image, tag in ((NEW.with_tag("sha-0000002"), "sha-0000002"), (NEW, "sha-0000001")):
         single = wanted.replace_one(
             release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
             service="web", image=image, secret="S=1", node="core",

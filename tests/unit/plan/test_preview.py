@@ -9,13 +9,14 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import plan as planning
 from deploy_lib.plan.preview import commands, diff, diffs, foresee
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 from tests import ROOT
 from tests.unit.plan.test_plan import NEW, OLD, desired, settled
 
 NODE = load(ROOT, "lab").nodes["core"]
 STACK = HostStack(NODE, "p")
-LOGIN = Login("h", "me", Secret("a-password"))
+LOGIN = Login("docker.io", "me", Secret("a-password"))
 
 
 def test_files_are_shown_as_what_changes_in_them() -> None:
@@ -35,7 +36,7 @@ def test_a_new_file_comes_from_nowhere_and_what_is_no_text_is_not_shown() -> Non
     assert diff("x", b"\xff\x00", b"new\n") == "binary file x differs"
 
 
-def shown(image: str = NEW, facts: Facts | None = None, login: Login | None = LOGIN) -> list[str]:
+def shown(image: Image = NEW, facts: Facts | None = None, login: Login | None = LOGIN) -> list[str]:
     facts = facts or settled()
     plan = planning.make(NODE, facts, desired(image))
     one_offs = [OneOff(service="web", command=("migrate", "it's"))]
@@ -44,7 +45,7 @@ def shown(image: str = NEW, facts: Facts | None = None, login: Login | None = LO
 
 def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
     login, pull, one_off, up = shown()
-    assert login == "docker login --username me --password-stdin h"
+    assert login == "docker login --username me --password-stdin docker.io"
     assert pull == f"docker pull {NEW}"
     assert one_off.startswith("A=*** B=*** docker compose -p p ")
     assert one_off.endswith("""run --rm --name p-before-switch --no-deps -T web migrate 'it'"'"'s'""")
@@ -74,7 +75,7 @@ def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
     facts = settled()
     running = facts.containers[0].labels[CONFIG_HASH]
 
-    def change(found: str, changed: tuple[str, ...], image: str = OLD) -> tuple[str, str]:
+    def change(found: str, changed: tuple[str, ...], image: Image = OLD) -> tuple[str, str]:
         plan = replace(planning.make(NODE, facts, desired(image)), changed=changed)
         (change,) = foresee(plan, facts, {"web": found}, (".env.core", "release.env")).changes
         return change.action, change.why

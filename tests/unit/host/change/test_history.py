@@ -1,11 +1,13 @@
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from deploy_lib.host.change import history
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 
-RELEASE = Release("r1", "sha-0000001", None, {"web": "x@sha256:1"}, {"a": "1"})
+RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 
 
 def test_events_survive_a_torn_line_and_one_of_another_program(tmp_path: Path) -> None:
@@ -79,3 +81,32 @@ def test_a_switch_is_unsettled_until_it_ended_on_a_whole_release() -> None:
         assert history.unsettled([started, newest]) is (None if whole else newest)
     assert history.unsettled([started]) is started
     assert history.unsettled([]) is None
+
+
+def test_what_an_earlier_program_has_written_comes_back_byte_for_byte() -> None:
+    """Whatever it was written as: other spellings would be other images for Compose, and for what compares records."""
+    images = {
+        "a": f"docker.io/library/redis:7@sha256:{'a' * 64}",
+        "b": f"prom/prometheus@sha256:{'b' * 64}",
+        "c": "sha256:" + "c" * 64,
+        "d": f"h:5443/o/x:sha-0000001@sha256:{'d' * 64}",
+    }
+    release = {
+        "id": "r1",
+        "tag": "t",
+        "commit": None,
+        "images": images,
+        "files": {"a": "1"},
+        "secrets": {"a": "S=1"},
+    }
+    more = {"replicas": {"a": 1}, "restores": None, "secret_files": {}, "probes": None}
+    line = json.dumps(
+        {
+            **{"kind": "proven", "at": "2026-01-01T00:00:00Z", "who": "me", "origin": "here"},
+            **{"release": {**release, **more}, "command": "deploy-web", "seconds": 1.5, "hashes": {"a": "h"}},
+            **{"before": None, "replaced": None, "detail": ""},
+        },
+        separators=(",", ":"),
+    )
+    (found,) = history.parse_events(line)
+    assert found.line() == line

@@ -6,7 +6,7 @@ from deploy_lib.host.change import stage
 from deploy_lib.host.change.stage import Staging
 from deploy_lib.host.files import digest, pack
 from deploy_lib.host.look.registry import Login
-from deploy_lib.release.image import keep_tag
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 
 HOME = PurePosixPath("/opt/x")
@@ -23,13 +23,13 @@ def run(home: Path, staging: Staging) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_nothing_is_logged_in_to_when_nothing_private_is_pulled() -> None:
-    script = stage.staging_script(HOME, Staging(pulls=[f"a/b:1@{DIGEST}"]), None)
+    script = stage.staging_script(HOME, Staging(pulls=[Image("a/b", "1", DIGEST)]), None)
     assert "login" not in script
     assert f"docker pull --quiet a/b:1@{DIGEST}" in script
 
 
 def test_the_password_stands_in_no_script() -> None:
-    script = stage.staging_script(HOME, Staging(pulls=[f"ghcr.io/b:1@{DIGEST}"]), LOGIN)
+    script = stage.staging_script(HOME, Staging(pulls=[Image("ghcr.io/b", "1", DIGEST)]), LOGIN)
     assert "registry-pass" not in script
     assert "--password-stdin" in script
 
@@ -60,7 +60,7 @@ def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds
 
 def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
     """What a later pull that fails leaves behind can be told from other people's images."""
-    images = [f"h/x:{name}@{DIGEST}" for name in ("there", "first", "second", "third")]
+    images = [Image("h/x", name, DIGEST) for name in ("there", "first", "second", "third")]
     (tmp_path / "docker").write_text(
         f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\ncase "$*" in *second*) exit 1;; esac\n'
     )
@@ -74,8 +74,8 @@ def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
     assert [(call[0], call[-1]) for call in calls] == [
-        ("tag", keep_tag("core", images[0])),
-        ("pull", images[1]),
-        ("tag", keep_tag("core", images[1])),
-        ("pull", images[2]),
+        ("tag", images[0].keep_tag("core")),
+        ("pull", str(images[1])),
+        ("tag", images[1].keep_tag("core")),
+        ("pull", str(images[2])),
     ]
