@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
     @staticmethod
-    def gravest(codes: list[ExitCode]) -> ExitCode:
+    def worst(codes: list[ExitCode]) -> ExitCode:
         """The one code that stands for several nodes."""
         order = [
             ExitCode.FAILED_INCONSISTENT,
@@ -82,7 +82,7 @@ class SeveralErrors(DeployError):  # noqa: N818 - they are errors
     def __init__(self, errors: Sequence[DeployError]) -> None:
         super().__init__("\n".join(str(error) for error in errors))
         self.errors = errors
-        self.exit_code = ExitCode.gravest([error.exit_code for error in errors])
+        self.exit_code = ExitCode.worst([error.exit_code for error in errors])
 
 
 class UsageError(DeployError):

@@ -18,6 +18,7 @@ from deploy_lib.request import Request, whole_number, word
 from deploy_lib.ssh.connection import StrictConnection
 
 if TYPE_CHECKING:
+    from deploy_lib.fleet.done import Done
     from deploy_lib.node.deployment import Deployment
 
 NODE_HELP = {"node": "core, B, C or all; may be given more than once"}
@@ -82,9 +83,9 @@ def deploy_stack(
         Exit: with the fixed exit status, when that is not 0.
     """
     with _changing(root, f"deploy-{stack or 'all'}", stack, nodes, connection, given) as change:
-        from deploy_lib.fleet import deploy as fleet
+        from deploy_lib.fleet.deploy import deploy
 
-        change.exit = fleet.deploy(change.environment, change.deployments, change.request, change.console)
+        change.done = deploy(change.environment, change.deployments, change.request, change.console)
 
 
 def roll_back(
@@ -105,7 +106,7 @@ def roll_back(
     with _changing(root, "rollback", None, nodes, connection, given) as change:
         from deploy_lib.fleet import rollback
 
-        change.exit, change.deployments = rollback.roll_back(
+        change.done = rollback.roll_back(
             change.environment,
             change.deployments,
             change.request,
@@ -126,7 +127,7 @@ def rotate_secrets(root: Path, *, nodes: list[str] | None = None, **given: Any) 
     with _changing(root, "rotate-secrets", None, nodes, None, given) as change:
         from deploy_lib.fleet import rotation
 
-        change.exit = rotation.rotate(change.environment, change.deployments, change.request, change.console)
+        change.done = rotation.rotate(change.environment, change.deployments, change.request, change.console)
 
 
 def prune(root: Path, *, nodes: list[str] | None = None, **given: Any) -> None:
@@ -141,18 +142,23 @@ def prune(root: Path, *, nodes: list[str] | None = None, **given: Any) -> None:
     with _changing(root, "prune", None, nodes, None, given) as change:
         from deploy_lib.fleet import pruning
 
-        change.exit = pruning.prune(change.deployments, change.request, change.console)
+        change.done = pruning.prune(change.deployments, change.request, change.console)
 
 
 @dataclass
 class _Change:
-    """What a changing command works with, and what comes of it."""
+    """What a changing command works with, and what comes of it; nothing when it breaks off."""
 
     environment: Environment
     console: Console
     request: Request
     deployments: Sequence[Deployment]
-    exit: ExitCode = ExitCode.DONE
+    done: Done | None = None
+
+    @property
+    def nodes(self) -> Sequence[Deployment]:
+        """The nodes that are reported."""
+        return self.done.nodes if self.done else self.deployments
 
 
 @contextmanager
@@ -180,18 +186,18 @@ def _changing(
                 yield change
                 if not request.dry_run:
                     deafen()
-                report.exit = change.exit
-                for deployment in change.deployments:
+                report.exit = change.done.exit if change.done else ExitCode.DONE
+                for deployment in change.nodes:
                     if deployment.error is not None:
                         console.error(deployment.error)
             finally:
-                report.nodes = {d.node.name: reporting.as_dict(d) for d in change.deployments}
-                report.release = next((found for d in change.deployments if (found := d.release_name)), None)
-        if request.dry_run:
-            for deployment in change.deployments:
-                reporting.show_plan(console, deployment)
+                report.nodes = {d.node.name: reporting.as_dict(d, change.done) for d in change.nodes}
+                report.release = next((found for d in change.nodes if (found := d.release_name)), None)
+        if request.dry_run and change.done:
+            for deployment in change.nodes:
+                reporting.show_plan(console, deployment, change.done.previews.get(deployment.node.name))
         else:
-            reporting.show_services(console, change.deployments)
+            reporting.show_services(console, change.nodes)
 
 
 def _request(name: str, given: Mapping[str, Any]) -> Request:

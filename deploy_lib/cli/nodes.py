@@ -56,9 +56,9 @@ def deployments_on(
     Raises:
         UsageError: a file, a name or an argument is wrong.
     """
-    from deploy_lib.fleet import deploy as fleet
+    from deploy_lib.fleet.prepare import prepare
 
-    deployments = fleet.prepare(
+    deployments = prepare(
         environment,
         nodes,
         request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from deploy_lib.request import Request, whole_number, word
 from deploy_lib.ssh.connection import StrictConnection
 
 if TYPE_CHECKING:
-    from deploy_lib.node.deployment import Deployment
+    from deploy_lib.fleet.survey import NodeSurvey
 
 PREFLIGHT_HELP = {"tag": HELP["tag"], "json": HELP["json"], "debug": "show what each check proves"}
 
@@ -48,7 +49,7 @@ def preflight(
         with deployments_on(chosen, environment, request, console, connection) as deployments:
             found = survey(environment, deployments, request)
         report.release = found.version.tag if found.version else None
-        report.nodes = {d.node.name: _as_dict(d) for d in deployments}
+        report.nodes = {name: _as_dict(node) for name, node in found.nodes.items()}
         report.more = {"checks": [check.as_dict() for check in found.here]}
         _show(console, found.columns)
         if found.version and not found.failed:
@@ -57,18 +58,18 @@ def preflight(
             raise PreflightError(failures(found))
 
 
-def _as_dict(deployment: Deployment) -> dict[str, Any]:
-    bad = failed(deployment.checks)
+def _as_dict(found: NodeSurvey) -> dict[str, Any]:
+    bad = failed(found.checks)
     return {
         "outcome": "failed" if bad else "ready",
-        "began": deployment.began,
-        "ended": deployment.ended,
-        "checks": [check.as_dict() for check in deployment.checks],
+        "began": found.began,
+        "ended": found.ended,
+        "checks": [check.as_dict() for check in found.checks],
         "error": "; ".join(f"{check.name}: {check.problem}" for check in bad) or None,
     }
 
 
-def _show(console: Console, columns: dict[str, list[Check]]) -> None:
+def _show(console: Console, columns: Mapping[str, Sequence[Check]]) -> None:
     by_name = {where: {check.name: check for check in checks} for where, checks in columns.items()}
     names = dict.fromkeys(check.name for checks in columns.values() for check in checks)
     rows = []

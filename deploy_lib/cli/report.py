@@ -7,26 +7,33 @@ from typing import Any
 
 from deploy_lib import layout
 from deploy_lib.compose.container import Container
+from deploy_lib.fleet.done import Done
 from deploy_lib.host.look import sizes
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
 from deploy_lib.plan.plan import Plan
+from deploy_lib.plan.preview import Preview
 
 
-def as_dict(deployment: Deployment) -> dict[str, Any]:
-    """A node's part of the JSON document."""
+def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
+    """A node's part of the JSON document.
+
+    Args:
+        done: what came of the command; None when it broke off.
+    """
+    name = deployment.node.name
     plan, before = deployment.plan, deployment.before
     data: dict[str, Any] = {
-        "outcome": deployment.outcome,
+        "outcome": deployment.outcome.value,
         "from": before.release.tag if before else None,
         "to": plan.desired.release.tag if plan else None,
         "services": services(deployment.containers or deployment.facts.containers),
         "error": str(deployment.error) if deployment.error else None,
     }
     if deployment.request.command == "prune":
-        data["pruned"] = list(deployment.pruned)
+        data["pruned"] = list(done.removed.get(name, ())) if done else []
     if plan is not None and deployment.request.dry_run:
-        preview = deployment.preview
+        preview = done.previews.get(name, Preview()) if done else Preview()
         data["plan"] = {
             **describe(plan),
             "diffs": dict(preview.diffs),
@@ -68,9 +75,9 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
-def show_plan(console: Console, deployment: Deployment) -> None:
+def show_plan(console: Console, deployment: Deployment, preview: Preview | None) -> None:
     """A plan for people."""
-    plan = deployment.plan
+    plan, preview = deployment.plan, preview or Preview()
     if plan is None:
         return
     before = plan.before.release.tag if plan.before else "nothing"
@@ -92,7 +99,7 @@ def show_plan(console: Console, deployment: Deployment) -> None:
         ("removed files", plan.dropped),
         (
             "images to pull",
-            [f"{image.short} ({sizes.shown(deployment.preview.sizes.get(image))})" for image in plan.pulls],
+            [f"{image.short} ({sizes.shown(preview.sizes.get(image))})" for image in plan.pulls],
         ),
         ("told of their files", [reload.service for reload in plan.reloads]),
         ("changed in the program's own data, too", plan.applies),
@@ -101,12 +108,12 @@ def show_plan(console: Console, deployment: Deployment) -> None:
             console.result(f"  {title}: {', '.join(names)}")
     if plan.other_probes:
         console.result("  its probes are others than those of the release before")
-    for path, diff in deployment.preview.diffs.items():
+    for path, diff in preview.diffs.items():
         # What it says is in the table above, in fewer words.
         if path != layout.OVERRIDE:
             console.result(_indented(diff))
     console.result("  commands:")
-    for command in deployment.preview.commands:
+    for command in preview.commands:
         console.result(_indented(command))
     console.result(f"  {going_back(plan)}")
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploy_lib.config import Environment
-from deploy_lib.errors import ExitCode, PreflightError
-from deploy_lib.fleet.deploy import carry_out, deploy, each, locked, require
+from deploy_lib.errors import PreflightError
+from deploy_lib.fleet.carry_out import carry_out
+from deploy_lib.fleet.deploy import deploy, rehearse
+from deploy_lib.fleet.done import Done
+from deploy_lib.fleet.each import each, require
+from deploy_lib.fleet.locks import locked
 from deploy_lib.host.change import history
 from deploy_lib.host.change.history import Event
 from deploy_lib.node.deployment import Deployment
@@ -22,20 +26,17 @@ def roll_back(
     console: Console,
     *,
     named: bool,
-) -> tuple[ExitCode, Sequence[Deployment]]:
+) -> Done:
     """Takes the nodes back to the release before, or to the one with the tag that was asked for.
 
     Args:
         named: the operator chose these nodes; otherwise those are meant that the newest release touched, or, with a tag,
             all on which anything was ever deployed.
 
-    Returns:
-        The exit status, and the nodes that took part.
-
     Raises:
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
     """
-    each(deployments, lambda d: d.look(None))
+    each(deployments, lambda d: d.look())
     require(deployments)
     tag = request.tag and versions(environment.root, request.tag, environment.default_tag)[0].tag
     taking_part = list(deployments) if named else _taking_part(deployments, tag)
@@ -43,20 +44,22 @@ def roll_back(
         console.say(said)
     if tag is not None and any(_target(d, tag) is None for d in taking_part):
         console.say(f"{tag} was never proven on every node: it is deployed like any other")
-        return deploy(environment, taking_part, request, console), taking_part
+        return deploy(environment, taking_part, request, console)
     if not request.skip_validation:
-        each(taking_part, Deployment.check_back)
-    each(taking_part, lambda d: d.decide_back(_required(d, tag)))
+        each(taking_part, lambda d: d.check_back())
+
+    def decide(deployment: Deployment) -> None:
+        deployment.decide_back(_required(deployment, tag))
+
+    each(taking_part, decide)
     require(taking_part)
     if request.dry_run:
-        each(taking_part, lambda d: d.rehearse(None))
-        require(taking_part)
-        return ExitCode.DONE, taking_part
+        return rehearse(taking_part, None)
     with locked(taking_part, console):
-        each(taking_part, lambda d: d.look_again(None))
-        each(taking_part, lambda d: d.decide_back(_required(d, tag)))
+        each(taking_part, lambda d: d.refresh_facts(None))
+        each(taking_part, decide)
         require(taking_part)
-        return carry_out(taking_part, request, {}, None), taking_part
+        return Done(carry_out(taking_part, request, {}, None), taking_part)
 
 
 def _taking_part(deployments: Sequence[Deployment], tag: str | None) -> list[Deployment]:

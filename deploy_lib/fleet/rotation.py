@@ -7,11 +7,16 @@ replicas, and only those containers are replaced that get one of the changed sec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from deploy_lib.checks.secrets import immutable
 from deploy_lib.config import Environment
 from deploy_lib.errors import ExitCode, PreflightError
-from deploy_lib.fleet.deploy import carry_out, each, locked, require
+from deploy_lib.fleet.carry_out import carry_out
+from deploy_lib.fleet.deploy import rehearse
+from deploy_lib.fleet.done import Done
+from deploy_lib.fleet.each import each, require
+from deploy_lib.fleet.locks import locked
 from deploy_lib.host.programs import apply
 from deploy_lib.node.deployment import Deployment, Values
 from deploy_lib.output.console import Console
@@ -22,7 +27,7 @@ from deploy_lib.source.checkout import read_stack
 
 def rotate(
     environment: Environment, deployments: Sequence[Deployment], request: Request, console: Console
-) -> ExitCode:
+) -> Done:
     """Gives every node the values that were changed at their source.
 
     Raises:
@@ -37,29 +42,27 @@ def rotate(
     taking_part = [d for d in deployments if changed[d.node.name]]
     for deployment in deployments:
         if deployment not in taking_part:
-            deployment.outcome = "unchanged"
+            deployment.skip()
     if not taking_part:
         console.say(f"nothing was changed at its source: {', '.join(names)} run as they are there")
-        return ExitCode.DONE
+        return Done(ExitCode.DONE, deployments)
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)
     if request.dry_run:
-        each(taking_part, lambda d: d.rehearse(None))
-        require(taking_part)
-        return ExitCode.DONE
+        return replace(rehearse(taking_part, None), nodes=deployments)
     with locked(taking_part, console):
         changed = _look(taking_part, values)
         each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
         require(taking_part)
         # A program that has gone back takes the values of before; whoever uses it has to find it so.
-        return carry_out(taking_part, request, values, None, needed_first=True)
+        return Done(carry_out(taking_part, request, values, None, needed_first=True), deployments)
 
 
 def _look(deployments: Sequence[Deployment], values: Values) -> dict[str, list[str]]:
     """By node, the secrets that run there with other values."""
-    each(deployments, lambda d: d.look(None))
+    each(deployments, lambda d: d.look())
     require(deployments)
-    each(deployments, Deployment.check_back)
+    each(deployments, lambda d: d.check_back())
     require(deployments)
     return {d.node.name: d.changed_secrets(values) for d in deployments}
 

@@ -4,7 +4,7 @@ that deploys."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -18,8 +18,9 @@ from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, PreflightError, RemoteError, UnreachableError, UsageError
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look import registry
+from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.node.deployment import Deployment, Values
+from deploy_lib.node.deployment import Deployment, Values, judge_secrets, look
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -33,28 +34,53 @@ HERE = "here"
 """What the checks of this machine are listed under."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class NodeSurvey:
+    """What was found on one node.
+
+    Attributes:
+        began, ended: when it was asked, UTC.
+    """
+
+    node: Node
+    facts: Facts
+    checks: tuple[Check, ...]
+    began: str
+    ended: str
+
+    @property
+    def deferred(self) -> bool:
+        """Whether something is to be looked at again before the switch."""
+        return any(check.result == "deferred" for check in self.checks)
+
+    def also(self, *more: Check) -> NodeSurvey:
+        """The same with further checks."""
+        return replace(self, checks=(*self.checks, *more))
+
+
+@dataclass(frozen=True)
 class Survey:
-    """What all checks found, and what a deployment goes on with; each deployment has its own node's checks and facts.
+    """What all checks found, and what a deployment goes on with.
 
     Attributes:
         here: the checks of this machine.
+        nodes: by name.
         version: the version that a deployment takes; None when that could not be told.
         manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
             nodes get the same digests.
     """
 
-    deployments: Sequence[Deployment]
-    here: list[Check] = field(default_factory=list)
-    version: Version | None = None
-    values: Values = field(default_factory=dict)
-    login: Login | None = None
-    manifests: Mapping[Image, Manifest] = field(default_factory=dict)
+    here: Sequence[Check]
+    nodes: Mapping[str, NodeSurvey]
+    version: Version | None
+    values: Values
+    login: Login | None
+    manifests: Mapping[Image, Manifest]
 
     @property
-    def columns(self) -> dict[str, list[Check]]:
+    def columns(self) -> dict[str, Sequence[Check]]:
         """All checks, by where they were made."""
-        return {HERE: self.here, **{d.node.name: d.checks for d in self.deployments}}
+        return {HERE: self.here, **{name: node.checks for name, node in self.nodes.items()}}
 
     @property
     def failed(self) -> bool:
@@ -69,27 +95,35 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
         UsageError: the configuration or the tag is wrong, so that nothing could be checked.
     """
     wanted = versions(environment.root, request.tag, environment.default_tag)
-    found = Survey(deployments)
-    _secrets(environment, found)
+    vault = _vault(environment, deployments)
     stacks = {d.node.stack_name for d in deployments}
-    side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
-    ready = [d for d in deployments if d.facts.services]
-    for d in ready if found.values else ():
-        d.checks.append(d.judge_secrets(found.values))
-    if found.login is not None and ready:
-        _registry(found, ready, wanted, request, found.login)
-    elif len(wanted) == 1:
-        found.version = wanted[0]
-    found.here[:0] = local.checkout(
+    looks = side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
+    nodes = {look.node.name: look for look in looks}
+    ready = [d for d in deployments if nodes[d.node.name].facts.services]
+    if vault.values:
+        for d in ready:
+            found = nodes[d.node.name]
+            nodes[d.node.name] = found.also(judge_secrets(d.job, found.facts, vault.values))
+    registries = _Registries(version=wanted[0] if len(wanted) == 1 else None)
+    if vault.login is not None and ready:
+        registries = _ask_registries(ready, nodes, wanted, request, vault.login)
+    checkout = local.checkout(
         _checkout(environment.root),
-        found.version,
+        registries.version,
         default=request.tag is None,
         newest=environment.default_tag != "HEAD",
     )
-    return found
+    return Survey(
+        here=(*checkout, vault.check, *registries.checks),
+        nodes={**nodes, **registries.nodes},
+        version=registries.version,
+        values=vault.values,
+        login=vault.login,
+        manifests=registries.manifests,
+    )
 
 
-def require(found: Survey, console: Console, *, lenient: bool = False) -> Version:
+def require_checks(found: Survey, console: Console, *, lenient: bool = False) -> Version:
     """Stops before anything is changed, unless every check is passed; gives the version to deploy.
 
     Args:
@@ -104,7 +138,9 @@ def require(found: Survey, console: Console, *, lenient: bool = False) -> Versio
             if check.result in warnings:
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.mend}")
     impossible = (
-        found.version is None or not found.values or any(not d.facts.services for d in found.deployments)
+        found.version is None
+        or not found.values
+        or any(not node.facts.services for node in found.nodes.values())
     )
     if found.failed and (impossible or not lenient):
         raise PreflightError(failures(found))
@@ -124,37 +160,45 @@ def failures(found: Survey) -> str:
     return f"{count} failed, nothing was changed{''.join(lines)}"
 
 
-def _secrets(environment: Environment, found: Survey) -> None:
+@dataclass(frozen=True)
+class _Vault:
+    """What the secrets' source gave; no values and no login where it failed."""
+
+    values: Values
+    login: Login | None
+    check: Check
+
+
+def _vault(environment: Environment, deployments: Sequence[Deployment]) -> _Vault:
     password = environment.registry.password
-    names = sorted({name for d in found.deployments for name in d.local.file.secret_names} | {password})
-    problem = None
+    names = sorted({name for d in deployments for name in d.local.file.secret_names} | {password})
+    source = source_of(environment).name
     try:
-        found.values = fetch(environment, names)
-        found.login = Login(environment.registry_host, environment.registry.username, found.values[password])
+        values = fetch(environment, names)
     except UsageError:
         raise
     except DeployError as error:
-        problem = error
-    found.here.append(local.secrets(problem, source_of(environment).name, len(names)))
+        return _Vault({}, None, local.secrets(error, source, len(names)))
+    login = Login(environment.registry_host, environment.registry.username, values[password])
+    return _Vault(values, login, local.secrets(None, source, len(names)))
 
 
-def _look(environment: Environment, d: Deployment, version: Version, stacks: set[str]) -> None:
-    d.began = _now()
+def _look(environment: Environment, d: Deployment, version: Version, stacks: set[str]) -> NodeSurvey:
+    began, facts, checks = _now(), Facts(), list[Check]()
     try:
         d.session.open()
-        d.checks += reach.stages(d.session.connection.target, None)
-        d.checks.append(reach.forwarding(forbidden=d.session.forbids_forwarding(*_probed(d.node))))
-        d.look(version)
-        d.checks += preflight.host(d.node, d.facts, rendered=True)
-        d.checks += preflight.storage(
-            d.node, d.facts.machine.storage, deferred=bool(set(d.node.stack.needs) & stacks)
-        )
+        checks += reach.stages(d.session.connection.target, None)
+        checks.append(reach.forwarding(forbidden=d.session.forbids_forwarding(*_probed(d.node))))
+        facts = look(d.session, d.job, version)
+        checks += preflight.host(d.node, facts, rendered=True)
+        deferred = bool(set(d.node.stack.needs) & stacks)
+        checks += preflight.storage(d.node, facts.machine.storage, deferred=deferred)
     except UnreachableError as error:
-        d.checks += reach.stages(d.session.connection.target, error)
+        checks += reach.stages(d.session.connection.target, error)
     except RemoteError as error:
-        d.checks.append(_broken_off(error))
-    d.checks.append(_variables(environment, d, version))
-    d.ended = _now()
+        checks.append(_broken_off(error))
+    checks.append(_variables(environment, d, facts, version))
+    return NodeSurvey(d.node, facts, tuple(checks), began, _now())
 
 
 def _broken_off(error: DeployError) -> Check:
@@ -162,10 +206,10 @@ def _broken_off(error: DeployError) -> Check:
     return Check("facts", "the host answers all questions", "failed", problem=error.what, mend=mend)
 
 
-def _variables(environment: Environment, d: Deployment, version: Version) -> Check:
+def _variables(environment: Environment, d: Deployment, facts: Facts, version: Version) -> Check:
     stack = d.node.stack
     compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
-    generated = {k: v for k, v in d.case.variables(version, d.facts).items() if k not in d.node.variables}
+    generated = {k: v for k, v in d.job.variables(version, facts).items() if k not in d.node.variables}
     places = {
         stack.env_file: preflight.env_file(env_file),
         f"the variables of node {d.node.name} in deploy.toml": d.node.variables,
@@ -181,54 +225,71 @@ def _probed(node: Node) -> tuple[str, int]:
     return (urls[-1].hostname or "127.0.0.1", urls[-1].port or 80) if urls else ("127.0.0.1", 22)
 
 
-def _registry(
-    found: Survey, ready: Sequence[Deployment], wanted: Sequence[Version], request: Request, login: Login
-) -> None:
+@dataclass(frozen=True)
+class _Registries:
+    """What the registries say.
+
+    Attributes:
+        nodes: the nodes that asked, with what came of it.
+        checks: what does not concern a single node.
+    """
+
+    version: Version | None
+    manifests: Mapping[Image, Manifest] = field(default_factory=dict)
+    nodes: Mapping[str, NodeSurvey] = field(default_factory=dict)
+    checks: Sequence[Check] = ()
+
+
+def _ask_registries(
+    ready: Sequence[Deployment],
+    nodes: Mapping[str, NodeSurvey],
+    wanted: Sequence[Version],
+    request: Request,
+    login: Login,
+) -> _Registries:
     """Settles the version, and asks for every image, through every node: each has to reach the registry itself."""
-    found.version = _settle(ready[0], wanted, login)
-    if found.version is None:
+    version = _choose_version(ready[0], nodes[ready[0].node.name].facts, wanted, login)
+    if version is None:
         tags = f"{wanted[0].tag} to {wanted[-1].tag}"
         problem = f"none of the newest {len(wanted)} commits ({tags}) has an image in {login.host}"
         mend = "has CI run? Name a version with --tag, or build one: invoke build-backend --push"
-        found.here.append(Check("version", "a commit has an image", "failed", problem=problem, mend=mend))
-        return
-    version, answers = found.version, dict[str, dict[Image, Manifest]]()
+        check = Check("version", "a commit has an image", "failed", problem=problem, mend=mend)
+        return _Registries(None, checks=(check,))
 
-    def ask(d: Deployment) -> None:
-        names = _references(d, wanted[0], version, login)
+    def ask(d: Deployment) -> tuple[NodeSurvey, Mapping[Image, Manifest]]:
+        found = nodes[d.node.name]
+        names = _references(found.facts, wanted[0], version, login)
         try:
             manifests = registry.resolve(d.session, names, login)
         except DeployError as error:
-            d.checks.append(_broken_off(error))
-            return
-        answers[d.node.name] = manifests
-        d.checks.append(login_check(login, manifests.values()))
-        d.checks += preflight.images(d.facts, manifests.values())
-        d.ended = _now()
+            return found.also(_broken_off(error)), {}
+        images = preflight.images(found.facts, manifests.values())
+        found = found.also(login_check(login, manifests.values()), *images)
+        return replace(found, ended=_now()), manifests
 
-    side_by_side(ready, ask, request.parallel)
-    found.manifests = {
-        reference: manifest
-        for d in reversed(ready)
-        for reference, manifest in answers.get(d.node.name, {}).items()
-    }
+    answers = side_by_side(ready, ask, request.parallel)
+    return _Registries(
+        version,
+        manifests={reference: m for _, manifests in reversed(answers) for reference, m in manifests.items()},
+        nodes={found.node.name: found for found, _ in answers},
+    )
 
 
-def _references(d: Deployment, placeholder: Version, version: Version, login: Login) -> list[Image]:
+def _references(facts: Facts, placeholder: Version, version: Version, login: Login) -> list[Image]:
     """The images to be asked for: those of the private registry with the version's tag, and what no record has yet."""
     named = {
-        in_version(image, placeholder, version) if login.covers(image) else image
-        for image in d.references().values()
+        in_version(service.image, placeholder, version) if login.covers(service.image) else service.image
+        for service in facts.services.values()
     }
-    return sorted(image for image in named if login.covers(image) or not d.facts.recorded_digest(image))
+    return sorted(image for image in named if login.covers(image) or not facts.recorded_digest(image))
 
 
-def _settle(d: Deployment, wanted: Sequence[Version], login: Login) -> Version | None:
+def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], login: Login) -> Version | None:
     """The first of the versions whose images exist; one that was asked for outright is taken as it is."""
     if len(wanted) == 1:
         return wanted[0]
     for version in wanted:
-        names = [n for n in _references(d, wanted[0], version, login) if n.tag == version.tag]
+        names = [n for n in _references(facts, wanted[0], version, login) if n.tag == version.tag]
         try:
             manifests = registry.resolve(d.session, names, login)
         except DeployError:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy_lib import checks as preflight
+from deploy_lib import checks
 from deploy_lib.checks import Check
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, PreflightError, UsageError
+from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.change import history, watch
 from deploy_lib.host.change.lock import Lock, me
-from deploy_lib.host.change.prune import remove_old
 from deploy_lib.host.change.stage import stage
-from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.host.programs import apply
-from deploy_lib.node import proof
+from deploy_lib.node import proof, pruning
 from deploy_lib.node.dry_run import rehearse
+from deploy_lib.node.outcome import Outcome, final_outcome
+from deploy_lib.node.site import Site
+from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
 from deploy_lib.plan import decision as deciding
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import replicas
 from deploy_lib.plan import steps as orders
-from deploy_lib.plan.decision import Case, Decision
+from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
 from deploy_lib.release.image import Image
@@ -45,60 +46,79 @@ Values = Mapping[str, Secret]
 class Deployment:
     """One node on its way from one release to another; `fleet` calls the steps in their order.
 
+    Only its own methods change it.
+
     Attributes:
-        outcome: "not started", "planned", "untouched" (it failed before the switch), "switched" (not yet proven),
-            "deployed", "unchanged", "pruned", "reverted" (back on the release before, proven), or "failed" (neither).
+        facts: the newest that are known.
+        outcome: how far it came.
         error: what went wrong on this node.
-        scraper: the Prometheus that scrapes its containers, where there is one.
-        preview: the plan in detail, for a dry run.
-        checks: what the preflight found on this node, from `began` to `ended`.
-        pruned: the old files and images that were removed on demand.
+        containers: what runs, as far as this command has seen it since the facts.
     """
 
-    case: Case
-    session: Session
-    console: Console
-    scraper: Scraper | None = None
+    site: Site
     facts: Facts = field(default_factory=Facts)
     decision: Decision | None = None
-    outcome: str = "not started"
+    outcome: Outcome = Outcome.NOT_STARTED
     error: DeployError | None = None
     containers: Sequence[Container] = ()
-    preview: Preview = field(default_factory=Preview)
-    checks: list[Check] = field(default_factory=list)
-    began: str = ""
-    ended: str = ""
-    pruned: list[str] = field(default_factory=list)
+    _deferred: bool = False
     _lock: Lock | None = None
-    _watch: watch.Watch | None = None
+    _switching: Switching | None = None
     _began: float = field(default_factory=time.monotonic)
+
+    # --- what becomes of it -------------------------------------------------------------------------------
+
+    def fail(self, error: DeployError) -> None:
+        """Keeps what went wrong on this node."""
+        error.node = error.node or self.node.name
+        self.error = error
+
+    def skip(self) -> None:
+        """Nothing is to be done on this node."""
+        self.outcome = Outcome.UNCHANGED
+
+    def conclude(self, recorded: Sequence[str] = ()) -> ExitCode:
+        """The node's exit status; its error then says what state the host is in.
+
+        Args:
+            recorded: names of the nodes of the same command on which its release counts.
+        """
+        if self.outcome is Outcome.NOT_STARTED and self.error is None:
+            self.outcome = Outcome.UNTOUCHED
+        code, self.error = final_outcome(
+            self.outcome,
+            self.error,
+            node=self.node,
+            # An adopted project is not recorded yet, and is gone back to all the same.
+            before=self.plan.before if self.plan else self.before,
+            no_rollback=self.request.no_rollback,
+            recorded=recorded,
+        )
+        return code
 
     # --- before anything is changed ---------------------------------------------------------------------
 
-    def look(self, version: Version | None) -> None:
-        """Gathers the facts; with a version, also what this checkout's Compose file comes to for it."""
-        if version is None:
-            self.facts = gather(self.session, self.case.stack, {}, {})
-            return
-        self.facts = gather(
-            self.session,
-            self.case.stack,
-            self.local.files,
-            self.case.variables(version, self.facts),
-        )
+    def begin(self, facts: Facts, *, deferred: bool = False) -> None:
+        """Goes on from what the survey found.
 
-    def look_again(self, version: Version | None) -> None:
-        """The same, for what is decided from it.
+        Args:
+            deferred: something of it is looked at again before the switch.
+        """
+        self.facts = facts
+        self._deferred = deferred
+
+    def look(self) -> None:
+        """Gathers the facts, without what this checkout's Compose file comes to."""
+        self.facts = look(self.session, self.job)
+
+    def refresh_facts(self, version: Version | None) -> None:
+        """Gathers the facts that decisions are made from; with a version, also what the Compose file comes to for it.
 
         Raises:
-            PreflightError: something of it could not be told, and what is not known is not to be taken for absent.
+            PreflightError: some facts are missing; unknown must not be treated as "not there".
         """
-        self.look(version)
-        preflight.require(self.node, [preflight.answered(self.facts, rendered=version is not None)])
-
-    def references(self) -> dict[str, Image]:
-        """By service, the image that the Compose file names for this version."""
-        return {name: service.image for name, service in self.facts.services.items()}
+        self.facts = look(self.session, self.job, version, self.facts)
+        checks.require(self.node, [checks.answered(self.facts, rendered=version is not None)])
 
     def check_back(self) -> None:
         """The preflight of a rollback, which needs neither a registry nor this checkout's files.
@@ -106,7 +126,7 @@ class Deployment:
         Raises:
             PreflightError: naming every check that failed.
         """
-        preflight.require(self.node, preflight.host(self.node, self.facts, rendered=False))
+        checks.require(self.node, checks.host(self.node, self.facts, rendered=False))
 
     def check_deferred(self) -> None:
         """Looks again at what another stack of the same command had to bring first.
@@ -115,19 +135,13 @@ class Deployment:
             PreflightError: it is still not there.
         """
         path = self.node.stack.shared_storage
-        if path is not None and any(check.result == "deferred" for check in self.checks):
+        if path is not None and self._deferred:
             found = ask_storage(self.session, path)
-            preflight.require(self.node, preflight.storage(self.node, found, deferred=False))
+            checks.require(self.node, checks.storage(self.node, found, deferred=False))
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack that run here with other values than these."""
         return wanted.changed(self.facts, self.local.file, values)
-
-    def judge_secrets(self, values: Values) -> Check:
-        """Whether a deployment may give its containers these values."""
-        return preflight.once_read(
-            self.case.environment.apply, self.changed_secrets(values), recorded=self.before is not None
-        )
 
     def check_secrets(self, values: Values) -> None:
         """Refuses secrets that would shut a program out of its own data, or its users; no flag skips this.
@@ -135,8 +149,7 @@ class Deployment:
         Raises:
             PreflightError: which those are.
         """
-        check = self.judge_secrets(values)
-        preflight.require(self.node, [check])
+        checks.require(self.node, [judge_secrets(self.job, self.facts, values)])
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -157,7 +170,7 @@ class Deployment:
         self._lock.take(
             self.request.wait_lock,
             2 * int(self.node.stack.switch_timeout) + 60,
-            lambda: self._say("lock", "waiting for a switch that was left to itself"),
+            lambda: self.site.say("lock", "waiting for a switch that was left to itself"),
         )
 
     def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
@@ -168,11 +181,11 @@ class Deployment:
         """
         self._recall_interruption()
         self.check_secrets(values)
-        chosen = self.case.replicas(self.facts)
+        chosen = self.job.replicas(self.facts)
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
-            self._say("replicas", kept)
+            self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = deciding.forward(self.case, self.facts, version, manifests, values, key)
+        self.decision = deciding.forward(self.job, self.facts, version, manifests, values, key)
 
     def decide_back(self, target: history.Event) -> None:
         """Decides how to bring an earlier release back.
@@ -181,7 +194,7 @@ class Deployment:
             PreflightError: the host no longer has what it takes.
         """
         self._recall_interruption()
-        self.decision = deciding.back(self.case, self.facts, target)
+        self.decision = deciding.back(self.job, self.facts, target)
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the release that runs other secret values.
@@ -193,18 +206,19 @@ class Deployment:
             PreflightError: nothing is recorded here whose values could be changed.
         """
         self._recall_interruption()
-        self.decision = deciding.rotation(self.case, self.facts, values, changed)
+        self.decision = deciding.rotation(self.job, self.facts, values, changed)
 
-    def rehearse(self, login: Login | None) -> None:
+    def rehearse(self, login: Login | None) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
 
         Args:
             login: what images would be pulled with.
         """
         decision = self._decided()
-        self.outcome = "planned"
-        plan, self.preview = rehearse(self.session, self.case, decision, self.facts, login)
+        self.outcome = Outcome.PLANNED
+        plan, preview = rehearse(self.session, self.job, decision, self.facts, login)
         self.decision = replace(decision, plan=plan)
+        return preview
 
     # --- the change ---------------------------------------------------------------------------------------
 
@@ -214,9 +228,11 @@ class Deployment:
         plan = decision.plan
         if plan.nothing:
             return
-        self.outcome = "untouched"
+        self.outcome = Outcome.UNTOUCHED
         if plan.pulls:
-            self._say("pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images")
+            self.site.say(
+                "pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images"
+            )
         lacking = orders.staging(decision, self.facts, self.node.stack_name)
         stage(self.session, self.node.directory, lacking, login, decision.key)
 
@@ -227,9 +243,8 @@ class Deployment:
             values: the secrets; empty for a rollback, which keeps those that run.
         """
         decision = self._decided()
-        plan = decision.plan
-        if plan.nothing:
-            self._confirm(plan)
+        if decision.plan.nothing:
+            self._confirm(decision.plan)
             return
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
         given |= apply.environment(decision.applies, values)
@@ -237,36 +252,24 @@ class Deployment:
         switch = orders.switch(
             decision,
             self.facts,
-            self.case,
+            self.job,
             token=self._token(),
             happens=lambda kind, detail: self._event(kind, detail=detail),
         )
-        self._watch = watch.start(self.session, self.case.stack, switch, env, self._detail)
-        self.outcome = "switched"
-        self._say("switch", plan.subject)
+        started = watch.start(self.session, self.site.stack, switch, env, self.site.detail)
+        self._switching = Switching(self.site, decision, started, self._event)
+        self.outcome = Outcome.SWITCHED
         try:
-            self._watch.finish()
+            self.containers = self._switching.prove()
         except watch.NotBegunError:
-            self.outcome = "untouched"
+            self.outcome = Outcome.UNTOUCHED
             raise
-        for step in decision.applies:
-            self._say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
-        self.containers = proof.prove(
-            self.session, self.node, plan.desired.release, self._watch.looks(), self._say, self._follow
-        )
 
     def record(self) -> None:
         """Makes the proven release the one that counts, and prunes what no rollback could need."""
-        plan = self._planned()
-        if self._watch is None:
-            return
-        hashes = {c.service: c.config_hash for c in self.containers}
-        proven = self._event("proven", hashes=hashes, before=plan.next_before)
-        self._watch.conclude("proven", [proven])
-        if not self._watch.await_end("proven"):
-            raise watch.LostError("the host could not record the release, and goes back", node=self.node.name)
-        self.outcome = "deployed"
-        self._say("done", f"release {plan.desired.release.id} is proven")
+        if self._switching is not None:
+            self._switching.record(self.containers)
+            self.outcome = Outcome.DEPLOYED
 
     def go_back(self, reason: str) -> None:
         """Takes the host back to the release before, and proves that one.
@@ -274,50 +277,21 @@ class Deployment:
         Args:
             reason: why, for the history.
         """
-        plan = self._planned()
-        if self._watch is None:
+        if self._switching is None:
             return
-        self.outcome = "failed"
-        back = plan.back.release if plan.back else None
-        self._say(
-            "back", f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
-        )
+        self.outcome = Outcome.FAILED
         try:
-            self._watch.conclude("revert", [self._event("failed", detail=reason)])
+            self.containers = self._switching.go_back(reason)
         except watch.NotBegunError:
-            self.outcome = "untouched"
+            self.outcome = Outcome.UNTOUCHED
             raise
-        problem: DeployError | None = None
-        try:
-            self._watch.await_back(2 * self.node.stack.switch_timeout + 150)
-            self.containers = (
-                proof.prove(self.session, self.node, back, self._watch.looks(), self._say, self._follow)
-                if back
-                else next(self._watch.looks())
-            )
-            if back is None:
-                self._follow(self.containers)
-        except watch.LostError:
-            raise
-        except DeployError as error:
-            problem = error
-        detail = "" if problem is None else self.console.redactor.clean(problem.what)
-        kind: history.Kind = "reverted" if problem is None else "failed"
-        self._watch.conclude("leave", [self._event(kind, detail=detail or reason)])
-        self._watch.await_end("revert")
-        if problem is not None:
-            raise problem
-        self.outcome = "reverted"
-        self._say("back", f"release {back.id} is proven again" if back else "the host is empty again")
+        self.outcome = Outcome.REVERTED
 
     def leave(self, reason: str) -> None:
         """Leaves a release that failed in place, to be looked at."""
-        if self._watch is None:
-            return
-        self.outcome = "failed"
-        self.containers = next(self._watch.looks())
-        self._watch.conclude("leave", [self._event("failed", detail=reason)])
-        self._watch.await_end("leave")
+        if self._switching is not None:
+            self.outcome = Outcome.FAILED
+            self.containers = self._switching.leave(reason)
 
     def abort(self, reason: str) -> None:
         """Writes down that this ended before the switch, as far as the host can still be told."""
@@ -327,7 +301,7 @@ class Deployment:
             happened = self._event("aborted", detail=reason)
             history.write(self.session, self.node.directory, self._token(), happened)
         except DeployError as error:
-            self._detail(f"the history does not say so: {error}")
+            self.site.detail(f"the history does not say so: {error}")
 
     def check_record(self) -> None:
         """Refuses to call anything old where something runs that no record knows.
@@ -335,36 +309,20 @@ class Deployment:
         Raises:
             PreflightError: that is so here.
         """
-        if self.facts.containers and not self._kept():
-            raise PreflightError(
-                "the stack runs here, and no record tells what it needs, so that nothing can be called old",
-                node=self.node.name,
-                step="prune",
-                mend=f"deploy it first: invoke deploy-{self.node.stack_name}",
-            )
+        pruning.check_record(self.node, self.facts)
 
-    def prune(self) -> None:
-        """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+    def prune(self, on_removed: Callable[[str], object]) -> None:
+        """Removes what no rollback could need; what runs is not touched.
+
+        Args:
+            on_removed: gets each file and image when it is gone, however this ends.
 
         Raises:
             PruneError: not everything could be removed.
         """
-        kept = self._kept()
-        self.outcome = "untouched"
-        try:
-            remove_old(
-                self.session, self.case.stack, [e.release for e in kept], self._token(), self.pruned.append
-            )
-        finally:
-            self._say("prune", f"{len(self.pruned)} removed, {len(kept)} releases are kept")
-            for what in self.pruned:
-                self._detail(what)
-        self.outcome = "pruned" if self.pruned else "unchanged"
-
-    def _kept(self) -> list[history.Event]:
-        past = self.facts.history
-        half = history.unsettled(past)
-        return [*history.kept(past, self.node.stack.keep_releases), *([half] if half else [])]
+        self.outcome = Outcome.UNTOUCHED
+        removed = pruning.prune(self.site, self.facts, self._token(), on_removed)
+        self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
 
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""
@@ -374,26 +332,39 @@ class Deployment:
 
     def close(self) -> None:
         """Ends the sessions."""
-        self.session.close()
-        if self.scraper is not None:
-            self.scraper.session.close()
+        self.site.close()
 
     # --- the outcome ----------------------------------------------------------------------------------------
 
     @property
+    def job(self) -> Job:
+        """The node's part in the command."""
+        return self.site.job
+
+    @property
+    def session(self) -> Session:
+        """With the node's host."""
+        return self.site.session
+
+    @property
+    def console(self) -> Console:
+        """Where it is told of."""
+        return self.site.console
+
+    @property
     def node(self) -> Node:
         """Where."""
-        return self.case.node
+        return self.job.node
 
     @property
     def local(self) -> Local:
         """What this checkout has of the node's stack."""
-        return self.case.local
+        return self.job.local
 
     @property
     def request(self) -> Request:
         """What was asked for."""
-        return self.case.request
+        return self.job.request
 
     @property
     def plan(self) -> Plan | None:
@@ -403,7 +374,7 @@ class Deployment:
     @property
     def switched(self) -> bool:
         """Whether the host has been changed, and waits for a verdict."""
-        return self.outcome == "switched"
+        return self.outcome is Outcome.SWITCHED
 
     @property
     def before(self) -> history.Event | None:
@@ -432,16 +403,11 @@ class Deployment:
     def _confirm(self, plan: Plan) -> None:
         """Proves a host on which nothing had to be changed."""
         self.containers = self.facts.containers
-        self.outcome = "untouched"
-        self._follow(self.containers)
-        proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self._say)
-        self.outcome = "unchanged"
-        self._say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
-
-    def _follow(self, containers: Sequence[Container]) -> None:
-        """Lets Prometheus scrape these containers, and no others of this node."""
-        if self.scraper is not None and self.scraper.follow(self.node, containers):
-            self._say("targets", f"{len(containers)} for Prometheus")
+        self.outcome = Outcome.UNTOUCHED
+        self.site.follow(self.containers)
+        proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self.site.say)
+        self.outcome = Outcome.UNCHANGED
+        self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 
     def _recall_interruption(self) -> None:
         started = history.interrupted(self.facts.history)
@@ -449,7 +415,7 @@ class Deployment:
             return
         # Without the lock, whoever has it may be who began it.
         going_on = self._lock is None and self.facts.machine.locked
-        self._say(
+        self.site.say(
             "lock" if going_on else "recover",
             f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
             f"at {started.at}, {'has not ended yet' if going_on else 'was interrupted'}",
@@ -471,8 +437,25 @@ class Deployment:
             **more,
         )
 
-    def _say(self, step: str, text: str) -> None:
-        self.console.step(self.node.name, step, text)
 
-    def _detail(self, line: str) -> None:
-        self.console.debug(self.node.name, line)
+def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:
+    """The facts of a job's host; with a version, also what this checkout's Compose file comes to for it.
+
+    Args:
+        known: what was found before: how many replicas there are is remembered by the host.
+
+    Raises:
+        RemoteError: the host could not be asked.
+    """
+    if version is None:
+        return gather(session, job.stack, {}, {})
+    return gather(session, job.stack, job.local.files, job.variables(version, known or Facts()))
+
+
+def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
+    """Whether a deployment may give a host's containers these values."""
+    return checks.once_read(
+        job.environment.apply,
+        wanted.changed(facts, job.local.file, values),
+        recorded=history.proven(facts.history) is not None,
+    )

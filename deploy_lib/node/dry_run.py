@@ -12,14 +12,14 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.look.sizes import ask_sizes
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import steps as orders
-from deploy_lib.plan.decision import Case, Decision
+from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview, commands, diffs, foresee
 from deploy_lib.ssh.session import Session
 
 
 def rehearse(
-    session: Session, case: Case, decision: Decision, facts: Facts, login: Login | None
+    session: Session, job: Job, decision: Decision, facts: Facts, login: Login | None
 ) -> tuple[Plan, Preview]:
     """Reads the host's files that would change, and works out what Compose would recreate and what would run.
 
@@ -32,19 +32,19 @@ def rehearse(
     Raises:
         RemoteError: the host does not answer, or its Compose does not read the new files.
     """
-    node, plan = case.node, decision.plan
+    node, plan = job.node, decision.plan
     if plan.nothing:
         return plan, Preview()
-    old, new = _contents(session, case, plan)
-    inputs = case.stack.project.inputs
+    old, new = _contents(session, job, plan)
+    inputs = job.stack.project.inputs
     whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
     if len(whole) == len(inputs):
-        foreseen = ask_hashes(session, case.stack, whole)
-        plan = foresee(plan, facts, foreseen, case.stack.project.env_files)
+        foreseen = ask_hashes(session, job.stack, whole)
+        plan = foresee(plan, facts, foreseen, job.stack.project.env_files)
     preview = Preview(
         diffs(plan, old, new),
         commands(
-            case.stack,
+            job.stack,
             plan,
             facts,
             login=login,
@@ -56,13 +56,13 @@ def rehearse(
     return plan, preview
 
 
-def _contents(session: Session, case: Case, plan: Plan) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+def _contents(session: Session, job: Job, plan: Plan) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
     """Files by path, as the host has them and as the release has them; those of an earlier release only the host knows."""
     digests = plan.desired.release.files
     objects = {
         path: f"{layout.OBJECTS}/{digests[path]}" for path in plan.changed if path not in plan.desired.files
     }
-    paths = {*plan.changed, *plan.dropped, *case.stack.project.inputs, *objects.values()}
-    old = read_files(session, case.node.directory, sorted(paths))
+    paths = {*plan.changed, *plan.dropped, *job.stack.project.inputs, *objects.values()}
+    old = read_files(session, job.node.directory, sorted(paths))
     new = {**plan.desired.files, **{path: old[place] for path, place in objects.items() if place in old}}
     return old, new

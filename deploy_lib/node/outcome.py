@@ -1,35 +1,61 @@
-"""A node's last word: its exit status, and what state its host is in; one place for all of them."""
+"""A node's outcome: how far its deployment came, what that means as an exit status, and what state its host is in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.host.change import watch
+from deploy_lib.host.change.history import Event
 from deploy_lib.host.change.lock import LAPSE
-from deploy_lib.node.deployment import Deployment
 
 
-def settle(deployment: Deployment, recorded: Sequence[str] = ()) -> tuple[ExitCode, DeployError | None]:
-    """A node's exit status, and what is to be said of it: its error, with the state that its host is in.
+class Outcome(StrEnum):
+    """How far a node's deployment came; the values are those of the JSON document."""
+
+    NOT_STARTED = "not started"
+    PLANNED = "planned"
+    UNTOUCHED = "untouched"
+    """It ended before the switch."""
+    SWITCHED = "switched"
+    """Switched, and not yet proven."""
+    DEPLOYED = "deployed"
+    UNCHANGED = "unchanged"
+    PRUNED = "pruned"
+    REVERTED = "reverted"
+    """Back on the release before, which is proven again."""
+    FAILED = "failed"
+    """Neither on the new release nor on the one before."""
+
+
+def final_outcome(
+    outcome: Outcome,
+    error: DeployError | None,
+    *,
+    node: Node,
+    before: Event | None,
+    no_rollback: bool,
+    recorded: Sequence[str] = (),
+) -> tuple[ExitCode, DeployError | None]:
+    """A node's exit status, and its error with the state that its host is in.
 
     Args:
+        before: the release that ran before, recorded or adopted.
+        no_rollback: a release that failed was to be left in place.
         recorded: names of the nodes of the same command on which its release counts.
     """
-    error, node = deployment.error, deployment.node
-    # An adopted project is no record yet, and is gone back to all the same.
-    before = deployment.plan.before if deployment.plan else deployment.before
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
-    match deployment.outcome:
-        case "deployed" | "unchanged" | "pruned" | "planned":
+    match outcome:
+        case Outcome.DEPLOYED | Outcome.UNCHANGED | Outcome.PRUNED | Outcome.PLANNED:
             return ExitCode.DONE, None
-        case "not started" if error is not None:
+        case Outcome.NOT_STARTED if error is not None:
             return error.exit_code, error
-        case "untouched" | "reverted":
-            if isinstance(error, StoppedError) and deployment.outcome == "untouched":
-                return ExitCode.INTERRUPTED, error
-            if deployment.outcome == "untouched":
+        case Outcome.UNTOUCHED if isinstance(error, StoppedError):
+            return ExitCode.INTERRUPTED, error
+        case Outcome.UNTOUCHED | Outcome.REVERTED:
+            if outcome is Outcome.UNTOUCHED:
                 state = "what ran before still runs" if before else "nothing was begun"
             else:
                 state = f"the host is back on {running}" if before else "the host is empty again"
@@ -47,7 +73,7 @@ def settle(deployment: Deployment, recorded: Sequence[str] = ()) -> tuple[ExitCo
                 if recorded:
                     state += f"; the new release counts on {', '.join(recorded)}"
                     mend += "; then run the same command again, so that all nodes agree"
-            elif deployment.request.no_rollback:
+            elif no_rollback:
                 state = f"the failed release is left in place; before it ran {running}"
                 going_back = f"invoke rollback --node {node.name} goes back, or " if before else ""
                 mend = f"{going_back}deploy another tag"

@@ -26,7 +26,7 @@ from deploy_lib.source.checkout import Local
 
 
 @dataclass(frozen=True)
-class Case:
+class Job:
     """One node's part in a command, before its host is asked.
 
     Attributes:
@@ -78,7 +78,7 @@ class Decision:
 
 
 def forward(
-    case: Case,
+    job: Job,
     facts: Facts,
     version: Version,
     manifests: Mapping[Image, Manifest],
@@ -94,45 +94,45 @@ def forward(
     Raises:
         PreflightError: it cannot be done from where the host is.
     """
-    marks = wanted.fingerprints(case.local.file, values, key)
+    marks = wanted.fingerprints(job.local.file, values, key)
     named = {name: service.image for name, service in facts.services.items()}
-    service = case.request.service
+    service = job.request.service
     if service is None:
         desired = wanted.desire(
-            release_id=case.release_id,
+            release_id=job.release_id,
             version=version,
-            files=case.local.files,
-            images={name: _pinned(case, facts, image, manifests) for name, image in named.items()},
+            files=job.local.files,
+            images={name: _pinned(job, facts, image, manifests) for name, image in named.items()},
             secrets=marks,
-            variables=case.variables(version, facts),
-            replicas={**{name: s.replicas for name, s in facts.services.items()}, **case.replicas(facts)},
-            secret_files=_secret_files(case, facts),
-            probes=case.node.stack.probes,
+            variables=job.variables(version, facts),
+            replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
+            secret_files=_secret_files(job, facts),
+            probes=job.node.stack.probes,
         )
     else:
         desired = wanted.replace_one(
-            release_id=case.release_id,
+            release_id=job.release_id,
             version=version,
             before=history.proven(facts.history),
             facts=facts,
             service=service,
-            image=_pinned(case, facts, named[service], manifests),
+            image=_pinned(job, facts, named[service], manifests),
             secret=marks.get(service, ""),
-            node=case.node.name,
-            probes=case.node.stack.probes,
+            node=job.node.name,
+            probes=job.node.stack.probes,
         )
-    return Decision(planning.make(case.node, facts, desired), key)
+    return Decision(planning.make(job.node, facts, desired), key)
 
 
-def back(case: Case, facts: Facts, target: history.Event) -> Decision:
+def back(job: Job, facts: Facts, target: history.Event) -> Decision:
     """To an earlier release, with the secret values that run now.
 
     Raises:
         PreflightError: the host no longer has what it takes.
     """
     running = history.proven(facts.history)
-    desired = wanted.restore(case.release_id, target.release, running.release if running else None)
-    plan = planning.make(case.node, facts, desired)
+    desired = wanted.restore(job.release_id, target.release, running.release if running else None)
+    plan = planning.make(job.node, facts, desired)
     missing = [
         path
         for path, digest in target.release.files.items()
@@ -142,15 +142,15 @@ def back(case: Case, facts: Facts, target: history.Event) -> Decision:
         what = ", ".join([*map(str, plan.pulls), *missing])
         raise PreflightError(
             f"the host no longer has all of release {target.release.id}: {what}",
-            node=case.node.name,
+            node=job.node.name,
             step="rollback",
-            mend=f"deploy it anew: invoke deploy-{case.node.stack_name} --tag {target.release.tag}",
+            mend=f"deploy it anew: invoke deploy-{job.node.stack_name} --tag {target.release.tag}",
         )
     # What a rollback after this one goes to is what it would have been then.
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
 
 
-def rotation(case: Case, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
+def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
     """To the release that runs, with other secret values.
 
     Args:
@@ -163,26 +163,26 @@ def rotation(case: Case, facts: Facts, values: Mapping[str, Secret], changed: Se
     if before is None:
         raise PreflightError(
             "what runs here was not deployed by this program",
-            node=case.node.name,
-            mend=f"deploy it first: invoke deploy-{case.node.stack_name}",
+            node=job.node.name,
+            mend=f"deploy it first: invoke deploy-{job.node.stack_name}",
         )
-    applies = apply.changeable(case.node.stack.apply, changed)
+    applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: wanted.fingerprint(name, values[name], facts.key) for name in changed}
-    plan = planning.make(case.node, facts, wanted.rotate(case.release_id, before.release, known))
+    plan = planning.make(job.node, facts, wanted.rotate(job.release_id, before.release, known))
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
 
 
-def _pinned(case: Case, facts: Facts, reference: Image, manifests: Mapping[Image, Manifest]) -> Image:
+def _pinned(job: Job, facts: Facts, reference: Image, manifests: Mapping[Image, Manifest]) -> Image:
     answer = manifests.get(reference)
     digest = answer.digest if answer is not None and answer.digest else facts.recorded_digest(reference)
     if not digest:
-        raise PreflightError(f"no digest is known for {reference}", node=case.node.name, step="preflight")
+        raise PreflightError(f"no digest is known for {reference}", node=job.node.name, step="preflight")
     return reference.with_digest(digest)
 
 
-def _secret_files(case: Case, facts: Facts) -> dict[str, str]:
+def _secret_files(job: Job, facts: Facts) -> dict[str, str]:
     """Where the stack's secrets are to lie in the host's memory, when that is how they are delivered."""
-    if case.node.stack.delivery != "memory":
+    if job.node.stack.delivery != "memory":
         return {}
-    file = case.local.file
+    file = job.local.file
     return file.files_in(layout.secrets_in(facts.memory, file.project))

@@ -15,7 +15,7 @@ from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan import desired as wanted
-from deploy_lib.plan.decision import Case, Decision
+from deploy_lib.plan.decision import Decision, Job
 
 
 def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
@@ -49,7 +49,7 @@ def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
 def switch(
     decision: Decision,
     facts: Facts,
-    case: Case,
+    job: Job,
     *,
     token: str,
     happens: Callable[[history.Kind, str], history.Event],
@@ -60,7 +60,7 @@ def switch(
         token: the lock owner's.
         happens: makes an event of the new release, of a kind and with a detail.
     """
-    plan, node = decision.plan, case.node
+    plan, node = decision.plan, job.node
     release, back = plan.desired.release, plan.back
     recorded = history.proven(facts.history)
     adopted = [plan.before] if plan.before is not None and recorded is None else []
@@ -77,13 +77,13 @@ def switch(
         one_offs=one_offs(decision, node.stack),
         staged=Placement(release.files),
         reloads=plan.reloads,
-        places=_places(facts, case),
+        places=_places(facts, job),
         secrets=sorted(wanted.by_name(release.secrets)),
         keep_values=decision.keep_values,
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
-        prune=prune_script(case.stack, [e.release for e in kept]),
+        prune=prune_script(job.stack, [e.release for e in kept]),
     )
 
 
@@ -93,11 +93,11 @@ def one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
 
 
-def _places(facts: Facts, case: Case) -> Places:
+def _places(facts: Facts, job: Job) -> Places:
     """Where the secrets that run now lie, by the Compose file that the host has."""
     if not facts.deployed:
         return {}
     try:
-        return read_stack_file(facts.deployed, case.node.stack.compose).places
+        return read_stack_file(facts.deployed, job.node.stack.compose).places
     except UsageError:
-        return case.local.file.places
+        return job.local.file.places

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
+import yaml
+
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Stack
 from deploy_lib.host.stack import HostStack
+from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.release.image import Image
 
 
@@ -49,3 +52,9 @@ def container(**more: Any) -> Container:
         "started": "2026-01-01T00:00:00Z",
     }
     return Container(**{**given, **more})
+
+
+def pinned(override: bytes) -> dict[str, tuple[str, str]]:
+    """By service, the image and the fingerprints of a `release.yml`."""
+    services = yaml.safe_load(override)["services"]
+    return {name: (s["image"], s.get("labels", {}).get(SECRETS_LABEL, "")) for name, s in services.items()}

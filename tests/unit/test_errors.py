@@ -11,8 +11,8 @@ def test_an_error_names_node_step_and_mend() -> None:
 
 def test_a_fleet_takes_the_gravest_code() -> None:
     codes = [ExitCode.DONE, ExitCode.NOT_STARTED, ExitCode.FAILED_REVERTED, ExitCode.LOCKED]
-    assert ExitCode.gravest(codes) is ExitCode.FAILED_REVERTED
-    assert ExitCode.gravest([]) is ExitCode.DONE
+    assert ExitCode.worst(codes) is ExitCode.FAILED_REVERTED
+    assert ExitCode.worst([]) is ExitCode.DONE
 
 
 def test_errors_of_several_nodes_are_told_apart_and_the_gravest_counts() -> None:

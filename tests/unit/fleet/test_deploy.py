@@ -9,9 +9,12 @@ import pytest
 
 from deploy_lib.config import Node, load
 from deploy_lib.errors import DeployError, ExitCode, RemoteError, UsageError
-from deploy_lib.fleet import deploy as fleet
+from deploy_lib.fleet.carry_out import carry_out
+from deploy_lib.fleet.each import each
+from deploy_lib.fleet.prepare import prepare
 from deploy_lib.host.change.watch import LostError
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.outcome import Outcome
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from tests import ROOT
@@ -32,7 +35,7 @@ class Fake:
     log: list[str]
     fails: dict[str, DeployError] = field(default_factory=dict)
     request: Request = field(default_factory=lambda: Request("deploy-all"))
-    outcome: str = "not started"
+    outcome: Outcome = Outcome.NOT_STARTED
     error: DeployError | None = None
     before: Any = None
     plan: Any = None
@@ -42,9 +45,9 @@ class Fake:
 
     @property
     def switched(self) -> bool:
-        return self.outcome == "switched"
+        return self.outcome is Outcome.SWITCHED
 
-    def _step(self, name: str, outcome: str) -> None:
+    def _step(self, name: str, outcome: Outcome) -> None:
         self.log.append(f"{name} {self.node.name}")
         if name == self.interrupts and self.session.stop is not None:
             self.session.stop.set()
@@ -52,30 +55,32 @@ class Fake:
             raise self.fails[name]
         self.outcome = outcome
 
+    fail, conclude = Deployment.fail, Deployment.conclude
+
     def stage(self, login: object) -> None:
-        self.outcome = "untouched"
-        self._step("stage", "untouched")
+        self.outcome = Outcome.UNTOUCHED
+        self._step("stage", Outcome.UNTOUCHED)
 
     def check_deferred(self) -> None:
         if "deferred" in self.fails:
             raise self.fails["deferred"]
 
     def switch(self, values: object) -> None:
-        self.outcome = "switched"
-        self._step("switch", "switched")
+        self.outcome = Outcome.SWITCHED
+        self._step("switch", Outcome.SWITCHED)
 
     def record(self) -> None:
-        self._step("record", "deployed")
+        self._step("record", Outcome.DEPLOYED)
 
     def go_back(self, reason: str) -> None:
-        self.outcome = "failed"
-        self._step("back", "reverted")
+        self.outcome = Outcome.FAILED
+        self._step("back", Outcome.REVERTED)
 
     def leave(self, reason: str) -> None:
-        self._step("leave", "failed")
+        self._step("leave", Outcome.FAILED)
 
     def abort(self, reason: str) -> None:
-        self._step(f"abort ({reason})", "untouched")
+        self._step(f"abort ({reason})", Outcome.UNTOUCHED)
 
 
 def run(
@@ -85,9 +90,7 @@ def run(
     request = request or Request("deploy-all")
     nodes = [Fake(NODES[n], log, fails.get(n, {}), request) for n in ("B", "C", "core")]
     monkey = cast(list[Deployment], nodes)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fleet, "Deployment", Fake)
-        code = fleet.carry_out(monkey, request, {}, None, needed_first=needed_first)
+    code = carry_out(monkey, request, {}, None, needed_first=needed_first)
     return code, log, nodes
 
 
@@ -175,7 +178,7 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
     node = Fake(NODES["core"], log)
     assert node.session.stop is not None
     node.session.stop.set()
-    code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    code = carry_out(cast(list[Deployment], [node]), node.request, {}, None)
     assert code is ExitCode.INTERRUPTED
     assert log == []
 
@@ -183,7 +186,7 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
 def test_ctrl_c_between_the_proof_and_the_record_takes_all_back() -> None:
     log: list[str] = []
     node = Fake(NODES["core"], log, interrupts="switch")
-    code = fleet.carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    code = carry_out(cast(list[Deployment], [node]), node.request, {}, None)
     assert code is ExitCode.FAILED_REVERTED
     assert log == ["stage core", "switch core", "back core"]
     assert "to go on, run the command again" in str(node.error)
@@ -194,9 +197,7 @@ def test_ctrl_c_while_nodes_are_recorded_comes_too_late() -> None:
     shared = Session()
     nodes = [Fake(NODES[n], log, session=shared, interrupts="record") for n in ("B", "C")]
     requested = Request("deploy-workers", parallel=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fleet, "Deployment", Fake)
-        code = fleet.carry_out(cast(list[Deployment], nodes), requested, {}, None)
+    code = carry_out(cast(list[Deployment], nodes), requested, {}, None)
     assert code is ExitCode.DONE
     assert {n.outcome for n in nodes} == {"deployed"}
 
@@ -210,13 +211,13 @@ def test_workers_are_scraped_over_one_session_of_its_own() -> None:
         connected.append(node.name)
         return Session()
 
-    made = fleet.prepare(environment, nodes, Request("deploy-all"), Console(), connect)
+    made = prepare(environment, nodes, Request("deploy-all"), Console(), connect)
     b, c, core = (next(d for d in made if d.node.name == name) for name in ("B", "C", "core"))
     assert sorted(connected) == ["B", "C", "core", "core"]
-    assert core.scraper is None
-    assert b.scraper is not None
-    assert c.scraper is not None
-    assert b.scraper.session is c.scraper.session is not core.session
+    assert core.site.scraper is None
+    assert b.site.scraper is not None
+    assert c.site.scraper is not None
+    assert b.site.scraper.session is c.site.scraper.session is not core.session
 
 
 def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None:
@@ -227,7 +228,7 @@ def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None
         raise AssertionError("no host is to be asked")
 
     with pytest.raises(UsageError, match="--replicas-training 4"):
-        fleet.prepare(environment, [*environment.nodes.values()], request, Console(), connect)
+        prepare(environment, [*environment.nodes.values()], request, Console(), connect)
 
 
 @pytest.mark.parametrize("limit", [1, 2])
@@ -244,7 +245,7 @@ def test_no_more_nodes_are_worked_on_at_once_than_asked_for(limit: int) -> None:
             now -= 1
 
     nodes = [Fake(NODES[n], []) for n in ("B", "C", "core")]
-    fleet.each(cast(list[Deployment], nodes), work, limit)
+    each(cast(list[Deployment], nodes), work, limit)
     assert most == limit
 
 

@@ -2,6 +2,7 @@
 
 import io
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,9 +12,11 @@ import pytest
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.fleet import pruning
+from deploy_lib.fleet.done import Done
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.outcome import Outcome
 from deploy_lib.output.console import Console
 from deploy_lib.release.release import Release
 from deploy_lib.request import Request
@@ -28,7 +31,7 @@ class Fake:
     name: str
     facts: Facts
     log: list[str]
-    outcome: str = "not started"
+    outcome: Outcome = Outcome.NOT_STARTED
     error: DeployError | None = None
     before: Any = None
     plan: Any = None
@@ -39,10 +42,12 @@ class Fake:
     def node(self) -> Any:
         return SimpleNamespace(name=self.name)
 
-    def look(self, version: None) -> None:
+    fail, conclude, skip = Deployment.fail, Deployment.conclude, Deployment.skip
+
+    def look(self) -> None:
         self.log.append(f"look {self.name}")
 
-    def look_again(self, version: None) -> None:
+    def refresh_facts(self, version: None) -> None:
         self.log.append(f"look again {self.name}")
         if self.facts.problems:
             raise PreflightError("half of it")
@@ -57,12 +62,13 @@ class Fake:
         if self.facts.containers and not self.facts.history:
             raise PreflightError("no record")
 
-    def prune(self) -> None:
+    def prune(self, on_removed: Callable[[str], object]) -> None:
         self.log.append(f"prune {self.name}")
-        self.outcome = "pruned"
+        on_removed("file old")
+        self.outcome = Outcome.PRUNED
 
 
-def prune(*nodes: Fake, parallel: int | None = None) -> ExitCode:
+def prune(*nodes: Fake, parallel: int | None = None) -> Done:
     return pruning.prune(
         cast(list[Deployment], list(nodes)), Request("prune", parallel=parallel), Console(err=io.StringIO())
     )
@@ -70,7 +76,9 @@ def prune(*nodes: Fake, parallel: int | None = None) -> ExitCode:
 
 def test_it_is_done_under_the_lock_from_what_is_known_then() -> None:
     log: list[str] = []
-    assert prune(Fake("core", Facts(history=PAST), log)) is ExitCode.DONE
+    done = prune(Fake("core", Facts(history=PAST), log))
+    assert done.exit is ExitCode.DONE
+    assert done.removed == {"core": ["file old"]}
     assert log == ["look core", "lock core", "look again core", "prune core", "release core"]
 
 
@@ -86,7 +94,7 @@ def test_what_a_first_deployment_staged_in_vain_counts(facts: Facts) -> None:
 def test_nothing_is_locked_where_nothing_ever_was() -> None:
     log: list[str] = []
     node = Fake("core", Facts(), log)
-    assert prune(node) is ExitCode.DONE
+    assert prune(node).exit is ExitCode.DONE
     assert log == ["look core"]
     assert node.outcome == "unchanged"
 

@@ -17,8 +17,11 @@ from deploy_lib.host.change.watch import LostError, NotBegunError, Watch
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node import deployment as telling
+from deploy_lib.node import pruning
 from deploy_lib.node.deployment import Deployment
-from deploy_lib.node.outcome import settle
+from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.site import Site
+from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
@@ -27,12 +30,17 @@ from tests.unit.plan.test_decision import NODE, VERSION, case, forward, rendered
 
 
 def deployment(**session: object) -> Deployment:
-    made = Deployment(
-        case(), cast(Session, SimpleNamespace(stop=None, node="core", **session)), Console(err=io.StringIO())
-    )
+    connected = cast(Session, SimpleNamespace(stop=None, node="core", **session))
+    made = Deployment(Site(case(), connected, Console(err=io.StringIO())))
     made.facts = rendered("h/x:2")
     made._lock = Lock(made.session, NODE.directory, me("a test"))
     return made
+
+
+def switching(node: Deployment, **watch: object) -> None:
+    assert node.decision is not None
+    started = cast(Watch, SimpleNamespace(**watch))
+    node._switching = Switching(node.site, node.decision, started, node._event)
 
 
 def raises(error: Exception) -> object:
@@ -45,11 +53,11 @@ def raises(error: Exception) -> object:
 def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
     node = deployment(start=raises(RemoteError("the SSH session has ended")))
     node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
-    node.outcome = "untouched"
+    node.outcome = Outcome.UNTOUCHED
     with pytest.raises(RemoteError) as raised:
         node.switch(values())
-    node.error = raised.value
-    assert settle(node)[0] is ExitCode.FAILED_REVERTED
+    node.fail(raised.value)
+    assert node.conclude() is ExitCode.FAILED_REVERTED
 
 
 def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +65,7 @@ def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPat
     for found, version in ((half, None), (half, VERSION), (Facts(), VERSION)):
         monkeypatch.setattr(telling, "gather", lambda *_, found=found: found)
         with pytest.raises(PreflightError, match="facts:"):
-            deployment().look_again(version)
+            deployment().refresh_facts(version)
 
 
 class Removing:
@@ -87,24 +95,25 @@ def removing(then: Callable[[], object] = lambda: None) -> Deployment:
 
 
 def test_pruning_that_removes_a_part_names_both() -> None:
-    node = removing()
+    node, gone = removing(), list[str]()
     with pytest.raises(PruneError, match="cannot remove it") as raised:
-        node.prune()
-    node.error = raised.value
-    assert node.pruned == ["file old"]
-    code, error = settle(node)
+        node.prune(gone.append)
+    node.fail(raised.value)
+    assert gone == ["file old"]
+    code = node.conclude()
     assert code is ExitCode.FAILED_REVERTED
-    assert "what ran before still runs" in str(error)
+    assert "what ran before still runs" in str(node.error)
 
 
 @pytest.mark.parametrize("end", [StoppedError("interrupted"), RemoteError("the SSH session ended")])
 def test_pruning_that_is_cut_short_names_what_is_gone(end: DeployError) -> None:
+    gone: list[str] = []
     node = removing(cast(Callable[[], object], raises(end)))
     with pytest.raises(DeployError, match=r"interrupted; some|session ended") as raised:
-        node.prune()
-    node.error = raised.value
-    assert node.pruned == ["file old"]
-    assert settle(node)[0] is ExitCode.FAILED_REVERTED
+        node.prune(gone.append)
+    node.fail(raised.value)
+    assert gone == ["file old"]
+    assert node.conclude() is ExitCode.FAILED_REVERTED
 
 
 def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +126,8 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
     def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
         seen.extend(release.id for release in kept)
 
-    monkeypatch.setattr(telling, "remove_old", prune)
-    node.prune()
+    monkeypatch.setattr(pruning, "remove_old", prune)
+    node.prune(lambda _: None)
     assert seen == [first.release.id, "half"]
     assert node.outcome == "unchanged"
 
@@ -126,8 +135,8 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
 def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
     node = deployment()
     node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
-    node.outcome = "switched"
-    node._watch = cast(Watch, SimpleNamespace(conclude=lambda *_: None, await_end=lambda _: False))
+    node.outcome = Outcome.SWITCHED
+    switching(node, conclude=lambda *_: None, await_end=lambda _: False)
     with pytest.raises(LostError, match="could not record"):
         node.record()
     assert node.outcome == "switched"
@@ -136,8 +145,8 @@ def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
 def test_a_node_whose_switch_never_began_is_untouched_although_ctrl_c_came_first() -> None:
     node = deployment()
     node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
-    node.outcome = "switched"
-    node._watch = cast(Watch, SimpleNamespace(conclude=raises(NotBegunError("the lock lapsed"))))
+    node.outcome = Outcome.SWITCHED
+    switching(node, conclude=raises(NotBegunError("the lock lapsed")))
     with pytest.raises(NotBegunError):
         node.go_back("interrupted")
     assert node.outcome == "untouched"
@@ -156,8 +165,8 @@ def test_nothing_is_called_old_where_something_runs_that_no_record_knows() -> No
     node.facts = replace(node.facts, history=())
     with pytest.raises(PreflightError, match="no record tells") as raised:
         node.check_record()
-    node.error = raised.value
-    assert settle(node)[0] is ExitCode.NOT_STARTED
+    node.fail(raised.value)
+    assert node.conclude() is ExitCode.NOT_STARTED
 
 
 def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
@@ -171,6 +180,6 @@ def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
         (node.facts, None, "was interrupted"),
     ):
         node.facts, node._lock = replace(facts, history=(first, begun)), lock
-        node.console = Console(err=(err := io.StringIO()))
+        node.site = replace(node.site, console=Console(err=(err := io.StringIO())))
         node.decide_back(first)
         assert said in err.getvalue()

@@ -15,7 +15,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.plan import decision
 from deploy_lib.plan import steps as orders
-from deploy_lib.plan.decision import Case, Decision
+from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
@@ -33,9 +33,9 @@ VERSION = Version("sha-0000002")
 KEY = secrets.token_hex(32)
 
 
-def case(**request: str) -> Case:
+def case(**request: str) -> Job:
     file = StackFile("ktrdr-core", {"web": ("DB_PASSWORD",)})
-    return Case(LAB, NODE, Local(FILES, file), Request("deploy-core", **request), "r2")  # type: ignore[arg-type]
+    return Job(LAB, NODE, Local(FILES, file), Request("deploy-core", **request), "r2")  # type: ignore[arg-type]
 
 
 def values() -> dict[str, Secret]:

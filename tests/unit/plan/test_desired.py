@@ -1,8 +1,6 @@
 import json
 from dataclasses import replace
 
-import yaml
-
 from deploy_lib.compose.file import StackFile
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.change.history import event
@@ -13,14 +11,10 @@ from deploy_lib.plan import plan as planning
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
+from tests.unit import build
 from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
 
 ID = "sha256:" + "c" * 64
-
-
-def pinned(override: bytes) -> dict[str, tuple[str, str]]:
-    services = yaml.safe_load(override)["services"]
-    return {name: (spec["image"], spec["labels"][SECRETS_LABEL]) for name, spec in services.items()}
 
 
 def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None:
@@ -29,7 +23,7 @@ def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None
     back = wanted.restore("r10", target, running)
     assert (back.release.id, back.release.restores, back.release.images) == ("r10", "r2", target.images)
     assert back.release.secrets == {"web": "S=2"}
-    assert pinned(back.files["release.yml"]) == {"web": (str(OLD), "S=2")}
+    assert build.pinned(back.files["release.yml"]) == {"web": (str(OLD), "S=2")}
     untouched = {k: v for k, v in target.files.items() if k != "release.yml"}
     assert {k: v for k, v in back.release.files.items() if k != "release.yml"} == untouched
 
@@ -52,7 +46,7 @@ def test_what_runs_without_a_record_is_adopted_by_digest_with_the_files_that_lie
     assert adopted.release.images == {"web": OLD}
     assert adopted.release.replicas == {"web": 1}
     assert Release.from_dict(json.loads(json.dumps(adopted.release.as_dict()))) == adopted.release
-    assert pinned(adopted.files["release.yml"]) == {"web": (str(OLD), "S=1")}
+    assert build.pinned(adopted.files["release.yml"]) == {"web": (str(OLD), "S=1")}
     assert adopted.release.files["docker-compose.core.yml"] == "c"
 
 

@@ -7,6 +7,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
+import pytest
+
+from deploy_lib.host.change import lock as locking
 from deploy_lib.host.change.lock import lock_script, me, owned
 
 
@@ -73,3 +76,57 @@ def test_a_note_of_a_process_that_is_gone_owns_nothing(tmp_path: Path) -> None:
     holder.kill()
     holder.wait()
     assert subprocess.run(condition).returncode != 0
+
+
+def test_a_holder_that_is_silent_loses_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locking, "LAPSE", 1)
+    holder = begin(tmp_path, "asleep")
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    # Its channel is open, and nothing comes.
+    assert holder.wait(10) == 0
+    assert not (tmp_path / ".deploy/lock.owner").exists()
+    assert begin(tmp_path, "next").communicate("")[0] == "locked\n"
+
+
+def test_a_directory_that_cannot_be_made_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file/below", tmp_path / "file"):
+        said, _ = (holder := begin(home, "nowhere")).communicate("")
+        assert "locked" not in said
+        assert holder.returncode == 1
+
+
+def test_what_the_lock_makes_lets_nobody_else_in(tmp_path: Path) -> None:
+    begin(tmp_path, "first").communicate("")
+    assert (tmp_path / ".deploy").stat().st_mode & 0o077 == 0
+    assert (tmp_path / ".deploy/lock").stat().st_mode & 0o077 == 0
+
+
+def switching(home: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """A switch whose session has ended."""
+    (home / ".deploy").mkdir(exist_ok=True)
+    lock = home / ".deploy/switch.lock"
+    process = subprocess.Popen(["flock", str(lock), "sleep", str(seconds)])
+    deadline = time.monotonic() + 10
+    while subprocess.run(["flock", "-n", str(lock), "true"]).returncode == 0:
+        assert time.monotonic() < deadline
+    return process
+
+
+def test_a_switch_that_was_left_to_itself_is_waited_for(tmp_path: Path) -> None:
+    switch = switching(tmp_path, 1)
+    assert begin(tmp_path, "next").communicate("", timeout=20)[0] == "switching\nlocked\n"
+    assert switch.wait(10) == 0
+
+
+def test_a_switch_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    switch = switching(tmp_path, 60)
+    try:
+        script = lock_script(PurePosixPath(tmp_path), me("next"), 0, 1)
+        done = subprocess.run(["sh", "-c", script], input="", capture_output=True, text=True, timeout=20)
+        assert (done.returncode, done.stdout) == (75, "switching\n")
+    finally:
+        # flock passes its lock on to what it runs.
+        subprocess.run(["pkill", "-P", str(switch.pid)])
+        switch.wait(10)

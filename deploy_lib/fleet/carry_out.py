@@ -1,0 +1,82 @@
+"""Carrying plans out on several nodes: all proven before any counts, and all back if one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy_lib.errors import ExitCode, StoppedError
+from deploy_lib.fleet.each import each
+from deploy_lib.fleet.waves import waves
+from deploy_lib.host.look.registry import Login
+from deploy_lib.node.deployment import Deployment, Values
+from deploy_lib.node.outcome import Outcome
+from deploy_lib.request import Request
+
+
+def carry_out(
+    deployments: Sequence[Deployment],
+    request: Request,
+    values: Values,
+    login: Login | None,
+    *,
+    needed_first: bool = False,
+) -> ExitCode:
+    """All nodes' plans, from the first file to the record; or all nodes back where they were.
+
+    Files and images go everywhere before the first host is switched; then stacks that others need are proven before
+    those others begin; and no node's release counts before every node's is proven.
+
+    Args:
+        needed_first: stacks that others need also go back first. Otherwise they go back last.
+    """
+
+    def switch(deployment: Deployment) -> None:
+        deployment.check_deferred()
+        deployment.switch(values)
+
+    each(deployments, lambda d: d.stage(login), request.parallel)
+    for wave in waves(deployments):
+        if not failed(deployments):
+            each(wave, switch, request.parallel)
+    if not failed(deployments) and not stopped(deployments):
+        # From here on there is no way back: Ctrl-C must not leave some recorded and others not.
+        each(deployments, lambda d: d.record(), again=True)
+    elif request.no_rollback:
+        each([d for d in deployments if d.switched], lambda d: d.leave(reason(deployments)), again=True)
+    else:
+        order = waves(deployments) if needed_first else reversed(waves(deployments))
+        for wave in order:
+            each([d for d in wave if d.switched], lambda d: d.go_back(reason(deployments)), again=True)
+    if failed(deployments):
+        untouched = [d for d in deployments if d.outcome is Outcome.UNTOUCHED]
+        each(untouched, lambda d: d.abort(reason(deployments)), again=True)
+    return conclude(deployments)
+
+
+def conclude(deployments: Sequence[Deployment]) -> ExitCode:
+    """Gives each node its final outcome, and the command its exit status."""
+    recorded = [d.node.name for d in deployments if d.outcome is Outcome.DEPLOYED]
+    return ExitCode.worst([d.conclude(recorded) for d in deployments])
+
+
+def stopped(deployments: Sequence[Deployment]) -> bool:
+    """Whether the operator has pressed Ctrl-C; that is then every switched node's error."""
+    stop = deployments[0].session.stop
+    if stop is None or not stop.is_set():
+        return False
+    for deployment in deployments:
+        if deployment.error is None:
+            deployment.fail(StoppedError("interrupted"))
+    return True
+
+
+def failed(deployments: Sequence[Deployment]) -> bool:
+    """Whether any node has."""
+    return any(d.error is not None for d in deployments)
+
+
+def reason(deployments: Sequence[Deployment]) -> str:
+    """Why nodes go back, for their history: the first line of what went wrong first."""
+    first = next(d for d in deployments if d.error is not None)
+    what = first.console.redactor.clean(str(first.error)).splitlines()[0]
+    return what

@@ -1,0 +1,58 @@
+"""One step on all nodes; a node that fails keeps its error and is left out from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from deploy_lib.errors import DeployError, SeveralErrors, StoppedError
+from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.node.deployment import Deployment
+
+
+def each(
+    deployments: Sequence[Deployment],
+    work: Callable[[Deployment], object],
+    parallel: int | None = None,
+    *,
+    again: bool = False,
+) -> None:
+    """Does the same on all nodes side by side; a node's error is kept with it, and it is left out from then on.
+
+    Args:
+        parallel: how many at once; None for all.
+        again: nodes that have an error take part, and Ctrl-C no longer counts: they are being taken back.
+    """
+
+    def attempt(deployment: Deployment) -> None:
+        if again:
+            deployment.session.stop = None
+        elif deployment.session.stop is not None and deployment.session.stop.is_set():
+            deployment.fail(StoppedError("interrupted"))
+            return
+        try:
+            work(deployment)
+        except DeployError as error:
+            deployment.fail(error)
+
+    ready = [d for d in deployments if d.error is None or again]
+    if not ready:
+        return
+    try:
+        side_by_side(ready, attempt, parallel)
+    except KeyboardInterrupt:
+        if ready[0].session.stop is not None:
+            ready[0].session.stop.set()
+        raise
+
+
+def require(deployments: Sequence[Deployment]) -> None:
+    """Stops here when any node has failed.
+
+    Raises:
+        DeployError: that of the one node, or one that names them all.
+    """
+    errors = [d.error for d in deployments if d.error is not None]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise SeveralErrors(errors)

@@ -1,0 +1,48 @@
+"""The locks of several nodes: all or none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from deploy_lib.fleet.interruption import handled
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.output.console import Console
+
+
+@contextmanager
+def locked(
+    deployments: Sequence[Deployment],
+    console: Console,
+    on_stop: str = "what was switched and is not proven yet is taken back",
+) -> Iterator[None]:
+    """Holds the locks of all nodes, taken in the order of their names, all or none.
+
+    While it does, Ctrl-C stops what waits for a host, and what has been switched is taken back.
+
+    Args:
+        on_stop: what Ctrl-C brings about, for the operator.
+
+    Raises:
+        LockedError: somebody else holds one.
+    """
+    stop = deployments[0].session.stop or threading.Event()
+
+    def leave_them() -> None:
+        console.say("interrupted again: leaving; hosts that were switched go back by themselves")
+        for deployment in deployments:
+            deployment.session.close()
+
+    with handled(
+        stop,
+        lambda: console.say(f"interrupted: {on_stop}"),
+        leave_them,
+    ):
+        try:
+            for deployment in deployments:
+                deployment.lock()
+            yield
+        finally:
+            for deployment in deployments:
+                deployment.release_lock()

@@ -1,0 +1,66 @@
+"""Which nodes take part in a command, with all that this checkout knows of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from deploy_lib.config import Environment, Node
+from deploy_lib.host.change.targets import Scraper
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.site import Site
+from deploy_lib.output.console import Console
+from deploy_lib.plan import replicas
+from deploy_lib.plan.decision import Job
+from deploy_lib.release.release import new_id
+from deploy_lib.request import Request
+from deploy_lib.source.checkout import Local, read_stack
+from deploy_lib.ssh.session import Session
+
+Connect = Callable[[Node], Session]
+
+
+def prepare(
+    environment: Environment, nodes: Sequence[Node], request: Request, console: Console, connect: Connect
+) -> list[Deployment]:
+    """The nodes' deployments, with all that this checkout knows; no host has been asked yet.
+
+    Raises:
+        UsageError: a file, a name or an argument is wrong.
+    """
+    release_id, stop = new_id(), threading.Event()
+    replicas.check(nodes, request.replicas)
+    stacks: dict[str, Local] = {n.stack_name: read_stack(environment, n) for n in nodes}
+    scrapers = _scrapers(environment, nodes, connect)
+    deployments = [
+        Deployment(
+            Site(
+                job=Job(environment, node, stacks[node.stack_name], request, release_id),
+                session=connect(node),
+                console=console,
+                scraper=scrapers.get(node.name),
+            )
+        )
+        for node in sorted(nodes, key=lambda n: n.name)
+    ]
+    for deployment in deployments:
+        deployment.session.stop = stop
+        deployment.check_service()
+    return deployments
+
+
+def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect) -> dict[str, Scraper]:
+    """By node, who scrapes its containers.
+
+    The session with that host is one of its own, not its deployment's: it is needed when that one is stopped or gone.
+    """
+    sessions: dict[str, Session] = {}
+    found: dict[str, Scraper] = {}
+    for node in nodes:
+        scrape = node.stack.scrape
+        if scrape is not None:
+            (host,) = environment.select(None, scrape.stack)
+            if host.name not in sessions:
+                sessions[host.name] = connect(host)
+            found[node.name] = Scraper(sessions[host.name], host, scrape)
+    return found

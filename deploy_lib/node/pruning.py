@@ -1,0 +1,62 @@
+"""What of one node's host no rollback could need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from deploy_lib.config import Node
+from deploy_lib.errors import PreflightError
+from deploy_lib.host.change import history
+from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.prune import remove_old
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.node.site import Site
+
+
+def check_record(node: Node, facts: Facts) -> None:
+    """Refuses to call anything old where something runs that no record knows.
+
+    Raises:
+        PreflightError: that is so here.
+    """
+    if facts.containers and not kept(node, facts):
+        raise PreflightError(
+            "the stack runs here, and no record tells what it needs, so that nothing can be called old",
+            node=node.name,
+            step="prune",
+            mend=f"deploy it first: invoke deploy-{node.stack_name}",
+        )
+
+
+def kept(node: Node, facts: Facts) -> Sequence[Event]:
+    """The releases that a rollback could need, and one that was left half way."""
+    half = history.unsettled(facts.history)
+    return [*history.kept(facts.history, node.stack.keep_releases), *([half] if half else [])]
+
+
+def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], object]) -> int:
+    """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+
+    Args:
+        token: the lock owner's.
+        on_removed: gets each file and image when it is gone, however this ends.
+
+    Returns:
+        How many were removed.
+
+    Raises:
+        PruneError: not everything could be removed.
+    """
+    releases, removed = kept(site.node, facts), list[str]()
+
+    def gone(what: str) -> None:
+        removed.append(what)
+        on_removed(what)
+
+    try:
+        remove_old(site.session, site.stack, [event.release for event in releases], token, gone)
+    finally:
+        site.say("prune", f"{len(removed)} removed, {len(releases)} releases are kept")
+        for what in removed:
+            site.detail(what)
+    return len(removed)

@@ -1,0 +1,57 @@
+"""One node's host, as a command reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploy_lib.compose.container import Container
+from deploy_lib.config import Node
+from deploy_lib.host.change.targets import Scraper
+from deploy_lib.host.stack import HostStack
+from deploy_lib.output.console import Console
+from deploy_lib.plan.decision import Job
+from deploy_lib.ssh.session import Session
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node's part in a command, the session with its host, and where it is told of.
+
+    Attributes:
+        scraper: the Prometheus that scrapes its containers, where there is one.
+    """
+
+    job: Job
+    session: Session
+    console: Console
+    scraper: Scraper | None = None
+
+    @property
+    def node(self) -> Node:
+        """Where."""
+        return self.job.node
+
+    @property
+    def stack(self) -> HostStack:
+        """What it runs."""
+        return self.job.stack
+
+    def say(self, step: str, text: str) -> None:
+        """A line about what is being done."""
+        self.console.step(self.node.name, step, text)
+
+    def detail(self, line: str) -> None:
+        """A line for --debug."""
+        self.console.debug(self.node.name, line)
+
+    def follow(self, containers: Sequence[Container]) -> None:
+        """Lets Prometheus scrape these containers, and no others of this node."""
+        if self.scraper is not None and self.scraper.follow(self.node, containers):
+            self.say("targets", f"{len(containers)} for Prometheus")
+
+    def close(self) -> None:
+        """Ends the sessions."""
+        self.session.close()
+        if self.scraper is not None:
+            self.scraper.session.close()

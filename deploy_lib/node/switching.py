@@ -1,0 +1,115 @@
+"""The switch of one node under way: proven and recorded, taken back, or left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from deploy_lib.compose.container import Container
+from deploy_lib.errors import DeployError
+from deploy_lib.host.change import watch
+from deploy_lib.host.change.history import Event, Kind
+from deploy_lib.node import proof
+from deploy_lib.node.site import Site
+from deploy_lib.plan.decision import Decision
+from deploy_lib.release.release import Release
+
+Happens = Callable[..., Event]
+"""Makes an event of the new release, of a kind and with further fields."""
+
+
+class Switching:
+    """A switch that has been started, and waits for its verdict once the containers have been replaced.
+
+    Args:
+        started: the switch.
+        happens: for the history.
+    """
+
+    def __init__(self, site: Site, decision: Decision, started: watch.Watch, happens: Happens) -> None:
+        self._site = site
+        self._decision = decision
+        self._watch = started
+        self._happens = happens
+
+    def prove(self) -> Sequence[Container]:
+        """Waits until the containers have been replaced, and proves the new release.
+
+        Raises:
+            NotBegunError: nothing was changed.
+            DeployError: the switch failed, or the release is not proven; the verdict is awaited.
+        """
+        self._site.say("switch", self._decision.plan.subject)
+        self._watch.finish()
+        for step in self._decision.applies:
+            self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
+        return self._prove(self._decision.plan.desired.release)
+
+    def record(self, containers: Sequence[Container]) -> None:
+        """Makes the proven release the one that counts, and prunes what no rollback could need.
+
+        Raises:
+            LostError: the host could not record it, or the session ended.
+        """
+        plan = self._decision.plan
+        hashes = {c.service: c.config_hash for c in containers}
+        self._watch.conclude("proven", [self._happens("proven", hashes=hashes, before=plan.next_before)])
+        if not self._watch.await_end("proven"):
+            raise watch.LostError(
+                "the host could not record the release, and goes back", node=self._site.node.name
+            )
+        self._site.say("done", f"release {plan.desired.release.id} is proven")
+
+    def go_back(self, reason: str) -> Sequence[Container]:
+        """Takes the host back to the release before, and proves that one.
+
+        Args:
+            reason: why, for the history.
+
+        Raises:
+            NotBegunError: there was nothing to take back.
+            LostError: the session ended; the host goes back by itself.
+            DeployError: going back failed.
+        """
+        back = self._decision.plan.back.release if self._decision.plan.back else None
+        to = f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
+        self._site.say("back", to)
+        self._watch.conclude("revert", [self._happens("failed", detail=reason)])
+        containers: Sequence[Container] = ()
+        problem: DeployError | None = None
+        try:
+            containers = self._await_back(back)
+        except watch.LostError:
+            raise
+        except DeployError as error:
+            problem = error
+        kind: Kind = "reverted" if problem is None else "failed"
+        detail = "" if problem is None else self._site.console.redactor.clean(problem.what)
+        self._watch.conclude("leave", [self._happens(kind, detail=detail or reason)])
+        self._watch.await_end("revert")
+        if problem is not None:
+            raise problem
+        self._site.say("back", f"release {back.id} is proven again" if back else "the host is empty again")
+        return containers
+
+    def leave(self, reason: str) -> Sequence[Container]:
+        """Leaves a release that failed in place, to be looked at.
+
+        Args:
+            reason: why, for the history.
+        """
+        containers = next(self._watch.looks())
+        self._watch.conclude("leave", [self._happens("failed", detail=reason)])
+        self._watch.await_end("leave")
+        return containers
+
+    def _await_back(self, back: Release | None) -> Sequence[Container]:
+        self._watch.await_back(2 * self._site.node.stack.switch_timeout + 150)
+        if back is not None:
+            return self._prove(back)
+        containers = next(self._watch.looks())
+        self._site.follow(containers)
+        return containers
+
+    def _prove(self, release: Release) -> Sequence[Container]:
+        site = self._site
+        return proof.prove(site.session, site.node, release, self._watch.looks(), site.say, site.follow)
