@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 import shlex
+from enum import IntEnum, unique
 
 from deploy_lib.layout import MEMORY, TEMPORARY
 
-NO_MEMORY = 73
-"""Exit status of a script that found no memory-backed directory."""
+
+@unique
+class ScriptExit(IntEnum):
+    """Exit statuses of the scripts that run on hosts, each with one meaning, whichever script ends with it.
+
+    1 and what programs end with are failures that standard error tells of.
+
+    Attributes:
+        NO_MEMORY: there is no directory in memory that can be written.
+        HELD: somebody else holds the deployment lock.
+        BUSY: a switch still runs.
+        LAPSED: the owner's session has ended, or somebody else has the deployment lock by now.
+        LOGIN_FAILED: a registry refused the login, or did not hear it.
+        NOT_BEGUN: the history cannot be written, so nothing was begun.
+        NO_VALUES: a secret has no value.
+        NO_OLD_VALUES: the value that runs of a secret cannot be read, so that nothing could go back to it.
+        ENDED: no switch waits for a verdict.
+        NOTHING_THERE: the stack that scrapes was never deployed.
+        TRUNCATED: the script did not arrive whole.
+    """
+
+    NO_MEMORY = 73
+    HELD = 74
+    BUSY = 75
+    LAPSED = 76
+    LOGIN_FAILED = 77
+    NOT_BEGUN = 78
+    NO_VALUES = 79
+    NO_OLD_VALUES = 80
+    ENDED = 83
+    NOTHING_THERE = 84
+    TRUNCATED = 125
+
 
 FIND_MEMORY = f"""\
 m=
@@ -23,7 +55,7 @@ for s in "$m"/{TEMPORARY}.*; do
   p=${{s#"$m"/{TEMPORARY}.}}
   if [ -O "$s" ] && ! kill -0 "${{p%%.*}}" 2>/dev/null; then rm -rf "$s"; fi
 done
-t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXX") || exit {NO_MEMORY}
+t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXX") || exit {ScriptExit.NO_MEMORY}
 trap 'rm -rf "$t"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
@@ -35,7 +67,7 @@ trap 'exit 141' PIPE
 
 IN_MEMORY = f"""\
 {FIND_MEMORY}\
-if [ -z "$m" ]; then echo 'neither /run nor /dev/shm is a writable tmpfs' >&2; exit {NO_MEMORY}; fi
+if [ -z "$m" ]; then echo 'neither /run nor /dev/shm is a writable tmpfs' >&2; exit {ScriptExit.NO_MEMORY}; fi
 {SCRATCH}"""
 """Both, for a script that cannot do without."""
 

@@ -12,9 +12,7 @@ import shlex
 from collections.abc import Mapping
 
 from deploy_lib.errors import UsageError
-
-TRUNCATED = 125
-"""Exit status of a script that did not arrive whole."""
+from deploy_lib.shell import ScriptExit
 
 _SENTINEL = "#:whole"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -33,7 +31,7 @@ def frame(script: str, env: Mapping[str, str] | None = None) -> tuple[str, bytes
     lines = [assignment(name, value) for name, value in sorted((env or {}).items())]
     text = "\n".join([*lines, script, _SENTINEL])
     block = _encode(text)
-    reader = f'b=$(head -c {len(block)}); case $b in *"{_SENTINEL}") eval "$b";; *) exit {TRUNCATED};; esac'
+    reader = f'b=$(head -c {len(block)}); case $b in *"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
     return f"exec sh -c {shlex.quote(reader)}", block
 
 

@@ -21,8 +21,9 @@ from paramiko.ssh_exception import (
 )
 
 from deploy_lib.errors import CommandError, DeployError, RemoteError, Stage, StoppedError, UnreachableError
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.connection import StrictConnection, changed
-from deploy_lib.ssh.framing import TRUNCATED, frame
+from deploy_lib.ssh.framing import frame
 from deploy_lib.ssh.hostkeys import fingerprint
 
 KEEPALIVE = 15
@@ -262,7 +263,7 @@ class Session:
             stdout = process.read().decode(errors="replace")
             code = process.wait()
             result = Result(code, stdout, process.stderr)
-        if code == TRUNCATED and not stdout:
+        if code == ScriptExit.TRUNCATED and not stdout:
             raise RemoteError("the script did not arrive whole", node=self.node, step=step)
         if check and code:
             error = CommandError(_last_words(result), node=self.node, step=step)

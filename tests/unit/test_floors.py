@@ -46,6 +46,13 @@ def test_a_module_uses_what_is_below_it_and_nothing_above(path: Path) -> None:
     assert not above, f"{path.name} is on the floor of {own}, and imports from {sorted(above)}"
 
 
+def test_scripts_end_with_statuses_that_have_a_name() -> None:
+    """A number in a script would be one that another script may use for something else."""
+    for path in MODULES:
+        found = re.findall(r"exit (?:7\d|8\d|9\d|1[01]\d|125)\b", path.read_text())
+        assert not found, f"{path.name}: {found} stands for one of shell.ScriptExit"
+
+
 def test_every_part_has_its_floor() -> None:
     parts = {
         p.stem if p.suffix == ".py" else p.name

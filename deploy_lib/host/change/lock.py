@@ -17,7 +17,7 @@ from types import TracebackType
 
 from deploy_lib import layout
 from deploy_lib.errors import DeployError, LockedError, RemoteError
-from deploy_lib.shell import quote
+from deploy_lib.shell import ScriptExit, quote
 from deploy_lib.ssh.session import Process, Session
 
 HEARTBEAT = 5.0
@@ -37,8 +37,6 @@ LOCK_FD = 9
 _NAMELESS = 20
 """Tenths of a second that a holder gets to say who it is."""
 
-_HELD = 74
-_STUCK = 75
 _SWITCHING = "switching"
 
 
@@ -92,11 +90,11 @@ flock {how} {LOCK_FD} || {{
   n=0
   until {holder(directory)} || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
   ! {holder(directory)} || cat {note} 2>/dev/null
-  exit {_HELD}
+  exit {ScriptExit.HELD}
 }}
 printf '%s\\n%s\\n' {quote(json.dumps(asdict(owner)))} $$ > {note}.new && mv {note}.new {note} || exit 1
 exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
-flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {_STUCK}; }}
+flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {ScriptExit.BUSY}; }}
 exec 8>&-
 # Of a switch that the host's end has cut short.
 rm -f {quote(directory / layout.VERDICT)}
@@ -171,13 +169,13 @@ class Lock:
         if first != "locked":
             code = process.wait()
             process.close()
-            if code == _HELD:
+            if code == ScriptExit.HELD:
                 raise LockedError(
                     f"another deployment holds the lock: {_describe(first)}",
                     node=self._session.node,
                     mend="wait for it to end (--wait-lock SECONDS does), then run this again",
                 )
-            if code == _STUCK:
+            if code == ScriptExit.BUSY:
                 raise LockedError(
                     "a switch whose session has ended is still running on the host",
                     node=self._session.node,

@@ -11,15 +11,12 @@ from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.files import pack
 from deploy_lib.host.look.registry import Login
 from deploy_lib.release.image import Image
-from deploy_lib.shell import IN_MEMORY, quote
+from deploy_lib.shell import IN_MEMORY, ScriptExit, quote
 from deploy_lib.ssh.session import Session
 
 KEY = "FINGERPRINT_KEY"
 PASSWORD = "REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
 TIMEOUT = 1800.0
-
-LOGIN_FAILED = 77
-"""Exit status of a script whose login the registry refused, or did not hear."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def stage(
             step="pull" if pulls else "staging files",
         )
     except CommandError as error:
-        if needed is None or error.code != LOGIN_FAILED:
+        if needed is None or error.code != ScriptExit.LOGIN_FAILED:
             raise
         _, _, words = error.what.partition("\n")
         raise RemoteError(
@@ -88,7 +85,7 @@ def log_in(login: Login | None) -> str:
 for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done
 export DOCKER_CONFIG=$t
 printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin {quote(login.host)} \\
-  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit {LOGIN_FAILED}; }}
+  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit {ScriptExit.LOGIN_FAILED}; }}
 unset {PASSWORD}"""
 
 

@@ -24,21 +24,13 @@ from deploy_lib.host.change.place import Placement
 from deploy_lib.host.programs import apply
 from deploy_lib.host.programs.apply import Changeable
 from deploy_lib.host.stack import HostStack
-from deploy_lib.shell import FIND_MEMORY, NO_MEMORY, quote, words
+from deploy_lib.shell import FIND_MEMORY, ScriptExit, quote, words
 
 INTERVAL = 1
 """Seconds between two looks at the containers."""
 
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
-
-BUSY, LAPSED, NOT_BEGUN, NO_VALUES, NO_OLD_VALUES = 75, 76, 78, 79, 80
-"""Exit statuses of a switch that changed nothing: another one still runs; its lock was no longer its own; the history
-could not be written; a secret has no value; the value of one that is to be changed in a program's data cannot be read,
-so that nothing could go back to it."""
-
-ENDED = 77
-"""Exit status of a verdict that nobody waits for."""
 
 BEGUN = "=== begun"
 """What a switch says as soon as it would hear a verdict."""
@@ -95,19 +87,19 @@ def switch_script(stack: HostStack, switch: Switch) -> str:
     return f"""\
 rm -f -- "$0"
 exec </dev/null 9>>{quote(directory / layout.SWITCH_LOCK)}
-flock -n 9 || {{ echo 'another switch is still running'; exit {BUSY}; }}
+flock -n 9 || {{ echo 'another switch is still running'; exit {ScriptExit.BUSY}; }}
 owned() {{ {owned(directory, switch.token)}; }}
-owned || {{ echo 'the lock has lapsed'; exit {LAPSED}; }}
+owned || {{ echo 'the lock has lapsed'; exit {ScriptExit.LAPSED}; }}
 rm -f -- {verdict}
 echo {quote(BEGUN)}
 {append_function(directory)}
 {containers_function(project)}
 {values.capture(stack, switch.places)}
 {values.restore(switch.secrets) if switch.keep_values else ":"}
-{values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {NO_VALUES}; }}
+{values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {apply.functions(project.name, switch.applies)}
 {apply.wake(switch.applies)}
-{apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {NO_OLD_VALUES}; }}
+{apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
@@ -152,7 +144,7 @@ await() {{
     sleep {INTERVAL}
   done
 }}
-{_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {NOT_BEGUN}; }}")}
+{_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {ScriptExit.NOT_BEGUN}; }}")}
 forward
 echo "=== switched $?"
 await
@@ -255,7 +247,7 @@ def launcher(stack: HostStack, detached: str) -> str:
     name = quote(f"{layout.TEMPORARY}-{stack.project_name}")
     return f"""\
 {FIND_MEMORY}
-[ -n "$m" ] || exit {NO_MEMORY}
+[ -n "$m" ] || exit {ScriptExit.NO_MEMORY}
 umask 077
 # The log outlives this channel: whoever takes over may want to read it.
 log=$m/{name}.log
@@ -279,8 +271,8 @@ def verdict_script(directory: PurePosixPath, token: str, word: Word, events: Seq
     """Tells the switch that waits what becomes of it, and what to write into the history."""
     path = quote(directory / layout.VERDICT)
     return f"""\
-{owned(directory, token)} || exit {LAPSED}
-! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ENDED}
+{owned(directory, token)} || exit {ScriptExit.LAPSED}
+! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ScriptExit.ENDED}
 umask 077
 cat > {path}.new <<'=EVENTS=' && mv {path}.new {path} || {{ rm -f {path}.new; exit 1; }}
 {token} {word}

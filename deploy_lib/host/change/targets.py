@@ -15,11 +15,8 @@ from pathlib import PurePosixPath
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Scrape
 from deploy_lib.host.prove import roster
-from deploy_lib.shell import quote
+from deploy_lib.shell import ScriptExit, quote
 from deploy_lib.ssh.session import Session
-
-NOTHING_THERE = 78
-"""Exit status when the scraping stack was never deployed."""
 
 
 def content(node: Node, scrape: Scrape, containers: Sequence[Container]) -> str:
@@ -79,7 +76,7 @@ def targets_script(path: PurePosixPath) -> str:
     """
     file, new = quote(path), quote(path.with_name(f".{path.name}.new"))
     return f"""\
-cd {quote(path.parent.parent)} || {{ echo 'the stack that scrapes is not deployed there' >&2; exit {NOTHING_THERE}; }}
+cd {quote(path.parent.parent)} || {{ echo 'the stack that scrapes is not deployed there' >&2; exit {ScriptExit.NOTHING_THERE}; }}
 umask 022
 mkdir -p {quote(path.parent)} && cat > {new} || exit
 if cmp -s {new} {file}; then rm {new}; else mv -f {new} {file} && echo changed; fi

@@ -11,12 +11,6 @@ from deploy_lib.host.change import prune
 from deploy_lib.host.change.history import Event
 from deploy_lib.host.change.switch import (
     BEGUN,
-    BUSY,
-    ENDED,
-    LAPSED,
-    NO_OLD_VALUES,
-    NO_VALUES,
-    NOT_BEGUN,
     Switch,
     Word,
     launcher,
@@ -24,17 +18,18 @@ from deploy_lib.host.change.switch import (
     verdict_script,
 )
 from deploy_lib.host.stack import HostStack
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.session import Process, Session
 
 SILENCE = 45.0
 """Seconds without a line, while the containers are looked at, after which the session counts as lost."""
 
-_UNTOUCHED = {
-    BUSY: "another switch is still running on the host",
-    LAPSED: "the deployment lock lapsed before the switch",
-    NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
-    NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
-    NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
+_UNTOUCHED: dict[int, str] = {
+    ScriptExit.BUSY: "another switch is still running on the host",
+    ScriptExit.LAPSED: "the deployment lock lapsed before the switch",
+    ScriptExit.NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
+    ScriptExit.NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
+    ScriptExit.NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
     "could go back to it: does its service run?",
 }
 
@@ -129,9 +124,9 @@ class Watch:
                 timeout=SILENCE,
             )
         except CommandError as error:
-            if error.code == ENDED:
+            if error.code == ScriptExit.ENDED:
                 self._ended = True
-            if error.code in (ENDED, LAPSED):
+            if error.code in (ScriptExit.ENDED, ScriptExit.LAPSED):
                 raise self._lost() from None
             # Nothing was written down, so it waits until its owner is gone.
             raise LostError(

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy_lib.errors import UsageError
-from deploy_lib.ssh.framing import TRUNCATED, assignment, frame
+from deploy_lib.shell import ScriptExit
+from deploy_lib.ssh.framing import assignment, frame
 
 
 def sh(line: str, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -22,7 +23,7 @@ def test_a_stream_that_is_cut_short_runs_nothing() -> None:
     line, block = frame("echo ran", {"A": "b"})
     for length in range(len(block)):
         done = sh(line, block[:length])
-        assert done.returncode == TRUNCATED
+        assert done.returncode == ScriptExit.TRUNCATED
         assert done.stdout == b""
     assert sh(line, block).stdout == b"ran\n"
 

@@ -17,6 +17,7 @@ from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
 from deploy_lib.release.release import Release
+from deploy_lib.shell import ScriptExit
 from tests.unit import build
 
 STACK = build.stack()
@@ -121,7 +122,7 @@ def test_a_release_that_is_proven_is_recorded_and_stays(host: Host) -> None:
 
 
 def test_it_says_so_as_soon_as_it_would_hear_a_verdict(host: Host) -> None:
-    assert host.decide("revert") == switch.ENDED
+    assert host.decide("revert") == ScriptExit.ENDED
     host.begin("new")
     host.until(switch.BEGUN)
     assert host.decide("revert", "failed") == 0
@@ -218,13 +219,13 @@ def test_a_verdict_that_comes_too_late_is_refused(host: Host) -> None:
     host.until("=== switched")
     host.holder.kill()
     host.holder.wait()
-    assert host.decide("proven", "proven") == switch.LAPSED
+    assert host.decide("proven", "proven") == ScriptExit.LAPSED
     host.until("=== done revert")
     assert "proven" not in host.kinds()
 
 
 def test_a_verdict_that_nobody_waits_for_is_refused(host: Host) -> None:
-    assert host.decide("proven", "proven") == switch.ENDED
+    assert host.decide("proven", "proven") == ScriptExit.ENDED
 
 
 def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
@@ -232,7 +233,7 @@ def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
     host.holder.wait()
     host.begin("new")
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.LAPSED
+    assert host.switch.wait(10) == ScriptExit.LAPSED
     assert (host.home / "a").read_text() == "old"
 
 
@@ -242,7 +243,7 @@ def test_a_second_switch_changes_nothing(host: Host) -> None:
     first = host.switch
     host.begin("broken")
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.BUSY
+    assert host.switch.wait(10) == ScriptExit.BUSY
     assert (host.home / "a").read_text() == "new"
     host.switch = first
 
@@ -251,14 +252,14 @@ def test_a_history_that_cannot_be_written_stops_it_before_anything_is_changed(ho
     (host.home / ".deploy/history.jsonl").mkdir()
     host.begin("new")
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.NOT_BEGUN
+    assert host.switch.wait(10) == ScriptExit.NOT_BEGUN
     assert (host.home / "a").read_text() == "old"
 
 
 def test_a_secret_without_a_value_stops_it_before_anything_is_changed(host: Host) -> None:
     host.begin("new", secrets=["NOWHERE"])
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.NO_VALUES
+    assert host.switch.wait(10) == ScriptExit.NO_VALUES
     assert (host.home / "a").read_text() == "old"
 
 
@@ -391,7 +392,7 @@ def test_a_secret_whose_running_value_cannot_be_read_is_not_changed(grafana: Hos
     (grafana.folder / "container/admin").unlink()
     rotate(grafana)
     assert grafana.switch is not None
-    assert grafana.switch.wait(10) == switch.NO_OLD_VALUES
+    assert grafana.switch.wait(10) == ScriptExit.NO_OLD_VALUES
     assert (grafana.folder / "copy").read_text() == "old"
     assert not (grafana.home / ".deploy/history.jsonl").exists()
 
@@ -417,7 +418,7 @@ def test_a_verdict_that_cannot_be_written_leaves_nothing(host: Host) -> None:
     host.until("=== .")
     (host.folder / "mv").write_text("#!/bin/sh\nexit 1\n")
     (host.folder / "mv").chmod(0o755)
-    assert host.decide("proven", "proven") not in (0, switch.LAPSED, switch.ENDED)
+    assert host.decide("proven", "proven") not in (0, ScriptExit.LAPSED, ScriptExit.ENDED)
     assert not (host.home / ".deploy/verdict.new").exists()
 
 

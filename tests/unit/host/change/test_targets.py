@@ -7,6 +7,7 @@ from typing import cast
 from deploy_lib.compose.container import Container
 from deploy_lib.config import load
 from deploy_lib.host.change import targets
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.session import Session
 from tests import ROOT
 from tests.unit.host.prove.test_roster import container
@@ -66,6 +67,6 @@ def test_it_is_replaced_in_one_step_and_only_when_it_differs(tmp_path: Path) -> 
 
 def test_a_stack_that_was_never_deployed_is_not_begun_here(tmp_path: Path) -> None:
     done = put(tmp_path / "core" / "targets" / "C.json", "one\n")
-    assert done.returncode == targets.NOTHING_THERE
+    assert done.returncode == ScriptExit.NOTHING_THERE
     assert "not deployed there" in done.stderr
     assert list(tmp_path.iterdir()) == []
