@@ -11,9 +11,9 @@ from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.fleet.parallel import side_by_side
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.history import read_history
 from deploy_lib.output.console import Console
+from deploy_lib.release.history import Event, interrupted
 from deploy_lib.request import whole_number
 from deploy_lib.ssh.connection import StrictConnection
 
@@ -55,7 +55,7 @@ def tell_history(
                 report.nodes[node.name] = {"outcome": "unreachable", "error": str(events)}
                 continue
             report.nodes[node.name] = {
-                "outcome": "interrupted" if history.interrupted(events) else "done",
+                "outcome": "interrupted" if interrupted(events) else "done",
                 "events": [event.as_dict() for event in events[-lines:]],
                 "error": None,
             }
@@ -75,7 +75,7 @@ def _read(
     def read(node: Node) -> None:
         session = session_to(environment, node, connection)
         try:
-            found[node.name] = history.read(session, node.directory, lines)
+            found[node.name] = read_history(session, node.directory, lines)
         except DeployError as error:
             found[node.name] = error
         finally:
@@ -106,4 +106,4 @@ def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> N
 
 
 def _kind(event: Event, events: Sequence[Event]) -> str:
-    return "interrupted" if event is history.interrupted(events) else event.kind
+    return "interrupted" if event is interrupted(events) else event.kind

@@ -14,7 +14,6 @@ from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError
 from deploy_lib.fleet.parallel import side_by_side
-from deploy_lib.host.change.history import proven
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
@@ -85,7 +84,7 @@ def require_answers(node: Node, facts: Facts) -> None:
 def _behind(root: Path, facts: Facts) -> int | None:
     from deploy_lib.source import git
 
-    release = proven(facts.history)
+    release = facts.proven
     return git.behind(root, release.release.commit) if release else None
 
 

@@ -12,7 +12,8 @@ from deploy_lib.checks import Check
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
-from deploy_lib.host.change import history, watch
+from deploy_lib.host.change import watch
+from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.facts import Facts, gather
@@ -26,12 +27,12 @@ from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
 from deploy_lib.plan import decision as deciding
-from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import replicas
 from deploy_lib.plan import steps as orders
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
+from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
@@ -141,7 +142,7 @@ class Deployment:
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack that run here with other values than these."""
-        return wanted.changed(self.facts, self.local.file, values)
+        return self.facts.changed(_needed(self.job, values))
 
     def check_secrets(self, values: Values) -> None:
         """Refuses secrets that would shut a program out of its own data, or its users; no flag skips this.
@@ -187,7 +188,7 @@ class Deployment:
         key = self.facts.key or secrets.token_hex(32)
         self.decision = deciding.forward(self.job, self.facts, version, manifests, values, key)
 
-    def decide_back(self, target: history.Event) -> None:
+    def decide_back(self, target: Event) -> None:
         """Decides how to bring an earlier release back.
 
         Raises:
@@ -299,7 +300,7 @@ class Deployment:
             return
         try:
             happened = self._event("aborted", detail=reason)
-            history.write(self.session, self.node.directory, self._token(), happened)
+            write_event(self.session, self.node.directory, self._token(), happened)
         except DeployError as error:
             self.site.detail(f"the history does not say so: {error}")
 
@@ -377,9 +378,9 @@ class Deployment:
         return self.outcome is Outcome.SWITCHED
 
     @property
-    def before(self) -> history.Event | None:
+    def before(self) -> Event | None:
         """The release that ran before this command, as far as it was recorded."""
-        return history.proven(self.facts.history)
+        return self.facts.proven
 
     @property
     def release_name(self) -> str | None:
@@ -410,7 +411,7 @@ class Deployment:
         self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 
     def _recall_interruption(self) -> None:
-        started = history.interrupted(self.facts.history)
+        started = self.facts.interrupted
         if started is None:
             return
         # Without the lock, whoever has it may be who began it.
@@ -426,9 +427,9 @@ class Deployment:
             raise RuntimeError("the lock is taken before the switch")
         return self._lock.owner.token
 
-    def _event(self, kind: history.Kind, **more: object) -> history.Event:
+    def _event(self, kind: Kind, **more: object) -> Event:
         plan = self._planned()
-        return history.event(
+        return event(
             kind,
             plan.desired.release,
             command=self.request.command,
@@ -452,10 +453,14 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
     return gather(session, job.stack, job.local.files, job.variables(version, known or Facts()))
 
 
+def _needed(job: Job, values: Values) -> Values:
+    return {name: values[name] for name in job.local.file.secret_names}
+
+
 def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     """Whether a deployment may give a host's containers these values."""
     return checks.once_read(
         job.environment.apply,
-        wanted.changed(facts, job.local.file, values),
-        recorded=history.proven(facts.history) is not None,
+        facts.changed(_needed(job, values)),
+        recorded=facts.proven is not None,
     )

@@ -10,7 +10,6 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.hashes import ask_hashes
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.look.sizes import ask_sizes
-from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import steps as orders
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
@@ -49,7 +48,7 @@ def rehearse(
             facts,
             login=login,
             one_offs=orders.one_offs(decision, node.stack),
-            secrets=sorted(wanted.by_name(plan.desired.release.secrets)),
+            secrets=sorted(plan.desired.release.marks),
         ),
         ask_sizes(session, plan.pulls, facts.platform, login),
     )

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 
 from deploy_lib.config import Node
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event
 from deploy_lib.host.change.prune import remove_old
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.site import Site
+from deploy_lib.release.history import Event
 
 
 def check_record(node: Node, facts: Facts) -> None:
@@ -19,7 +18,7 @@ def check_record(node: Node, facts: Facts) -> None:
     Raises:
         PreflightError: that is so here.
     """
-    if facts.containers and not kept(node, facts):
+    if facts.unrecorded:
         raise PreflightError(
             "the stack runs here, and no record tells what it needs, so that nothing can be called old",
             node=node.name,
@@ -30,8 +29,8 @@ def check_record(node: Node, facts: Facts) -> None:
 
 def kept(node: Node, facts: Facts) -> Sequence[Event]:
     """The releases that a rollback could need, and one that was left half way."""
-    half = history.unsettled(facts.history)
-    return [*history.kept(facts.history, node.stack.keep_releases), *([half] if half else [])]
+    half = facts.unsettled
+    return [*facts.kept(node.stack.keep_releases), *([half] if half else [])]
 
 
 def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], object]) -> int:

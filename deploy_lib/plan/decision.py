@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from deploy_lib import layout
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change import history
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import apply
@@ -18,9 +17,11 @@ from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.plan import replicas
 from deploy_lib.plan.plan import Plan
+from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
+from deploy_lib.secrets.fingerprint import fingerprint, fingerprints
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 
@@ -56,9 +57,7 @@ class Job:
 
     def replicas(self, facts: Facts) -> dict[str, int]:
         """By service that can be scaled, how many containers it is to have."""
-        before = history.proven(facts.history)
-        remembered = before.release.replicas if before else {c.service: 1 for c in facts.containers}
-        return replicas.choose(self.node, self.request.replicas, remembered)
+        return replicas.choose(self.node, self.request.replicas, facts.replicas)
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def forward(
     Raises:
         PreflightError: it cannot be done from where the host is.
     """
-    marks = wanted.fingerprints(job.local.file, values, key)
+    marks = fingerprints(job.local.file.secrets, values, key)
     named = {name: service.image for name, service in facts.services.items()}
     service = job.request.service
     if service is None:
@@ -113,7 +112,7 @@ def forward(
         desired = wanted.replace_one(
             release_id=job.release_id,
             version=version,
-            before=history.proven(facts.history),
+            before=facts.proven,
             facts=facts,
             service=service,
             image=_pinned(job, facts, named[service], manifests),
@@ -124,13 +123,13 @@ def forward(
     return Decision(planning.make(job.node, facts, desired), key)
 
 
-def back(job: Job, facts: Facts, target: history.Event) -> Decision:
+def back(job: Job, facts: Facts, target: Event) -> Decision:
     """To an earlier release, with the secret values that run now.
 
     Raises:
         PreflightError: the host no longer has what it takes.
     """
-    running = history.proven(facts.history)
+    running = facts.proven
     desired = wanted.restore(job.release_id, target.release, running.release if running else None)
     plan = planning.make(job.node, facts, desired)
     missing = [
@@ -159,7 +158,7 @@ def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequ
     Raises:
         PreflightError: nothing is recorded here whose values could be changed.
     """
-    before = history.proven(facts.history)
+    before = facts.proven
     if before is None:
         raise PreflightError(
             "what runs here was not deployed by this program",
@@ -167,7 +166,7 @@ def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequ
             mend=f"deploy it first: invoke deploy-{job.node.stack_name}",
         )
     applies = apply.changeable(job.node.stack.apply, changed)
-    known = {name: wanted.fingerprint(name, values[name], facts.key) for name in changed}
+    known = {name: fingerprint(name, values[name], facts.key) for name in changed}
     plan = planning.make(job.node, facts, wanted.rotate(job.release_id, before.release, known))
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
 

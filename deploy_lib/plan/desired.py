@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.file import StackFile, read_stack_file
+from deploy_lib.compose.file import read_stack_file
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change.history import Event, proven
 from deploy_lib.host.files import digest, digests
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import TAG, Release, Version
-from deploy_lib.secrets.value import Secret
+from deploy_lib.secrets.fingerprint import as_text, read_marks
 
 
 @dataclass(frozen=True)
@@ -28,21 +26,6 @@ class Desired:
 
     release: Release
     files: Mapping[str, bytes]
-
-
-def fingerprint(name: str, value: Secret, key: str) -> str:
-    """What tells whether a secret has changed; without the key it tells nothing of the value."""
-    return hmac.new(key.encode(), f"{name}\0{value.reveal()}".encode(), sha256).hexdigest()[:20]
-
-
-def fingerprints(file: StackFile, values: Mapping[str, Secret], key: str) -> dict[str, str]:
-    """By service, `NAME=fingerprint` of each secret that it gets."""
-    keyed = {name: fingerprint(name, values[name], key) for name in file.secret_names}
-    return {
-        service: " ".join(f"{name}={keyed[name]}" for name in names)
-        for service, names in file.secrets.items()
-        if names
-    }
 
 
 def desire(
@@ -61,7 +44,7 @@ def desire(
 
     Args:
         images: by service, pinned.
-        secrets: see `fingerprints`.
+        secrets: see `secrets.fingerprint.fingerprints`.
         variables: non-secret values for the Compose file.
         secret_files: see `Release.secret_files`.
         probes: what is to prove it.
@@ -140,7 +123,7 @@ def restore(release_id: str, target: Release, running: Release | None) -> Desire
     Args:
         running: the release that runs, whose fingerprints the values have.
     """
-    known = {} if running is None else by_name(running.secrets)
+    known = {} if running is None else running.marks
     return _again(release_id, target, known, restores=target.id)
 
 
@@ -155,7 +138,7 @@ def rotate(release_id: str, running: Release, known: Mapping[str, str]) -> Desir
 
 def _again(release_id: str, target: Release, known: Mapping[str, str], *, restores: str | None) -> Desired:
     secrets = {
-        service: " ".join(f"{name}={known.get(name, mark)}" for name, mark in by_name({"": marks}).items())
+        service: as_text({name: known.get(name, mark) for name, mark in read_marks(marks).items()})
         for service, marks in target.secrets.items()
     }
     generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files)}
@@ -169,26 +152,10 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
     return Desired(release, generated)
 
 
-def changed(facts: Facts, file: StackFile, values: Mapping[str, Secret]) -> list[str]:
-    """The secrets of a stack that run on a host, or are recorded for it, with other values than these."""
-    if not facts.key:
-        return []
-    before = proven(facts.history)
-    marks = [c.secrets for c in facts.containers]
-    running = [by_name({"": mark}) for mark in (*marks, *(before.release.secrets.values() if before else ()))]
-    known = {name: fingerprint(name, values[name], facts.key) for name in file.secret_names}
-    return [name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)]
-
-
 def by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> dict[str, bytes]:
     """Those of these contents whose SHA-256 is wanted, by it."""
     found = {digest(content): content for content in contents}
     return {name: content for name, content in found.items() if name in wanted}
-
-
-def by_name(marks: Mapping[str, str]) -> dict[str, str]:
-    """Fingerprints by the secret's name, from fingerprints by service."""
-    return dict(mark.split("=", 1) for text in marks.values() for mark in text.split())
 
 
 def adopt(release_id: str, facts: Facts) -> Desired:

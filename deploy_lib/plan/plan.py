@@ -9,10 +9,11 @@ from typing import Literal
 
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import Node, Reload
-from deploy_lib.host.change.history import Event, event, proven, unsettled
+from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.desired import Desired, adopt
+from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 
@@ -78,12 +79,10 @@ class Plan:
 def make(node: Node, facts: Facts, desired: Desired) -> Plan:
     """Compares a host with what it should be."""
     release = desired.release
-    before, back = proven(facts.history), None
-    half = unsettled(facts.history)
+    before, back, half = facts.proven, None, facts.unsettled
     if before is not None:
         back = Desired(before.release, {})
-    elif facts.containers and half is None:
-        # What a first deployment left half way was never a project of its own.
+    elif facts.unrecorded:
         back = adopt(f"{release.id}-adopted", facts)
         before = event("adopted", back.release)
     changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from deploy_lib.compose.container import Container
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 
 Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
@@ -89,8 +88,8 @@ def status(facts: Facts, behind: int | None = None) -> Status:
     Args:
         behind: how many commits of origin/main the release has not; no drift by itself: the host is what it was made.
     """
-    proven = history.proven(facts.history)
-    begun = history.interrupted(facts.history)
+    proven = facts.proven
+    begun = facts.interrupted
     drift = tuple(_drift(facts, proven)) if proven else tuple(_unrecorded(facts))
     notes = tuple(_notes(facts, behind))
     outcome: Outcome = "drift" if drift else "as recorded" if proven else "not deployed"
@@ -166,7 +165,7 @@ def _unrecorded(facts: Facts) -> Iterator[str]:
 
 
 def _notes(facts: Facts, behind: int | None) -> Iterator[str]:
-    newest = history.newest_switch(facts.history)
+    newest = facts.newest_switch
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from deploy_lib.compose.file import read_stack_file
 from deploy_lib.config import OneOff, Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.host.change import history
+from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging
@@ -16,6 +16,7 @@ from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan.decision import Decision, Job
+from deploy_lib.release.history import Event, Kind, kept
 
 
 def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
@@ -52,7 +53,7 @@ def switch(
     job: Job,
     *,
     token: str,
-    happens: Callable[[history.Kind, str], history.Event],
+    happens: Callable[[Kind, str], Event],
 ) -> Switch:
     """What the switch is to do.
 
@@ -62,11 +63,11 @@ def switch(
     """
     plan, node = decision.plan, job.node
     release, back = plan.desired.release, plan.back
-    recorded = history.proven(facts.history)
+    recorded = facts.proven
     adopted = [plan.before] if plan.before is not None and recorded is None else []
     # As the history will be: a rollback's own lineage is that of the release that it restores.
-    proven = history.event("proven", release, before=plan.next_before)
-    kept = history.kept([*facts.history, *adopted, proven], node.stack.keep_releases)
+    proven = event("proven", release, before=plan.next_before)
+    keep = kept([*facts.history, *adopted, proven], node.stack.keep_releases)
     return Switch(
         token=token,
         forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
@@ -78,12 +79,12 @@ def switch(
         staged=Placement(release.files),
         reloads=plan.reloads,
         places=_places(facts, job),
-        secrets=sorted(wanted.by_name(release.secrets)),
+        secrets=sorted(release.marks),
         keep_values=decision.keep_values,
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
-        prune=prune_script(job.stack, [e.release for e in kept]),
+        prune=prune_script(job.stack, [e.release for e in keep]),
     )
 
 

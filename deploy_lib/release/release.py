@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from deploy_lib.config import Probe
 from deploy_lib.errors import UsageError
 from deploy_lib.release.image import Image
+from deploy_lib.secrets.fingerprint import read_marks
 
 TAG = re.compile(r"sha-[0-9a-f]{7}\Z")
 FULL_SHA = re.compile(r"[0-9a-f]{40}\Z")
@@ -67,6 +68,11 @@ class Release:
         """A fingerprint of the configuration: of every file but the generated ones, which follow from the rest."""
         files = {path: digest for path, digest in self.files.items() if not path.startswith("release.")}
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """By the secret's name, the fingerprint of the value that it ran with."""
+        return {name: mark for marks in self.secrets.values() for name, mark in read_marks(marks).items()}
 
     def same_content(self, other: Release) -> bool:
         """Whether going from one to the other would change anything but secret values."""

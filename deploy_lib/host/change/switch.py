@@ -18,12 +18,13 @@ from deploy_lib.compose.command import compose_command, down_command, remove_hal
 from deploy_lib.compose.container import containers_function
 from deploy_lib.config import OneOff, Reload
 from deploy_lib.host.change import place, values
-from deploy_lib.host.change.history import Event, append_function
+from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.programs import apply
 from deploy_lib.host.programs.apply import Changeable
 from deploy_lib.host.stack import HostStack
+from deploy_lib.release.history import Event
 from deploy_lib.shell import FIND_MEMORY, ScriptExit, quote, words
 
 INTERVAL = 1

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import prune
-from deploy_lib.host.change.history import Event
 from deploy_lib.host.change.switch import (
     BEGUN,
     Switch,
@@ -18,6 +17,7 @@ from deploy_lib.host.change.switch import (
     verdict_script,
 )
 from deploy_lib.host.stack import HostStack
+from deploy_lib.release.history import Event
 from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.session import Process, Session
 

@@ -13,14 +13,18 @@ from deploy_lib.compose import command
 from deploy_lib.compose.container import Container, containers_function, read_container
 from deploy_lib.compose.model import Service, read_model
 from deploy_lib.errors import RemoteError
-from deploy_lib.host.change.history import Event, parse_events, proven, read_command
+from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
+from deploy_lib.release import history
+from deploy_lib.release.history import Event, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.secrets.fingerprint import fingerprint, read_marks
+from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, quote, words
 from deploy_lib.ssh.session import Session
 
@@ -82,7 +86,51 @@ class Facts:
     @property
     def proven(self) -> Event | None:
         """The release that was proven last: the one that runs, unless a later one failed or was interrupted."""
-        return proven(self.history)
+        return history.proven(self.history)
+
+    @property
+    def newest_switch(self) -> Event | None:
+        """The last that is known of the newest switch."""
+        return history.newest_switch(self.history)
+
+    @property
+    def interrupted(self) -> Event | None:
+        """The newest switch, when it began and nobody knows how it ended."""
+        return history.interrupted(self.history)
+
+    @property
+    def unsettled(self) -> Event | None:
+        """The newest switch, when it did not end on a whole release: it was interrupted, or failed and was left."""
+        return history.unsettled(self.history)
+
+    @property
+    def unrecorded(self) -> bool:
+        """Whether the project runs here without a record; what a first deployment left half way was never one of its own."""
+        return bool(self.containers) and self.proven is None and self.unsettled is None
+
+    @property
+    def replicas(self) -> Mapping[str, int]:
+        """By service, how many containers the proven release has; without one, the services that run."""
+        return self.proven.release.replicas if self.proven else {c.service: 1 for c in self.containers}
+
+    def find(self, release_id: str | None) -> Event | None:
+        """The release of this id, as it was proven here."""
+        return history.find(self.history, release_id)
+
+    def kept(self, count: int) -> list[Event]:
+        """The releases that a rollback could need: the last `count` that were proven, and as many by lineage."""
+        return history.kept(self.history, count)
+
+    def changed(self, secrets: Mapping[str, Secret]) -> list[str]:
+        """Those of the stack's secrets that run here, or are recorded, with other values than these."""
+        if not self.key:
+            return []
+        recorded = self.proven.release.secrets.values() if self.proven else ()
+        running = [read_marks(marks) for marks in (*(c.secrets for c in self.containers), *recorded)]
+        known = {name: fingerprint(name, value, self.key) for name, value in secrets.items()}
+        return [
+            name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)
+        ]
 
     def of(self, service: str) -> list[Container]:
         """The containers of one service."""

@@ -10,7 +10,7 @@ from typing import Self, cast
 import pytest
 
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
-from deploy_lib.host.change import history
+from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.prune import PruneError
 from deploy_lib.host.change.watch import LostError, NotBegunError, Watch
@@ -120,7 +120,7 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
     seen: list[str] = []
     node = deployment()
     first = node.facts.history[0]
-    half = history.event("failed", replace(first.release, id="half"))
+    half = event("failed", replace(first.release, id="half"))
     node.facts = replace(node.facts, history=(first, half))
 
     def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
@@ -172,7 +172,7 @@ def test_nothing_is_called_old_where_something_runs_that_no_record_knows() -> No
 def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
     node = deployment()
     first = node.facts.history[0]
-    begun = history.event("started", replace(first.release, id="r9"))
+    begun = event("started", replace(first.release, id="r9"))
     held = replace(node.facts.machine, locked="somebody")
     for facts, lock, said in (
         (replace(node.facts, machine=held), None, "has not ended yet"),

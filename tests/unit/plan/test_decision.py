@@ -10,12 +10,13 @@ from deploy_lib.compose.file import StackFile
 from deploy_lib.compose.model import Service
 from deploy_lib.config import OneOff, load
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change import history
+from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.plan import decision
 from deploy_lib.plan import steps as orders
 from deploy_lib.plan.decision import Decision, Job
+from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
@@ -82,15 +83,15 @@ def test_no_decision_shows_the_key() -> None:
     assert KEY not in repr(forward(rendered("h/x:1")))
 
 
-def past() -> tuple[Facts, history.Event]:
+def past() -> tuple[Facts, Event]:
     """A host that runs a second release, all of whose first is still there; and the first."""
     facts = rendered("h/x:2")
     first = facts.history[0]
     second = replace(first.release, id="r1b", tag="sha-0000002", images={"web": NEW})
-    event = history.event("proven", second, before="r1")
+    newest = event("proven", second, before="r1")
     running = replace(facts.containers[0], image=NEW)
     images = {**facts.images, f"h/x@sha256:{'b' * 64}": "j"}
-    return replace(facts, containers=(running,), images=images, history=(first, event)), first
+    return replace(facts, containers=(running,), images=images, history=(first, newest)), first
 
 
 def test_going_back_keeps_the_values_and_runs_no_migration() -> None:
@@ -169,15 +170,14 @@ def test_what_is_kept_follows_from_the_history_as_it_will_be() -> None:
     facts, first = past()
     releases = [replace(first.release, id=f"old{n}", files={"a": str(n) * 64}) for n in range(5)]
     events = [
-        history.event("proven", release, before=f"old{n - 1}" if n else None)
-        for n, release in enumerate(releases)
+        event("proven", release, before=f"old{n - 1}" if n else None) for n, release in enumerate(releases)
     ]
     facts = replace(facts, history=tuple(events))
     stack = NODE.stack.model_copy(update={"keep_releases": 3})
     three = replace(case(), node=NODE.model_copy(update={"stack": stack}))
     made = decision.back(three, replace(facts, objects=frozenset({"3" * 64})), events[3])
     pruned = orders.switch(
-        made, facts, three, token="t", happens=lambda kind, detail: history.event(kind, first.release)
+        made, facts, three, token="t", happens=lambda kind, detail: event(kind, first.release)
     ).prune
     kept = {n for n in range(5) if str(n) * 64 in pruned}
     assert {3, 2, 1} <= kept

@@ -4,13 +4,11 @@ from dataclasses import replace
 from deploy_lib.compose.file import StackFile
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.change.history import event
-from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
 from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
-from deploy_lib.secrets.value import Secret
 from tests.unit import build
 from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
 
@@ -83,30 +81,6 @@ def test_an_interrupted_release_is_never_nothing_to_do() -> None:
 
 
 FILE = StackFile("p", {"web": ("S", "T")}, {}, {"s": "S", "t": "T"})
-KEY = "k"
-
-
-def marks(**values: str) -> str:
-    return wanted.fingerprints(FILE, {n: Secret(v) for n, v in values.items()}, KEY)["web"]
-
-
-def test_a_secret_has_changed_when_a_container_or_the_record_has_another_fingerprint() -> None:
-    facts = replace(settled(), key=KEY)
-    (container,) = facts.containers
-    now = replace(container, labels={**container.labels, SECRETS_LABEL: marks(S="1", T="2")})
-    recorded = replace(facts.history[0].release, secrets={"web": marks(S="1", T="2")})
-    facts = replace(facts, containers=(now,), history=(event("proven", recorded),))
-
-    def changed(facts: Facts, **values: str) -> list[str]:
-        return wanted.changed(facts, FILE, {n: Secret(v) for n, v in values.items()})
-
-    assert changed(facts, S="1", T="2") == []
-    assert changed(facts, S="1", T="3") == ["T"]
-    # Its containers are gone, or are others than those of the record.
-    assert changed(replace(facts, containers=()), S="1", T="3") == ["T"]
-    assert changed(replace(facts, history=()), S="4", T="2") == ["S"]
-    # A new host has nothing that could have changed.
-    assert changed(replace(facts, key=""), S="4", T="5") == []
 
 
 def test_a_rotation_is_the_release_that_runs_with_other_fingerprints() -> None:

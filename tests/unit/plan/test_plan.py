@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.file import StackFile
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.model import Service
 from deploy_lib.config import load
@@ -15,7 +14,6 @@ from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import plan as planning
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
-from deploy_lib.secrets.value import Secret
 from tests import ROOT
 
 NODE = load(ROOT, "lab").nodes["core"]
@@ -111,18 +109,6 @@ def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone()
     plan = planning.make(NODE, settled(), desired(files={"docker-compose.core.yml": b"c"}))
     assert plan.dropped == ("monitoring/prometheus/prometheus.yml",)
     assert [r.service for r in plan.reloads] == ["prometheus"]
-
-
-def test_fingerprints_differ_by_key_name_and_value_and_do_not_show_it() -> None:
-    file = StackFile("p", {"web": ("A", "B"), "db": ()})
-    same = {"A": Secret("value-1"), "B": Secret("value-1")}
-    first = wanted.fingerprints(file, same, "key")
-    assert set(first) == {"web"}
-    a, b = (mark.partition("=")[2] for mark in first["web"].split())
-    assert a != b
-    assert wanted.fingerprints(file, same, "other key") != first
-    assert wanted.fingerprints(file, same, "key") == first
-    assert "value-1" not in str(first)
 
 
 def test_one_service_alone_keeps_everything_else() -> None:
