@@ -15,7 +15,7 @@ MAX_SKEW = 5.0
 MIB = 1024 * 1024
 
 
-def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
+def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
     """Everything about the host, and the Compose file as the host's own Compose reads it.
 
     Args:
@@ -46,7 +46,7 @@ def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         )
 
 
-def answered(facts: Facts, *, rendered: bool) -> Check:
+def check_answered(facts: Facts, *, rendered: bool) -> Check:
     """Whether all is known that decisions are made from."""
     parts = ("engine", "files", "key", "history", "objects", "deployed", "images", "containers", "config")
     silent = {part: facts.problems[part] for part in parts if part in facts.problems}

@@ -9,7 +9,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 
 
-def images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]:
+def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]:
     """That each image exists, for this host's platform."""
     for manifest in manifests:
         name = f"image {manifest.reference.short}"
@@ -33,7 +33,7 @@ def images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]:
             yield Check(name, proves, result, problem=problem, mend=_mend(manifest))
 
 
-def login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
+def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
     """That the registry takes the credentials.
 
     Args:

@@ -8,7 +8,7 @@ from deploy_lib.checks.check import Check, judged
 from deploy_lib.config import Apply, Immutable
 
 
-def once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
+def check_once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
     """That a deployment would not give containers a secret which the program with the data does not know.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy_lib.checks import host, require
+from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
 from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.deploy import HELP
@@ -78,7 +78,9 @@ def require_answers(node: Node, facts: Facts) -> None:
     Raises:
         PreflightError: naming what it could not.
     """
-    require(node, [check for check in host(node, facts, rendered=False) if check.name in STATUS_NEEDS])
+    require_passed(
+        node, [check for check in check_host(node, facts, rendered=False) if check.name in STATUS_NEEDS]
+    )
 
 
 def _behind(root: Path, facts: Facts) -> int | None:

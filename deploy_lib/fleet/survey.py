@@ -9,10 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from deploy_lib import checks as preflight
-from deploy_lib.checks import Check, local, reach
+from deploy_lib.checks import (
+    Check,
+    check_host,
+    check_images,
+    check_storage,
+    check_variables,
+    local,
+    reach,
+    read_env_file,
+)
 from deploy_lib.checks.check import failed
-from deploy_lib.checks.images import login as login_check
+from deploy_lib.checks.images import check_login
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, PreflightError, RemoteError, UnreachableError, UsageError
@@ -190,9 +198,9 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
         checks += reach.stages(d.session.connection.target, None)
         checks.append(reach.forwarding(forbidden=d.session.forbids_forwarding(*_probed(d.node))))
         facts = look(d.session, d.job, version)
-        checks += preflight.host(d.node, facts, rendered=True)
+        checks += check_host(d.node, facts, rendered=True)
         deferred = bool(set(d.node.stack.needs) & stacks)
-        checks += preflight.storage(d.node, facts.machine.storage, deferred=deferred)
+        checks += check_storage(d.node, facts.machine.storage, deferred=deferred)
     except UnreachableError as error:
         checks += reach.stages(d.session.connection.target, error)
     except RemoteError as error:
@@ -211,12 +219,12 @@ def _variables(environment: Environment, d: Deployment, facts: Facts, version: V
     compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
     generated = {k: v for k, v in d.job.variables(version, facts).items() if k not in d.node.variables}
     places = {
-        stack.env_file: preflight.env_file(env_file),
+        stack.env_file: read_env_file(env_file),
         f"the variables of node {d.node.name} in deploy.toml": d.node.variables,
         "what a deployment generates": generated,
         "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
     }
-    return preflight.variables(variables(compose, stack.compose), places)
+    return check_variables(variables(compose, stack.compose), places)
 
 
 def _probed(node: Node) -> tuple[str, int]:
@@ -263,8 +271,8 @@ def _ask_registries(
             manifests = registry.resolve(d.session, names, login)
         except DeployError as error:
             return found.also(_broken_off(error)), {}
-        images = preflight.images(found.facts, manifests.values())
-        found = found.also(login_check(login, manifests.values()), *images)
+        images = check_images(found.facts, manifests.values())
+        found = found.also(check_login(login, manifests.values()), *images)
         return replace(found, ended=_now()), manifests
 
     answers = side_by_side(ready, ask, request.parallel)

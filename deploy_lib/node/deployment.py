@@ -7,8 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy_lib import checks
-from deploy_lib.checks import Check
+from deploy_lib.checks import (
+    Check,
+    check_answered,
+    check_host,
+    check_once_read,
+    check_storage,
+    require_passed,
+)
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
@@ -26,12 +32,11 @@ from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
-from deploy_lib.plan import decision as deciding
 from deploy_lib.plan import replicas
-from deploy_lib.plan import steps as orders
-from deploy_lib.plan.decision import Decision, Job
+from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
+from deploy_lib.plan.steps import make_staging, make_switch
 from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -119,7 +124,7 @@ class Deployment:
             PreflightError: some facts are missing; unknown must not be treated as "not there".
         """
         self.facts = look(self.session, self.job, version, self.facts)
-        checks.require(self.node, [checks.answered(self.facts, rendered=version is not None)])
+        require_passed(self.node, [check_answered(self.facts, rendered=version is not None)])
 
     def check_back(self) -> None:
         """The preflight of a rollback, which needs neither a registry nor this checkout's files.
@@ -127,7 +132,7 @@ class Deployment:
         Raises:
             PreflightError: naming every check that failed.
         """
-        checks.require(self.node, checks.host(self.node, self.facts, rendered=False))
+        require_passed(self.node, check_host(self.node, self.facts, rendered=False))
 
     def check_deferred(self) -> None:
         """Looks again at what another stack of the same command had to bring first.
@@ -138,7 +143,7 @@ class Deployment:
         path = self.node.stack.shared_storage
         if path is not None and self._deferred:
             found = ask_storage(self.session, path)
-            checks.require(self.node, checks.storage(self.node, found, deferred=False))
+            require_passed(self.node, check_storage(self.node, found, deferred=False))
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack that run here with other values than these."""
@@ -150,7 +155,7 @@ class Deployment:
         Raises:
             PreflightError: which those are.
         """
-        checks.require(self.node, [judge_secrets(self.job, self.facts, values)])
+        require_passed(self.node, [judge_secrets(self.job, self.facts, values)])
 
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
@@ -186,7 +191,7 @@ class Deployment:
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = deciding.forward(self.job, self.facts, version, manifests, values, key)
+        self.decision = decide_version(self.job, self.facts, version, manifests, values, key)
 
     def decide_back(self, target: Event) -> None:
         """Decides how to bring an earlier release back.
@@ -195,7 +200,7 @@ class Deployment:
             PreflightError: the host no longer has what it takes.
         """
         self._recall_interruption()
-        self.decision = deciding.back(self.job, self.facts, target)
+        self.decision = decide_rollback(self.job, self.facts, target)
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the release that runs other secret values.
@@ -207,7 +212,7 @@ class Deployment:
             PreflightError: nothing is recorded here whose values could be changed.
         """
         self._recall_interruption()
-        self.decision = deciding.rotation(self.job, self.facts, values, changed)
+        self.decision = decide_rotation(self.job, self.facts, values, changed)
 
     def rehearse(self, login: Login | None) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
@@ -234,7 +239,7 @@ class Deployment:
             self.site.say(
                 "pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images"
             )
-        lacking = orders.staging(decision, self.facts, self.node.stack_name)
+        lacking = make_staging(decision, self.facts, self.node.stack_name)
         stage(self.session, self.node.directory, lacking, login, decision.key)
 
     def switch(self, values: Values) -> None:
@@ -250,7 +255,7 @@ class Deployment:
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
-        switch = orders.switch(
+        switch = make_switch(
             decision,
             self.facts,
             self.job,
@@ -459,7 +464,7 @@ def _needed(job: Job, values: Values) -> Values:
 
 def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     """Whether a deployment may give a host's containers these values."""
-    return checks.once_read(
+    return check_once_read(
         job.environment.apply,
         facts.changed(_needed(job, values)),
         recorded=facts.proven is not None,

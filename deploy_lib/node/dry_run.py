@@ -10,10 +10,10 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.hashes import ask_hashes
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.look.sizes import ask_sizes
-from deploy_lib.plan import steps as orders
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview, commands, diffs, foresee
+from deploy_lib.plan.steps import due_one_offs
 from deploy_lib.ssh.session import Session
 
 
@@ -47,7 +47,7 @@ def rehearse(
             plan,
             facts,
             login=login,
-            one_offs=orders.one_offs(decision, node.stack),
+            one_offs=due_one_offs(decision, node.stack),
             secrets=sorted(plan.desired.release.marks),
         ),
         ask_sizes(session, plan.pulls, facts.platform, login),

@@ -13,10 +13,9 @@ from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import apply
 from deploy_lib.host.programs.apply import Changeable
 from deploy_lib.host.stack import HostStack
-from deploy_lib.plan import desired as wanted
-from deploy_lib.plan import plan as planning
 from deploy_lib.plan import replicas
-from deploy_lib.plan.plan import Plan
+from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
+from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -76,7 +75,7 @@ class Decision:
     applies: Sequence[Changeable] = ()
 
 
-def forward(
+def decide_version(
     job: Job,
     facts: Facts,
     version: Version,
@@ -97,7 +96,7 @@ def forward(
     named = {name: service.image for name, service in facts.services.items()}
     service = job.request.service
     if service is None:
-        desired = wanted.desire(
+        desired = whole_release(
             release_id=job.release_id,
             version=version,
             files=job.local.files,
@@ -109,7 +108,7 @@ def forward(
             probes=job.node.stack.probes,
         )
     else:
-        desired = wanted.replace_one(
+        desired = one_service(
             release_id=job.release_id,
             version=version,
             before=facts.proven,
@@ -120,18 +119,18 @@ def forward(
             node=job.node.name,
             probes=job.node.stack.probes,
         )
-    return Decision(planning.make(job.node, facts, desired), key)
+    return Decision(make_plan(job.node, facts, desired), key)
 
 
-def back(job: Job, facts: Facts, target: Event) -> Decision:
+def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
     """To an earlier release, with the secret values that run now.
 
     Raises:
         PreflightError: the host no longer has what it takes.
     """
     running = facts.proven
-    desired = wanted.restore(job.release_id, target.release, running.release if running else None)
-    plan = planning.make(job.node, facts, desired)
+    desired = earlier_release(job.release_id, target.release, running.release if running else None)
+    plan = make_plan(job.node, facts, desired)
     missing = [
         path
         for path, digest in target.release.files.items()
@@ -149,7 +148,7 @@ def back(job: Job, facts: Facts, target: Event) -> Decision:
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
 
 
-def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
+def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
     """To the release that runs, with other secret values.
 
     Args:
@@ -167,7 +166,7 @@ def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequ
         )
     applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: fingerprint(name, values[name], facts.key) for name in changed}
-    plan = planning.make(job.node, facts, wanted.rotate(job.release_id, before.release, known))
+    plan = make_plan(job.node, facts, rotated_release(job.release_id, before.release, known))
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
 
 

@@ -28,7 +28,7 @@ class Desired:
     files: Mapping[str, bytes]
 
 
-def desire(
+def whole_release(
     *,
     release_id: str,
     version: Version,
@@ -68,7 +68,7 @@ def desire(
     return Desired(release, whole)
 
 
-def replace_one(
+def one_service(
     *,
     release_id: str,
     version: Version,
@@ -117,7 +117,7 @@ def replace_one(
     return Desired(release, generated)
 
 
-def restore(release_id: str, target: Release, running: Release | None) -> Desired:
+def earlier_release(release_id: str, target: Release, running: Release | None) -> Desired:
     """A release that brings an earlier one back, with the secret values that run now.
 
     Args:
@@ -127,7 +127,7 @@ def restore(release_id: str, target: Release, running: Release | None) -> Desire
     return _again(release_id, target, known, restores=target.id)
 
 
-def rotate(release_id: str, running: Release, known: Mapping[str, str]) -> Desired:
+def rotated_release(release_id: str, running: Release, known: Mapping[str, str]) -> Desired:
     """The release that runs, with other secret values and nothing else changed.
 
     Args:
@@ -152,13 +152,13 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
     return Desired(release, generated)
 
 
-def by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> dict[str, bytes]:
+def contents_by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> dict[str, bytes]:
     """Those of these contents whose SHA-256 is wanted, by it."""
     found = {digest(content): content for content in contents}
     return {name: content for name, content in found.items() if name in wanted}
 
 
-def adopt(release_id: str, facts: Facts) -> Desired:
+def adopted_release(release_id: str, facts: Facts) -> Desired:
     """A project that runs without a record, as a release that can be gone back to."""
     images = {c.service: facts.pinned(c) for c in facts.containers}
     marks = {c.service: mark for c in facts.containers if (mark := c.secrets)}

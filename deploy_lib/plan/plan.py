@@ -12,7 +12,7 @@ from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.desired import Desired, adopt
+from deploy_lib.plan.desired import Desired, adopted_release
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
@@ -76,14 +76,14 @@ class Plan:
         return ", ".join(changing) or alone
 
 
-def make(node: Node, facts: Facts, desired: Desired) -> Plan:
+def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     """Compares a host with what it should be."""
     release = desired.release
     before, back, half = facts.proven, None, facts.unsettled
     if before is not None:
         back = Desired(before.release, {})
     elif facts.unrecorded:
-        back = adopt(f"{release.id}-adopted", facts)
+        back = adopted_release(f"{release.id}-adopted", facts)
         before = event("adopted", back.release)
     changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))
     recorded = before.release.files if before else {}

@@ -14,12 +14,12 @@ from deploy_lib.host.change.stage import Staging
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan import desired as wanted
 from deploy_lib.plan.decision import Decision, Job
+from deploy_lib.plan.desired import contents_by_digest
 from deploy_lib.release.history import Event, Kind, kept
 
 
-def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
+def make_staging(decision: Decision, facts: Facts, stack: str) -> Staging:
     """What the host lacks of the new release, and of the one that it may have to go back to.
 
     Args:
@@ -34,7 +34,7 @@ def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
     images = (set(plan.desired.release.images.values()) | back_images) - lost
     back_files = back.release.files if back else {}
     return Staging(
-        uploads=wanted.by_digest(contents, lacking | {d for d in back_files.values() if d not in have}),
+        uploads=contents_by_digest(contents, lacking | {d for d in back_files.values() if d not in have}),
         saves={
             path: digest
             for path, digest in {**plan.desired.release.files, **back_files}.items()
@@ -47,7 +47,7 @@ def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
     )
 
 
-def switch(
+def make_switch(
     decision: Decision,
     facts: Facts,
     job: Job,
@@ -75,7 +75,7 @@ def switch(
         started=[*adopted, happens("started", "")],
         abandoned=happens("reverted", "its session had ended; the host went back by itself"),
         stuck=happens("failed", "its session had ended, and the host could not go back by itself"),
-        one_offs=one_offs(decision, node.stack),
+        one_offs=due_one_offs(decision, node.stack),
         staged=Placement(release.files),
         reloads=plan.reloads,
         places=_places(facts, job),
@@ -88,7 +88,7 @@ def switch(
     )
 
 
-def one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
+def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     """The commands of new images; a rollback undoes no migration, and an older image knows none of the newer ones."""
     new_images = {change.service for change in decision.plan.changes if change.image != change.before}
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
