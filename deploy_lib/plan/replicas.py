@@ -1,4 +1,4 @@
-"""Replicas: how many workers of each kind a node runs, and which services and variables that means; pure.
+"""Replicas: how many containers of each kind a node runs, and which services and variables that means; pure.
 
 A replica is a service of its own, there or not there. What was asked for on the command line counts first, then what
 the running release remembers, so that a new tag does not undo a scaling, then the node's default in deploy.toml.
@@ -55,7 +55,7 @@ def counts(stack: Stack, replicas: Mapping[str, int]) -> dict[str, int]:
 
 
 def variables(replicas: Mapping[str, int]) -> dict[str, str]:
-    """For the Compose file, whose service backtest-worker-1 has `replicas: ${BACKTEST_WORKER_1:-0}`."""
+    """For the Compose file, whose service job-runner-1 has `replicas: ${JOB_RUNNER_1:-0}`."""
     return {service.upper().replace("-", "_"): str(count) for service, count in replicas.items()}
 
 
