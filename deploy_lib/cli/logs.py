@@ -15,6 +15,7 @@ from deploy_lib.compose.file import StackFile
 from deploy_lib.config import Node, OnePasswordSource
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
+from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.request import whole_number, word
 from deploy_lib.secrets.sources import mask_what_is_at_hand
@@ -65,7 +66,8 @@ def show_logs(
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = {node.name: session_to(environment, node, connection) for node in chosen}
         services = [wanted] if wanted else []
-        scripts = {n: logs.logs_script(files[n].project, services, lines, follow=follow) for n in sessions}
+        stacks = {node.name: HostStack(node, files[node.name].project) for node in chosen}
+        scripts = {n: logs.logs_script(stack, services, lines, follow=follow) for n, stack in stacks.items()}
         width = max(len(f"{n}/{s}") for n in sessions for s in files[n].secrets)
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
         try:

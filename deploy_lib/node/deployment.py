@@ -239,8 +239,8 @@ class Deployment:
             self.site.say(
                 "pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images"
             )
-        lacking = make_staging(decision, self.facts, self.node.stack_name)
-        stage(self.session, self.node.directory, lacking, login, decision.key)
+        lacking = make_staging(decision, self.facts, self.site.stack)
+        stage(self.session, self.site.stack, lacking, login, decision.key)
 
     def switch(self, values: Values) -> None:
         """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.

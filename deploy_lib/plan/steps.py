@@ -14,17 +14,14 @@ from deploy_lib.host.change.stage import Staging
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import contents_by_digest
 from deploy_lib.release.history import Event, Kind, kept
 
 
-def make_staging(decision: Decision, facts: Facts, stack: str) -> Staging:
-    """What the host lacks of the new release, and of the one that it may have to go back to.
-
-    Args:
-        stack: the name of the stack.
-    """
+def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
+    """What the host lacks of the new release, and of the one that it may have to go back to."""
     plan = decision.plan
     have, back = facts.objects, plan.back
     lacking = {d for d in plan.desired.release.files.values() if d not in have}
@@ -41,8 +38,7 @@ def make_staging(decision: Decision, facts: Facts, stack: str) -> Staging:
             if digest not in have and facts.files.get(path) == digest
         },
         pulls=plan.pulls,
-        stack=stack,
-        protect=sorted(image for image in images if image.keep_tag(stack) not in facts.keep_tags),
+        protect=sorted(image for image in images if image.keep_tag(stack.name) not in facts.keep_tags),
         recover=() if decision.keep_values else sorted(lost),
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.files import pack
 from deploy_lib.host.look.registry import Login
+from deploy_lib.host.stack import HostStack
 from deploy_lib.release.image import Image
 from deploy_lib.shell import IN_MEMORY, ScriptExit, quote
 from deploy_lib.ssh.session import Session
@@ -24,7 +24,6 @@ class Staging:
     """What a host still lacks.
 
     Attributes:
-        stack: the name of the stack that it is for.
         uploads: content by its SHA-256.
         saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
         pulls: images, pinned.
@@ -33,7 +32,6 @@ class Staging:
             them the host could not go back.
     """
 
-    stack: str = ""
     uploads: Mapping[str, bytes] = field(default_factory=dict)
     saves: Mapping[str, str] = field(default_factory=dict)
     pulls: Sequence[Image] = ()
@@ -41,9 +39,7 @@ class Staging:
     recover: Sequence[Image] = ()
 
 
-def stage(
-    session: Session, directory: PurePosixPath, staging: Staging, login: Login | None, key: str
-) -> None:
+def stage(session: Session, stack: HostStack, staging: Staging, login: Login | None, key: str) -> None:
     """Brings a release's files and images to the host; nothing that runs is touched.
 
     Args:
@@ -57,7 +53,7 @@ def stage(
     needed = login if login is not None and any(login.covers(p) for p in pulls) else None
     try:
         session.run(
-            staging_script(directory, staging, needed),
+            staging_script(stack, staging, needed),
             env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
             stdin=pack(staging.uploads),
             timeout=TIMEOUT,
@@ -89,8 +85,9 @@ printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --pass
 unset {PASSWORD}"""
 
 
-def staging_script(directory: PurePosixPath, staging: Staging, login: Login | None) -> str:
+def staging_script(stack: HostStack, staging: Staging, login: Login | None) -> str:
     """The script of `stage`: files from standard input, the registry password from the environment."""
+    directory = stack.directory
     objects, key = quote(directory / layout.OBJECTS), quote(directory / layout.KEY)
     steps = [
         "set -e",
@@ -114,12 +111,12 @@ def staging_script(directory: PurePosixPath, staging: Staging, login: Login | No
     steps.append(log_in(login))
     # The output of a pull is progress for people; what went wrong is on standard error.
     pulled = [image for image in staging.protect if image in staging.pulls]
-    steps += [_protect(staging.stack, image) for image in staging.protect if image not in pulled]
+    steps += [_protect(stack, image) for image in staging.protect if image not in pulled]
     for image in staging.pulls:
         steps.append(_pull(image))
         # At once: what a later failure leaves behind is then known for this program's own, and can be pruned.
-        steps += [_protect(staging.stack, image)] if image in pulled else []
-    steps += [f"{_pull(image)} && {_protect(staging.stack, image)} || true" for image in staging.recover]
+        steps += [_protect(stack, image)] if image in pulled else []
+    steps += [f"{_pull(image)} && {_protect(stack, image)} || true" for image in staging.recover]
     return IN_MEMORY + "\n".join(steps)
 
 
@@ -127,5 +124,5 @@ def _pull(image: Image) -> str:
     return f"docker pull --quiet {quote(image)} >/dev/null"
 
 
-def _protect(stack: str, image: Image) -> str:
-    return f"docker tag {quote(image.listed)} {quote(image.keep_tag(stack))}"
+def _protect(stack: HostStack, image: Image) -> str:
+    return f"docker tag {quote(image.listed)} {quote(image.keep_tag(stack.name))}"

@@ -156,7 +156,7 @@ class Facts:
         if image.digest:
             return image
         digests = (
-            name.partition("@")[2] for name, known in self.images.items() if known == container.image_id
+            Image.parse(name).digest for name, known in self.images.items() if known == container.image_id
         )
         found = (image.with_digest(digest) for digest in digests)
         return next((i for i in found if self.has(i)), Image.parse(container.image_id))

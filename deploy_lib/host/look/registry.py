@@ -52,11 +52,6 @@ class Manifest:
     problem: str = ""
     status: int = 200
 
-    @property
-    def pinned(self) -> Image:
-        """The reference, pinned to that digest."""
-        return self.reference.with_digest(self.digest)
-
 
 def resolve(session: Session, references: Sequence[Image], login: Login | None) -> dict[Image, Manifest]:
     """Asks the registries, through the host's own engine: its names, its certificates, its mirrors.

@@ -13,6 +13,7 @@ from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.steps import due_one_offs, make_staging, make_switch
 from deploy_lib.release.history import Event
@@ -138,8 +139,8 @@ def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
 def test_an_image_of_the_release_before_that_is_gone_is_got_again_unless_no_registry_may_be_needed() -> None:
     facts = replace(rendered("h/x:2"), images={})
     made = forward(facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
-    assert make_staging(made, facts, "core").recover == [OLD]
-    assert make_staging(replace(made, keep_values=True), facts, "core").recover == ()
+    assert make_staging(made, facts, HostStack(NODE, "p")).recover == [OLD]
+    assert make_staging(replace(made, keep_values=True), facts, HostStack(NODE, "p")).recover == ()
 
 
 def test_a_migration_runs_for_a_new_image_and_for_no_other_change() -> None:

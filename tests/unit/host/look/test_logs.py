@@ -7,6 +7,7 @@ import pytest
 
 from deploy_lib.host.look import logs
 from deploy_lib.host.look.logs import Line
+from tests.unit import build
 
 AT = "2026-01-02T03:04:05.000000006Z"
 
@@ -32,7 +33,7 @@ def docker(tmp_path: Path) -> Path:
 
 def start(docker: Path, *services: str, follow: bool = False) -> subprocess.Popen[str]:
     env = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
-    script = logs.logs_script("p", services, 7, follow=follow)
+    script = logs.logs_script(build.stack(), services, 7, follow=follow)
     return subprocess.Popen(
         ["sh", "-c", script],
         env=env,
