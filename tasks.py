@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
+import deploy_lib.start  # noqa: F401 - it comes first
 import lab.tasks
 from deploy_lib.cli.deploy import (
     CORE_HELP,
@@ -28,6 +31,7 @@ from deploy_lib.cli.logs import LOGS_HELP, show_logs
 from deploy_lib.cli.preflight import PREFLIGHT_HELP
 from deploy_lib.cli.preflight import preflight as check_all
 from deploy_lib.cli.status import STATUS_HELP, show_status
+from deploy_lib.fleet.interruption import listen
 
 ROOT = Path(__file__).resolve().parent
 
@@ -215,14 +219,22 @@ def demo(c: Context) -> None:
 @task(auto_shortflags=False)
 def lint(c: Context) -> None:
     """Check style and types."""
+    listen()
     c.run("ruff check . && ruff format --check . && mypy")
 
 
-@task(auto_shortflags=False, help={"full": "the long tail of the fault matrix, too, which takes much longer"})
-def test(c: Context, full: bool = False) -> None:
+@task(
+    auto_shortflags=False,
+    help={
+        "full": "the long tail of the fault matrix, too, which takes much longer",
+        "labs": "so many processes share the tests, each with a lab of its own",
+    },
+)
+def test(c: Context, full: bool = False, labs: int = 3) -> None:
     """Run the checks: style, types, and the unit, ssh and lab tests."""
     from lab.tasks import speaking
 
+    began = os.environ.get("RUN_BEGAN", str(time.time()))
     lint(c)
     with speaking() as console:
         from lab.engine import programs
@@ -230,7 +242,9 @@ def test(c: Context, full: bool = False) -> None:
         # The ssh tests run a server of their own.
         programs({"sshd": "openssh-server", "ssh": "openssh-client"}, console.say)
     chosen = "" if full else ' -m "not full"'
-    c.run(f"pytest tests/unit tests/ssh tests/lab{chosen}")
+    # Who does what: tests/sharing.py.
+    shared = f"-n {labs} --max-worker-restart {labs} --durations 20"
+    c.run(f"pytest{chosen} {shared}", env={"RUN_BEGAN": began})
 
 
 ns = Collection(

@@ -5,8 +5,11 @@ Exit codes are part of the interface that scripts rely on; see the table in READ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import Literal
 
 Stage = Literal["name", "TCP", "SSH", "host key", "login"]
@@ -17,6 +20,7 @@ class ExitCode(IntEnum):
     """Exit status of every command."""
 
     DONE = 0
+    UNFORESEEN = 1
     USAGE = 2
     NOT_STARTED = 3
     LOCKED = 4
@@ -31,6 +35,7 @@ class ExitCode(IntEnum):
         order = [
             ExitCode.FAILED_INCONSISTENT,
             ExitCode.FAILED_REVERTED,
+            ExitCode.UNFORESEEN,
             ExitCode.INTERRUPTED,
             ExitCode.USAGE,
             ExitCode.LOCKED,
@@ -96,9 +101,11 @@ class UnreachableError(DeployError):
 
     Attributes:
         stage: where its one connection failed; each comes after those before it.
+        jump: it is a jump host that failed, on the way to the node.
     """
 
     stage: Stage = "SSH"
+    jump = False
 
 
 class PreflightError(DeployError):
@@ -119,6 +126,14 @@ class CommandError(RemoteError):
     code = 1
 
 
+class NotRunError(RemoteError):
+    """The host ran nothing of a script."""
+
+
+class NotUnderstoodError(RemoteError):
+    """An answer is not what a host of this program says: what it means is not known."""
+
+
 class StoppedError(DeployError):
     """The operator pressed Ctrl-C."""
 
@@ -129,3 +144,40 @@ class LockedError(DeployError):
     """Somebody else is deploying this stack."""
 
     exit_code = ExitCode.LOCKED
+
+
+class UnforeseenError(DeployError):
+    """A fault of this program, or of something that it uses: nobody has thought of this error.
+
+    Args:
+        error: what was raised.
+    """
+
+    exit_code = ExitCode.UNFORESEEN
+
+    def __init__(self, error: BaseException) -> None:
+        said = " ".join(str(error).split())
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+        super().__init__(
+            f"nobody foresaw this error: {type(error).__name__}{': ' if said else ''}{said}{where}",
+            mend="the same command with --debug shows where it comes from; please report it",
+        )
+
+
+@contextmanager
+def told(node: str | None = None) -> Iterator[None]:
+    """Whatever is raised in the block becomes an error that an operator can read, and has its node.
+
+    Raises:
+        DeployError: an UnforeseenError for all that is none yet.
+    """
+    try:
+        yield
+    except DeployError as error:
+        error.node = error.node or node
+        raise
+    except Exception as error:
+        unforeseen = UnforeseenError(error)
+        unforeseen.node = node
+        raise unforeseen from error

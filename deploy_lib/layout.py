@@ -6,6 +6,7 @@ DIRECTORY/.deploy/            this program's own, readable by root only
     key                       random key of the secrets' fingerprints
     lock, lock.owner          the deployment lock; who holds it
     switch.lock               held by the switch until it ends
+    switch.log                a link to what the newest switch has said, in memory
     verdict                   what the owner has decided about the switch that is under way
     history.jsonl             append-only record
     objects/SHA256            the files of the kept releases, by their content
@@ -41,6 +42,7 @@ KEY = f"{STATE}/key"
 LOCK = f"{STATE}/lock"
 OWNER = f"{STATE}/lock.owner"
 SWITCH_LOCK = f"{STATE}/switch.lock"
+SWITCH_LOG = f"{STATE}/switch.log"
 VERDICT = f"{STATE}/verdict"
 HISTORY = f"{STATE}/history.jsonl"
 OBJECTS = f"{STATE}/objects"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from enum import IntEnum, unique
+from pathlib import PurePosixPath
 
-from deploy_lib.layout import MEMORY, TEMPORARY
+from deploy_lib.layout import MEMORY, STATE, TEMPORARY
 
 
 @unique
@@ -15,6 +16,7 @@ class ScriptExit(IntEnum):
     1 and what programs end with are failures that standard error tells of.
 
     Attributes:
+        NOT_OURS: somebody else could change what was to be written.
         NO_MEMORY: there is no directory in memory that can be written.
         HELD: somebody else holds the deployment lock.
         BUSY: a switch still runs.
@@ -23,11 +25,14 @@ class ScriptExit(IntEnum):
         NOT_BEGUN: the history cannot be written, so nothing was begun.
         NO_VALUES: a secret has no value.
         NO_OLD_VALUES: the value that runs of a secret cannot be read, so that nothing could go back to it.
+        NOT_HEARD: the switch's log cannot be written.
+        NO_PLACE: there is no place in the host's memory that is this user's alone.
         ENDED: no switch waits for a verdict.
         NOTHING_THERE: the stack that scrapes was never deployed.
         TRUNCATED: the script did not arrive whole.
     """
 
+    NOT_OURS = 72
     NO_MEMORY = 73
     HELD = 74
     BUSY = 75
@@ -36,40 +41,114 @@ class ScriptExit(IntEnum):
     NOT_BEGUN = 78
     NO_VALUES = 79
     NO_OLD_VALUES = 80
+    NOT_HEARD = 81
+    NO_PLACE = 82
     ENDED = 83
     NOTHING_THERE = 84
     TRUNCATED = 125
 
 
+TRUST = """\
+me=$(id -u)
+# look PATH: sets $a to the type and permissions of what lies there, $u and $n to its owner; a link is not followed.
+look() { a=$(stat -c '%A %u %U' "$1" 2>/dev/null) && n=${a#* } && a=${a%% *} u=${n%% *} n=${n#* }; }
+# own PATH [MEND]: nothing where this is a directory that this user alone can change. Otherwise a line that says why it is
+# not, and after a tab what mends it. MEND: what to do about one of somebody else.
+own() (
+  look "$1" || { printf '%s cannot be looked at\\tls -ld %s\\n' "$1" "$1"; return; }
+  r=; [ "$u" = "$me" ] || r='as root: '
+  case $a in d*) ;; *) printf '%s, which %s has made, is no directory\\t%srm %s\\n' "$1" "$n" "$r" "$1"; return;; esac
+  [ "$u" = "$me" ] || {
+    printf "%s belongs to %s, and not to %s, who deploys\\t%s\\n" "$1" "$n" "$(id -un)" "${2:-as root: rm -rf $1}"
+    return
+  }
+  case $a in ?????w*|????????w*) printf '%s can be changed by others (%s)\\tchmod go-w %s\\n' "$1" "$a" "$1";; esac
+)
+# way PATH: the same for all that leads there, the last included: what is this user's or root's, and what of it others may
+# add to, they may not take away from.
+way() (
+  p=$1
+  while [ -n "$p" ]; do
+    # What is not there yet is looked at by whoever makes it.
+    if look "$p"; then
+      [ "$u" = 0 ] || [ "$u" = "$me" ] ||
+        printf '%s belongs to %s, who could change what lies there\\tas root: chown root %s\\n' "$p" "$n" "$p"
+      case $a in
+        l*) l=$(readlink "$p"); case $l in /*) way "$l";; *) way "${p%/*}/$l";; esac;;
+        ?????w???[!tT]*|????????w[!tT]*) printf '%s can be changed by others (%s)\\tchmod go-w %s\\n' "$p" "$a" "$p";;
+      esac
+    fi
+    p=${p%/*}
+  done
+)
+"""
+"""Functions that say who else could change what lies at a path. Root always can, and counts as this user."""
+
 FIND_MEMORY = f"""\
+{TRUST}\
 m=
 for d in {" ".join(MEMORY)}; do
-  if [ "$(stat -f -c %T "$d" 2>/dev/null)" = tmpfs ] && [ -w "$d" ]; then m=$d; break; fi
+  if [ "$(stat -f -c %T "$d/" 2>/dev/null)" = tmpfs ] && [ -w "$d" ] && [ -z "$(way "$d")" ]; then m=$d; break; fi
 done
 """
-"""Sets `$m` to a writable directory that is really memory, or to nothing."""
+"""Sets `$m` to a writable directory that is really memory and in which nobody takes away what others made, or to nothing."""
 
 SCRATCH = f"""\
 umask 077
 for s in "$m"/{TEMPORARY}.*; do
   p=${{s#"$m"/{TEMPORARY}.}}
-  if [ -O "$s" ] && ! kill -0 "${{p%%.*}}" 2>/dev/null; then rm -rf "$s"; fi
+  if [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ] && ! kill -0 "${{p%%.*}}" 2>/dev/null; then rm -rf "$s"; fi
 done
-t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXX") || exit {ScriptExit.NO_MEMORY}
+t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXXXXXX") || exit {ScriptExit.NO_MEMORY}
 trap 'rm -rf "$t"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 # A reader that has gone away must not take the cleaning up with it.
 trap 'exit 141' PIPE
+export TMPDIR="$t"
 """
-"""Makes `$t`, a directory in memory that is gone when the script ends, and sweeps those of scripts that were killed."""
+"""Makes `$t`, a directory in memory that is gone when the script ends, and sweeps those of scripts that were killed.
+
+Its name cannot be foreseen, it is made or the script ends, and it lets nobody else in.
+"""
 
 IN_MEMORY = f"""\
 {FIND_MEMORY}\
 if [ -z "$m" ]; then echo 'neither /run nor /dev/shm is a writable tmpfs' >&2; exit {ScriptExit.NO_MEMORY}; fi
 {SCRATCH}"""
 """Both, for a script that cannot do without."""
+
+THERE = """\
+there() {
+  if [ -e "$1" ]; then return 0; fi
+  set -- "$1" "$(LC_ALL=C stat -c . -- "$1" 2>&1 >/dev/null)"
+  case $2 in
+    '') return 0;;
+    *': No such file or directory' | *': Not a directory') return 1;;
+  esac
+  printf '%s (as %s)\\n' "$2" "$(id -un)" >&2
+  return 2
+}
+"""
+"""Shell function `there PATH`: 0 when something is there, 1 when nothing is, 2 with the cause on standard error when that
+cannot be told. `there X || { [ $? = 1 ]; return; }` ends a function well where X is absent, and badly where it is unknown."""
+
+GONE = """\
+gone() { printf '%s\\n' "$1" | grep -viE '^(error: |error response from daemon: )*no such (object|container|image): ' >&2 && return 1; true; }
+"""
+"""Shell function `gone TEXT`: an engine complains of nothing but things that are there no more; otherwise it says of what."""
+
+INSPECT = f"""\
+{GONE}
+# Between a list and a look at what it names, something of it may have gone: that is no failure. Anything else is one.
+inspect() {{
+  f=$1; shift
+  [ $# -gt 0 ] || return 0
+  {{ c=$(docker inspect --format "$f" "$@" 2>&1 >&3); }} 3>&1 || gone "$c"
+}}
+"""
+"""Shell function `inspect FORMAT ID...`: `docker inspect` of those that are still there."""
 
 
 def quote(value: object) -> str:
@@ -80,3 +159,31 @@ def quote(value: object) -> str:
 def words(*values: object) -> str:
     """Several shell words."""
     return " ".join(quote(value) for value in values)
+
+
+def strangers(directory: PurePosixPath) -> str:
+    """Shell function `strangers`: who else than this user and root could change a stack's directory, in the lines of `own`."""
+    home, state = quote(directory), quote(directory / STATE)
+    mend = f'"log in as $n (User in ssh_config), or as root: chown -R $(id -un) {directory}"'
+    return f"""\
+strangers() (
+  look {home} || return 0
+  # One that is a link leads elsewhere, too.
+  if [ -L {home} ]; then way {home}; own {home}/. {mend}; else way {quote(directory.parent)}; own {home} {mend}; fi
+  if [ -e {state} ] || [ -L {state} ]; then look {state}; own {state} {mend}; fi
+)
+"""
+
+
+def ours(directory: PurePosixPath) -> str:
+    """Shell function `ours`: fails where another user could have put into a stack's directory what is about to be read.
+
+    That could be a pipe, or lead anywhere.
+    """
+    return f"""\
+ours() {{
+  for d in {words(directory, directory / STATE)}; do
+    [ ! -e "$d" ] || [ -O "$d" ] || {{ echo "$d belongs to another user" >&2; return 1; }}
+  done
+}}
+"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -144,7 +145,7 @@ def logged_in(registry: str, username: str, password: Secret) -> Iterator[Mappin
     """
     memory = Path("/dev/shm")  # noqa: S108 - memory, where there is some: nothing must rest on a disk
     with tempfile.TemporaryDirectory(
-        prefix="ktrdr-build.", dir=memory if memory.is_dir() else None
+        prefix="ktrdr-build.", dir=memory if keeps_its_own(memory) else None
     ) as directory:
         plugins = Path.home() / ".docker" / "cli-plugins"
         if plugins.is_dir():
@@ -160,6 +161,16 @@ def logged_in(registry: str, username: str, password: Secret) -> Iterator[Mappin
             env=env,
         )
         yield env
+
+
+def keeps_its_own(directory: Path) -> bool:
+    """Whether what is made in a directory stays there until its maker or root takes it away."""
+    try:
+        about = directory.stat()
+    except OSError:
+        return False
+    others = about.st_mode & 0o022 and not about.st_mode & stat.S_ISVTX
+    return stat.S_ISDIR(about.st_mode) and about.st_uid in (0, os.geteuid()) and not others
 
 
 def push(local: str, remote: str, env: Mapping[str, str] | None = None) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
-import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 from deploy_lib.errors import DeployError, PreflightError
@@ -224,18 +226,34 @@ def await_ready(lab: Lab) -> None:
                 )
             time.sleep(0.3)
     for name in ("registry", "mirror"):
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", lab.ports[name])) == 0:
-                    break
+        while not registry_answers(lab, name):
             if time.monotonic() > deadline:
                 raise DeployError(f"the lab's {name} did not come up")
             time.sleep(0.2)
 
 
+def registry_answers(lab: Lab, name: str) -> bool:
+    """Whether a registry serves: the engine takes connections to its port before it does."""
+    port = lab.ports[name]
+    if name == "registry":
+        trusted = ssl.create_default_context(cafile=lab.directory / "registry" / "ca.crt")
+        connection: HTTPConnection = HTTPSConnection(
+            "localhost", port, timeout=ANSWER_TIMEOUT, context=trusted
+        )
+    else:
+        connection = HTTPConnection("localhost", port, timeout=ANSWER_TIMEOUT)
+    try:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().status in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def host_answers(lab: Lab, node: str) -> bool:
-    """Whether a host's engine and its sshd are there."""
-    check = "docker version >/dev/null 2>&1 && pgrep -x sshd >/dev/null"
+    """Whether a host's engine answers and its sshd listens."""
+    check = "docker version >/dev/null 2>&1 && [ -n \"$(ss -Hltn 'sport = :22')\" ]"
     try:
         command = [build.docker(), "exec", lab.container(node), "sh", "-c", check]
         return subprocess.run(command, capture_output=True, timeout=ANSWER_TIMEOUT).returncode == 0

@@ -10,7 +10,7 @@ import random
 import secrets
 import socket
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,6 +129,16 @@ def load(root: Path) -> Lab:
     return Lab(directory, prefix_of(root), ports)
 
 
+def copies(root: Path) -> Path:
+    """Where copies of a checkout lie whose labs tests use side by side, each a folder of this one."""
+    return root.resolve() / ".lab" / "copies"
+
+
+def copies_of(root: Path) -> list[Path]:
+    """The copies that there are."""
+    return sorted(path.parent for path in copies(root).glob("*/.lab"))
+
+
 def create(root: Path) -> Lab:
     """The lab of this checkout; its ports are chosen when they are not yet."""
     directory = root.resolve() / ".lab"
@@ -141,12 +151,22 @@ def create(root: Path) -> Lab:
         ports = {}
     missing = [key for key in port_keys() if key not in ports]
     if missing:
-        ports |= dict(zip(missing, free_ports(len(missing), ports.values()), strict=True))
+        taken = {*ports.values(), *_ports_beside(root)}
+        ports |= dict(zip(missing, free_ports(len(missing), taken), strict=True))
         path.write_text(json.dumps(ports, indent=1) + "\n")
     identity = directory / "identity"
     if not identity.exists():
         identity.write_text(secrets.token_hex(8) + "\n")
     return Lab(directory, prefix_of(root), ports)
+
+
+def _ports_beside(root: Path) -> Iterator[int]:
+    """Ports of the labs that tests use beside this one: those that are stopped do not listen."""
+    folder = root.resolve().parent
+    checkout = folder.parent.parent if folder.parts[-2:] == (".lab", "copies") else root
+    for path in (checkout / ".lab" / "ports.json", *copies(checkout).glob("*/.lab/ports.json")):
+        with suppress(FileNotFoundError, ValueError):
+            yield from json.loads(path.read_text()).values()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.fleet.interruption import listen
 from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
 
@@ -24,12 +25,16 @@ ROOT = Path(__file__).resolve().parent.parent
 def speaking(*, as_json: bool = False) -> Iterator[Console]:
     """A console for a task that has no environment; its errors become one line and an exit status."""
     stdio.install()
+    listen()
     console = Console(as_json=as_json)
     try:
         yield console
     except DeployError as error:
         console.error(error)
         raise Exit(code=int(error.exit_code)) from None
+    except KeyboardInterrupt:
+        console.say("error: interrupted")
+        raise Exit(code=int(ExitCode.INTERRUPTED)) from None
 
 
 @task(auto_shortflags=False)

@@ -10,7 +10,20 @@ from typing import Any
 
 from deploy_lib.errors import UsageError
 from lab import credentials, engine, hosts, images, storage
-from lab.layout import MIRROR, NODES, PORTS, REGISTRY, USERNAME, Lab, alone, create, load, prefix_of
+from lab.layout import (
+    MIRROR,
+    NODES,
+    PORTS,
+    REGISTRY,
+    USERNAME,
+    Lab,
+    alone,
+    copies,
+    copies_of,
+    create,
+    load,
+    prefix_of,
+)
 
 Say = Callable[[str], None]
 
@@ -43,18 +56,26 @@ def up(root: Path, say: Say, releases: Mapping[str, str] = MappingProxyType({}))
 
 
 def down(root: Path, say: Say) -> None:
-    """Removes the lab: all but cached images and the engine."""
+    """Removes the lab, and those that tests used beside it: all but cached images and the engine."""
+    for copy in copies_of(root):
+        remove(copy, say)
+    remove(root, say)
+    shutil.rmtree(copies(root), ignore_errors=True)
+
+
+def remove(root: Path, say: Say) -> None:
+    """Removes the lab of this checkout alone."""
     with alone(root):
         directory = root.resolve() / ".lab"
         if engine.answers():
             hosts.remove(Lab(directory, prefix_of(root), {}), say)
         else:
             say("no Docker Engine answers: containers that it may hold stay until lab.down is run with it")
-        # The log belongs to an engine that may go on running.
+        # The log belongs to an engine that may go on running, and copies of the checkout have labs of their own.
         for path in directory.iterdir():
-            if path.is_dir():
+            if path.is_dir() and path != copies(root):
                 shutil.rmtree(path)
-            elif path.name != "dockerd.log":
+            elif path.is_file() and path.name != "dockerd.log":
                 path.unlink()
 
 

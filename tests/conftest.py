@@ -2,8 +2,55 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 from hypothesis import settings
+
+from . import sharing
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
 
 # How long an example takes says nothing on a busy machine; and a run that fails is to fail again.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
+
+AGREED = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+"""The folder in which the processes tell who is to do what."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    if AGREED not in node.config.stash:
+        node.config.stash[AGREED] = tempfile.TemporaryDirectory()
+    node.workerinput["pieces"] = node.config.stash[AGREED].name
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, says which ones stay together, and which come first."""
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is not None:
+        items[:] = sharing.agree(items, Path(told["pieces"]), told["workerid"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from .scheduling import Scheduling
+
+    return Scheduling(config, log, Path(config.stash[AGREED].name))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """The last line but pytest's own says how long the whole command took."""
+    began = os.environ.get("RUN_BEGAN")
+    if began is not None:
+        minutes, seconds = divmod(int(time.time() - float(began)), 60)
+        ended = "passed" if exitstatus == 0 else "FAILED"
+        terminalreporter.write_line(f"the whole run {ended} after {minutes} min {seconds} s")

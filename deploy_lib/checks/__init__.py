@@ -1,7 +1,7 @@
 """Preflight: what must be true before a host is changed, as data; `deploy_lib.fleet.survey` makes the checks."""
 
 from deploy_lib.checks.check import Check, Result, require_passed
-from deploy_lib.checks.host import check_answered, check_host
+from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
 from deploy_lib.checks.secrets import check_once_read
 from deploy_lib.checks.stack import check_storage, check_variables, read_env_file
@@ -13,6 +13,7 @@ __all__ = [
     "check_host",
     "check_images",
     "check_once_read",
+    "check_ownership",
     "check_storage",
     "check_variables",
     "read_env_file",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from deploy_lib import layout
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.config import Node, Requires
 from deploy_lib.host.look.facts import TOOLS, Facts
+from deploy_lib.shell import quote
 
 MAX_SKEW = 5.0
 """Seconds that a host's clock may be off this machine's."""
 
 MIB = 1024 * 1024
+
+ENGINE_MEND = "is dockerd running, and may this user use it? systemctl status docker"
 
 
 def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
@@ -29,7 +33,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         "facts",
         "the host answers all questions",
         "; ".join(f"{part}: {why}" for part, why in unanswered.items()),
-        "mend what the host complains of, then run the same command again",
+        _mend(node, facts, unanswered.values()),
     )
     yield from _places(node, facts)
     if rendered:
@@ -46,9 +50,12 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         )
 
 
-def check_answered(facts: Facts, *, rendered: bool) -> Check:
+def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
     """Whether all is known that decisions are made from."""
-    parts = ("engine", "files", "key", "history", "objects", "deployed", "images", "containers", "config")
+    parts = (
+        *("engine", "memory", "files", "key", "history", "objects", "deployed"),
+        *("delivered", "images", "containers", "config"),
+    )
     silent = {part: facts.problems[part] for part in parts if part in facts.problems}
     if rendered and not facts.services:
         silent.setdefault("config", "it has no services")
@@ -56,18 +63,35 @@ def check_answered(facts: Facts, *, rendered: bool) -> Check:
         "facts",
         "the host answers all questions",
         "; ".join(f"{part}: {why}" for part, why in silent.items()),
-        "run the same command again",
+        ENGINE_MEND if "engine" in silent else _mend(node, facts, silent.values()),
     )
 
 
 def unknown(facts: Facts) -> dict[str, str]:
     """What a host that has Docker could not say, apart from what has a check of its own, and why."""
-    own = ("engine", "compose", "config")
+    own = ("engine", "compose", "config", "directory")
     return {
         part: why
         for part, why in facts.problems.items()
         if part not in own and "engine" not in facts.problems
     }
+
+
+def _mend(node: Node, facts: Facts, why: Iterable[str]) -> str:
+    """What helps where the host does not answer; a file that may not be read has an owner who can be changed."""
+    forbidden = [each for each in why if "permission denied" in each.lower()]
+    state = node.directory / layout.STATE
+    if any(str(state) in each for each in forbidden):
+        return f"as root on the host: chown -R {_user(facts)} {quote(state)}; then run the same command again"
+    if forbidden:
+        return (
+            f"as root on the host: give {_user(facts)} what it may not read; then run the same command again"
+        )
+    return "mend what the host complains of, then run the same command again"
+
+
+def _user(facts: Facts) -> str:
+    return quote(facts.user) if facts.user else "USER"
 
 
 def _tools(facts: Facts) -> Check:
@@ -78,7 +102,7 @@ def _tools(facts: Facts) -> Check:
         f"the host lacks {', '.join(missing)}" if missing else "",
         "install Docker Engine"
         if missing == ["docker"]
-        else "apt-get install docker.io util-linux coreutils tar",
+        else "apt-get install docker.io util-linux coreutils findutils grep sed tar",
     )
 
 
@@ -97,7 +121,7 @@ def _docker(requires: Requires, facts: Facts) -> Iterator[Check]:
             facts.engine,
             requires.engine,
             refusal or ("" if facts.engine else "no answer"),
-            "is dockerd running? systemctl status docker",
+            ENGINE_MEND,
         )
     yield _version(
         "Compose plugin",
@@ -125,6 +149,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _places(node: Node, facts: Facts) -> Iterator[Check]:
+    home = quote(node.directory)
     yield judged(
         "memory-backed space",
         "what must not rest on a disk has a place",
@@ -143,10 +168,33 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
     yield judged(
         "directory",
         "the stack's directory can be written",
-        "" if facts.writable else f"{node.directory} is not writable",
-        f"create {node.directory}, owned by the user who deploys",
+        _unwritable(node, facts),
+        f"create {home}, as root on the host: mkdir -p {home} && chown {_user(facts)} {home}"
+        if facts.missing
+        else f"as root on the host: chown {_user(facts)} {home}",
         found=str(node.directory),
     )
+    yield check_ownership(facts)
+
+
+def check_ownership(facts: Facts) -> Check:
+    """That others can neither change what is deployed nor lead it elsewhere."""
+    return judged(
+        "ownership",
+        "nobody but this user and root can change what is deployed, or where secrets lie",
+        "; ".join(what for what, _ in facts.strangers),
+        "; ".join(dict.fromkeys(mend for _, mend in facts.strangers)),
+    )
+
+
+def _unwritable(node: Node, facts: Facts) -> str:
+    if facts.writable:
+        return ""
+    if "directory" in facts.problems:
+        return f"whether {node.directory} is there cannot be told: {facts.problems['directory']}"
+    if facts.missing:
+        return f"{node.directory} is not writable: it is not there, and this user cannot make it"
+    return f"{node.directory} is not writable"
 
 
 def _room(node: Node, facts: Facts) -> Iterator[Check]:

@@ -5,32 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.release.release import Version
 from deploy_lib.source.git import REMOTE, Checkout, Commit
 
 
 def checkout(
-    found: Checkout | None, version: Version | None, *, default: bool, newest: bool
+    found: Checkout | UsageError, version: Version | None, *, default: bool, newest: bool
 ) -> Iterator[Check]:
     """Which commit this is, and whether what is deployed is what it seems. Warnings only.
 
     Args:
-        found: None outside a git checkout.
+        found: an error where git cannot tell, as outside a git checkout.
         version: the one that is deployed, where that is known.
         default: no `--tag` was given.
         newest: the default is the newest commit of origin/main that has an image, and not HEAD.
     """
-    if found is None:
-        problem = (
-            "the configuration that is deployed is not in a git checkout, so nobody can tell which one it is"
-        )
+    if isinstance(found, UsageError):
         yield Check(
             "checkout",
             "the configuration is a known commit",
             "warning",
-            problem=problem,
-            mend="clone it with git",
+            problem=f"nobody can tell which configuration is deployed: {found.what}",
+            mend=found.mend or "clone it with git",
         )
         return
     yield judged(

@@ -27,6 +27,8 @@ def stages(target: Target, error: UnreachableError | None) -> Iterator[Check]:
         if error is not None and error.stage == stage:
             yield Check(name, proves, "failed", problem=error.what, mend=error.mend or "")
             return
+        if error is not None and error.jump:
+            continue  # how far the jump host got says nothing of the host
         yield Check(name, proves, found=found.get(stage, ""))
 
 

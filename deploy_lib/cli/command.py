@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, UnexpectedExit
 
 from deploy_lib.config import Environment, Node, load
-from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.errors import DeployError, ExitCode, UnforeseenError
+from deploy_lib.fleet.interruption import listen
 from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
+from deploy_lib.secrets import dumps
 
 OUTCOMES = {
     ExitCode.DONE: "done",
+    ExitCode.UNFORESEEN: "an error that nobody foresaw",
     ExitCode.USAGE: "bad configuration or argument; nothing was changed",
     ExitCode.NOT_STARTED: "not started; nothing was changed",
     ExitCode.LOCKED: "locked; nothing was changed",
@@ -67,6 +70,9 @@ def command(
         Exit: with the exit status, when that is not 0.
     """
     stdio.install()
+    dumps.forbid()
+    stdio.wait_for_readers(True)
+    listen()
     console = Console(as_json=as_json, debug=debug)
     report = Report(name)
     error: BaseException | None = None
@@ -78,6 +84,11 @@ def command(
         report.exit, error = problem.exit_code, problem
     except KeyboardInterrupt:
         report.exit, error = ExitCode.INTERRUPTED, DeployError("interrupted")
+    except (Exit, UnexpectedExit):
+        raise  # Invoke's own, which it knows what to do with
+    except Exception as unforeseen:  # noqa: BLE001 - the last resort of every command
+        report.exit, error = ExitCode.UNFORESEEN, UnforeseenError(unforeseen)
+        error.__cause__ = unforeseen
     if error is not None:
         console.error(error)
     console.document(report.as_dict(str(error) if error else None))

@@ -12,7 +12,8 @@ from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.config import Environment
 from deploy_lib.errors import ExitCode
-from deploy_lib.fleet.interruption import deafen, listen
+from deploy_lib.fleet.interruption import deafen
+from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request, whole_number, word
 from deploy_lib.ssh.connection import StrictConnection
@@ -171,10 +172,10 @@ def _changing(
     given: Mapping[str, Any],
 ) -> Iterator[_Change]:
     """A command that changes hosts, from its arguments to its report."""
-    listen()
     as_json, debug = bool(given.get("json")), bool(given.get("debug"))
     with command(name, root, as_json=as_json, debug=debug) as (environment, console, report):
         request = _request(name, given)
+        stdio.wait_for_readers(request.dry_run)
         chosen = choose(environment, stack, nodes, connection)
         announce(console, environment, chosen)
 

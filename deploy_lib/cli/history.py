@@ -9,7 +9,7 @@ from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.deploy import HELP
 from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change.history import read_history
 from deploy_lib.output.console import Console
@@ -52,7 +52,8 @@ def tell_history(
             if isinstance(events, DeployError):
                 console.error(events)
                 report.exit = ExitCode.NOT_STARTED
-                report.nodes[node.name] = {"outcome": "unreachable", "error": str(events)}
+                outcome = "unreachable" if isinstance(events, UnreachableError) else "failed"
+                report.nodes[node.name] = {"outcome": outcome, "error": str(events)}
                 continue
             report.nodes[node.name] = {
                 "outcome": "interrupted" if interrupted(events) else "done",
@@ -75,7 +76,8 @@ def _read(
     def read(node: Node) -> None:
         session = session_to(environment, node, connection)
         try:
-            found[node.name] = read_history(session, node.directory, lines)
+            with told(node.name):
+                found[node.name] = read_history(session, node.directory, lines)
         except DeployError as error:
             found[node.name] = error
         finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,11 +78,10 @@ def show_logs(
                     _show(console, node, item, width)
                 else:
                     said[node].append(item)
+                if console.unheard:
+                    break  # whoever read has seen enough, as in `... | head`
             for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
                 _show(console, at_node, line, width)
-        except BrokenPipeError:
-            # Whoever read has seen enough, as in `... | head`; what Python still holds must not fail at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             # That is how one stops following: nothing went wrong.
             report.exit = ExitCode.INTERRUPTED

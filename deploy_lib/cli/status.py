@@ -12,7 +12,7 @@ from deploy_lib.cli.command import announce, command
 from deploy_lib.cli.deploy import HELP
 from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, ExitCode, UnreachableError
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.stack import HostStack
@@ -53,11 +53,11 @@ def show_status(
         def ask(node: Node) -> None:
             session = sessions[node.name]
             try:
-                facts = gather(session, HostStack(node, projects[node.name]), {}, {})
-                require_answers(node, facts)
-                found[node.name] = status(facts, _behind(root, facts))
+                with told(node.name):
+                    facts = gather(session, HostStack(node, projects[node.name]), {}, {})
+                    require_answers(node, facts)
+                    found[node.name] = status(facts, _behind(root, facts))
             except DeployError as error:
-                error.node = error.node or node.name
                 found[node.name] = error
             finally:
                 session.close()
@@ -101,7 +101,8 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
     services, releases = [], []
     for node, one in found:
         if isinstance(one, DeployError):
-            releases.append([node.name, node.stack_name, "unreachable", "", "", ""])
+            state = "unreachable" if isinstance(one, UnreachableError) else "unknown"
+            releases.append([node.name, node.stack_name, state, "", "", ""])
             continue
         event = one.release
         last = [event.release.tag, f"{event.who} on {event.origin}", event.at] if event else ["", "", ""]

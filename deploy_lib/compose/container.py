@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from deploy_lib import layout
+from deploy_lib import layout, shell
+from deploy_lib.answers import number, text, texts, understand
 from deploy_lib.compose import labels
 from deploy_lib.compose.project import Project
 from deploy_lib.release.image import Image
@@ -87,27 +89,44 @@ INSPECT = (
 
 
 def containers_function(project: Project) -> str:
-    """Shell function `containers`: one line of JSON for each container of the project, stopped ones too."""
+    """Shell function `containers`: one line of JSON for each container of the project, stopped ones too.
+
+    One that goes away meanwhile is left out; where the engine does not tell of them it fails, and says nothing of any.
+    """
     return f"""\
-containers() {{
-  ids=$(docker ps -aq --no-trunc {project.filters}) || return
-  [ -z "$ids" ] || docker inspect --format {quote(INSPECT)} $ids
-}}
+{shell.INSPECT}
+containers() {{ ids=$(docker ps -aq --no-trunc {project.filters}) && inspect {quote(INSPECT)} $ids; }}
 """
 
 
 def read_container(line: str) -> Container | None:
-    """A line of `containers`; None for a one-off container, which is no part of the running stack."""
-    data = json.loads(line)
-    found = data["labels"] or {}
+    """A line of `containers`; None for a one-off container, which is no part of the running stack.
+
+    Raises:
+        NotUnderstoodError: it is something else.
+    """
+    return understand("what Docker says of a container", lambda: _container(json.loads(line)))
+
+
+def _container(data: Any) -> Container | None:
+    found = texts(data["labels"] or {})
     if found.get(labels.ONE_OFF) == "True":
         return None
     bindings = [binding for several in (data["ports"] or {}).values() for binding in several or []]
-    ports = sorted({int(binding["HostPort"]) for binding in bindings if binding["HostPort"].isdigit()})
-    name, image = data["name"].removeprefix("/"), Image.parse(data["image"])
+    ports = sorted({int(text(b, "HostPort")) for b in bindings if text(b, "HostPort").isdecimal()})
     return Container(
-        **{**data, "name": name, "image": image, "labels": found, "ports": tuple(ports)},
+        id=text(data, "id"),
+        name=text(data, "name").removeprefix("/"),
         service=found.get(labels.SERVICE, ""),
+        image=Image.parse(text(data, "image")),
+        image_id=text(data, "image_id"),
+        state=text(data, "state"),
+        health=None if data["health"] is None else text(data, "health"),
+        exit_code=number(data, "exit_code"),
+        restarts=number(data, "restarts"),
+        started=text(data, "started"),
+        labels=found,
+        ports=tuple(ports),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -46,12 +47,33 @@ def read_stack_file(content: bytes, path: str) -> StackFile:
     Raises:
         UsageError: it is not YAML, or lacks what this program relies on.
     """
+    data = load_yaml(content, path)
     try:
-        data = yaml.safe_load(content)
-    except yaml.YAMLError as error:
+        return _stack_file(data, path)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        mend = f"see what Compose says of it: docker compose -f {path} config"
+        raise UsageError(
+            f"{path} is YAML, but no Compose file: a list or a text is where names should be", mend=mend
+        ) from None
+
+
+def load_yaml(content: bytes | str, path: str) -> Any:
+    """The data of a YAML file.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return yaml.safe_load(content)
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # such as a date that no calendar has
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise UsageError(f"{path} is not valid YAML{line}") from None
+
+
+def _stack_file(data: Any, path: str) -> StackFile:
     if not isinstance(data, dict) or not isinstance(data.get("services"), dict):
         raise UsageError(f"{path} has no services")
     if not isinstance(data.get("name"), str):

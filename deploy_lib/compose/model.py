@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy_lib.answers import text, understand
 from deploy_lib.release.image import Image
 
 
@@ -26,15 +27,24 @@ class Service:
     ports: tuple[int, ...] = ()
 
 
-def read_model(text: str) -> dict[str, Service]:
-    """Services by name, from `docker compose config --format json`."""
-    services = json.loads(text)["services"]
-    return {name: _service(name, spec) for name, spec in sorted(services.items())}
+def read_model(content: str) -> dict[str, Service]:
+    """Services by name, from `docker compose config --format json`.
+
+    Raises:
+        NotUnderstoodError: it is something else.
+    """
+
+    def read() -> dict[str, Service]:
+        services = json.loads(content)["services"]
+        return {name: _service(name, spec) for name, spec in sorted(services.items())}
+
+    return understand("the Compose file as the host's Compose renders it", read)
 
 
 def _service(name: str, spec: Mapping[str, Any]) -> Service:
     replicas = (spec.get("deploy") or {}).get("replicas", spec.get("scale", 1))
     ports = tuple(
-        int(p["published"]) for p in spec.get("ports") or [] if str(p.get("published", "")).isdigit()
+        int(p["published"]) for p in spec.get("ports") or [] if str(p.get("published", "")).isdecimal()
     )
-    return Service(name, Image.parse(spec.get("image", "")), 1 if replicas is None else int(replicas), ports)
+    image = Image.parse(text(spec, "image") if "image" in spec else "")
+    return Service(name, image, 1 if replicas is None else int(replicas), ports)

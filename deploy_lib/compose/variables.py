@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from deploy_lib.compose.file import load_yaml
 from deploy_lib.errors import UsageError
 
 _REFERENCE = re.compile(
@@ -51,13 +50,13 @@ def variables(content: bytes, path: str) -> Variables:
         UsageError: it is not YAML.
     """
     text = content.decode(errors="replace")
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"{path} is not valid YAML") from None
-    if not isinstance(data, dict):
+    data = load_yaml(text, path)
+    if not isinstance(data, dict) or not isinstance(data.get("secrets") or {}, dict):
         raise UsageError(f"{path} is not a Compose file")
-    found = [reference for value in _strings(data) for reference in _references(value)]
+    try:
+        found = [reference for value in _strings(data) for reference in _references(value)]
+    except RecursionError:
+        raise UsageError(f"{path} has a part that contains itself") from None
     # Anchors put parts of the file elsewhere; the order is the one that a reader sees.
     names = sorted({name for name, _ in found}, key=lambda name: text.find(f"${{{name}"))
     plain = {name for name, kind in found if kind not in ("-", "+")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,9 @@ from deploy_lib.config.environments import FILE, Environment, File, Node
 from deploy_lib.errors import UsageError
 
 DEFAULT_ENVIRONMENT = "homelab"
+
+LARGEST = 1024 * 1024
+"""Bytes of deploy.toml."""
 
 
 def load(root: Path, environment: str | None = None) -> Environment:
@@ -66,6 +70,8 @@ def parse(text: str) -> File:
     """
     try:
         return File.model_validate(tomllib.loads(text))
+    except RecursionError:
+        raise UsageError(f"{FILE} is nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} is not valid TOML: {error}") from None
     except ValidationError as error:
@@ -74,11 +80,16 @@ def parse(text: str) -> File:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            raise UsageError(f"{path} is no file of less than {LARGEST // 1024} KiB")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"there is no {FILE} in {path.parent}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not text in UTF-8: byte {error.start}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 _DISCRIMINATORS = ("1password", "file", "environment", "postgres-role", "grafana-admin", "immutable")

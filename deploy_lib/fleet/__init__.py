@@ -1,1 +1,1 @@
-"""Several nodes: survey, deploy, roll back, rotate, prune."""
+"""TODO."""

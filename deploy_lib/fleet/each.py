@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from deploy_lib.errors import DeployError, SeveralErrors, StoppedError
+from deploy_lib.errors import DeployError, SeveralErrors, StoppedError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.node.deployment import Deployment
 
@@ -30,7 +30,9 @@ def each(
             deployment.fail(StoppedError("interrupted"))
             return
         try:
-            work(deployment)
+            # An error that nobody foresaw, too, must not keep hosts from being taken back.
+            with told(deployment.node.name):
+                work(deployment)
         except DeployError as error:
             deployment.fail(error)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from deploy_lib.errors import ExitCode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -20,6 +24,8 @@ def handled(
     stop: threading.Event, first: Callable[[], object], again: Callable[[], object]
 ) -> Iterator[None]:
     """While the block runs, a signal sets `stop` instead of ending the process.
+
+    A signal that this process was started to ignore, as by `nohup`, stays ignored.
 
     Outside of the main thread, where no signals arrive, it does nothing.
 
@@ -40,7 +46,9 @@ def handled(
         answer.start()
         answers.append(answer)
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    # None: a handler that is not Python's, and could not be put back.
+    heard = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:
@@ -51,9 +59,17 @@ def handled(
 
 
 def listen() -> None:
-    """Ctrl-C is heard again, after a command of this process that came to its end."""
-    if signal.getsignal(signal.SIGINT) is _unheard:
+    """Ctrl-C is heard as usual: after `starting`, or after a command of this process that came to its end."""
+    if signal.getsignal(signal.SIGINT) in (_unheard, _leave):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def starting() -> None:
+    """Until a command begins, Ctrl-C ends this process at once: nothing was done that is to be tidied up."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
 
 
 def deafen() -> None:
@@ -68,6 +84,12 @@ def deafen() -> None:
         signal.signal(signal.SIGINT, _unheard)
         # Python gives up its own handlers before it is gone.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"error: interrupted\n")
+    os._exit(ExitCode.INTERRUPTED)
 
 
 def _unheard(number: int, frame: FrameType | None) -> None:

@@ -20,7 +20,7 @@ def prune(deployments: Sequence[Deployment], request: Request, console: Console)
     Raises:
         DeployError: nothing was removed anywhere, for a reason that is no single node's.
     """
-    each(deployments, lambda d: d.look())
+    each(deployments, lambda d: d.refresh_facts(None))
     require(deployments)
     # Where nothing was ever staged there is nothing to lock, and a lock would leave a directory there.
     taking_part = [d for d in deployments if d.facts.history or d.facts.objects or d.facts.keep_tags]

@@ -35,7 +35,7 @@ def roll_back(
     Raises:
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
     """
-    each(deployments, lambda d: d.look())
+    each(deployments, lambda d: d.refresh_facts(None))
     require(deployments)
     tag = request.tag and versions(environment.root, request.tag, environment.default_tag)[0].tag
     taking_part = list(deployments) if named else _taking_part(deployments, tag)
@@ -45,7 +45,8 @@ def roll_back(
         console.say(f"{tag} was never proven on every node: it is deployed like any other")
         return deploy(environment, taking_part, request, console)
     if not request.skip_validation:
-        each(taking_part, lambda d: d.check_back())
+        stacks = {d.node.stack_name for d in taking_part}
+        each(taking_part, lambda d: d.check_back(stacks))
 
     def decide(deployment: Deployment) -> None:
         deployment.decide_back(_required(deployment, tag))

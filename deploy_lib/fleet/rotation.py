@@ -35,6 +35,8 @@ def rotate(
     """
     names = sorted({name for d in deployments for name in d.local.file.secret_names})
     values = fetch(environment, names)
+    for deployment in deployments:
+        deployment.check_room(values)
     changed = _look(deployments, values)
     if not any(d.before for d in deployments):
         raise PreflightError("nothing is deployed whose secrets could be changed", step="rotation")
@@ -60,9 +62,10 @@ def rotate(
 
 def _look(deployments: Sequence[Deployment], values: Values) -> dict[str, list[str]]:
     """By node, the secrets that run there with other values."""
-    each(deployments, lambda d: d.look())
+    stacks = {d.node.stack_name for d in deployments}
+    each(deployments, lambda d: d.refresh_facts(None))
     require(deployments)
-    each(deployments, lambda d: d.check_back())
+    each(deployments, lambda d: d.check_back(stacks))
     require(deployments)
     return {d.node.name: d.changed_secrets(values) for d in deployments}
 

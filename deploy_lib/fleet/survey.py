@@ -7,28 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
-from deploy_lib.checks import (
-    Check,
-    check_host,
-    check_images,
-    check_storage,
-    check_variables,
-    local,
-    reach,
-    read_env_file,
-)
+from deploy_lib.checks import Check, check_images, check_variables, local, reach, read_env_file
 from deploy_lib.checks.check import failed
 from deploy_lib.checks.images import check_login
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import DeployError, PreflightError, RemoteError, UnreachableError, UsageError
+from deploy_lib.errors import (
+    DeployError,
+    PreflightError,
+    RemoteError,
+    UnforeseenError,
+    UnreachableError,
+    UsageError,
+    told,
+)
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look import registry
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.node.deployment import Deployment, Values, judge_secrets, look
+from deploy_lib.node.deployment import Deployment, Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -37,6 +35,7 @@ from deploy_lib.secrets.sources import fetch, source_of
 from deploy_lib.secrets.value import MASK
 from deploy_lib.source import git
 from deploy_lib.source.versions import in_version, versions
+from deploy_lib.ssh.framing import require_room
 
 HERE = "here"
 """What the checks of this machine are listed under."""
@@ -55,6 +54,11 @@ class NodeSurvey:
     checks: tuple[Check, ...]
     began: str
     ended: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether anything secret may go by way of this host: its Compose answers, and nobody could be in between."""
+        return bool(self.facts.services) and not self.facts.strangers
 
     @property
     def deferred(self) -> bool:
@@ -107,7 +111,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     stacks = {d.node.stack_name for d in deployments}
     looks = side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
     nodes = {look.node.name: look for look in looks}
-    ready = [d for d in deployments if nodes[d.node.name].facts.services]
+    ready = [d for d in deployments if nodes[d.node.name].ready]
     if vault.values:
         for d in ready:
             found = nodes[d.node.name]
@@ -146,9 +150,7 @@ def require_checks(found: Survey, console: Console, *, lenient: bool = False) ->
             if check.result in warnings:
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.mend}")
     impossible = (
-        found.version is None
-        or not found.values
-        or any(not node.facts.services for node in found.nodes.values())
+        found.version is None or not found.values or any(not node.ready for node in found.nodes.values())
     )
     if found.failed and (impossible or not lenient):
         raise PreflightError(failures(found))
@@ -187,6 +189,9 @@ def _vault(environment: Environment, deployments: Sequence[Deployment]) -> _Vaul
         raise
     except DeployError as error:
         return _Vault({}, None, local.secrets(error, source, len(names)))
+    require_room({password: values[password].reveal()})
+    for deployment in deployments:
+        deployment.check_room(values)
     login = Login(environment.registry_host, environment.registry.username, values[password])
     return _Vault(values, login, local.secrets(None, source, len(names)))
 
@@ -194,16 +199,15 @@ def _vault(environment: Environment, deployments: Sequence[Deployment]) -> _Vaul
 def _look(environment: Environment, d: Deployment, version: Version, stacks: set[str]) -> NodeSurvey:
     began, facts, checks = _now(), Facts(), list[Check]()
     try:
-        d.session.open()
-        checks += reach.stages(d.session.connection.target, None)
-        checks.append(reach.forwarding(forbidden=d.session.forbids_forwarding(*_probed(d.node))))
-        facts = look(d.session, d.job, version)
-        checks += check_host(d.node, facts, rendered=True)
-        deferred = bool(set(d.node.stack.needs) & stacks)
-        checks += check_storage(d.node, facts.machine.storage, deferred=deferred)
+        with told(d.node.name):
+            d.session.open()
+            checks += reach.stages(d.session.connection.target, None)
+            checks += judge_way(d.session, d.node, facts)
+            facts = look(d.session, d.job, version)
+            checks += judge_host(d.node, facts, stacks, rendered=True)
     except UnreachableError as error:
         checks += reach.stages(d.session.connection.target, error)
-    except RemoteError as error:
+    except (RemoteError, UnforeseenError) as error:
         checks.append(_broken_off(error))
     checks.append(_variables(environment, d, facts, version))
     return NodeSurvey(d.node, facts, tuple(checks), began, _now())
@@ -225,12 +229,6 @@ def _variables(environment: Environment, d: Deployment, facts: Facts, version: V
         "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
     }
     return check_variables(variables(compose, stack.compose), places)
-
-
-def _probed(node: Node) -> tuple[str, int]:
-    """An endpoint that is probed later; the last one, since the first is what is replaced most often."""
-    urls = [urlsplit(probe.url) for probe in node.stack.probes if probe.url]
-    return (urls[-1].hostname or "127.0.0.1", urls[-1].port or 80) if urls else ("127.0.0.1", 22)
 
 
 @dataclass(frozen=True)
@@ -268,7 +266,8 @@ def _ask_registries(
         found = nodes[d.node.name]
         names = _references(found.facts, wanted[0], version, login)
         try:
-            manifests = registry.resolve(d.session, names, login)
+            with told(d.node.name):
+                manifests = registry.resolve(d.session, names, login)
         except DeployError as error:
             return found.also(_broken_off(error)), {}
         images = check_images(found.facts, manifests.values())
@@ -299,7 +298,8 @@ def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], logi
     for version in wanted:
         names = [n for n in _references(facts, wanted[0], version, login) if n.tag == version.tag]
         try:
-            manifests = registry.resolve(d.session, names, login)
+            with told():
+                manifests = registry.resolve(d.session, names, login)
         except DeployError:
             return None
         if all(manifest.digest for manifest in manifests.values()):
@@ -307,11 +307,11 @@ def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], logi
     return None
 
 
-def _checkout(root: Path) -> git.Checkout | None:
+def _checkout(root: Path) -> git.Checkout | UsageError:
     try:
         return git.look(root)
-    except UsageError:
-        return None
+    except UsageError as problem:
+        return problem
 
 
 def _now() -> str:

@@ -9,7 +9,9 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from deploy_lib.shell import quote, words
+from deploy_lib.answers import understand
+from deploy_lib.errors import NotUnderstoodError
+from deploy_lib.shell import THERE, quote, words
 from deploy_lib.ssh.session import Session
 
 
@@ -43,17 +45,47 @@ def read_files(session: Session, directory: PurePosixPath, paths: Sequence[str])
     """
     if not paths:
         return {}
-    script = f"""\
-cd {quote(directory)} 2>/dev/null || exit 0
-for x in {words(*paths)}; do [ ! -f "$x" ] || printf '%s\\n' "$x"; done | tar -cf - -T - | base64
+    step = "reading files"
+    answer = session.run(fetch_script(directory, paths), step=step).stdout
+    try:
+        return understand("the files", lambda: unpack(base64.b64decode(answer)))
+    except NotUnderstoodError as error:
+        error.node, error.step = session.node, step
+        raise
+
+
+def fetch_script(directory: PurePosixPath, paths: Sequence[str]) -> str:
+    """A tar stream of those files that are there, in base64; it fails where that cannot be told, or one cannot be read."""
+    return f"""\
+{THERE}
+there {quote(directory)} || {{ [ $? = 1 ]; exit; }}
+cd {quote(directory)} || exit
+found() {{
+  for x in {words(*paths)}; do
+    there "$x" || {{ [ $? = 1 ] && continue; return 1; }}
+    [ ! -f "$x" ] || {{ [ -r "$x" ] && printf '%s\\n' "$x"; }} || {{ echo "$x: Permission denied" >&2; return 1; }}
+  done
+}}
+found=$(found) || exit
+printf '%s\\n' "$found" | sed '/^$/d' | tar -cf - -T - | base64
 """
-    return unpack(base64.b64decode(session.run(script, step="reading files").stdout))
 
 
 def unpack(stream: bytes) -> dict[str, bytes]:
-    """The files of a tar stream: the inverse of `pack`."""
+    """The files of a tar stream: the inverse of `pack`.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not stream:
         return {}
-    with tarfile.open(fileobj=io.BytesIO(stream)) as archive:
-        members = [member for member in archive.getmembers() if member.isfile()]
-        return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(stream)) as archive:
+            return _members(archive)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ValueError(f"it is no tar stream: {type(error).__name__}") from None
+
+
+def _members(archive: tarfile.TarFile) -> dict[str, bytes]:
+    members = [member for member in archive.getmembers() if member.isfile()]
+    return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}

@@ -1,1 +1,1 @@
-"""One node: its deployment, its proof, its dry run, its outcome."""
+"""TODO."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from deploy_lib.checks import (
     Check,
     check_answered,
     check_host,
     check_once_read,
+    check_ownership,
     check_storage,
+    reach,
     require_passed,
 )
 from deploy_lib.compose.container import Container
@@ -26,6 +29,7 @@ from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.host.programs import apply
+from deploy_lib.layout import secrets_in
 from deploy_lib.node import proof, pruning
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
@@ -43,6 +47,7 @@ from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
+from deploy_lib.ssh.framing import require_room
 from deploy_lib.ssh.session import Session
 
 Values = Mapping[str, Secret]
@@ -121,18 +126,30 @@ class Deployment:
         """Gathers the facts that decisions are made from; with a version, also what the Compose file comes to for it.
 
         Raises:
-            PreflightError: some facts are missing; unknown must not be treated as "not there".
+            PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
+                stack's files, which no flag skips.
         """
         self.facts = look(self.session, self.job, version, self.facts)
-        require_passed(self.node, [check_answered(self.facts, rendered=version is not None)])
+        answered = check_answered(self.node, self.facts, rendered=version is not None)
+        require_passed(self.node, [answered, check_ownership(self.facts)])
 
-    def check_back(self) -> None:
-        """The preflight of a rollback, which needs neither a registry nor this checkout's files.
+    def check_back(self, stacks: Collection[str]) -> None:
+        """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.
+
+        All that a proof needs is looked at: what cannot be proven would only be switched to and taken back.
+
+        Args:
+            stacks: see `judge_host`.
 
         Raises:
             PreflightError: naming every check that failed.
         """
-        require_passed(self.node, check_host(self.node, self.facts, rendered=False))
+        found = [
+            *judge_way(self.session, self.node, self.facts),
+            *judge_host(self.node, self.facts, stacks, rendered=False),
+        ]
+        self._deferred = any(check.result == "deferred" for check in found)
+        require_passed(self.node, found)
 
     def check_deferred(self) -> None:
         """Looks again at what another stack of the same command had to bring first.
@@ -157,6 +174,15 @@ class Deployment:
         """
         require_passed(self.node, [judge_secrets(self.job, self.facts, values)])
 
+    def check_room(self, values: Values) -> None:
+        """Refuses values that no host could start a program with.
+
+        Raises:
+            UsageError: which those are, and their size.
+        """
+        names = [name for name in self.local.file.secret_names if name in values]
+        require_room({**self.node.variables, **{name: values[name].reveal() for name in names}})
+
     def check_service(self) -> None:
         """Refuses a service that the stack does not have.
 
@@ -172,7 +198,9 @@ class Deployment:
     def lock(self) -> None:
         """Takes the node's lock, and waits for a switch that was left to itself."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
-        self._lock = Lock(self.session, self.node.directory, me(what))
+        memory = self.facts.memory if self.node.stack.delivery == "memory" else ""
+        delivery = secrets_in(memory, self.local.file.project) if memory else None
+        self._lock = Lock(self.session, self.node.directory, me(what), delivery)
         self._lock.take(
             self.request.wait_lock,
             2 * int(self.node.stack.switch_timeout) + 60,
@@ -469,3 +497,34 @@ def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
         facts.changed(_needed(job, values)),
         recorded=facts.proven is not None,
     )
+
+
+def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
+    """Whether the probes can be asked through the session; nothing where none asks over HTTP.
+
+    Args:
+        facts: what is known of the releases that could be gone back to, with their own probes.
+
+    Raises:
+        RemoteError: the session has ended.
+    """
+    recorded = [event.release.probes or () for event in facts.history]
+    probes = [*(probe for some in recorded for probe in some), *node.stack.probes]
+    urls = [urlsplit(probe.url) for probe in probes if probe.url]
+    if not urls:
+        return []
+    # The last one, since the first is what is replaced most often.
+    forbidden = session.forbids_forwarding(urls[-1].hostname or "127.0.0.1", urls[-1].port or 80)
+    return [reach.forwarding(forbidden=forbidden)]
+
+
+def judge_host(node: Node, facts: Facts, stacks: Collection[str], *, rendered: bool) -> list[Check]:
+    """What the host must offer.
+
+    Args:
+        stacks: those that the same command deploys; what they bring is looked at again later.
+        rendered: see `check_host`.
+    """
+    deferred = bool(set(node.stack.needs) & set(stacks))
+    storage = check_storage(node, facts.machine.storage, deferred=deferred)
+    return [*check_host(node, facts, rendered=rendered), *storage]

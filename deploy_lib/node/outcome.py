@@ -85,9 +85,11 @@ def final_outcome(
 
 def _stated(error: DeployError | None, node: Node, state: str, mend: str) -> DeployError:
     what = error.what if error is not None else "nothing failed here, but on another node"
-    return DeployError(
+    stated = DeployError(
         f"{what}\n  {state}",
         node=node.name,
         step=error.step if error is not None else None,
         mend=(error.mend if error is not None else None) or mend,
     )
+    stated.__cause__ = error.__cause__ if error is not None else None
+    return stated

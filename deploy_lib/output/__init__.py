@@ -1,1 +1,1 @@
-"""What a command shows: console and streams, without secrets."""
+"""TODO."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, TextIO, cast
 
@@ -31,6 +32,11 @@ class Console:
         self._err = clean(err or sys.stderr, REDACTOR)
         self._lock = threading.Lock()
 
+    @property
+    def unheard(self) -> bool:
+        """Whether nobody gets the command's result any more, because who read it is gone."""
+        return bool(self._out.lost)
+
     def say(self, text: str) -> None:
         """A line about the command as a whole."""
         self._write(self._err, text)
@@ -45,8 +51,10 @@ class Console:
             self._write(self._err, f"{node:<6} ·         {text}")
 
     def error(self, error: BaseException) -> None:
-        """What went wrong, and its mend."""
+        """What went wrong, and its mend; with --debug also where an error comes from that nobody foresaw."""
         for each in error.errors if isinstance(error, SeveralErrors) else [error]:
+            if self.debug_enabled and each.__cause__ is not None:
+                self._write(self._err, "".join(traceback.format_exception(each.__cause__)).rstrip())
             self._write(self._err, f"error: {each}")
 
     def document(self, data: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Everything that leaves the process as text goes through here: standard output, standard error, and the logs.
 
-One mechanism for all: Python's own traceback of an error that nobody foresaw, Invoke's and Fabric's `--debug` and
-`--echo`, the output of remote commands that Invoke passes on, Paramiko's log, and the console.
+One mechanism for all: errors that nobody foresaw, Invoke's and Fabric's `--debug` and `--echo`, the output of remote
+commands that Invoke passes on, Paramiko's log, and the console. It shows no secret, and it never fails: output that goes
+away, or that nobody reads, is no reason for anything.
 """
 
 from __future__ import annotations
@@ -9,42 +10,68 @@ from __future__ import annotations
 import atexit
 import io
 import logging
+import os
 import sys
 import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any, TextIO
 
+from deploy_lib.errors import DeployError, UnforeseenError
+from deploy_lib.output.outlet import Outlet
 from deploy_lib.secrets.redaction import REDACTOR, Redactor
+
+_OUTLETS: dict[str, Outlet] = {}
+"""Of this process's own standard output and standard error, by their names in `sys`."""
+
+_WERE_CLOSED: set[str] = set()
+"""Which of the two were closed when this process began."""
+
+_STDERR = 2
 
 
 class CleanStream(io.TextIOBase):
-    """A text stream that shows no secret; it has no `buffer` that would go past it."""
+    """A text stream that shows no secret and raises no error; it has no `buffer` that would go past it.
 
-    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+    Args:
+        outlet: what is written to instead of the stream; its descriptor is the stream's.
+    """
+
+    def __init__(self, stream: TextIO, redactor: Redactor, outlet: Outlet | None = None) -> None:
         self._stream = stream
+        self._outlet = outlet
         self._cleaner = redactor.stream()
+        self._lost = ""
         self._lock = threading.RLock()
+
+    @property
+    def lost(self) -> str:
+        """Why nobody gets what is written; "" as long as somebody may."""
+        return self._outlet.lost if self._outlet else self._lost
 
     def write(self, text: str) -> int:
         """Writes the text without any value; what may be the beginning of one waits for what comes next."""
         with self._lock:
-            self._stream.write(self._cleaner.feed(text))
+            self._put(self._cleaner.feed(text))
         return len(text)
 
     def write_as_is(self, text: str) -> None:
         """Writes a text that was cleaned before, by its structure: JSON, whose keys stay."""
         with self._lock:
             self.release()
-            self._stream.write(text)
+            self._put(text)
 
     def release(self) -> None:
         """Writes what was kept back."""
         with self._lock:
-            self._stream.write(self._cleaner.close())
+            self._put(self._cleaner.close())
 
     def flush(self) -> None:
         """Flushes what is known to be no part of a value."""
-        with self._lock:
-            self._stream.flush()
+        if self._outlet is None:
+            with self._lock:
+                self._attempt(self._stream.flush)
 
     def isatty(self) -> bool:
         """Whether people read it."""
@@ -64,9 +91,24 @@ class CleanStream(io.TextIOBase):
         return self._stream.encoding
 
     @property
-    def errors(self) -> str | None:  # type: ignore[override]
-        """How the stream writes what its encoding has not."""
-        return self._stream.errors
+    def errors(self) -> str:  # type: ignore[override]
+        """How what its encoding lacks is written: somehow, and never as an error."""
+        given = self._stream.errors or "strict"
+        return "backslashreplace" if given == "strict" else given
+
+    def _put(self, text: str) -> None:
+        if not text:
+            return
+        if self._outlet is not None:
+            self._outlet.write(text.encode(self.encoding, self.errors))
+        else:
+            self._attempt(lambda: self._stream.write(text))
+
+    def _attempt(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (OSError, ValueError) as error:
+            self._lost = self._lost or str(error)
 
 
 def clean(stream: TextIO, redactor: Redactor) -> CleanStream:
@@ -76,22 +118,99 @@ def clean(stream: TextIO, redactor: Redactor) -> CleanStream:
 
 def install() -> None:
     """Makes this process's standard streams and every log record clean, to its end; safe to call twice."""
+    _open_closed()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, CleanStream):
-            cleaned = clean(stream, REDACTOR)
+            cleaned = CleanStream(stream, REDACTOR, _own_outlet(name, stream))
             setattr(sys, name, cleaned)
-            atexit.register(_release, cleaned)
+            _redirect_handlers(stream, cleaned)
+            atexit.register(_release, cleaned, name)
     if logging.getLogRecordFactory() is not _record:
         logging.setLogRecordFactory(_record)
+    sys.excepthook = _unforeseen
+    threading.excepthook = _unforeseen_in_thread
+    sys.unraisablehook = _unraisable
 
 
-def _release(stream: CleanStream) -> None:
+def wait_for_readers(wait: bool) -> None:
+    """Whether output waits for whoever reads it: a command that changes hosts does not, and one that only looks does."""
+    for outlet in _OUTLETS.values():
+        outlet.patient = wait
+
+
+def details_wanted() -> bool:
+    """Whether this process was started with `--debug`, Invoke's own or a command's."""
+    return bool({"--debug", "-d"} & set(sys.argv)) or bool(os.environ.get("INVOKE_DEBUG"))
+
+
+def _own_outlet(name: str, stream: TextIO) -> Outlet | None:
+    """For the process's own stream; none for what somebody has put in its place."""
+    if stream is not getattr(sys, f"__{name}__"):
+        return None
+    outlet = _OUTLETS[name] = Outlet(stream.fileno())
+    if name in _WERE_CLOSED:
+        outlet.lost = "it was closed"
     try:
-        stream.release()
         stream.flush()
-    except (OSError, ValueError):
-        pass  # whoever read it is gone
+    except OSError as error:
+        outlet.lost = error.strerror or str(error)
+    return outlet
+
+
+def _open_closed() -> None:
+    """Puts something in the place of standard streams that were closed when the process began.
+
+    Otherwise the next file or connection gets their number, and with it what was meant for them.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            stream = open(number, "r" if name == "stdin" else "w", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            if name != "stdin":
+                setattr(sys, f"__{name}__", stream)
+                _WERE_CLOSED.add(name)
+
+
+def _redirect_handlers(stream: TextIO, cleaned: CleanStream) -> None:
+    """Handlers of the log that were made before, such as Invoke's with `--debug`, hold the bare stream."""
+    for handler in logging.root.handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
+            handler.setStream(cleaned)
+
+
+def _release(stream: CleanStream, name: str) -> None:
+    stream.release()
+    stream.flush()
+    if outlet := _OUTLETS.get(name):
+        outlet.finish()
+    if name == "stdout" and stream.lost:
+        said = f"note: standard output is incomplete ({stream.lost}); the exit status is the command's all the same"
+        print(said, file=sys.stderr)  # noqa: T201
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The last resort for an error that no command has caught: one line, and the traceback for who asks for it."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("error: interrupted", file=sys.stderr)  # noqa: T201
+        return
+    if details_wanted():
+        traceback.print_exception(kind, error, trace)
+    print(f"error: {error if isinstance(error, DeployError) else UnforeseenError(error)}", file=sys.stderr)  # noqa: T201
+
+
+def _unforeseen_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        _unforeseen(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    """What goes wrong while Python tidies up concerns nobody who did not ask for details."""
+    if details_wanted():
+        sys.__unraisablehook__(args)
 
 
 def _record(*args: Any, **kwargs: Any) -> logging.LogRecord:

@@ -1,1 +1,1 @@
-"""What a command would do on one node, and what differs there; pure."""
+"""TODO."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from deploy_lib.compose.container import Container
+from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
@@ -170,17 +170,9 @@ def _notes(facts: Facts, behind: int | None) -> Iterator[str]:
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
     if facts.machine.locked:
-        yield f"the deployment lock is held by {_owner(facts.machine.locked)}"
+        yield f"the deployment lock is held by {describe(facts.machine.locked)}"
     if behind:
         yield f"{behind} {'commit' if behind == 1 else 'commits'} behind origin/main"
-
-
-def _owner(note: str) -> str:
-    try:
-        data = json.loads(note)
-        return f"{data['who']} on {data['origin']}, since {data['since']}, for {data['what']}"
-    except (ValueError, KeyError, TypeError):
-        return "somebody who has not said who it is"
 
 
 def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:

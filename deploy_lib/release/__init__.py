@@ -1,1 +1,1 @@
-"""Releases as values: a version, an image, a release."""
+"""TODO."""

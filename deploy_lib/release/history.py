@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, cast
 
+from deploy_lib.answers import text, texts, understand
 from deploy_lib.release.release import Release
 
 Kind = Literal["started", "proven", "failed", "reverted", "adopted", "aborted"]
@@ -55,23 +57,49 @@ class Event:
         return json.dumps(self.as_dict(), separators=(",", ":"))
 
 
-def parse_events(text: str) -> list[Event]:
-    """Events of a history file; what is not a whole line of this program's is passed over.
+def parse_events(said: str) -> list[Event]:
+    """Events of a history file; what is no whole JSON object, as a power cut leaves it, is passed over.
 
     A line that comes twice counts where it stands last: a host tells of the newest releases and of the newest events.
+
+    Raises:
+        NotUnderstoodError: a whole object is no event. What it would have told is not known.
     """
     found: list[Event] = []
-    for line in text.splitlines():
+    for line in said.splitlines():
         try:
             data = json.loads(line)
-            known = {k: data[k] for k in Event.__dataclass_fields__ if k in data}
-            happened = Event(**{**known, "release": Release.from_dict(data["release"])})
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
+        if not isinstance(data, dict):
+            continue
+        happened = understand("an event of the history", partial(_event, data))
         if happened in found:
             found.remove(happened)
         found.append(happened)
     return found
+
+
+def _event(data: Mapping[str, Any]) -> Event:
+    optional = {name: None if data.get(name) is None else text(data, name) for name in ("before", "replaced")}
+    return Event(
+        kind=cast(Kind, text(data, "kind")),
+        at=text(data, "at"),
+        who=text(data, "who"),
+        origin=text(data, "origin"),
+        release=Release.from_dict(data["release"]),
+        command=text({"command": "", **data}, "command"),
+        seconds=_seconds(data.get("seconds", 0)),
+        hashes=texts(data.get("hashes", {})),
+        detail=text({"detail": "", **data}, "detail"),
+        **optional,
+    )
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return value
 
 
 def proven(history: Sequence[Event]) -> Event | None:

@@ -90,19 +90,43 @@ class Release:
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Release:
-        """The inverse of `as_dict`; unknown keys are passed over, so that an older program reads a newer record."""
+        """The inverse of `as_dict`; unknown keys are passed over, so that an older program reads a newer record.
+
+        Raises:
+            TypeError, KeyError, ValueError: it is no release.
+        """
         return Release(
-            id=str(data["id"]),
-            tag=str(data["tag"]),
-            commit=data.get("commit"),
-            images={service: Image.parse(text) for service, text in dict(data["images"]).items()},
-            files=dict(data["files"]),
-            secrets=dict(data.get("secrets", {})),
-            replicas=dict(data.get("replicas", {})),
-            restores=data.get("restores"),
-            secret_files=dict(data.get("secret_files", {})),
+            id=_text(data["id"]),
+            tag=_text(data["tag"]),
+            commit=_text_or_none(data.get("commit")),
+            images={service: Image.parse(each) for service, each in _texts(data["images"]).items()},
+            files=_texts(data["files"]),
+            secrets=_texts(data.get("secrets", {})),
+            replicas={_text(name): _whole(count) for name, count in dict(data.get("replicas", {})).items()},
+            restores=_text_or_none(data.get("restores")),
+            secret_files=_texts(data.get("secret_files", {})),
             probes=_probes(data.get("probes")),
         )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {_text(name): _text(each) for name, each in dict(value).items()}
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(value)
+    return value
 
 
 def _plain(probe: Probe) -> dict[str, Any]:

@@ -41,13 +41,9 @@ class File:
     def fetch(self, specs: Mapping[str, SecretSpec]) -> Mapping[str, Secret]:
         """See `Source.fetch`."""
         try:
-            mode = stat.S_IMODE(self._path.stat().st_mode)
-            if mode & 0o077:
-                raise PreflightError(
-                    f"{self._path} may be read by others (mode {mode:04o})",
-                    mend=f"chmod 600 {self._path}",
-                )
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            with self._path.open(encoding="utf-8") as file:
+                self._judge(os.fstat(file.fileno()))
+                content = json.load(file)
         except FileNotFoundError:
             raise PreflightError(
                 f"there is no secret file {self._path}", mend="for the lab, run: invoke lab.up"
@@ -62,6 +58,19 @@ class File:
             for name, spec in specs.items()
             if isinstance(content.get(spec.field), str)
         }
+
+    def _judge(self, about: os.stat_result) -> None:
+        """Refuses a file that others could have written, or can read."""
+        mode = stat.S_IMODE(about.st_mode)
+        if about.st_uid not in (0, os.geteuid()):
+            raise PreflightError(
+                f"{self._path} belongs to another user (uid {about.st_uid})",
+                mend=f"as root: chown {os.geteuid()} {self._path}",
+            )
+        if mode & 0o077:
+            raise PreflightError(
+                f"{self._path} may be read by others (mode {mode:04o})", mend=f"chmod 600 {self._path}"
+            )
 
 
 class ProcessEnvironment:

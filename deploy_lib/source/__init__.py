@@ -1,1 +1,1 @@
-"""This checkout: its commits, versions and files."""
+"""TODO."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import shlex
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,17 @@ from fabric import Config, Connection
 from fabric.runners import Remote
 from paramiko.client import MissingHostKeyPolicy, SSHClient
 from paramiko.hostkeys import HostKeyEntry
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    BadHostKeyException,
+    ChannelException,
+    NoValidConnectionsError,
+)
 
-from deploy_lib.errors import UnreachableError, UsageError
+from deploy_lib.errors import DeployError, Stage, UnreachableError, UsageError
 from deploy_lib.secrets.value import MASK
-from deploy_lib.ssh.framing import frame
-from deploy_lib.ssh.hostkeys import KnownHost, Verdict, fingerprint, judge, parse_known_hosts
+from deploy_lib.ssh.framing import Preamble, frame
+from deploy_lib.ssh.hostkeys import Verdict, fingerprint, judge, parse_known_hosts
 from deploy_lib.ssh.target import Target, resolve
 
 # Without a handler Paramiko's errors are written to standard error by `logging` itself, among the progress. Each is
@@ -45,10 +53,18 @@ class SafeRemote(Remote):
     def start(self, command: str, shell: str, env: dict[str, str], timeout: float | None = None) -> None:
         """Starts `command` on a channel of its own; its standard input is at its end afterwards."""
         self.channel = self.context.create_session()
-        line, block = frame(command, env)
+        self._preamble = Preamble()
+        line, block = frame(command, env, self._preamble)
         self.channel.exec_command(line)
         self.channel.sendall(block)
         self.channel.shutdown_write()
+
+    def read_proc_stdout(self, num_bytes: int) -> bytes:
+        """The command's own output; what the login shell has printed before it is no part of that."""
+        while chunk := super().read_proc_stdout(num_bytes):
+            if own := self._preamble.strip(chunk):
+                return own
+        return b""
 
     def generate_result(self, **kwargs: Any) -> Any:
         """The result, whose `env` names the variables without their values: results are shown, logged and pickled."""
@@ -85,11 +101,20 @@ class StrictConnection(Connection):
         """No gateway but the one given: Fabric's own would accept any host key."""
 
     def open(self) -> Any:
-        """Connects, unless connected; the agent named in ssh_config is used when there is one."""
+        """Connects, unless connected; the agent named in ssh_config is used when there is one.
+
+        Raises:
+            UnreachableError: which says whether this host failed or a jump host, and at which stage.
+        """
         agent = self.target.identity_agent
         if agent and agent != "SSH_AUTH_SOCK":
             os.environ["SSH_AUTH_SOCK"] = str(Path(agent).expanduser())
-        return super().open()
+        try:
+            return super().open()
+        except DeployError:
+            raise  # the jump host's own
+        except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
+            raise explain(self.target, error) from None
 
     def abandon(self) -> None:
         """Closes what a failed `open` leaves: Paramiko keeps the connection to a host whose key was refused."""
@@ -105,13 +130,41 @@ def connect_to(destination: str, ssh_config: Path | None = None) -> StrictConnec
 
 def known_keys(target: Target) -> Verdict:
     """What the known_hosts files of `target` say of it."""
-    entries: list[KnownHost] = []
-    for path in (*target.user_known_hosts, *target.global_known_hosts):
-        try:
-            entries += parse_known_hosts(path.read_text(errors="replace"))
-        except OSError:
-            continue
-    return judge(entries, target.hostname, target.port, target.host_key_alias)
+    files = (*target.user_known_hosts, *target.global_known_hosts)
+    return judge(parse_known_hosts("\n".join(map(_text, files))), target.known_names)
+
+
+def explain(target: Target, error: Exception) -> UnreachableError:
+    """Why there is no connection to this very host, in the operator's words."""
+    where = f"{target.user}@{target.hostname}:{target.port}"
+    where += f" (the jump host of {target.jump_of})" if target.jump_of else ""
+    stage: Stage
+    if isinstance(error, BadHostKeyException):
+        return refusal(target, known_keys(target), error.key)
+    if isinstance(error, socket.gaierror):
+        stage, what = "name", f"the name {target.hostname} does not resolve"
+        what += f"; it is the jump host of {target.jump_of}" if target.jump_of else ""
+        mend = "check DNS or ssh_config's HostName"
+    elif isinstance(error, ChannelException) and target.jump:
+        stage, what = (
+            "TCP",
+            f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {error.text}",
+        )
+        mend = (
+            "is the host up, can the jump host reach it, and does the jump host's sshd allow TCP forwarding?"
+        )
+    elif isinstance(error, NoValidConnectionsError | TimeoutError | ConnectionError):
+        stage, what = "TCP", f"no TCP connection to {where}: {error}"
+        mend = "is the host up, and sshd listening there?"
+    elif isinstance(error, AuthenticationException) or "authentication" in str(error).lower():
+        stage, what = "login", f"{where} refused the login: {error}"
+        mend = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
+    else:
+        stage, what = "SSH", f"no SSH session with {where}: {error}"
+        mend = f"try the same with: ssh -v {target.name}"
+    problem = UnreachableError(what, mend=mend)
+    problem.stage, problem.jump = stage, bool(target.jump_of)
+    return problem
 
 
 def _gateway(target: Target, ssh_config: Path | None) -> StrictConnection | str | None:
@@ -119,7 +172,7 @@ def _gateway(target: Target, ssh_config: Path | None) -> StrictConnection | str 
         return target.proxy_command
     gateway: StrictConnection | None = None
     for hop in target.jump:
-        connection = connect_to(hop, ssh_config)
+        connection = StrictConnection(replace(resolve(hop, ssh_config), jump_of=target.name), ssh_config)
         if gateway is not None:
             connection.gateway = gateway
         gateway = connection
@@ -171,49 +224,93 @@ class _Policy(MissingHostKeyPolicy):
         self._verdict = verdict
 
     def missing_host_key(self, client: SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        presented = key.asbytes()
-        shown = f"{key.get_name()} {fingerprint(presented)}"
-        if presented in self._verdict.revoked:
-            raise HostKeyError(f"{self._target.name} presents a key that is marked @revoked: {shown}")
-        if self._verdict.accepted:
-            known = ", ".join(f"{k.key_type} {fingerprint(k.key)}" for k in self._verdict.accepted)
-            raise changed(self._target, shown, known)
-        if self._target.accept_new:
-            self._remember(key)
-            return
-        raise HostKeyError(
-            f"the host key of {self._target.name} is not known; it presents {shown}, and no known_hosts file has any",
-            mend="compare that fingerprint with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), "
-            f"then add it: {_keyscan(self._target)}",
-        )
-
-    def _remember(self, key: paramiko.PKey) -> None:
-        target = self._target
-        if not target.user_known_hosts:
+        new = not self._verdict.accepted and key.asbytes() not in self._verdict.revoked
+        if not (new and self._target.accept_new):
+            raise refusal(self._target, self._verdict, key)
+        if not self._target.user_known_hosts:
             raise UsageError("StrictHostKeyChecking is accept-new, but there is no UserKnownHostsFile")
-        path = target.user_known_hosts[0]
+        path = self._target.user_known_hosts[0]
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        start = "" if _ends_with_a_line(path) else "\n"
         with path.open("a") as file:
-            file.write(f"{_known_name(target)} {key.get_name()} {key.get_base64()}\n")
+            file.write(f"{start}{_line(self._target, key)}\n")
 
 
-def changed(target: Target, presented: str, known: str) -> HostKeyError:
-    """The error for a key that differs from the known one."""
-    name = _known_name(target)
-    return HostKeyError(
-        f"the host key of {target.name} has changed: it presents {presented}, known_hosts has {known}",
-        mend="this is what an attack looks like; if the host was really reinstalled, remove the old key "
-        f"(ssh-keygen -R '{name}') and add the new one: {_keyscan(target)}",
-    )
+def refusal(target: Target, verdict: Verdict, key: paramiko.PKey) -> HostKeyError:
+    """Why a host's key is not accepted, and what makes it accepted, if it is the right one."""
+    presented = key.asbytes()
+    shown = f"{key.get_name()} {fingerprint(presented)}"
+    name = target.known_names[0]
+    known = ", ".join(f"{k.key_type} {fingerprint(k.key)}" for k in verdict.accepted)
+    if presented in verdict.revoked:
+        error = HostKeyError(
+            f"{target.title} presents a key that is marked @revoked: {shown}",
+            mend=f"the host needs a new host key; the mark is in {_places(target, marker='@revoked')}",
+        )
+    elif known and verdict.name == name:
+        files = _files(target, name)
+        removed = " && ".join(f"ssh-keygen -R {shlex.quote(name)} -f {shlex.quote(str(f))}" for f in files)
+        error = HostKeyError(
+            f"the host key of {target.title} has changed: it presents {shown}, "
+            f"and {' and '.join(map(str, files))} has {known} for {name}",
+            mend="this is what an attack looks like; if the host was really reinstalled, compare the fingerprint with its "
+            f"own ({_OWN_FINGERPRINT}), then replace the key: {removed} && {_adding(target, key)}",
+        )
+    else:
+        other = f" but {known} for {verdict.name}, which is another server's" if known else ""
+        error = HostKeyError(
+            f"the host key of {target.title} is not known; it presents {shown}, "
+            f"and no known_hosts file has a key for {name}{other}",
+            mend=f"compare that fingerprint with the host's own ({_OWN_FINGERPRINT}), "
+            f"then add it: {_adding(target, key)}",
+        )
+    error.jump = bool(target.jump_of)
+    return error
 
 
-def _known_name(target: Target) -> str:
-    if target.host_key_alias:
-        return target.host_key_alias
-    return target.hostname if target.port == 22 else f"[{target.hostname}]:{target.port}"
+_OWN_FINGERPRINT = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
 
 
-def _keyscan(target: Target) -> str:
-    port = "" if target.port == 22 else f"-p {target.port} "
-    file = target.user_known_hosts[0] if target.user_known_hosts else "~/.ssh/known_hosts"
-    return f"ssh-keyscan {port}{target.hostname} >> {file}"
+def _line(target: Target, key: paramiko.PKey) -> str:
+    return f"{target.known_names[0]} {key.get_name()} {key.get_base64()}"
+
+
+def _adding(target: Target, key: paramiko.PKey) -> str:
+    """A shell command that writes the key down where `ssh` looks for it.
+
+    It holds the key itself, and not `ssh-keyscan`: that reaches no host behind a jump host, knows no HostKeyAlias, and
+    might get another key than the one whose fingerprint was compared.
+    """
+    files = [f for f in (*target.user_known_hosts, *target.global_known_hosts) if str(f) != os.devnull]
+    if not files:
+        return "ssh_config names no known_hosts file that keeps anything; set UserKnownHostsFile, then run this again"
+    path = shlex.quote(str(files[0]))
+    steps = [] if files[0].parent.is_dir() else [f"mkdir -p -m 700 {shlex.quote(str(files[0].parent))}"]
+    steps += [] if _ends_with_a_line(files[0]) else [f"echo >> {path}"]
+    return " && ".join([*steps, f"echo {shlex.quote(_line(target, key))} >> {path}"])
+
+
+def _files(target: Target, name: str, marker: str = "") -> list[Path]:
+    """The known_hosts files that have lines for a name."""
+    return [
+        path
+        for path in (*target.user_known_hosts, *target.global_known_hosts)
+        if any(e.marker == marker and e.matches(name) for e in parse_known_hosts(_text(path)))
+    ]
+
+
+def _places(target: Target, marker: str) -> str:
+    found = [path for name in target.known_names for path in _files(target, name, marker)]
+    return ", ".join(dict.fromkeys(map(str, found)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    text = _text(path)
+    return not text or text.endswith("\n")

@@ -1,37 +1,89 @@
 """How a script and its environment reach a host: on standard input, never on a command line.
 
 The remote command line is the same for every script, apart from one number: how many bytes of standard input are
-the script. What follows them is the script's own standard input. The script's last line is a sentinel, so a stream
-that was cut short runs nothing at all.
+the script. What follows them is the script's own standard input. The script's first and last lines are sentinels, so a
+stream that was cut short, or that a login shell has read from, runs nothing at all.
+
+sshd runs that command line by way of the user's login shell, which may print what it likes before: a greeting, the output
+of a `.bashrc`. So the script first prints a mark that nobody can guess, and what comes before the mark is not its own.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 import shlex
 from collections.abc import Mapping
 
 from deploy_lib.errors import UsageError
 from deploy_lib.shell import ScriptExit
 
-_SENTINEL = "#:whole"
+VALUE_ROOM = 128 * 1024
+"""Bytes that Linux lets one variable have, with its name, the `=` and the zero at its end (MAX_ARG_STRLEN)."""
+
+TOTAL_ROOM = 1024 * 1024
+"""Bytes that all variables of a script may have together: half of what Linux gives a program by default (ARG_MAX, a quarter of
+the stack's limit), since the host's own variables and the arguments count as well."""
+
+FOREIGN_KEPT = 2000
+"""Bytes of foreign output that are kept, for messages: the last ones."""
+
+_FIRST, _SENTINEL = "#:script", "#:whole"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def frame(script: str, env: Mapping[str, str] | None = None) -> tuple[str, bytes]:
+class Preamble:
+    """Takes what a login shell has printed off a script's standard output.
+
+    Attributes:
+        mark: what the script prints on a line of its own before anything else.
+        passed: the mark has come; what comes from then on is the script's own.
+    """
+
+    def __init__(self) -> None:
+        self.mark = f"#:begin:{secrets.token_hex(16)}"
+        self.passed = False
+        self._foreign = b""
+
+    def strip(self, chunk: bytes) -> bytes:
+        """What of the next chunk is the script's own."""
+        if self.passed:
+            return chunk
+        before, found, own = (self._foreign + chunk).partition(f"{self.mark}\n".encode())
+        self.passed = bool(found)
+        self._foreign = before[-FOREIGN_KEPT:]
+        return own
+
+    @property
+    def foreign(self) -> str:
+        """What was printed before, its last lines, for messages."""
+        lines = self._foreign.decode(errors="replace").strip().splitlines()[-5:]
+        return "\n".join(lines)
+
+
+def frame(
+    script: str, env: Mapping[str, str] | None = None, preamble: Preamble | None = None
+) -> tuple[str, bytes]:
     """The remote command line and the bytes to send first on its standard input.
 
     Args:
         script: POSIX shell text, run by the host's `sh`.
         env: variables exported to the script; any Unicode text without NUL.
+        preamble: what its standard output is to be stripped by.
 
     Raises:
-        UsageError: a name or a value that no environment can hold.
+        UsageError: a name or a value that no environment can hold, or that a host's programs could not be started with.
     """
+    require_room(env or {})
     lines = [assignment(name, value) for name, value in sorted((env or {}).items())]
-    text = "\n".join([*lines, script, _SENTINEL])
+    begin = [f"echo '{preamble.mark}'"] if preamble is not None else []
+    text = "\n".join([_FIRST, *begin, *lines, script, _SENTINEL])
     block = _encode(text)
-    reader = f'b=$(head -c {len(block)}); case $b in *"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
+    # No core dump of what holds secrets: said before the first of them is read.
+    reader = (
+        f"ulimit -S -c 0 2>/dev/null; b=$(head -c {len(block)}); "
+        f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
+    )
     return f"exec sh -c {shlex.quote(reader)}", block
 
 
@@ -42,6 +94,29 @@ def assignment(name: str, value: str) -> str:
     if "\0" in value:
         raise UsageError(f"the value of {name} holds a NUL character, which no environment can carry")
     return f"export {name}={shlex.quote(value)}"
+
+
+def require_room(env: Mapping[str, str]) -> None:
+    """Refuses variables with which a host could start no program (E2BIG).
+
+    Raises:
+        UsageError: naming the variable and its size, and never its value.
+    """
+    sizes = {name: len(name) + 2 + len(value.encode(errors="replace")) for name, value in env.items()}
+    for name, size in sorted(sizes.items()):
+        if size > VALUE_ROOM:
+            raise UsageError(
+                f"the value of {name} has {size - len(name) - 2} bytes; an environment has room for {VALUE_ROOM - len(name) - 2}",
+                mend="a larger value has to reach the program as a file: make it shorter, or split it",
+            )
+    total = sum(sizes.values())
+    if total > TOTAL_ROOM:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise UsageError(
+            f"{len(sizes)} values have {total} bytes together; an environment has room for {TOTAL_ROOM}, "
+            f"and the largest is {largest} with {sizes[largest]}",
+            mend="make them shorter, or spread them over several stacks",
+        )
 
 
 def _encode(text: str) -> bytes:

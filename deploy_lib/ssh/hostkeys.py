@@ -45,10 +45,15 @@ class KnownHost:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The keys that known_hosts accepts and refuses for one host."""
+    """The keys that known_hosts accepts and refuses for one host.
+
+    Attributes:
+        name: the one that the accepted keys were found under; "" without any.
+    """
 
     accepted: tuple[KnownHost, ...]
     revoked: frozenset[bytes]
+    name: str = ""
 
 
 def parse_known_hosts(text: str) -> list[KnownHost]:
@@ -69,21 +74,18 @@ def parse_known_hosts(text: str) -> list[KnownHost]:
     return entries
 
 
-def judge(entries: Sequence[KnownHost], host: str, port: int, alias: str | None) -> Verdict:
-    """What known_hosts says of a host, looked up as `ssh` does.
+def judge(entries: Sequence[KnownHost], names: Sequence[str]) -> Verdict:
+    """What known_hosts says of a host.
 
     Args:
         entries: the lines of all known_hosts files, in order.
-        host: the name that is connected to.
-        port: its port; other than 22, `[host]:port` is looked up first and the bare name after it.
-        alias: ssh_config's HostKeyAlias, which replaces both.
+        names: what it is looked up as; the first name that has keys counts.
     """
-    names = [alias] if alias else [host] if port == 22 else [f"[{host}]:{port}", host]
     revoked = frozenset(e.key for e in _about(entries, names) if e.marker == "@revoked")
     for name in names:
         plain = [e for e in _about(entries, [name]) if not e.marker]
         if plain:
-            return Verdict(tuple(e for e in plain if e.key not in revoked), revoked)
+            return Verdict(tuple(e for e in plain if e.key not in revoked), revoked, name)
     return Verdict((), revoked)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections import deque
@@ -12,19 +11,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 import paramiko
-from paramiko.ssh_exception import (
-    AuthenticationException,
-    BadHostKeyException,
-    ChannelException,
-    NoValidConnectionsError,
-    SSHException,
-)
+from paramiko.ssh_exception import ChannelException, SSHException
 
-from deploy_lib.errors import CommandError, DeployError, RemoteError, Stage, StoppedError, UnreachableError
+from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError, StoppedError
 from deploy_lib.shell import ScriptExit
-from deploy_lib.ssh.connection import StrictConnection, changed
-from deploy_lib.ssh.framing import frame
-from deploy_lib.ssh.hostkeys import fingerprint
+from deploy_lib.ssh.connection import StrictConnection
+from deploy_lib.ssh.framing import Preamble, frame
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
@@ -50,6 +42,8 @@ class Result:
 class Process:
     """A script that runs on the host; iterate over it for its lines of standard output.
 
+    What the login shell has printed before the script began is no part of that.
+
     Leaving the `with` block closes the channel: what still runs in it ends at its next write.
     """
 
@@ -59,8 +53,10 @@ class Process:
         node: str,
         deadline: float,
         stopped: Callable[[], bool] = lambda: False,
+        preamble: Preamble | None = None,
     ) -> None:
         self._channel = channel
+        self._preamble = preamble
         self._node = node
         self._deadline = deadline
         self._stopped = stopped
@@ -122,10 +118,10 @@ class Process:
         return bytes(output)
 
     def wait(self) -> int:
-        """The script's exit status.
+        """The script's exit status, when its standard output has been read.
 
         Raises:
-            RemoteError: the deadline passed, or the session ended before the script did.
+            RemoteError: the deadline passed, the session ended before the script did, or the script never began.
         """
         while not self._channel.status_event.wait(min(_PATIENCE, self._remaining())):
             self._check()
@@ -133,6 +129,8 @@ class Process:
         if code == -1:
             raise self._lost()
         self._drain.join(self._remaining())
+        if self._preamble is not None and not self._preamble.passed:
+            raise self._not_begun(code, self._preamble.foreign)
         return code
 
     def extend(self, seconds: float) -> None:
@@ -153,7 +151,11 @@ class Process:
             self._heed()  # here, too: output may never pause
             self._channel.settimeout(min(_PATIENCE, self._remaining()))
             with contextlib.suppress(TimeoutError):
-                return self._channel.recv(_CHUNK)
+                chunk = self._channel.recv(_CHUNK)
+                own = self._preamble.strip(chunk) if self._preamble is not None else chunk
+                if own or not chunk:
+                    return own
+                continue
             self._check()
 
     def _heed(self) -> None:
@@ -183,6 +185,19 @@ class Process:
     def _timed_out(self) -> RemoteError:
         self.close()
         return RemoteError("the host did not answer in time", node=self._node)
+
+    def _not_begun(self, code: int, foreign: str) -> RemoteError:
+        """Nothing of the script was run, so nothing that it prints, or does not, says anything of the host."""
+        if code == ScriptExit.TRUNCATED:
+            return NotRunError("the script did not arrive whole", node=self._node)
+        said = "".join(
+            f"\n    {line}" for line in (*foreign.splitlines(), *self.stderr.strip().splitlines()[-5:])
+        )
+        return NotRunError(
+            f"the login shell did not run the script: exit status {code}{said}",
+            node=self._node,
+            mend="does `ssh HOST sh -c true` work there? See the user's login shell and its start files, and ForceCommand",
+        )
 
     def _lost(self) -> RemoteError:
         return RemoteError(
@@ -224,9 +239,10 @@ class Session:
                 return
             try:
                 self.connection.open()
-            except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
+            except DeployError as error:
                 self.connection.abandon()
-                raise self._translate(error) from None
+                error.node = error.node or self.node
+                raise
             self._opened = True
             self.connection.transport.set_keepalive(KEEPALIVE)
 
@@ -257,14 +273,17 @@ class Session:
 
         Raises:
             CommandError: the exit status (with `check`).
+            NotRunError: the host ran nothing of it.
             RemoteError: timeout, or a session that ended.
         """
         with self.start(script, env=env, stdin=stdin, timeout=timeout) as process:
-            stdout = process.read().decode(errors="replace")
-            code = process.wait()
+            try:
+                stdout = process.read().decode(errors="replace")
+                code = process.wait()
+            except NotRunError as problem:
+                problem.step = step
+                raise
             result = Result(code, stdout, process.stderr)
-        if code == ScriptExit.TRUNCATED and not stdout:
-            raise RemoteError("the script did not arrive whole", node=self.node, step=step)
         if check and code:
             error = CommandError(_last_words(result), node=self.node, step=step)
             error.code = code
@@ -289,7 +308,8 @@ class Session:
             timeout: seconds until its last output must have come.
             keep_stdin: leave standard input open for `Process.send`.
         """
-        line, block = frame(script, env)
+        preamble = Preamble()
+        line, block = frame(script, env, preamble)
         self.open()
         deadline = time.monotonic() + timeout
         try:
@@ -298,7 +318,9 @@ class Session:
             channel.exec_command(line)
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no command could be started: {error}", node=self.node) from None
-        process = Process(channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set())
+        process = Process(
+            channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set(), preamble
+        )
         # A script may end before it has read everything; its exit status tells that better than a broken pipe.
         with contextlib.suppress(OSError):
             channel.sendall(block + stdin)
@@ -331,6 +353,8 @@ class Session:
             RemoteError: the session has ended.
         """
         self.open()
+        if (host, port) in self._spare:
+            return False
         try:
             self._spare[host, port] = self.connection.transport.open_channel(
                 "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=10
@@ -340,36 +364,6 @@ class Session:
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
         return False
-
-    def _translate(self, error: Exception) -> DeployError:
-        if isinstance(error, DeployError):
-            error.node = error.node or self.node
-            return error
-        target = self.connection.target
-        where = f"{target.user}@{target.hostname}:{target.port}"
-        if isinstance(error, BadHostKeyException):
-            presented = f"{error.key.get_name()} {fingerprint(error.key.asbytes())}"
-            expected = error.expected_key
-            known = f"{expected.get_name()} {fingerprint(expected.asbytes())}"
-            refused = changed(target, presented, known)
-            refused.node = self.node
-            return refused
-        stage: Stage
-        if isinstance(error, socket.gaierror):
-            stage, what = "name", f"the name {target.hostname} does not resolve"
-            mend = "check DNS or ssh_config's HostName"
-        elif isinstance(error, NoValidConnectionsError | TimeoutError | ConnectionError):
-            stage, what = "TCP", f"no TCP connection to {where}: {error}"
-            mend = "is the host up, and sshd listening there?"
-        elif isinstance(error, AuthenticationException) or "authentication" in str(error).lower():
-            stage, what = "login", f"{where} refused the login: {error}"
-            mend = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
-        else:
-            stage, what = "SSH", f"no SSH session with {where}: {error}"
-            mend = f"try the same with: ssh -v {target.name}"
-        problem = UnreachableError(what, node=self.node, mend=mend)
-        problem.stage = stage
-        return problem
 
 
 def _last_words(result: Result) -> str:

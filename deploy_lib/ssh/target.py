@@ -22,7 +22,8 @@ class Target:
         name: the name that the operator uses.
         hostname: the name or address to connect to.
         jump: the ProxyJump hosts, nearest first.
-        strict: ssh_config's StrictHostKeyChecking; anything but "accept-new" is strict.
+        accept_new: ssh_config's StrictHostKeyChecking is "accept-new"; anything else is strict.
+        jump_of: the host that it is a jump host of; "" when it is none.
     """
 
     name: str
@@ -38,6 +39,19 @@ class Target:
     user_known_hosts: tuple[Path, ...] = ()
     global_known_hosts: tuple[Path, ...] = ()
     accept_new: bool = False
+    jump_of: str = ""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{self.name} (the jump host of {self.jump_of})" if self.jump_of else self.name
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The names that known_hosts is searched for, as `ssh` does; a new key is written down under the first."""
+        if self.host_key_alias:
+            return (self.host_key_alias,)
+        return (self.hostname,) if self.port == 22 else (f"[{self.hostname}]:{self.port}", self.hostname)
 
 
 def resolve(destination: str, ssh_config: Path | None = None) -> Target:

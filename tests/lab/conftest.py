@@ -24,12 +24,17 @@ from lab import docker as build
 from lab import hosts
 from lab.backend import build_backend, push_backend
 from lab.layout import Lab
-from lab.up import up
+from lab.up import remove, up
+
+from .beside import in_turn, own
 
 if TYPE_CHECKING:
     from .faults import Bench
 
-ROOT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[2]
+ROOT = own(CHECKOUT)
+"""Where this process's commands are run, and whose lab it has."""
+
 BIN = Path(sys.executable).parent
 
 FIRST, SECOND = "sha-0000001", "sha-0000002"
@@ -78,8 +83,16 @@ def command(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    return up(ROOT, lambda text: None)
+def lab() -> Iterator[Lab]:
+    used = ROOT / ".lab" / "under-test"
+    with in_turn(CHECKOUT):
+        if used.exists():
+            # A run was stopped half way: nobody knows in which state this lab is.
+            remove(ROOT, lambda text: None)
+        made = up(ROOT, lambda text: None)
+    used.touch()
+    yield made
+    used.unlink()
 
 
 @pytest.fixture(scope="session")
@@ -91,9 +104,10 @@ def homes(lab: Lab) -> Environment:
 def backend_image(homes: Environment) -> str:
     """The name of the first image on this machine; both are in the lab's registry."""
     console = Console(err=sys.stderr)
-    for tag in (SECOND, FIRST):
-        name = build_backend(homes, Version(tag), console)
-        push_backend(homes, Version(tag), console)
+    with in_turn(CHECKOUT):
+        for tag in (SECOND, FIRST):
+            name = build_backend(homes, Version(tag), console)
+            push_backend(homes, Version(tag), console)
     return name
 
 

@@ -8,7 +8,6 @@ import secrets
 import signal
 import subprocess
 import threading
-import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from urllib.parse import quote
 from deploy_lib.config import load
 from lab import hosts
 
+from .changes import restart_engine, until
 from .conftest import ROOT, Host, Outcome, command, environment
 
 SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
@@ -29,15 +29,6 @@ NO_DATABASE = "sha-000000c"
 
 SETTLED_SECONDS = 150
 """A lock that lapses, a switch that goes back, containers that turn healthy: all of it takes no longer."""
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Waits for a condition, and gives what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-    return found
 
 
 class Command:
@@ -146,16 +137,7 @@ class Bench:
         until(lambda: hosts.host_answers(self.core.lab, "core"), "the host did not come back", 90)
 
     def restart_engine(self) -> None:
-        before = self.core.sh("cat /var/run/docker.pid")
-        self.core.sh("kill -TERM $(cat /var/run/docker.pid)")
-        until(
-            lambda: (
-                self.core.sh("cat /var/run/docker.pid", check=False) not in ("", before)
-                and self.core.sh("docker version >/dev/null && echo up", check=False)
-            ),
-            "the engine did not come back",
-            90,
-        )
+        restart_engine(self.core.sh)
 
     def free_ports(self) -> None:
         """Restarts an engine that holds a port for a container that is gone, as one that was killed sometimes does."""
@@ -291,7 +273,7 @@ class Bench:
         patterns = ("\n".join(sorted(forms)) + "\n").encode()
         found = hosts.execute(self.core.lab, "core", "sh", "-c", where, stdin=patterns)
         assert found.split() == ["/tmp/fault/planted"]
-        left = "find /run /dev/shm -maxdepth 1 -name '*ktrdr*' ! -name '*.log'; ls /root/.docker 2>/dev/null; true"
+        left = "find /run /dev/shm -path '*ktrdr*' ! -path '*/ktrdr-deploy-*' -o -path '*/ktrdr-deploy-*/*' ! -name log; ls /root/.docker 2>/dev/null; true"
         until(lambda: self.core.sh(left) == "", "something is left in memory")
         staged = self.core.sh(f"ls -d {HOME}/.deploy/staged {HOME}/.deploy/verdict 2>/dev/null; true")
         assert staged == ""

@@ -15,6 +15,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,8 +91,8 @@ class Finding:
     value: str
 
 
-EVENTS = "docker events & cat; kill $!"
-"""Shell text: until standard input ends."""
+EVENTS = 'docker events --since "$1" & cat; kill $!'
+"""Shell text: until standard input ends, and from a moment on, so that nothing is missed until it is listened to."""
 
 
 class Watch:
@@ -114,13 +116,16 @@ class Watch:
         looked_for = {form.encode().hex(): name for form, name in self._marks.forms.items()}
         _stdin(self._sampler).write(json.dumps(looked_for).encode() + b"\n")
         _stdin(self._sampler).flush()
-        self._hits = []
-        for line in self._sampler.stdout or ():
-            if json.loads(line) == "watching":
-                break
-            self._hits.append(json.loads(line))
+        self._hits: list[tuple[str, str, str, str]] = []
+        watching = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=[watching])
+        self._reader.start()
+        assert watching.wait(60), "the sampler does not look"
+        since = str(int(time.time()))
         self._events = {
-            node: _begin([build.docker(), "exec", "-i", self._lab.container(node), "sh", "-c", EVENTS])
+            node: _begin(
+                [build.docker(), "exec", "-i", self._lab.container(node), "sh", "-c", EVENTS, "-", since]
+            )
             for node in NODES
         }
         return self
@@ -128,8 +133,9 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        rest, _ = self._sampler.communicate()
-        self._hits += [json.loads(line) for line in rest.splitlines()]
+        _stdin(self._sampler).close()
+        self._reader.join()
+        self._sampler.wait()
         for place, where, program, name in self._hits:
             # A container's own processes are whom the values are meant for.
             meant = where == "container" and place.startswith("environment")
@@ -138,6 +144,18 @@ class Watch:
         for node, events in self._events.items():
             text = events.communicate()[0].decode(errors="replace")
             self.findings += [Finding("Engine's events", node, name) for name in self._marks.found(text)]
+
+    def _read(self, watching: threading.Event) -> None:
+        for line in self._sampler.stdout or ():
+            found = json.loads(line)
+            if found == "watching":
+                watching.set()
+            else:
+                self._hits.append(tuple(found))
+
+    def saw(self, value: str) -> bool:
+        """Whether a process has shown this value yet."""
+        return any(name == value for _, _, _, name in self._hits)
 
 
 def _begin(command: list[str]) -> subprocess.Popen[bytes]:

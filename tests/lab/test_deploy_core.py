@@ -19,6 +19,7 @@ from deploy_lib.ssh.connection import connect_to
 from deploy_lib.ssh.session import Session
 from lab.layout import Lab
 
+from .changes import await_seen, restart_engine
 from .conftest import FIRST, ROOT, SECOND, Host, Run, command, environment
 
 SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
@@ -123,13 +124,9 @@ def test_changed_configuration_is_reloaded_and_nothing_is_recreated(
         assert time.monotonic() < deadline, "Prometheus did not reload"
         time.sleep(0.2)
     # A reload must not count as a stop by hand: the container still comes back with its Engine.
-    core.sh("kill -TERM $(cat /var/run/docker.pid)")
-    deadline = time.monotonic() + 90
-    while "running" not in core.sh(
-        "docker inspect -f '{{.State.Status}}' ktrdr-core-prometheus-1", check=False
-    ):
-        assert time.monotonic() < deadline, "Prometheus did not come back"
-        time.sleep(0.5)
+    restart_engine(core.sh)
+    runs = "docker inspect -f '{{.State.Status}}' ktrdr-core-prometheus-1 | grep -x running"
+    await_seen(core.sh, runs, "Prometheus did not come back")
     assert deploy("--tag", FIRST).code == 0
     assert "more.yml" not in core.sh("ls /opt/ktrdr-core/monitoring/prometheus/rules")
 
@@ -159,12 +156,7 @@ def test_a_dry_run_says_how_much_would_be_pulled_and_leaves_no_login(deploy: Run
     assert plan["pulls"] == [image]
     assert 20_000_000 < plan["sizes"][image] < 500_000_000
     assert core.state() == before
-    assert (
-        core.sh(
-            "ls /run /dev/shm | grep ktrdr-deploy | grep -v '[.]log$'; cat /root/.docker/config.json; true"
-        )
-        == ""
-    )
+    assert core.sh("ls /run /dev/shm | grep 'ktrdr-deploy[.]'; cat /root/.docker/config.json; true") == ""
 
 
 @pytest.mark.parametrize(
@@ -256,6 +248,7 @@ def test_a_switch_that_was_left_to_itself_is_waited_for(deploy: Run, core: Host)
         "touch /tmp/hold; setsid flock /opt/ktrdr-core/.deploy/switch.lock "
         "sh -c 'while [ -e /tmp/hold ]; do sleep 0.1; done' >/dev/null 2>&1 &"
     )
+    await_seen(core.sh, "! flock -n /opt/ktrdr-core/.deploy/switch.lock true")
     process = subprocess.Popen(
         ["invoke", "deploy-core", "--tag", FIRST],
         cwd=ROOT,

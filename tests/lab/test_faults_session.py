@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from .changes import restart_sshd
 from .conftest import FIRST, SECOND
 from .faults import HOME, Bench, Command, again, going_back, until
 
@@ -32,7 +33,7 @@ STEPS = {
     "at the start": Step("environment"),
     "upload": Step(held=f"{HOME}/.deploy/objects.new", program="sync"),
     "pull": Step(" pull ", held="pull --quiet"),
-    "just before the switch": Step(" switch ", held="sh /run/ktrdr-deploy-ktrdr-core.sh", program="setsid"),
+    "just before the switch": Step(" switch ", held="sh", program="setsid"),
     "switch": Step(" switch ", held="up -d"),
     "healthy": Step(" healthy "),
     "the first probe": Step(" probe "),
@@ -189,7 +190,7 @@ def test_a_command_that_sleeps_longer_than_its_lock(bench: Bench) -> None:
 @full
 def test_sshd_is_restarted(bench: Bench) -> None:
     """Sessions outlive their server's restart; the deployment does not notice."""
-    command = stop(bench, "switch", lambda c: bench.core.sh("pkill -o -x sshd"))
+    command = stop(bench, "switch", lambda c: restart_sshd(bench.core.sh))
     assert command.end() == 0, command.said
     bench.invariants(SECOND)
     assert again("deploy-core", "--tag", SECOND).core["outcome"] == "unchanged"

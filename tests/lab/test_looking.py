@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from lab import hosts
 from lab.layout import Lab
 
+from .changes import Shell, await_seen, reload_sshd, unreachable_registry
 from .conftest import FIRST, ROOT, SECOND, Host, Outcome, Run, command, environment
 
 # --- preflight --------------------------------------------------------------------------------------------
@@ -31,6 +32,7 @@ class Broken:
     Attributes:
         edits: in a copy of the checkout: by file, the text that is replaced, and what by.
         script, undo: on the core host.
+        notice: makes the host notice either.
         files: on the core host, programs that are found before the real ones.
     """
 
@@ -40,6 +42,7 @@ class Broken:
     edits: dict[str, tuple[str, str]] = field(default_factory=dict)
     script: str = ""
     undo: str = ""
+    notice: Callable[[Shell], None] = lambda sh: None
     files: dict[str, str] = field(default_factory=dict)
     tag: str = FIRST
 
@@ -51,7 +54,6 @@ def toml(check: str, said: str, mend: str, old: str, new: str) -> Broken:
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
 AWAY = "mv {0} {0}.away"
 BACK = "mv {0}.away {0}"
-RELOAD = "pkill -HUP -o -x sshd; sleep 0.5"
 NO_FORWARDS = "/etc/ssh/sshd_config.d/a.conf"
 
 BROKEN = {
@@ -66,7 +68,7 @@ BROKEN = {
         "TCP", "no TCP connection", "sshd listening", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "tcp"'
     ),
     "host key": toml(
-        "host key", "is not known", "ssh-keyscan", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "key"'
+        "host key", "is not known", "echo ", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "key"'
     ),
     "login": toml(
         "login",
@@ -79,8 +81,9 @@ BROKEN = {
         "forwarding",
         "forbids TCP forwarding",
         "AllowTcpForwarding",
-        script=f"echo AllowTcpForwarding no > {NO_FORWARDS}; {RELOAD}",
-        undo=f"rm {NO_FORWARDS}; {RELOAD}",
+        script=f"echo AllowTcpForwarding no > {NO_FORWARDS}",
+        undo=f"rm {NO_FORWARDS}",
+        notice=reload_sshd,
     ),
     "tools": Broken(
         "tools",
@@ -223,10 +226,12 @@ def broken(what: Broken, core: Host, lab: Lab, checkout: Path) -> Iterator[None]
             stdin=content.encode(),
         )
     core.sh(what.script or ":")
+    what.notice(core.sh)
     try:
         yield
     finally:
         core.sh(what.undo or ":")
+        what.notice(core.sh)
         for name in what.files:
             core.sh(f"rm /usr/local/bin/{name}")
 
@@ -316,12 +321,9 @@ def test_storage_that_the_same_command_brings_is_deferred(checkout: Path) -> Non
 
 @pytest.mark.usefixtures("stack")
 def test_a_registry_that_is_gone_is_a_warning_where_the_host_has_the_recorded_image(core: Host) -> None:
-    core.sh("cp /etc/hosts /run/hosts && echo 127.0.0.1 registry.ktrdr.internal >> /etc/hosts")
-    try:
+    with unreachable_registry(core.sh):
         recorded = command("invoke", "preflight", "--node", "core", "--tag", FIRST, "--json")
         other = command("invoke", "preflight", "--node", "core", "--tag", SECOND, "--json")
-    finally:
-        core.sh("cat /run/hosts > /etc/hosts && rm /run/hosts")
     assert recorded.code == 0, recorded.err
     checks = {check["name"]: check for check in recorded.core["checks"]}
     image = checks[f"image ktrdr-backend:{FIRST}"]
@@ -452,6 +454,7 @@ def test_logs_mask_what_this_machine_knows(core: Host, lab: Lab) -> None:
     password = json.loads(lab.secrets.read_text())["db_password"]
     # As an application that says too much.
     core.sh(f"docker exec ktrdr-core-backend-1 sh -c 'echo word {password} end > /proc/1/fd/1'")
+    await_seen(core.sh, "docker logs --tail 20 ktrdr-core-backend-1 2>&1 | grep -q '^word .* end'")
     outcome = command("invoke", "logs", "--node", "core", "--service", "backend", "--tail", "20")
     assert "word *** end" in outcome.out
     assert password not in outcome.out + outcome.err

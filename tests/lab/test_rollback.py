@@ -96,7 +96,11 @@ def test_a_release_is_gone_back_to_with_the_probes_that_proved_it(bench: Bench, 
         '"version" = "sha-0000002" }\ntimeout = 20',
     )
     again("deploy-core", "--tag", SECOND, root=checkout)
-    edit(checkout / "deploy.toml", '"version" = "sha-0000002"', '"version" = "sha-0000009"')
+    edit(
+        checkout / "deploy.toml",
+        '"version" = "sha-0000002" }\ntimeout = 20',
+        '"version" = "sha-0000009" }\ntimeout = 3',
+    )
     (checkout / "monitoring/grafana/dashboards/more.json").write_text("{}")
     failing = command("invoke", "deploy-core", "--tag", SECOND, "--json", root=checkout)
     assert failing.code == 10, failing.err

@@ -19,6 +19,7 @@ from lab import docker as build
 from lab import hosts
 from lab.layout import Lab
 
+from .changes import await_seen
 from .conftest import FIRST, ROOT, Host, Run, Vault, command, environment, rotate
 
 Get = Callable[[int, str], Any]
@@ -92,7 +93,7 @@ def test_what_was_changed_in_the_vault_is_changed_where_it_is_kept(
     assert not dashboard(old["grafana_password"])
     health = get(8000, "/api/v1/health")
     assert (health["database"], health["version"]) == ("ok", FIRST)
-    written = core.sh("docker logs ktrdr-core-db-1 2>&1; cat /run/ktrdr-deploy-*.log")
+    written = core.sh("docker logs ktrdr-core-db-1 2>&1; cat /opt/ktrdr-core/.deploy/switch.log")
     assert "SCRAM-SHA-256" not in written
     assert "ALTER ROLE" not in written
 
@@ -170,6 +171,7 @@ def test_a_server_that_still_takes_the_old_password_is_noticed_and_all_goes_back
     core.sh(f"{inside} 'cat {hba}.kept >> {hba}.new && cat {hba}.new > {hba}'")
     core.sql("SELECT pg_reload_conf()")
     try:
+        until(lambda: database("no password"), 10, "PostgreSQL does not read its rules")
         old = vault.change("db_password", "grafana_password")
         outcome = rotate()
         assert outcome.code == 10, outcome.err
@@ -277,6 +279,9 @@ def test_in_memory_a_reboot_takes_the_secrets_and_a_deployment_brings_them_back(
 ) -> None:
     build.run("restart", lab.container("core"))
     hosts.await_ready(lab)
+    # Its Engine answers before it has given up on each of them.
+    exited = '[ -z "$(docker ps -q --filter name=ktrdr-core-backend)" ]'
+    await_seen(core.sh, exited, "it runs without its secrets")
     status = command("invoke", "status", "--node", "core", "--json", root=in_memory)
     assert status.code == 12, status.err
     assert "no longer in memory" in " ".join(status.core["drift"])

@@ -16,7 +16,8 @@ from lab.images import RELEASE
 from lab.layout import NODES, SHARED, Lab
 from lab.up import up
 
-from .conftest import FIRST, ROOT, SECOND, Outcome, Vault, command, environment, rotate
+from .beside import in_turn
+from .conftest import CHECKOUT, FIRST, ROOT, SECOND, Outcome, Vault, command, environment, rotate
 
 PORTS = {
     "backtest-worker-1": 5003,
@@ -139,11 +140,20 @@ def deployed(request: pytest.FixtureRequest, lab: Lab, backend_image: str) -> It
 
     C is once a host like the others, and once one with a newer Engine and Compose.
     """
-    up(ROOT, lambda text: None, {"C": request.param})
+    with in_turn(CHECKOUT):
+        up(ROOT, lambda text: None, {"C": request.param})
     fleet = Fleet(lab)
     outcome = fleet.all("--tag", FIRST, *ONE_EACH)
     assert outcome.code == 0, outcome.err
     yield fleet
+    # In whatever order tests are shared out, those that come next find the lab with nothing but the core stack.
+    fleet.sh("core", "rm -f /opt/ktrdr-core/targets/*")
+    for node in ("B", "C"):
+        fleet.sh(
+            node,
+            "docker ps -aq --filter label=com.docker.compose.project=ktrdr-workers | xargs -r docker rm -f; "
+            "docker network rm ktrdr-workers_default; rm -rf /opt/ktrdr-workers*",
+        )
     if request.param != RELEASE:
         up(ROOT, lambda text: None)
 
@@ -230,7 +240,7 @@ def test_a_rollback_brings_back_as_many_workers_as_its_release_had(fleet: Fleet)
 def test_a_worker_that_runs_well_but_is_not_registered_fails_the_gate(fleet: Fleet, checkout: Path) -> None:
     change_c(checkout, "KTRDR_API_URL", "http://ktrdr-core.internal:9")
     path = checkout / "deploy.toml"
-    path.write_text(path.read_text().replace("timeout = 90 ", "timeout = 20 "))
+    path.write_text(path.read_text().replace("timeout = 90 ", "timeout = 8 "))
     outcome = fleet.workers("C", "--tag", SECOND, root=checkout)
     assert outcome.code == 10, outcome.err
     assert "every worker is registered: backtest-worker-1 is not in it" in outcome.err

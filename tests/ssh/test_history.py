@@ -10,6 +10,7 @@ from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.release.history import interrupted, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.shell import THERE
 from deploy_lib.ssh.session import Session
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
@@ -58,15 +59,28 @@ def test_what_a_power_cut_leaves_hides_nothing(session: Session, tmp_path: Path)
         path.write_bytes(f'{before.line()}\n{{"kind":"pro'.encode() + b"\xff\x00" * 3 + b"\0" * 500)
         write_event(session, home, lock.owner.token, event("started", RELEASE))
     assert [e.kind for e in read_history(session, home, 10)] == ["proven", "started"]
-    script = f"history() {{ {read_command(home, 10, 10)}}}\nhistory"
+    script = f"{THERE}history() {{ {read_command(home, 10, 10)}}}\nhistory"
     assert [e.kind for e in parse_events(session.run(script).stdout)] == ["proven", "started"]
 
 
 def test_a_history_that_cannot_be_read_is_not_an_empty_one(session: Session, tmp_path: Path) -> None:
     (tmp_path / ".deploy/history.jsonl").mkdir(parents=True)
-    script = f"history() {{ {read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
+    script = f"{THERE}history() {{ {read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
     with pytest.raises(RemoteError):
         session.run(script)
+    with pytest.raises(RemoteError, match="Is a directory") as caught:
+        read_history(session, PurePosixPath(tmp_path), 10)
+    assert f"chown -R USER {tmp_path}/.deploy" in str(caught.value)
+
+
+def test_a_directory_that_cannot_be_looked_into_is_not_one_without_a_history(
+    session: Session, tmp_path: Path
+) -> None:
+    """Whoever deploys may be no root; a loop of links stands for what stat refuses, also to root."""
+    (tmp_path / ".deploy").symlink_to(tmp_path / ".deploy")
+    with pytest.raises(RemoteError, match="symbolic links"):
+        read_history(session, PurePosixPath(tmp_path), 10)
+    assert read_history(session, PurePosixPath(tmp_path / "none"), 10) == []
 
 
 def test_a_torn_last_line_does_not_count_as_an_event(session: Session, tmp_path: Path) -> None:

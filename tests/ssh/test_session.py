@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.checks import reach
 from deploy_lib.errors import ExitCode, RemoteError, StoppedError, UnreachableError
 from deploy_lib.ssh.session import Session
 
-from .conftest import Sshd
+from .conftest import NAME, Sshd
 
 
 def test_standard_input_follows_the_environment(session: Session) -> None:
@@ -162,7 +163,7 @@ def test_an_unknown_key_stops_and_says_how_to_add_it(sshd: Sshd) -> None:
     message = str(error)
     assert "is not known" in message
     assert "SHA256:" in message
-    assert f"ssh-keyscan -p {sshd.port}" in message
+    assert f"echo '[127.0.0.1]:{sshd.port} {sshd.public_key('host')}' >> {sshd.known_hosts}" in message
 
 
 def test_a_refused_connection_is_closed_and_not_left_to_the_hosts_patience(sshd: Sshd) -> None:
@@ -178,27 +179,57 @@ def test_a_refused_connection_is_closed_and_not_left_to_the_hosts_patience(sshd:
         time.sleep(0.05)
 
 
-def test_a_jump_hosts_key_is_verified_as_well(sshd: Sshd) -> None:
-    jump = [
-        "Host target",
-        "HostName 127.0.0.1",
-        f"Port {sshd.port}",
-        f"IdentityFile {sshd.directory}/id",
+def through_a_jump_host(sshd: Sshd, *jump_options: str) -> None:
+    """The same server is both: `throwaway.internal` behind `jump`, which has a known_hosts file of its own."""
+    sshd.configure(
         "ProxyJump jump",
-        f"UserKnownHostsFile {sshd.known_hosts}",
         "Host jump",
         "HostName 127.0.0.1",
         f"Port {sshd.port}",
+        "User root",
         f"IdentityFile {sshd.directory}/id",
-        f"UserKnownHostsFile {sshd.directory}/none",
+        "IdentitiesOnly yes",
         "GlobalKnownHostsFile /dev/null",
-    ]
-    sshd.configure(*jump)
-    message = str(refusal(sshd.session("target")))
-    assert "jump" in message
-    assert "is not known" in message
-    sshd.configure(*[line.replace("/none", "/known_hosts") for line in jump])
-    assert sshd.session("target").run("echo there").stdout == "there\n"
+        *(jump_options or [f"UserKnownHostsFile {sshd.known_hosts}"]),
+    )
+
+
+def test_a_jump_hosts_key_is_verified_as_well(sshd: Sshd) -> None:
+    through_a_jump_host(sshd, f"UserKnownHostsFile {sshd.directory}/none")
+    message = str(refusal(sshd.session()))
+    assert f"the host key of jump (the jump host of {NAME}) is not known" in message
+    through_a_jump_host(sshd)
+    assert sshd.session().run("echo there").stdout == "there\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "stage", "expected"),
+    [
+        (["HostName does-not-exist.invalid"], "name", f"it is the jump host of {NAME}"),
+        (["HostName 127.0.0.1", "Port 1"], "TCP", f"root@127.0.0.1:1 (the jump host of {NAME})"),
+        (["User nobody-of-that-name"], "login", f"(the jump host of {NAME}) refused the login"),
+    ],
+)
+def test_what_a_jump_host_refuses_is_not_blamed_on_the_target(
+    sshd: Sshd, options: list[str], stage: str, expected: str
+) -> None:
+    through_a_jump_host(sshd)
+    text = sshd.ssh_config.read_text()
+    # The first value counts.
+    sshd.ssh_config.write_text(text.replace("Host jump\n", "Host jump\n" + "\n".join(options) + "\n"))
+    error = refusal(sshd.session())
+    assert error.stage == stage
+    assert expected in str(error)
+    assert [check.result for check in reach.stages(sshd.session().connection.target, error)] == ["failed"]
+
+
+def test_a_target_that_the_jump_host_does_not_reach_is_not_blamed_on_the_jump_host(sshd: Sshd) -> None:
+    through_a_jump_host(sshd)
+    text = sshd.ssh_config.read_text()
+    sshd.ssh_config.write_text(text.replace(f"Port {sshd.port}", "Port 1", 1))
+    error = refusal(sshd.session())
+    assert error.stage == "TCP"
+    assert "the jump host jump makes no TCP connection to root@127.0.0.1:1" in str(error)
 
 
 @pytest.mark.parametrize(

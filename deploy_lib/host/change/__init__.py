@@ -1,1 +1,1 @@
-"""Changing a host: lock, stage, switch, history, prune."""
+"""TODO."""

@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from deploy_lib import layout
+from deploy_lib.errors import CommandError, NotUnderstoodError
 from deploy_lib.host.change.lock import owned
 from deploy_lib.release.history import Event, Kind, parse_events
 from deploy_lib.release.release import Release
-from deploy_lib.shell import quote
+from deploy_lib.shell import THERE, ours, quote
 from deploy_lib.ssh.session import Session
 
 ABORTED = """'^{"kind":"aborted"'"""
@@ -34,8 +35,25 @@ def read_history(session: Session, directory: PurePosixPath, lines: int) -> list
         DeployError: it cannot be reached or asked.
     """
     path = quote(directory / layout.HISTORY)
-    script = f"[ ! -e {path} ] || {{ grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1; grep -a '}}$' {path} | tail -n {lines}; }}"
-    return parse_events(session.run(script, step="reading the history").stdout)
+    script = f"""\
+{THERE}
+{ours(directory)}
+history() {{
+  ours || return
+  {_readable(path)}
+  grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1
+  grep -a '}}$' {path} | tail -n {lines}
+}}
+history
+"""
+    try:
+        return parse_events(session.run(script, step="reading the history").stdout)
+    except CommandError as error:
+        error.mend = f"let the user who deploys read it, as root on the host: chown -R USER {quote(directory / layout.STATE)}"
+        raise
+    except NotUnderstoodError as error:
+        error.node, error.step = session.node, "reading the history"
+        raise
 
 
 def write_event(session: Session, directory: PurePosixPath, token: str, happened: Event) -> None:
@@ -58,16 +76,19 @@ def write_event(session: Session, directory: PurePosixPath, token: str, happened
 
 def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int) -> str:
     """Body of a shell function that prints what decisions need of a history: the newest releases, and the newest events of
-    switches. What a power cut leaves in a file may be no text (`-a`).
+    switches. What a power cut leaves in a file may be no text (`-a`). It calls `there` of `shell`.
     """
     path = quote(directory / layout.HISTORY)
     return f"""\
-if [ -e {path} ]; then
-  head -c 1 {path} >/dev/null || return
+{_readable(path)}
   grep -a -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
   grep -av {ABORTED} {path} | tail -n {newest_lines}
-fi
 """
+
+
+def _readable(path: str) -> str:
+    """Shell text for a function: it ends where there is no history, and fails where there is one that cannot be read."""
+    return f"there {path} || {{ [ $? = 1 ]; return; }}; head -c 1 {path} >/dev/null || return"
 
 
 def append_function(directory: PurePosixPath) -> str:

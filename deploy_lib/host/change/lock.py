@@ -16,8 +16,10 @@ from pathlib import PurePosixPath
 from types import TracebackType
 
 from deploy_lib import layout
+from deploy_lib.answers import text
 from deploy_lib.errors import DeployError, LockedError, RemoteError
-from deploy_lib.shell import ScriptExit, quote
+from deploy_lib.host.change import values
+from deploy_lib.shell import TRUST, ScriptExit, quote, strangers
 from deploy_lib.ssh.session import Process, Session
 
 HEARTBEAT = 5.0
@@ -72,17 +74,31 @@ def me(what: str) -> Owner:
     return Owner(who, socket.gethostname(), now, what, secrets.token_hex(16))
 
 
-def lock_script(directory: PurePosixPath, owner: Owner, wait: int, switch_wait: int) -> str:
+def lock_script(
+    directory: PurePosixPath,
+    owner: Owner,
+    wait: int,
+    switch_wait: int,
+    delivery: PurePosixPath | None = None,
+) -> str:
     """Takes the lock, says so, and keeps it while bytes come in; each is answered.
 
     A switch that outlived its session still changes the host: it is waited for. The owner's note has a second line, the
-    process that holds the lock; it is renamed into place, so that a reader never sees half of it.
+    process that holds the lock; it is renamed into place, so that a reader never sees half of it. A directory that somebody
+    else could change is left alone: what is locked there is not ours.
+
+    Args:
+        delivery: where secret values are to lie in memory. It is made here, before the first of them is sent.
     """
     lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
     how = f"-w {wait}" if wait else "-n"
     return f"""\
+umask 022
 mkdir -p {quote(directory)} || exit 1
 umask 077
+{TRUST}{strangers(directory)}\
+w=$(strangers)
+[ -z "$w" ] || {{ printf '%s\\n' "$w"; exit {ScriptExit.NOT_OURS}; }}
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec {LOCK_FD}>>{lock} || exit 1
 flock {how} {LOCK_FD} || {{
@@ -96,6 +112,7 @@ printf '%s\\n%s\\n' {quote(json.dumps(asdict(owner)))} $$ > {note}.new && mv {no
 exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
 flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {ScriptExit.BUSY}; }}
 exec 8>&-
+{f"{values.claim(delivery)} || exit {ScriptExit.NOT_OURS}" if delivery else ":"}
 # Of a switch that the host's end has cut short.
 rm -f {quote(directory / layout.VERDICT)}
 echo locked
@@ -119,9 +136,16 @@ def owned(directory: PurePosixPath, token: str) -> str:
 class Lock:
     """The lock of one stack on one host, held from `take` until `release` or the end of the session."""
 
-    def __init__(self, session: Session, directory: PurePosixPath, owner: Owner) -> None:
+    def __init__(
+        self,
+        session: Session,
+        directory: PurePosixPath,
+        owner: Owner,
+        delivery: PurePosixPath | None = None,
+    ) -> None:
         self._session = session
         self._directory = directory
+        self._delivery = delivery
         self.owner = owner
         self._process: Process | None = None
         self._stop = threading.Event()
@@ -153,7 +177,7 @@ class Lock:
             RemoteError: the directory cannot be written.
         """
         process = self._session.start(
-            lock_script(self._directory, self.owner, wait, switch_wait),
+            lock_script(self._directory, self.owner, wait, switch_wait, self._delivery),
             timeout=wait + switch_wait + 20,
             keep_stdin=True,
         )
@@ -171,7 +195,7 @@ class Lock:
             process.close()
             if code == ScriptExit.HELD:
                 raise LockedError(
-                    f"another deployment holds the lock: {_describe(first)}",
+                    f"another deployment holds the lock: {describe(first)}",
                     node=self._session.node,
                     mend="wait for it to end (--wait-lock SECONDS does), then run this again",
                 )
@@ -181,6 +205,9 @@ class Lock:
                     node=self._session.node,
                     mend="wait for it, then run this again",
                 )
+            if code == ScriptExit.NOT_OURS:
+                what, _, mend = first.partition("\t")
+                raise RemoteError(what, node=self._session.node, step="lock", mend=mend)
             raise RemoteError(
                 f"the lock cannot be taken: {process.stderr.strip() or f'exit status {code}'}",
                 node=self._session.node,
@@ -217,8 +244,10 @@ class Lock:
                 return
 
 
-def _describe(line: str) -> str:
+def describe(note: str) -> str:
+    """Who holds a lock, by the owner's note."""
     try:
-        return str(Owner(**json.loads(line)))
-    except (ValueError, TypeError):
-        return "its holder has not said who it is"
+        data = json.loads(note)
+        return str(Owner(**{name: text(data, name) for name in Owner.__dataclass_fields__}))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return "somebody who has not said who it is"

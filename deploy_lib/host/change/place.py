@@ -63,19 +63,32 @@ def running(project: Project, service: str) -> str:
 
 
 def remember(project: Project, reloads: Sequence[Reload]) -> str:
-    """Shell text that notes which containers there are, for `tell`."""
-    return "\n".join(f'{_variable(r)}="{running(project, r.service)}"' for r in reloads) or ":"
+    """Shell text for a function that notes which containers there are, for `tell`; it returns where nobody tells."""
+    # An engine under load may refuse once.
+    return (
+        "\n".join(
+            f'{_variable(r)}="{now}" || {{ sleep 1; {_variable(r)}="{now}"; }} || return'
+            for r in reloads
+            for now in [running(project, r.service)]
+        )
+        or ":"
+    )
 
 
 def tell(project: Project, reloads: Sequence[Reload]) -> str:
     """Shell text for `forward` and `back`: a container that is new has read its files already; one that stayed is told."""
-    lines = []
-    for reload in reloads:
-        steps = act(reload, '"$x"')
-        lines.append(
-            f'for x in ${_variable(reload)}; do case "{running(project, reload.service)}" in *"$x"*) {steps} || return;; esac; done'
-        )
-    return "\n".join(lines) or ":"
+    return "\n".join(_tell(project, reload) for reload in reloads) or ":"
+
+
+def _tell(project: Project, reload: Reload) -> str:
+    # One that went away between the list and the word to it needs none any more.
+    return f"""\
+now="{running(project, reload.service)}" || return
+for x in ${_variable(reload)}; do
+  case $now in *"$x"*)
+    {act(reload, '"$x"')} || {{ r=$?; now="{running(project, reload.service)}" || return; case $now in *"$x"*) return $r;; esac; }};;
+  esac
+done"""
 
 
 def act(reload: Reload, container: str) -> str:

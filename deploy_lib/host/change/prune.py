@@ -11,7 +11,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
 from deploy_lib.release.image import any_keep_tag
 from deploy_lib.release.release import Release
-from deploy_lib.shell import quote, words
+from deploy_lib.shell import GONE, quote, words
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 600.0
@@ -77,6 +77,7 @@ def prune_script(stack: HostStack, kept: Iterable[Release]) -> str:
     files = sorted({digest for release in kept for digest in release.files.values()})
     tags = sorted({image.keep_tag(stack.name) for release in kept for image in release.images.values()})
     return f"""\
+{GONE}
 left=
 for x in {quote(stack.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
@@ -91,12 +92,17 @@ for x in $tags; do
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)
-      i=$(docker image inspect -f '{{{{.Id}}}}' "$x") && used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
+      # Somebody else may have removed it since it was listed.
+      i=$(docker image inspect -f '{{{{.Id}}}}' "$x" 2>/dev/null) || {{
+        e=$(docker image inspect "$x" 2>&1 >/dev/null) || gone "$e" || left=1
+        continue
+      }}
+      used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
       # Docker would take the tag and leave the image: it would be nobody's from then on.
       [ -z "$used" ] || continue
-      docker rmi "$x" >/dev/null || {{ left=1; continue; }}
+      e=$(docker rmi "$x" 2>&1 >/dev/null) || gone "$e" || {{ left=1; continue; }}
       docker rmi "$i" >/dev/null 2>&1
-      docker image inspect "$i" >/dev/null 2>&1 || echo "{_REMOVED}image $i";;
+      e=$(docker image inspect "$i" 2>&1 >/dev/null) || {{ gone "$e" && echo "{_REMOVED}image $i" || left=1; }};;
   esac
 done
 [ -z "$left" ]

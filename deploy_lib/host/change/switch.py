@@ -16,6 +16,7 @@ from typing import Literal
 from deploy_lib import layout
 from deploy_lib.compose.command import compose_command, down_command, remove_half_created, up_command
 from deploy_lib.compose.container import containers_function
+from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import OneOff, Reload
 from deploy_lib.host.change import place, values
 from deploy_lib.host.change.history import append_function
@@ -25,7 +26,7 @@ from deploy_lib.host.programs import apply
 from deploy_lib.host.programs.apply import Changeable
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
-from deploy_lib.shell import FIND_MEMORY, ScriptExit, quote, words
+from deploy_lib.shell import FIND_MEMORY, TRUST, ScriptExit, quote, words
 
 INTERVAL = 1
 """Seconds between two looks at the containers."""
@@ -35,6 +36,12 @@ ENGINE_TIMEOUT = 120
 
 BEGUN = "=== begun"
 """What a switch says as soon as it would hear a verdict."""
+
+NEVER = "=== never"
+"""What the launcher says when the switch has ended without having begun: nothing was changed."""
+
+UNKNOWN = "=== unknown"
+"""What a switch says in place of the containers when the engine does not tell of them."""
 
 _NOW = "@now@"
 
@@ -91,8 +98,16 @@ exec </dev/null 9>>{quote(directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'another switch is still running'; exit {ScriptExit.BUSY}; }}
 owned() {{ {owned(directory, switch.token)}; }}
 owned || {{ echo 'the lock has lapsed'; exit {ScriptExit.LAPSED}; }}
+{_claim(switch)}
 rm -f -- {verdict}
-echo {quote(BEGUN)}
+# What is in memory has a name that nobody can foresee: it is found from here. Logs of switches before go.
+l=${{0%/*}}
+for s in "${{l%/*}}"/{quote(log_directory(stack))}.*; do
+  if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
+done
+ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
+# A switch that nobody could hear is none.
+echo {quote(BEGUN)} || exit {ScriptExit.NOT_HEARD}
 {append_function(directory)}
 {containers_function(project)}
 {values.capture(stack, switch.places)}
@@ -140,7 +155,7 @@ await() {{
       return;;
     esac
     echo '=== containers'
-    containers
+    containers || echo '{UNKNOWN}'
     echo '=== .'
     sleep {INTERVAL}
   done
@@ -175,6 +190,22 @@ esac
 # One that came too late is nobody's.
 rm -f -- {verdict}
 """
+
+
+def _claim(switch: Switch) -> str:
+    """Shell text that makes where secret values are to lie, both ways, or ends the script: nothing was changed yet."""
+    found = sorted(
+        {delivered_in(files) for files in (switch.secret_files, switch.back_secret_files) if files}
+    )
+    claims = (
+        f"{values.claim(PurePosixPath(directory))} || exit {ScriptExit.NO_PLACE}" for directory in found
+    )
+    return "\n".join([TRUST, *claims])
+
+
+def log_directory(stack: HostStack) -> str:
+    """What the name of a switch's directory in memory begins with."""
+    return f"{layout.TEMPORARY}-{stack.project_name}"
 
 
 def _back(stack: HostStack, switch: Switch) -> str:
@@ -244,26 +275,35 @@ def _append_now(event: Event) -> str:
 
 
 def launcher(stack: HostStack, detached: str) -> str:
-    """Starts the detached script, and passes on its output until it ends."""
-    name = quote(f"{layout.TEMPORARY}-{stack.project_name}")
+    """Starts the detached script, and passes on its output until it ends.
+
+    Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one switch. The
+    log outlives it: whoever takes over may want to read it.
+
+    It ends before that, with what it complains of, when the script cannot be started; and it tells a script that has begun
+    from one that has not by what stands in the log, with nothing but the shell itself.
+    """
     return f"""\
+refuse() {{ echo "$2"; echo "=== end $1"; exit "$1"; }}
+# With values that are too large no program can be started at all.
+env true || exit
 {FIND_MEMORY}
-[ -n "$m" ] || exit {ScriptExit.NO_MEMORY}
+[ -n "$m" ] || refuse {ScriptExit.NO_MEMORY} 'neither /run nor /dev/shm is a writable tmpfs'
 umask 077
-# The log outlives this channel: whoever takes over may want to read it.
-log=$m/{name}.log
-run=$m/{name}.sh
-rm -f "$log" "$run"
-: >"$log"
-cat >"$run" <<'=SCRIPT='
+d=$(mktemp -d "$m"/{quote(log_directory(stack))}.XXXXXXXXXX 2>&1) || refuse {ScriptExit.NO_PLACE} "$d"
+export TMPDIR="$d"
+{{ cat >"$d/switch.sh" && : >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {ScriptExit.NO_PLACE} "the switch does not fit into $m"; }}
 {detached}
 =SCRIPT=
-setsid sh "$run" </dev/null >>"$log" 2>&1 &
-tail -n +1 -s 0.1 -f --pid=$! "$log" 2>/dev/null
+setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 &
+tail -n +1 -s 0.1 -f --pid=$! "$d/log" 2>/dev/null
 wait $!
 r=$?
+begun=
+while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
 # The outcome does not hang on what tail has seen last.
-echo; grep -a '^=== done' "$log" | tail -n 1
+echo; grep -a '^=== done' "$d/log" | tail -n 1
+[ -n "$begun" ] || {{ rm -rf "$d"; echo '{NEVER}'; }}
 echo "=== end $r"
 """
 

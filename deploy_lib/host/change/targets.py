@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Scrape
 from deploy_lib.host.prove import roster
-from deploy_lib.shell import ScriptExit, quote
+from deploy_lib.shell import TRUST, ScriptExit, quote
 from deploy_lib.ssh.session import Session
 
 
@@ -76,8 +76,12 @@ def targets_script(path: PurePosixPath) -> str:
     """
     file, new = quote(path), quote(path.with_name(f".{path.name}.new"))
     return f"""\
+{TRUST}\
 cd {quote(path.parent.parent)} || {{ echo 'the stack that scrapes is not deployed there' >&2; exit {ScriptExit.NOTHING_THERE}; }}
 umask 022
-mkdir -p {quote(path.parent)} && cat > {new} || exit
+mkdir -p {quote(path.parent)} || exit
+w=$(way {quote(path.parent.parent)}; own {quote(path.parent)} 'as root: chown '"$(id -un) "{quote(path.parent)})
+[ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {ScriptExit.NOT_OURS}; }}
+cat > {new} || exit
 if cmp -s {new} {file}; then rm {new}; else mv -f {new} {file} && echo changed; fi
 """

@@ -52,7 +52,8 @@ def have_values(names: Iterable[str]) -> str:
 
 
 def deliver(files: Mapping[str, str]) -> str:
-    """Shell text that writes each secret from the variable that its file is named after, and fails where that is no memory.
+    """Shell text that writes each secret from the variable that its file is named after, and fails where that is no memory of
+    this user's own; takes TRUST.
 
     Containers of any user may read a file; on the host, the directory lets in its owner alone. Each is renamed into
     place, so that a container that runs keeps what it was started with.
@@ -64,25 +65,44 @@ def deliver(files: Mapping[str, str]) -> str:
         return ":"
     names = {PurePosixPath(path).name for path in files.values()}
     directory = delivered_in(files)
+    # `set -C`: a name that is there, whatever it is, is not written to.
     writes = "\n".join(
-        f'printf %s "${name}" > {name}.new && chmod 444 {name}.new && mv -f {name}.new {name} || exit'
+        f'rm -f {name}.new && printf %s "${name}" > {name}.new && chmod 444 {name}.new && mv -f {name}.new {name} || exit'
         for name in sorted(names)
     )
     return f"""\
 (
-umask 077
-mkdir -p {quote(directory)} && cd {quote(directory)} || exit
-# Anybody may make a directory below /dev/shm: one that is not this user's own is no place for a secret.
-for x in .. .; do [ -O "$x" ] && chmod 700 "$x" || {{ echo {quote(f"{directory} is somebody else's")}; exit 1; }}; done
-[ "$(stat -f -c %T .)" = tmpfs ] || {{ echo {quote(f"{directory} is not in memory")}; exit 1; }}
+{claim(PurePosixPath(directory))} && cd {quote(directory)} && set -C || exit
 {writes}
 )"""
 
 
+def claim(directory: PurePosixPath) -> str:
+    """Shell command that makes a directory of `layout.secrets_in`, or fails and says why it is no place for secrets; takes
+    TRUST.
+
+    Anybody may make a directory below /dev/shm, so it is made and not just there, or it is proven to be this user's own.
+    """
+    memory, place = quote(directory.parent.parent), quote(directory)
+    return f"""\
+(
+umask 077
+w=$(way {memory}) && [ -z "$w" ] || {{ printf '%s\\n' "$w"; exit 1; }}
+for x in {quote(directory.parent)} {place}; do
+  [ -e "$x" ] || [ -L "$x" ] || w=$(mkdir "$x" 2>&1) || {{ echo "$w"; exit 1; }}
+  w=$(own "$x") && [ -z "$w" ] || {{ printf '%s\\n' "$w"; exit 1; }}
+  chmod 700 "$x" || exit
+done
+[ "$(stat -f -c %T {place})" = tmpfs ] || {{ echo {quote(f"{directory} is not in memory")}; exit 1; }}
+)"""
+
+
 def sweep(stack: HostStack, files: Mapping[str, str]) -> str:
-    """Shell text that removes a stack's secret files, all but these."""
+    """Shell text that removes a stack's secret files, all but these; takes TRUST."""
     return f"""\
 for d in {words(*stack.secret_places)}; do
+  # Another user's may lead anywhere.
+  [ -d "$d" ] && [ -z "$(own "${{d%/*}}"; own "$d")" ] || continue
   for x in "$d"/*; do
     case {quote(f" {' '.join(sorted(files.values()))} ")} in *" $x "*) ;; *) rm -f -- "$x";; esac
   done

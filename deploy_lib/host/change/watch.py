@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from deploy_lib.compose.container import Container, read_container
-from deploy_lib.errors import CommandError, RemoteError
+from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune
 from deploy_lib.host.change.switch import (
     BEGUN,
+    NEVER,
+    UNKNOWN,
     Switch,
     Word,
     launcher,
@@ -31,7 +34,14 @@ _UNTOUCHED: dict[int, str] = {
     ScriptExit.NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
     ScriptExit.NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
     "could go back to it: does its service run?",
+    ScriptExit.NOT_HEARD: "the switch's log cannot be written (is there room in the host's memory?)",
 }
+
+
+_END = "=== end "
+
+_ODD_STATUS = 255
+"""Stands for an exit status that is no number: a failure, and not one that changed nothing."""
 
 
 class SwitchError(RemoteError):
@@ -68,6 +78,7 @@ class Watch:
         self._on_line = on_line
         self._said: list[str] = []
         self._begun = False
+        self._never = False
         self._ended = False
 
     def finish(self) -> None:
@@ -86,25 +97,43 @@ class Watch:
             )
 
     def looks(self) -> Iterator[list[Container]]:
-        """The containers, again and again.
+        """The containers, again and again; a look at which the engine did not tell of them is none.
 
         Raises:
+            SwitchError: it has not told of them for a while.
             LostError: the session ended.
         """
-        found: list[Container] = []
+        look: list[str] | None = None
+        told = time.monotonic()
         for line in self._lines():
             self._process.extend(SILENCE)
             if line == "=== containers":
-                found = []
-            elif line == "=== .":
-                yield found
-            elif line.startswith("{") and (container := read_container(line)):
-                found.append(container)
-            elif line.startswith("=== end "):
+                look = []
+            elif line == "=== ." and look is not None:
+                if (found := self._containers(look)) is not None:
+                    yield found
+                    told = time.monotonic()  # whoever looked may have taken a while
+                elif time.monotonic() - told > SILENCE:
+                    raise SwitchError(
+                        "Docker does not tell which containers there are", node=self._node.name, step="health"
+                    )
+                look = None
+            elif line.startswith(_END):
                 # One that came to its own end has gone back by itself.
                 self._ended = line != "=== end 0"
                 break
+            elif look is not None:
+                look.append(line)
         raise self._lost()
+
+    def _containers(self, look: Sequence[str]) -> list[Container] | None:
+        """What one look has shown; None where the engine did not tell, or it cannot be understood."""
+        if UNKNOWN in look:
+            return None
+        try:
+            return [c for line in look if line.startswith("{") and (c := read_container(line))]
+        except NotUnderstoodError:
+            return None
 
     def conclude(self, word: Word, events: Sequence[Event]) -> None:
         """Tells the switch the verdict, and what the history gets.
@@ -166,7 +195,7 @@ class Watch:
                     self._process.extend(prune.TIMEOUT)
                 elif line == "=== not pruned":
                     self._on_line("not everything that is old could be removed")
-                elif line.startswith(("=== back ", "=== end ")):
+                elif line.startswith(("=== back ", _END)):
                     return done
         if done:
             return True
@@ -180,9 +209,9 @@ class Watch:
         self._said = []
         for line in self._lines():
             if line.startswith(sign):
-                return int(line.removeprefix(sign))
-            if line.startswith("=== end "):
-                raise self._end(int(line.removeprefix("=== end ")))
+                return _status(line, sign)
+            if line.startswith(_END):
+                raise self._end(_status(line, _END))
             if line.strip() and not line.startswith(("===", "{")):
                 self._said.append(line)
                 self._on_line(line)
@@ -195,23 +224,48 @@ class Watch:
             line = next(lines, None)
             if line is None:
                 raise self._lost()
-            if line.startswith("=== end "):
-                raise self._end(int(line.removeprefix("=== end ")))
+            if line.startswith(_END):
+                raise self._end(_status(line, _END))
 
     def _end(self, code: int) -> RemoteError:
         self._ended = code != 0
+        if code in (ScriptExit.NO_PLACE, ScriptExit.NO_MEMORY):
+            what, _, mend = ": ".join(reversed(self._said[-2:])).partition("\t")
+            what = what or "the host's memory has no place for the switch"
+            return NotBegunError(what, node=self._node.name, step="switch", mend=mend or None)
         if code in _UNTOUCHED:
             return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
+        if self._never:
+            return self._not_started(code)
         return SwitchError(f"it ended with exit status {code}{self._last_words()}", node=self._node.name)
 
     def _lines(self) -> Iterator[str]:
-        """What it says; silence beyond the deadline is the session's end."""
+        """What it says; silence beyond the deadline is the session's end.
+
+        Raises:
+            NotBegunError: the host's end of the session says that no switch was started.
+        """
         try:
             for line in self._process:
                 self._begun = self._begun or line == BEGUN
+                self._never = self._never or line == NEVER
                 yield line
+            if self._begun or self._ended:
+                return
+            code = self._process.wait()
+        except NotRunError as error:
+            raise NotBegunError(error.what, node=self._node.name, step="switch", mend=error.mend) from None
         except RemoteError:
             raise self._lost() from None
+        # The launcher has come to its end, which it does not while there is a switch that it could follow.
+        raise self._not_started(code)
+
+    def _not_started(self, code: int) -> NotBegunError:
+        complaints = self._process.stderr.strip().splitlines()[-8:]
+        said = "".join(f"\n    {line}" for line in complaints) or self._last_words()
+        return NotBegunError(
+            f"the switch could not be started: exit status {code}{said}", node=self._node.name, step="switch"
+        )
 
     def _last_words(self) -> str:
         return "".join(f"\n    {line}" for line in self._said[-8:])
@@ -226,6 +280,11 @@ class Watch:
 
     def _uncertain(self) -> UncertainError:
         return UncertainError("the session ended while the release was being recorded", node=self._node.name)
+
+
+def _status(line: str, sign: str) -> int:
+    word = line.removeprefix(sign)
+    return int(word) if word.isascii() and word.isdecimal() and len(word) <= 3 else _ODD_STATUS
 
 
 def start(

@@ -1,1 +1,1 @@
-"""Looking at a host: scripts that change nothing, and their answers."""
+"""TODO."""

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
+from deploy_lib.answers import Parts
 from deploy_lib.compose import command
 from deploy_lib.compose.container import Container, containers_function, read_container
 from deploy_lib.compose.model import Service, read_model
-from deploy_lib.errors import RemoteError
+from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
@@ -25,7 +26,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprint, read_marks
 from deploy_lib.secrets.value import Secret
-from deploy_lib.shell import FIND_MEMORY, SCRATCH, quote, words
+from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
 
 PROVEN_LINES, NEWEST_LINES = 40, 6
@@ -42,8 +43,10 @@ class Facts:
     Attributes:
         engine: Docker Engine's version, "" when none answered.
         platform: such as "linux/amd64".
+        user: who deploys there.
         compose: the Compose plugin's version, "" without one.
         memory: a directory in memory, "" without one.
+        writable: the stack's directory can be written, or made where it is `missing`.
         key: the random key of the secrets' fingerprints, "" before the first deployment.
         files: SHA-256 of the managed files, by path below the stack's directory.
         images: id by `repository@sha256:...`, of every image on the host that has a digest.
@@ -56,17 +59,21 @@ class Facts:
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the Compose file that lies in the stack's directory, "" without one.
         delivered: the secret files in its memory.
+        strangers: why others than this user and root could change what is deployed, and what mends it.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
-        problems: by section, what a part of the script had to complain of.
+        problems: by section, why it is not known: what that part of the script had to complain of. The fact itself is then
+            as if nothing were there, and must not be taken for that.
     """
 
     engine: str = ""
     platform: str = ""
     compose: str = ""
+    user: str = ""
     memory: str = ""
     tools: frozenset[str] = frozenset()
     writable: bool = False
+    missing: bool = False
     key: str = field(default="", repr=False)
     files: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +86,7 @@ class Facts:
     objects: frozenset[str] = frozenset()
     deployed: bytes = field(default=b"", repr=False)
     delivered: frozenset[str] = frozenset()
+    strangers: tuple[tuple[str, str], ...] = ()
     machine: Machine = field(default_factory=Machine)
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -183,7 +191,10 @@ def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: 
     return replace(read_facts(result.stdout, stack.node.name), asked=(began, time.time()))
 
 
-TOOLS = ("docker", "flock", "setsid", "timeout", "tar", "sha256sum")
+TOOLS = (
+    *("docker", "flock", "setsid", "timeout", "tar", "sha256sum"),
+    *("base64", "find", "grep", "mktemp", "sed", "stat", "sync", "tail", "truncate"),
+)
 """Programs that the scripts call."""
 
 
@@ -194,10 +205,14 @@ def facts_script(stack: HostStack, *, render: bool) -> str:
         render: the stack's files come on standard input, and are rendered.
     """
     directory = stack.directory
-    compose_file = directory / stack.compose_file
+    home = quote(directory)
+    compose_file = quote(directory / stack.compose_file)
+    key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
     proven_lines = max(PROVEN_LINES, 2 * stack.settings.keep_releases)
     return f"""\
+export LC_ALL=C
 {FIND_MEMORY}
+{THERE}
 if [ -n "$m" ]; then
   {SCRATCH}
   e=$t/err
@@ -205,6 +220,7 @@ if [ -n "$m" ]; then
 else
   e=/dev/null
 fi
+mine() {{ ours && "$1"; }}
 part() {{
   name=$1; shift
   printf '=== %s\\n' "$name"
@@ -214,105 +230,250 @@ part() {{
 }}
 tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; true; }}
 directory() {{
-  x={quote(directory)}
+  there {home}; r=$?
+  [ $r != 2 ] || return
+  [ $r = 0 ] || echo missing
+  x={home}
   while [ ! -e "$x" ]; do x=$(dirname "$x"); done
-  [ -d "$x" ] && [ -w "$x" ] && echo writable; true
+  [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
 }}
 files() {{
-  cd {quote(directory)} 2>/dev/null || return 0
+  there {home} || {{ [ $? = 1 ]; return; }}
+  cd {home} || return
+  r=0
   for x in {words(*stack.managed)}; do
-    [ ! -e "./$x" ] || find "./$x" -type f -exec sha256sum {{}} +
+    there "./$x"
+    case $? in 0) find "./$x" -type f -exec sha256sum {{}} + || r=1;; 1) ;; *) r=1;; esac
   done
+  return $r
 }}
-key() {{ [ ! -e {quote(directory / layout.KEY)} ] || cat {quote(directory / layout.KEY)}; }}
+{strangers(directory)}
+{_others(stack)}
+{ours(directory)}
+# shown PATH COMMAND...: what the command says of what is there; nothing where nothing is.
+shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
+key() {{ shown {key} cat {key}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
-objects() {{ [ ! -d {quote(directory / layout.OBJECTS)} ] || ls {quote(directory / layout.OBJECTS)}; }}
-delivered() {{ find {words(*stack.secret_places)} -type f; true; }}
-deployed() {{ [ ! -f {quote(compose_file)} ] || base64 -w 0 {quote(compose_file)}; }}
+objects() {{ shown {objects} ls {objects}; }}
+delivered() {{
+  r=0
+  for x in {words(*stack.secret_places)}; do
+    # Where another user was first, this one has put nothing.
+    if [ -d "${{x%/*}}" ] && [ -n "$(own "${{x%/*}}"; [ ! -e "$x" ] || own "$x")" ]; then continue; fi
+    shown "$x" find "$x" -type f || r=1
+  done
+  return $r
+}}
+deployed() {{ shown {compose_file} base64 -w 0 {compose_file}; }}
 {containers_function(stack.project)}
 {machine.functions(directory, stack.settings.shared_storage)}
 config() {{ {f'[ -z "$m" ] || {command.render_command(stack.unpinned)}' if render else ":"}; }}
 part memory echo "$m"
+part user id -un
 part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
 part compose {command.VERSION}
 part directory directory
-part files files
-part key key
-part history history
-part objects objects
-part deployed deployed
+part strangers others
+for x in files key history objects deployed; do part "$x" mine "$x"; done
 part delivered delivered
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
-for x in {words(*machine.PARTS)}; do part "$x" "$x"; done
+for x in {words(*machine.PARTS)}; do case $x in locked) part "$x" mine "$x";; *) part "$x" "$x";; esac; done
 echo '=== end'
 """
 
 
-_END = re.compile(r"=== (\w+) exit (\d+)\Z")
+PARTS = (
+    *(
+        "memory",
+        "user",
+        "tools",
+        "engine",
+        "compose",
+        "directory",
+        "strangers",
+        "files",
+        "key",
+        "history",
+        "objects",
+        "deployed",
+    ),
+    *("delivered", "images", "containers", "config", *machine.PARTS),
+)
+"""The script's parts, in their order."""
+
+_BEGIN = re.compile(r"=== (\w+)\Z")
+_END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
+
+
+def _others(stack: HostStack) -> str:
+    """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
+    directory = stack.directory
+    below = words(*stack.managed)
+    places = words(*stack.secret_places)
+    wanted = f"""\
+  for d in {places}; do
+    case $d in "$m"/*) for x in "${{d%/*}}" "$d"; do
+      if [ -e "$x" ] || [ -L "$x" ]; then own "$x"; fi
+    done;; esac
+  done
+"""
+    return f"""\
+others() {{
+  strangers
+  for x in {below}; do
+    x={quote(directory)}/$x
+    [ -e "$x" ] || continue
+    [ -z "$(find "$x" ! -user "$me" ! -user 0 | head -c 1)" ] ||
+      printf '%s is, in part, of another user\\tas root: chown -R %s %s\\n' "$x" "$(id -un)" "$x"
+    [ -z "$(find "$x" ! -type l -perm /022 | head -c 1)" ] ||
+      printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$x" "$x"
+  done
+  # Where no memory was found, this may be why.
+  [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
+{wanted if stack.settings.delivery == "memory" else ""}}}
+"""
+
+
+def _strangers(said: str) -> tuple[tuple[str, str], ...]:
+    lines = [line.partition("\t") for line in said.splitlines() if line.strip()]
+    return tuple((what, mend) for what, _, mend in lines)
 
 
 def read_facts(text: str, node: str) -> Facts:
-    """The facts in the script's output.
+    """The facts in the script's output. What a part could not tell, or cannot be understood, is among the `problems`.
 
     Raises:
-        RemoteError: it was cut short.
+        RemoteError: it was cut short, or a part is missing or there twice.
     """
-    parts, problems = _split(text)
-    if "end" not in parts:
-        raise RemoteError("the host's answer was cut short", node=node, step="gathering facts")
-    engine, _, platform = parts["engine"].strip().partition(" ")
-    images = [words for line in parts["images"].splitlines() if len(words := line.split()) == 4]
+    parts = _split(text, node)
+    engine, platform = parts.read("engine", _engine, ("", ""))
+    images = parts.read("images", _images, list[tuple[str, str, str, str]]())
+    directory = parts.read("directory", _words, frozenset[str]())
     return Facts(
-        engine="" if "engine" in problems else engine,
-        platform=platform.strip(),
-        compose="" if "compose" in problems else parts["compose"].strip().removeprefix("v"),
-        memory=parts["memory"].strip(),
-        tools=frozenset(parts["tools"].split()),
-        writable="writable" in parts["directory"],
-        key=parts["key"].strip(),
-        files=dict(_file_line(line) for line in parts["files"].splitlines() if line.strip()),
+        engine=engine,
+        platform=platform,
+        compose=parts.read("compose", _compose, ""),
+        user=parts.read("user", str.strip, ""),
+        memory=parts.read("memory", _memory, ""),
+        tools=parts.read("tools", _words, frozenset()),
+        writable="writable" in directory,
+        missing="missing" in directory,
+        key=parts.read("key", _key, ""),
+        files=parts.read("files", _files, {}),
         images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
         image_ids=frozenset(i for *_, i in images),
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
-        containers=tuple(
-            c for line in parts["containers"].splitlines() if line and (c := read_container(line))
-        ),
-        services=read_model(parts["config"]) if parts["config"].strip() else {},
-        history=tuple(parse_events(parts["history"])),
-        objects=frozenset(parts["objects"].split()),
-        deployed=base64.b64decode(parts["deployed"]),
-        delivered=frozenset(parts["delivered"].split()),
+        containers=parts.read("containers", _containers, ()),
+        services=parts.read("config", lambda said: read_model(said) if said.strip() else {}, {}),
+        history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
+        objects=parts.read("objects", _objects, frozenset()),
+        deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
+        delivered=parts.read("delivered", _words, frozenset()),
+        strangers=parts.read("strangers", _strangers, ()),
         machine=machine.read_machine(parts),
-        problems=problems,
+        problems=parts.problems,
     )
+
+
+def _fits(pattern: str, said: str) -> str:
+    """What a part said, where it is as it should be.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not re.fullmatch(pattern, said.strip()):
+        raise ValueError
+    return said.strip()
+
+
+def _engine(said: str) -> tuple[str, str]:
+    engine, _, platform = _fits(r"\S+ \w+/\w+", said).partition(" ")
+    return engine, platform
+
+
+def _compose(said: str) -> str:
+    return _fits(r"v?\d+\.\S+", said).removeprefix("v")
+
+
+def _memory(said: str) -> str:
+    return _fits("|".join(("", *layout.MEMORY)), said)
+
+
+def _key(said: str) -> str:
+    return _fits(r"\S*", said)
+
+
+def _words(said: str) -> frozenset[str]:
+    return frozenset(said.split())
+
+
+def _objects(said: str) -> frozenset[str]:
+    return frozenset(_fits(r"\S+", line) for line in said.splitlines() if line.strip())
+
+
+def _images(said: str) -> list[tuple[str, str, str, str]]:
+    found = []
+    for line in said.splitlines():
+        if line.strip():
+            repository, tag, digest, image_id = line.split()
+            found.append((repository, tag, digest, image_id))
+    return found
+
+
+def _containers(said: str) -> tuple[Container, ...]:
+    return tuple(c for line in said.splitlines() if line.strip() and (c := read_container(line)))
+
+
+def _files(said: str) -> dict[str, str]:
+    return dict(_file_line(line) for line in said.splitlines() if line.strip())
 
 
 def _file_line(line: str) -> tuple[str, str]:
-    digest, _, path = line.removeprefix("\\").partition("  ")
-    return path.removeprefix("./"), digest
+    digest, gap, path = line.removeprefix("\\").partition("  ./")
+    if not (gap and path and re.fullmatch(r"[0-9a-f]+", digest)):
+        raise ValueError
+    return path, digest
 
 
-def _split(text: str) -> tuple[dict[str, str], dict[str, str]]:
+def _split(text: str, node: str) -> Parts:
+    """What each part said, and why it failed; a line outside any part is nobody's."""
     parts: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
-    current, ended = "", ""
+    current, ended, whole = "", "", False
     for line in text.split("\n"):
-        if end := _END.match(line):
+        begin, end = _BEGIN.match(line), _END.match(line)
+        if end and end[1] == current:
             current, ended = "", end[1]
             if end[2] != "0":
                 problems[ended] = []
-        elif line.startswith("=== ") and not current:
-            current = line.removeprefix("=== ")
-            parts[current] = []
-        elif current:
+        elif current and not begin:
             parts[current].append(line)
+        elif current:
+            raise _odd(f"the host's answer to {current!r} was cut short", node)
+        elif begin and begin[1] == "end":
+            whole = True
+            break
+        elif begin and begin[1] in PARTS:
+            if begin[1] in parts:
+                raise _odd(f"the host has answered twice to {begin[1]!r}", node)
+            current = begin[1]
+            parts[current] = []
         elif ended in problems and line.startswith("! "):
             problems[ended].append(line.removeprefix("! "))
-    return (
+    lacking = [part for part in PARTS if part not in parts]
+    if not whole:
+        raise _odd("the host's answer was cut short", node)
+    if lacking:
+        raise _odd(f"the host's answer lacks {', '.join(lacking)}", node)
+    return Parts(
         {name: "\n".join(lines) for name, lines in parts.items()},
         {name: "\n".join(lines) or "no reason given" for name, lines in problems.items()},
     )
+
+
+def _odd(what: str, node: str) -> NotUnderstoodError:
+    return NotUnderstoodError(what, node=node, step="gathering facts", mend="run the same command again")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from deploy_lib.answers import understand
 from deploy_lib.compose.command import hash_command
+from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.files import pack
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import IN_MEMORY
@@ -21,7 +23,25 @@ def ask_hashes(session: Session, stack: HostStack, files: Mapping[str, bytes]) -
         RemoteError: the host's Compose does not read them.
     """
     result = session.run(hashes_script(stack), stdin=pack(files), step="looking closer")
-    return dict(line.split() for line in result.stdout.splitlines() if len(line.split()) == 2)
+    try:
+        return understand("Compose's hashes", lambda: read_hashes(result.stdout))
+    except NotUnderstoodError as error:
+        error.node, error.step = session.node, "looking closer"
+        raise
+
+
+def read_hashes(text: str) -> dict[str, str]:
+    """What `hashes_script` prints.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    found = {}
+    for line in text.splitlines():
+        if line.strip():
+            service, digest = line.split()
+            found[service] = digest
+    return found
 
 
 def hashes_script(stack: HostStack) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy_lib.compose import labels
-from deploy_lib.errors import DeployError, RemoteError
+from deploy_lib.errors import DeployError, RemoteError, told
 from deploy_lib.host.change.lock import HEARTBEAT, LAPSE
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
@@ -101,16 +101,16 @@ def stream(
 
     def read(node: str) -> None:
         try:
-            session = sessions[node]
-            timeout = FOLLOW_TIMEOUT if follow else TIMEOUT
-            processes[node] = process = session.start(scripts[node], timeout=timeout, keep_stdin=follow)
-            for text in process:
-                arrived.put((node, read_line(text)))
-            code = process.wait()
-            if code:
-                raise RemoteError(process.stderr.strip() or f"exit status {code}", node=node, step="logs")
+            with told(node):
+                session = sessions[node]
+                timeout = FOLLOW_TIMEOUT if follow else TIMEOUT
+                processes[node] = process = session.start(scripts[node], timeout=timeout, keep_stdin=follow)
+                for text in process:
+                    arrived.put((node, read_line(text)))
+                code = process.wait()
+                if code:
+                    raise RemoteError(process.stderr.strip() or f"exit status {code}", node=node, step="logs")
         except DeployError as error:
-            error.node = error.node or node
             arrived.put((node, error))
         arrived.put((node, None))
 

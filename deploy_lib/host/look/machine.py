@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from deploy_lib import layout
+from deploy_lib.answers import Parts, text
 from deploy_lib.compose.container import PUBLISHED
 from deploy_lib.host.change.lock import holder
 from deploy_lib.shell import quote
@@ -71,7 +73,7 @@ def ask_storage(session: Session, path: str) -> frozenset[str]:
 
 
 def functions(directory: PurePosixPath, storage: str | None) -> str:
-    """One shell function for each of PARTS.
+    """One shell function for each of PARTS; they call `there` and `inspect` of `shell`.
 
     Args:
         storage: where the shared storage should be mounted; None for a stack without.
@@ -90,14 +92,21 @@ space() {{
   echo "docker $(df -Pk "$d" | tail -n 1)"
 }}
 ram() {{ cat /proc/meminfo; }}
-listening() {{ grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' /proc/net/tcp /proc/net/tcp6; true; }}
-published() {{ ids=$(docker ps -q) && {{ [ -z "$ids" ] || docker inspect --format {quote(PUBLISHED)} $ids; }}; }}
+listening() {{
+  r=0
+  for x in /proc/net/tcp /proc/net/tcp6; do
+    [ ! -e "$x" ] || grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' "$x" || [ $? = 1 ] || r=1
+  done
+  return $r
+}}
+published() {{ ids=$(docker ps -q --no-trunc) && inspect {quote(PUBLISHED)} $ids; }}
 swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
 }}
 # Taking the lock, to see, could get in somebody's way: whoever has it has said so, lives, and has its file open.
 locked() {{
+  there {owner} || {{ [ $? = 1 ]; return; }}
   {holder(directory)} && head -n 1 {owner} 2>/dev/null || true
 }}
 """
@@ -113,30 +122,59 @@ def _storage_script(path: str | None) -> str:
 
 
 _DF = re.compile(r"(\w+) .*?(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s+/")
-_LISTENING = re.compile(r"\d+: [0-9A-F]+:([0-9A-F]{4}) ")
+_LISTENING = re.compile(r" *\d+: [0-9A-F]+:([0-9A-F]{4}) ")
 _MEMORY = re.compile(r"MemAvailable:\s+(\d+) kB")
 
 
-def read_machine(parts: Mapping[str, str]) -> Machine:
-    """The answers of PARTS; what is missing or odd counts as unknown."""
-    text = {name: parts.get(name, "") for name in PARTS}
-    clock = re.match(r"\d+(\.\d+)?", text["clock"])
-    root = re.search(r"^root (.*)$", text["space"], re.MULTILINE)
-    memory = _MEMORY.search(text["ram"])
+def read_machine(parts: Parts) -> Machine:
+    """The answers of PARTS."""
+    root, free = parts.read("space", _space, ("", dict[str, int]()))
     return Machine(
-        now=float(clock[0]) if clock else 0,
-        docker_root=root[1] if root else "",
-        free={m[1]: int(m[4]) * 1024 for line in text["space"].splitlines() if (m := _DF.match(line))},
-        memory=int(memory[1]) * 1024 if memory else 0,
-        listening=frozenset(int(port, 16) for port in _LISTENING.findall(text["listening"])),
-        publishers=tuple(_publisher(line) for line in text["published"].splitlines() if line.startswith("{")),
-        swap=tuple(line.split()[0] for line in text["swap"].splitlines() if line.strip()),
-        storage=frozenset(text["storage"].split()),
-        locked=text["locked"].strip(),
+        now=parts.read("clock", _clock, 0.0),
+        docker_root=root,
+        free=free,
+        memory=parts.read("ram", _memory, 0),
+        listening=parts.read("listening", _listening, frozenset()),
+        publishers=parts.read("published", _publishers, ()),
+        swap=parts.read("swap", _swap, ()),
+        storage=parts.read("storage", lambda said: frozenset(said.split()), frozenset()),
+        locked=parts.read("locked", str.strip, ""),
     )
 
 
-def _publisher(line: str) -> Publisher:
-    data = json.loads(line)
+def _clock(said: str) -> float:
+    found = re.match(r"\d{1,15}(\.\d+)?", said.strip())
+    return float(found[0]) if found else 0
+
+
+def _space(said: str) -> tuple[str, dict[str, int]]:
+    root = re.search(r"^root (.*)$", said, re.MULTILINE)
+    found = (_DF.match(line) for line in said.splitlines())
+    return root[1] if root else "", {m[1]: int(m[4]) * 1024 for m in found if m}
+
+
+def _memory(said: str) -> int:
+    available = _MEMORY.search(said)
+    return int(available[1]) * 1024 if available else 0
+
+
+def _listening(said: str) -> frozenset[int]:
+    lines = [line for line in said.splitlines() if line.strip()]
+    found = [_LISTENING.match(line) for line in lines]
+    if None in found:
+        raise ValueError
+    return frozenset(int(match[1], 16) for match in found if match)
+
+
+def _swap(said: str) -> tuple[str, ...]:
+    return tuple(line.split()[0] for line in said.splitlines() if line.strip())
+
+
+def _publishers(said: str) -> tuple[Publisher, ...]:
+    return tuple(_publisher(json.loads(line)) for line in said.splitlines() if line.strip())
+
+
+def _publisher(data: Any) -> Publisher:
     ports = frozenset(int(port) for port in data["ports"] if port)
-    return Publisher(data["name"].removeprefix("/"), data["project"] or "", ports)
+    project = data["project"] and text(data, "project")
+    return Publisher(text(data, "name").removeprefix("/"), project or "", ports)

@@ -6,16 +6,21 @@ import base64
 import http.client
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote as url_quote
 
-from deploy_lib.errors import RemoteError
+from deploy_lib.answers import text, understand
+from deploy_lib.errors import NotUnderstoodError, RemoteError
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
 RESOLVE_TIMEOUT = 60.0
+
+_DIGEST = re.compile(r"\w+:[0-9a-f]{32,}\Z")
 
 
 @dataclass(frozen=True)
@@ -106,19 +111,23 @@ def _response(answers: _Answers) -> tuple[int, bytes]:
     try:
         response.begin()
         return response.status, response.read()
-    except http.client.HTTPException as error:
+    except (http.client.HTTPException, ValueError, OSError, AttributeError) as error:
         return 502, json.dumps({"message": f"the engine's answer was cut short ({error})"}).encode()
 
 
 def _manifest(reference: Image, status: int, body: bytes) -> Manifest:
     try:
-        data = json.loads(body)
-    except ValueError:
-        return Manifest(reference, problem=f"HTTP {status}", status=status)
+        return understand(str(reference), lambda: _meaning(reference, status, json.loads(body)))
+    except NotUnderstoodError:
+        odd = "the engine's answer cannot be understood" if status == 200 else f"HTTP {status}"
+        return Manifest(reference, problem=odd, status=status)
+
+
+def _meaning(reference: Image, status: int, data: Any) -> Manifest:
     if status != 200:
         return Manifest(reference, problem=str(data.get("message", f"HTTP {status}")), status=status)
-    return Manifest(
-        reference,
-        digest=data["Descriptor"]["digest"],
-        platforms=tuple(sorted({f"{p['os']}/{p['architecture']}" for p in data.get("Platforms") or []})),
-    )
+    digest = text(data["Descriptor"], "digest")
+    if not _DIGEST.match(digest):
+        raise ValueError(digest)
+    platforms = {f"{text(p, 'os')}/{text(p, 'architecture')}" for p in data.get("Platforms") or []}
+    return Manifest(reference, digest, tuple(sorted(platforms)))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from deploy_lib.answers import understand
+from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.change.stage import PASSWORD, log_in
 from deploy_lib.host.look.registry import Login
 from deploy_lib.release.image import Image
@@ -50,19 +54,22 @@ def sizes_script(images: Sequence[Image], login: Login | None) -> str:
 
 
 def read_sizes(text: str, platform: str) -> dict[str, int]:
-    """What `sizes_script` printed, by the image's text."""
+    """What `sizes_script` printed, by the image's text; what cannot be understood is left out, as what no registry says."""
     found: dict[str, int] = {}
-    for part in text.split("=== ")[1:]:
+    for part in f"\n{text}".split("\n=== ")[1:]:
         image, _, document = part.partition("\n")
-        try:
-            data = json.loads(document)
-        except ValueError:
-            continue
-        variants = data if isinstance(data, list) else [data]
-        fitting = [v for v in variants if len(variants) == 1 or _platform(v) == platform]
-        if fitting:
-            found[image] = _size(fitting[0])
+        with contextlib.suppress(NotUnderstoodError):
+            size = understand(image, partial(_fitting, document, platform))
+            if size is not None:
+                found[image] = size
     return found
+
+
+def _fitting(document: str, platform: str) -> int | None:
+    data = json.loads(document)
+    variants = data if isinstance(data, list) else [data]
+    fitting = [v for v in variants if len(variants) == 1 or _platform(v) == platform]
+    return _size(fitting[0]) if fitting else None
 
 
 def _platform(variant: dict[str, Any]) -> str:

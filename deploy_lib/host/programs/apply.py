@@ -20,6 +20,10 @@ from deploy_lib.shell import quote
 TIMEOUT = 30
 """Seconds that one call into a container may take."""
 
+_REFUSED = 41
+"""Exit status of a program's refusal inside its container. `docker exec` has 1 for a container that is gone or stopped by
+then, which is no refusal."""
+
 _GET = """\
 get() { IFS= read -r l && v=$(printf %s "$l" | base64 -d && echo x) && v=${v%x}; }
 """
@@ -49,7 +53,7 @@ get; export PGPASSWORD="$v"
 # Not by way of 127.0.0.1, from where the image lets anybody in.
 set -- $(hostname -i)
 echo 'SELECT 1' | psql -h "$1" >/dev/null 2>&1 && exit 0
-pg_isready -q -h "$1" && exit 1
+pg_isready -q -h "$1" && exit {_REFUSED}
 exit 2
 """
 
@@ -63,7 +67,7 @@ exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 2
 printf 'GET /api/user HTTP/1.0\\r\\nHost: localhost\\r\\nAuthorization: Basic %s\\r\\n\\r\\n' \\
   "$(printf %s "$v" | base64 | tr -d '\\n')" >&3
 IFS= read -r -t 10 l <&3
-case $l in HTTP/*' 200'*) exit 0;; HTTP/*' 401'*) exit 1;; *) exit 2;; esac
+case $l in HTTP/*' 200'*) exit 0;; HTTP/*' 401'*) exit {_REFUSED};; *) exit 2;; esac
 """
 """For bash, which Grafana's image has for its own entry point; there may be no curl."""
 
@@ -111,6 +115,8 @@ inside() {{
   shift; s=$1 p=$2; shift 2
   timeout -k 5 {TIMEOUT} docker exec -i "$c" "$s" -c "$p" - "$@"
 }}
+# answer COMMAND: 1 is a refusal alone.
+answer() {{ "$@"; case $? in 0) ;; {_REFUSED}) return 1;; *) return 2;; esac; }}
 """
     return shared + "\n".join(_functions(step) for step in steps)
 
@@ -122,14 +128,14 @@ def _functions(step: Changeable) -> str:
             return f"""\
 copy_{name}() {{ feed "${role}" | inside {service} sh {quote(POSTGRES_READ)}; }}
 change_{name}() {{ feed "${role}" "$1" | inside {service} sh {quote(POSTGRES_CHANGE)}; }}
-takes_{name}() {{ feed "${role}" "$1" | inside {service} sh {quote(POSTGRES_TAKES)}; }}
+takes_{name}() {{ feed "${role}" "$1" | answer inside {service} sh {quote(POSTGRES_TAKES)}; }}
 given_{name}() {{ printf %s "$APPLY_{name}"; }}"""
         case GrafanaAdmin(user=user, port=port):
             # Its copy cannot be had, but is made from the value.
             return f"""\
 copy_{name}() {{ printf %s "$old_{name}"; }}
 change_{name}() {{ feed "$1" | inside {service} sh {quote(GRAFANA_CHANGE)}; }}
-takes_{name}() {{ feed {quote(user)}":$1" | inside {service} bash {quote(GRAFANA_TAKES)} {port}; }}
+takes_{name}() {{ feed {quote(user)}":$1" | answer inside {service} bash {quote(GRAFANA_TAKES)} {port}; }}
 given_{name}() {{ printf %s "${name}"; }}"""
 
 

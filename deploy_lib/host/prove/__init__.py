@@ -1,1 +1,1 @@
-"""Proving a release on a host: health, probes, rosters."""
+"""TODO."""

@@ -177,7 +177,7 @@ def _ask_http(endpoints: _Endpoints, probe: Probe, members: Sequence[Member]) ->
     path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
     try:
         status, body = endpoints.get(url.hostname or "", url.port or 80, path)
-    except (OSError, http.client.HTTPException, EOFError) as error:
+    except (OSError, http.client.HTTPException, EOFError, ValueError) as error:
         return f"no answer from {probe.url}: {error or type(error).__name__}", ""
     except DeployError as error:
         return error.what, ""
@@ -192,7 +192,7 @@ def judge(probe: Probe, status: int, body: bytes, members: Sequence[Member] = ()
         return "", ""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"{probe.url} answered no JSON: {_short(body)}", ""
     for path, expected in probe.json_values.items():
         found = dig(data, path)

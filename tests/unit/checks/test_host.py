@@ -62,7 +62,14 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (replace(GOOD, compose="", problems={"compose": "no such plugin"}), "Compose plugin", "no such plugin", "install"),
         (replace(GOOD, problems={"containers": "no such thing"}), "facts", "containers: no such thing", "complains"),
         (replace(GOOD, memory=""), "memory-backed space", "tmpfs", "mount a tmpfs"),
-        (replace(GOOD, writable=False), "directory", "/opt/ktrdr-core is not writable", "create /opt/ktrdr-core"),
+        (replace(GOOD, strangers=(("/opt is loose", "chmod go-w /opt"),)), "ownership", "/opt is loose", "chmod go-w /opt"),
+        (replace(GOOD, writable=False), "directory", "/opt/ktrdr-core is not writable", "chown USER /opt/ktrdr-core"),
+        (replace(GOOD, writable=False, missing=True, user="op"), "directory", "is not there", "mkdir -p /opt/ktrdr-core && chown op"),
+        (replace(GOOD, writable=False, problems={"directory": "Permission denied"}), "directory", "cannot be told", "chown"),
+        (
+            replace(GOOD, user="op", problems={"key": "stat: '/opt/ktrdr-core/.deploy/key': Permission denied"}),
+            "facts", "/opt/ktrdr-core/.deploy/key", "as root on the host: chown -R op /opt/ktrdr-core/.deploy",
+        ),
         (with_machine(free={"docker": GIB, "directory": GIB}), "space for images", "/srv/docker has 1024 MiB", "docker image prune"),
         (with_machine(free={"docker": 50 * GIB, "directory": 9}), "space for files", "0 MiB", "free some space"),
         (with_machine(memory=100), "memory", "0 MiB", "give the host more"),
@@ -143,11 +150,14 @@ def test_secrets_in_memory_are_refused_on_a_host_that_swaps() -> None:
 
 @pytest.mark.parametrize("part", ["engine", "history", "images", "containers", "objects", "config"])
 def test_what_is_not_known_is_not_taken_for_absent(part: str) -> None:
-    check = check_answered(replace(GOOD, problems={part: "broken pipe"}), rendered=True)
+    check = check_answered(NODE, replace(GOOD, problems={part: "broken pipe"}), rendered=True)
     assert (check.result, check.problem) == ("failed", f"{part}: broken pipe")
 
 
 def test_what_nothing_is_decided_from_may_be_unknown() -> None:
-    assert check_answered(replace(GOOD, problems={"clock": "no date"}), rendered=True).result == "ok"
-    assert check_answered(replace(GOOD, services={}), rendered=True).problem == "config: it has no services"
-    assert check_answered(replace(GOOD, services={}), rendered=False).result == "ok"
+    assert check_answered(NODE, replace(GOOD, problems={"clock": "no date"}), rendered=True).result == "ok"
+    assert (
+        check_answered(NODE, replace(GOOD, services={}), rendered=True).problem
+        == "config: it has no services"
+    )
+    assert check_answered(NODE, replace(GOOD, services={}), rendered=False).result == "ok"

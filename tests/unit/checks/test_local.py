@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from deploy_lib.checks import local
-from deploy_lib.errors import PreflightError
+from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.release.release import Version
 from deploy_lib.source.git import Checkout, Commit
 
@@ -13,7 +13,7 @@ CLEAN = Checkout(HEAD, "main", False, False, HEAD, 90, True, True)
 
 
 def warnings(
-    found: Checkout | None, version: Version | None, *, default: bool = True, newest: bool = True
+    found: Checkout | UsageError, version: Version | None, *, default: bool = True, newest: bool = True
 ) -> dict[str, str]:
     checks = list(local.checkout(found, version, default=default, newest=newest))
     assert {check.result for check in checks} <= {"ok", "warning"}
@@ -57,7 +57,12 @@ def test_a_tag_that_was_asked_for_is_used_instead_of_nothing() -> None:
 
 def test_where_head_itself_is_deployed_it_need_not_be_pushed() -> None:
     assert warnings(replace(CLEAN, pushed=False, on_main=False, main=None), HEAD.version, newest=False) == {}
-    assert list(warnings(None, OTHER)) == ["checkout"]
+
+
+def test_why_git_cannot_tell_is_said() -> None:
+    assert warnings(UsageError("git is not installed"), OTHER) == {
+        "checkout": "nobody can tell which configuration is deployed: git is not installed"
+    }
 
 
 def test_the_secrets_problem_and_mend_are_the_sources_own() -> None:

@@ -33,7 +33,7 @@ class Fake:
 
     node: Node
     log: list[str]
-    fails: dict[str, DeployError] = field(default_factory=dict)
+    fails: dict[str, Exception] = field(default_factory=dict)
     request: Request = field(default_factory=lambda: Request("deploy-all"))
     outcome: Outcome = Outcome.NOT_STARTED
     error: DeployError | None = None
@@ -84,7 +84,7 @@ class Fake:
 
 
 def run(
-    request: Request | None = None, *, needed_first: bool = False, **fails: dict[str, DeployError]
+    request: Request | None = None, *, needed_first: bool = False, **fails: dict[str, Exception]
 ) -> tuple[ExitCode, list[str], list[Fake]]:
     log: list[str] = []
     request = request or Request("deploy-all")
@@ -112,6 +112,13 @@ def test_one_node_that_fails_takes_all_back_the_workers_first() -> None:
     assert {n.outcome for n in nodes} == {"reverted"}
     assert "unhealthy" in str(nodes[1].error)
     assert "on another node" in str(nodes[0].error)
+
+
+def test_an_error_that_nobody_foresaw_takes_all_back_too() -> None:
+    code, log, nodes = run(C={"switch": KeyError("a key")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert set(log[6:]) == {"back B", "back C", "back core"}
+    assert "nobody foresaw this error: KeyError: 'a key'" in str(nodes[1].error)
 
 
 def test_where_others_could_not_reach_what_they_need_that_goes_back_first() -> None:

@@ -151,3 +151,14 @@ def test_pip_need_not_be_there(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PATH", str(folder))
     assert build.index_arguments() == {}
     assert build.ca_bundle() is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [(0o700, True), (0o1777, True), (0o755, True), (0o777, False), (0o770, False)]
+)
+def test_a_login_is_put_only_where_nobody_else_can_take_it_away(
+    tmp_path: Path, mode: int, kept: bool
+) -> None:
+    tmp_path.chmod(mode)
+    assert build.keeps_its_own(tmp_path) is kept
+    assert not build.keeps_its_own(tmp_path / "gone")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.errors import UsageError
+from lab import layout
 from lab.layout import LISTENING, NODES, PORTS, create, free_ports, is_free, load, port_keys, prefix_of
 
 
@@ -54,3 +55,16 @@ def test_containers_are_named_by_node(tmp_path: Path) -> None:
     lab = create(tmp_path)
     assert lab.container("B") == f"{lab.prefix}-b"
     assert lab.url("core", 8000) == f"http://127.0.0.1:{lab.ports['core:8000']}"
+
+
+def test_labs_side_by_side_share_no_port_though_none_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "LISTENING", range(15000, 15000 + 3 * len(layout.port_keys()) + 30))
+    roots = [tmp_path, layout.copies(tmp_path) / "1", layout.copies(tmp_path) / "2"]
+    ports: list[int] = []
+    for root in roots:
+        root.mkdir(parents=True, exist_ok=True)
+        ports += layout.create(root).ports.values()
+    assert len(set(ports)) == len(ports) == 3 * len(layout.port_keys())
+    assert layout.copies_of(tmp_path) == roots[1:]

@@ -9,7 +9,7 @@ from typing import Self, cast
 
 import pytest
 
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.prune import PruneError
@@ -25,6 +25,7 @@ from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 from tests.unit.plan.test_decision import NODE, VERSION, case, forward, rendered, values
 
@@ -66,6 +67,33 @@ def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(telling, "gather", lambda *_, found=found: found)
         with pytest.raises(PreflightError, match="facts:"):
             deployment().refresh_facts(version)
+
+
+def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
+    monkeypatch.setattr(telling, "gather", lambda *_: loose)
+    for version in (None, VERSION):
+        with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
+            deployment().look_again(version)
+
+
+@pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])
+def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
+    monkeypatch: pytest.MonkeyPatch, delivery: str, place: str | None
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(
+        telling,
+        "Lock",
+        lambda *arguments: asked.append(arguments[3]) or SimpleNamespace(take=lambda *_: None),
+    )
+    node = deployment()
+    stack = NODE.stack.model_copy(update={"delivery": delivery})
+    node.case = replace(node.case, node=NODE.model_copy(update={"stack": stack}))
+    node.facts = replace(node.facts, memory="/run")
+    node.lock()
+    project = node.local.file.project
+    assert [str(found) for found in asked] == [str(place).replace("/p", f"/{project}")]
 
 
 class Removing:
@@ -183,3 +211,39 @@ def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
         node.site = replace(node.site, console=Console(err=(err := io.StringIO())))
         node.decide_back(first)
         assert said in err.getvalue()
+
+
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
+    """A rollback that finds out in its proof has interrupted the host for nothing."""
+    asked: list[tuple[str, int]] = []
+
+    def forbids(host: str, port: int) -> bool:
+        asked.append((host, port))
+        return forbidden
+
+    node = deployment(forbids_forwarding=forbids)
+    with pytest.raises(PreflightError) as caught:
+        node.check_back(())
+    assert ("AllowTcpForwarding" in str(caught.value)) == forbidden
+    assert len(asked) == 1
+
+
+def test_shared_storage_that_the_same_command_brings_back_is_looked_at_later() -> None:
+    node = deployment(forbids_forwarding=lambda *_: False)
+    needy = node.node.stack.model_copy(update={"shared_storage": "/mnt/shared", "needs": ["core"]})
+    node.case = replace(node.case, node=node.node.model_copy(update={"stack": needy}))
+    found = [
+        {c.name: c.result for c in node.judge_host(stacks, rendered=False)} for stacks in ((), ("core",))
+    ]
+    assert [checks["shared storage"] for checks in found] == ["failed", "deferred"]
+
+
+def test_a_value_that_no_host_has_room_for_is_named_with_its_size() -> None:
+    given = values()
+    name = next(iter(deployment().local.file.secret_names))
+    large = {**given, name: Secret("v" * 131_072)}
+    deployment().check_room(given)
+    with pytest.raises(UsageError, match=f"{name} has 131072 bytes") as caught:
+        deployment().check_room(large)
+    assert "vvv" not in str(caught.value)

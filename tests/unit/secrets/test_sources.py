@@ -1,4 +1,5 @@
 import json
+import os
 import secrets
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_every_broken_rule_is_named_at_once_and_no_value_is_shown(tmp_path: Path
 def test_a_name_that_is_not_declared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="declares no secret NOPE"):
         fetch(environment(tmp_path, GOOD), ["NOPE"])
+
+
+def test_a_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = environment(tmp_path, GOOD)
+    if os.geteuid() == 0:
+        os.chown(tmp_path / ".lab/secrets.json", 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(PreflightError, match="belongs to another user"):
+        fetch(found, ["DB_USER"])
 
 
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,55 @@ def test_a_shallow_clone_is_said_to_be_one(repository: Path, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="git fetch --unshallow"):
         git.version_of(shallow, "v1")
     assert git.candidates(shallow)[0].sha == sha(repository, "HEAD")
+
+
+# --- git that does not answer ---------------------------------------------------------------------------------
+
+EVERY_QUESTION = [
+    git.look,
+    git.head,
+    git.candidates,
+    git.is_dirty,
+    lambda root: git.version_of(root, "main"),
+]
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+def test_without_git_it_says_so(
+    clone: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(UsageError, match="git is not installed, or not in PATH"):
+        ask(clone)
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+def test_a_checkout_of_another_owner_is_told_as_that(
+    clone: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Git's own way to test it: as if the checkout were another user's.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    with pytest.raises(UsageError, match="dubious ownership") as caught:
+        ask(clone)
+    assert f"git config --global --add safe.directory {clone}" in str(caught.value)
+
+
+@pytest.mark.parametrize("ask", EVERY_QUESTION)
+@pytest.mark.parametrize("part", ["HEAD", "config", "refs", "objects"])
+def test_a_broken_checkout_is_an_error_that_can_be_read(
+    clone: Path, ask: Callable[[Path], object], part: str
+) -> None:
+    path = clone / ".git" / part
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.write_bytes(b"\xff\0[")
+    with pytest.raises(UsageError, match="git"):
+        ask(clone)
+
+
+def test_a_tag_needs_no_git(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert git.version_of(clone, "sha-fffffff") == Version("sha-fffffff", None)
+    assert git.behind(clone, "f" * 40) is None

@@ -1,3 +1,4 @@
+import resource
 import subprocess
 
 import pytest
@@ -6,7 +7,14 @@ from hypothesis import strategies as st
 
 from deploy_lib.errors import UsageError
 from deploy_lib.shell import ScriptExit
-from deploy_lib.ssh.framing import assignment, frame
+from deploy_lib.ssh.framing import (
+    TOTAL_ROOM,
+    VALUE_ROOM,
+    Preamble,
+    assignment,
+    frame,
+    require_room,
+)
 
 
 def sh(line: str, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -26,6 +34,18 @@ def test_a_stream_that_is_cut_short_runs_nothing() -> None:
         assert done.returncode == ScriptExit.TRUNCATED
         assert done.stdout == b""
     assert sh(line, block).stdout == b"ran\n"
+
+
+def test_what_holds_secrets_leaves_no_core_dump() -> None:
+    line, block = frame("ulimit -c; sh -c 'ulimit -c'", {"TOKEN": "value"})
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    done = subprocess.run(
+        ["sh", "-c", line],
+        input=block,
+        capture_output=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (most, most)),
+    )
+    assert done.stdout == b"0\n0\n"
 
 
 @settings(deadline=None)  # a shell is started for each example
@@ -53,3 +73,43 @@ def test_a_lone_surrogate_is_refused_without_showing_the_text_around_it() -> Non
         frame("true", {"A": "precious\udc80"})
     assert "precious" not in repr(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_value_has_room_for_as_much_as_a_program_can_be_started_with() -> None:
+    """Against this machine's own kernel: a byte more, and no program can."""
+    fits = "v" * (VALUE_ROOM - len("A=") - 1)
+    line, block = frame("env | wc -c", {"A": fits})
+    assert int(sh(line, block).stdout) > len(fits)
+    with pytest.raises(UsageError) as caught:
+        frame("true", {"A": fits + "v"})
+    assert "A has 131070 bytes" in str(caught.value)
+    assert "vvv" not in str(caught.value)
+    done = subprocess.run(
+        ["sh", "-c", "export A=$(cat); env true"], input=(fits + "v").encode(), capture_output=True
+    )
+    assert done.returncode == 126
+
+
+def test_many_values_have_room_together() -> None:
+    some = {f"A{i}": "v" * 100_000 for i in range(10)}
+    line, block = frame("env | wc -c", some)
+    assert int(sh(line, block).stdout) > 1_000_000
+    with pytest.raises(UsageError, match=rf"{TOTAL_ROOM}.*the largest is B"):
+        require_room({**some, "B": "v" * 110_000})
+
+
+@given(st.lists(st.binary(max_size=30)), st.integers(1, 50))
+def test_what_comes_before_the_mark_is_foreign(before: list[bytes], size: int) -> None:
+    preamble = Preamble()
+    stream = b"".join(before) + f"{preamble.mark}\nown\n".encode()
+    own = b"".join(preamble.strip(stream[i : i + size]) for i in range(0, len(stream), size))
+    assert own == b"own\n"
+    assert preamble.passed
+
+
+def test_a_mark_is_another_one_each_time_and_on_no_command_line() -> None:
+    first, second = Preamble(), Preamble()
+    assert first.mark != second.mark
+    line, block = frame("true", preamble=first)
+    assert first.mark not in line
+    assert first.mark.encode() in block

@@ -1,5 +1,3 @@
-"""The history on a host: what is read of it, and how it is written."""
-
 import subprocess
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -8,6 +6,7 @@ from deploy_lib.host.change.history import append_function, event, read_command
 from deploy_lib.release.history import interrupted, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.shell import THERE
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 
@@ -30,7 +29,7 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
     events.append(event("started", replace(RELEASE, id="r9")))
     events += [event("aborted", replace(RELEASE, id=f"a{i}")) for i in range(5)]
     (tmp_path / ".deploy/history.jsonl").write_text("".join(f"{e.line()}\n" for e in events))
-    script = read_command(PurePosixPath(tmp_path), 4, 3)
+    script = f"{THERE}history() {{\n{read_command(PurePosixPath(tmp_path), 4, 3)}}}\nhistory"
     found = parse_events(
         subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     )

@@ -22,7 +22,7 @@ cd "$FAKE/images" || exit 1
 for last; do f=$(echo "$last" | tr / +); done
 case "$1 $2" in
   "images --format") [ ! -e "$FAKE/down" ] && for x in *:*; do echo "$x" | tr + /; done;;
-  "image inspect") [ -e "$f" ] && cat "$f";;
+  "image inspect") cat "$f" 2>/dev/null || { echo "Error: No such image: $last" >&2; exit 1; };;
   "ps "*) case "$*" in *"ancestor=i2"*) [ ! -e "$FAKE/used" ] || echo c1;; *) exit 9;; esac;;
   "rmi i"*) [ ! -e "$FAKE/shared" ] && rm "$f";;
   "rmi "*) [ ! -e "$FAKE/refused" ] && rm "$f";;

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
+from deploy_lib.host.stack import HostStack
 from deploy_lib.release.release import Release
 from deploy_lib.shell import ScriptExit
 from tests.unit import build
@@ -237,6 +239,49 @@ def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
     assert (host.home / "a").read_text() == "old"
 
 
+def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_said_goes(host: Host) -> None:
+    orders = Switch(
+        token=host.owner.token,
+        forward=Placement({"a": "new"}),
+        back=OLD,
+        started=[event("started", RELEASE)],
+        abandoned=event("reverted", RELEASE),
+        stuck=event("failed", RELEASE),
+    )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        memory = Path(folder)
+        (memory / "ktrdr-deploy-shop-1.earlier").mkdir()
+        (memory / "ktrdr-deploy-shop-1-2.earlier").mkdir()
+        (memory / "ktrdr-deploy-shop-1.link").symlink_to(host.home)
+        script = switch.launcher(STACK, switch.switch_script(host.stack, orders))
+        host.switch = host.start(script.replace("/run /dev/shm", folder))
+        host.until("=== switched 0")
+        (own,) = memory.glob("ktrdr-deploy-shop-1.??????????")
+        assert {path.name for path in memory.iterdir()} == {
+            "ktrdr-deploy-shop-1-2.earlier",
+            "ktrdr-deploy-shop-1.link",
+            own.name,
+        }
+        assert host.decide("leave", "failed") == 0
+        host.until("=== done leave")
+        assert host.until("=== end") == "=== end 0"
+        assert (host.home / ".deploy/switch.log").resolve() == (own / "log").resolve()
+        assert "=== switched 0" in (host.home / ".deploy/switch.log").read_text()
+        assert [path.name for path in own.iterdir()] == ["log"]
+
+
+def test_where_secrets_are_to_lie_is_another_user_s_and_nothing_is_begun(host: Host) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        place = Path(folder) / "ktrdr-secrets"
+        place.symlink_to(host.home)
+        host.begin("new", secret_files={"a": f"{place}/p/A"})
+        assert host.until(str(place)).partition("\t")[2] == f"rm {place}"
+        assert host.switch is not None
+        assert host.switch.wait(10) == ScriptExit.NO_PLACE
+        assert not (host.home / ".deploy/history.jsonl").exists()
+        assert (host.home / "a").read_text() == "old"
+
+
 def test_a_second_switch_changes_nothing(host: Host) -> None:
     host.begin("new")
     host.until("=== .")
@@ -332,7 +377,7 @@ case "$1" in
     case "$*" in
       *reset-admin-password*) IFS= read -r v; printf %s "$v" | base64 -d > "$FAKE/copy"; echo "copy $(cat "$FAKE/copy")" >> "$FAKE/story";;
       *) IFS= read -r v; v=$(printf %s "$v" | base64 -d)
-         [ "$v" = "admin:$(cat "$FAKE/copy")" ] || [ -e "$FAKE/trusts" ] || exit 1;;
+         [ "$v" = "admin:$(cat "$FAKE/copy")" ] || [ -e "$FAKE/trusts" ] || exit 41;;
     esac
     exit;;
 esac
@@ -433,3 +478,72 @@ def test_what_compose_left_half_way_is_cleared_before_it_is_called(host: Host) -
     assert "rm c1" in calls
     assert "rm c2" not in calls
     assert calls.index("rm c1") < next(n for n, call in enumerate(calls) if " up " in call)
+
+
+# --- the launcher -----------------------------------------------------------------------------------------
+
+
+PROJECT = f"a-test-{os.getpid()}"
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers() -> Iterator[None]:
+    yield
+    for memory in ("/run", "/dev/shm"):
+        for kind in ("log", "sh"):
+            Path(memory, f"ktrdr-deploy-{PROJECT}.{kind}").unlink(missing_ok=True)
+
+
+def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["sh"],
+        input=switch.launcher(HostStack(build.node(), PROJECT), detached),
+        capture_output=True,
+        text=True,
+        env={**host.env, **more},
+    )
+
+
+def test_a_launcher_tells_a_script_that_began_from_one_that_did_not(host: Host) -> None:
+    done = launch(host, f"rm -f -- $0; echo '{switch.BEGUN}'; echo '=== done revert'; exit 7")
+    assert done.stdout.splitlines()[-2:] == ["=== done revert", "=== end 7"]
+    assert switch.NEVER not in done.stdout
+    done = launch(host, "rm -f -- $0; exit 0")
+    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 0"]
+    (host.folder / "setsid").write_text("#!/bin/sh\necho no room >&2; exit 126\n")
+    (host.folder / "setsid").chmod(0o755)
+    done = launch(host, f"echo '{switch.BEGUN}'")
+    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 126"]
+    assert "no room" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["cat", "mktemp", "stat"])
+def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, program: str) -> None:
+    (host.folder / program).write_text("#!/bin/sh\necho No space left on device >&2; exit 1\n")
+    (host.folder / program).chmod(0o755)
+    done = launch(host, f"touch '{host.folder}/ran'; echo '{switch.BEGUN}'")
+    assert done.stdout.splitlines()[-1] == f"=== end {done.returncode}"
+    assert done.returncode in (ScriptExit.NO_MEMORY, ScriptExit.NO_PLACE)
+    assert switch.BEGUN not in done.stdout
+    assert not (host.folder / "ran").exists()
+
+
+def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host: Host) -> None:
+    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(HostStack(build.node(), PROJECT), 'true')}"
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True, env=host.env)
+    assert done.returncode == 126
+    assert "Argument list too long" in done.stderr
+    assert "vvv" not in done.stderr + done.stdout
+
+
+def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
+    orders = Switch(
+        host.owner.token, Placement({"a": "new"}), OLD, [event("started", RELEASE)],
+        event("reverted", RELEASE), event("failed", RELEASE),
+    )  # fmt: skip
+    path = host.folder / "switch.sh"
+    path.write_text(switch.switch_script(host.stack, orders))
+    done = subprocess.run(["sh", "-c", f"sh {path} >/dev/full"], env=host.env)
+    assert done.returncode == ScriptExit.NOT_HEARD
+    assert not (host.home / ".deploy/history.jsonl").exists()
+    assert (host.home / "a").read_text() == "old"

@@ -1,6 +1,6 @@
 """What the owner of a switch makes of what it hears, or no longer hears."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,6 +8,7 @@ import pytest
 
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import switch
+from deploy_lib.host.change import watch as watching_module
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch
@@ -35,6 +36,9 @@ class Lines:
     def extend(self, seconds: float) -> None:
         pass
 
+    def wait(self) -> int:
+        raise RemoteError("the session ended")
+
 
 def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
     def run(*_: Any, **__: Any) -> None:
@@ -58,6 +62,10 @@ def refused(code: int) -> CommandError:
 def test_what_changed_nothing_is_told_from_what_failed() -> None:
     with pytest.raises(NotBegunError, match="lapsed"):
         watching(f"=== end {ScriptExit.LAPSED}").finish()
+    with pytest.raises(NotBegunError, match=r"/run/ktrdr-secrets is mallory's\n  -> rm it"):
+        watching("/run/ktrdr-secrets is mallory's\trm it", f"=== end {ScriptExit.NO_PLACE}").finish()
+    with pytest.raises(NotBegunError, match="it does not fit: no room"):
+        watching("no room", "it does not fit", f"=== end {ScriptExit.NO_PLACE}").finish()
     with pytest.raises(SwitchError, match=r"exit status 17[^\0]*no such network"):
         watching("no such network", "=== switched 17").finish()
     with pytest.raises(SwitchError, match="did not end in time"):
@@ -155,3 +163,39 @@ def test_silence_is_the_end_of_the_session() -> None:
 def test_a_verdict_that_could_not_be_written_is_no_lost_session() -> None:
     with pytest.raises(LostError, match="could not be told the verdict"):
         begun(verdict=refused(1)).conclude("proven", [HAPPENED])
+
+
+class Ended(Lines):
+    """A channel whose command has come to its end."""
+
+    stderr = "sh: 1: env: Argument list too long\n"
+
+    def wait(self) -> int:
+        return 126
+
+
+@pytest.mark.parametrize("lines", [(), ("sh: setsid: not found", switch.NEVER, "=== end 127")])
+def test_a_switch_that_never_began_is_no_lost_session(lines: tuple[str, ...]) -> None:
+    steps: list[Callable[[Watch], Any]] = [
+        Watch.finish,
+        lambda watch: watch.conclude("revert", [HAPPENED]),
+    ]
+    for step in steps:
+        watch = watching()
+        watch._process = cast(Process, Ended(*lines))
+        with pytest.raises(NotBegunError, match=r"could not be started: exit status 12\d\n +sh: .*env"):
+            step(watch)
+
+
+def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No containers, and a line that is none, would be taken for a stack that is not there."""
+    odd = ("=== containers", '{"id": 1}', "=== .")
+    silent = ("=== containers", switch.UNKNOWN, "=== .")
+    looks = watching(switch.BEGUN, *silent, *odd, *LOOK, *silent).looks()
+    assert next(looks) == []
+    with pytest.raises(LostError):
+        next(looks)
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(watching_module.time, "monotonic", lambda: next(clock))
+    with pytest.raises(SwitchError, match="does not tell"):
+        next(watching(switch.BEGUN, *silent * 9).looks())

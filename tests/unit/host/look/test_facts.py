@@ -1,24 +1,40 @@
+import os
 import secrets
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
-from deploy_lib.host.change.history import event
+from deploy_lib.host.change.history import event, read_history
 from deploy_lib.host.look import facts
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprints
 from deploy_lib.secrets.value import Secret
+from deploy_lib.ssh.session import Session
+from tests import ROOT
 from tests.unit import build
+
+NODE = load(ROOT, "lab").nodes["core"]
 
 ANSWER = r"""=== memory
 /run
 
 === memory exit 0
+=== user
+deploy
+
+=== user exit 0
 === tools
 docker
 flock
@@ -36,6 +52,10 @@ flock
 writable
 
 === directory exit 0
+=== strangers
+/opt is loose	chmod go-w /opt
+
+=== strangers exit 0
 === files
 aa11  ./docker-compose.core.yml
 \bb22  ./odd\\name
@@ -74,6 +94,37 @@ ktrdr-deploy.local/keep abcd <none> sha256:id1
 {"services": {"web": {"image": "x"}}}
 
 === config exit 0
+=== clock
+1764400000.5
+
+=== clock exit 0
+=== space
+directory /dev/sda1 100 40 60 40% /
+root /var/lib/docker
+docker /dev/sda1 100 40 60 40% /
+
+=== space exit 0
+=== ram
+MemAvailable:    1024 kB
+
+=== ram exit 0
+=== listening
+   0: 00000000:0016 00000000:0000 0A
+
+=== listening exit 0
+=== published
+{"name":"/web-1","project":"ktrdr-core","ports":["","5003"]}
+
+=== published exit 0
+=== swap
+
+=== swap exit 0
+=== storage
+
+=== storage exit 0
+=== locked
+
+=== locked exit 0
 === end
 """
 
@@ -82,6 +133,7 @@ def test_the_parts_become_facts() -> None:
     found = facts.read_facts(ANSWER, "core")
     assert (found.engine, found.platform, found.memory) == ("26.1.5+dfsg1", "linux/amd64", "/run")
     assert found.writable
+    assert found.strangers == (("/opt is loose", "chmod go-w /opt"),)
     assert found.key == "c0ffee"
     assert found.files == {"docker-compose.core.yml": "aa11", r"odd\\name": "bb22"}
     assert found.images == {"prom/prometheus@sha256:1234": "sha256:id1"}
@@ -113,8 +165,93 @@ def test_the_key_is_in_no_repr() -> None:
 
 @pytest.mark.parametrize("render", [True, False])
 def test_the_script_is_one_that_sh_understands(render: bool) -> None:
-    script = facts.facts_script(build.stack(), render=render)
+    script = facts.facts_script(HostStack(NODE, "ktrdr-core"), render=render)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def looked_at(home: Path, memory: str, delivery: str = "compose") -> facts.Facts:
+    stack = NODE.stack.model_copy(update={"delivery": delivery})
+    node = NODE.model_copy(update={"directory": PurePosixPath(home), "stack": stack})
+    script = facts.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", memory)
+    script = script.replace("/run/ktrdr-secrets/p /dev/shm/ktrdr-secrets/p", f"{memory}/ktrdr-secrets/p")
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+    return facts.read_facts(done.stdout, "core")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "stack"
+    (home / ".deploy").mkdir(parents=True, mode=0o700)
+    (home / ".deploy/key").write_text("c0ffee")
+    (home / "monitoring").mkdir()
+    (home / "monitoring/rules.yml").touch(0o644)
+    return home
+
+
+def test_a_managed_file_that_others_can_change_is_named_with_its_mend(home: Path, memory: Path) -> None:
+    assert looked_at(home, str(memory)).strangers == ()
+    (home / "monitoring/rules.yml").chmod(0o664)
+    (found,) = looked_at(home, str(memory)).strangers
+    path = home / "monitoring"
+    assert found == (f"{path} can be changed by others, in part", f"chmod -R go-w {path}")
+    subprocess.run(["sh", "-c", found[1]], check=True)
+    assert looked_at(home, str(memory)).strangers == ()
+
+
+def test_a_managed_file_of_another_user_is_named_with_its_mend(home: Path, memory: Path) -> None:
+    # Only root can give a file away; for others, what is not theirs is so by its directory already.
+    if os.geteuid() == 0:
+        os.chown(home / "monitoring/rules.yml", 12345, -1)
+        (found,) = looked_at(home, str(memory)).strangers
+        assert found[0] == f"{home}/monitoring is, in part, of another user"
+        assert found[1].startswith("as root: chown -R ")
+
+
+def test_what_another_user_has_put_there_is_not_read(home: Path, memory: Path) -> None:
+    if os.geteuid() == 0:
+        (home / ".deploy/key").unlink()
+        os.mkfifo(home / ".deploy/key")
+        os.chown(home / ".deploy", 12345, -1)
+        found = looked_at(home, str(memory))
+        assert found.key == ""
+        assert "belongs to another user" in found.problems["key"]
+        assert "belongs to another user" in found.problems["history"]
+        assert "log in as" in found.strangers[0][1]
+
+        def run(script: str, **_: object) -> SimpleNamespace:
+            done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+            assert "belongs to another user" in done.stderr
+            return SimpleNamespace(stdout=done.stdout)
+
+        session = cast(Session, SimpleNamespace(run=run))
+        assert read_history(session, PurePosixPath(home), 5) == []
+
+
+def test_secret_files_that_are_not_this_user_s_alone_are_no_answer(home: Path, memory: Path) -> None:
+    place = memory / "ktrdr-secrets/p"
+    place.mkdir(parents=True, mode=0o700)
+    (memory / "ktrdr-secrets").chmod(0o700)
+    (place / "A").touch()
+    assert looked_at(home, str(memory)).delivered == {str(place / "A")}
+    (memory / "ktrdr-secrets").rename(memory / "elsewhere")
+    (memory / "ktrdr-secrets").symlink_to(memory / "elsewhere")
+    assert looked_at(home, str(memory)).delivered == set()
+    assert looked_at(home, str(memory)).strangers == ()
+    (found,) = looked_at(home, str(memory), "memory").strangers
+    assert found[0].startswith(f"{memory}/ktrdr-secrets, which ")
+
+
+def test_memory_that_is_not_used_for_being_loose_is_named(home: Path, memory: Path) -> None:
+    memory.chmod(0o777)
+    found = looked_at(home, str(memory))
+    assert found.memory == ""
+    assert (f"{memory} can be changed by others (drwxrwxrwx)", f"chmod go-w {memory}") in found.strangers
 
 
 KEY = secrets.token_hex(8)

@@ -83,6 +83,16 @@ def test_a_server_that_is_down_has_not_refused(fake: Path) -> None:
     assert run(fake, 'takes_PW "$PW"', PW="x").returncode not in (0, 1)
 
 
+def test_a_container_that_went_away_has_not_refused(fake: Path) -> None:
+    """`docker exec` ends with 1 where its container is no more; a refusal would count as the proof that the old value is dead."""
+    (fake / "taken").write_text("new")
+    script = (
+        (fake / "docker").read_text().replace("exec) shift 3;", "exec) echo No such container >&2; exit 1;")
+    )
+    (fake / "docker").write_text(script)
+    assert run(fake, 'takes_PW "$PW"', PW="old").returncode == 2
+
+
 def test_postgresql_gets_a_verifier_and_is_told_to_write_nothing_down(fake: Path) -> None:
     given = apply.environment(STEPS, {"PW": Secret("clear text"), "ADMIN": Secret("x")})
     done = run(fake, apply.forward([ROLE]), **{name: value.reveal() for name, value in given.items()})

@@ -1,0 +1,96 @@
+"""Outlet: where text leaves the process; whoever reads it, or does not, has no say in what the process does."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+
+PIECE = 4096
+"""Bytes of one write: what a pipe takes whole."""
+
+PATIENCE = 0.1
+"""Seconds that a line waits for a reader that has kept up so far, so that standard output and error stay in order."""
+
+STALLED = 30.0
+"""Seconds without a byte taken, after which, at the end, nobody reads any more."""
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes that are kept for a reader who does not keep up."""
+
+
+class Outlet:
+    """A file descriptor that is written to until it fails; a failure is kept, and never raised.
+
+    Attributes:
+        patient: it waits for whoever reads, as a program does that only looks. Otherwise a thread does.
+        lost: why what is written is thrown away; "" as long as it is not.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.patient = True
+        self.lost = ""
+        self._fd = fd
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._moved = time.monotonic()
+        self._stalled = False
+        self._changed = threading.Condition()
+        self._writer: threading.Thread | None = None
+
+    def write(self, data: bytes) -> None:
+        """Writes, or leaves it to be written."""
+        if self.patient:
+            self.finish()
+            self._put(data)
+            return
+        with self._changed:
+            if self._bytes + len(data) > LIMIT:
+                self.lost = self.lost or "its reader does not keep up"
+            if self.lost or not data:
+                return
+            self._waiting.append(data)
+            self._bytes += len(data)
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_all, name="outlet", daemon=True)
+                self._writer.start()
+            self._changed.notify_all()
+            if not self._stalled:
+                self._stalled = not self._changed.wait_for(self._idle, PATIENCE)
+
+    def finish(self) -> None:
+        """Waits until all is written, or nobody reads it any more."""
+        with self._changed:
+            while not self._idle():
+                before = self._moved
+                if not self._changed.wait_for(lambda: self._idle() or self._moved != before, STALLED):  # noqa: B023
+                    self.lost = "nobody reads it"
+
+    def _idle(self) -> bool:
+        return not self._bytes or bool(self.lost)
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                data = self._waiting.popleft()
+            self._put(data)
+            with self._changed:
+                self._bytes -= len(data)
+                self._stalled = self._stalled and bool(self._bytes)
+                self._changed.notify_all()
+
+    def _put(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left and not self.lost:
+            try:
+                left = left[os.write(self._fd, left[:PIECE]) :]
+            except BlockingIOError:  # somebody who shares it has made it so
+                select.select([], [self._fd], [])
+            except OSError as error:
+                self.lost = error.strerror or str(error)
+            with self._changed:
+                self._moved = time.monotonic()
+                self._changed.notify_all()

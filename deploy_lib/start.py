@@ -1,0 +1,21 @@
+"""Imported before anything else by tasks.py and by the fabfile, so that what `invoke` and `fab` do from then on is ours:
+their output, errors that nobody foresaw, and Ctrl-C while the rest is still being imported.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from deploy_lib.fleet import interruption
+from deploy_lib.output import streams as stdio
+
+
+def begin() -> None:
+    """Takes over the process's standard streams and Ctrl-C."""
+    interruption.starting()
+    stdio.install()
+
+
+# Not in a program that has its own ways, such as a test that imports the tasks.
+if hasattr(sys.modules.get("__main__"), "program"):
+    begin()

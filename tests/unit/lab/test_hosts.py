@@ -1,0 +1,54 @@
+"""When a lab counts as ready."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from lab import credentials, hosts
+from lab.layout import Lab
+
+
+class Registry(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/v2/" else 404)
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """A port that takes connections, and behind which nothing serves: as the Engine's while its container starts."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def hang_up(server: socket.socket) -> None:
+    def run() -> None:
+        server.accept()[0].close()
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+@pytest.mark.parametrize("name", ["mirror", "registry"])
+def test_a_registry_s_open_port_is_no_registry_that_serves(
+    listening: socket.socket, tmp_path: Path, name: str
+) -> None:
+    credentials.make_certificate(tmp_path / "registry")
+    hang_up(listening)
+    lab = Lab(tmp_path, "test", {name: listening.getsockname()[1]})
+    assert not hosts.registry_answers(lab, name)
+
+
+def test_one_that_serves_is_ready(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        lab = Lab(tmp_path, "test", {"mirror": server.server_port})
+        assert hosts.registry_answers(lab, "mirror")
+        server.shutdown()
+    assert not hosts.registry_answers(lab, "mirror")

@@ -1,0 +1,89 @@
+"""Shell functions that several scripts share, run for real."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy_lib import shell
+from deploy_lib.compose.container import containers_function
+from deploy_lib.host.look import machine
+from tests.unit import build
+
+
+def run(script: str, folder: Path | None = None, **more: object) -> "subprocess.CompletedProcess[str]":
+    path = f"{folder}:{os.environ['PATH']}" if folder else os.environ["PATH"]
+    env = {**os.environ, "PATH": path}
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=env, **more)  # type: ignore[call-overload,no-any-return]
+
+
+def there(path: Path, **more: object) -> tuple[int, str]:
+    done = run(f'{shell.THERE}\nthere "{path}"', **more)
+    return done.returncode, done.stderr
+
+
+def test_absent_is_told_from_unknown(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    assert there(tmp_path / "file")[0] == 0
+    assert there(tmp_path / "dangling")[0] == 0
+    assert there(tmp_path / "none/below")[0] == 1
+    assert there(tmp_path / "file/below")[0] == 1
+    code, said = there(tmp_path / "loop/below")
+    assert (code, "symbolic links" in said) == (2, True)
+    assert there(tmp_path / ("x" * 300))[0] == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_what_may_not_be_looked_at_is_unknown(tmp_path: Path) -> None:
+    for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
+        folder.chmod(0o755)
+    (tmp_path / "home").mkdir(mode=0o700)
+    for name in ("home", "home/key", "home/none"):
+        code, said = there(tmp_path / name, user=65534, cwd="/")
+        assert code == (0 if name == "home" else 2)
+        assert name == "home" or "Permission denied (as " in said
+
+
+DOCKER = """#!/bin/sh
+case "$1 $2" in
+  "ps "*) printf '%s\\n' a gone b;;
+  "inspect --format")
+    shift 3
+    for x; do
+      case $x in gone) echo "$MESSAGE" >&2; bad=1;; *) echo "{$x}";; esac
+    done
+    [ -z "$bad" ];;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "said"),
+    [
+        ("Error: No such object: gone", 0, ""),
+        ("error: no such object: gone", 0, ""),
+        ("Error response from daemon: No such container: gone", 0, ""),
+        ("Cannot connect to the Docker daemon", 1, "Cannot connect to the Docker daemon\n"),
+        ("template: :1:2: No such object: x", 1, "template: :1:2: No such object: x\n"),
+    ],
+)
+@pytest.mark.parametrize("function", ["containers", "published"])
+def test_a_container_that_went_away_between_the_list_and_the_look_is_left_out(
+    tmp_path: Path, message: str, code: int, said: str, function: str
+) -> None:
+    (tmp_path / "docker").write_text(DOCKER.replace("$MESSAGE", message))
+    (tmp_path / "docker").chmod(0o755)
+    both = containers_function(build.stack().project) + machine.functions(tmp_path, None)  # type: ignore[arg-type]
+    done = run(f"{both}\n{function}", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "{a}\n{b}\n", said)
+
+
+def test_no_list_is_no_empty_list(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    for function in ("containers", "published"):
+        both = containers_function(build.stack().project) + machine.functions(tmp_path, None)  # type: ignore[arg-type]
+        assert run(f"{both}\n{function}", tmp_path).returncode
