@@ -10,7 +10,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-import deploy_lib.start  # noqa: F401 - it comes first
+import deploy_lib.cli.start  # noqa: F401 - it comes first
 import lab.tasks
 from deploy_lib.cli.deploy import (
     CORE_HELP,

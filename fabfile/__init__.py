@@ -7,7 +7,7 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.tasks import task
 
-import deploy_lib.start  # noqa: F401 - it comes first
+import deploy_lib.cli.start  # noqa: F401 - it comes first
 from deploy_lib.cli.deploy import CORE_HELP, ROLLBACK_HELP, WORKERS_HELP, deploy_stack, flags, roll_back
 from deploy_lib.cli.history import HISTORY_HELP, tell_history
 from deploy_lib.cli.logs import LOGS_HELP, show_logs

@@ -47,6 +47,7 @@ FALLBACKS: Mapping[str, Recipe] = {
     "python": Recipe("python"),
     "timescale/timescaledb": Recipe("timescaledb"),
     "prom/prometheus": Recipe("prometheus"),
+    "mariadb": Recipe("mariadb"),
     "grafana/grafana": Recipe("grafana", standin=True),
     "jaegertracing/all-in-one": Recipe("jaeger", standin=True),
 }
@@ -80,6 +81,15 @@ def obtain(root: Path, say: Say) -> dict[str, Origin]:
     origins = {name: _obtain(name, online, say) for name in third_party(root)}
     make(f"{REGISTRY}:{RELEASE}", RECIPES / "registry", {"BASE": BASE}, say)
     return origins
+
+
+def obtain_one(name: str, root: Path, say: Say) -> Origin:
+    """Gets one public image onto this machine's engine.
+
+    Raises:
+        DeployError: it can neither be pulled nor built.
+    """
+    return _obtain(name, obtain_base(RELEASE, root, say), say)
 
 
 def obtain_base(release: str, root: Path, say: Say) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.config import Apply, Immutable
+from deploy_lib.config import Apply
+from deploy_lib.host.programs import Program
 
 
 def check_once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
@@ -34,7 +35,7 @@ def check_once_read(steps: Mapping[str, Apply], changed: Collection[str], *, rec
 
 def immutable(steps: Mapping[str, Apply], changed: Collection[str]) -> str:
     """Which of the changed secrets can never be; "" when there is none."""
-    found = [step for name in changed if isinstance(step := steps.get(name), Immutable)]
+    found = [steps[name] for name in changed if name in steps and not isinstance(steps[name], Program)]
     return "; ".join(
         f"{step.secret} was changed at its source, and {step.service} made its data for the value of before: it cannot be changed"
         for step in found

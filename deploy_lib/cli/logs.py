@@ -10,13 +10,13 @@ from deploy_lib.cli.command import Report, announce, command
 from deploy_lib.cli.deploy import HELP
 from deploy_lib.cli.nodes import choose, session_to
 from deploy_lib.compose.file import StackFile
-from deploy_lib.config import Node, OnePasswordSource
+from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.request import whole_number, word
-from deploy_lib.secrets.sources import mask_what_is_at_hand
+from deploy_lib.secrets.sources import mask_what_is_at_hand, source_of
 from deploy_lib.source.checkout import stack_file
 from deploy_lib.ssh.connection import StrictConnection
 
@@ -60,7 +60,7 @@ def show_logs(
         chosen = having(chosen, files, wanted)
         announce(console, environment, chosen)
         mask_what_is_at_hand(environment)
-        if isinstance(environment.secret_source, OnePasswordSource):
+        if not source_of(environment).at_hand:
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = {node.name: session_to(environment, node, connection) for node in chosen}
         services = [wanted] if wanted else []

@@ -2,20 +2,15 @@
 
 from deploy_lib.config.environments import (
     Environment,
-    FileSource,
     Node,
-    OnePasswordSource,
-    ProcessEnvironmentSource,
     RegistryLogin,
+    SecretSource,
     SecretSpec,
 )
 from deploy_lib.config.reading import load, parse
 from deploy_lib.config.stacks import (
     Apply,
-    GrafanaAdmin,
-    Immutable,
     OneOff,
-    PostgresRole,
     Probe,
     Reload,
     Requires,
@@ -26,19 +21,14 @@ from deploy_lib.config.stacks import (
 __all__ = [
     "Apply",
     "Environment",
-    "FileSource",
-    "GrafanaAdmin",
-    "Immutable",
     "Node",
     "OneOff",
-    "OnePasswordSource",
-    "PostgresRole",
     "Probe",
-    "ProcessEnvironmentSource",
     "RegistryLogin",
     "Reload",
     "Requires",
     "Scrape",
+    "SecretSource",
     "SecretSpec",
     "Stack",
     "load",

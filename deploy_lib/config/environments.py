@@ -7,13 +7,15 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     StringConstraints,
     model_validator,
 )
 
-from deploy_lib.config.fields import EnvName, Model, Name, RelativePath
-from deploy_lib.config.stacks import Apply, PostgresRole, Stack
+from deploy_lib.config.fields import EnvName, Model, Name
+from deploy_lib.config.open_set import OpenSet
+from deploy_lib.config.stacks import Apply, Stack
 from deploy_lib.errors import UsageError
 
 FILE = "deploy.toml"
@@ -40,31 +42,23 @@ class RegistryLogin(Model):
     password: EnvName
 
 
-class OnePasswordSource(Model):
-    """Secrets from a 1Password item."""
+class SecretSource(Model):
+    """Where secrets come from; each source is a file of its own, with its own further keys.
 
-    source: Literal["1password"]
-    vault: str
-    item: str
-    account: str | None = None
+    Attributes:
+        source: which; see `secrets/sources/__init__.py`.
+    """
 
-
-class FileSource(Model):
-    """Secrets from a JSON file that only its owner may read; meant for the lab."""
-
-    source: Literal["file"]
-    path: RelativePath
+    source: str
 
 
-class ProcessEnvironmentSource(Model):
-    """Secrets from this process's own environment; meant for CI."""
-
-    source: Literal["environment"]
-
-
-SecretSource = Annotated[
-    OnePasswordSource | FileSource | ProcessEnvironmentSource, Field(discriminator="source")
-]
+SOURCES = OpenSet(
+    key="source",
+    what="secret source",
+    package="deploy_lib.secrets.sources",
+    base=SecretSource,
+    modules={"1password": "onepassword"},
+)
 
 
 class NodeSpec(Model):
@@ -92,7 +86,7 @@ class EnvironmentSpec(Model):
     default_tag: Literal["origin/main", "HEAD"]
     ssh_config: str | None = None
     registry: RegistryLogin
-    secrets: SecretSource
+    secrets: Annotated[SecretSource, BeforeValidator(SOURCES.read)]
     nodes: dict[Name, NodeSpec] = Field(min_length=1)
 
 
@@ -118,7 +112,7 @@ class File(Model):
         applied: dict[str, str] = {}
         for stack_name, stack in self.stacks.items():
             for step in stack.apply:
-                for name in (step.secret, *((step.role,) if isinstance(step, PostgresRole) else ())):
+                for name in (step.secret, *step.uses()):
                     if name not in self.secrets:
                         raise ValueError(f"stacks.{stack_name}.apply names no secret: {name!r}")
                 if step.secret in applied:

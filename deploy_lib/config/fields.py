@@ -20,14 +20,19 @@ VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
+    """The path as it is, when it is one inside the folder of deploy.toml.
+
+    Raises:
+        ValueError: it is not.
+    """
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts:
         raise ValueError("this must be a path inside the folder of deploy.toml")
     return path
 
 
-RelativePath = Annotated[str, AfterValidator(_inside)]
+RelativePath = Annotated[str, AfterValidator(inside)]
 
 
 def several(value: object) -> object:

@@ -30,7 +30,7 @@ def load(root: Path, environment: str | None = None) -> Environment:
     Raises:
         UsageError: with the file and the path of the key that is wrong.
     """
-    file = parse(_read(root / FILE))
+    file = parse(_read(root / FILE), root)
     name = environment or os.environ.get("DEPLOY_ENV") or DEFAULT_ENVIRONMENT
     if name not in file.environments:
         raise UsageError(
@@ -62,14 +62,17 @@ def load(root: Path, environment: str | None = None) -> Environment:
     )
 
 
-def parse(text: str) -> File:
+def parse(text: str, root: Path | None = None) -> File:
     """The typed content of deploy.toml.
+
+    Args:
+        root: the folder of deploy.toml, beside which a project's own programs and secret sources lie.
 
     Raises:
         UsageError: naming the first wrong key, and how many more there are.
     """
     try:
-        return File.model_validate(tomllib.loads(text))
+        return File.model_validate(tomllib.loads(text), context={"root": root or Path()})
     except RecursionError:
         raise UsageError(f"{FILE} is nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
@@ -92,13 +95,9 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-_DISCRIMINATORS = ("1password", "file", "environment", "postgres-role", "grafana-admin", "immutable")
-
-
 def _explain(error: ValidationError) -> str:
     first, *others = error.errors(include_url=False, include_context=False)
-    # A discriminator's own tag is part of pydantic's path, but not of the file's.
-    path = ".".join(str(part) for part in first["loc"] if part not in _DISCRIMINATORS)
+    path = ".".join(str(part) for part in first["loc"])
     reason = {
         "extra_forbidden": "unknown key",
         "missing": "this key is missing",

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from deploy_lib.config.fields import EnvName, Kind, Model, Name, RelativePath, Seconds, VersionNumber, several
+from deploy_lib.config.open_set import OpenSet
 
 
 def _regex(text: str) -> str:
@@ -105,52 +106,25 @@ class Reload(Model):
         return self
 
 
-class PostgresRole(Model):
-    """PostgreSQL keeps a role's password in its data; `ALTER ROLE` changes it there.
+class Apply(Model):
+    """What a changed secret takes besides new containers; each kind is a file of its own, with its own further keys.
 
     Attributes:
-        secret: the password.
-        role: the secret that names the role; a superuser, as the one is that the image makes.
-        service: the server's.
-        timeout: seconds until it must take the new password.
+        kind: which; see `host/programs/__init__.py`.
+        secret: the one that is changed.
+        service: whose program keeps it.
     """
 
-    kind: Literal["postgres-role"]
-    secret: EnvName
-    role: EnvName
-    service: str
-    timeout: Seconds = 60
-
-
-class GrafanaAdmin(Model):
-    """Grafana keeps its admin's password in its data; its own command line changes it there.
-
-    Attributes:
-        secret: the password.
-        service: Grafana's.
-        user: the admin's login.
-        port: where it speaks HTTP in its container.
-        timeout: seconds until it must take the new password.
-    """
-
-    kind: Literal["grafana-admin"]
-    secret: EnvName
-    service: str
-    user: str = "admin"
-    port: int = 3000
-    timeout: Seconds = 60
-
-
-class Immutable(Model):
-    """A service built its data on this value, and nothing can change it there."""
-
-    kind: Literal["immutable"]
+    kind: str
     secret: EnvName
     service: str
 
+    def uses(self) -> tuple[str, ...]:
+        """The other secrets that it names."""
+        return ()
 
-Apply = Annotated[PostgresRole | GrafanaAdmin | Immutable, Field(discriminator="kind")]
-"""What a changed secret takes besides new containers."""
+
+PROGRAMS = OpenSet(key="kind", what="program", package="deploy_lib.host.programs", base=Apply)
 
 
 class Scrape(Model):
@@ -219,4 +193,4 @@ class Stack(Model):
     replicas: dict[Kind, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     scrape: Scrape | None = None
     delivery: Literal["compose", "memory"] = "compose"
-    apply: tuple[Apply, ...] = Field(default=(), strict=False)
+    apply: tuple[Annotated[Apply, BeforeValidator(PROGRAMS.read)], ...] = Field(default=(), strict=False)

@@ -17,7 +17,7 @@ from deploy_lib.fleet.deploy import rehearse
 from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
 from deploy_lib.fleet.locks import locked
-from deploy_lib.host.programs import apply
+from deploy_lib.host.change import apply
 from deploy_lib.node.deployment import Deployment, Values
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
@@ -86,7 +86,7 @@ def _check(
     if problem := immutable(steps, names):
         raise PreflightError(problem, step="rotation", mend="set it back at its source")
     for step in apply.changeable(list(steps.values()), names):
-        if problem := apply.unfit(step, values[step.secret]):
+        if problem := step.unfit(values[step.secret]):
             raise PreflightError(problem, step="rotation", mend="choose another value")
         left_out = [
             node.name

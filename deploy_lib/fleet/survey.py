@@ -182,7 +182,7 @@ class _Vault:
 def _vault(environment: Environment, deployments: Sequence[Deployment]) -> _Vault:
     password = environment.registry.password
     names = sorted({name for d in deployments for name in d.local.file.secret_names} | {password})
-    source = source_of(environment).name
+    source = source_of(environment).name(environment.root)
     try:
         values = fetch(environment, names)
     except UsageError:

@@ -21,14 +21,13 @@ from deploy_lib.checks import (
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
-from deploy_lib.host.change import watch
+from deploy_lib.host.change import apply, watch
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.host.programs import apply
 from deploy_lib.layout import secrets_in
 from deploy_lib.node import proof, pruning
 from deploy_lib.node.dry_run import rehearse

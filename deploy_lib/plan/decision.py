@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from deploy_lib import layout
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
+from deploy_lib.host.change import apply
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
-from deploy_lib.host.programs import apply
-from deploy_lib.host.programs.apply import Changeable
+from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
 from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
@@ -72,7 +72,7 @@ class Decision:
     plan: Plan
     key: str = field(repr=False)
     keep_values: bool = False
-    applies: Sequence[Changeable] = ()
+    applies: Sequence[Program] = ()
 
 
 def decide_version(

@@ -261,12 +261,12 @@ def test_what_is_launched_is_what_was_sent(mine: Path, plant: str) -> None:
         (mine / name).rmdir()
         PLANTS["file" if plant == "link" else plant](mine / name)
     before = {path.name for path in mine.iterdir()}
-    said = launch(mine, 'echo "this one, $SECRET"', SECRET="value")
-    assert said[0] == "this one, value"
+    said = launch(mine, f'echo "{switch.BEGUN}"; echo "this one, $SECRET"', SECRET="value")
+    assert said[:2] == [switch.BEGUN, "this one, value"]
     assert said[-1] == "=== end 0"
     (place,) = (path for path in mine.iterdir() if path.name not in before)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
-    assert (place / "log").read_text() == "this one, value\n"
+    assert (place / "log").read_text() == f"{switch.BEGUN}\nthis one, value\n"
 
 
 @pytest.mark.parametrize(("broken", "why"), [("mktemp", "no room"), ("cat", "does not fit")])

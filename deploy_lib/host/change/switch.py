@@ -18,12 +18,11 @@ from deploy_lib.compose.command import compose_command, down_command, remove_hal
 from deploy_lib.compose.container import containers_function
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import OneOff, Reload
-from deploy_lib.host.change import place, values
+from deploy_lib.host.change import apply, place, values
 from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
-from deploy_lib.host.programs import apply
-from deploy_lib.host.programs.apply import Changeable
+from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.shell import FIND_MEMORY, TRUST, ScriptExit, quote, words
@@ -82,7 +81,7 @@ class Switch:
     places: values.Places = field(default_factory=dict)
     secrets: Sequence[str] = ()
     keep_values: bool = False
-    applies: Sequence[Changeable] = ()
+    applies: Sequence[Program] = ()
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"

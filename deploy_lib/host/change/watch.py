@@ -301,7 +301,7 @@ def start(
         on_line: gets each line that Compose prints.
     """
     # A program that is given another value may be waited for before that and after it.
-    extra = sum(step.timeout for step in (*switch.one_offs, *switch.applies, *switch.applies))
+    extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
     process = session.start(
         launcher(stack, switch_script(stack, switch)),
         env=env,

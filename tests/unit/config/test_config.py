@@ -64,7 +64,8 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
         (('signal = "SIGHUP"', 'signal = "SIGHAP"'), r"stacks\.core\.reloads\.0\.signal: .*no signal"),
         (
             ('kind = "immutable"', 'kind = "immutabel"'),
-            r"stacks\.core\.apply\.2: .*'postgres-role', 'grafana-admin', 'immutable'",
+            r"stacks\.core\.apply\.2\.kind: there is no program 'immutabel', did you mean 'immutable'\? "
+            r"there are grafana-admin, immutable, mariadb-user, postgres-role, .*\(it is 'immutabel'\)",
         ),
         (('role = "DB_USER"\n', ""), r"stacks\.core\.apply\.0\.role: this key is missing"),
         (('role = "DB_USER"', 'role = "DB_ROLE"'), r"stacks\.core\.apply names no secret: 'DB_ROLE'"),

@@ -18,7 +18,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node import deployment as telling
 from deploy_lib.node import pruning
-from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.deployment import Deployment, judge_host
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
@@ -74,7 +74,7 @@ def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(telling, "gather", lambda *_: loose)
     for version in (None, VERSION):
         with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
-            deployment().look_again(version)
+            deployment().refresh_facts(version)
 
 
 @pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])
@@ -89,7 +89,7 @@ def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
     )
     node = deployment()
     stack = NODE.stack.model_copy(update={"delivery": delivery})
-    node.case = replace(node.case, node=NODE.model_copy(update={"stack": stack}))
+    node.site = replace(node.site, job=replace(node.job, node=NODE.model_copy(update={"stack": stack})))
     node.facts = replace(node.facts, memory="/run")
     node.lock()
     project = node.local.file.project
@@ -232,9 +232,10 @@ def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
 def test_shared_storage_that_the_same_command_brings_back_is_looked_at_later() -> None:
     node = deployment(forbids_forwarding=lambda *_: False)
     needy = node.node.stack.model_copy(update={"shared_storage": "/mnt/shared", "needs": ["core"]})
-    node.case = replace(node.case, node=node.node.model_copy(update={"stack": needy}))
+    node.site = replace(node.site, job=replace(node.job, node=node.node.model_copy(update={"stack": needy})))
     found = [
-        {c.name: c.result for c in node.judge_host(stacks, rendered=False)} for stacks in ((), ("core",))
+        {c.name: c.result for c in judge_host(node.node, node.facts, stacks, rendered=False)}
+        for stacks in ((), ("core",))
     ]
     assert [checks["shared storage"] for checks in found] == ["failed", "deferred"]
 

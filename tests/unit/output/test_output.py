@@ -232,7 +232,7 @@ def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
 def test_ctrl_c_while_the_commands_are_still_imported_is_one_line() -> None:
     script = """
 import os, signal, sys
-from deploy_lib import start
+from deploy_lib.cli import start
 start.begin()
 os.kill(os.getpid(), signal.SIGINT)
 """

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.config import GrafanaAdmin, Reload, Stack
+from deploy_lib.config import Reload, Stack
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
+from deploy_lib.host.programs.grafana import GrafanaAdmin
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.release import Release
 from deploy_lib.shell import ScriptExit
@@ -393,7 +394,7 @@ def grafana(host: Host) -> Host:
     (host.folder / "container").mkdir()
     (host.folder / "container/admin").write_text("old")
     (host.folder / "copy").write_text("old")
-    host.env["ADMIN"] = "new"
+    host.env |= {"ADMIN": "new", "APPLY_ADMIN": "new"}
     return host
 
 

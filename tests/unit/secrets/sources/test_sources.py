@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.config import Environment, ProcessEnvironmentSource, load
+from deploy_lib.config import Environment, load
 from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.sources import fetch
+from deploy_lib.secrets.sources.environment import ProcessEnvironment
 from tests import ROOT
 
 GOOD = {"db_username": "u", "db_password": "p" * 16, "jwt_secret": "j" * 32, "grafana_password": "g" * 12}
@@ -79,8 +80,7 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
 
 @pytest.fixture
 def ci(tmp_path: Path) -> Environment:
-    spec = ProcessEnvironmentSource(source="environment")
-    return environment(tmp_path, GOOD).model_copy(update={"secret_source": spec})
+    return environment(tmp_path, GOOD).model_copy(update={"secret_source": ProcessEnvironment()})
 
 
 def test_the_process_environment_has_them_under_the_same_names(

@@ -17,11 +17,11 @@ import onepassword.core
 import onepassword.desktop_core
 import pytest
 
-from deploy_lib.config import Environment, OnePasswordSource, load
+from deploy_lib.config import Environment, load
 from deploy_lib.errors import ExitCode, PreflightError
-from deploy_lib.secrets import onepassword as source
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.sources import fetch
+from deploy_lib.secrets.sources import onepassword as source
 from tests import ROOT
 
 NAMES = ["DB_USER", "DB_PASSWORD", "JWT_SECRET", "GF_ADMIN_PASSWORD", "GHCR_TOKEN"]
@@ -168,7 +168,7 @@ def test_what_concerns_all_fields_is_said_once(
 def test_names_that_no_reference_can_hold_are_said_before_anybody_is_asked(
     core: Core, homelab: Environment
 ) -> None:
-    assert isinstance(homelab.secret_source, OnePasswordSource)
+    assert isinstance(homelab.secret_source, source.OnePassword)
     spec = homelab.secret_source.model_copy(update={"vault": "Café (1)"})
     message = refusal(homelab.model_copy(update={"secret_source": spec}))
     assert "op://Café (1)/ktrdr-homelab-core/" in message
@@ -254,7 +254,7 @@ def test_an_account_means_the_desktop_app(
     if way == "OP_ACCOUNT":
         monkeypatch.setenv("OP_ACCOUNT", "home")
     else:
-        assert isinstance(homelab.secret_source, OnePasswordSource)
+        assert isinstance(homelab.secret_source, source.OnePassword)
         spec = homelab.secret_source.model_copy(update={"account": "home"})
         homelab = homelab.model_copy(update={"secret_source": spec})
     assert fetch(homelab, ["DB_PASSWORD"])["DB_PASSWORD"].reveal() == FIELDS["db_password"]
@@ -357,7 +357,7 @@ def test_a_command_ends_with_one_clear_line_and_exit_status_3(
     ssh.chmod(0o755)
     env |= {"DEPLOY_ENV": "homelab", "PATH": f"{ssh.parent}:{env['PATH']}"}
     program = (
-        "from deploy_lib.secrets import onepassword; onepassword.TIMEOUT = 2.0;"
+        "from deploy_lib.secrets.sources import onepassword; onepassword.TIMEOUT = 2.0;"
         "from invoke.main import program; program.run()"
     )
     began = time.monotonic()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from deploy_lib import layout
-from deploy_lib.config import OnePasswordSource, SecretSpec
+from deploy_lib.config import SecretSpec
 from deploy_lib.errors import PreflightError
 from deploy_lib.secrets.redaction import REDACTOR
+from deploy_lib.secrets.sources import Source
 from deploy_lib.secrets.value import Secret
 
 TOKEN = "OP_SERVICE_ACCOUNT_TOKEN"  # noqa: S105 - the variable's name, not a token
@@ -37,16 +37,25 @@ PROBLEMS = {
 """What the SDK says of one reference, in words."""
 
 
-class OnePassword:
-    """A vault item whose fields are the secrets."""
+class OnePassword(Source):
+    """A vault item whose fields are the secrets.
 
-    def __init__(self, spec: OnePasswordSource) -> None:
-        self.name = f"1Password (vault {spec.vault!r}, item {spec.item!r})"
-        self._spec = spec
+    Attributes:
+        account: signed in to with the desktop app, where there is no service account's token.
+    """
 
-    def fetch(self, specs: Mapping[str, SecretSpec]) -> Mapping[str, Secret]:
+    source: Literal["1password"]
+    vault: str
+    item: str
+    account: str | None = None
+
+    def name(self, root: Path) -> str:
+        """See `Source.name`."""
+        return f"1Password (vault {self.vault!r}, item {self.item!r})"
+
+    def fetch(self, specs: Mapping[str, SecretSpec], root: Path) -> Mapping[str, Secret]:
         """See `Source.fetch`."""
-        token, account = os.environ.get(TOKEN, "").strip(), self._spec.account or os.environ.get(ACCOUNT)
+        token, account = os.environ.get(TOKEN, "").strip(), self.account or os.environ.get(ACCOUNT)
         if not token and not account:
             raise PreflightError(
                 f"not signed in to 1Password: neither {TOKEN} nor an account is set",
@@ -59,7 +68,7 @@ class OnePassword:
         return self._values(references, answers)
 
     def _reference(self, spec: SecretSpec) -> str:
-        return f"op://{self._spec.vault}/{self._spec.item}/{spec.field}"
+        return f"op://{self.vault}/{self.item}/{spec.field}"
 
     def _values(
         self, references: Mapping[str, str], answers: Mapping[str, Secret | str]
@@ -75,7 +84,7 @@ class OnePassword:
         if lacking:
             problems = [
                 PROBLEMS.get(kind, kind + ": {fields}").format(
-                    vault=self._spec.vault, item=self._spec.item, fields=", ".join(sorted(set(fields)))
+                    vault=self.vault, item=self.item, fields=", ".join(sorted(set(fields)))
                 )
                 for kind, fields in lacking.items()
             ]
@@ -86,7 +95,7 @@ class OnePassword:
         return values
 
     def _reference_of_item(self) -> str:
-        return f"op://{self._spec.vault}/{self._spec.item}/"
+        return f"op://{self.vault}/{self.item}/"
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> Any:
@@ -96,6 +105,8 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     Raises:
         PreflightError: the time is up, or whatever went wrong, in words.
     """
+    from concurrent.futures import Future
+
     answer: Future[Any] = Future()
 
     def attempt() -> None:
@@ -121,6 +132,8 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
 
 def _resolve(token: str, account: str | None, references: list[str]) -> dict[str, Secret | str]:
     """By reference, its value or the kind of problem that there is with it."""
+    import asyncio
+
     from onepassword.secrets import Secrets
 
     found: dict[str, Secret | str] = {}

@@ -1,0 +1,72 @@
+"""PostgreSQL: it keeps a verifier of a role's password, which is computed here, and never gets the password."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Literal
+
+from deploy_lib.config.fields import EnvName
+from deploy_lib.host.programs import REFUSED, Program
+from deploy_lib.secrets.value import Secret
+from deploy_lib.shell import quote
+
+_PSQL = """\
+get; export PGUSER="$v" PGDATABASE=postgres PGCONNECT_TIMEOUT=5
+psql() { command psql -wqAtX -v ON_ERROR_STOP=1 -v VERBOSITY=terse "$@"; }
+"""
+
+_COPY = "SELECT coalesce(quote_literal(rolpassword), 'NULL') FROM pg_authid WHERE rolname = current_user"
+KEEPS = f"""{_PSQL}\
+echo {quote(_COPY)} | psql
+"""
+
+CHANGE = f"""{_PSQL}\
+get
+printf '%s;\\n' "SET log_statement = 'none'" 'SET log_min_error_statement = panic' \\
+  'SET log_min_duration_statement = -1' 'SET log_min_duration_sample = -1' 'SET log_transaction_sample_rate = 0' \\
+  'SET pg_stat_statements.track_utility = off' "SET pgaudit.log = 'none'" \\
+  "ALTER ROLE CURRENT_USER PASSWORD $v" | psql
+"""
+"""The value is an SQL literal of the verifier, or NULL. Whatever could write the statement down is told not to."""
+
+TAKES = f"""{_PSQL}\
+get; export PGPASSWORD="$v"
+# Not by way of 127.0.0.1, from where the image lets anybody in.
+set -- $(hostname -i)
+echo 'SELECT 1' | psql -h "$1" >/dev/null 2>&1 && exit 0
+pg_isready -q -h "$1" && exit {REFUSED}
+exit 2
+"""
+
+
+class PostgresRole(Program):
+    """PostgreSQL keeps a role's password in its data; `ALTER ROLE` changes it there.
+
+    Attributes:
+        role: the secret that names the role; a superuser, as the one is that the image makes.
+    """
+
+    kind: Literal["postgres-role"]
+    role: EnvName
+
+    def uses(self) -> tuple[str, ...]:
+        """See `Apply.uses`."""
+        return (self.role,)
+
+    def keeps(self) -> str:
+        """See `Program.keeps`."""
+        return self.inside(KEEPS, f'"${self.role}"')
+
+    def change(self) -> str:
+        """See `Program.change`."""
+        return self.inside(CHANGE, f'"${self.role}"', '"$1"')
+
+    def takes(self) -> str:
+        """See `Program.takes`."""
+        return self.inside(TAKES, f'"${self.role}"', '"$1"')
+
+    def hand(self, value: Secret) -> Secret:
+        """See `Program.hand`; an SQL literal of the verifier."""
+        from deploy_lib.secrets.scram import SALT_BYTES, verifier
+
+        return Secret(f"'{verifier(value, secrets.token_bytes(SALT_BYTES)).reveal()}'")

@@ -1,0 +1,48 @@
+"""A host that an earlier version of this program deployed is taken as it is: nothing to change, and a way back."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from lab.layout import Lab
+
+from .conftest import FIRST, ROOT, SECOND, Host, Run, command
+
+BEFORE = "19d35ae5f013e1613832d7db6f73f91eba063a27"
+"""The last commit before the modules moved to the rooms that they are in now."""
+
+
+@pytest.fixture
+def before(lab: Lab, tmp_path: Path) -> Path:
+    """That commit's files, with this lab."""
+    archive = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True)
+    assert archive.returncode == 0, f"this test needs the whole history: {archive.stderr.decode()}"
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(tmp_path, filter="data")
+    (tmp_path / ".lab").symlink_to(lab.directory)
+    return tmp_path
+
+
+def test_what_an_earlier_version_deployed_is_recognised(
+    before: Path, deploy: Run, core: Host, back_to_first: None
+) -> None:
+    for tag in (FIRST, SECOND):
+        done = command("invoke", "deploy-core", "--json", "--tag", tag, root=before, PYTHONPATH=str(before))
+        assert done.code == 0, done.err
+        assert not (before / "deploy_lib/host").exists()
+    containers = core.containers()
+    again = deploy("--tag", SECOND)
+    assert (again.code, again.core["outcome"]) == (0, "unchanged"), again.err
+    assert core.containers() == containers
+    assert command("invoke", "status", "--json", "--node", "core").code == 0
+    events = command("invoke", "history", "--json", "--node", "core").core["events"]
+    assert [e["release"]["tag"] for e in events if e["kind"] == "proven"][-2:] == [FIRST, SECOND]
+    back = command("invoke", "rollback", "--json", "--node", "core")
+    assert (back.code, back.core["to"]) == (0, FIRST), back.err
+    assert core.containers()["db"] == containers["db"]
+    # And the other way round: who has not updated yet reads what this one has written.
+    old = command("invoke", "history", "--json", "--node", "core", root=before, PYTHONPATH=str(before))
+    assert old.core["events"][-1]["release"]["tag"] == FIRST, old.err
