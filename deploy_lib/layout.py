@@ -1,4 +1,4 @@
-"""Where a stack's things are on a host.
+"""Where a stack's things are on a host, and what marks them as this program's.
 
 DIRECTORY/                    what Compose reads and mounts; renamed into place file by file
 DIRECTORY/release.yml, .env   generated: images by digest, labels, non-secret variables
@@ -12,12 +12,30 @@ DIRECTORY/.deploy/            this program's own, readable by root only
     objects/SHA256            the files of the kept releases, by their content
     staged/                   the files of the release that is being switched to
 
-/run/ktrdr-secrets/PROJECT/   or below /dev/shm: secret values of a stack whose delivery is "memory", one file each
+MEMORY/SECRETS/PROJECT/       secret values of a stack whose delivery is "memory", one file each
 """
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+
+OURS = "ktrdr"
+"""What marks names on hosts as this program's. Hosts that were deployed before bear it, so it never changes."""
+
+SECRETS_LABEL = f"io.{OURS}.deploy.secrets"
+"""On containers: the fingerprints of the secret values that they got."""
+
+DELIVERY_LABEL = f"io.{OURS}.deploy.delivery"
+"""On containers whose secrets are files in memory: where those lie."""
+
+KEEP = f"{OURS}-deploy.local/keep"
+"""Repository of the local tags that protect images pulled by digest from `docker image prune`."""
+
+TEMPORARY = f"{OURS}-deploy"
+"""How the names of temporary files in memory begin."""
+
+SECRETS = f"{OURS}-secrets"
+"""The directory in memory that has the secret files of all projects."""
 
 STATE = ".deploy"
 KEY = f"{STATE}/key"
@@ -33,7 +51,6 @@ STAGED = f"{STATE}/staged"
 OVERRIDE = "release.yml"
 VARIABLES = "release.env"
 
-
 MEMORY = ("/run", "/dev/shm")  # noqa: S108 - where memory is looked for; what it really is, is verified on the host
 
 
@@ -43,4 +60,4 @@ def secrets_in(memory: str, project: str) -> PurePosixPath:
     Args:
         memory: one of MEMORY.
     """
-    return PurePosixPath(memory) / "ktrdr-secrets" / project
+    return PurePosixPath(memory) / SECRETS / project

@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import shlex
+from enum import IntEnum, unique
 from pathlib import PurePosixPath
 
-from deploy_lib.layout import MEMORY, STATE
+from deploy_lib.layout import MEMORY, STATE, TEMPORARY
 
-NO_MEMORY = 73
-"""Exit status of a script that found no memory-backed directory, or could make nothing there."""
 
-NOT_OURS = 72
-"""Exit status of a script that was to write where somebody else could change what it writes."""
+@unique
+class ScriptExit(IntEnum):
+    """Exit statuses of the scripts that run on hosts, each with one meaning, whichever script ends with it.
+
+    1 and what programs end with are failures that standard error tells of.
+
+    Attributes:
+        NOT_OURS: somebody else could change what was to be written.
+        NO_MEMORY: there is no directory in memory that can be written.
+        HELD: somebody else holds the deployment lock.
+        BUSY: a switch still runs.
+        LAPSED: the owner's session has ended, or somebody else has the deployment lock by now.
+        LOGIN_FAILED: a registry refused the login, or did not hear it.
+        NOT_BEGUN: the history cannot be written, so nothing was begun.
+        NO_VALUES: a secret has no value.
+        NO_OLD_VALUES: the value that runs of a secret cannot be read, so that nothing could go back to it.
+        NOT_HEARD: the switch's log cannot be written.
+        NO_PLACE: there is no place in the host's memory that is this user's alone.
+        ENDED: no switch waits for a verdict.
+        NOTHING_THERE: the stack that scrapes was never deployed.
+        TRUNCATED: the script did not arrive whole.
+    """
+
+    NOT_OURS = 72
+    NO_MEMORY = 73
+    HELD = 74
+    BUSY = 75
+    LAPSED = 76
+    LOGIN_FAILED = 77
+    NOT_BEGUN = 78
+    NO_VALUES = 79
+    NO_OLD_VALUES = 80
+    NOT_HEARD = 81
+    NO_PLACE = 82
+    ENDED = 83
+    NOTHING_THERE = 84
+    TRUNCATED = 125
+
 
 TRUST = """\
 me=$(id -u)
@@ -58,13 +93,13 @@ done
 """
 """Sets `$m` to a writable directory that is really memory and in which nobody takes away what others made, or to nothing."""
 
-SCRATCH = """\
+SCRATCH = f"""\
 umask 077
-for s in "$m"/ktrdr-deploy.*; do
-  p=${s#"$m"/ktrdr-deploy.}
-  if [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ] && ! kill -0 "${p%%.*}" 2>/dev/null; then rm -rf "$s"; fi
+for s in "$m"/{TEMPORARY}.*; do
+  p=${{s#"$m"/{TEMPORARY}.}}
+  if [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ] && ! kill -0 "${{p%%.*}}" 2>/dev/null; then rm -rf "$s"; fi
 done
-t=$(mktemp -d "$m/ktrdr-deploy.$$.XXXXXXXXXX") || exit 73
+t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXXXXXX") || exit {ScriptExit.NO_MEMORY}
 trap 'rm -rf "$t"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
@@ -80,7 +115,7 @@ Its name cannot be foreseen, it is made or the script ends, and it lets nobody e
 
 IN_MEMORY = f"""\
 {FIND_MEMORY}\
-if [ -z "$m" ]; then echo 'neither /run nor /dev/shm is a writable tmpfs' >&2; exit {NO_MEMORY}; fi
+if [ -z "$m" ]; then echo 'neither /run nor /dev/shm is a writable tmpfs' >&2; exit {ScriptExit.NO_MEMORY}; fi
 {SCRATCH}"""
 """Both, for a script that cannot do without."""
 

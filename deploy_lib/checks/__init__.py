@@ -1,21 +1,21 @@
 """Preflight: what must be true before a host is changed, as data; `deploy_lib.fleet.survey` makes the checks."""
 
-from deploy_lib.checks.check import Check, Result, require
-from deploy_lib.checks.host import answered, host, ownership
-from deploy_lib.checks.images import images
-from deploy_lib.checks.secrets import once_read
-from deploy_lib.checks.stack import env_file, storage, variables
+from deploy_lib.checks.check import Check, Result, require_passed
+from deploy_lib.checks.host import check_answered, check_host, check_ownership
+from deploy_lib.checks.images import check_images
+from deploy_lib.checks.secrets import check_once_read
+from deploy_lib.checks.stack import check_storage, check_variables, read_env_file
 
 __all__ = [
     "Check",
     "Result",
-    "answered",
-    "env_file",
-    "host",
-    "images",
-    "once_read",
-    "ownership",
-    "require",
-    "storage",
-    "variables",
+    "check_answered",
+    "check_host",
+    "check_images",
+    "check_once_read",
+    "check_ownership",
+    "check_storage",
+    "check_variables",
+    "read_env_file",
+    "require_passed",
 ]

@@ -57,7 +57,7 @@ def listing(checks: Iterable[Check]) -> str:
     return "".join(f"\n  {check.name}: {check.problem}\n    -> {check.mend}" for check in checks)
 
 
-def require(node: Node, checks: Iterable[Check]) -> None:
+def require_passed(node: Node, checks: Iterable[Check]) -> None:
     """Raises one error that names every failed check.
 
     Raises:

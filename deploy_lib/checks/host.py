@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 ENGINE_MEND = "is dockerd running, and may this user use it? systemctl status docker"
 
 
-def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
+def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
     """Everything about the host, and the Compose file as the host's own Compose reads it.
 
     Args:
@@ -50,7 +50,7 @@ def host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         )
 
 
-def answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
+def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
     """Whether all is known that decisions are made from."""
     parts = (
         *("engine", "memory", "files", "key", "history", "objects", "deployed"),
@@ -174,10 +174,10 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
         else f"as root on the host: chown {_user(facts)} {home}",
         found=str(node.directory),
     )
-    yield ownership(facts)
+    yield check_ownership(facts)
 
 
-def ownership(facts: Facts) -> Check:
+def check_ownership(facts: Facts) -> Check:
     """That others can neither change what is deployed nor lead it elsewhere."""
     return judged(
         "ownership",

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from deploy_lib.checks.check import Check, Result
-from deploy_lib.host.change.history import proven
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 
 
-def recorded(facts: Facts) -> dict[str, str]:
-    """By reference, the digest that the host's proven release has for it."""
-    release = proven(facts.history)
-    images = release.release.images.values() if release else ()
-    return dict(image.split("@", 1) for image in images if "@" in image)
-
-
-def images(facts: Facts, manifests: Iterable[Manifest], known: Mapping[str, str]) -> Iterator[Check]:
-    """That each image exists, for this host's platform.
-
-    Args:
-        known: by reference, the digest that the host's record has for it.
-    """
+def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]:
+    """That each image exists, for this host's platform."""
     for manifest in manifests:
-        name = f"image {manifest.reference.rpartition('/')[2]}"
+        name = f"image {manifest.reference.short}"
         proves = f"the registry has it, for {facts.platform}"
         fits = not manifest.platforms or facts.platform in manifest.platforms
         if manifest.digest and fits:
@@ -35,8 +23,8 @@ def images(facts: Facts, manifests: Iterable[Manifest], known: Mapping[str, str]
             )
             yield Check(name, proves, "failed", problem=only, mend="build it for this platform")
         else:
-            digest = known.get(manifest.reference)
-            there = digest is not None and facts.has(f"{manifest.reference}@{digest}")
+            digest = facts.recorded_digest(manifest.reference)
+            there = bool(digest) and facts.has(manifest.reference.with_digest(digest))
             # It may have been taken out of the registry on purpose: then the recorded one is not what was asked for.
             result: Result = "warning" if there and not _missing(manifest) else "failed"
             problem = f"{manifest.reference}: {manifest.problem}" + (
@@ -45,7 +33,7 @@ def images(facts: Facts, manifests: Iterable[Manifest], known: Mapping[str, str]
             yield Check(name, proves, result, problem=problem, mend=_mend(manifest))
 
 
-def login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
+def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
     """That the registry takes the credentials.
 
     Args:

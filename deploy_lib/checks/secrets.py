@@ -9,7 +9,9 @@ from deploy_lib.config import Apply, Node
 from deploy_lib.host.programs import Program
 
 
-def once_read(node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
+def check_once_read(
+    node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool
+) -> Check:
     """That a deployment would not give containers a secret which the program with the data does not know.
 
     Args:

@@ -10,7 +10,7 @@ from deploy_lib.compose.variables import Variables
 from deploy_lib.config import Node
 
 
-def storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:
+def check_storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:
     """That shared storage is mounted and writable; nothing for a stack without.
 
     Args:
@@ -34,7 +34,7 @@ def storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[C
     )
 
 
-def variables(read: Variables, places: Mapping[str, Mapping[str, str]]) -> Check:
+def check_variables(read: Variables, places: Mapping[str, Mapping[str, str]]) -> Check:
     """That each variable of the Compose file has a value from exactly one place.
 
     Args:
@@ -58,7 +58,7 @@ def variables(read: Variables, places: Mapping[str, Mapping[str, str]]) -> Check
     )
 
 
-def env_file(content: bytes) -> dict[str, str]:
+def read_env_file(content: bytes) -> dict[str, str]:
     """Names and raw values of an env file."""
     found = re.finditer(
         r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(.*?)[ \t]*$",

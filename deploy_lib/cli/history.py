@@ -11,9 +11,9 @@ from deploy_lib.cli.report import short_time
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event
+from deploy_lib.host.change.history import read_history
 from deploy_lib.output.console import Console
+from deploy_lib.release.history import Event, interrupted
 from deploy_lib.ssh.session import Session
 
 
@@ -38,7 +38,7 @@ def run(invocation: Invocation) -> None:
                 report.nodes[node.name] = {"outcome": outcome, "error": str(events)}
                 continue
             report.nodes[node.name] = {
-                "outcome": "interrupted" if history.interrupted(events) else "done",
+                "outcome": "interrupted" if interrupted(events) else "done",
                 "events": [event.as_dict() for event in events[-lines:]],
                 "error": None,
             }
@@ -55,7 +55,7 @@ def _read(
         session = sessions[node.name]
         try:
             with told(node.name):
-                found[node.name] = history.read(session, node.directory, lines)
+                found[node.name] = read_history(session, node.directory, lines)
         except DeployError as error:
             found[node.name] = error
         finally:
@@ -88,4 +88,4 @@ def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> N
 
 
 def _kind(event: Event, events: Sequence[Event]) -> str:
-    return "interrupted" if event is history.interrupted(events) else event.kind
+    return "interrupted" if event is interrupted(events) else event.kind

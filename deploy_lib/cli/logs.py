@@ -8,10 +8,11 @@ from typing import Any
 from deploy_lib.cli.command import Invocation, Report, announce
 from deploy_lib.cli.flags import FOLLOW, LOG_LINES, SERVICE
 from deploy_lib.cli.nodes import choose, sessions_with
-from deploy_lib.compose.compose import StackFile
+from deploy_lib.compose.file import StackFile
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
+from deploy_lib.host.stack import HostStack
 from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
 from deploy_lib.secrets.sources import mask_what_is_at_hand, source_of
@@ -41,7 +42,8 @@ def run(invocation: Invocation) -> None:
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = sessions_with(environment, chosen, invocation.connection)
         services = [wanted] if wanted else []
-        scripts = {n: logs.script(files[n].project, services, lines, follow=follow) for n in sessions}
+        stacks = {node.name: HostStack(node, files[node.name].project) for node in chosen}
+        scripts = {n: logs.logs_script(stack, services, lines, follow=follow) for n, stack in stacks.items()}
         width = max(len(f"{n}/{s}") for n in sessions for s in files[n].secrets)
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
         try:

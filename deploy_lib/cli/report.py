@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.fleet.done import Done
 from deploy_lib.host.look import sizes
 from deploy_lib.node.deployment import Deployment
@@ -41,7 +41,7 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
             **describe(plan),
             "diffs": dict(preview.diffs),
             "commands": list(preview.commands),
-            "sizes": dict(preview.sizes),
+            "sizes": {str(image): size for image, size in preview.sizes.items()},
         }
     return data
 
@@ -49,7 +49,7 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
 def services(containers: Iterable[Container]) -> dict[str, dict[str, Any]]:
     """Containers for JSON, by service."""
     return {
-        c.service: {"image": c.image, "state": c.state, "health": c.health, "container": c.id}
+        c.service: {"image": str(c.image), "state": c.state, "health": c.health, "container": c.id}
         for c in containers
     }
 
@@ -58,12 +58,17 @@ def describe(plan: Plan) -> dict[str, Any]:
     """A plan for JSON."""
     return {
         "services": {
-            c.service: {"action": c.action, "image": c.image, "before": c.before, "why": c.why}
+            c.service: {
+                "action": c.action,
+                "image": str(c.image),
+                "before": str(c.before or ""),
+                "why": c.why,
+            }
             for c in plan.changes
         },
         "files": list(plan.changed),
         "removed": list(plan.dropped),
-        "pulls": list(plan.pulls),
+        "pulls": [str(image) for image in plan.pulls],
         "reloads": [r.service for r in plan.reloads],
         "back": plan.back.release.id if plan.back else None,
         "adopts": plan.before.kind == "adopted" if plan.before else False,
@@ -87,7 +92,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
         console.result("  what runs without a record is adopted: it is what a failure goes back to")
     replicas = plan.desired.release.replicas
     rows = [
-        [c.service, c.action, c.why, short(c.image)]
+        [c.service, c.action, c.why, c.image.short]
         for c in plan.changes
         if c.before or replicas.get(c.service, 1)
     ]
@@ -97,7 +102,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
         ("removed files", plan.dropped),
         (
             "images to pull",
-            [f"{short(image)} ({sizes.shown(preview.sizes.get(image))})" for image in plan.pulls],
+            [f"{image.short} ({sizes.shown(preview.sizes.get(image))})" for image in plan.pulls],
         ),
         ("told of their files", [reload.service for reload in plan.reloads]),
         ("changed in the program's own data, too", plan.applies),
@@ -143,17 +148,11 @@ def _indented(text: str) -> str:
 def show_services(console: Console, deployments: Sequence[Deployment]) -> None:
     """What runs now, for people."""
     rows = [
-        [d.node.name, c.service, c.health if c.health and c.state == "running" else c.state, short(c.image)]
+        [d.node.name, c.service, c.health if c.health and c.state == "running" else c.state, c.image.short]
         for d in deployments
         for c in sorted(d.containers or d.facts.containers, key=lambda c: c.service)
     ]
     console.table("", ["node", "service", "state", "image"], rows, flexible="image")
-
-
-def short(image: str) -> str:
-    """An image as people tell it apart: without its registry, and with the first digits of its digest."""
-    name, _, digest = image.partition("@sha256:")
-    return f"{name.rpartition('/')[2]} {digest[:12]}".strip()
 
 
 def short_time(at: str) -> str:

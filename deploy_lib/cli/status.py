@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deploy_lib.checks import host, require
+from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
@@ -14,8 +14,8 @@ from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
-from deploy_lib.host.change.history import proven
 from deploy_lib.host.look.facts import Facts, gather
+from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, status
 from deploy_lib.source.checkout import stack_file
@@ -42,7 +42,7 @@ def run(invocation: Invocation) -> None:
             session = sessions[node.name]
             try:
                 with told(node.name):
-                    facts = gather(session, node, projects[node.name], {}, {})
+                    facts = gather(session, HostStack(node, projects[node.name]), {}, {})
                     require_answers(node, facts)
                     found[node.name] = status(facts, _behind(environment, facts))
             except DeployError as error:
@@ -66,14 +66,16 @@ def require_answers(node: Node, facts: Facts) -> None:
     Raises:
         PreflightError: naming what it could not.
     """
-    require(node, [check for check in host(node, facts, rendered=False) if check.name in STATUS_NEEDS])
+    require_passed(
+        node, [check for check in check_host(node, facts, rendered=False) if check.name in STATUS_NEEDS]
+    )
 
 
 def _behind(environment: Environment, facts: Facts) -> str:
     """How far what runs is behind the branch that is followed; "" when it is not, or nobody can tell."""
     from deploy_lib.source import git
 
-    release = proven(facts.history)
+    release = facts.proven
     if release is None or environment.follows is None:
         return ""
     count = git.behind(environment.root, release.release.commit, environment.follows)

@@ -11,10 +11,9 @@ from deploy_lib.fleet.deploy import deploy, rehearse
 from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
 from deploy_lib.fleet.locks import locked
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
+from deploy_lib.release.history import Event
 from deploy_lib.request import Request
 from deploy_lib.source.versions import ambiguous, versions
 
@@ -93,20 +92,19 @@ def _left_out(deployments: Sequence[Deployment], taking_part: Sequence[Deploymen
 
 def _newest(deployment: Deployment) -> str:
     """Id of the release that was last begun or proven on a node; "" when there is none."""
-    found = history.unsettled(deployment.facts.history) or deployment.before
+    found = deployment.facts.unsettled or deployment.before
     return found.release.id if found else ""
 
 
 def _target(deployment: Deployment, tag: str | None) -> Event | None:
-    past = deployment.facts.history
-    current = history.proven(past)
+    facts = deployment.facts
     if tag is not None:
-        proven = [e for e in past if e.kind in ("proven", "adopted") and e.release.tag == tag]
+        proven = [event for event in facts.history if event.counts and event.release.tag == tag]
         return proven[-1] if proven else None
     # What failed or was interrupted never counted: the release before it is the one that was proven last.
-    if history.unsettled(past) is not None:
-        return current
-    return history.find(past, current.before) if current else None
+    if facts.unsettled is not None or facts.proven is None:
+        return facts.proven
+    return facts.find(facts.proven.before)
 
 
 def _required(deployment: Deployment, tag: str | None) -> Event:

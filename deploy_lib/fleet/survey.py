@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from deploy_lib import checks as preflight
-from deploy_lib.checks import Check, local, reach
+from deploy_lib.checks import Check, check_images, check_variables, local, reach, read_env_file
 from deploy_lib.checks.check import failed
-from deploy_lib.checks.images import login as login_check
-from deploy_lib.checks.images import recorded
+from deploy_lib.checks.images import check_login
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import (
@@ -30,6 +28,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node.deployment import Deployment, Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
@@ -88,7 +87,7 @@ class Survey:
     version: Version | None
     values: Values
     login: Login | None
-    manifests: Mapping[str, Manifest]
+    manifests: Mapping[Image, Manifest]
 
     @property
     def columns(self) -> dict[str, Sequence[Check]]:
@@ -222,12 +221,12 @@ def _variables(environment: Environment, d: Deployment, facts: Facts, version: V
     compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
     generated = {k: v for k, v in d.job.variables(version, facts).items() if k not in d.node.variables}
     places = {
-        stack.env_file: preflight.env_file(env_file),
+        stack.env_file: read_env_file(env_file),
         f"the variables of node {d.node.name} in deploy.toml": d.node.variables,
         "what a deployment generates": generated,
         "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
     }
-    return preflight.variables(variables(compose, stack.compose), places)
+    return check_variables(variables(compose, stack.compose), places)
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,7 @@ class _Registries:
     """
 
     version: Version | None
-    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    manifests: Mapping[Image, Manifest] = field(default_factory=dict)
     nodes: Mapping[str, NodeSurvey] = field(default_factory=dict)
     checks: Sequence[Check] = ()
 
@@ -263,7 +262,7 @@ def _ask_registries(
         check = Check("version", "a commit has an image", "failed", problem=problem, mend=mend)
         return _Registries(None, checks=(check,))
 
-    def ask(d: Deployment) -> tuple[NodeSurvey, Mapping[str, Manifest]]:
+    def ask(d: Deployment) -> tuple[NodeSurvey, Mapping[Image, Manifest]]:
         found = nodes[d.node.name]
         names = _references(found.facts, wanted[0], version, login)
         try:
@@ -271,8 +270,8 @@ def _ask_registries(
                 manifests = registry.resolve(d.session, names, login)
         except DeployError as error:
             return found.also(_broken_off(error)), {}
-        images = preflight.images(found.facts, manifests.values(), recorded(found.facts))
-        found = found.also(login_check(login, manifests.values()), *images)
+        images = check_images(found.facts, manifests.values())
+        found = found.also(check_login(login, manifests.values()), *images)
         return replace(found, ended=_now()), manifests
 
     answers = side_by_side(ready, ask, request.parallel)
@@ -283,14 +282,13 @@ def _ask_registries(
     )
 
 
-def _references(facts: Facts, placeholder: Version, version: Version, login: Login) -> list[str]:
+def _references(facts: Facts, placeholder: Version, version: Version, login: Login) -> list[Image]:
     """The images to be asked for: those of the private registry with the version's tag, and what no record has yet."""
-    known = recorded(facts)
     named = {
         in_version(service.image, placeholder, version) if login.covers(service.image) else service.image
         for service in facts.services.values()
     }
-    return sorted(image for image in named if login.covers(image) or image not in known)
+    return sorted(image for image in named if login.covers(image) or not facts.recorded_digest(image))
 
 
 def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], login: Login) -> Version | None:
@@ -298,7 +296,7 @@ def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], logi
     if len(wanted) == 1:
         return wanted[0]
     for version in wanted:
-        names = [n for n in _references(facts, wanted[0], version, login) if n.endswith(f":{version.tag}")]
+        names = [n for n in _references(facts, wanted[0], version, login) if n.tag == version.tag]
         try:
             with told():
                 manifests = registry.resolve(d.session, names, login)

@@ -37,7 +37,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def fetch(session: Session, directory: PurePosixPath, paths: Sequence[str]) -> dict[str, bytes]:
+def read_files(session: Session, directory: PurePosixPath, paths: Sequence[str]) -> dict[str, bytes]:
     """The content of a host's files, by path below a directory; those that are not there are left out.
 
     Raises:

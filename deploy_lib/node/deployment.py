@@ -8,12 +8,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from deploy_lib import checks
-from deploy_lib.checks import Check, reach
-from deploy_lib.compose.compose import Container
+from deploy_lib.checks import (
+    Check,
+    check_answered,
+    check_host,
+    check_once_read,
+    check_ownership,
+    check_storage,
+    reach,
+    require_passed,
+)
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
-from deploy_lib.host.change import apply, history, watch
+from deploy_lib.host.change import apply, watch
+from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.facts import Facts, gather
@@ -27,13 +36,13 @@ from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
-from deploy_lib.plan import decision as deciding
-from deploy_lib.plan import desired as wanted
 from deploy_lib.plan import replicas
-from deploy_lib.plan import steps as orders
-from deploy_lib.plan.decision import Decision, Job
+from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
+from deploy_lib.plan.steps import make_staging, make_switch
+from deploy_lib.release.history import Event, Kind
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -121,8 +130,8 @@ class Deployment:
                 stack's files, which no flag skips.
         """
         self.facts = look(self.session, self.job, version, self.facts)
-        answered = checks.answered(self.node, self.facts, rendered=version is not None)
-        checks.require(self.node, [answered, checks.ownership(self.facts)])
+        answered = check_answered(self.node, self.facts, rendered=version is not None)
+        require_passed(self.node, [answered, check_ownership(self.facts)])
 
     def check_back(self, stacks: Collection[str]) -> None:
         """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.
@@ -140,7 +149,7 @@ class Deployment:
             *judge_host(self.node, self.facts, stacks, rendered=False),
         ]
         self._deferred = any(check.result == "deferred" for check in found)
-        checks.require(self.node, found)
+        require_passed(self.node, found)
 
     def check_deferred(self) -> None:
         """Looks again at what another stack of the same command had to bring first.
@@ -151,11 +160,11 @@ class Deployment:
         path = self.node.stack.shared_storage
         if path is not None and self._deferred:
             found = ask_storage(self.session, path)
-            checks.require(self.node, checks.storage(self.node, found, deferred=False))
+            require_passed(self.node, check_storage(self.node, found, deferred=False))
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack that run here with other values than these."""
-        return wanted.changed(self.facts, self.local.file, values)
+        return self.facts.changed(_needed(self.job, values))
 
     def check_secrets(self, values: Values) -> None:
         """Refuses secrets that would shut a program out of its own data, or its users; no flag skips this.
@@ -163,7 +172,7 @@ class Deployment:
         Raises:
             PreflightError: which those are.
         """
-        checks.require(self.node, [judge_secrets(self.job, self.facts, values)])
+        require_passed(self.node, [judge_secrets(self.job, self.facts, values)])
 
     def check_room(self, values: Values) -> None:
         """Refuses values that no host could start a program with.
@@ -199,7 +208,7 @@ class Deployment:
             lambda: self.site.say("lock", "waiting for a switch that was left to itself"),
         )
 
-    def decide(self, version: Version, manifests: Mapping[str, Manifest], values: Values) -> None:
+    def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
 
         Raises:
@@ -211,16 +220,16 @@ class Deployment:
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = deciding.forward(self.job, self.facts, version, manifests, values, key)
+        self.decision = decide_version(self.job, self.facts, version, manifests, values, key)
 
-    def decide_back(self, target: history.Event) -> None:
+    def decide_back(self, target: Event) -> None:
         """Decides how to bring an earlier release back.
 
         Raises:
             PreflightError: the host no longer has what it takes.
         """
         self._recall_interruption()
-        self.decision = deciding.back(self.job, self.facts, target)
+        self.decision = decide_rollback(self.job, self.facts, target)
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the release that runs other secret values.
@@ -232,7 +241,7 @@ class Deployment:
             PreflightError: nothing is recorded here whose values could be changed.
         """
         self._recall_interruption()
-        self.decision = deciding.rotation(self.job, self.facts, values, changed)
+        self.decision = decide_rotation(self.job, self.facts, values, changed)
 
     def rehearse(self, login: Login | None) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
@@ -259,8 +268,8 @@ class Deployment:
             self.site.say(
                 "pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images"
             )
-        lacking = orders.staging(decision, self.facts, self.node.stack_name)
-        stage(self.session, self.node.directory, lacking, login, decision.key)
+        lacking = make_staging(decision, self.facts, self.site.stack)
+        stage(self.session, self.site.stack, lacking, login, decision.key)
 
     def switch(self, values: Values) -> None:
         """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.
@@ -275,14 +284,14 @@ class Deployment:
         given = {name: values[name] for name in self.local.file.secret_names if name in values}
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
-        switch = orders.switch(
+        switch = make_switch(
             decision,
             self.facts,
             self.job,
             token=self._token(),
             happens=lambda kind, detail: self._event(kind, detail=detail),
         )
-        started = watch.start(self.session, self.node, self.site.project, switch, env, self.site.detail)
+        started = watch.start(self.session, self.site.stack, switch, env, self.site.detail)
         self._switching = Switching(self.site, decision, started, self._event)
         self.outcome = Outcome.SWITCHED
         try:
@@ -325,7 +334,7 @@ class Deployment:
             return
         try:
             happened = self._event("aborted", detail=reason)
-            history.write(self.session, self.node.directory, self._token(), happened)
+            write_event(self.session, self.node.directory, self._token(), happened)
         except DeployError as error:
             self.site.detail(f"the history does not say so: {error}")
 
@@ -412,9 +421,9 @@ class Deployment:
         return self.outcome is Outcome.SWITCHED
 
     @property
-    def before(self) -> history.Event | None:
+    def before(self) -> Event | None:
         """The release that ran before this command, as far as it was recorded."""
-        return history.proven(self.facts.history)
+        return self.facts.proven
 
     @property
     def release_name(self) -> str | None:
@@ -445,7 +454,7 @@ class Deployment:
         self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 
     def _recall_interruption(self) -> None:
-        started = history.interrupted(self.facts.history)
+        started = self.facts.interrupted
         if started is None:
             return
         # Without the lock, whoever has it may be who began it.
@@ -461,9 +470,9 @@ class Deployment:
             raise RuntimeError("the lock is taken before the switch")
         return self._lock.owner.token
 
-    def _event(self, kind: history.Kind, **more: object) -> history.Event:
+    def _event(self, kind: Kind, **more: object) -> Event:
         plan = self._planned()
-        return history.event(
+        return event(
             kind,
             plan.desired.release,
             command=self.request.command,
@@ -482,19 +491,22 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
     Raises:
         RemoteError: the host could not be asked.
     """
-    project = job.local.file.project
     if version is None:
-        return gather(session, job.node, project, {}, {})
-    return gather(session, job.node, project, job.local.files, job.variables(version, known or Facts()))
+        return gather(session, job.stack, {}, {})
+    return gather(session, job.stack, job.local.files, job.variables(version, known or Facts()))
+
+
+def _needed(job: Job, values: Values) -> Values:
+    return {name: values[name] for name in job.local.file.secret_names}
 
 
 def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     """Whether a deployment may give a host's containers these values."""
-    return checks.once_read(
+    return check_once_read(
         job.node,
         job.environment.apply,
-        wanted.changed(facts, job.local.file, values),
-        recorded=history.proven(facts.history) is not None,
+        facts.changed(_needed(job, values)),
+        recorded=facts.proven is not None,
     )
 
 
@@ -522,8 +534,8 @@ def judge_host(node: Node, facts: Facts, stacks: Collection[str], *, rendered: b
 
     Args:
         stacks: those that the same command deploys; what they bring is looked at again later.
-        rendered: see `checks.host`.
+        rendered: see `check_host`.
     """
     deferred = bool(set(node.stack.needs) & set(stacks))
-    storage = checks.storage(node, facts.machine.storage, deferred=deferred)
-    return [*checks.host(node, facts, rendered=rendered), *storage]
+    storage = check_storage(node, facts.machine.storage, deferred=deferred)
+    return [*check_host(node, facts, rendered=rendered), *storage]

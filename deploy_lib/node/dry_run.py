@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deploy_lib import layout
-from deploy_lib.host.files import fetch
-from deploy_lib.host.look import hashes, sizes
+from deploy_lib.host.files import read_files
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.hashes import ask_hashes
 from deploy_lib.host.look.registry import Login
-from deploy_lib.plan import desired as wanted
-from deploy_lib.plan import steps as orders
+from deploy_lib.host.look.sizes import ask_sizes
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview, commands, diffs, foresee
+from deploy_lib.plan.steps import due_one_offs
 from deploy_lib.ssh.session import Session
 
 
@@ -35,23 +35,22 @@ def rehearse(
     if plan.nothing:
         return plan, Preview()
     old, new = _contents(session, job, plan)
-    inputs = hashes.inputs(node)
+    inputs = job.stack.project.inputs
     whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
     if len(whole) == len(inputs):
-        foreseen = hashes.ask(session, node, job.local.file.project, whole)
-        plan = foresee(plan, facts, foreseen, (inputs[1], layout.VARIABLES))
+        foreseen = ask_hashes(session, job.stack, whole)
+        plan = foresee(plan, facts, foreseen, job.stack.project.env_files)
     preview = Preview(
         diffs(plan, old, new),
         commands(
-            node,
-            job.local.file.project,
+            job.stack,
             plan,
             facts,
             login=login,
-            one_offs=orders.one_offs(decision, node.stack),
-            secrets=sorted(wanted.by_name(plan.desired.release.secrets)),
+            one_offs=due_one_offs(decision, node.stack),
+            secrets=sorted(plan.desired.release.marks),
         ),
-        sizes.ask(session, plan.pulls, facts.platform, login),
+        ask_sizes(session, plan.pulls, facts.platform, login),
     )
     return plan, preview
 
@@ -62,7 +61,7 @@ def _contents(session: Session, job: Job, plan: Plan) -> tuple[Mapping[str, byte
     objects = {
         path: f"{layout.OBJECTS}/{digests[path]}" for path in plan.changed if path not in plan.desired.files
     }
-    paths = {*plan.changed, *plan.dropped, *hashes.inputs(job.node), *objects.values()}
-    old = fetch(session, job.node.directory, sorted(paths))
+    paths = {*plan.changed, *plan.dropped, *job.stack.project.inputs, *objects.values()}
+    old = read_files(session, job.node.directory, sorted(paths))
     new = {**plan.desired.files, **{path: old[place] for path, place in objects.items() if place in old}}
     return old, new

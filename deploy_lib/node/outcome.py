@@ -8,8 +8,8 @@ from enum import StrEnum
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.host.change import watch
-from deploy_lib.host.change.history import Event
 from deploy_lib.host.change.lock import LAPSE
+from deploy_lib.release.history import Event
 
 
 class Outcome(StrEnum):

@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 
 from deploy_lib.config import Node
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event
-from deploy_lib.host.change.prune import foresee as ask
-from deploy_lib.host.change.prune import prune as remove
+from deploy_lib.host.change.prune import foresee_removal, remove_old
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.site import Site
+from deploy_lib.release.history import Event
 
 
 def check_record(node: Node, facts: Facts) -> None:
@@ -20,7 +18,7 @@ def check_record(node: Node, facts: Facts) -> None:
     Raises:
         PreflightError: that is so here.
     """
-    if facts.containers and not kept(node, facts):
+    if facts.unrecorded:
         raise PreflightError(
             "the stack runs here, and no record tells what it needs, so that nothing can be called old",
             node=node.name,
@@ -31,8 +29,8 @@ def check_record(node: Node, facts: Facts) -> None:
 
 def kept(node: Node, facts: Facts) -> Sequence[Event]:
     """The releases that a rollback could need, and one that was left half way."""
-    half = history.unsettled(facts.history)
-    return [*history.kept(facts.history, node.stack.keep_releases), *([half] if half else [])]
+    half = facts.unsettled
+    return [*facts.kept(node.stack.keep_releases), *([half] if half else [])]
 
 
 def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], object]) -> int:
@@ -55,7 +53,7 @@ def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], obje
         on_removed(what)
 
     try:
-        remove(site.session, site.node, [event.release for event in releases], token, gone)
+        remove_old(site.session, site.stack, [event.release for event in releases], token, gone)
     finally:
         site.say("prune", f"{len(removed)} removed, {len(releases)} releases are kept")
         for what in removed:
@@ -69,4 +67,4 @@ def foresee(site: Site, facts: Facts, on_found: Callable[[str], object]) -> None
     Raises:
         PruneError: the host could not say all of it.
     """
-    ask(site.session, site.node, [event.release for event in kept(site.node, facts)], on_found)
+    foresee_removal(site.session, site.stack, [event.release for event in kept(site.node, facts)], on_found)

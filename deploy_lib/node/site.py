@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.host.change.targets import Scraper
+from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.decision import Job
 from deploy_lib.ssh.session import Session
@@ -32,9 +33,9 @@ class Site:
         return self.job.node
 
     @property
-    def project(self) -> str:
-        """The Compose project on the host."""
-        return self.job.local.file.project
+    def stack(self) -> HostStack:
+        """What it runs."""
+        return self.job.stack
 
     def say(self, step: str, text: str) -> None:
         """A line about what is being done."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError
 from deploy_lib.host.change import watch
-from deploy_lib.host.change.history import Event, Kind
 from deploy_lib.node import proof
 from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Decision
+from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.release import Release
 
 Happens = Callable[..., Event]

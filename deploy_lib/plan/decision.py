@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
-from deploy_lib.checks.images import recorded
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change import apply, history
+from deploy_lib.host.change import apply
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import Program
-from deploy_lib.plan import desired as wanted
-from deploy_lib.plan import plan as planning
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
-from deploy_lib.plan.plan import Plan
+from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
+from deploy_lib.plan.plan import Plan, make_plan
+from deploy_lib.release.history import Event
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
+from deploy_lib.secrets.fingerprint import fingerprint, fingerprints
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 
@@ -38,6 +40,11 @@ class Job:
     request: Request
     release_id: str
 
+    @property
+    def stack(self) -> HostStack:
+        """The stack on its host."""
+        return HostStack(self.node, self.local.file.project)
+
     def variables(self, version: Version, facts: Facts) -> dict[str, str]:
         """What the Compose file gets beside its env file, for a version; no secrets."""
         return {
@@ -49,9 +56,7 @@ class Job:
 
     def replicas(self, facts: Facts) -> dict[str, int]:
         """By service that can be scaled, how many containers it is to have."""
-        before = history.proven(facts.history)
-        remembered = before.release.replicas if before else {c.service: 1 for c in facts.containers}
-        return replicas.choose(self.node, self.request.replicas, remembered)
+        return replicas.choose(self.node, self.request.replicas, facts.replicas)
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,11 @@ class Decision:
     applies: Sequence[Program] = ()
 
 
-def forward(
+def decide_version(
     job: Job,
     facts: Facts,
     version: Version,
-    manifests: Mapping[str, Manifest],
+    manifests: Mapping[Image, Manifest],
     values: Mapping[str, Secret],
     key: str,
 ) -> Decision:
@@ -87,11 +92,11 @@ def forward(
     Raises:
         PreflightError: it cannot be done from where the host is.
     """
-    marks = wanted.fingerprints(job.local.file, values, key)
+    marks = fingerprints(job.local.file.secrets, values, key)
     named = {name: service.image for name, service in facts.services.items()}
     service = job.request.service
     if service is None:
-        desired = wanted.desire(
+        desired = whole_release(
             release_id=job.release_id,
             version=version,
             files=job.local.files,
@@ -103,10 +108,10 @@ def forward(
             probes=job.node.stack.probes,
         )
     else:
-        desired = wanted.replace_one(
+        desired = one_service(
             release_id=job.release_id,
             version=version,
-            before=history.proven(facts.history),
+            before=facts.proven,
             facts=facts,
             service=service,
             image=_pinned(job, facts, named[service], manifests),
@@ -114,25 +119,25 @@ def forward(
             node=job.node.name,
             probes=job.node.stack.probes,
         )
-    return Decision(planning.make(job.node, facts, desired), key)
+    return Decision(make_plan(job.node, facts, desired), key)
 
 
-def back(job: Job, facts: Facts, target: history.Event) -> Decision:
+def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
     """To an earlier release, with the secret values that run now.
 
     Raises:
         PreflightError: the host no longer has what it takes.
     """
-    running = history.proven(facts.history)
-    desired = wanted.restore(job.release_id, target.release, running.release if running else None)
-    plan = planning.make(job.node, facts, desired)
+    running = facts.proven
+    desired = earlier_release(job.release_id, target.release, running.release if running else None)
+    plan = make_plan(job.node, facts, desired)
     missing = [
         path
         for path, digest in target.release.files.items()
         if path not in desired.files and digest not in facts.objects and path in plan.changed
     ]
     if plan.pulls or missing:
-        what = ", ".join([*plan.pulls, *missing])
+        what = ", ".join([*map(str, plan.pulls), *missing])
         raise PreflightError(
             f"the host no longer has all of release {target.release.id}: {what}",
             node=job.node.name,
@@ -143,7 +148,7 @@ def back(job: Job, facts: Facts, target: history.Event) -> Decision:
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
 
 
-def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
+def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
     """To the release that runs, with other secret values.
 
     Args:
@@ -152,7 +157,7 @@ def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequ
     Raises:
         PreflightError: nothing is recorded here whose values could be changed.
     """
-    before = history.proven(facts.history)
+    before = facts.proven
     if before is None:
         raise PreflightError(
             "what runs here was not deployed by this program",
@@ -160,18 +165,17 @@ def rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequ
             mend=f"deploy it first: {job.node.deploy_task}",
         )
     applies = apply.changeable(job.node.stack.apply, changed)
-    known = {name: wanted.fingerprint(name, values[name], facts.key) for name in changed}
-    plan = planning.make(job.node, facts, wanted.rotate(job.release_id, before.release, known))
+    known = {name: fingerprint(name, values[name], facts.key) for name in changed}
+    plan = make_plan(job.node, facts, rotated_release(job.release_id, before.release, known))
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
 
 
-def _pinned(job: Job, facts: Facts, reference: str, manifests: Mapping[str, Manifest]) -> str:
-    if reference in manifests and manifests[reference].digest:
-        return manifests[reference].pinned
-    known = recorded(facts)
-    if reference not in known:
+def _pinned(job: Job, facts: Facts, reference: Image, manifests: Mapping[Image, Manifest]) -> Image:
+    answer = manifests.get(reference)
+    digest = answer.digest if answer is not None and answer.digest else facts.recorded_digest(reference)
+    if not digest:
         raise PreflightError(f"no digest is known for {reference}", node=job.node.name, step="preflight")
-    return f"{reference}@{known[reference]}"
+    return reference.with_digest(digest)
 
 
 def _secret_files(job: Job, facts: Facts) -> dict[str, str]:

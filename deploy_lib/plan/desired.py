@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose import compose
+from deploy_lib.compose.file import read_stack_file
+from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change.history import Event, proven
 from deploy_lib.host.files import digest, digests
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.release.image import without_tag
+from deploy_lib.release.history import Event
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
-from deploy_lib.secrets.value import Secret
+from deploy_lib.secrets.fingerprint import as_text, read_marks
 
 
 @dataclass(frozen=True)
@@ -30,27 +29,12 @@ class Desired:
     files: Mapping[str, bytes]
 
 
-def fingerprint(name: str, value: Secret, key: str) -> str:
-    """What tells whether a secret has changed; without the key it tells nothing of the value."""
-    return hmac.new(key.encode(), f"{name}\0{value.reveal()}".encode(), sha256).hexdigest()[:20]
-
-
-def fingerprints(file: compose.StackFile, values: Mapping[str, Secret], key: str) -> dict[str, str]:
-    """By service, `NAME=fingerprint` of each secret that it gets."""
-    keyed = {name: fingerprint(name, values[name], key) for name in file.secret_names}
-    return {
-        service: " ".join(f"{name}={keyed[name]}" for name in names)
-        for service, names in file.secrets.items()
-        if names
-    }
-
-
-def desire(
+def whole_release(
     *,
     release_id: str,
     version: Version,
     files: Mapping[str, bytes],
-    images: Mapping[str, str],
+    images: Mapping[str, Image],
     secrets: Mapping[str, str],
     variables: Mapping[str, str],
     replicas: Mapping[str, int],
@@ -60,16 +44,16 @@ def desire(
     """A whole release: every service from these images, with the checkout's files.
 
     Args:
-        images: by service, `repository:tag@sha256:...`.
-        secrets: see `fingerprints`.
+        images: by service, pinned.
+        secrets: see `secrets.fingerprint.fingerprints`.
         variables: non-secret values for the Compose file.
         secret_files: see `Release.secret_files`.
         probes: what is to prove it.
     """
     whole = {
         **files,
-        layout.OVERRIDE: compose.override(images, secrets, secret_files),
-        layout.VARIABLES: compose.variables_file(variables),
+        layout.OVERRIDE: override_file(images, secrets, secret_files),
+        layout.VARIABLES: variables_file(variables),
     }
     release = Release(
         release_id,
@@ -85,14 +69,14 @@ def desire(
     return Desired(release, whole)
 
 
-def replace_one(
+def one_service(
     *,
     release_id: str,
     version: Version,
     before: Event | None,
     facts: Facts,
     service: str,
-    image: str,
+    image: Image,
     secret: str,
     node: str,
     probes: Sequence[Probe] | None = None,
@@ -117,9 +101,9 @@ def replace_one(
         )
     images = {**before.release.images, service: image}
     # A service whose image is somebody else's does not make the rest another version.
-    named = f":{version.tag}@" in image
+    named = image.tag == version.tag
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
-    generated = {layout.OVERRIDE: compose.override(images, secrets, before.release.secret_files)}
+    generated = {layout.OVERRIDE: override_file(images, secrets, before.release.secret_files)}
     release = replace(
         before.release,
         id=release_id,
@@ -134,17 +118,17 @@ def replace_one(
     return Desired(release, generated)
 
 
-def restore(release_id: str, target: Release, running: Release | None) -> Desired:
+def earlier_release(release_id: str, target: Release, running: Release | None) -> Desired:
     """A release that brings an earlier one back, with the secret values that run now.
 
     Args:
         running: the release that runs, whose fingerprints the values have.
     """
-    known = {} if running is None else by_name(running.secrets)
+    known = {} if running is None else running.marks
     return _again(release_id, target, known, restores=target.id)
 
 
-def rotate(release_id: str, running: Release, known: Mapping[str, str]) -> Desired:
+def rotated_release(release_id: str, running: Release, known: Mapping[str, str]) -> Desired:
     """The release that runs, with other secret values and nothing else changed.
 
     Args:
@@ -155,10 +139,10 @@ def rotate(release_id: str, running: Release, known: Mapping[str, str]) -> Desir
 
 def _again(release_id: str, target: Release, known: Mapping[str, str], *, restores: str | None) -> Desired:
     secrets = {
-        service: " ".join(f"{name}={known.get(name, mark)}" for name, mark in by_name({"": marks}).items())
+        service: as_text({name: known.get(name, mark) for name, mark in read_marks(marks).items()})
         for service, marks in target.secrets.items()
     }
-    generated = {layout.OVERRIDE: compose.override(target.images, secrets, target.secret_files)}
+    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files)}
     release = replace(
         target,
         id=release_id,
@@ -169,36 +153,20 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
     return Desired(release, generated)
 
 
-def changed(facts: Facts, file: compose.StackFile, values: Mapping[str, Secret]) -> list[str]:
-    """The secrets of a stack that run on a host, or are recorded for it, with other values than these."""
-    if not facts.key:
-        return []
-    before = proven(facts.history)
-    marks = [c.labels.get(compose.SECRETS_LABEL, "") for c in facts.containers]
-    running = [by_name({"": mark}) for mark in (*marks, *(before.release.secrets.values() if before else ()))]
-    known = {name: fingerprint(name, values[name], facts.key) for name in file.secret_names}
-    return [name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)]
-
-
-def by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> dict[str, bytes]:
+def contents_by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> dict[str, bytes]:
     """Those of these contents whose SHA-256 is wanted, by it."""
     found = {digest(content): content for content in contents}
     return {name: content for name, content in found.items() if name in wanted}
 
 
-def by_name(marks: Mapping[str, str]) -> dict[str, str]:
-    """Fingerprints by the secret's name, from fingerprints by service."""
-    return dict(mark.split("=", 1) for text in marks.values() for mark in text.split())
-
-
-def adopt(release_id: str, facts: Facts) -> Desired:
+def adopted_release(release_id: str, facts: Facts) -> Desired:
     """A project that runs without a record, as a release that can be gone back to."""
-    images = {c.service: _pinned(facts, c) for c in facts.containers}
-    marks = {c.service: mark for c in facts.containers if (mark := c.labels.get(compose.SECRETS_LABEL))}
+    images = {c.service: facts.pinned(c) for c in facts.containers}
+    marks = {c.service: mark for c in facts.containers if (mark := c.secrets)}
     secret_files = _secret_files(facts)
     generated = {
-        layout.OVERRIDE: compose.override(images, marks, secret_files),
-        **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: compose.variables_file({})}),
+        layout.OVERRIDE: override_file(images, marks, secret_files),
+        **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: variables_file({})}),
     }
     if layout.OVERRIDE in facts.files:
         del generated[layout.OVERRIDE]
@@ -217,33 +185,17 @@ def adopt(release_id: str, facts: Facts) -> Desired:
 
 def _secret_files(facts: Facts) -> dict[str, str]:
     """The files that the containers of a project without a record have their secrets from."""
-    places = {place for c in facts.containers if (place := c.labels.get(compose.DELIVERY_LABEL))}
+    places = {place for c in facts.containers if (place := c.delivery)}
     if len(places) != 1 or not facts.deployed:
         return {}
-    return compose.read_stack_file(facts.deployed, "the host's Compose file").files_in(
-        PurePosixPath(places.pop())
-    )
+    return read_stack_file(facts.deployed, "the host's Compose file").files_in(PurePosixPath(places.pop()))
 
 
-def _pinned(facts: Facts, container: compose.Container) -> str:
-    """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
-    if "@" in container.image or container.image.startswith("sha256:"):
-        return container.image
-    for known, image_id in facts.images.items():
-        if image_id == container.image_id and known == without_tag(
-            f"{container.image}@{known.partition('@')[2]}"
-        ):
-            return f"{container.image}@{known.partition('@')[2]}"
-    return container.image_id
+_OF_COMMIT = re.compile(r"([A-Za-z][A-Za-z._-]*[._-])?[0-9a-f]{7,40}|latest")
+"""Tags that look like those of a project's own images: a commit's digits, with or without words before them."""
 
 
-def _tag(images: Mapping[str, str]) -> str:
+def _tag(images: Mapping[str, Image]) -> str:
     """The tag of the project's own images, as far as it can be told."""
-    tags = sorted(
-        {
-            found[1]
-            for image in images.values()
-            if (found := re.search(r":(sha-[0-9a-f]{7}|latest)(@|$)", image))
-        }
-    )
+    tags = sorted(image.tag for image in images.values() if _OF_COMMIT.fullmatch(image.tag))
     return tags[0] if tags else "unknown"

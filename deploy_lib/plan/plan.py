@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from deploy_lib.compose import compose
+from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import Node, Reload
-from deploy_lib.host.change.history import Event, event, proven, unsettled
+from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.desired import Desired, adopt
+from deploy_lib.plan.desired import Desired, adopted_release
+from deploy_lib.release.history import Event
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 
 Action = Literal["create", "recreate", "start", "remove", "keep"]
@@ -23,14 +25,14 @@ class Change:
     """What happens to one service, and why.
 
     Attributes:
-        image: what it will run, `repository:tag@sha256:...`.
-        before: what it runs now, "" when nothing.
+        image: what it will run.
+        before: what it runs now, None when nothing.
     """
 
     service: str
     action: Action
-    image: str
-    before: str = ""
+    image: Image
+    before: Image | None = None
     why: str = ""
 
 
@@ -58,7 +60,7 @@ class Plan:
     changes: tuple[Change, ...]
     changed: tuple[str, ...]
     dropped: tuple[str, ...]
-    pulls: tuple[str, ...]
+    pulls: tuple[Image, ...]
     reloads: tuple[Reload, ...]
     nothing: bool
     undo: Placement | None = None
@@ -74,16 +76,14 @@ class Plan:
         return ", ".join(changing) or alone
 
 
-def make(node: Node, facts: Facts, desired: Desired) -> Plan:
+def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     """Compares a host with what it should be."""
     release = desired.release
-    before, back = proven(facts.history), None
-    half = unsettled(facts.history)
+    before, back, half = facts.proven, None, facts.unsettled
     if before is not None:
         back = Desired(before.release, {})
-    elif facts.containers and half is None:
-        # What a first deployment left half way was never a project of its own.
-        back = adopt(f"{release.id}-adopted", facts)
+    elif facts.unrecorded:
+        back = adopted_release(f"{release.id}-adopted", facts)
         before = event("adopted", back.release)
     changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))
     recorded = before.release.files if before else {}
@@ -143,7 +143,7 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
     replicas = release.replicas.get(name, 1)
     image = release.images[name]
     running = facts.of(name)
-    now = running[0].image if running else ""
+    now = running[0].image if running else None
 
     def change(action: Action, why: str = "") -> Change:
         return Change(name, action, image, now, why)
@@ -154,10 +154,10 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("remove", "fewer replicas") if running else change("keep")
     if any(c.image != image for c in running):
         return change("recreate", "image")
-    if any(c.labels.get(compose.SECRETS_LABEL, "") != release.secrets.get(name, "") for c in running):
+    if any(c.secrets != release.secrets.get(name, "") for c in running):
         return change("recreate", "secret")
-    delivery = compose.delivered_in(release.secret_files)
-    if name in release.secrets and any(c.labels.get(compose.DELIVERY_LABEL, "") != delivery for c in running):
+    delivery = delivered_in(release.secret_files)
+    if name in release.secrets and any(c.delivery != delivery for c in running):
         return change("recreate", "delivery of its secrets")
     if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
         return change("recreate", "it is not as recorded")

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 
 from deploy_lib import layout
-from deploy_lib.config import Node, OneOff
+from deploy_lib.compose.command import up_command
+from deploy_lib.config import OneOff
 from deploy_lib.host.change.place import act
-from deploy_lib.host.change.switch import one_off_command, up_command
+from deploy_lib.host.change.switch import one_off_command
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.plan import Change, Plan
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import MASK
 from deploy_lib.shell import quote, words
 
@@ -29,7 +32,7 @@ class Preview:
 
     diffs: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[Image, int] = field(default_factory=dict)
 
 
 def foresee(plan: Plan, facts: Facts, hashes: Mapping[str, str], env_files: Collection[str]) -> Plan:
@@ -78,8 +81,7 @@ def diff(path: str, before: bytes, after: bytes) -> str:
 
 
 def commands(
-    node: Node,
-    project: str,
+    stack: HostStack,
     plan: Plan,
     facts: Facts,
     *,
@@ -102,8 +104,8 @@ def commands(
         found.append(words("docker", "login", "--username", login.username, "--password-stdin", login.host))
     found += [words("docker", "pull", image) for image in plan.pulls]
     alone = plan.back is not None
-    found += [env + one_off_command(node, project, one_off, alone=alone) for one_off in one_offs]
-    found.append(env + up_command(node, project))
+    found += [env + one_off_command(stack, one_off, alone=alone) for one_off in one_offs]
+    found.append(env + up_command(stack.project))
     kept = {change.service for change in plan.changes if change.action == "keep"}
     found += [
         act(reload, quote(container.name))

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from deploy_lib.compose.compose import NUMBER_LABEL, Container
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event
+from deploy_lib.compose.container import Container
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.release.image import keep_tags, without_tag
+from deploy_lib.release.history import Event
+from deploy_lib.release.image import Image
 
 Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
 
@@ -24,7 +23,7 @@ class Row:
     Attributes:
         service: its service; "web-2" for a second container of it.
         image: the reference that it was created from; `tag` and `digest` are parts of it.
-        digest: `sha256:...`, "" for an image that is not pinned.
+        digest: `sha256:...`, "" for an image that is not pinned; of one that has no name, its id.
         uptime: seconds that it runs; None when it does not.
         ports: of the host, that lead to it.
     """
@@ -89,8 +88,8 @@ def status(facts: Facts, behind: str = "") -> Status:
     Args:
         behind: how far the release is behind the branch that is followed; no drift by itself: the host is what it was made.
     """
-    proven = history.proven(facts.history)
-    begun = history.interrupted(facts.history)
+    proven = facts.proven
+    begun = facts.interrupted
     drift = tuple(_drift(facts, proven)) if proven else tuple(_unrecorded(facts))
     notes = tuple(_notes(facts, behind))
     outcome: Outcome = "drift" if drift else "as recorded" if proven else "not deployed"
@@ -140,26 +139,24 @@ def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
         elif container.health == "unhealthy":
             yield f"{container.name} is unhealthy"
         # An adopted project's containers may have been started from other names for the same images.
-        built = facts.images.get(without_tag(image), image)
-        if container.image != image and container.image_id != built:
+        built = facts.id_of(image)
+        if container.image != image and container.image_id != (built or str(image)):
             yield f"{container.name} runs {container.image}, and the release has {image}"
-        elif built != image and container.image_id != built:
+        elif built is not None and container.image_id != built:
             yield f"{container.name} runs another image than {image}"
         elif service in proven.hashes and container.config_hash != proven.hashes[service]:
             yield f"{container.name} was created with another configuration than the release's"
 
 
-def _image(facts: Facts, image: str) -> Iterator[str]:
-    built = facts.images.get(without_tag(image))
-    if built is None and image in facts.image_ids:
-        return
+def _image(facts: Facts, image: Image) -> Iterator[str]:
+    built = facts.id_of(image)
     if built is None:
         yield f"the image {image} is not on the host any more"
         return
-    protecting = sorted(tag for tag in facts.tags if tag.startswith(keep_tags(image)))
-    for tag in (image.partition("@")[0], *protecting):
+    protecting = sorted(tag for tag in facts.tags if tag.startswith(image.keep_tags))
+    for tag in (image.listed_tag, *protecting):
         if facts.tags.get(tag, built) != built:
-            yield f"the tag {tag} on the host points to another image than the release's ({image.partition('@')[2]})"
+            yield f"the tag {tag} on the host points to another image than the release's ({image.digest})"
 
 
 def _unrecorded(facts: Facts) -> Iterator[str]:
@@ -168,7 +165,7 @@ def _unrecorded(facts: Facts) -> Iterator[str]:
 
 
 def _notes(facts: Facts, behind: str) -> Iterator[str]:
-    newest = history.newest_switch(facts.history)
+    newest = facts.newest_switch
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
@@ -185,19 +182,18 @@ def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:
         for container in facts.of(service):
             yield _row(facts, container)
         if not facts.of(service) and replicas.get(service, 1):
-            tag, digest = _parts(expected[service])
-            yield Row(service, expected[service], tag, digest, "missing", None, None, 0, ())
+            image = expected[service]
+            yield Row(service, str(image), image.tag, image.digest, "missing", None, None, 0, ())
 
 
 def _row(facts: Facts, container: Container) -> Row:
-    number = container.labels.get(NUMBER_LABEL, "1")
-    tag, digest = _parts(container.image)
+    number, image = container.number, container.image
     running = container.state == "running"
     return Row(
         service=container.service if number == "1" else f"{container.service}-{number}",
-        image=container.image,
-        tag=tag,
-        digest=digest,
+        image=str(image),
+        tag=image.tag,
+        digest=image.digest,
         state=container.state,
         health=container.health,
         uptime=_since(container.started, facts.machine.now) if running else None,
@@ -205,12 +201,6 @@ def _row(facts: Facts, container: Container) -> Row:
         ports=container.ports,
         container=container.id,
     )
-
-
-def _parts(image: str) -> tuple[str, str]:
-    name, _, digest = image.partition("@")
-    _, colon, tag = name.rpartition("/")[2].partition(":")
-    return (tag if colon else "", digest)
 
 
 def _since(started: str, now: float) -> float | None:

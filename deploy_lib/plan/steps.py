@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deploy_lib.compose import compose
+from deploy_lib.compose.file import read_stack_file
 from deploy_lib.config import OneOff, Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.host.change import history, prune
+from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan import desired as wanted
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
-from deploy_lib.release.image import keep_tag
+from deploy_lib.plan.desired import contents_by_digest
+from deploy_lib.release.history import Event, Kind, kept
 
 
-def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
-    """What the host lacks of the new release, and of the one that it may have to go back to.
-
-    Args:
-        stack: the name of the stack.
-    """
+def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
+    """What the host lacks of the new release, and of the one that it may have to go back to."""
     plan = decision.plan
     have, back = facts.objects, plan.back
     lacking = {d for d in plan.desired.release.files.values() if d not in have}
@@ -33,26 +31,25 @@ def staging(decision: Decision, facts: Facts, stack: str) -> Staging:
     images = (set(plan.desired.release.images.values()) | back_images) - lost
     back_files = back.release.files if back else {}
     return Staging(
-        uploads=wanted.by_digest(contents, lacking | {d for d in back_files.values() if d not in have}),
+        uploads=contents_by_digest(contents, lacking | {d for d in back_files.values() if d not in have}),
         saves={
             path: digest
             for path, digest in {**plan.desired.release.files, **back_files}.items()
             if digest not in have and facts.files.get(path) == digest
         },
         pulls=plan.pulls,
-        stack=stack,
-        protect=sorted(image for image in images if keep_tag(stack, image) not in facts.keep_tags),
+        protect=sorted(image for image in images if image.keep_tag(stack.name) not in facts.keep_tags),
         recover=() if decision.keep_values else sorted(lost),
     )
 
 
-def switch(
+def make_switch(
     decision: Decision,
     facts: Facts,
     job: Job,
     *,
     token: str,
-    happens: Callable[[history.Kind, str], history.Event],
+    happens: Callable[[Kind, str], Event],
 ) -> Switch:
     """What the switch is to do.
 
@@ -62,11 +59,11 @@ def switch(
     """
     plan, node = decision.plan, job.node
     release, back = plan.desired.release, plan.back
-    recorded = history.proven(facts.history)
+    recorded = facts.proven
     adopted = [plan.before] if plan.before is not None and recorded is None else []
     # As the history will be: a rollback's own lineage is that of the release that it restores.
-    proven = history.event("proven", release, before=plan.next_before)
-    kept = history.kept([*facts.history, *adopted, proven], node.stack.keep_releases)
+    proven = event("proven", release, before=plan.next_before)
+    keep = kept([*facts.history, *adopted, proven], node.stack.keep_releases)
     return Switch(
         token=token,
         forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
@@ -74,20 +71,20 @@ def switch(
         started=[*adopted, happens("started", "")],
         abandoned=happens("reverted", "its session had ended; the host went back by itself"),
         stuck=happens("failed", "its session had ended, and the host could not go back by itself"),
-        one_offs=one_offs(decision, node.stack),
+        one_offs=due_one_offs(decision, node.stack),
         staged=Placement(release.files),
         reloads=plan.reloads,
         places=_places(facts, job),
-        secrets=sorted(wanted.by_name(release.secrets)),
+        secrets=sorted(release.marks),
         keep_values=decision.keep_values,
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
-        prune=prune.script(node, [e.release for e in kept]),
+        prune=prune_script(job.stack, [e.release for e in keep]),
     )
 
 
-def one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
+def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     """The commands of new images; a rollback undoes no migration, and an older image knows none of the newer ones."""
     new_images = {change.service for change in decision.plan.changes if change.image != change.before}
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
@@ -98,6 +95,6 @@ def _places(facts: Facts, job: Job) -> Places:
     if not facts.deployed:
         return {}
     try:
-        return compose.read_stack_file(facts.deployed, job.node.stack.compose).places
+        return read_stack_file(facts.deployed, job.node.stack.compose).places
     except UsageError:
         return job.local.file.places

@@ -1,40 +1,151 @@
-"""References to images: `repository:tag@sha256:...`, and the names under which a host lists and keeps them."""
+"""Images: a reference taken apart once, with one normal form, and the names under which a host lists and keeps it."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-KEEP = "ktrdr-deploy.local/keep"
-"""Repository of the local tags that protect images pulled by digest from `docker image prune`."""
+from deploy_lib.layout import KEEP
 
 _DIGITS = 16
+_SHORT = 12
+_ID = re.compile(r"sha256:[0-9a-f]{64}\Z")
+
+HUB = "docker.io"
+"""The registry of a reference that names none."""
+
+_ALIASES = {f"index.{HUB}": HUB}
 
 
-def keep_tag(stack: str, pinned: str) -> str:
-    """The local tag that protects an image for a stack: the same image always has the same one.
+@dataclass(frozen=True, eq=False)
+class Image:
+    """An image, as a reference names it; or one that has no name, only an id.
 
-    Stacks that share a host, and maybe an image, each have their own, and each prunes its own.
+    References that mean the same are equal: `redis`, `docker.io/library/redis:latest` and `index.docker.io/library/redis`. As
+    text each stays as it was written, for Compose and the records of hosts compare texts.
+
+    Attributes:
+        repository: as it was written, with the registry where that was named; "" for an image that has only an id.
+        tag: "" where none was written.
+        digest: `sha256:...` of the manifest, "" where none was written; of an image that has no name, its id.
     """
-    return f"{keep_tags(pinned)}{stack}"
 
+    repository: str
+    tag: str = ""
+    digest: str = ""
 
-def keep_tags(pinned: str) -> str:
-    """How the tags begin that protect this image, whichever stack it is for."""
-    return f"{KEEP}:{hashlib.sha256(without_tag(pinned).encode()).hexdigest()[:_DIGITS]}-"
+    @staticmethod
+    def parse(text: str) -> Image:
+        """Takes a reference apart; `str` gives it back. A text that is no reference is taken as well as it can be."""
+        if _ID.match(text):
+            return Image("", digest=text)
+        name, _, digest = text.partition("@")
+        head, slash, last = name.rpartition("/")
+        last, _, tag = last.partition(":")
+        return Image(head + slash + last, tag, digest)
+
+    def __str__(self) -> str:
+        if not self.repository:
+            return self.digest
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.repository}{tag}{f'@{self.digest}' if self.digest else ''}"
+
+    def __eq__(self, other: object) -> bool:
+        return self.normal == other.normal if isinstance(other, Image) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.normal)
+
+    def __lt__(self, other: Image) -> bool:
+        return str(self) < str(other)
+
+    @cached_property
+    def normal(self) -> str:
+        """The one form of all references that mean the same: whole, as `docker.io/library/redis:latest`."""
+        if not self.repository:
+            return self.digest
+        tag = self.tag or ("" if self.digest else "latest")
+        return str(Image(f"{self.registry}/{self._parts[1]}", tag, self.digest))
+
+    @property
+    def registry(self) -> str:
+        """`host[:port]` of the registry that it comes from; "" for an image that has no name."""
+        if not self.repository:
+            return ""
+        registry = self._parts[0]
+        # A name of one word is told from a folder of the hub by its capitals alone.
+        return registry.lower() if set(".:") & set(registry) else registry
+
+    def in_registry(self, host: str) -> bool:
+        """Whether it comes from a registry.
+
+        Args:
+            host: `host[:port]`.
+        """
+        return bool(self.repository) and self.registry.lower() == _ALIASES.get(host.lower(), host.lower())
+
+    @property
+    def unpinned(self) -> Image:
+        """The reference without its digest."""
+        return replace(self, digest="") if self.repository else self
+
+    def with_digest(self, digest: str) -> Image:
+        """The reference, pinned to a digest."""
+        return replace(self, digest=digest)
+
+    def with_tag(self, tag: str) -> Image:
+        """The reference, with another tag."""
+        return replace(self, tag=tag)
+
+    @property
+    def listed(self) -> str:
+        """How `docker images` lists a pinned image: by its digest, without its tag; by its id where it has no name."""
+        return f"{self._familiar}@{self.digest}" if self.repository else self.digest
+
+    @property
+    def listed_tag(self) -> str:
+        """How `docker images` lists the reference without its digest; "" for an image that has no name or no tag."""
+        if not self.repository or not (self.tag or not self.digest):
+            return ""
+        return f"{self._familiar}:{self.tag or 'latest'}"
+
+    @property
+    def short(self) -> str:
+        """For people: without the registry, and with the first digits of its digest."""
+        name = str(self.unpinned).rpartition("/")[2] if self.repository else ""
+        return f"{name} {self.digest.removeprefix('sha256:')[:_SHORT]}".strip()
+
+    def keep_tag(self, stack: str) -> str:
+        """The local tag that protects it for a stack: the same image always has the same one.
+
+        Stacks that share a host, and maybe an image, each have their own, and each prunes its own.
+        """
+        return f"{self.keep_tags}{stack}"
+
+    @property
+    def keep_tags(self) -> str:
+        """How the tags begin that protect it, whichever stack it is for."""
+        return f"{KEEP}:{hashlib.sha256(self.listed.encode()).hexdigest()[:_DIGITS]}-"
+
+    @cached_property
+    def _parts(self) -> tuple[str, str]:
+        """Registry and path, as Docker tells them apart: a registry has a dot, a port or a capital letter, or is "localhost"."""
+        first, slash, rest = self.repository.partition("/")
+        named = slash and (first == "localhost" or first != first.lower() or set(".:") & set(first))
+        registry, path = (first, rest) if named else (HUB, self.repository)
+        if _ALIASES.get(registry.lower(), registry.lower()) == HUB:
+            return HUB, path if "/" in path else f"library/{path}"
+        return registry, path
+
+    @property
+    def _familiar(self) -> str:
+        """The repository as Docker shows it: what it fills in itself is left out."""
+        registry, path = self._parts
+        return path.removeprefix("library/") if registry == HUB else f"{registry}/{path}"
 
 
 def any_keep_tag(stack: str) -> str:
     """A shell pattern for the tags that protect a stack's images."""
     return f"{KEEP}:{'?' * _DIGITS}-{stack}"
-
-
-def without_tag(pinned: str) -> str:
-    """`repository@sha256:...` of `repository:tag@sha256:...`, as `docker images` lists it.
-
-    Docker Hub's short names are listed as they were pulled, so they are left short; a bare image id stays as it is.
-    """
-    if "@" not in pinned:
-        return pinned
-    name, _, digest = pinned.partition("@")
-    repository, colon, tag = name.rpartition(":")
-    return f"{repository if colon and '/' not in tag else name}@{digest}"

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from deploy_lib.config import Probe
+from deploy_lib.release.image import Image
+from deploy_lib.secrets.fingerprint import read_marks
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Release:
 
     Attributes:
         id: unique, and sorts by time.
-        images: by service, `repository:tag@sha256:...`; of an adopted project, the references that it was started from.
+        images: by service, pinned; of an adopted project, what it was started from.
         files: by path below the stack's directory, the SHA-256 of the content.
         secrets: by service, the keyed fingerprints of the secret values that it got.
         replicas: by service, how many containers it has.
@@ -48,7 +50,7 @@ class Release:
     id: str
     tag: str
     commit: str | None
-    images: Mapping[str, str]
+    images: Mapping[str, Image]
     files: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
     replicas: Mapping[str, int] = field(default_factory=dict)
@@ -62,10 +64,15 @@ class Release:
         files = {path: digest for path, digest in self.files.items() if not path.startswith("release.")}
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """By the secret's name, the fingerprint of the value that it ran with."""
+        return {name: mark for marks in self.secrets.values() for name, mark in read_marks(marks).items()}
+
     def same_content(self, other: Release) -> bool:
         """Whether going from one to the other would change anything but secret values."""
 
-        def content(release: Release) -> tuple[dict[str, str], str, dict[str, int]]:
+        def content(release: Release) -> tuple[dict[str, Image], str, dict[str, int]]:
             return dict(release.images), release.configuration, dict(release.replicas)
 
         return content(self) == content(other)
@@ -73,7 +80,8 @@ class Release:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
-        return {**asdict(replace(self, probes=None)), "probes": probes}
+        images = {service: str(image) for service, image in self.images.items()}
+        return {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Release:
@@ -86,7 +94,7 @@ class Release:
             id=_text(data["id"]),
             tag=_text(data["tag"]),
             commit=_text_or_none(data.get("commit")),
-            images=_texts(data["images"]),
+            images={service: Image.parse(each) for service, each in _texts(data["images"]).items()},
             files=_texts(data["files"]),
             secrets=_texts(data.get("secrets", {})),
             replicas={_text(name): _whole(count) for name, count in dict(data.get("replicas", {})).items()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from deploy_lib.compose.compose import StackFile, read_stack_file
+from deploy_lib.compose.file import StackFile, read_stack_file
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from deploy_lib.config import Environment
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.source import git
 
@@ -99,7 +100,7 @@ def _unknown(environment: Environment, text: str) -> UsageError:
     )
 
 
-def in_version(reference: str, placeholder: Version, version: Version) -> str:
+def in_version(image: Image, placeholder: Version, version: Version) -> Image:
     """A reference that was rendered for one version, for another; one with a tag of its own stays as it is."""
-    stem = reference.removesuffix(f":{placeholder.tag}")
-    return f"{stem}:{version.tag}" if stem != reference else reference
+    own = image.tag == placeholder.tag and not image.digest
+    return image.with_tag(version.tag) if own else image

@@ -16,9 +16,7 @@ import shlex
 from collections.abc import Mapping
 
 from deploy_lib.errors import UsageError
-
-TRUNCATED = 125
-"""Exit status of a script that did not arrive whole."""
+from deploy_lib.shell import ScriptExit
 
 VALUE_ROOM = 128 * 1024
 """Bytes that Linux lets one variable have, with its name, the `=` and the zero at its end (MAX_ARG_STRLEN)."""
@@ -84,7 +82,7 @@ def frame(
     # No core dump of what holds secrets: said before the first of them is read.
     reader = (
         f"ulimit -S -c 0 2>/dev/null; b=$(head -c {len(block)}); "
-        f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {TRUNCATED};; esac'
+        f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
     )
     return f"exec sh -c {shlex.quote(reader)}", block
 

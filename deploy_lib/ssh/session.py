@@ -14,8 +14,9 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError, StoppedError
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.connection import StrictConnection
-from deploy_lib.ssh.framing import TRUNCATED, Preamble, frame
+from deploy_lib.ssh.framing import Preamble, frame
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
@@ -187,7 +188,7 @@ class Process:
 
     def _not_begun(self, code: int, foreign: str) -> RemoteError:
         """Nothing of the script was run, so nothing that it prints, or does not, says anything of the host."""
-        if code == TRUNCATED:
+        if code == ScriptExit.TRUNCATED:
             return NotRunError("the script did not arrive whole", node=self._node)
         said = "".join(
             f"\n    {line}" for line in (*foreign.splitlines(), *self.stderr.strip().splitlines()[-5:])

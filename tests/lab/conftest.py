@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deploy_lib.config import Environment, load
-from deploy_lib.host.change.history import parse_events
 from deploy_lib.output.console import Console
+from deploy_lib.release.history import parse_events
 from deploy_lib.release.release import Version
 from lab import docker as build
 from lab import hosts

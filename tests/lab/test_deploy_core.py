@@ -14,7 +14,7 @@ import pytest
 
 from deploy_lib.config import Environment
 from deploy_lib.host.change.lock import Lock, me
-from deploy_lib.release.image import keep_tag, without_tag
+from deploy_lib.release.image import Image
 from deploy_lib.ssh.connection import connect_to
 from deploy_lib.ssh.session import Session
 from lab.layout import Lab
@@ -149,7 +149,8 @@ def test_a_dry_run_changes_nothing_and_says_what_would(deploy: Run, core: Host) 
 
 def test_a_dry_run_says_how_much_would_be_pulled_and_leaves_no_login(deploy: Run, core: Host) -> None:
     image = deploy("--tag", SECOND, "--dry-run").core["plan"]["services"]["backend"]["image"]
-    core.sh(f"docker rmi -f {without_tag(image)} {keep_tag('core', image)}", check=False)
+    pinned = Image.parse(image)
+    core.sh(f"docker rmi -f {pinned.listed} {pinned.keep_tag('core')}", check=False)
     before = core.state()
     plan = deploy("--tag", SECOND, "--dry-run").core["plan"]
     assert plan["pulls"] == [image]

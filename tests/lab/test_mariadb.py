@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.compose.compose import PROJECT_LABEL, SERVICE_LABEL
+from deploy_lib.compose.labels import PROJECT, SERVICE
 from deploy_lib.host.change import apply
 from deploy_lib.host.programs.mariadb import MariadbUser
 from deploy_lib.secrets.value import Secret
@@ -111,7 +111,7 @@ def started(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     (tools / "docker").chmod(0o755)
     (tools / "argv").touch()
     first, project = secrets.token_urlsafe(24), f"programs-{secrets.token_hex(4)}"
-    labels = (f"--label={PROJECT_LABEL}={project}", f"--label={SERVICE_LABEL}=db")
+    labels = (f"--label={PROJECT}={project}", f"--label={SERVICE}=db")
     command = (
         "mariadbd",
         "--general-log=1",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.release.image import KEEP
+from deploy_lib.layout import KEEP
 from lab.layout import Lab
 from tests.worst import WORST
 

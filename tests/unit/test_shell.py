@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from deploy_lib import shell
-from deploy_lib.compose import compose
+from deploy_lib.compose.container import containers_function
 from deploy_lib.host.look import machine
+from tests.unit import build
 
 
 def run(script: str, folder: Path | None = None, **more: object) -> "subprocess.CompletedProcess[str]":
@@ -77,7 +78,7 @@ def test_a_container_that_went_away_between_the_list_and_the_look_is_left_out(
 ) -> None:
     (tmp_path / "docker").write_text(DOCKER.replace("$MESSAGE", message))
     (tmp_path / "docker").chmod(0o755)
-    both = compose.containers_command("p") + machine.functions(tmp_path, None)  # type: ignore[arg-type]
+    both = containers_function(build.stack().project) + machine.functions(tmp_path, None)  # type: ignore[arg-type]
     done = run(f"{both}\n{function}", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (code, "{a}\n{b}\n", said)
 
@@ -86,5 +87,5 @@ def test_no_list_is_no_empty_list(tmp_path: Path) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
     for function in ("containers", "published"):
-        both = compose.containers_command("p") + machine.functions(tmp_path, None)  # type: ignore[arg-type]
+        both = containers_function(build.stack().project) + machine.functions(tmp_path, None)  # type: ignore[arg-type]
         assert run(f"{both}\n{function}", tmp_path).returncode

@@ -13,7 +13,10 @@ import pytest
 
 from deploy_lib import shell
 from deploy_lib.host.change import lock, switch, targets
+from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import MEMORY
+from deploy_lib.shell import ScriptExit
+from tests.unit import build
 
 OTHER = 12345
 
@@ -157,7 +160,7 @@ def take(home: Path, delivery: Path | None = None) -> subprocess.CompletedProces
 def test_the_lock_is_not_taken_where_others_could_take_it_away(mine: Path) -> None:
     mine.chmod(0o777)
     done = take(mine)
-    assert done.returncode == shell.NOT_OURS
+    assert done.returncode == ScriptExit.NOT_OURS
     assert f"{mine} can be changed by others (drwxrwxrwx)\tchmod go-w {mine}" in done.stdout
     assert list(mine.iterdir()) == []
 
@@ -175,7 +178,7 @@ def test_where_secrets_are_to_lie_is_made_before_one_is_sent(mine: Path, name: s
     (mine / "memory" / name).parent.mkdir(parents=True, mode=0o700)
     PLANTS[plant](mine / "memory" / name)
     done = take(mine / "stack", place)
-    assert done.returncode == shell.NOT_OURS
+    assert done.returncode == ScriptExit.NOT_OURS
     assert f"{mine / 'memory' / name}, which" in done.stdout
     assert "locked" not in done.stdout
     (mine / "memory" / name).unlink()
@@ -189,8 +192,8 @@ def test_targets_are_not_written_where_others_could_lead_them_elsewhere(mine: Pa
     (mine / "stack/targets").mkdir(parents=True)
     (mine / "stack/targets/.B.json.new").symlink_to(victim)
     (mine / "stack/targets").chmod(0o777)
-    done = run(targets.script(PurePosixPath(mine / "stack/targets/B.json")))
-    assert done.returncode == shell.NOT_OURS
+    done = run(targets.targets_script(PurePosixPath(mine / "stack/targets/B.json")))
+    assert done.returncode == ScriptExit.NOT_OURS
     assert "targets can be changed by others" in done.stderr
     assert victim.read_text() == "kept"
 
@@ -240,7 +243,7 @@ def test_without_room_a_script_stops_and_says_why(mine: Path, tmp_path: Path) ->
     (tmp_path / "mktemp").write_text("#!/bin/sh\necho 'No space left on device' >&2; exit 1\n")
     (tmp_path / "mktemp").chmod(0o755)
     done = run(f"{at(shell.IN_MEMORY, mine)}echo went on", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert (done.returncode, done.stdout) == (shell.NO_MEMORY, "")
+    assert (done.returncode, done.stdout) == (ScriptExit.NO_MEMORY, "")
     assert "No space left" in done.stderr
 
 
@@ -248,7 +251,7 @@ def test_without_room_a_script_stops_and_says_why(mine: Path, tmp_path: Path) ->
 
 
 def launch(memory: Path, detached: str, **env: str) -> list[str]:
-    return run(at(switch.launcher("p", detached), memory), **env).stdout.splitlines()
+    return run(at(switch.launcher(HostStack(build.node(), "p"), detached), memory), **env).stdout.splitlines()
 
 
 @pytest.mark.parametrize("plant", PLANTS)
@@ -274,11 +277,11 @@ def test_a_switch_that_cannot_be_written_down_is_not_begun(
     (tmp_path / broken).chmod(0o755)
     said = launch(mine, "echo began", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert why in said[-2]
-    assert said[-1] == f"=== end {switch.NO_PLACE}"
+    assert said[-1] == f"=== end {ScriptExit.NO_PLACE}"
     assert "began" not in said
     assert list(mine.iterdir()) == []
 
 
 def test_without_memory_a_switch_is_not_begun(mine: Path) -> None:
     mine.chmod(0o777)
-    assert launch(mine, "echo began")[-1] == f"=== end {shell.NO_MEMORY}"
+    assert launch(mine, "echo began")[-1] == f"=== end {ScriptExit.NO_MEMORY}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from deploy_lib.compose.compose import PROJECT_LABEL, SERVICE_LABEL
+from deploy_lib.compose import labels
 from deploy_lib.config import Apply
 from deploy_lib.host.programs import REFUSED, Program
 from deploy_lib.secrets.value import Secret
-from deploy_lib.shell import quote, words
+from deploy_lib.shell import quote
 
 TIMEOUT = 30
 """Seconds that one call into a container may take."""
@@ -34,12 +34,12 @@ def functions(project: str, steps: Sequence[Program]) -> str:
     """The steps' functions."""
     if not steps:
         return ":"
-    filters = words("--filter", f"label={PROJECT_LABEL}={project}")
+    own = f"{labels.of_project(project)} {labels.of_service_in('1')}"
     shared = f"""\
 feed() {{ for v; do printf %s "$v" | base64 | tr -d '\\n'; echo; done; }}
-running() {{ docker ps -q --no-trunc {filters} --filter "label={SERVICE_LABEL}=$1" | head -n 1; }}
+running() {{ docker ps -q --no-trunc {own} | head -n 1; }}
 stopped() {{
-  docker ps -aq --no-trunc {filters} --filter "label={SERVICE_LABEL}=$1" --filter status=exited | head -n 1
+  docker ps -aq --no-trunc {own} --filter status=exited | head -n 1
 }}
 # inside SERVICE SHELL PROGRAM [ARGUMENT]
 inside() {{

@@ -19,7 +19,7 @@ from deploy_lib import layout
 from deploy_lib.answers import text
 from deploy_lib.errors import DeployError, LockedError, RemoteError
 from deploy_lib.host.change import values
-from deploy_lib.shell import NOT_OURS, TRUST, quote, strangers
+from deploy_lib.shell import TRUST, ScriptExit, quote, strangers
 from deploy_lib.ssh.session import Process, Session
 
 HEARTBEAT = 5.0
@@ -39,8 +39,6 @@ LOCK_FD = 9
 _NAMELESS = 20
 """Tenths of a second that a holder gets to say who it is."""
 
-_HELD = 74
-_STUCK = 75
 _SWITCHING = "switching"
 
 
@@ -100,7 +98,7 @@ mkdir -p {quote(directory)} || exit 1
 umask 077
 {TRUST}{strangers(directory)}\
 w=$(strangers)
-[ -z "$w" ] || {{ printf '%s\\n' "$w"; exit {NOT_OURS}; }}
+[ -z "$w" ] || {{ printf '%s\\n' "$w"; exit {ScriptExit.NOT_OURS}; }}
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec {LOCK_FD}>>{lock} || exit 1
 flock {how} {LOCK_FD} || {{
@@ -108,13 +106,13 @@ flock {how} {LOCK_FD} || {{
   n=0
   until {holder(directory)} || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
   ! {holder(directory)} || cat {note} 2>/dev/null
-  exit {_HELD}
+  exit {ScriptExit.HELD}
 }}
 printf '%s\\n%s\\n' {quote(json.dumps(asdict(owner)))} $$ > {note}.new && mv {note}.new {note} || exit 1
 exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
-flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {_STUCK}; }}
+flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {ScriptExit.BUSY}; }}
 exec 8>&-
-{f"{values.claim(delivery)} || exit {NOT_OURS}" if delivery else ":"}
+{f"{values.claim(delivery)} || exit {ScriptExit.NOT_OURS}" if delivery else ":"}
 # Of a switch that the host's end has cut short.
 rm -f {quote(directory / layout.VERDICT)}
 echo locked
@@ -195,19 +193,19 @@ class Lock:
         if first != "locked":
             code = process.wait()
             process.close()
-            if code == _HELD:
+            if code == ScriptExit.HELD:
                 raise LockedError(
                     f"another deployment holds the lock: {describe(first)}",
                     node=self._session.node,
                     mend="wait for it to end (--wait-lock SECONDS does), then run this again",
                 )
-            if code == _STUCK:
+            if code == ScriptExit.BUSY:
                 raise LockedError(
                     "a switch whose session has ended is still running on the host",
                     node=self._session.node,
                     mend="wait for it, then run this again",
                 )
-            if code == NOT_OURS:
+            if code == ScriptExit.NOT_OURS:
                 what, _, mend = first.partition("\t")
                 raise RemoteError(what, node=self._session.node, step="lock", mend=mend)
             raise RemoteError(

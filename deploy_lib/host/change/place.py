@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import PROJECT_LABEL, SERVICE_LABEL
+from deploy_lib.compose import labels
+from deploy_lib.compose.project import Project
 from deploy_lib.config import Reload
 from deploy_lib.shell import quote, words
 
@@ -56,15 +57,12 @@ for x in {paths}; do mv -f -- "$x.deploy-new" "$x" || exit; done
 )"""
 
 
-def running(project: str, service: str) -> str:
+def running(project: Project, service: str) -> str:
     """Shell text: the ids of a service's running containers."""
-    filters = words(
-        "--filter", f"label={PROJECT_LABEL}={project}", "--filter", f"label={SERVICE_LABEL}={service}"
-    )
-    return f"$(docker ps -q --no-trunc {filters})"
+    return f"$(docker ps -q --no-trunc {project.filters} {labels.of_service(service)})"
 
 
-def remember(project: str, reloads: Sequence[Reload]) -> str:
+def remember(project: Project, reloads: Sequence[Reload]) -> str:
     """Shell text for a function that notes which containers there are, for `tell`; it returns where nobody tells."""
     # An engine under load may refuse once.
     return (
@@ -77,12 +75,12 @@ def remember(project: str, reloads: Sequence[Reload]) -> str:
     )
 
 
-def tell(project: str, reloads: Sequence[Reload]) -> str:
+def tell(project: Project, reloads: Sequence[Reload]) -> str:
     """Shell text for `forward` and `back`: a container that is new has read its files already; one that stayed is told."""
     return "\n".join(_tell(project, reload) for reload in reloads) or ":"
 
 
-def _tell(project: str, reload: Reload) -> str:
+def _tell(project: Project, reload: Reload) -> str:
     # One that went away between the list and the word to it needs none any more.
     return f"""\
 now="{running(project, reload.service)}" || return

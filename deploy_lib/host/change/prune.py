@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from deploy_lib import layout
-from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.host.change.lock import owned
-from deploy_lib.release.image import KEEP, any_keep_tag, keep_tag
+from deploy_lib.host.stack import HostStack
+from deploy_lib.layout import KEEP
+from deploy_lib.release.image import any_keep_tag
 from deploy_lib.release.release import Release
 from deploy_lib.shell import GONE, quote, words
 from deploy_lib.ssh.session import Session
@@ -23,8 +24,12 @@ class PruneError(DeployError):
     """What is old is still there, or some of it."""
 
 
-def prune(
-    session: Session, node: Node, kept: Iterable[Release], token: str, on_removed: Callable[[str], object]
+def remove_old(
+    session: Session,
+    stack: HostStack,
+    kept: Iterable[Release],
+    token: str,
+    on_removed: Callable[[str], object],
 ) -> None:
     """Removes what releases other than `kept` have left.
 
@@ -36,11 +41,18 @@ def prune(
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
         RemoteError: the host could not be told, or the session ended.
     """
-    _run(session, locked_script(node, kept, token), on_removed, "not everything that is old could be removed")
+    _run(
+        session,
+        locked_prune_script(stack, kept, token),
+        on_removed,
+        "not everything that is old could be removed",
+    )
 
 
-def foresee(session: Session, node: Node, kept: Iterable[Release], on_found: Callable[[str], object]) -> None:
-    """Tells what `prune` would remove, and removes nothing.
+def foresee_removal(
+    session: Session, stack: HostStack, kept: Iterable[Release], on_found: Callable[[str], object]
+) -> None:
+    """Tells what `remove_old` would remove, and removes nothing.
 
     Args:
         on_found: gets each file and image.
@@ -49,7 +61,9 @@ def foresee(session: Session, node: Node, kept: Iterable[Release], on_found: Cal
         PruneError: the host could not say all of it.
         RemoteError: the host could not be asked, or the session ended.
     """
-    _run(session, script(node, kept, dry_run=True), on_found, "not everything that is old could be told")
+    _run(
+        session, prune_script(stack, kept, dry_run=True), on_found, "not everything that is old could be told"
+    )
 
 
 def _run(session: Session, text: str, on_line: Callable[[str], object], failed: str) -> None:
@@ -70,13 +84,13 @@ def _run(session: Session, text: str, on_line: Callable[[str], object], failed: 
             raise PruneError(f"{failed}: {problem}", step="prune")
 
 
-def locked_script(node: Node, kept: Iterable[Release], token: str) -> str:
+def locked_prune_script(stack: HostStack, kept: Iterable[Release], token: str) -> str:
     """The same as a script of its own: whoever takes the lock next waits for it, as for a switch."""
     return f"""\
-exec 9>>{quote(node.directory / layout.SWITCH_LOCK)}
+exec 9>>{quote(stack.directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
-{owned(node.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
-{script(node, kept)}"""
+{owned(stack.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
+{prune_script(stack, kept)}"""
 
 
 REMOVE = """\
@@ -112,7 +126,7 @@ erase() {{
 """The same for a dry run, which changes nothing and tells what would be gone."""
 
 
-def script(node: Node, kept: Iterable[Release], *, dry_run: bool = False) -> str:
+def prune_script(stack: HostStack, kept: Iterable[Release], *, dry_run: bool = False) -> str:
     """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
     fails in the end.
 
@@ -123,11 +137,11 @@ def script(node: Node, kept: Iterable[Release], *, dry_run: bool = False) -> str
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
-    tags = sorted({keep_tag(node.stack_name, image) for release in kept for image in release.images.values()})
+    tags = sorted({image.keep_tag(stack.name) for release in kept for image in release.images.values()})
     return f"""\
 {GONE}
 {FORESEE if dry_run else REMOVE}left=
-for x in {quote(node.directory / layout.OBJECTS)}/*; do
+for x in {quote(stack.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
   case " {" ".join(files)} " in
     *" ${{x##*/}} "*) ;;
@@ -136,7 +150,7 @@ for x in {quote(node.directory / layout.OBJECTS)}/*; do
 done
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
 for x in $tags; do
-  case $x in {any_keep_tag(node.stack_name)}) ;; *) continue;; esac
+  case $x in {any_keep_tag(stack.name)}) ;; *) continue;; esac
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.files import pack
 from deploy_lib.host.look.registry import Login
-from deploy_lib.release.image import keep_tag, without_tag
-from deploy_lib.shell import IN_MEMORY, quote
+from deploy_lib.host.stack import HostStack
+from deploy_lib.release.image import Image
+from deploy_lib.shell import IN_MEMORY, ScriptExit, quote
 from deploy_lib.ssh.session import Session
 
 KEY = "FINGERPRINT_KEY"
 PASSWORD = "REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
 TIMEOUT = 1800.0
-
-LOGIN_FAILED = 77
-"""Exit status of a script whose login the registry refused, or did not hear."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +24,22 @@ class Staging:
     """What a host still lacks.
 
     Attributes:
-        stack: the name of the stack that it is for.
         uploads: content by its SHA-256.
         saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
-        pulls: images, as `repository:tag@sha256:...`.
+        pulls: images, pinned.
         protect: images that get a local tag, so that nobody's `docker image prune` takes them.
         recover: images of the release before that somebody has removed: got again where that can be done, because without
             them the host could not go back.
     """
 
-    stack: str = ""
     uploads: Mapping[str, bytes] = field(default_factory=dict)
     saves: Mapping[str, str] = field(default_factory=dict)
-    pulls: Sequence[str] = ()
-    protect: Sequence[str] = ()
-    recover: Sequence[str] = ()
+    pulls: Sequence[Image] = ()
+    protect: Sequence[Image] = ()
+    recover: Sequence[Image] = ()
 
 
-def stage(
-    session: Session, directory: PurePosixPath, staging: Staging, login: Login | None, key: str
-) -> None:
+def stage(session: Session, stack: HostStack, staging: Staging, login: Login | None, key: str) -> None:
     """Brings a release's files and images to the host; nothing that runs is touched.
 
     Args:
@@ -60,14 +53,14 @@ def stage(
     needed = login if login is not None and any(login.covers(p) for p in pulls) else None
     try:
         session.run(
-            script(directory, staging, needed),
+            staging_script(stack, staging, needed),
             env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
             stdin=pack(staging.uploads),
             timeout=TIMEOUT,
             step="pull" if pulls else "staging files",
         )
     except CommandError as error:
-        if needed is None or error.code != LOGIN_FAILED:
+        if needed is None or error.code != ScriptExit.LOGIN_FAILED:
             raise
         _, _, words = error.what.partition("\n")
         raise RemoteError(
@@ -88,12 +81,13 @@ def log_in(login: Login | None) -> str:
 for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done
 export DOCKER_CONFIG=$t
 printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin {quote(login.host)} \\
-  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit {LOGIN_FAILED}; }}
+  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit {ScriptExit.LOGIN_FAILED}; }}
 unset {PASSWORD}"""
 
 
-def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> str:
+def staging_script(stack: HostStack, staging: Staging, login: Login | None) -> str:
     """The script of `stage`: files from standard input, the registry password from the environment."""
+    directory = stack.directory
     objects, key = quote(directory / layout.OBJECTS), quote(directory / layout.KEY)
     steps = [
         "set -e",
@@ -117,18 +111,18 @@ def script(directory: PurePosixPath, staging: Staging, login: Login | None) -> s
     steps.append(log_in(login))
     # The output of a pull is progress for people; what went wrong is on standard error.
     pulled = [image for image in staging.protect if image in staging.pulls]
-    steps += [_protect(staging.stack, image) for image in staging.protect if image not in pulled]
+    steps += [_protect(stack, image) for image in staging.protect if image not in pulled]
     for image in staging.pulls:
         steps.append(_pull(image))
         # At once: what a later failure leaves behind is then known for this program's own, and can be pruned.
-        steps += [_protect(staging.stack, image)] if image in pulled else []
-    steps += [f"{_pull(image)} && {_protect(staging.stack, image)} || true" for image in staging.recover]
+        steps += [_protect(stack, image)] if image in pulled else []
+    steps += [f"{_pull(image)} && {_protect(stack, image)} || true" for image in staging.recover]
     return IN_MEMORY + "\n".join(steps)
 
 
-def _pull(image: str) -> str:
+def _pull(image: Image) -> str:
     return f"docker pull --quiet {quote(image)} >/dev/null"
 
 
-def _protect(stack: str, image: str) -> str:
-    return f"docker tag {quote(without_tag(image))} {quote(keep_tag(stack, image))}"
+def _protect(stack: HostStack, image: Image) -> str:
+    return f"docker tag {quote(image.listed)} {quote(image.keep_tag(stack.name))}"

@@ -14,29 +14,24 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from deploy_lib import layout
-from deploy_lib.compose.compose import clear_halves, command, containers_command, delivered_in, down_command
-from deploy_lib.config import Node, OneOff, Reload
+from deploy_lib.compose.command import compose_command, down_command, remove_half_created, up_command
+from deploy_lib.compose.container import containers_function
+from deploy_lib.compose.override import delivered_in
+from deploy_lib.config import OneOff, Reload
 from deploy_lib.host.change import apply, place, values
-from deploy_lib.host.change.history import Event, append_function
+from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.programs import Program
-from deploy_lib.shell import FIND_MEMORY, NO_MEMORY, TRUST, quote, words
+from deploy_lib.host.stack import HostStack
+from deploy_lib.release.history import Event
+from deploy_lib.shell import FIND_MEMORY, TRUST, ScriptExit, quote, words
 
 INTERVAL = 1
 """Seconds between two looks at the containers."""
 
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
-
-BUSY, LAPSED, NOT_BEGUN, NO_VALUES, NO_OLD_VALUES, NOT_HEARD, NO_PLACE = 75, 76, 78, 79, 80, 81, 82
-"""Exit statuses of a switch that changed nothing: another one still runs; its lock was no longer its own; the history
-could not be written; a secret has no value; the value of one that is to be changed in a program's data cannot be read,
-so that nothing could go back to it; its log could not be written; there is no place in the host's memory that is this
-user's alone."""
-
-ENDED = 77
-"""Exit status of a verdict that nobody waits for."""
 
 BEGUN = "=== begun"
 """What a switch says as soon as it would hear a verdict."""
@@ -92,39 +87,39 @@ class Switch:
     prune: str = ":"
 
 
-def script(node: Node, project: str, switch: Switch) -> str:
+def switch_script(stack: HostStack, switch: Switch) -> str:
     """The detached script. Secret values come in its environment; its arguments and its output hold none."""
-    directory = node.directory
+    directory, project = stack.directory, stack.project
     verdict = quote(directory / layout.VERDICT)
     return f"""\
 rm -f -- "$0"
 exec </dev/null 9>>{quote(directory / layout.SWITCH_LOCK)}
-flock -n 9 || {{ echo 'another switch is still running'; exit {BUSY}; }}
+flock -n 9 || {{ echo 'another switch is still running'; exit {ScriptExit.BUSY}; }}
 owned() {{ {owned(directory, switch.token)}; }}
-owned || {{ echo 'the lock has lapsed'; exit {LAPSED}; }}
+owned || {{ echo 'the lock has lapsed'; exit {ScriptExit.LAPSED}; }}
 {_claim(switch)}
 rm -f -- {verdict}
 # What is in memory has a name that nobody can foresee: it is found from here. Logs of switches before go.
 l=${{0%/*}}
-for s in "${{l%/*}}"/{quote(log_directory(project))}.*; do
+for s in "${{l%/*}}"/{quote(log_directory(stack))}.*; do
   if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
 done
 ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
 # A switch that nobody could hear is none.
-echo {quote(BEGUN)} || exit {NOT_HEARD}
+echo {quote(BEGUN)} || exit {ScriptExit.NOT_HEARD}
 {append_function(directory)}
-{containers_command(project)}
-{values.capture(project, switch.places)}
+{containers_function(project)}
+{values.capture(stack, switch.places)}
 {values.restore(switch.secrets) if switch.keep_values else ":"}
-{values.require(switch.secrets)} || {{ echo 'a secret has no value'; exit {NO_VALUES}; }}
-{apply.functions(project, switch.applies)}
+{values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
+{apply.functions(project.name, switch.applies)}
 {apply.wake(switch.applies)}
-{apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {NO_OLD_VALUES}; }}
+{apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-up() {{ engine && {clear_halves(project)} && timeout -k 10 {int(node.stack.switch_timeout)} {up_command(node, project)}; }}
+up() {{ engine && {remove_half_created(project)} && timeout -k 10 {int(stack.settings.switch_timeout)} {up_command(project)}; }}
 # There is nothing behind going back: what the engine refuses once under load it does the next time.
 up_at_last() {{
   up; r=$?
@@ -134,7 +129,7 @@ up_at_last() {{
 }}
 forward() {{
 {values.deliver(switch.secret_files)} || return
-{_one_offs(node, project, switch)}
+{_one_offs(stack, switch)}
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.forward)} || return
 # What a program has in its data is changed while it runs; connections that it has stay.
@@ -144,7 +139,7 @@ up || return
 {apply.prove(switch.applies)}
 }}
 back() {{
-{_back(node, project, switch)}
+{_back(stack, switch)}
 }}
 # Looks at the containers until there is a verdict; without an owner there will be none.
 await() {{
@@ -164,14 +159,14 @@ await() {{
     sleep {INTERVAL}
   done
 }}
-{_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {NOT_BEGUN}; }}")}
+{_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {ScriptExit.NOT_BEGUN}; }}")}
 forward
 echo "=== switched $?"
 await
 case $decided in
   proven)
     echo '=== done proven'
-    {{ {values.sweep(project, switch.secret_files)}
+    {{ {values.sweep(stack, switch.secret_files)}
     }}
     {{ {switch.prune}
     }} || echo '=== not pruned';;
@@ -179,7 +174,7 @@ case $decided in
   *)
     gone=$decided
     if back; then
-      {{ {values.sweep(project, switch.back_secret_files)}
+      {{ {values.sweep(stack, switch.back_secret_files)}
       }}
       echo '=== back 0'
       [ "$gone" = gone ] || await
@@ -201,27 +196,23 @@ def _claim(switch: Switch) -> str:
     found = sorted(
         {delivered_in(files) for files in (switch.secret_files, switch.back_secret_files) if files}
     )
-    claims = (f"{values.claim(PurePosixPath(directory))} || exit {NO_PLACE}" for directory in found)
+    claims = (
+        f"{values.claim(PurePosixPath(directory))} || exit {ScriptExit.NO_PLACE}" for directory in found
+    )
     return "\n".join([TRUST, *claims])
 
 
-def log_directory(project: str) -> str:
+def log_directory(stack: HostStack) -> str:
     """What the name of a switch's directory in memory begins with."""
-    return f"ktrdr-deploy-{project}"
+    return f"{layout.TEMPORARY}-{stack.project_name}"
 
 
-def up_command(node: Node, project: str) -> str:
-    """The call that takes the containers to what the files in place say."""
-    options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
-    return command(node.stack, project, node.directory, "up", "-d", *options)
-
-
-def _back(node: Node, project: str, switch: Switch) -> str:
-    directory = node.directory
+def _back(stack: HostStack, switch: Switch) -> str:
+    directory, project = stack.directory, stack.project
     if switch.back is None:
         return f"""\
 cd / || return
-engine && timeout -k 10 {int(node.stack.switch_timeout)} {down_command(project)} || return
+engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.staged.files})))}"""
     return f"""\
 {values.restore(switch.places)}
@@ -234,38 +225,36 @@ up_at_last || return
 {place.tell(project, switch.reloads)}"""
 
 
-def one_off_command(node: Node, project: str, one_off: OneOff, *, alone: bool) -> str:
+def one_off_command(stack: HostStack, one_off: OneOff, *, alone: bool) -> str:
     """The call that runs a one-off command on the staged files.
 
     Args:
         alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
     """
-    options = ("--rm", "--name", _one_off_name(project), *(("--no-deps",) if alone else ()), "-T")
-    return command(
-        node.stack,
-        project,
-        node.directory,
+    options = ("--rm", "--name", _one_off_name(stack), *(("--no-deps",) if alone else ()), "-T")
+    return compose_command(
+        stack.project,
         *("run", *options, one_off.service, *one_off.command),
-        files_in=node.directory / layout.STAGED,
+        files_in=stack.directory / layout.STAGED,
     )
 
 
-def _one_off_name(project: str) -> str:
+def _one_off_name(stack: HostStack) -> str:
     """One name for all: what a crash or a time limit leaves behind is found by it."""
-    return f"{project}-before-switch"
+    return f"{stack.project_name}-before-switch"
 
 
-def _one_offs(node: Node, project: str, switch: Switch) -> str:
+def _one_offs(stack: HostStack, switch: Switch) -> str:
     """They run on the new files, which are not in their places yet, and outlive the session as the switch does."""
     if not switch.one_offs:
         return ":"
-    directory = node.directory
+    directory = stack.directory
     staged = directory / layout.STAGED
     # A command that does not end in time, or that the host's end has cut short, goes on in its container, or waits there.
-    clear = f"docker rm -f {quote(_one_off_name(project))} >/dev/null 2>&1"
+    clear = f"docker rm -f {quote(_one_off_name(stack))} >/dev/null 2>&1"
     lines = [clear, f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
     for one_off in switch.one_offs:
-        run = one_off_command(node, project, one_off, alone=switch.back is not None)
+        run = one_off_command(stack, one_off, alone=switch.back is not None)
         lines.append(f"echo {quote(f'=== one-off {one_off.service}: {words(*one_off.command)}')}")
         lines.append(
             f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; rm -rf {quote(staged)}; return $r; }}"
@@ -284,7 +273,7 @@ def _append_now(event: Event) -> str:
     return f"sed \"s/{_NOW}/$(date -u +%FT%TZ)/\" <<'=EVENTS=' | append\n{line}\n=EVENTS="
 
 
-def launcher(project: str, detached: str) -> str:
+def launcher(stack: HostStack, detached: str) -> str:
     """Starts the detached script, and passes on its output until it ends.
 
     Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one switch. The
@@ -298,11 +287,11 @@ refuse() {{ echo "$2"; echo "=== end $1"; exit "$1"; }}
 # With values that are too large no program can be started at all.
 env true || exit
 {FIND_MEMORY}
-[ -n "$m" ] || refuse {NO_MEMORY} 'neither /run nor /dev/shm is a writable tmpfs'
+[ -n "$m" ] || refuse {ScriptExit.NO_MEMORY} 'neither /run nor /dev/shm is a writable tmpfs'
 umask 077
-d=$(mktemp -d "$m"/{quote(log_directory(project))}.XXXXXXXXXX 2>&1) || refuse {NO_PLACE} "$d"
+d=$(mktemp -d "$m"/{quote(log_directory(stack))}.XXXXXXXXXX 2>&1) || refuse {ScriptExit.NO_PLACE} "$d"
 export TMPDIR="$d"
-{{ cat >"$d/switch.sh" && : >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {NO_PLACE} "the switch does not fit into $m"; }}
+{{ cat >"$d/switch.sh" && : >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {ScriptExit.NO_PLACE} "the switch does not fit into $m"; }}
 {detached}
 =SCRIPT=
 setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 &
@@ -322,8 +311,8 @@ def verdict_script(directory: PurePosixPath, token: str, word: Word, events: Seq
     """Tells the switch that waits what becomes of it, and what to write into the history."""
     path = quote(directory / layout.VERDICT)
     return f"""\
-{owned(directory, token)} || exit {LAPSED}
-! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ENDED}
+{owned(directory, token)} || exit {ScriptExit.LAPSED}
+! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ScriptExit.ENDED}
 umask 077
 cat > {path}.new <<'=EVENTS=' && mv {path}.new {path} || {{ rm -f {path}.new; exit 1; }}
 {token} {word}

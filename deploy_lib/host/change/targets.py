@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Scrape
 from deploy_lib.host.prove import roster
-from deploy_lib.shell import NOT_OURS, TRUST, quote
+from deploy_lib.shell import TRUST, ScriptExit, quote
 from deploy_lib.ssh.session import Session
-
-NOTHING_THERE = 78
-"""Exit status when the scraping stack was never deployed."""
 
 
 def content(node: Node, scrape: Scrape, containers: Sequence[Container]) -> str:
@@ -68,11 +65,11 @@ def put(session: Session, path: PurePosixPath, text: str) -> bool:
     Raises:
         RemoteError: that host does not answer, or its directory cannot be written.
     """
-    result = session.run(script(path), stdin=text.encode(), timeout=20, step="targets")
+    result = session.run(targets_script(path), stdin=text.encode(), timeout=20, step="targets")
     return result.stdout.strip() == "changed"
 
 
-def script(path: PurePosixPath) -> str:
+def targets_script(path: PurePosixPath) -> str:
     """Puts standard input in the file's place, and says "changed" if that made a difference.
 
     Prometheus looks at *.json: it never sees the file that is being written.
@@ -80,11 +77,11 @@ def script(path: PurePosixPath) -> str:
     file, new = quote(path), quote(path.with_name(f".{path.name}.new"))
     return f"""\
 {TRUST}\
-cd {quote(path.parent.parent)} || {{ echo 'the stack that scrapes is not deployed there' >&2; exit {NOTHING_THERE}; }}
+cd {quote(path.parent.parent)} || {{ echo 'the stack that scrapes is not deployed there' >&2; exit {ScriptExit.NOTHING_THERE}; }}
 umask 022
 mkdir -p {quote(path.parent)} || exit
 w=$(way {quote(path.parent.parent)}; own {quote(path.parent)} 'as root: chown '"$(id -un) "{quote(path.parent)})
-[ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {NOT_OURS}; }}
+[ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {ScriptExit.NOT_OURS}; }}
 cat > {new} || exit
 if cmp -s {new} {file}; then rm {new}; else mv -f {new} {file} && echo changed; fi
 """

@@ -6,25 +6,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from deploy_lib import layout
-from deploy_lib.compose.compose import ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL, delivered_in
+from deploy_lib.compose import labels
+from deploy_lib.compose.override import delivered_in
+from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
 
 Places = Mapping[str, tuple[tuple[str, str], ...]]
 """By environment name, the services that get a secret and where it lies in their containers."""
 
 
-def capture(project: str, places: Places) -> str:
+def capture(stack: HostStack, places: Places) -> str:
     """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
 
     Byte for byte: the letter that ends the output keeps the shell from taking line ends off.
     """
-    filters = words(
-        *("--filter", f"label={PROJECT_LABEL}={project}", "--filter", f"label={ONEOFF_LABEL}=False")
-    )
+    filters = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('2')}"
     function = f"""\
 capture() {{
-  for c in $(docker ps -aq --no-trunc {filters} --filter "label={SERVICE_LABEL}=$2"); do
+  for c in $(docker ps -aq --no-trunc {filters}); do
     v=$(docker cp "$c:$3" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) || continue
     eval "old_$1=\\${{v%x}} has_$1=1"
     return 0
@@ -44,7 +43,7 @@ def restore(names: Iterable[str]) -> str:
     return "\n".join(f'[ -z "${{has_{n}:-}}" ] || export {n}="$old_{n}"' for n in sorted(names)) or ":"
 
 
-def require(names: Iterable[str]) -> str:
+def have_values(names: Iterable[str]) -> str:
     """Shell condition: all of these have a value, captured or given.
 
     Compose, given none, would find out only after it has removed the container that is to be replaced.
@@ -98,11 +97,10 @@ done
 )"""
 
 
-def sweep(project: str, files: Mapping[str, str]) -> str:
-    """Shell text that removes the secret files of a project, all but these; takes TRUST."""
-    places = words(*(layout.secrets_in(memory, project) for memory in layout.MEMORY))
+def sweep(stack: HostStack, files: Mapping[str, str]) -> str:
+    """Shell text that removes a stack's secret files, all but these; takes TRUST."""
     return f"""\
-for d in {places}; do
+for d in {words(*stack.secret_places)}; do
   # Another user's may lead anywhere.
   [ -d "$d" ] && [ -z "$(own "${{d%/*}}"; own "$d")" ] || continue
   for x in "$d"/*; do

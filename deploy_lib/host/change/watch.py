@@ -6,43 +6,35 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from deploy_lib.compose.compose import Container, parse_container
-from deploy_lib.config import Node
+from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune
-from deploy_lib.host.change.history import Event
 from deploy_lib.host.change.switch import (
     BEGUN,
-    BUSY,
-    ENDED,
-    LAPSED,
     NEVER,
-    NO_OLD_VALUES,
-    NO_PLACE,
-    NO_VALUES,
-    NOT_BEGUN,
-    NOT_HEARD,
     UNKNOWN,
     Switch,
     Word,
     launcher,
-    script,
+    switch_script,
     verdict_script,
 )
-from deploy_lib.shell import NO_MEMORY
+from deploy_lib.host.stack import HostStack
+from deploy_lib.release.history import Event
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.session import Process, Session
 
 SILENCE = 45.0
 """Seconds without a line, while the containers are looked at, after which the session counts as lost."""
 
-_UNTOUCHED = {
-    BUSY: "another switch is still running on the host",
-    LAPSED: "the deployment lock lapsed before the switch",
-    NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
-    NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
-    NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
+_UNTOUCHED: dict[int, str] = {
+    ScriptExit.BUSY: "another switch is still running on the host",
+    ScriptExit.LAPSED: "the deployment lock lapsed before the switch",
+    ScriptExit.NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
+    ScriptExit.NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
+    ScriptExit.NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
     "could go back to it: does its service run?",
-    NOT_HEARD: "the switch's log cannot be written (is there room in the host's memory?)",
+    ScriptExit.NOT_HEARD: "the switch's log cannot be written (is there room in the host's memory?)",
 }
 
 
@@ -72,10 +64,15 @@ class Watch:
     """A switch under way."""
 
     def __init__(
-        self, session: Session, node: Node, switch: Switch, process: Process, on_line: Callable[[str], None]
+        self,
+        session: Session,
+        stack: HostStack,
+        switch: Switch,
+        process: Process,
+        on_line: Callable[[str], None],
     ) -> None:
         self._session = session
-        self._node = node
+        self._node = stack.node
         self._token = switch.token
         self._process = process
         self._on_line = on_line
@@ -94,7 +91,7 @@ class Watch:
         """
         code = self._until("=== switched ")
         if code:
-            reason = "`docker compose up` did not end in time" if code == 124 else f"exit status {code}"
+            reason = "Compose did not end in time" if code == 124 else f"exit status {code}"
             raise SwitchError(
                 f"the switch failed: {reason}{self._last_words()}", node=self._node.name, step="switch"
             )
@@ -134,7 +131,7 @@ class Watch:
         if UNKNOWN in look:
             return None
         try:
-            return [c for line in look if line.startswith("{") and (c := parse_container(line))]
+            return [c for line in look if line.startswith("{") and (c := read_container(line))]
         except NotUnderstoodError:
             return None
 
@@ -156,9 +153,9 @@ class Watch:
                 timeout=SILENCE,
             )
         except CommandError as error:
-            if error.code == ENDED:
+            if error.code == ScriptExit.ENDED:
                 self._ended = True
-            if error.code in (ENDED, LAPSED):
+            if error.code in (ScriptExit.ENDED, ScriptExit.LAPSED):
                 raise self._lost() from None
             # Nothing was written down, so it waits until its owner is gone.
             raise LostError(
@@ -232,7 +229,7 @@ class Watch:
 
     def _end(self, code: int) -> RemoteError:
         self._ended = code != 0
-        if code in (NO_PLACE, NO_MEMORY):
+        if code in (ScriptExit.NO_PLACE, ScriptExit.NO_MEMORY):
             what, _, mend = ": ".join(reversed(self._said[-2:])).partition("\t")
             what = what or "the host's memory has no place for the switch"
             return NotBegunError(what, node=self._node.name, step="switch", mend=mend or None)
@@ -292,8 +289,7 @@ def _status(line: str, sign: str) -> int:
 
 def start(
     session: Session,
-    node: Node,
-    project: str,
+    stack: HostStack,
     switch: Switch,
     env: Mapping[str, str],
     on_line: Callable[[str], None],
@@ -307,8 +303,8 @@ def start(
     # A program that is given another value may be waited for before that and after it.
     extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
     process = session.start(
-        launcher(project, script(node, project, switch)),
+        launcher(stack, switch_script(stack, switch)),
         env=env,
-        timeout=node.stack.switch_timeout + extra + SILENCE + 120,
+        timeout=stack.settings.switch_timeout + extra + SILENCE + 120,
     )
-    return Watch(session, node, switch, process, on_line)
+    return Watch(session, stack, switch, process, on_line)

@@ -7,26 +7,25 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.answers import Parts
-from deploy_lib.compose.compose import (
-    Container,
-    Service,
-    containers_command,
-    parse_config,
-    parse_container,
-    render_command,
-)
-from deploy_lib.config import Node
+from deploy_lib.compose import command
+from deploy_lib.compose.container import Container, containers_function, read_container
+from deploy_lib.compose.model import Service, read_model
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.change.history import Event, parse_events, read_command
+from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine
-from deploy_lib.release.image import KEEP, without_tag
+from deploy_lib.host.stack import HostStack
+from deploy_lib.layout import KEEP
+from deploy_lib.release import history
+from deploy_lib.release.history import Event, parse_events
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.secrets.fingerprint import fingerprint, read_marks
+from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
 
@@ -92,22 +91,90 @@ class Facts:
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def proven(self) -> Event | None:
+        """The release that was proven last: the one that runs, unless a later one failed or was interrupted."""
+        return history.proven(self.history)
+
+    @property
+    def newest_switch(self) -> Event | None:
+        """The last that is known of the newest switch."""
+        return history.newest_switch(self.history)
+
+    @property
+    def interrupted(self) -> Event | None:
+        """The newest switch, when it began and nobody knows how it ended."""
+        return history.interrupted(self.history)
+
+    @property
+    def unsettled(self) -> Event | None:
+        """The newest switch, when it did not end on a whole release: it was interrupted, or failed and was left."""
+        return history.unsettled(self.history)
+
+    @property
+    def unrecorded(self) -> bool:
+        """Whether the project runs here without a record; what a first deployment left half way was never one of its own."""
+        return bool(self.containers) and self.proven is None and self.unsettled is None
+
+    @property
+    def replicas(self) -> Mapping[str, int]:
+        """By service, how many containers the proven release has; without one, the services that run."""
+        return self.proven.release.replicas if self.proven else {c.service: 1 for c in self.containers}
+
+    def find(self, release_id: str | None) -> Event | None:
+        """The release of this id, as it was proven here."""
+        return history.find(self.history, release_id)
+
+    def kept(self, count: int) -> list[Event]:
+        """The releases that a rollback could need: the last `count` that were proven, and as many by lineage."""
+        return history.kept(self.history, count)
+
+    def changed(self, secrets: Mapping[str, Secret]) -> list[str]:
+        """Those of the stack's secrets that run here, or are recorded, with other values than these."""
+        if not self.key:
+            return []
+        recorded = self.proven.release.secrets.values() if self.proven else ()
+        running = [read_marks(marks) for marks in (*(c.secrets for c in self.containers), *recorded)]
+        known = {name: fingerprint(name, value, self.key) for name, value in secrets.items()}
+        return [
+            name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)
+        ]
+
     def of(self, service: str) -> list[Container]:
         """The containers of one service."""
         return [c for c in self.containers if c.service == service]
 
-    def has(self, pinned: str) -> bool:
+    def has(self, image: Image) -> bool:
         """Whether the host has this very image."""
-        return without_tag(pinned) in self.images or pinned in self.image_ids
+        return self.id_of(image) is not None
+
+    def id_of(self, image: Image) -> str | None:
+        """The id of a pinned image, as containers name it; None where the host does not have it."""
+        known = self.images.get(image.listed)
+        return known or (image.listed if image.listed in self.image_ids else None)
+
+    def recorded_digest(self, reference: Image) -> str:
+        """The digest that the proven release has for a reference, "" for none; a pinned reference has its own."""
+        images = self.proven.release.images.values() if self.proven else ()
+        return reference.digest or next((i.digest for i in images if i.unpinned == reference), "")
+
+    def pinned(self, container: Container) -> Image:
+        """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
+        image = container.image
+        if image.digest:
+            return image
+        digests = (
+            Image.parse(name).digest for name, known in self.images.items() if known == container.image_id
+        )
+        found = (image.with_digest(digest) for digest in digests)
+        return next((i for i in found if self.has(i)), Image.parse(container.image_id))
 
     def lost(self, release: Release) -> list[str]:
         """The secret files of a release that are no longer in the host's memory."""
         return sorted(set(release.secret_files.values()) - self.delivered)
 
 
-def gather(
-    session: Session, node: Node, project: str, files: Mapping[str, bytes], env: Mapping[str, str]
-) -> Facts:
+def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: Mapping[str, str]) -> Facts:
     """Asks the host, read-only.
 
     Args:
@@ -117,11 +184,11 @@ def gather(
     Raises:
         RemoteError: the script could not be run to its end.
     """
-    script = build(node, project, render=bool(files))
+    script = facts_script(stack, render=bool(files))
     session.open()
     began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
-    return replace(parse(result.stdout, node.name), asked=(began, time.time()))
+    return replace(read_facts(result.stdout, stack.node.name), asked=(began, time.time()))
 
 
 TOOLS = (
@@ -131,17 +198,17 @@ TOOLS = (
 """Programs that the scripts call."""
 
 
-def build(node: Node, project: str, *, render: bool) -> str:
+def facts_script(stack: HostStack, *, render: bool) -> str:
     """The script; its parts are told apart by lines that begin with `=== `.
 
     Args:
         render: the stack's files come on standard input, and are rendered.
     """
-    directory = node.directory
+    directory = stack.directory
     home = quote(directory)
-    compose_file = quote(directory / PurePosixPath(node.stack.compose).name)
+    compose_file = quote(directory / stack.compose_file)
     key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
-    proven_lines = max(PROVEN_LINES, 2 * node.stack.keep_releases)
+    proven_lines = max(PROVEN_LINES, 2 * stack.settings.keep_releases)
     return f"""\
 export LC_ALL=C
 {FIND_MEMORY}
@@ -174,14 +241,14 @@ files() {{
   there {home} || {{ [ $? = 1 ]; return; }}
   cd {home} || return
   r=0
-  for x in {words(*managed(node))}; do
+  for x in {words(*stack.managed)}; do
     there "./$x"
     case $? in 0) find "./$x" -type f -exec sha256sum {{}} + || r=1;; 1) ;; *) r=1;; esac
   done
   return $r
 }}
 {strangers(directory)}
-{_others(node, project)}
+{_others(stack)}
 {ours(directory)}
 # shown PATH COMMAND...: what the command says of what is there; nothing where nothing is.
 shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
@@ -190,7 +257,7 @@ history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
 objects() {{ shown {objects} ls {objects}; }}
 delivered() {{
   r=0
-  for x in {words(*(layout.secrets_in(d, project) for d in layout.MEMORY))}; do
+  for x in {words(*stack.secret_places)}; do
     # Where another user was first, this one has put nothing.
     if [ -d "${{x%/*}}" ] && [ -n "$(own "${{x%/*}}"; [ ! -e "$x" ] || own "$x")" ]; then continue; fi
     shown "$x" find "$x" -type f || r=1
@@ -198,14 +265,14 @@ delivered() {{
   return $r
 }}
 deployed() {{ shown {compose_file} base64 -w 0 {compose_file}; }}
-{containers_command(project)}
-{machine.functions(directory, node.stack.shared_storage)}
-config() {{ {f'[ -z "$m" ] || {render_command(node.stack, project)}' if render else ":"}; }}
+{containers_function(stack.project)}
+{machine.functions(directory, stack.settings.shared_storage)}
+config() {{ {f'[ -z "$m" ] || {command.render_command(stack.unpinned)}' if render else ":"}; }}
 part memory echo "$m"
 part user id -un
 part tools tools
 part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
-part compose docker compose version --short
+part compose {command.VERSION}
 part directory directory
 part strangers others
 for x in files key history objects deployed; do part "$x" mine "$x"; done
@@ -216,13 +283,6 @@ part config config
 for x in {words(*machine.PARTS)}; do case $x in locked) part "$x" mine "$x";; *) part "$x" "$x";; esac; done
 echo '=== end'
 """
-
-
-def managed(node: Node) -> list[str]:
-    """The files and directories, below the stack's own, that this program keeps as recorded."""
-    stack = node.stack
-    paths = (stack.compose, stack.env_file, *stack.directories)
-    return sorted({PurePosixPath(path).name for path in paths} | {layout.OVERRIDE, layout.VARIABLES})
 
 
 PARTS = (
@@ -248,11 +308,11 @@ _BEGIN = re.compile(r"=== (\w+)\Z")
 _END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
 
 
-def _others(node: Node, project: str) -> str:
+def _others(stack: HostStack) -> str:
     """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
-    directory = node.directory
-    below = words(*managed(node))
-    places = words(*(layout.secrets_in(d, project) for d in layout.MEMORY))
+    directory = stack.directory
+    below = words(*stack.managed)
+    places = words(*stack.secret_places)
     wanted = f"""\
   for d in {places}; do
     case $d in "$m"/*) for x in "${{d%/*}}" "$d"; do
@@ -273,7 +333,7 @@ others() {{
   done
   # Where no memory was found, this may be why.
   [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
-{wanted if node.stack.delivery == "memory" else ""}}}
+{wanted if stack.settings.delivery == "memory" else ""}}}
 """
 
 
@@ -282,7 +342,7 @@ def _strangers(said: str) -> tuple[tuple[str, str], ...]:
     return tuple((what, mend) for what, _, mend in lines)
 
 
-def parse(text: str, node: str) -> Facts:
+def read_facts(text: str, node: str) -> Facts:
     """The facts in the script's output. What a part could not tell, or cannot be understood, is among the `problems`.
 
     Raises:
@@ -308,13 +368,13 @@ def parse(text: str, node: str) -> Facts:
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=parts.read("containers", _containers, ()),
-        services=parts.read("config", lambda said: parse_config(said) if said.strip() else {}, {}),
+        services=parts.read("config", lambda said: read_model(said) if said.strip() else {}, {}),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
         objects=parts.read("objects", _objects, frozenset()),
         deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
         delivered=parts.read("delivered", _words, frozenset()),
         strangers=parts.read("strangers", _strangers, ()),
-        machine=machine.parse(parts),
+        machine=machine.read_machine(parts),
         problems=parts.problems,
     )
 
@@ -365,7 +425,7 @@ def _images(said: str) -> list[tuple[str, str, str, str]]:
 
 
 def _containers(said: str) -> tuple[Container, ...]:
-    return tuple(c for line in said.splitlines() if line.strip() and (c := parse_container(line)))
+    return tuple(c for line in said.splitlines() if line.strip() and (c := read_container(line)))
 
 
 def _files(said: str) -> dict[str, str]:

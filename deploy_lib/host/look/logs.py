@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy_lib.compose.compose import NUMBER_LABEL, ONEOFF_LABEL, PROJECT_LABEL, SERVICE_LABEL
+from deploy_lib.compose import labels
 from deploy_lib.errors import DeployError, RemoteError, told
 from deploy_lib.host.change.lock import HEARTBEAT, LAPSE
+from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
 from deploy_lib.ssh.session import Process, Session
 
@@ -37,7 +38,7 @@ class Line:
     text: str
 
 
-def script(project: str, services: Sequence[str], tail: int, *, follow: bool) -> str:
+def logs_script(stack: HostStack, services: Sequence[str], tail: int, *, follow: bool) -> str:
     """Prints the last lines of each container, found by its labels: Compose would want every variable set.
 
     Args:
@@ -46,13 +47,11 @@ def script(project: str, services: Sequence[str], tail: int, *, follow: bool) ->
         follow: go on with what comes, as long as bytes keep coming on standard input. `docker logs --follow` by itself
             would outlive its channel until the container speaks again.
     """
-    filters = (f"label={PROJECT_LABEL}={project}", f"label={ONEOFF_LABEL}=False")
-    chosen = " ".join(f"--filter {quote(f)}" for f in filters)
-    form = f'{{{{.ID}}}} {{{{.Label "{SERVICE_LABEL}"}}}} {{{{.Label "{NUMBER_LABEL}"}}}}'
+    form = f"{{{{.ID}}}} {labels.template(labels.SERVICE)} {labels.template(labels.NUMBER)}"
     options = words("--timestamps", "--tail", tail, *(["--follow"] if follow else []))
     wanted = "|".join(f"*.{quote(service)}" for service in services) or "*"
     return f"""\
-list=$(docker ps -a --no-trunc {chosen} --format {quote(form)}) || exit
+list=$(docker ps -a --no-trunc {stack.project.filters} {labels.NO_ONE_OFF} --format {quote(form)}) || exit
 show() {{
   docker logs {options} "$1" 2>&1 | while IFS= read -r x || [ -n "$x" ]; do printf '%s %s %s\\n' "$2" "$3" "$x"; done
 }}
@@ -78,7 +77,7 @@ shown=
 """Ends everything that this channel has started, when the channel is closed or its client is silent."""
 
 
-def parse(text: str) -> Line:
+def read_line(text: str) -> Line:
     """A line of the script's output."""
     service, number, rest = (*text.split(" ", 2), "", "")[:3]
     at, _, said = rest.partition(" ")
@@ -95,7 +94,7 @@ def stream(
 
     Args:
         sessions: by node.
-        scripts: by node, see `script`.
+        scripts: by node, see `logs_script`.
     """
     arrived: queue.Queue[tuple[str, Line | DeployError | None]] = queue.Queue(maxsize=10_000)
     processes: dict[str, Process] = {}
@@ -107,7 +106,7 @@ def stream(
                 timeout = FOLLOW_TIMEOUT if follow else TIMEOUT
                 processes[node] = process = session.start(scripts[node], timeout=timeout, keep_stdin=follow)
                 for text in process:
-                    arrived.put((node, parse(text)))
+                    arrived.put((node, read_line(text)))
                 code = process.wait()
                 if code:
                     raise RemoteError(process.stderr.strip() or f"exit status {code}", node=node, step="logs")

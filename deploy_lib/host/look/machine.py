@@ -11,7 +11,7 @@ from typing import Any
 
 from deploy_lib import layout
 from deploy_lib.answers import Parts, text
-from deploy_lib.compose.compose import PROJECT_LABEL
+from deploy_lib.compose.container import PUBLISHED
 from deploy_lib.host.change.lock import holder
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
@@ -60,10 +60,6 @@ class Machine:
     locked: str = ""
 
 
-_PROJECT = f'{{{{json (index .Config.Labels "{PROJECT_LABEL}")}}}}'
-_PORTS = '[""{{range .NetworkSettings.Ports}}{{range .}},{{json .HostPort}}{{end}}{{end}}]'
-_PUBLISHED = f'{{"name":{{{{json .Name}}}},"project":{_PROJECT},"ports":{_PORTS}}}'
-
 PARTS = ("clock", "space", "ram", "listening", "published", "swap", "storage", "locked")
 
 
@@ -103,7 +99,7 @@ listening() {{
   done
   return $r
 }}
-published() {{ ids=$(docker ps -q --no-trunc) && inspect {quote(_PUBLISHED)} $ids; }}
+published() {{ ids=$(docker ps -q --no-trunc) && inspect {quote(PUBLISHED)} $ids; }}
 swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
@@ -130,7 +126,7 @@ _LISTENING = re.compile(r" *\d+: [0-9A-F]+:([0-9A-F]{4}) ")
 _MEMORY = re.compile(r"MemAvailable:\s+(\d+) kB")
 
 
-def parse(parts: Parts) -> Machine:
+def read_machine(parts: Parts) -> Machine:
     """The answers of PARTS."""
     root, free = parts.read("space", _space, ("", dict[str, int]()))
     return Machine(

@@ -14,6 +14,7 @@ from urllib.parse import quote as url_quote
 
 from deploy_lib.answers import text, understand
 from deploy_lib.errors import NotUnderstoodError, RemoteError
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
@@ -34,9 +35,9 @@ class Login:
     username: str
     password: Secret
 
-    def covers(self, reference: str) -> bool:
+    def covers(self, image: Image) -> bool:
         """Whether an image is in this registry."""
-        return reference.startswith(f"{self.host}/")
+        return image.in_registry(self.host)
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,14 @@ class Manifest:
         status: the HTTP status of the host's engine: 401 and 403 are refused logins, 404 is an unknown image.
     """
 
-    reference: str
+    reference: Image
     digest: str = ""
     platforms: tuple[str, ...] = ()
     problem: str = ""
     status: int = 200
 
-    @property
-    def pinned(self) -> str:
-        """`repository:tag@sha256:...`."""
-        return f"{self.reference}@{self.digest}"
 
-
-def resolve(session: Session, references: Sequence[str], login: Login | None) -> dict[str, Manifest]:
+def resolve(session: Session, references: Sequence[Image], login: Login | None) -> dict[Image, Manifest]:
     """Asks the registries, through the host's own engine: its names, its certificates, its mirrors.
 
     The credentials go over the session to the engine's socket; nothing is stored on the host.
@@ -82,8 +78,8 @@ def resolve(session: Session, references: Sequence[str], login: Login | None) ->
     return {reference: _manifest(reference, *_response(answers)) for reference in references}
 
 
-def _request(reference: str, login: Login | None, last: bool) -> bytes:
-    lines = [f"GET /distribution/{url_quote(reference, safe='/:@')}/json HTTP/1.1", "Host: docker"]
+def _request(reference: Image, login: Login | None, last: bool) -> bytes:
+    lines = [f"GET /distribution/{url_quote(str(reference), safe='/:@')}/json HTTP/1.1", "Host: docker"]
     if login is not None and login.covers(reference):
         lines.append(f"X-Registry-Auth: {_auth_header(login)}")
     if last:
@@ -119,15 +115,15 @@ def _response(answers: _Answers) -> tuple[int, bytes]:
         return 502, json.dumps({"message": f"the engine's answer was cut short ({error})"}).encode()
 
 
-def _manifest(reference: str, status: int, body: bytes) -> Manifest:
+def _manifest(reference: Image, status: int, body: bytes) -> Manifest:
     try:
-        return understand(reference, lambda: _meaning(reference, status, json.loads(body)))
+        return understand(str(reference), lambda: _meaning(reference, status, json.loads(body)))
     except NotUnderstoodError:
         odd = "the engine's answer cannot be understood" if status == 200 else f"HTTP {status}"
         return Manifest(reference, problem=odd, status=status)
 
 
-def _meaning(reference: str, status: int, data: Any) -> Manifest:
+def _meaning(reference: Image, status: int, data: Any) -> Manifest:
     if status != 200:
         return Manifest(reference, problem=str(data.get("message", f"HTTP {status}")), status=status)
     digest = text(data["Descriptor"], "digest")

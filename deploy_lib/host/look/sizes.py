@@ -12,13 +12,16 @@ from deploy_lib.answers import understand
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.change.stage import PASSWORD, log_in
 from deploy_lib.host.look.registry import Login
+from deploy_lib.release.image import Image
 from deploy_lib.shell import IN_MEMORY, quote
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 60
 
 
-def ask(session: Session, images: Sequence[str], platform: str, login: Login | None) -> dict[str, int]:
+def ask_sizes(
+    session: Session, images: Sequence[Image], platform: str, login: Login | None
+) -> dict[Image, int]:
     """Bytes to be transferred, by image; one whose registry does not say is left out.
 
     Args:
@@ -32,15 +35,16 @@ def ask(session: Session, images: Sequence[str], platform: str, login: Login | N
         return {}
     needed = login if login is not None and any(login.covers(image) for image in images) else None
     answer = session.run(
-        script(images, needed),
+        sizes_script(images, needed),
         env={PASSWORD: needed.password.reveal()} if needed else {},
         timeout=TIMEOUT + 15,
         step="looking closer",
     )
-    return parse(answer.stdout, platform)
+    found = read_sizes(answer.stdout, platform)
+    return {image: found[str(image)] for image in images if str(image) in found}
 
 
-def script(images: Sequence[str], login: Login | None) -> str:
+def sizes_script(images: Sequence[Image], login: Login | None) -> str:
     """One JSON document for each image, after a line that names it."""
     asked = "\n".join(
         f"echo {quote(f'=== {image}')}; timeout {TIMEOUT // len(images) + 1} docker manifest inspect -v {quote(image)} 2>/dev/null"
@@ -49,8 +53,8 @@ def script(images: Sequence[str], login: Login | None) -> str:
     return f"{IN_MEMORY}\n{log_in(login)}\n{asked}\ntrue"
 
 
-def parse(text: str, platform: str) -> dict[str, int]:
-    """What `script` printed; what cannot be understood is left out, as what no registry says."""
+def read_sizes(text: str, platform: str) -> dict[str, int]:
+    """What `sizes_script` printed, by the image's text; what cannot be understood is left out, as what no registry says."""
     found: dict[str, int] = {}
     for part in f"\n{text}".split("\n=== ")[1:]:
         image, _, document = part.partition("\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
+from deploy_lib.release.image import Image
 
 STEADY_LOOKS = 4
 """Looks, a second apart, that a container without a health check must be seen running, with no restart between."""
@@ -40,7 +41,7 @@ class Gate:
         images: by service, what they are to be created from.
     """
 
-    def __init__(self, replicas: Mapping[str, int], images: Mapping[str, str]) -> None:
+    def __init__(self, replicas: Mapping[str, int], images: Mapping[str, Image]) -> None:
         self._replicas = replicas
         self._images = images
         self._restarts: dict[str, int] = {}

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import paramiko
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe
 from deploy_lib.errors import DeployError
 from deploy_lib.host.prove import roster

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.checks import Check, answered, host, require
-from deploy_lib.compose.compose import Container, Service
+from deploy_lib.checks import Check, check_answered, check_host, require_passed
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.model import Service
 from deploy_lib.config import load
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import TOOLS, Facts
@@ -42,12 +43,12 @@ def with_machine(**changes: Any) -> Facts:
 
 
 def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
-    checks = {check.name: check for check in host(NODE, GOOD, rendered=True)}
+    checks = {check.name: check for check in check_host(NODE, GOOD, rendered=True)}
     assert {check.result for check in checks.values()} == {"ok"}
     assert all(check.proves for check in checks.values())
     assert checks["Docker Engine"].found == "26.1.5+dfsg1 (at least 25.0)"
     assert checks["Compose plugin"].found == "2.26.1-4 (at least 2.20)"
-    require(NODE, checks.values())
+    require_passed(NODE, checks.values())
 
 
 @pytest.mark.parametrize(
@@ -87,24 +88,28 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
 def test_each_failure_has_a_line_of_its_own_and_its_mend(
     facts: Facts, name: str, problem: str, mend: str
 ) -> None:
-    found = [check for check in host(NODE, facts, rendered=True) if check.result == "failed"]
+    found = [check for check in check_host(NODE, facts, rendered=True) if check.result == "failed"]
     assert [check.name for check in found] == [name]
     assert problem in found[0].problem
     assert mend in found[0].mend
     with pytest.raises(PreflightError) as caught:
-        require(NODE, found)
+        require_passed(NODE, found)
     assert problem in str(caught.value)
     assert mend in str(caught.value)
 
 
 @pytest.mark.parametrize("now", [996.0, 1005.9])
 def test_the_clock_may_be_off_by_the_round_trip_and_a_little_more(now: float) -> None:
-    assert not [check for check in host(NODE, with_machine(now=now), rendered=True) if check.result != "ok"]
+    assert not [
+        check for check in check_host(NODE, with_machine(now=now), rendered=True) if check.result != "ok"
+    ]
 
 
 def test_what_a_host_does_not_say_is_a_warning() -> None:
     found = [
-        check for check in host(NODE, replace(GOOD, machine=Machine()), rendered=True) if check.result != "ok"
+        check
+        for check in check_host(NODE, replace(GOOD, machine=Machine()), rendered=True)
+        if check.result != "ok"
     ]
     assert {check.name: check.result for check in found} == dict.fromkeys(
         ("space for images", "space for files", "memory", "clock"), "warning"
@@ -118,26 +123,26 @@ def test_all_failures_are_named_at_once() -> None:
         Check("c", "", "failed", problem="y"),
     ]
     with pytest.raises(PreflightError, match=r"2 checks failed(.|\n)*a: x\n    -> do x\n  c: y"):
-        require(NODE, checks)
+        require_passed(NODE, checks)
 
 
 def test_a_rollback_is_not_kept_from_a_host_by_what_it_does_not_need() -> None:
     poor = replace(
         GOOD, services={}, machine=replace(MACHINE, now=1, memory=1, free={"docker": 1, "directory": 1})
     )
-    assert {check.result for check in host(NODE, poor, rendered=False)} == {"ok"}
-    assert [c.name for c in host(NODE, replace(poor, engine="1.0"), rendered=False) if c.result != "ok"] == [
-        "Docker Engine"
-    ]
+    assert {check.result for check in check_host(NODE, poor, rendered=False)} == {"ok"}
+    assert [
+        c.name for c in check_host(NODE, replace(poor, engine="1.0"), rendered=False) if c.result != "ok"
+    ] == ["Docker Engine"]
 
 
 def test_secrets_in_memory_are_refused_on_a_host_that_swaps() -> None:
     memory = NODE.model_copy(update={"stack": NODE.stack.model_copy(update={"delivery": "memory"})})
     swaps = with_machine(swap=("/swapfile",))
     for rendered in (True, False):
-        assert not [c for c in host(NODE, swaps, rendered=rendered) if c.result != "ok"]
-        assert not [c for c in host(memory, GOOD, rendered=rendered) if c.result != "ok"]
-        (check,) = (c for c in host(memory, swaps, rendered=rendered) if c.result != "ok")
+        assert not [c for c in check_host(NODE, swaps, rendered=rendered) if c.result != "ok"]
+        assert not [c for c in check_host(memory, GOOD, rendered=rendered) if c.result != "ok"]
+        (check,) = (c for c in check_host(memory, swaps, rendered=rendered) if c.result != "ok")
         assert (check.name, check.result) == ("swap", "failed")
         assert "/swapfile" in check.problem
         assert "swapoff" in check.mend
@@ -145,11 +150,14 @@ def test_secrets_in_memory_are_refused_on_a_host_that_swaps() -> None:
 
 @pytest.mark.parametrize("part", ["engine", "history", "images", "containers", "objects", "config"])
 def test_what_is_not_known_is_not_taken_for_absent(part: str) -> None:
-    check = answered(NODE, replace(GOOD, problems={part: "broken pipe"}), rendered=True)
+    check = check_answered(NODE, replace(GOOD, problems={part: "broken pipe"}), rendered=True)
     assert (check.result, check.problem) == ("failed", f"{part}: broken pipe")
 
 
 def test_what_nothing_is_decided_from_may_be_unknown() -> None:
-    assert answered(NODE, replace(GOOD, problems={"clock": "no date"}), rendered=True).result == "ok"
-    assert answered(NODE, replace(GOOD, services={}), rendered=True).problem == "config: it has no services"
-    assert answered(NODE, replace(GOOD, services={}), rendered=False).result == "ok"
+    assert check_answered(NODE, replace(GOOD, problems={"clock": "no date"}), rendered=True).result == "ok"
+    assert (
+        check_answered(NODE, replace(GOOD, services={}), rendered=True).problem
+        == "config: it has no services"
+    )
+    assert check_answered(NODE, replace(GOOD, services={}), rendered=False).result == "ok"

@@ -1,6 +1,6 @@
 import pytest
 
-from deploy_lib.checks import env_file, storage, variables
+from deploy_lib.checks import check_storage, check_variables, read_env_file
 from deploy_lib.compose.variables import Variables
 from deploy_lib.config import load
 from tests import ROOT
@@ -9,7 +9,7 @@ NODES = load(ROOT, "lab").nodes
 
 
 def test_a_stack_without_shared_storage_is_not_asked() -> None:
-    assert list(storage(NODES["core"], (), deferred=False)) == []
+    assert list(check_storage(NODES["core"], (), deferred=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,10 @@ def test_a_stack_without_shared_storage_is_not_asked() -> None:
     ],
 )
 def test_shared_storage_is_mounted_and_writable(found: frozenset[str], problem: str) -> None:
-    (check,) = storage(NODES["B"], found, deferred=False)
+    (check,) = check_storage(NODES["B"], found, deferred=False)
     assert check.result == ("failed" if problem else "ok")
     assert problem in check.problem
-    (later,) = storage(NODES["B"], found, deferred=True)
+    (later,) = check_storage(NODES["B"], found, deferred=True)
     assert later.result == ("deferred" if problem else "ok")
 
 
@@ -49,15 +49,17 @@ READ = Variables(
 def test_each_variable_has_its_value_from_one_place(
     file: dict[str, str], generated: dict[str, str], problem: str
 ) -> None:
-    check = variables(READ, {"the file": file, "what is generated": generated, "the vault": {"S": "***"}})
+    check = check_variables(
+        READ, {"the file": file, "what is generated": generated, "the vault": {"S": "***"}}
+    )
     assert check.problem == problem
     assert check.result == ("failed" if problem else "ok")
 
 
 def test_a_secret_without_a_source_has_no_value() -> None:
-    assert variables(READ, {"the file": {"A": "1", "B": "2"}}).problem == "S has no value"
+    assert check_variables(READ, {"the file": {"A": "1", "B": "2"}}).problem == "S has no value"
 
 
 def test_an_env_file_is_read_as_compose_does() -> None:
     content = b"# C=1\nA=1\n export B = 'two words' \nEMPTY=\nD=x=y\n"
-    assert env_file(content) == {"A": "1", "B": "two words", "EMPTY": "", "D": "x=y"}
+    assert read_env_file(content) == {"A": "1", "B": "two words", "EMPTY": "", "D": "x=y"}

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.cli import report
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.fleet import pruning
 from deploy_lib.fleet.done import Done

@@ -8,9 +8,10 @@ import pytest
 
 from deploy_lib.errors import PreflightError
 from deploy_lib.fleet import rollback
-from deploy_lib.host.change import history
-from deploy_lib.host.change.history import Event, event
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.release.history import Event
 from deploy_lib.release.release import Release
 
 RELEASE = Release("r1", "sha-0000001", None, {}, {})
@@ -19,8 +20,8 @@ SECOND = event("proven", replace(RELEASE, id="r2", tag="sha-0000002"), before="r
 
 
 def node(*past: Event) -> Deployment:
-    facts = SimpleNamespace(history=past)
-    return cast(Deployment, SimpleNamespace(facts=facts, before=history.proven(past)))
+    facts = Facts(history=past)
+    return cast(Deployment, SimpleNamespace(facts=facts, before=facts.proven))
 
 
 def chosen(nodes: dict[str, Deployment], tag: str | None = None) -> set[str]:

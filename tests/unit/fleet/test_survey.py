@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib.checks.host import ownership
+from deploy_lib.checks.host import check_ownership
 from deploy_lib.config import Environment
 from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.fleet import survey as surveying
@@ -24,7 +24,7 @@ LOOSE = (("/opt is loose", "chmod go-w /opt"),)
 def node(strangers: tuple[tuple[str, str], ...]) -> tuple[Deployment, NodeSurvey]:
     made = deployment()
     facts = replace(made.facts, strangers=strangers)
-    return made, NodeSurvey(made.node, facts, (ownership(facts),), "", "")
+    return made, NodeSurvey(made.node, facts, (check_ownership(facts),), "", "")
 
 
 def survey_of(found: NodeSurvey) -> Survey:

@@ -10,7 +10,7 @@ from typing import Self, cast
 import pytest
 
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
-from deploy_lib.host.change import history
+from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.prune import PruneError
 from deploy_lib.host.change.watch import LostError, NotBegunError, Watch
@@ -23,6 +23,7 @@ from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
@@ -52,7 +53,7 @@ def raises(error: Exception) -> object:
 
 def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
     node = deployment(start=raises(RemoteError("the SSH session has ended")))
-    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = Outcome.UNTOUCHED
     with pytest.raises(RemoteError) as raised:
         node.switch(values())
@@ -147,13 +148,13 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
     seen: list[str] = []
     node = deployment()
     first = node.facts.history[0]
-    half = history.event("failed", replace(first.release, id="half"))
+    half = event("failed", replace(first.release, id="half"))
     node.facts = replace(node.facts, history=(first, half))
 
     def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
         seen.extend(release.id for release in kept)
 
-    monkeypatch.setattr(pruning, "remove", prune)
+    monkeypatch.setattr(pruning, "remove_old", prune)
     node.prune(lambda _: None)
     assert seen == [first.release.id, "half"]
     assert node.outcome == "unchanged"
@@ -161,7 +162,7 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
     node = deployment()
-    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = Outcome.SWITCHED
     switching(node, conclude=lambda *_: None, await_end=lambda _: False)
     with pytest.raises(LostError, match="could not record"):
@@ -171,7 +172,7 @@ def test_a_release_that_the_host_did_not_record_is_not_deployed() -> None:
 
 def test_a_node_whose_switch_never_began_is_untouched_although_ctrl_c_came_first() -> None:
     node = deployment()
-    node.decision = forward(node.facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = Outcome.SWITCHED
     switching(node, conclude=raises(NotBegunError("the lock lapsed")))
     with pytest.raises(NotBegunError):
@@ -199,7 +200,7 @@ def test_nothing_is_called_old_where_something_runs_that_no_record_knows() -> No
 def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
     node = deployment()
     first = node.facts.history[0]
-    begun = history.event("started", replace(first.release, id="r9"))
+    begun = event("started", replace(first.release, id="r9"))
     held = replace(node.facts.machine, locked="somebody")
     for facts, lock, said in (
         (replace(node.facts, machine=held), None, "has not ended yet"),

@@ -4,9 +4,10 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Probe
 from deploy_lib.node import proof
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
 
@@ -14,7 +15,7 @@ WELL = Container(
     id="1",
     name="web-1",
     service="web",
-    image="x@sha256:1",
+    image=Image("x", "", "sha256:1"),
     image_id="i",
     state="running",
     health="healthy",

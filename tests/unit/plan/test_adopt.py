@@ -5,27 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.compose.compose import SECRETS_LABEL, Container, read_override
+from deploy_lib.compose.container import Container
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.desired import adopt
+from deploy_lib.layout import SECRETS_LABEL
+from deploy_lib.plan.desired import adopted_release
+from deploy_lib.release.image import Image
+from tests.unit import build
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 
 
 def container(service: str, image: str, image_id: str, **labels: str) -> Container:
-    return Container(
-        id=service,
-        name=f"p-{service}-1",
-        service=service,
-        image=image,
-        image_id=image_id,
-        state="running",
-        health=None,
-        exit_code=0,
-        restarts=0,
-        started="",
-        labels=labels,
-    )
+    image_of = Image.parse(image)
+    return build.container(id=service, service=service, image=image_of, image_id=image_id, labels=labels)
 
 
 def running(*containers: Container, images: Mapping[str, str] | None = None, **files: str) -> Facts:
@@ -52,13 +44,13 @@ def test_an_image_is_kept_by_the_most_exact_name_that_it_has(
     image: str, images: Mapping[str, str], kept: str
 ) -> None:
     facts = running(container("web", image, "i"), images=images)
-    assert adopt("r0", facts).release.images == {"web": kept}
+    assert str(adopted_release("r0", facts).release.images["web"]) == kept
 
 
 def test_every_service_and_container_counts() -> None:
     web = container("web", "h/x:1", "i")
     facts = running(web, replace(web, id="2", name="p-web-2"), container("db", "pg:17", "j"))
-    release = adopt("r0", facts).release
+    release = adopted_release("r0", facts).release
     assert release.replicas == {"web": 2, "db": 1}
     assert set(release.images) == {"web", "db"}
     assert (release.id, release.commit) == ("r0", None)
@@ -66,14 +58,14 @@ def test_every_service_and_container_counts() -> None:
 
 def test_fingerprints_come_from_the_labels_and_from_nowhere_else() -> None:
     facts = running(container("web", A, A, **{SECRETS_LABEL: "S=1"}), container("db", B, B))
-    adopted = adopt("r0", facts)
+    adopted = adopted_release("r0", facts)
     assert adopted.release.secrets == {"web": "S=1"}
-    assert read_override(adopted.files["release.yml"])[1] == {"web": "S=1"}
+    assert build.pinned(adopted.files["release.yml"]) == {"web": (A, "S=1"), "db": (B, "")}
 
 
 def test_files_are_those_that_lie_there_and_what_is_missing_is_made() -> None:
     facts = running(container("web", A, A), **{"docker-compose.yml": "c", "conf/a": "d"})
-    adopted = adopt("r0", facts)
+    adopted = adopted_release("r0", facts)
     assert {**adopted.release.files, "release.yml": "", "release.env": ""} == {
         "docker-compose.yml": "c",
         "conf/a": "d",
@@ -85,7 +77,7 @@ def test_files_are_those_that_lie_there_and_what_is_missing_is_made() -> None:
 
 def test_generated_files_that_lie_there_stay_as_they_are() -> None:
     facts = running(container("web", A, A), **{"release.yml": "y", "release.env": "e"})
-    adopted = adopt("r0", facts)
+    adopted = adopted_release("r0", facts)
     assert adopted.release.files == {"release.yml": "y", "release.env": "e"}
     assert not adopted.files
 
@@ -103,9 +95,9 @@ def test_generated_files_that_lie_there_stay_as_they_are() -> None:
 def test_its_tag_is_that_of_its_own_images(images: tuple[str, ...], tag: str) -> None:
     known = {f"{image.partition('@')[0].rpartition(':')[0]}@{A}": image for image in images}
     facts = running(*(container(f"s{n}", image, image) for n, image in enumerate(images)), images=known)
-    assert adopt("r0", facts).release.tag == tag
+    assert adopted_release("r0", facts).release.tag == tag
 
 
 def test_nothing_of_an_adopted_release_claims_to_have_been_proven() -> None:
-    release = adopt("r0", running(container("web", A, A))).release
+    release = adopted_release("r0", running(container("web", A, A))).release
     assert (release.probes, release.restores, release.secret_files) == (None, None, {})

@@ -6,15 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.compose.compose import Service, StackFile
+from deploy_lib.compose.file import StackFile
+from deploy_lib.compose.model import Service
 from deploy_lib.config import OneOff, load
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change import history
+from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
-from deploy_lib.plan import decision
-from deploy_lib.plan import steps as orders
-from deploy_lib.plan.decision import Decision, Job
+from deploy_lib.host.stack import HostStack
+from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.steps import due_one_offs, make_staging, make_switch
+from deploy_lib.release.history import Event
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
@@ -42,16 +45,16 @@ def values() -> dict[str, Secret]:
 
 def rendered(reference: str) -> Facts:
     """A host with a proven release, on which this checkout's Compose file names `reference`."""
-    return replace(settled(), services={"web": Service("web", reference)}, key=KEY)
+    return replace(settled(), services={"web": Service("web", Image.parse(reference))}, key=KEY)
 
 
 def forward(facts: Facts, *manifests: Manifest) -> Decision:
     known = {manifest.reference: manifest for manifest in manifests}
-    return decision.forward(case(), facts, VERSION, known, values(), KEY)
+    return decide_version(case(), facts, VERSION, known, values(), KEY)
 
 
 def test_what_the_registry_says_is_what_is_deployed() -> None:
-    made = forward(rendered("h/x:2"), Manifest("h/x:2", f"sha256:{'b' * 64}"))
+    made = forward(rendered("h/x:2"), Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     assert made.plan.desired.release.images == {"web": NEW}
     assert made.plan.pulls == (NEW,)
     assert not made.keep_values
@@ -62,7 +65,7 @@ def test_an_image_that_no_registry_was_asked_for_stays_at_its_recorded_digest() 
 
 
 def test_an_image_without_a_digest_is_never_deployed() -> None:
-    for answers in ([], [Manifest("h/x:9", problem="not found", status=404)]):
+    for answers in ([], [Manifest(Image("h/x", "9"), problem="not found", status=404)]):
         with pytest.raises(PreflightError, match="no digest is known for h/x:9"):
             forward(rendered("h/x:9"), *answers)
 
@@ -70,8 +73,8 @@ def test_an_image_without_a_digest_is_never_deployed() -> None:
 def test_one_service_alone_has_only_its_own_image_settled() -> None:
     facts = rendered("h/x:2")
     facts = replace(facts, services={**facts.services, "other": Service("other", "h/unknown:1")})
-    known = {"h/x:2": Manifest("h/x:2", f"sha256:{'b' * 64}")}
-    made = decision.forward(case(service="web"), facts, VERSION, known, values(), KEY)
+    known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
+    made = decide_version(case(service="web"), facts, VERSION, known, values(), KEY)
     assert made.plan.desired.release.images == {"web": NEW}
     assert made.plan.desired.release.probes == NODE.stack.probes
 
@@ -80,86 +83,86 @@ def test_no_decision_shows_the_key() -> None:
     assert KEY not in repr(forward(rendered("h/x:1")))
 
 
-def past() -> tuple[Facts, history.Event]:
+def past() -> tuple[Facts, Event]:
     """A host that runs a second release, all of whose first is still there; and the first."""
     facts = rendered("h/x:2")
     first = facts.history[0]
     second = replace(first.release, id="r1b", tag="sha-0000002", images={"web": NEW})
-    event = history.event("proven", second, before="r1")
+    newest = event("proven", second, before="r1")
     running = replace(facts.containers[0], image=NEW)
     images = {**facts.images, f"h/x@sha256:{'b' * 64}": "j"}
-    return replace(facts, containers=(running,), images=images, history=(first, event)), first
+    return replace(facts, containers=(running,), images=images, history=(first, newest)), first
 
 
 def test_going_back_keeps_the_values_and_runs_no_migration() -> None:
     facts, first = past()
-    made = decision.back(case(), facts, first)
+    made = decide_rollback(case(), facts, first)
     assert [(c.action, c.image) for c in made.plan.changes] == [("recreate", OLD)]
     assert made.keep_values
     assert made.key == KEY
-    assert orders.one_offs(made, NODE.stack) == []
-    assert orders.one_offs(replace(made, keep_values=False), NODE.stack) == [MIGRATION]
+    assert due_one_offs(made, NODE.stack) == []
+    assert due_one_offs(replace(made, keep_values=False), NODE.stack) == [MIGRATION]
 
 
 def test_each_release_keeps_what_proved_it() -> None:
     facts, first = past()
-    made = forward(facts, Manifest("h/x:2", f"sha256:{'b' * 64}")).plan.desired.release
+    made = forward(facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")).plan.desired.release
     assert made.probes == NODE.stack.probes
     written = json.loads(json.dumps(made.as_dict()))
     assert Release.from_dict(written) == made
     assert Release.from_dict({**written, "probes": [{"name": "of a newer program"}]}).probes is None
     old = replace(first, release=replace(first.release, probes=NODE.stack.probes[:1]))
-    assert decision.back(case(), facts, old).plan.desired.release.probes == NODE.stack.probes[:1]
+    assert decide_rollback(case(), facts, old).plan.desired.release.probes == NODE.stack.probes[:1]
     assert made.same_content(replace(made, probes=()))
 
 
 def test_a_rollback_after_a_rollback_goes_to_where_it_would_have_gone_then() -> None:
     facts, first = past()
-    assert decision.back(case(), facts, replace(first, before="r0")).plan.next_before == "r0"
+    assert decide_rollback(case(), facts, replace(first, before="r0")).plan.next_before == "r0"
 
 
 def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
     facts, first = past()
     path = "docker-compose.core.yml"
     edited = replace(facts, files={**facts.files, path: "other"})
-    assert decision.back(
+    assert decide_rollback(
         case(), replace(edited, objects=frozenset({first.release.files[path]})), first
     ).plan.changed
     pruned = {name: i for name, i in facts.images.items() if name.endswith("b" * 64)}
     for host, what in ((edited, path), (replace(facts, images=pruned), OLD)):
         with pytest.raises(PreflightError) as raised:
-            decision.back(case(), host, first)
-        assert what in raised.value.what
+            decide_rollback(case(), host, first)
+        assert str(what) in raised.value.what
         assert "invoke deploy-core --tag" in (raised.value.mend or "")
 
 
 def test_an_image_of_the_release_before_that_is_gone_is_got_again_unless_no_registry_may_be_needed() -> None:
     facts = replace(rendered("h/x:2"), images={})
-    made = forward(facts, Manifest("h/x:2", f"sha256:{'b' * 64}"))
-    assert orders.staging(made, facts, "core").recover == [OLD]
-    assert orders.staging(replace(made, keep_values=True), facts, "core").recover == ()
+    made = forward(facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
+    assert make_staging(made, facts, HostStack(NODE, "p")).recover == [OLD]
+    assert make_staging(replace(made, keep_values=True), facts, HostStack(NODE, "p")).recover == ()
 
 
 def test_a_migration_runs_for_a_new_image_and_for_no_other_change() -> None:
-    made = forward(rendered("h/x:2"), Manifest("h/x:2", f"sha256:{'b' * 64}"))
-    assert orders.one_offs(made, NODE.stack) == [MIGRATION]
-    assert orders.one_offs(forward(rendered("h/x:1")), NODE.stack) == []
+    made = forward(rendered("h/x:2"), Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
+    assert due_one_offs(made, NODE.stack) == [MIGRATION]
+    assert due_one_offs(forward(rendered("h/x:1")), NODE.stack) == []
 
 
 def test_a_rotation_changes_fingerprints_and_no_image() -> None:
     facts = rendered("h/x:1")
     release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"})
     facts = replace(facts, history=(replace(facts.history[0], release=release),))
-    made = decision.rotation(case(), facts, values(), ["DB_PASSWORD"])
+    made = decide_rotation(case(), facts, values(), ["DB_PASSWORD"])
     assert made.plan.desired.release.images == release.images
     assert made.plan.desired.release.secrets != release.secrets
     assert made.plan.applies == tuple(step.secret for step in made.applies) == ("DB_PASSWORD",)
-    assert orders.one_offs(made, NODE.stack) == []
+    assert due_one_offs(made, NODE.stack) == []
 
 
 def test_nothing_is_rotated_where_nothing_is_recorded() -> None:
     with pytest.raises(PreflightError, match="not deployed by this program"):
-        decision.rotation(case(), replace(settled(), history=()), values(), ["DB_PASSWORD"])
+        decide_rotation(case(), replace(settled(), history=()), values(), ["DB_PASSWORD"])
 
 
 def test_what_is_kept_follows_from_the_history_as_it_will_be() -> None:
@@ -167,16 +170,22 @@ def test_what_is_kept_follows_from_the_history_as_it_will_be() -> None:
     facts, first = past()
     releases = [replace(first.release, id=f"old{n}", files={"a": str(n) * 64}) for n in range(5)]
     events = [
-        history.event("proven", release, before=f"old{n - 1}" if n else None)
-        for n, release in enumerate(releases)
+        event("proven", release, before=f"old{n - 1}" if n else None) for n, release in enumerate(releases)
     ]
     facts = replace(facts, history=tuple(events))
     stack = NODE.stack.model_copy(update={"keep_releases": 3})
     three = replace(case(), node=NODE.model_copy(update={"stack": stack}))
-    made = decision.back(three, replace(facts, objects=frozenset({"3" * 64})), events[3])
-    pruned = orders.switch(
-        made, facts, three, token="t", happens=lambda kind, detail: history.event(kind, first.release)
+    made = decide_rollback(three, replace(facts, objects=frozenset({"3" * 64})), events[3])
+    pruned = make_switch(
+        made, facts, three, token="t", happens=lambda kind, detail: event(kind, first.release)
     ).prune
     kept = {n for n in range(5) if str(n) * 64 in pruned}
     assert {3, 2, 1} <= kept
     assert 0 not in kept
+
+
+def test_a_reference_that_is_pinned_already_is_used_as_it_is() -> None:
+    reference = f"h/x:2@sha256:{'b' * 64}"
+    for answers in ([], [Manifest(Image.parse(reference), f"sha256:{'b' * 64}")]):
+        made = forward(rendered(reference), *answers)
+        assert [str(image) for image in made.plan.desired.release.images.values()] == [reference]

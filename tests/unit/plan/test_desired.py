@@ -1,108 +1,91 @@
 import json
 from dataclasses import replace
 
-from deploy_lib.compose.compose import DELIVERY_LABEL, HASH_LABEL, SECRETS_LABEL, StackFile, read_override
+from deploy_lib.compose.file import StackFile
+from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.change.history import event
-from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan import desired as wanted
-from deploy_lib.plan import plan as planning
+from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
+from deploy_lib.plan.desired import Desired, adopted_release, earlier_release, rotated_release
+from deploy_lib.plan.plan import make_plan
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
-from deploy_lib.secrets.value import Secret
-from tests.unit.plan.test_plan import NODE, OLD, desired, settled
+from tests.unit import build
+from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
+
+ID = "sha256:" + "c" * 64
 
 
 def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None:
     target = desired(mark="S=1").release
     running = replace(target, id="r9", secrets={"web": "S=2"})
-    back = wanted.restore("r10", target, running)
+    back = earlier_release("r10", target, running)
     assert (back.release.id, back.release.restores, back.release.images) == ("r10", "r2", target.images)
     assert back.release.secrets == {"web": "S=2"}
-    assert read_override(back.files["release.yml"]) == ({"web": OLD}, {"web": "S=2"})
+    assert build.pinned(back.files["release.yml"]) == {"web": (str(OLD), "S=2")}
     untouched = {k: v for k, v in target.files.items() if k != "release.yml"}
     assert {k: v for k, v in back.release.files.items() if k != "release.yml"} == untouched
 
 
 def test_a_release_without_changed_secrets_is_brought_back_exactly() -> None:
     target = desired().release
-    assert wanted.restore("r10", target, target).release.files == target.files
+    assert earlier_release("r10", target, target).release.files == target.files
 
 
 def test_what_runs_without_a_record_is_adopted_by_digest_with_the_files_that_lie_there() -> None:
     facts = settled()
     container = replace(
-        facts.containers[0], image="h/x:1", image_id="i", labels={HASH_LABEL: "h", SECRETS_LABEL: "S=1"}
+        facts.containers[0],
+        image=Image("h/x", "1"),
+        image_id="i",
+        labels={CONFIG_HASH: "h", SECRETS_LABEL: "S=1"},
     )
     facts = replace(facts, history=(), containers=(container,), files={"docker-compose.core.yml": "c"})
-    adopted = wanted.adopt("r1", facts)
+    adopted = adopted_release("r1", facts)
     assert adopted.release.images == {"web": OLD}
     assert adopted.release.replicas == {"web": 1}
     assert Release.from_dict(json.loads(json.dumps(adopted.release.as_dict()))) == adopted.release
-    assert read_override(adopted.files["release.yml"]) == ({"web": OLD}, {"web": "S=1"})
+    assert build.pinned(adopted.files["release.yml"]) == {"web": (str(OLD), "S=1")}
     assert adopted.release.files["docker-compose.core.yml"] == "c"
 
 
 def test_an_image_that_no_registry_knows_is_adopted_by_its_id() -> None:
     facts = settled()
-    container = replace(facts.containers[0], image="local/x:dev", image_id="sha256:abc")
-    adopted = wanted.adopt("r1", replace(facts, history=(), containers=(container,)))
-    assert adopted.release.images == {"web": "sha256:abc"}
+    container = replace(facts.containers[0], image=Image("local/x", "dev"), image_id=ID)
+    adopted = adopted_release("r1", replace(facts, history=(), containers=(container,)))
+    assert adopted.release.images == {"web": Image.parse(ID)}
 
 
 def test_the_plan_says_what_a_failure_goes_back_to() -> None:
     facts = settled()
-    assert (found := planning.make(NODE, facts, desired()).back) is not None
+    assert (found := make_plan(NODE, facts, desired()).back) is not None
     assert found.release.id == "r1"
-    adopted = planning.make(NODE, replace(facts, history=()), desired())
+    adopted = make_plan(NODE, replace(facts, history=()), desired())
     assert adopted.before is not None
     assert adopted.before.kind == "adopted"
-    assert planning.make(NODE, replace(facts, history=(), containers=()), desired()).back is None
+    assert make_plan(NODE, replace(facts, history=(), containers=()), desired()).back is None
 
 
 def test_a_rollback_skips_releases_with_the_same_content() -> None:
     facts = settled()
     first = replace(facts.history[0], before="r0")
-    again = planning.make(NODE, replace(facts, history=(first,)), desired())
+    again = make_plan(NODE, replace(facts, history=(first,)), desired())
     assert again.next_before == "r0"
-    other = planning.make(NODE, replace(facts, history=(first,)), desired(f"h/x:2@sha256:{'b' * 64}"))
+    other = make_plan(NODE, replace(facts, history=(first,)), desired(NEW))
     assert other.next_before == "r1"
 
 
 def test_an_interrupted_release_is_never_nothing_to_do() -> None:
     facts = settled()
     started = event("started", replace(desired().release, id="r3"))
-    assert not planning.make(NODE, replace(facts, history=(*facts.history, started)), desired()).nothing
+    assert not make_plan(NODE, replace(facts, history=(*facts.history, started)), desired()).nothing
 
 
 FILE = StackFile("p", {"web": ("S", "T")}, {}, {"s": "S", "t": "T"})
-KEY = "k"
-
-
-def marks(**values: str) -> str:
-    return wanted.fingerprints(FILE, {n: Secret(v) for n, v in values.items()}, KEY)["web"]
-
-
-def test_a_secret_has_changed_when_a_container_or_the_record_has_another_fingerprint() -> None:
-    facts = replace(settled(), key=KEY)
-    (container,) = facts.containers
-    now = replace(container, labels={**container.labels, SECRETS_LABEL: marks(S="1", T="2")})
-    recorded = replace(facts.history[0].release, secrets={"web": marks(S="1", T="2")})
-    facts = replace(facts, containers=(now,), history=(event("proven", recorded),))
-
-    def changed(facts: Facts, **values: str) -> list[str]:
-        return wanted.changed(facts, FILE, {n: Secret(v) for n, v in values.items()})
-
-    assert changed(facts, S="1", T="2") == []
-    assert changed(facts, S="1", T="3") == ["T"]
-    # Its containers are gone, or are others than those of the record.
-    assert changed(replace(facts, containers=()), S="1", T="3") == ["T"]
-    assert changed(replace(facts, history=()), S="4", T="2") == ["S"]
-    # A new host has nothing that could have changed.
-    assert changed(replace(facts, key=""), S="4", T="5") == []
 
 
 def test_a_rotation_is_the_release_that_runs_with_other_fingerprints() -> None:
     running = replace(desired(mark="S=1 T=2").release, id="r1", restores="r0")
-    rotated = wanted.rotate("r2", running, {"T": "3"}).release
+    rotated = rotated_release("r2", running, {"T": "3"}).release
     assert rotated.secrets == {"web": "S=1 T=3"}
     assert (rotated.images, rotated.replicas, rotated.restores) == (running.images, running.replicas, None)
     assert running.same_content(rotated)
@@ -114,7 +97,7 @@ FILES = {"s": "/run/ktrdr-secrets/p/S"}
 def test_another_delivery_recreates_who_has_secrets() -> None:
     memory = replace(desired().release, secret_files=FILES)
     facts = replace(settled(), delivered=frozenset(FILES.values()))
-    plan = planning.make(NODE, facts, wanted.Desired(memory, {}))
+    plan = make_plan(NODE, facts, Desired(memory, {}))
     assert [(c.action, c.why) for c in plan.changes] == [("recreate", "delivery of its secrets")]
 
 
@@ -125,8 +108,8 @@ def test_secret_files_that_are_gone_are_work() -> None:
     memory = replace(facts.history[0].release, secret_files=FILES)
     facts = replace(facts, containers=(labelled,), history=(event("proven", memory, hashes={"web": "hash"}),))
     there = replace(facts, delivered=frozenset(FILES.values()))
-    assert planning.make(NODE, there, wanted.Desired(memory, {})).nothing
-    assert not planning.make(NODE, facts, wanted.Desired(memory, {})).nothing
+    assert make_plan(NODE, there, Desired(memory, {})).nothing
+    assert not make_plan(NODE, facts, Desired(memory, {})).nothing
 
 
 def test_a_project_without_a_record_keeps_its_delivery() -> None:
@@ -135,4 +118,4 @@ def test_a_project_without_a_record_keeps_its_delivery() -> None:
     labelled = replace(container, labels={**container.labels, DELIVERY_LABEL: "/run/ktrdr-secrets/p"})
     deployed = b"name: p\nservices: {web: {secrets: [s]}}\nsecrets: {s: {environment: S}}\n"
     facts = replace(facts, history=(), containers=(labelled,), deployed=deployed)
-    assert wanted.adopt("r1", facts).release.secret_files == FILES
+    assert adopted_release("r1", facts).release.secret_files == FILES

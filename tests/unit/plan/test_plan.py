@@ -2,24 +2,27 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.compose.compose import HASH_LABEL, SECRETS_LABEL, Container, Service, StackFile
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.labels import CONFIG_HASH
+from deploy_lib.compose.model import Service
 from deploy_lib.config import load
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan import desired as wanted
-from deploy_lib.plan import plan as planning
+from deploy_lib.layout import SECRETS_LABEL
+from deploy_lib.plan.desired import Desired, one_service, whole_release
+from deploy_lib.plan.plan import make_plan
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
-from deploy_lib.secrets.value import Secret
 from tests import ROOT
 
 NODE = load(ROOT, "lab").nodes["core"]
-OLD, NEW = f"h/x:1@sha256:{'a' * 64}", f"h/x:2@sha256:{'b' * 64}"
+OLD, NEW = (Image.parse(f"h/x:{tag}@sha256:{digit * 64}") for tag, digit in ((1, "a"), (2, "b")))
 FILES = {"docker-compose.core.yml": b"c", "monitoring/prometheus/prometheus.yml": b"p"}
 
 
-def desired(image: str = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> wanted.Desired:
-    return wanted.desire(
+def desired(image: Image = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> Desired:
+    return whole_release(
         release_id="r2",
         version=Version("sha-0000001"),
         files=files,
@@ -44,13 +47,13 @@ def settled() -> Facts:
         exit_code=0,
         restarts=0,
         started="",
-        labels={HASH_LABEL: "hash", SECRETS_LABEL: "S=1"},
+        labels={CONFIG_HASH: "hash", SECRETS_LABEL: "S=1"},
     )
     return Facts(
         files=release.files,
         images={f"h/x@sha256:{'a' * 64}": "i"},
         containers=(container,),
-        services={"web": Service("web", "h/x:1")},
+        services={"web": Service("web", Image("h/x", "1"))},
         history=(event("proven", replace(release, id="r1"), hashes={"web": "hash"}),),
     )
 
@@ -61,14 +64,14 @@ def with_container(**changes: object) -> Facts:
 
 
 def test_a_host_that_is_as_recorded_has_nothing_to_do() -> None:
-    plan = planning.make(NODE, settled(), desired())
+    plan = make_plan(NODE, settled(), desired())
     assert plan.nothing
     assert (plan.changed, plan.dropped, plan.pulls, plan.reloads) == ((), (), (), ())
     assert [c.action for c in plan.changes] == ["keep"]
 
 
 def test_a_new_image_is_pulled_and_its_service_recreated() -> None:
-    plan = planning.make(NODE, settled(), desired(NEW))
+    plan = make_plan(NODE, settled(), desired(NEW))
     assert plan.pulls == (NEW,)
     assert [(c.action, c.why, c.before) for c in plan.changes] == [("recreate", "image", OLD)]
     assert plan.changed == ("release.yml",)
@@ -76,7 +79,7 @@ def test_a_new_image_is_pulled_and_its_service_recreated() -> None:
 
 
 def test_a_changed_secret_recreates_who_uses_it() -> None:
-    plan = planning.make(NODE, settled(), desired(mark="S=2"))
+    plan = make_plan(NODE, settled(), desired(mark="S=2"))
     assert [(c.action, c.why) for c in plan.changes] == [("recreate", "secret")]
 
 
@@ -86,12 +89,12 @@ def test_a_changed_secret_recreates_who_uses_it() -> None:
         (replace(settled(), containers=()), "create"),
         (with_container(state="exited"), "start"),
         (with_container(health="unhealthy"), "start"),
-        (with_container(labels={HASH_LABEL: "other", SECRETS_LABEL: "S=1"}), "recreate"),
+        (with_container(labels={CONFIG_HASH: "other", SECRETS_LABEL: "S=1"}), "recreate"),
         (replace(settled(), history=()), "recreate"),
     ],
 )
 def test_whatever_is_not_as_recorded_is_work(facts: Facts, action: str) -> None:
-    plan = planning.make(NODE, facts, desired())
+    plan = make_plan(NODE, facts, desired())
     assert not plan.nothing
     assert [c.action for c in plan.changes] == [action]
 
@@ -99,30 +102,18 @@ def test_whatever_is_not_as_recorded_is_work(facts: Facts, action: str) -> None:
 def test_a_container_of_no_service_is_work() -> None:
     facts = settled()
     stray = replace(facts.containers[0], service="gone", id="2")
-    assert not planning.make(NODE, replace(facts, containers=(*facts.containers, stray)), desired()).nothing
+    assert not make_plan(NODE, replace(facts, containers=(*facts.containers, stray)), desired()).nothing
 
 
 def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone() -> None:
-    plan = planning.make(NODE, settled(), desired(files={"docker-compose.core.yml": b"c"}))
+    plan = make_plan(NODE, settled(), desired(files={"docker-compose.core.yml": b"c"}))
     assert plan.dropped == ("monitoring/prometheus/prometheus.yml",)
     assert [r.service for r in plan.reloads] == ["prometheus"]
 
 
-def test_fingerprints_differ_by_key_name_and_value_and_do_not_show_it() -> None:
-    file = StackFile("p", {"web": ("A", "B"), "db": ()})
-    same = {"A": Secret("value-1"), "B": Secret("value-1")}
-    first = wanted.fingerprints(file, same, "key")
-    assert set(first) == {"web"}
-    a, b = (mark.partition("=")[2] for mark in first["web"].split())
-    assert a != b
-    assert wanted.fingerprints(file, same, "other key") != first
-    assert wanted.fingerprints(file, same, "key") == first
-    assert "value-1" not in str(first)
-
-
 def test_one_service_alone_keeps_everything_else() -> None:
     facts = settled()
-    single = wanted.replace_one(
+    single = one_service(
         release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
         service="web", image=NEW, secret="S=1", node="core",
     )  # fmt: skip
@@ -134,8 +125,8 @@ def test_one_service_alone_keeps_everything_else() -> None:
 
 def test_one_service_alone_gives_the_release_its_tag_only_when_it_has_that_tag() -> None:
     facts = settled()
-    for image, tag in ((f"h/x:sha-0000002@sha256:{'b' * 64}", "sha-0000002"), (NEW, "sha-0000001")):
-        single = wanted.replace_one(
+    for image, tag in ((NEW.with_tag("sha-0000002"), "sha-0000002"), (NEW, "sha-0000001")):
+        single = one_service(
             release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
             service="web", image=image, secret="S=1", node="core",
         )  # fmt: skip
@@ -153,14 +144,14 @@ def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
         "node": "core",
     }
     with pytest.raises(PreflightError, match="nothing is deployed yet"):
-        wanted.replace_one(before=None, facts=facts, **arguments)  # type: ignore[arg-type]
+        one_service(before=None, facts=facts, **arguments)  # type: ignore[arg-type]
     edited = replace(facts, files={**facts.files, "docker-compose.core.yml": "x"})
     with pytest.raises(PreflightError, match=r"docker-compose\.core\.yml"):
-        wanted.replace_one(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]
+        one_service(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]
 
 
 def test_a_stopped_container_is_said_to_be_that_whatever_its_health_was() -> None:
-    plan = planning.make(NODE, with_container(state="exited", health="unhealthy"), desired())
+    plan = make_plan(NODE, with_container(state="exited", health="unhealthy"), desired())
     assert plan.changes[0].why == "it is exited"
 
 
@@ -170,13 +161,13 @@ def test_what_runs_without_a_record_is_adopted_but_not_what_a_first_deployment_l
         kind: replace(settled(), history=(begun, replace(begun, kind=kind)))
         for kind in ("failed", "reverted")
     }
-    by_hand = planning.make(NODE, replace(settled(), history=()), desired(NEW))
+    by_hand = make_plan(NODE, replace(settled(), history=()), desired(NEW))
     assert by_hand.back is not None
     assert by_hand.before is not None
     assert by_hand.before.kind == "adopted"
-    assert planning.make(NODE, found["reverted"], desired(NEW)).back is not None
+    assert make_plan(NODE, found["reverted"], desired(NEW)).back is not None
     for facts in (found["failed"], replace(settled(), history=(begun,))):
-        half = planning.make(NODE, facts, desired(NEW))
+        half = make_plan(NODE, facts, desired(NEW))
         assert (half.before, half.back) == (None, None)
 
 
@@ -186,31 +177,31 @@ def test_going_back_puts_everything_right_although_the_failed_release_lies_there
     left = replace(settled(), files=new.release.files)
     newest = event("failed", new.release)
     facts = replace(left, history=(*left.history, newest))
-    plan = planning.make(NODE, facts, new)
+    plan = make_plan(NODE, facts, new)
     assert plan.changed == ()
     assert plan.undo is not None
     assert plan.undo.files == {"release.yml": before.release.files["release.yml"]}
     assert plan.undo.dropped == ["monitoring/prometheus/more.yml"]
     # The service is told again: nobody knows whether it was.
-    back = planning.make(NODE, facts, desired())
+    back = make_plan(NODE, facts, desired())
     assert back.dropped == ("monitoring/prometheus/more.yml",)
     assert [r.service for r in back.reloads] == ["prometheus"]
 
 
 def test_after_an_ordinary_release_going_back_touches_what_changed_and_no_more() -> None:
-    plan = planning.make(NODE, settled(), desired(NEW))
+    plan = make_plan(NODE, settled(), desired(NEW))
     assert plan.undo is not None
     assert set(plan.undo.files) == {"release.yml"}
     assert not plan.undo.dropped
     edited = replace(settled(), files={**settled().files, "docker-compose.core.yml": "by hand"})
-    undo = planning.make(NODE, edited, desired(NEW)).undo
+    undo = make_plan(NODE, edited, desired(NEW)).undo
     assert undo is not None
     assert set(undo.files) == {"release.yml", "docker-compose.core.yml"}
 
 
 def test_a_host_that_a_failure_was_left_on_is_recorded_again_when_somebody_put_it_right_by_hand() -> None:
     facts = replace(settled(), history=(*settled().history, event("failed", desired(NEW).release)))
-    assert not planning.make(NODE, facts, desired()).nothing
+    assert not make_plan(NODE, facts, desired()).nothing
 
 
 def test_other_probes_alone_make_a_release_that_changes_nothing_that_runs() -> None:
@@ -219,8 +210,8 @@ def test_other_probes_alone_make_a_release_that_changes_nothing_that_runs() -> N
     old = replace(facts.history[0].release, probes=probes[:1])
     known = replace(facts, history=(replace(facts.history[0], release=old),))
     wish = replace(wish, release=replace(wish.release, probes=probes))
-    plan = planning.make(NODE, known, wish)
+    plan = make_plan(NODE, known, wish)
     assert (plan.nothing, plan.other_probes, plan.changed) == (False, True, ())
     assert [c.action for c in plan.changes] == ["keep"]
-    assert planning.make(NODE, known, replace(wish, release=replace(wish.release, probes=probes[:1]))).nothing
-    assert planning.make(NODE, facts, wish).nothing, "a record from before probes were recorded"
+    assert make_plan(NODE, known, replace(wish, release=replace(wish.release, probes=probes[:1]))).nothing
+    assert make_plan(NODE, facts, wish).nothing, "a record from before probes were recorded"

@@ -1,22 +1,26 @@
 from dataclasses import replace
 
 from deploy_lib.cli.report import going_back
-from deploy_lib.compose.compose import HASH_LABEL, Container
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.config import OneOff, Reload, load
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
-from deploy_lib.plan import plan as planning
+from deploy_lib.host.stack import HostStack
+from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.preview import commands, diff, diffs, foresee
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 from tests import ROOT
 from tests.unit.plan.test_plan import NEW, OLD, desired, settled
 
 NODE = load(ROOT, "lab").nodes["core"]
-LOGIN = Login("h", "me", Secret("a-password"))
+STACK = HostStack(NODE, "p")
+LOGIN = Login("docker.io", "me", Secret("a-password"))
 
 
 def test_files_are_shown_as_what_changes_in_them() -> None:
-    plan = planning.make(NODE, settled(), desired(files={"docker-compose.core.yml": b"one\nthree\n"}))
+    plan = make_plan(NODE, settled(), desired(files={"docker-compose.core.yml": b"one\nthree\n"}))
     old = {"docker-compose.core.yml": b"one\ntwo\n", "monitoring/prometheus/prometheus.yml": b"p\n"}
     found = diffs(plan, old, plan.desired.files)
     assert found["docker-compose.core.yml"].splitlines() == [
@@ -32,16 +36,16 @@ def test_a_new_file_comes_from_nowhere_and_what_is_no_text_is_not_shown() -> Non
     assert diff("x", b"\xff\x00", b"new\n") == "binary file x differs"
 
 
-def shown(image: str = NEW, facts: Facts | None = None, login: Login | None = LOGIN) -> list[str]:
+def shown(image: Image = NEW, facts: Facts | None = None, login: Login | None = LOGIN) -> list[str]:
     facts = facts or settled()
-    plan = planning.make(NODE, facts, desired(image))
+    plan = make_plan(NODE, facts, desired(image))
     one_offs = [OneOff(service="web", command=("migrate", "it's"))]
-    return commands(NODE, "p", plan, facts, login=login, one_offs=one_offs, secrets=["A", "B"])
+    return commands(STACK, plan, facts, login=login, one_offs=one_offs, secrets=["A", "B"])
 
 
 def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
     login, pull, one_off, up = shown()
-    assert login == "docker login --username me --password-stdin h"
+    assert login == "docker login --username me --password-stdin docker.io"
     assert pull == f"docker pull {NEW}"
     assert one_off.startswith("A=*** B=*** docker compose -p p ")
     assert one_off.endswith("""run --rm --name p-before-switch --no-deps -T web migrate 'it'"'"'s'""")
@@ -51,16 +55,16 @@ def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
 
 def test_there_is_no_login_without_a_private_image_and_nothing_where_nothing_is_to_be_done() -> None:
     assert not [c for c in shown(login=replace(LOGIN, host="other")) if "login" in c]
-    plan = planning.make(NODE, settled(), desired())
-    assert commands(NODE, "p", plan, settled(), login=LOGIN, one_offs=[], secrets=[]) == []
+    plan = make_plan(NODE, settled(), desired())
+    assert commands(STACK, plan, settled(), login=LOGIN, one_offs=[], secrets=[]) == []
 
 
 def test_a_service_that_stays_is_told_of_its_files() -> None:
     facts = settled()
-    plan = planning.make(NODE, facts, desired())
+    plan = make_plan(NODE, facts, desired())
     reload = Reload(path="monitoring/", service="web", signal="SIGHUP", check=("true",))
     plan = replace(plan, nothing=False, reloads=(reload,))
-    last = commands(NODE, "p", plan, facts, login=None, one_offs=[], secrets=[])[-1]
+    last = commands(STACK, plan, facts, login=None, one_offs=[], secrets=[])[-1]
     container: Container = facts.containers[0]
     assert last.startswith(
         f"docker exec {container.name} true && docker exec {container.name} sh -c 'kill -s HUP 1'"
@@ -69,10 +73,10 @@ def test_a_service_that_stays_is_told_of_its_files() -> None:
 
 def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
     facts = settled()
-    running = facts.containers[0].labels[HASH_LABEL]
+    running = facts.containers[0].labels[CONFIG_HASH]
 
-    def change(found: str, changed: tuple[str, ...], image: str = OLD) -> tuple[str, str]:
-        plan = replace(planning.make(NODE, facts, desired(image)), changed=changed)
+    def change(found: str, changed: tuple[str, ...], image: Image = OLD) -> tuple[str, str]:
+        plan = replace(make_plan(NODE, facts, desired(image)), changed=changed)
         (change,) = foresee(plan, facts, {"web": found}, (".env.core", "release.env")).changes
         return change.action, change.why
 
@@ -83,7 +87,7 @@ def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
 
 
 def test_a_failure_and_a_later_rollback_may_lead_to_different_releases() -> None:
-    plan = planning.make(NODE, settled(), desired(NEW))
+    plan = make_plan(NODE, settled(), desired(NEW))
     assert plan.back is not None
     running = f"{plan.back.release.tag} (release r1)"
     assert going_back(plan) == f"if it fails, and for a rollback afterwards: {running}"

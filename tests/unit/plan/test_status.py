@@ -3,16 +3,18 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.compose.compose import HASH_LABEL, NUMBER_LABEL, Container
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.labels import CONFIG_HASH, NUMBER
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.plan.status import Status, status
-from deploy_lib.release.image import keep_tag
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 
 DIGEST = f"sha256:{'a' * 64}"
-IMAGE = f"r.example:5443/k/web:1@{DIGEST}"
+IMAGE = Image("r.example:5443/k/web", "1", DIGEST)
+ID = f"sha256:{'c' * 64}"
 RELEASE = Release(
     "r1",
     "sha-0000001",
@@ -27,20 +29,20 @@ CONTAINER = Container(
     name="p-web-1",
     service="web",
     image=IMAGE,
-    image_id="sha256:id",
+    image_id=ID,
     state="running",
     health="healthy",
     exit_code=0,
     restarts=3,
     started="2026-01-02T03:04:05.678Z",
-    labels={HASH_LABEL: "hash"},
+    labels={CONFIG_HASH: "hash"},
     ports=(8000,),
 )
-KEEP = keep_tag("core", IMAGE)
+KEEP = IMAGE.keep_tag("core")
 SETTLED = Facts(
     files=RELEASE.files,
-    images={f"r.example:5443/k/web@{DIGEST}": "sha256:id"},
-    tags={KEEP: "sha256:id", "other:1": "sha256:else"},
+    images={f"r.example:5443/k/web@{DIGEST}": ID},
+    tags={KEEP: ID, "other:1": "sha256:else"},
     containers=(CONTAINER,),
     history=(event("started", RELEASE), event("proven", RELEASE, hashes={"web": "hash"})),
     machine=Machine(now=1767323105),
@@ -66,8 +68,8 @@ def test_a_host_that_is_as_recorded() -> None:
     assert found.as_dict()["release"]["tag"] == "sha-0000001"
 
 
-SECOND = replace(CONTAINER, id="c2", name="p-web-2", labels={HASH_LABEL: "hash", NUMBER_LABEL: "2"})
-OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
+SECOND = replace(CONTAINER, id="c2", name="p-web-2", labels={CONFIG_HASH: "hash", NUMBER: "2"})
+OTHER = Image("r.example:5443/k/web", "2", f"sha256:{'b' * 64}")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ OTHER = f"r.example:5443/k/web:2@sha256:{'b' * 64}"
         ),
         (with_container(image_id="sha256:else"), f"p-web-1 runs another image than {IMAGE}"),
         (
-            with_container(labels={HASH_LABEL: "x"}),
+            with_container(labels={CONFIG_HASH: "x"}),
             "p-web-1 was created with another configuration than the release's",
         ),
         (replace(SETTLED, containers=(CONTAINER, SECOND)), "web has 2 containers, and the release has 1"),
@@ -160,11 +162,11 @@ def test_what_is_worth_knowing_is_no_drift() -> None:
 
 
 def test_an_adopted_project_may_have_been_started_from_other_names() -> None:
-    assert status(with_container(image="web:latest")).outcome == "as recorded"
-    adopted = replace(RELEASE, images={"web": "sha256:id"}, replicas={"web": 1})
+    assert status(with_container(image=Image("web"))).outcome == "as recorded"
+    adopted = replace(RELEASE, images={"web": Image.parse(ID)}, replicas={"web": 1})
     facts = replace(
-        with_container(image="web:latest"),
-        image_ids=frozenset({"sha256:id"}),
+        with_container(image=Image("web")),
+        image_ids=frozenset({ID}),
         history=(event("adopted", adopted),),
     )
     assert status(facts).outcome == "as recorded"
@@ -178,3 +180,22 @@ def test_secrets_that_a_reboot_has_taken_are_told() -> None:
     (drift,) = status(facts).drift
     assert "no longer in memory" in drift
     assert "next deployment" in drift
+
+
+@pytest.mark.parametrize(
+    "written", ["docker.io/library/web:1", "index.docker.io/library/web:1", "library/web:1"]
+)
+def test_an_image_of_the_hub_is_found_under_the_name_that_docker_lists(written: str) -> None:
+    image = Image.parse(written).with_digest(DIGEST)
+    release = replace(RELEASE, images={"web": image}, replicas={"web": 1})
+    facts = replace(
+        with_container(image=image),
+        images={f"web@{DIGEST}": ID},
+        tags={"web:1": ID, image.keep_tag("core"): ID},
+        history=(replace(SETTLED.history[-1], release=release),),
+    )
+    assert status(facts).drift == ()
+    moved = replace(facts, tags={"web:1": "sha256:else"})
+    assert status(moved).drift == (
+        f"the tag web:1 on the host points to another image than the release's ({DIGEST})",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy_lib.compose.compose import read_stack_file
+from deploy_lib.compose.file import read_stack_file
 from deploy_lib.config import parse
 from tests import ROOT
 

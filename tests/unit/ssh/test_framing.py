@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy_lib.errors import UsageError
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.framing import (
     TOTAL_ROOM,
-    TRUNCATED,
     VALUE_ROOM,
     Preamble,
     assignment,
@@ -31,7 +31,7 @@ def test_a_stream_that_is_cut_short_runs_nothing() -> None:
     line, block = frame("echo ran", {"A": "b"})
     for length in range(len(block)):
         done = sh(line, block[:length])
-        assert done.returncode == TRUNCATED
+        assert done.returncode == ScriptExit.TRUNCATED
         assert done.stdout == b""
     assert sh(line, block).stdout == b"ran\n"
 

@@ -11,6 +11,7 @@ import pytest
 
 from deploy_lib.host.change import lock as locking
 from deploy_lib.host.change.lock import lock_script, me, owned
+from deploy_lib.shell import ScriptExit
 
 
 def begin(home: Path, what: str) -> subprocess.Popen[str]:
@@ -55,7 +56,7 @@ def test_who_comes_second_hears_of_the_holder_although_an_earlier_one_left_its_n
         holder.kill()
         holder.wait()
     assert json.loads(said.splitlines()[0])["what"] == "the holder"
-    assert second.returncode == 74
+    assert second.returncode == ScriptExit.HELD
 
 
 def test_what_a_switch_that_was_cut_short_has_left_is_swept(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_switch_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path) -
     try:
         script = lock_script(PurePosixPath(tmp_path), me("next"), 0, 1)
         done = subprocess.run(["sh", "-c", script], input="", capture_output=True, text=True, timeout=20)
-        assert (done.returncode, done.stdout) == (75, "switching\n")
+        assert (done.returncode, done.stdout) == (ScriptExit.BUSY, "switching\n")
     finally:
         # flock passes its lock on to what it runs.
         subprocess.run(["pkill", "-P", str(switch.pid)])

@@ -7,15 +7,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from deploy_lib.config import load
 from deploy_lib.host.change import prune
 from deploy_lib.host.change.lock import lock_script, me
-from deploy_lib.release.image import keep_tag
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
-from tests import ROOT
+from tests.unit import build
 
-NODE = load(ROOT, "lab").nodes["core"]
-KEPT, OLD = (f"h/x:{n}@sha256:{str(n) * 64}" for n in (1, 2))
+KEPT, OLD = (Image.parse(f"h/x:{n}@sha256:{str(n) * 64}") for n in (1, 2))
 RELEASE = Release("r1", "t", None, {"web": KEPT}, {"a": "kept"})
 
 # A tag is a file that holds an image's id; an image is a file, too, and is there as long as it is.
@@ -44,14 +42,14 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, PurePosixPath(folder / "home")
-        self.node = NODE.model_copy(update={"directory": self.home})
+        self.stack = build.stack(str(self.home))
         self.objects = Path(self.home / ".deploy/objects")
         self.objects.mkdir(parents=True)
         (folder / "images").mkdir()
         for name in ("kept", "old", "older"):
             (self.objects / name).touch()
         for image, identity in ((KEPT, "i1"), (OLD, "i2")):
-            (folder / "images" / keep_tag("core", image).replace("/", "+")).write_text(identity)
+            (folder / "images" / image.keep_tag("shop").replace("/", "+")).write_text(identity)
             (folder / "images" / identity).write_text(identity)
         (folder / "docker").write_text(DOCKER)
         (folder / "docker").chmod(0o755)
@@ -67,11 +65,11 @@ class Host:
         assert self.holder.stdout.readline() == "locked\n"
 
     def prune(self, token: str | None = None) -> subprocess.CompletedProcess[str]:
-        script = prune.locked_script(self.node, [RELEASE], token or self.owner.token)
+        script = prune.locked_prune_script(self.stack, [RELEASE], token or self.owner.token)
         return subprocess.run(["sh", "-c", script], env=self.env, capture_output=True, text=True)
 
     def foresee(self) -> subprocess.CompletedProcess[str]:
-        script = prune.script(self.node, [RELEASE], dry_run=True)
+        script = prune.prune_script(self.stack, [RELEASE], dry_run=True)
         return subprocess.run(["sh", "-c", script], env=self.env, capture_output=True, text=True)
 
     def left(self) -> tuple[set[str], int]:
@@ -147,7 +145,7 @@ def test_an_image_that_has_other_names_is_not_said_to_be_gone(host: Host) -> Non
 
 
 def test_what_another_stack_of_the_host_protects_is_not_this_one_s_to_prune(host: Host) -> None:
-    theirs = [host.folder / "images" / keep_tag("workers", image).replace("/", "+") for image in (KEPT, OLD)]
+    theirs = [host.folder / "images" / image.keep_tag("workers").replace("/", "+") for image in (KEPT, OLD)]
     for tag in theirs:
         tag.write_text("i3")
     (host.folder / "images/i3").write_text("i3")

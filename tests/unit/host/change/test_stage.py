@@ -6,8 +6,9 @@ from deploy_lib.host.change import stage
 from deploy_lib.host.change.stage import Staging
 from deploy_lib.host.files import digest, pack
 from deploy_lib.host.look.registry import Login
-from deploy_lib.release.image import keep_tag
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
+from tests.unit import build
 
 HOME = PurePosixPath("/opt/x")
 DIGEST = "sha256:" + "a" * 64
@@ -15,7 +16,7 @@ LOGIN = Login("ghcr.io", "me", Secret("registry-pass"))
 
 
 def run(home: Path, staging: Staging) -> subprocess.CompletedProcess[bytes]:
-    script = stage.script(PurePosixPath(home), staging, None)
+    script = stage.staging_script(build.stack(str(home)), staging, None)
     command = ["sh", "-c", script]
     return subprocess.run(
         command, input=pack(staging.uploads), capture_output=True, env={"FINGERPRINT_KEY": "k"}
@@ -23,13 +24,13 @@ def run(home: Path, staging: Staging) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_nothing_is_logged_in_to_when_nothing_private_is_pulled() -> None:
-    script = stage.script(HOME, Staging(pulls=[f"a/b:1@{DIGEST}"]), None)
+    script = stage.staging_script(build.stack(), Staging(pulls=[Image("a/b", "1", DIGEST)]), None)
     assert "login" not in script
     assert f"docker pull --quiet a/b:1@{DIGEST}" in script
 
 
 def test_the_password_stands_in_no_script() -> None:
-    script = stage.script(HOME, Staging(pulls=[f"ghcr.io/b:1@{DIGEST}"]), LOGIN)
+    script = stage.staging_script(build.stack(), Staging(pulls=[Image("ghcr.io/b", "1", DIGEST)]), LOGIN)
     assert "registry-pass" not in script
     assert "--password-stdin" in script
 
@@ -49,7 +50,7 @@ def test_files_are_kept_by_their_content_and_those_of_the_release_before_are_sav
 def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds(tmp_path: Path) -> None:
     content = b"x" * 100_000
     staging = Staging(uploads={digest(content): content})
-    script = stage.script(PurePosixPath(tmp_path), staging, None)
+    script = stage.staging_script(build.stack(str(tmp_path)), staging, None)
     cut = subprocess.run(["sh", "-c", script], input=pack(staging.uploads)[:50_000], capture_output=True)
     assert cut.returncode != 0
     assert b"the files could not be written; their disk:" in cut.stderr
@@ -60,13 +61,13 @@ def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds
 
 def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
     """What a later pull that fails leaves behind can be told from other people's images."""
-    images = [f"h/x:{name}@{DIGEST}" for name in ("there", "first", "second", "third")]
+    images = [Image("h/x", name, DIGEST) for name in ("there", "first", "second", "third")]
     (tmp_path / "docker").write_text(
         f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\ncase "$*" in *second*) exit 1;; esac\n'
     )
     (tmp_path / "docker").chmod(0o755)
-    script = stage.script(
-        PurePosixPath(tmp_path / "home"), Staging("core", pulls=images[1:], protect=images), None
+    script = stage.staging_script(
+        build.stack(str(tmp_path / "home")), Staging(pulls=images[1:], protect=images), None
     )
     env = {"FINGERPRINT_KEY": "k", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     (tmp_path / "home").mkdir()
@@ -74,8 +75,8 @@ def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
     assert [(call[0], call[-1]) for call in calls] == [
-        ("tag", keep_tag("core", images[0])),
-        ("pull", images[1]),
-        ("tag", keep_tag("core", images[1])),
-        ("pull", images[2]),
+        ("tag", images[0].keep_tag("shop")),
+        ("pull", str(images[1])),
+        ("tag", images[1].keep_tag("shop")),
+        ("pull", str(images[2])),
     ]

@@ -6,23 +6,24 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy_lib.config import load
+from deploy_lib.config import Reload, Stack
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
 from deploy_lib.host.programs.grafana import GrafanaAdmin
+from deploy_lib.host.stack import HostStack
 from deploy_lib.release.release import Release
-from deploy_lib.shell import NO_MEMORY
-from tests import ROOT
+from deploy_lib.shell import ScriptExit
+from tests.unit import build
 
-NODE = load(ROOT, "lab").nodes["core"]
+STACK = build.stack()
 OLD = Placement({"a": "old"})
 RELEASE = Release("r2", "sha-0000002", None, {}, {})
 
@@ -41,7 +42,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
-        self.node = NODE.model_copy(update={"directory": PurePosixPath(self.home)})
+        self.stack = build.stack(str(self.home))
         (self.home / ".deploy/objects").mkdir(parents=True)
         for name in ("old", "new", "broken"):
             (self.home / ".deploy/objects" / name).write_text(name)
@@ -50,7 +51,7 @@ class Host:
         (folder / "docker").chmod(0o755)
         self.env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "FAKE": str(folder)}
         self.owner = me("a test")
-        script = lock_script(self.node.directory, self.owner, 0, 5)
+        script = lock_script(self.stack.directory, self.owner, 0, 5)
         self.holder = self.start(script, stdin=subprocess.PIPE)
         assert self.holder.stdout is not None
         assert self.holder.stdout.readline() == "locked\n"
@@ -76,7 +77,7 @@ class Host:
             **more,
         )
         path = self.folder / "switch.sh"
-        path.write_text(switch.script(self.node, "ktrdr-core", orders))
+        path.write_text(switch.switch_script(self.stack, orders))
         self.switch = subprocess.Popen(["sh", str(path)], stdout=subprocess.PIPE, text=True, env=self.env)
 
     def until(self, sign: str) -> str:
@@ -89,7 +90,7 @@ class Host:
 
     def decide(self, word: switch.Word, *kinds: Any) -> int:
         script = verdict_script(
-            self.node.directory, self.owner.token, word, [event(kind, RELEASE) for kind in kinds]
+            self.stack.directory, self.owner.token, word, [event(kind, RELEASE) for kind in kinds]
         )
         return subprocess.run(["sh", "-c", script], env=self.env).returncode
 
@@ -124,7 +125,7 @@ def test_a_release_that_is_proven_is_recorded_and_stays(host: Host) -> None:
 
 
 def test_it_says_so_as_soon_as_it_would_hear_a_verdict(host: Host) -> None:
-    assert host.decide("revert") == switch.ENDED
+    assert host.decide("revert") == ScriptExit.ENDED
     host.begin("new")
     host.until(switch.BEGUN)
     assert host.decide("revert", "failed") == 0
@@ -167,7 +168,7 @@ def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host)
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
     assert not (host.home / "a").exists()
-    assert "compose -p ktrdr-core down --remove-orphans" in host.calls
+    assert "compose -p shop-1 down --remove-orphans" in host.calls
     assert "--volumes" not in host.calls
     assert "-v" not in host.calls.split()
 
@@ -221,13 +222,13 @@ def test_a_verdict_that_comes_too_late_is_refused(host: Host) -> None:
     host.until("=== switched")
     host.holder.kill()
     host.holder.wait()
-    assert host.decide("proven", "proven") == switch.LAPSED
+    assert host.decide("proven", "proven") == ScriptExit.LAPSED
     host.until("=== done revert")
     assert "proven" not in host.kinds()
 
 
 def test_a_verdict_that_nobody_waits_for_is_refused(host: Host) -> None:
-    assert host.decide("proven", "proven") == switch.ENDED
+    assert host.decide("proven", "proven") == ScriptExit.ENDED
 
 
 def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
@@ -235,7 +236,7 @@ def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
     host.holder.wait()
     host.begin("new")
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.LAPSED
+    assert host.switch.wait(10) == ScriptExit.LAPSED
     assert (host.home / "a").read_text() == "old"
 
 
@@ -250,16 +251,16 @@ def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_
     )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         memory = Path(folder)
-        (memory / "ktrdr-deploy-ktrdr-core.earlier").mkdir()
-        (memory / "ktrdr-deploy-ktrdr-core-2.earlier").mkdir()
-        (memory / "ktrdr-deploy-ktrdr-core.link").symlink_to(host.home)
-        script = switch.launcher("ktrdr-core", switch.script(host.node, "ktrdr-core", orders))
+        (memory / "ktrdr-deploy-shop-1.earlier").mkdir()
+        (memory / "ktrdr-deploy-shop-1-2.earlier").mkdir()
+        (memory / "ktrdr-deploy-shop-1.link").symlink_to(host.home)
+        script = switch.launcher(STACK, switch.switch_script(host.stack, orders))
         host.switch = host.start(script.replace("/run /dev/shm", folder))
         host.until("=== switched 0")
-        (own,) = memory.glob("ktrdr-deploy-ktrdr-core.??????????")
+        (own,) = memory.glob("ktrdr-deploy-shop-1.??????????")
         assert {path.name for path in memory.iterdir()} == {
-            "ktrdr-deploy-ktrdr-core-2.earlier",
-            "ktrdr-deploy-ktrdr-core.link",
+            "ktrdr-deploy-shop-1-2.earlier",
+            "ktrdr-deploy-shop-1.link",
             own.name,
         }
         assert host.decide("leave", "failed") == 0
@@ -277,7 +278,7 @@ def test_where_secrets_are_to_lie_is_another_user_s_and_nothing_is_begun(host: H
         host.begin("new", secret_files={"a": f"{place}/p/A"})
         assert host.until(str(place)).partition("\t")[2] == f"rm {place}"
         assert host.switch is not None
-        assert host.switch.wait(10) == switch.NO_PLACE
+        assert host.switch.wait(10) == ScriptExit.NO_PLACE
         assert not (host.home / ".deploy/history.jsonl").exists()
         assert (host.home / "a").read_text() == "old"
 
@@ -288,7 +289,7 @@ def test_a_second_switch_changes_nothing(host: Host) -> None:
     first = host.switch
     host.begin("broken")
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.BUSY
+    assert host.switch.wait(10) == ScriptExit.BUSY
     assert (host.home / "a").read_text() == "new"
     host.switch = first
 
@@ -297,19 +298,19 @@ def test_a_history_that_cannot_be_written_stops_it_before_anything_is_changed(ho
     (host.home / ".deploy/history.jsonl").mkdir()
     host.begin("new")
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.NOT_BEGUN
+    assert host.switch.wait(10) == ScriptExit.NOT_BEGUN
     assert (host.home / "a").read_text() == "old"
 
 
 def test_a_secret_without_a_value_stops_it_before_anything_is_changed(host: Host) -> None:
     host.begin("new", secrets=["NOWHERE"])
     assert host.switch is not None
-    assert host.switch.wait(10) == switch.NO_VALUES
+    assert host.switch.wait(10) == ScriptExit.NO_VALUES
     assert (host.home / "a").read_text() == "old"
 
 
 def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
-    one_off = NODE.stack.model_validate(
+    one_off = Stack.model_validate(
         {
             "compose": "c",
             "env_file": "e",
@@ -322,7 +323,7 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
     first = next(
         n
         for n, call in enumerate(calls)
-        if " run --rm --name ktrdr-core-before-switch --no-deps -T backend it's up" in call
+        if " run --rm --name shop-1-before-switch --no-deps -T backend it's up" in call
     )
     assert first < next(n for n, call in enumerate(calls) if " up -d " in call)
     assert ".deploy/staged/release.yml" in calls[first]
@@ -330,7 +331,7 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
 
 
 def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: Host) -> None:
-    one_off = NODE.stack.model_validate(
+    one_off = Stack.model_validate(
         {
             "compose": "c",
             "env_file": "e",
@@ -342,7 +343,7 @@ def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: H
     assert host.until("=== switched") == "=== switched 124"
     calls = host.calls.splitlines()
     run = next(n for n, call in enumerate(calls) if " hang" in call)
-    clear = [n for n, call in enumerate(calls) if call == "rm -f ktrdr-core-before-switch"]
+    clear = [n for n, call in enumerate(calls) if call == "rm -f shop-1-before-switch"]
     # One that an earlier crash has left is in the way, and this one must not go on.
     assert clear[0] < run < clear[-1]
     assert not [call for call in calls if " up " in call]
@@ -356,12 +357,12 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         started=[event("started", RELEASE)],
         abandoned=event("reverted", RELEASE),
         stuck=event("failed", RELEASE),
-        reloads=NODE.stack.reloads,
+        reloads=[Reload(path="conf/a", service="web", signal="SIGHUP", check=("check", "it's"))],
         places={"A": (("db", "/run/secrets/a"),)},
         secrets=["A"],
     )
     for variant in (orders, replace(orders, back=None, keep_values=True)):
-        whole = switch.launcher("ktrdr-core", switch.script(NODE, "ktrdr-core", variant))
+        whole = switch.launcher(STACK, switch.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 
 
@@ -437,7 +438,7 @@ def test_a_secret_whose_running_value_cannot_be_read_is_not_changed(grafana: Hos
     (grafana.folder / "container/admin").unlink()
     rotate(grafana)
     assert grafana.switch is not None
-    assert grafana.switch.wait(10) == switch.NO_OLD_VALUES
+    assert grafana.switch.wait(10) == ScriptExit.NO_OLD_VALUES
     assert (grafana.folder / "copy").read_text() == "old"
     assert not (grafana.home / ".deploy/history.jsonl").exists()
 
@@ -463,12 +464,12 @@ def test_a_verdict_that_cannot_be_written_leaves_nothing(host: Host) -> None:
     host.until("=== .")
     (host.folder / "mv").write_text("#!/bin/sh\nexit 1\n")
     (host.folder / "mv").chmod(0o755)
-    assert host.decide("proven", "proven") not in (0, switch.LAPSED, switch.ENDED)
+    assert host.decide("proven", "proven") not in (0, ScriptExit.LAPSED, ScriptExit.ENDED)
     assert not (host.home / ".deploy/verdict.new").exists()
 
 
 def test_what_compose_left_half_way_is_cleared_before_it_is_called(host: Host) -> None:
-    half, other = "0123456789ab_ktrdr-core-backend-1", "ktrdr-core-backend-2"
+    half, other = "0123456789ab_shop-1-backend-1", "shop-1-backend-2"
     host.docker(
         f"""case "$1" in ps) case "$*" in *status=created*) printf "c1 {half}\\nc2 {other}\\n";; esac;; esac"""
     )
@@ -497,7 +498,7 @@ def no_leftovers() -> Iterator[None]:
 def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["sh"],
-        input=switch.launcher(PROJECT, detached),
+        input=switch.launcher(HostStack(build.node(), PROJECT), detached),
         capture_output=True,
         text=True,
         env={**host.env, **more},
@@ -523,13 +524,13 @@ def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, progra
     (host.folder / program).chmod(0o755)
     done = launch(host, f"touch '{host.folder}/ran'; echo '{switch.BEGUN}'")
     assert done.stdout.splitlines()[-1] == f"=== end {done.returncode}"
-    assert done.returncode in (NO_MEMORY, switch.NO_PLACE)
+    assert done.returncode in (ScriptExit.NO_MEMORY, ScriptExit.NO_PLACE)
     assert switch.BEGUN not in done.stdout
     assert not (host.folder / "ran").exists()
 
 
 def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host: Host) -> None:
-    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(PROJECT, 'true')}"
+    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(HostStack(build.node(), PROJECT), 'true')}"
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True, env=host.env)
     assert done.returncode == 126
     assert "Argument list too long" in done.stderr
@@ -542,8 +543,8 @@ def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
         event("reverted", RELEASE), event("failed", RELEASE),
     )  # fmt: skip
     path = host.folder / "switch.sh"
-    path.write_text(switch.script(host.node, "ktrdr-core", orders))
+    path.write_text(switch.switch_script(host.stack, orders))
     done = subprocess.run(["sh", "-c", f"sh {path} >/dev/full"], env=host.env)
-    assert done.returncode == switch.NOT_HEARD
+    assert done.returncode == ScriptExit.NOT_HEARD
     assert not (host.home / ".deploy/history.jsonl").exists()
     assert (host.home / "a").read_text() == "old"

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import load
 from deploy_lib.host.change import targets
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.session import Session
 from tests import ROOT
 from tests.unit.host.prove.test_roster import container
@@ -48,7 +49,7 @@ def test_the_file_lies_where_prometheus_looks() -> None:
 
 
 def put(path: Path, text: str) -> subprocess.CompletedProcess[str]:
-    script = targets.script(PurePosixPath(path))
+    script = targets.targets_script(PurePosixPath(path))
     return subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True)
 
 
@@ -66,6 +67,6 @@ def test_it_is_replaced_in_one_step_and_only_when_it_differs(tmp_path: Path) -> 
 
 def test_a_stack_that_was_never_deployed_is_not_begun_here(tmp_path: Path) -> None:
     done = put(tmp_path / "core" / "targets" / "C.json", "one\n")
-    assert done.returncode == targets.NOTHING_THERE
+    assert done.returncode == ScriptExit.NOTHING_THERE
     assert "not deployed there" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,10 @@ import pytest
 from deploy_lib import layout
 from deploy_lib.host.change import values
 from deploy_lib.shell import TRUST
+from tests.unit import build
 from tests.worst import WORST
+
+STACK = build.stack()
 
 DOCKER = """#!/bin/sh
 case $1 in
@@ -44,19 +47,17 @@ def run(fake: Path, script: str, value: str, **env: str) -> bytes:
     "value", ["", "plain", 'it\'s "$X" `id`\\n', "ends in lines\n\n", "\n-n x", "🔑 % # x"]
 )
 def test_a_value_that_runs_is_restored_byte_for_byte(fake: Path, value: str) -> None:
-    script = f'{values.capture("p", PLACES)}\n{values.restore(PLACES)}\nprintf %s "$TOKEN"'
+    script = f'{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\nprintf %s "$TOKEN"'
     assert run(fake, script, value, TOKEN="given").decode() == value
 
 
 def test_what_cannot_be_read_keeps_the_value_that_was_given(fake: Path) -> None:
-    script = f'{values.capture("p", PLACES)}\n{values.restore(PLACES)}\nprintf %s "$GONE"'
+    script = f'{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\nprintf %s "$GONE"'
     assert run(fake, script, "x", GONE="given") == b"given"
 
 
 def test_a_secret_without_any_value_is_noticed(fake: Path) -> None:
-    script = (
-        f"{values.capture('p', PLACES)}\n{values.restore(PLACES)}\n{values.require(PLACES)} && echo all; true"
-    )
+    script = f"{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\n{values.have_values(PLACES)} && echo all; true"
     assert run(fake, script, "x") == b""
     assert run(fake, script, "x", GONE="") == b"all\n"
 
@@ -112,14 +113,14 @@ def test_no_file_is_written_into_a_directory_of_somebody_else(memory: Path) -> N
 
 def test_what_no_release_has_any_more_is_swept(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "MEMORY", (str(memory / "a"), str(memory / "b")))
-    kept, other = (Path(layout.secrets_in(place, "p")) for place in layout.MEMORY)
+    kept, other = (Path(layout.secrets_in(place, "shop-1")) for place in layout.MEMORY)
     for directory in (kept, other):
         directory.parent.parent.mkdir()
         deliver(directory, "A", "B", A="1", B="2")
-    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {"a": str(kept / "A")})], check=True)
+    subprocess.run(["sh", "-c", TRUST + values.sweep(STACK, {"a": str(kept / "A")})], check=True)
     assert [path.name for path in kept.iterdir()] == ["A"]
     assert not other.parent.exists()
-    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {})], check=True)
+    subprocess.run(["sh", "-c", TRUST + values.sweep(STACK, {})], check=True)
     assert not kept.parent.exists()
 
 
@@ -129,7 +130,7 @@ def test_a_link_of_another_user_is_not_swept_through(memory: Path, monkeypatch: 
     victim.parent.mkdir(parents=True)
     victim.touch()
     (memory / "ktrdr-secrets").symlink_to(memory / "victim")
-    subprocess.run(["sh", "-c", TRUST + values.sweep("p", {})], check=True)
+    subprocess.run(["sh", "-c", TRUST + values.sweep(STACK, {})], check=True)
     assert victim.exists()
 
 

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib.config import load
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import switch
 from deploy_lib.host.change import watch as watching_module
@@ -15,10 +14,11 @@ from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
 from deploy_lib.release.release import Release
+from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.session import Process, Session
-from tests import ROOT
+from tests.unit import build
 
-NODE = load(ROOT, "lab").nodes["core"]
+STACK = build.stack()
 HAPPENED = event("started", Release("r2", "sha-0000002", None, {}, {}))
 ORDERS = Switch("token", Placement(), Placement(), [HAPPENED], HAPPENED, HAPPENED)
 LOOK = ("=== containers", "=== .")
@@ -46,7 +46,7 @@ def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
             raise verdict
 
     session = cast(Session, SimpleNamespace(run=run))
-    return Watch(session, NODE, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
+    return Watch(session, STACK, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
 
 
 def begun(*lines: str, verdict: RemoteError | None = None) -> Watch:
@@ -61,11 +61,11 @@ def refused(code: int) -> CommandError:
 
 def test_what_changed_nothing_is_told_from_what_failed() -> None:
     with pytest.raises(NotBegunError, match="lapsed"):
-        watching(f"=== end {switch.LAPSED}").finish()
+        watching(f"=== end {ScriptExit.LAPSED}").finish()
     with pytest.raises(NotBegunError, match=r"/run/ktrdr-secrets is mallory's\n  -> rm it"):
-        watching("/run/ktrdr-secrets is mallory's\trm it", f"=== end {switch.NO_PLACE}").finish()
+        watching("/run/ktrdr-secrets is mallory's\trm it", f"=== end {ScriptExit.NO_PLACE}").finish()
     with pytest.raises(NotBegunError, match="it does not fit: no room"):
-        watching("no room", "it does not fit", f"=== end {switch.NO_PLACE}").finish()
+        watching("no room", "it does not fit", f"=== end {ScriptExit.NO_PLACE}").finish()
     with pytest.raises(SwitchError, match=r"exit status 17[^\0]*no such network"):
         watching("no such network", "=== switched 17").finish()
     with pytest.raises(SwitchError, match="did not end in time"):
@@ -101,7 +101,7 @@ def test_a_verdict_waits_until_there_is_a_switch_to_hear_it() -> None:
     watch._session = cast(Session, SimpleNamespace(run=lambda *_, **__: heard.append("verdict")))
     watch.conclude("revert", [HAPPENED])
     assert heard == ["verdict"]
-    for code, expected in ((switch.LAPSED, NotBegunError), (137, SwitchError)):
+    for code, expected in ((ScriptExit.LAPSED, NotBegunError), (137, SwitchError)):
         with pytest.raises(expected):
             watching(f"=== end {code}").conclude("revert", [HAPPENED])
     with pytest.raises(LostError):
@@ -110,9 +110,9 @@ def test_a_verdict_waits_until_there_is_a_switch_to_hear_it() -> None:
 
 def test_a_verdict_that_nobody_hears_is_told_from_one_that_comes_too_late() -> None:
     with pytest.raises(SwitchError):
-        begun(verdict=refused(switch.ENDED)).conclude("proven", [HAPPENED])
+        begun(verdict=refused(ScriptExit.ENDED)).conclude("proven", [HAPPENED])
     with pytest.raises(LostError):
-        begun(verdict=refused(switch.LAPSED)).conclude("proven", [HAPPENED])
+        begun(verdict=refused(ScriptExit.LAPSED)).conclude("proven", [HAPPENED])
     with pytest.raises(LostError):
         begun(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
 
@@ -142,7 +142,7 @@ def test_whether_a_release_was_recorded_may_be_uncertain() -> None:
             watch.await_end("revert")
     with pytest.raises(UncertainError):
         begun(verdict=RemoteError("the session ended")).conclude("proven", [HAPPENED])
-    for code in (switch.LAPSED, switch.ENDED):
+    for code in (ScriptExit.LAPSED, ScriptExit.ENDED):
         with pytest.raises(RemoteError) as raised:
             begun(verdict=refused(code)).conclude("proven", [HAPPENED])
         assert not isinstance(raised.value, UncertainError)

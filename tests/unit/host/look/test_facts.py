@@ -1,7 +1,9 @@
 import os
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import cast
@@ -10,10 +12,18 @@ import pytest
 
 from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
-from deploy_lib.host.change import history
+from deploy_lib.host.change.history import event, read_history
 from deploy_lib.host.look import facts
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.stack import HostStack
+from deploy_lib.layout import SECRETS_LABEL
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Release
+from deploy_lib.secrets.fingerprint import fingerprints
+from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 from tests import ROOT
+from tests.unit import build
 
 NODE = load(ROOT, "lab").nodes["core"]
 
@@ -120,7 +130,7 @@ MemAvailable:    1024 kB
 
 
 def test_the_parts_become_facts() -> None:
-    found = facts.parse(ANSWER, "core")
+    found = facts.read_facts(ANSWER, "core")
     assert (found.engine, found.platform, found.memory) == ("26.1.5+dfsg1", "linux/amd64", "/run")
     assert found.writable
     assert found.strangers == (("/opt is loose", "chmod go-w /opt"),)
@@ -138,7 +148,7 @@ def test_the_parts_become_facts() -> None:
 
 
 def test_a_part_that_failed_says_why_and_the_others_count() -> None:
-    found = facts.parse(ANSWER, "core")
+    found = facts.read_facts(ANSWER, "core")
     assert found.problems == {"compose": "docker: 'compose' is not a docker command."}
     assert found.compose == ""
 
@@ -146,16 +156,16 @@ def test_a_part_that_failed_says_why_and_the_others_count() -> None:
 @pytest.mark.parametrize("length", [0, 200, len(ANSWER) - 20])
 def test_an_answer_that_was_cut_short_is_an_error(length: int) -> None:
     with pytest.raises(RemoteError, match="cut short"):
-        facts.parse(ANSWER[:length], "core")
+        facts.read_facts(ANSWER[:length], "core")
 
 
 def test_the_key_is_in_no_repr() -> None:
-    assert "c0ffee" not in repr(facts.parse(ANSWER, "core"))
+    assert "c0ffee" not in repr(facts.read_facts(ANSWER, "core"))
 
 
 @pytest.mark.parametrize("render", [True, False])
 def test_the_script_is_one_that_sh_understands(render: bool) -> None:
-    script = facts.build(NODE, "ktrdr-core", render=render)
+    script = facts.facts_script(HostStack(NODE, "ktrdr-core"), render=render)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""
 
 
@@ -168,10 +178,10 @@ def memory() -> Iterator[Path]:
 def looked_at(home: Path, memory: str, delivery: str = "compose") -> facts.Facts:
     stack = NODE.stack.model_copy(update={"delivery": delivery})
     node = NODE.model_copy(update={"directory": PurePosixPath(home), "stack": stack})
-    script = facts.build(node, "p", render=False).replace("/run /dev/shm", memory)
+    script = facts.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", memory)
     script = script.replace("/run/ktrdr-secrets/p /dev/shm/ktrdr-secrets/p", f"{memory}/ktrdr-secrets/p")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
-    return facts.parse(done.stdout, "core")
+    return facts.read_facts(done.stdout, "core")
 
 
 @pytest.fixture
@@ -220,7 +230,7 @@ def test_what_another_user_has_put_there_is_not_read(home: Path, memory: Path) -
             return SimpleNamespace(stdout=done.stdout)
 
         session = cast(Session, SimpleNamespace(run=run))
-        assert history.read(session, PurePosixPath(home), 5) == []
+        assert read_history(session, PurePosixPath(home), 5) == []
 
 
 def test_secret_files_that_are_not_this_user_s_alone_are_no_answer(home: Path, memory: Path) -> None:
@@ -242,3 +252,63 @@ def test_memory_that_is_not_used_for_being_loose_is_named(home: Path, memory: Pa
     found = looked_at(home, str(memory))
     assert found.memory == ""
     assert (f"{memory} can be changed by others (drwxrwxrwx)", f"chmod go-w {memory}") in found.strangers
+
+
+KEY = secrets.token_hex(8)
+
+
+def marks(**values: str) -> str:
+    return fingerprints({"web": tuple(values)}, {name: Secret(value) for name, value in values.items()}, KEY)[
+        "web"
+    ]
+
+
+def test_a_secret_has_changed_when_a_container_or_the_record_has_another_fingerprint() -> None:
+    container = build.container(labels={SECRETS_LABEL: marks(S="1", T="2")})
+    recorded = Release("r1", "t", None, {}, {}, secrets={"web": marks(S="1", T="2")})
+    known = Facts(key=KEY, containers=(container,), history=(event("proven", recorded),))
+
+    def changed(found: Facts, **values: str) -> list[str]:
+        return found.changed({name: Secret(value) for name, value in values.items()})
+
+    assert changed(known, S="1", T="2") == []
+    assert changed(known, S="1", T="3") == ["T"]
+    # Its containers are gone, or are others than those of the record.
+    assert changed(replace(known, containers=()), S="1", T="3") == ["T"]
+    assert changed(replace(known, history=()), S="4", T="2") == ["S"]
+    # A new host has nothing that could have changed.
+    assert changed(replace(known, key=""), S="4", T="5") == []
+
+
+A, B = (f"sha256:{digit * 64}" for digit in "ab")
+
+
+def test_the_record_knows_the_digest_of_a_reference_however_it_is_written() -> None:
+    images = {"db": Image("redis", "7", A), "web": Image("h:5000/x", "1"), "old": Image("redis", "6", B)}
+    known = Facts(history=(event("proven", Release("r1", "t", None, images, {})),))
+    assert known.recorded_digest(Image.parse("docker.io/library/redis:7")) == A
+    assert known.recorded_digest(Image.parse("redis:8")) == ""
+    assert known.recorded_digest(Image.parse("h:5000/x:1")) == ""
+    # A reference that is pinned needs no record.
+    assert known.recorded_digest(Image.parse(f"redis:8@{B}")) == B
+    assert Facts().recorded_digest(Image.parse("redis:7")) == ""
+
+
+def test_a_host_has_an_image_under_the_name_that_docker_lists_or_by_its_id() -> None:
+    known = Facts(images={f"redis@{A}": "i"}, image_ids=frozenset({B}))
+    assert known.id_of(Image.parse(f"docker.io/library/redis:7@{A}")) == "i"
+    assert known.id_of(Image.parse(B)) == B
+    assert not known.has(Image.parse(f"redis:7@{B}"))
+    assert not known.has(Image.parse(f"h/redis:7@{A}"))
+
+
+def test_what_runs_is_unrecorded_until_something_was_proven_or_begun() -> None:
+    release = Release("r1", "t", None, {}, {}, replicas={"web": 2})
+    runs = Facts(containers=(build.container(),))
+    assert runs.unrecorded
+    assert runs.replicas == {"web": 1}
+    assert not Facts().unrecorded
+    for kind in ("proven", "adopted", "started", "failed"):
+        assert not replace(runs, history=(event(kind, release),)).unrecorded
+    assert replace(runs, history=(event("aborted", release),)).unrecorded
+    assert replace(runs, history=(event("proven", release),)).replicas == {"web": 2}

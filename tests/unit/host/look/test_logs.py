@@ -7,6 +7,7 @@ import pytest
 
 from deploy_lib.host.look import logs
 from deploy_lib.host.look.logs import Line
+from tests.unit import build
 
 AT = "2026-01-02T03:04:05.000000006Z"
 
@@ -32,7 +33,7 @@ def docker(tmp_path: Path) -> Path:
 
 def start(docker: Path, *services: str, follow: bool = False) -> subprocess.Popen[str]:
     env = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
-    script = logs.script("p", services, 7, follow=follow)
+    script = logs.logs_script(build.stack(), services, 7, follow=follow)
     return subprocess.Popen(
         ["sh", "-c", script],
         env=env,
@@ -51,7 +52,7 @@ def group(process: subprocess.Popen[str]) -> list[str]:
 
 def test_every_container_of_the_stack_says_its_last_lines(docker: Path) -> None:
     said = start(docker).communicate(timeout=10)[0]
-    lines = [logs.parse(line) for line in said.splitlines()]
+    lines = [logs.read_line(line) for line in said.splitlines()]
     assert [line.service for line in lines] == ["web", "web", "web-2", "web-2", "db", "db"]
     assert lines[:2] == [Line("web", AT, "it's \\n c1"), Line("web", AT, " indented, no end")]
     assert "--tail 7" in Path(f"{docker}.calls").read_text()
@@ -59,7 +60,7 @@ def test_every_container_of_the_stack_says_its_last_lines(docker: Path) -> None:
 
 def test_one_service_alone(docker: Path) -> None:
     said = start(docker, "db").communicate(timeout=10)[0]
-    assert {logs.parse(line).service for line in said.splitlines()} == {"db"}
+    assert {logs.read_line(line).service for line in said.splitlines()} == {"db"}
 
 
 def test_no_containers_is_no_line(docker: Path) -> None:
@@ -87,4 +88,4 @@ def test_following_ends_with_its_channel_although_nothing_is_said(docker: Path) 
 
 
 def test_docker_s_own_words_are_shown_too() -> None:
-    assert logs.parse("web 1 Error response from daemon") == Line("web", "", "Error response from daemon")
+    assert logs.read_line("web 1 Error response from daemon") == Line("web", "", "Error response from daemon")

@@ -32,7 +32,7 @@ PARTS = {
 
 
 def test_the_answers_become_a_machine() -> None:
-    found = machine.parse(Parts(PARTS))
+    found = machine.read_machine(Parts(PARTS))
     assert (found.now, found.docker_root, found.memory) == (1795519218.25, "/srv/docker", 2048 * 1024)
     assert found.free == {"directory": 76915636 * 1024, "docker": 100 * 1024}
     assert found.listening == {8000, 22}
@@ -42,16 +42,16 @@ def test_the_answers_become_a_machine() -> None:
 
 @pytest.mark.parametrize("parts", [{}, dict.fromkeys(PARTS, "odd\n=")])
 def test_what_is_missing_or_odd_is_unknown(parts: dict[str, str]) -> None:
-    found = machine.parse(Parts(parts))
+    found = machine.read_machine(Parts(parts))
     assert (found.now, found.free, found.memory, found.listening) == (0, {}, 0, frozenset())
-    assert machine.parse(Parts({})) == Machine()
+    assert machine.read_machine(Parts({})) == Machine()
 
 
 def ask(directory: Path, storage: str | None) -> Machine:
     script = shell.THERE + shell.INSPECT + machine.functions(PurePosixPath(directory), storage)
     script += "".join(f"echo '== {name}'; {name} 2>/dev/null\n" for name in machine.PARTS)
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    return machine.parse(Parts(dict(part.split("\n", 1) for part in said.split("== ")[1:])))  # type: ignore[misc]
+    return machine.read_machine(Parts(dict(part.split("\n", 1) for part in said.split("== ")[1:])))  # type: ignore[misc]
 
 
 def test_this_machine_answers(tmp_path: Path) -> None:
@@ -102,5 +102,5 @@ def test_a_lock_is_seen_without_being_touched(tmp_path: Path) -> None:
 
 def test_what_a_host_swaps_to_is_known() -> None:
     lines = "/dev/zram0 partition 1024 0 100\n/swapfile file 2048 0 -2\n"
-    assert machine.parse(Parts({"swap": lines})).swap == ("/dev/zram0", "/swapfile")
-    assert machine.parse(Parts({"swap": ""})).swap == ()
+    assert machine.read_machine(Parts({"swap": lines})).swap == ("/dev/zram0", "/swapfile")
+    assert machine.read_machine(Parts({"swap": ""})).swap == ()

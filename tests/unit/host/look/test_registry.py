@@ -3,6 +3,7 @@ import json
 
 from deploy_lib.host.look import registry
 from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 
 LOGIN = Login("ghcr.io", "me", Secret("registry-pass"))
@@ -10,9 +11,9 @@ DIGEST = "sha256:" + "a" * 64
 
 
 def test_credentials_go_to_their_own_registry_only() -> None:
-    own = registry._request("ghcr.io/o/x:1", LOGIN, last=False)
-    other = registry._request("prom/prometheus:v2", LOGIN, last=True)
-    lookalike = registry._request("ghcr.io.evil.example/o/x:1", LOGIN, last=True)
+    own = registry._request(Image("ghcr.io/o/x", "1"), LOGIN, last=False)
+    other = registry._request(Image("prom/prometheus", "v2"), LOGIN, last=True)
+    lookalike = registry._request(Image("ghcr.io.evil.example/o/x", "1"), LOGIN, last=True)
     assert b"X-Registry-Auth" in own
     assert b"X-Registry-Auth" not in other
     assert b"X-Registry-Auth" not in lookalike
@@ -31,7 +32,9 @@ def test_answers_in_a_row_are_told_apart() -> None:
     )
     refused = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n%s" % (len(bad), bad)
     stream = registry._Answers(chunked + refused)
-    assert registry._manifest("a", *registry._response(stream)) == Manifest("a", DIGEST, ("linux/arm64",))
-    second = registry._manifest("b", *registry._response(stream))
+    assert registry._manifest(Image("a"), *registry._response(stream)) == Manifest(
+        Image("a"), DIGEST, ("linux/arm64",)
+    )
+    second = registry._manifest(Image("b"), *registry._response(stream))
     assert (second.status, second.problem, second.digest) == (401, "unauthorized", "")
-    assert registry._manifest("c", *registry._response(stream)).status == 502
+    assert registry._manifest(Image("c"), *registry._response(stream)).status == 502

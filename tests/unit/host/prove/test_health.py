@@ -1,17 +1,18 @@
 from dataclasses import replace
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.host.prove.health import PATIENCE, STEADY_LOOKS, Gate
+from deploy_lib.release.image import Image
 
 WELL = Container(
-    id="1", name="p-web-1", service="web", image="x", image_id="i", state="running", health="healthy",
+    id="1", name="p-web-1", service="web", image=Image("x"), image_id="i", state="running", health="healthy",
     exit_code=0, restarts=0, started="",
 )  # fmt: skip
 REPLICAS = {"web": 1}
 
 
 def gate() -> Gate:
-    return Gate(REPLICAS, {"web": "x"})
+    return Gate(REPLICAS, {"web": Image("x")})
 
 
 def test_a_healthy_container_is_enough_at_once() -> None:
@@ -48,4 +49,4 @@ def test_an_unhealthy_container_gets_a_chance_to_recover() -> None:
 
 def test_a_missing_container_and_one_from_another_image_are_named() -> None:
     assert "0 of 1 containers" in gate().look([])[0].problem
-    assert gate().look([replace(WELL, image="old")])[0].final
+    assert gate().look([replace(WELL, image=Image("old"))])[0].final

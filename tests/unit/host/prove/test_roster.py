@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.compose.compose import Container
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe, load
 from deploy_lib.host.prove.roster import judge, members
+from deploy_lib.release.image import Image
 from tests import ROOT
 
 NODE = load(ROOT, "lab").nodes["C"]
@@ -19,7 +20,7 @@ def container(service: str, container_id: str, *ports: int) -> Container:
         id=container_id,
         name=f"{service}-1",
         service=service,
-        image="h/x:1",
+        image=Image("h/x", "1"),
         image_id="",
         state="running",
         health="healthy",

@@ -19,33 +19,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy_lib.answers import Parts
-from deploy_lib.checks import answered, host
-from deploy_lib.compose.compose import (
-    Container,
-    parse_config,
-    parse_container,
-    read_override,
-    read_stack_file,
-)
+from deploy_lib.checks import check_answered, check_host
+from deploy_lib.compose.container import Container, read_container
+from deploy_lib.compose.file import read_stack_file
+from deploy_lib.compose.model import read_model
 from deploy_lib.config import Probe, load
 from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host import files
 from deploy_lib.host.change import lock
-from deploy_lib.host.change.history import event, parse_events
+from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import BEGUN, NEVER, UNKNOWN, Switch
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.host.look import facts, hashes, logs, machine, registry, sizes
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.prove import probe, roster
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.status import status
+from deploy_lib.release.history import parse_events
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Process, Session
 from tests import ROOT
 from tests.unit.host.look.test_facts import ANSWER
 
 NODE = load(ROOT, "lab").nodes["core"]
-RELEASE = Release("r1", "sha-0000001", None, {"web": "x:1@sha256:1"}, {"a": "1"}, replicas={"web": 1})
+RELEASE = Release(
+    "r1", "sha-0000001", None, {"web": Image("x", "1", "sha256:1")}, {"a": "1"}, replicas={"web": 1}
+)
 PROVEN = event("proven", RELEASE, hashes={"web": "h"}, seconds=3.5)
 CONTAINER = next(line for line in ANSWER.splitlines() if line.startswith('{"id"'))
 CONFIG = json.dumps(
@@ -142,8 +143,8 @@ def or_error(work: Callable[[], object]) -> object:
 def judged(found: Facts) -> None:
     """All that is made of facts before anything is decided."""
     for rendered in (True, False):
-        list(host(NODE, found, rendered=rendered))
-        answered(NODE, found, rendered=rendered)
+        list(check_host(NODE, found, rendered=rendered))
+        check_answered(NODE, found, rendered=rendered)
     if not found.problems:
         json.dumps(status(found).as_dict())
 
@@ -153,7 +154,7 @@ def judged(found: Facts) -> None:
 
 @given(mangled(FULL))
 def test_facts(text: str) -> None:
-    found = or_error(lambda: facts.parse(text, "core"))
+    found = or_error(lambda: facts.read_facts(text, "core"))
     if isinstance(found, Facts):
         judged(found)
 
@@ -170,22 +171,22 @@ def test_a_part_that_is_missing_or_there_twice_is_no_answer(part: str) -> None:
         before,
     ):
         with pytest.raises(NotUnderstoodError) as caught:
-            facts.parse(text, "core")
+            facts.read_facts(text, "core")
         assert str(caught.value).startswith("core, gathering facts: ")
 
 
 @pytest.mark.parametrize("part", facts.PARTS)
 def test_a_part_that_failed_is_unknown(part: str) -> None:
     text = FULL.replace(f"=== {part} exit 0\n", f"=== {part} exit 2\n! {part}: Permission denied\n")
-    assert facts.parse(text, "core").problems[part]
+    assert facts.read_facts(text, "core").problems[part]
 
 
 @pytest.mark.parametrize("foreign", ["=== Welcome ===", "=== Welcome", "=== tools", "Last login: today", "{"])
 @pytest.mark.parametrize("part", facts.PARTS)
 def test_a_foreign_line_between_two_parts_changes_nothing_or_is_an_error(part: str, foreign: str) -> None:
     begin = f"=== {part}\n"
-    found = or_error(lambda: facts.parse(FULL.replace(begin, f"{foreign}\n{begin}"), "core"))
-    assert found in (None, facts.parse(FULL, "core"))
+    found = or_error(lambda: facts.read_facts(FULL.replace(begin, f"{foreign}\n{begin}"), "core"))
+    assert found in (None, facts.read_facts(FULL, "core"))
 
 
 @pytest.mark.parametrize(
@@ -195,30 +196,30 @@ def test_a_foreign_line_in_a_part_is_never_an_answer(part: str) -> None:
     text = FULL.replace("=== compose exit 1", "=== compose exit 0").replace(
         "=== compose\n", "=== compose\n2.26.1\n"
     )
-    found = facts.parse(text.replace(f"=== {part}\n", f"=== {part}\n=== Welcome ===\n"), "core")
+    found = facts.read_facts(text.replace(f"=== {part}\n", f"=== {part}\n=== Welcome ===\n"), "core")
     assert found.problems[part].endswith("cannot be understood")
-    assert answered(NODE, found, rendered=False).problem or part in ("compose",)
+    assert check_answered(NODE, found, rendered=False).problem or part in ("compose",)
 
 
 @given(st.dictionaries(st.sampled_from(machine.PARTS), FOREIGN))
 def test_machine(said: dict[str, str]) -> None:
     parts = Parts(said)
-    machine.parse(parts)
+    machine.read_machine(parts)
     assert set(machine.PARTS) - set(said) <= set(parts.problems)
 
 
 @given(retyped(CONTAINER))
 def test_containers(line: str) -> None:
-    found = or_error(lambda: parse_container(line))
+    found = or_error(lambda: read_container(line))
     if isinstance(found, Container):
         assert all(
-            isinstance(v, str) for v in (found.id, found.name, found.image, found.state, found.started)
+            isinstance(v, str) for v in (found.id, found.name, str(found.image), found.state, found.started)
         )
 
 
 @given(retyped(CONFIG))
 def test_the_rendered_compose_file(text: str) -> None:
-    or_error(lambda: parse_config(text))
+    or_error(lambda: read_model(text))
 
 
 @given(st.lists(retyped(PROVEN.line()) | FOREIGN))
@@ -274,7 +275,7 @@ def test_what_a_switch_says(text: str, code: int) -> None:
         lambda watch: watch.await_back(1),
         lambda watch: watch.await_end("revert"),
     ]
-    watch = Watch(session, NODE, orders, cast(Process, Said(text, code)), lambda line: None)
+    watch = Watch(session, HostStack(NODE, "p"), orders, cast(Process, Said(text, code)), lambda line: None)
     for step in steps:
         or_error(lambda step=step: step(watch))  # type: ignore[misc]
 
@@ -288,7 +289,7 @@ OWNER = json.dumps(asdict(lock.me("a test")))
 def test_lock_notes(note: str) -> None:
     assert lock.describe(note)
     first = note.split("\n")[0]
-    found = or_error(lambda: facts.parse(FULL.replace("=== locked\n", f"=== locked\n{first}\n"), "core"))
+    found = or_error(lambda: facts.read_facts(FULL.replace("=== locked\n", f"=== locked\n{first}\n"), "core"))
     if isinstance(found, Facts):
         judged(found)
 
@@ -300,7 +301,7 @@ MANIFEST = json.dumps(
 
 @given(retyped(MANIFEST) | FOREIGN, st.sampled_from([200, 401, 404, 500]))
 def test_what_the_engine_says_of_a_reference(body: str, code: int) -> None:
-    found = registry._manifest("r/x:1", code, body.encode())
+    found = registry._manifest(Image("r/x", "1"), code, body.encode())
     assert found.digest or found.problem
     assert not found.digest or found.digest.startswith("sha256:")
 
@@ -313,7 +314,7 @@ CHUNKS = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{len(MANIFEST):x
 def test_the_engines_http(stream: str) -> None:
     answers = registry._Answers(stream.encode())
     for _ in range(2):
-        found = registry._manifest("r/x:1", *registry._response(answers))
+        found = registry._manifest(Image("r/x", "1"), *registry._response(answers))
         assert found.digest or found.problem
 
 
@@ -330,13 +331,13 @@ SIZES = json.dumps(
 @given(st.lists(retyped(SIZES) | FOREIGN))
 def test_sizes(documents: list[str]) -> None:
     text = "".join(f"=== image\n{document}\n" for document in documents)
-    assert all(isinstance(size, int) for size in sizes.parse(text, "linux/amd64").values())
+    assert all(isinstance(size, int) for size in sizes.read_sizes(text, "linux/amd64").values())
 
 
 @given(FOREIGN | mangled("web aa11\ndb bb22\n"))
 def test_hashes(text: str) -> None:
     session = cast(Session, SimpleNamespace(node="core", run=lambda *_, **__: SimpleNamespace(stdout=text)))
-    or_error(lambda: hashes.ask(session, NODE, "p", {}))
+    or_error(lambda: hashes.ask_hashes(session, HostStack(NODE, "p"), {}))
 
 
 TAR = base64.b64encode(files.pack({"a": b"x" * 600, "b": b"y"})).decode()
@@ -345,12 +346,12 @@ TAR = base64.b64encode(files.pack({"a": b"x" * 600, "b": b"y"})).decode()
 @given(FOREIGN | mangled(TAR) | st.integers(0, len(TAR)).map(lambda n: TAR[:n]))
 def test_files(text: str) -> None:
     session = cast(Session, SimpleNamespace(node="core", run=lambda *_, **__: SimpleNamespace(stdout=text)))
-    or_error(lambda: files.fetch(session, NODE.directory, ["a", "b"]))
+    or_error(lambda: files.read_files(session, NODE.directory, ["a", "b"]))
 
 
 @given(FOREIGN)
 def test_logs(text: str) -> None:
-    assert logs.parse(text).service is not None
+    assert logs.read_line(text).service is not None
 
 
 ROSTER = json.dumps(
@@ -388,9 +389,8 @@ def test_the_hosts_compose_file(text: str) -> None:
 
 def test_the_fuzzer_finds_what_it_is_for() -> None:
     """Real answers are no errors: otherwise the tests above would prove nothing."""
-    assert not set(facts.parse(FULL, "core").problems) - {"compose"}
-    assert parse_container(CONTAINER)
-    assert parse_config(CONFIG)["web"].replicas == 2
+    assert not set(facts.read_facts(FULL, "core").problems) - {"compose"}
+    assert read_container(CONTAINER)
+    assert read_model(CONFIG)["web"].replicas == 2
     assert files.unpack(io.BytesIO(base64.b64decode(TAR)).read()) == {"a": b"x" * 600, "b": b"y"}
     assert read_stack_file(COMPOSE_FILE.encode(), "compose.yml").secret_names == ["PW"]
-    assert read_override(b"services: {web: {image: x}}") == ({"web": "x"}, {})

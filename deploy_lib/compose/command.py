@@ -1,0 +1,68 @@
+"""The calls of `docker compose`, as shell text.
+
+The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would win over the file's.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from deploy_lib.compose.project import Project
+from deploy_lib.shell import quote, words
+
+VERSION = "docker compose version --short"
+
+
+def compose_command(project: Project, *arguments: str, files_in: PurePosixPath | None = None) -> str:
+    """A call for a deployed stack.
+
+    Args:
+        files_in: where its files lie, when not in its directory.
+    """
+    return _call(project, quote(project.directory), quote(files_in or project.directory), arguments)
+
+
+def render_command(project: Project) -> str:
+    """The call that renders the files in `$t/files`; values that no env file has come from the environment."""
+    return _call(project, '"$t"/files', '"$t"/files', ("config", "--format", "json"))
+
+
+def hash_command(project: Project) -> str:
+    """The call that prints the configuration hash of each service, for files in `$t`.
+
+    The hashes depend on the directory, so it is the project's own.
+    """
+    return _call(project, quote(project.directory), '"$t"', ("config", "--hash", "*"))
+
+
+def up_command(project: Project) -> str:
+    """The call that takes the containers to what the files in place say."""
+    options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
+    return compose_command(project, "up", "-d", *options)
+
+
+def down_command(project: Project) -> str:
+    """The call that takes a stack down; no volume is removed, and no file is read, so that nothing has to be filled in."""
+    return words("docker", "compose", "-p", project.name, "down", "--remove-orphans")
+
+
+def remove_half_created(project: Project) -> str:
+    """A command that removes what Compose had made to take a container's place when its host went down.
+
+    It bears that container's id before its name until it does, and was never started; left there, the next `up` runs into
+    it ("the container name is already in use").
+    """
+    found = f"docker ps -a {project.filters} --filter status=created"
+    half = "[0-9a-f]" * 12
+    return (
+        f"{{ {found} --format '{{{{.ID}}}} {{{{.Names}}}}' | while read -r i n; do "
+        f'case $n in {half}_*) docker rm "$i" >/dev/null;; esac; done; true; }}'
+    )
+
+
+def _call(project: Project, directory: str, place: str, arguments: tuple[str, ...]) -> str:
+    """A call whose files lie in `place`; both are shell words."""
+    files = [f"-f {place}/{quote(name)}" for name in project.files]
+    env_files = [f"--env-file {place}/{quote(name)}" for name in project.env_files]
+    options = " ".join([f"-p {quote(project.name)} --project-directory {directory}", *files, *env_files])
+    return f"docker compose {options} {words(*arguments)}"

@@ -1,0 +1,138 @@
+"""A project's containers, as `docker inspect` describes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy_lib import layout, shell
+from deploy_lib.answers import number, text, texts, understand
+from deploy_lib.compose import labels
+from deploy_lib.compose.project import Project
+from deploy_lib.release.image import Image
+from deploy_lib.shell import quote
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of the project, as `docker inspect` describes it.
+
+    Attributes:
+        image: the reference it was created from.
+        state: such as "running", "exited", "restarting".
+        health: "healthy", "unhealthy", "starting", or None without a health check.
+        started: RFC 3339.
+        ports: of the host, that lead to it.
+    """
+
+    id: str
+    name: str
+    service: str
+    image: Image
+    image_id: str
+    state: str
+    health: str | None
+    exit_code: int
+    restarts: int
+    started: str
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ports: tuple[int, ...] = ()
+
+    @property
+    def config_hash(self) -> str:
+        """Compose's own hash of the configuration that it was created with."""
+        return self.labels.get(labels.CONFIG_HASH, "")
+
+    @property
+    def number(self) -> str:
+        """Which of its service's containers it is, from "1" on."""
+        return self.labels.get(labels.NUMBER, "1")
+
+    @property
+    def secrets(self) -> str:
+        """The fingerprints of the secret values that it got, "" without any."""
+        return self.labels.get(layout.SECRETS_LABEL, "")
+
+    @property
+    def delivery(self) -> str:
+        """The directory of its secret files, "" where Compose put the values into it."""
+        return self.labels.get(layout.DELIVERY_LABEL, "")
+
+    @property
+    def well(self) -> bool:
+        """Running, and healthy where there is a check."""
+        return self.state == "running" and self.health in (None, "healthy")
+
+
+# By the names of Docker's own types: with one that only its JSON has (.Id), it falls back to that JSON, in which a container
+# without a health check has no .State.Health to ask for.
+_FIELDS = {
+    "id": ".ID",
+    "name": ".Name",
+    "image": ".Config.Image",
+    "image_id": ".Image",
+    "state": ".State.Status",
+    "exit_code": ".State.ExitCode",
+    "restarts": ".RestartCount",
+    "started": ".State.StartedAt",
+    "labels": ".Config.Labels",
+    "ports": ".HostConfig.PortBindings",
+}
+INSPECT = (
+    "{"
+    + ",".join(f'"{name}":{{{{json {path}}}}}' for name, path in _FIELDS.items())
+    + ',"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}}}'
+)
+"""Format for `docker inspect`: one JSON object a line, without the container's environment."""
+
+
+def containers_function(project: Project) -> str:
+    """Shell function `containers`: one line of JSON for each container of the project, stopped ones too.
+
+    One that goes away meanwhile is left out; where the engine does not tell of them it fails, and says nothing of any.
+    """
+    return f"""\
+{shell.INSPECT}
+containers() {{ ids=$(docker ps -aq --no-trunc {project.filters}) && inspect {quote(INSPECT)} $ids; }}
+"""
+
+
+def read_container(line: str) -> Container | None:
+    """A line of `containers`; None for a one-off container, which is no part of the running stack.
+
+    Raises:
+        NotUnderstoodError: it is something else.
+    """
+    return understand("what Docker says of a container", lambda: _container(json.loads(line)))
+
+
+def _container(data: Any) -> Container | None:
+    found = texts(data["labels"] or {})
+    if found.get(labels.ONE_OFF) == "True":
+        return None
+    bindings = [binding for several in (data["ports"] or {}).values() for binding in several or []]
+    ports = sorted({int(text(b, "HostPort")) for b in bindings if text(b, "HostPort").isdecimal()})
+    return Container(
+        id=text(data, "id"),
+        name=text(data, "name").removeprefix("/"),
+        service=found.get(labels.SERVICE, ""),
+        image=Image.parse(text(data, "image")),
+        image_id=text(data, "image_id"),
+        state=text(data, "state"),
+        health=None if data["health"] is None else text(data, "health"),
+        exit_code=number(data, "exit_code"),
+        restarts=number(data, "restarts"),
+        started=text(data, "started"),
+        labels=found,
+        ports=tuple(ports),
+    )
+
+
+PUBLISHED = (
+    '{"name":{{json .Name}},'
+    f'"project":{{{{json (index .Config.Labels "{labels.PROJECT}")}}}},'
+    '"ports":[""{{range .NetworkSettings.Ports}}{{range .}},{{json .HostPort}}{{end}}{{end}}]}'
+)
+"""Format for `docker inspect`: which ports a container publishes, and the project that it belongs to, null without one."""

@@ -1,0 +1,41 @@
+"""The labels by which a project's containers are found, as filters for `docker ps`.
+
+Asked by label, Docker answers although a variable of the Compose file has no value; `docker compose ps` does not.
+"""
+
+from __future__ import annotations
+
+from deploy_lib.shell import words
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+CONFIG_HASH = "com.docker.compose.config-hash"
+NUMBER = "com.docker.compose.container-number"
+ONE_OFF = "com.docker.compose.oneoff"
+
+NO_ONE_OFF = words("--filter", f"label={ONE_OFF}=False")
+"""Leaves out the containers of `docker compose run`, which are no part of the running stack."""
+
+
+def of_project(project: str) -> str:
+    """Finds the containers of a project."""
+    return words("--filter", f"label={PROJECT}={project}")
+
+
+def of_service(service: str) -> str:
+    """Finds those of one service, with `of_project`."""
+    return words("--filter", f"label={SERVICE}={service}")
+
+
+def of_service_in(variable: str) -> str:
+    """The same for a service that a shell variable names.
+
+    Args:
+        variable: its name, such as "1" for the first argument.
+    """
+    return f'--filter "label={SERVICE}=${variable}"'
+
+
+def template(label: str) -> str:
+    """For the format of `docker ps`: a label's value."""
+    return f'{{{{.Label "{label}"}}}}'

@@ -1,0 +1,35 @@
+"""A Compose project on a host: its name, where it lies, and the files that Compose reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from deploy_lib.compose import labels
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Compose project on a host.
+
+    Attributes:
+        name: its containers, networks and volumes bear it.
+        directory: where its files lie, and what relative paths in them start from.
+        files: its Compose files, by name below that; each adds to those before it.
+        env_files: the files with its variables, likewise.
+    """
+
+    name: str
+    directory: PurePosixPath
+    files: tuple[str, ...]
+    env_files: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All files that Compose reads."""
+        return (*self.files, *self.env_files)
+
+    @property
+    def filters(self) -> str:
+        """Options of `docker ps` that find its containers."""
+        return labels.of_project(self.name)

@@ -1,0 +1,148 @@
+"""A host's history as values: what happened there, which releases count, and what a rollback would go to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, cast
+
+from deploy_lib.answers import text, texts, understand
+from deploy_lib.release.release import Release
+
+Kind = Literal["started", "proven", "failed", "reverted", "adopted", "aborted"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a release on this host.
+
+    Attributes:
+        kind: "started" (the switch began), "proven", "failed", "reverted" (the host is back on `replaced`), "adopted" (it
+            ran without a record) or "aborted" (it ended before the switch, and changed nothing that runs).
+        at: UTC, RFC 3339, seconds.
+        who: user, and `origin`: the machine that the command ran on.
+        command: such as "deploy-core".
+        seconds: how long the command took until then.
+        hashes: by service, Compose's hash of the configuration of the containers that were proven.
+        before: the id of the last proven release with other content, which a rollback goes to.
+        replaced: the id of the release that ran until then.
+        detail: why, for a failure.
+    """
+
+    kind: Kind
+    at: str
+    who: str
+    origin: str
+    release: Release
+    command: str = ""
+    seconds: float = 0
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    before: str | None = None
+    replaced: str | None = None
+    detail: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it made a release one that can be gone back to."""
+        return self.kind in ("proven", "adopted")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**self.__dict__, "release": self.release.as_dict(), "hashes": dict(self.hashes)}
+
+    def line(self) -> str:
+        """As one line of JSON, without its line end."""
+        return json.dumps(self.as_dict(), separators=(",", ":"))
+
+
+def parse_events(said: str) -> list[Event]:
+    """Events of a history file; what is no whole JSON object, as a power cut leaves it, is passed over.
+
+    A line that comes twice counts where it stands last: a host tells of the newest releases and of the newest events.
+
+    Raises:
+        NotUnderstoodError: a whole object is no event. What it would have told is not known.
+    """
+    found: list[Event] = []
+    for line in said.splitlines():
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(data, dict):
+            continue
+        happened = understand("an event of the history", partial(_event, data))
+        if happened in found:
+            found.remove(happened)
+        found.append(happened)
+    return found
+
+
+def _event(data: Mapping[str, Any]) -> Event:
+    optional = {name: None if data.get(name) is None else text(data, name) for name in ("before", "replaced")}
+    return Event(
+        kind=cast(Kind, text(data, "kind")),
+        at=text(data, "at"),
+        who=text(data, "who"),
+        origin=text(data, "origin"),
+        release=Release.from_dict(data["release"]),
+        command=text({"command": "", **data}, "command"),
+        seconds=_seconds(data.get("seconds", 0)),
+        hashes=texts(data.get("hashes", {})),
+        detail=text({"detail": "", **data}, "detail"),
+        **optional,
+    )
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return value
+
+
+def proven(history: Sequence[Event]) -> Event | None:
+    """The newest release that was proven here: the one that runs, unless a later one failed or was interrupted."""
+    return next((e for e in reversed(history) if e.counts), None)
+
+
+def find(history: Sequence[Event], release_id: str | None) -> Event | None:
+    """The release of this id, as it was proven here."""
+    return next((e for e in reversed(history) if e.counts and e.release.id == release_id), None)
+
+
+def newest_switch(history: Sequence[Event]) -> Event | None:
+    """The last that is known of the newest switch; what was aborted before one says nothing about what runs."""
+    return next((e for e in reversed(history) if e.kind != "aborted"), None)
+
+
+def interrupted(history: Sequence[Event]) -> Event | None:
+    """The newest switch, when it began and nobody knows how it ended."""
+    newest = newest_switch(history)
+    return newest if newest is not None and newest.kind == "started" else None
+
+
+def unsettled(history: Sequence[Event]) -> Event | None:
+    """The newest switch, when it did not end on a whole release: it was interrupted, or it failed and was not taken back."""
+    newest = newest_switch(history)
+    return newest if newest is not None and newest.kind in ("started", "failed") else None
+
+
+def lineage(history: Sequence[Event], count: int) -> list[Event]:
+    """What rollbacks would go to one after the other, the newest release first; `count` at most."""
+    found: list[Event] = []
+    current = proven(history)
+    while current is not None and len(found) < count:
+        found.append(current)
+        current = find(history, current.before)
+    return found
+
+
+def kept(history: Sequence[Event], count: int) -> list[Event]:
+    """The releases that a rollback could need: the last `count` that were proven, and as many by lineage."""
+    newest: list[Event] = []
+    for happened in reversed(history):
+        if happened.counts and len(newest) < count:
+            newest.append(happened)
+    return newest + [e for e in lineage(history, count) if e not in newest]

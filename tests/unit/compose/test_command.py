@@ -1,0 +1,42 @@
+import os
+import shlex
+import subprocess
+from pathlib import Path, PurePosixPath
+
+from deploy_lib.compose.command import compose_command, hash_command, remove_half_created, render_command
+from deploy_lib.compose.project import Project
+
+PROJECT = Project("shop-1", PurePosixPath("/opt/my shop"), ("compose.yml", "release.yml"), ("a.env", "b.env"))
+
+
+def test_the_command_names_its_project_and_all_its_files_in_their_order() -> None:
+    words = shlex.split(compose_command(PROJECT, "up", "-d"))
+    assert words[:6] == ["docker", "compose", "-p", "shop-1", "--project-directory", "/opt/my shop"]
+    assert words[6:10] == ["-f", "/opt/my shop/compose.yml", "-f", "/opt/my shop/release.yml"]
+    assert words[10:] == [
+        *("--env-file", "/opt/my shop/a.env", "--env-file", "/opt/my shop/b.env"),
+        *("up", "-d"),
+    ]
+
+
+def test_files_may_lie_elsewhere_while_paths_in_them_start_from_the_directory() -> None:
+    words = shlex.split(
+        compose_command(PROJECT, "run", files_in=PurePosixPath("/opt/my shop/.deploy/staged"))
+    )
+    assert words[5:8] == ["/opt/my shop", "-f", "/opt/my shop/.deploy/staged/compose.yml"]
+    assert "--project-directory '/opt/my shop' -f \"$t\"/compose.yml" in hash_command(PROJECT)
+    assert '--project-directory "$t"/files -f "$t"/files/compose.yml' in render_command(PROJECT)
+
+
+def test_only_half_created_containers_are_removed(tmp_path: Path) -> None:
+    docker = f"""#!/bin/sh
+case $1 in
+  ps) printf '%s\\n' 'i1 {"0f" * 6}_shop-1-web-1' 'i2 shop-1-web-1' 'i3 nothexdigits_shop-1-web-1';;
+  *) echo "$@" >> {tmp_path}/calls;;
+esac
+"""
+    (tmp_path / "docker").write_text(docker)
+    (tmp_path / "docker").chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", remove_half_created(PROJECT)], env=env, check=True)
+    assert (tmp_path / "calls").read_text() == "rm i1\n"
