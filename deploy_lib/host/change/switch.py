@@ -250,9 +250,9 @@ def _append_now(event: Event) -> str:
     return f"sed \"s/{_NOW}/$(date -u +%FT%TZ)/\" <<'=EVENTS=' | append\n{line}\n=EVENTS="
 
 
-def launcher(stack: HostStack, detached: str) -> str:
+def launcher(project: str, detached: str) -> str:
     """Starts the detached script, and passes on its output until it ends."""
-    name = quote(f"{layout.TEMPORARY}-{stack.project_name}")
+    name = quote(f"{layout.TEMPORARY}-{project}")
     return f"""\
 {FIND_MEMORY}
 [ -n "$m" ] || exit {NO_MEMORY}

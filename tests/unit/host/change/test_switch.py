@@ -315,7 +315,7 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         secrets=["A"],
     )
     for variant in (orders, replace(orders, back=None, keep_values=True)):
-        whole = switch.launcher(STACK, switch.switch_script(STACK, variant))
+        whole = switch.launcher(STACK.project_name, switch.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 
 
