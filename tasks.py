@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from deploy_lib import collection
-from deploy_lib.fleet.interruption import listen
+from deploy_lib.fleet.interruption import catch_interrupts
 from lab import lab_collection
 
 ROOT = Path(__file__).resolve().parent
@@ -38,7 +38,7 @@ def demo(c: Context) -> None:
 @task(auto_shortflags=False)
 def lint(c: Context) -> None:
     """Check style and types."""
-    listen()
+    catch_interrupts()
     c.run("ruff check . && ruff format --check . && mypy")
 
 

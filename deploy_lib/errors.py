@@ -52,7 +52,7 @@ class DeployError(Exception):
         what: what happened, one sentence without a final full stop where possible.
         node: name of the node it happened on, if it happened on one.
         step: the step of the deployment during which it happened.
-        mend: what to do about it.
+        hint: what to do about it.
     """
 
     exit_code = ExitCode.NOT_STARTED
@@ -63,18 +63,18 @@ class DeployError(Exception):
         *,
         node: str | None = None,
         step: str | None = None,
-        mend: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
         self.node = node
         self.step = step
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
         where = ", ".join(part for part in (self.node, self.step) if part)
         line = f"{where}: {self.what}" if where else self.what
-        return f"{line}\n  -> {self.mend}" if self.mend else line
+        return f"{line}\n  -> {self.hint}" if self.hint else line
 
 
 class SeveralErrors(DeployError):  # noqa: N818 - they are errors
@@ -161,7 +161,7 @@ class UnforeseenError(DeployError):
         where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
         super().__init__(
             f"nobody foresaw this error: {type(error).__name__}{': ' if said else ''}{said}{where}",
-            mend="the same command with --debug shows where it comes from; please report it",
+            hint="the same command with --debug shows where it comes from; please report it",
         )
 
 

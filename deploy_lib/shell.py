@@ -53,7 +53,7 @@ me=$(id -u)
 # look PATH: sets $a to the type and permissions of what lies there, $u and $n to its owner; a link is not followed.
 look() { a=$(stat -c '%A %u %U' "$1" 2>/dev/null) && n=${a#* } && a=${a%% *} u=${n%% *} n=${n#* }; }
 # own PATH [MEND]: nothing where this is a directory that this user alone can change. Otherwise a line that says why it is
-# not, and after a tab what mends it. MEND: what to do about one of somebody else.
+# not, and after a tab what fixes it. MEND: what to do about one of somebody else.
 own() (
   look "$1" || { printf '%s cannot be looked at\\tls -ld %s\\n' "$1" "$1"; return; }
   r=; [ "$u" = "$me" ] || r='as root: '
@@ -164,13 +164,13 @@ def words(*values: object) -> str:
 def strangers(directory: PurePosixPath) -> str:
     """Shell function `strangers`: who else than this user and root could change a stack's directory, in the lines of `own`."""
     home, state = quote(directory), quote(directory / STATE)
-    mend = f'"log in as $n (User in ssh_config), or as root: chown -R $(id -un) {directory}"'
+    hint = f'"log in as $n (User in ssh_config), or as root: chown -R $(id -un) {directory}"'
     return f"""\
 strangers() (
   look {home} || return 0
   # One that is a link leads elsewhere, too.
-  if [ -L {home} ]; then way {home}; own {home}/. {mend}; else way {quote(directory.parent)}; own {home} {mend}; fi
-  if [ -e {state} ] || [ -L {state} ]; then look {state}; own {state} {mend}; fi
+  if [ -L {home} ]; then way {home}; own {home}/. {hint}; else way {quote(directory.parent)}; own {home} {hint}; fi
+  if [ -e {state} ] || [ -L {state} ]; then look {state}; own {state} {hint}; fi
 )
 """
 

@@ -32,7 +32,7 @@ def build_image(root: Path, *, tag: str | None = None, push: bool = False) -> No
         if push and git.is_dirty(root):
             dirty = "the checkout has changes that no commit has"
             if not environment.allow_dirty:
-                raise UsageError(dirty, mend="commit them, or build without --push")
+                raise UsageError(dirty, hint="commit them, or build without --push")
             console.say(f"{dirty}: {version.tag} will have them all the same")
         build_backend(environment, version, console)
         if push:

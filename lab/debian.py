@@ -58,7 +58,7 @@ def make_base(release: str, directory: Path, say: Say) -> None:
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         raise PreflightError(
             f"{name} cannot be pulled, and only root on Debian can make it from packages",
-            mend="give this machine access to a container registry",
+            hint="give this machine access to a container registry",
         )
     archive = find_archive()
     if shutil.which("debootstrap") is None:
@@ -115,5 +115,5 @@ def find_archive(folder: Path = Path("/etc/apt")) -> str:
                     return str(uri)
     raise PreflightError(
         "apt on this machine has no Debian archive configured, and images cannot be pulled either",
-        mend="give this machine access to a container registry, or see /etc/apt/sources.list",
+        hint="give this machine access to a container registry, or see /etc/apt/sources.list",
     )

@@ -43,7 +43,7 @@ def docker() -> str:
             return path
     raise PreflightError(
         "no docker command on this machine can build an image",
-        mend="install Docker with its buildx plugin (apt-get install docker.io docker-buildx)",
+        hint="install Docker with its buildx plugin (apt-get install docker.io docker-buildx)",
     )
 
 

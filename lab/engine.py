@@ -107,7 +107,7 @@ def packages(names: list[str], say: Say, optional: Sequence[str] = ()) -> None:
         last = (result.stderr.strip().splitlines() or ["it did not say why"])[-1]
         raise PreflightError(
             f"apt-get could not install {', '.join(names)}: {last}",
-            mend="install them by hand, then run this again",
+            hint="install them by hand, then run this again",
         )
 
 
@@ -137,9 +137,9 @@ def start(directory: Path, say: Say) -> None:
     while not answers():
         if (process is not None and process.poll() is not None) or time.monotonic() > deadline:
             if process is None:
-                raise PreflightError("dockerd runs but does not answer", mend="restart it")
+                raise PreflightError("dockerd runs but does not answer", hint="restart it")
             last = log.read_text(errors="replace").strip().splitlines()[-3:]
-            raise PreflightError("dockerd did not start: " + " / ".join(last), mend=f"see {log}")
+            raise PreflightError("dockerd did not start: " + " / ".join(last), hint=f"see {log}")
         time.sleep(0.3)
 
 
@@ -153,6 +153,6 @@ def is_running(program: str, pid_file: Path) -> bool:
     return Path(os.fsdecode(name)).name == program
 
 
-def _require_root(problem: str, mend: str) -> None:
+def _require_root(problem: str, hint: str) -> None:
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
-        raise PreflightError(problem, mend=mend)
+        raise PreflightError(problem, hint=hint)

@@ -199,7 +199,7 @@ def ensure_container(
     if taken:
         raise PreflightError(
             f"{container} cannot start: another program listens on its port {', '.join(taken)}",
-            mend="stop that program, or let the lab choose other ports: invoke lab.down lab.up",
+            hint="stop that program, or let the lab choose other ports: invoke lab.down lab.up",
         )
     say(f"starting {container}")
     build.run("start", container)
@@ -246,7 +246,7 @@ def await_ready(lab: Lab) -> None:
                 log = execute(lab, host.node, "tail", "-n", "3", "/var/log/dockerd.log", check=False)
                 raise DeployError(
                     f"the lab's host {host.name} did not come up: {log.strip()}",
-                    mend="see: invoke lab.status",
+                    hint="see: invoke lab.status",
                 )
             time.sleep(0.3)
     for name in ("registry", "mirror"):

@@ -53,7 +53,7 @@ def public(project: Project) -> list[str]:
         if spec.dockerfile is None and ":" not in name and name not in repositories:
             raise UsageError(
                 f"{FILE}: images.{name}: no Compose file has this image",
-                mend=did_you_mean(name, repositories) or "give it a tag, if other images are built on it",
+                hint=did_you_mean(name, repositories) or "give it a tag, if other images are built on it",
             )
     return list(dict.fromkeys([*bases, *(name for name in found if _on_hub(name) or _spec(project, name))]))
 
@@ -145,7 +145,7 @@ def _obtain(project: Project, name: str, online: bool, say: Say) -> Origin:
     if spec is None:
         raise DeployError(
             f"{name} cannot be pulled here, and {FILE} does not say how to make it",
-            mend=f'add [images."{name.partition(":")[0]}"] to {FILE}, or run the lab where a registry can be reached',
+            hint=f'add [images."{name.partition(":")[0]}"] to {FILE}, or run the lab where a registry can be reached',
         )
     folder = project.root / str(spec.recipe or spec.standin)
     make(name, folder, {"BASE": BASE, **spec.arguments}, say)
@@ -191,7 +191,7 @@ def arguments_of(dockerfile: Path, arguments: Mapping[str, str]) -> dict[str, st
     try:
         text = dockerfile.read_text()
     except OSError:
-        raise UsageError(f"there is no {dockerfile}", mend=f"see [images] in {FILE}") from None
+        raise UsageError(f"there is no {dockerfile}", hint=f"see [images] in {FILE}") from None
     return {name: value for name, value in arguments.items() if f"ARG {name}" in text}
 
 

@@ -120,7 +120,7 @@ def load(root: Path) -> Lab:
     try:
         ports = json.loads((directory / "ports.json").read_text())
     except (FileNotFoundError, ValueError):
-        raise UsageError(f"there is no lab in {root}", mend="start one: invoke lab.up") from None
+        raise UsageError(f"there is no lab in {root}", hint="start one: invoke lab.up") from None
     return Lab(directory, prefix_of(root), ports, recorded(root))
 
 

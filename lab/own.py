@@ -40,7 +40,7 @@ def build(root: Path, tag: str, say: Say) -> None:
     if not names:
         raise UsageError(
             f"{FILE} names no image of the project's own that has the release's tag",
-            mend=f'add [images.NAME] with dockerfile = "FOLDER/Dockerfile" to {FILE}',
+            hint=f'add [images.NAME] with dockerfile = "FOLDER/Dockerfile" to {FILE}',
         )
     images.push(lab, names, say, registry_password(lab))
 

@@ -127,7 +127,7 @@ def _read(folder: Path, root: Path) -> Project:
     if file.environment not in read_file(folder).environments:
         raise UsageError(
             f"{DEPLOY_FILE} has no environment {file.environment!r} to make a lab of",
-            mend=f"add [environments.{file.environment}], or name another in {FILE}: environment = ...",
+            hint=f"add [environments.{file.environment}], or name another in {FILE}: environment = ...",
         )
     environment = load_environment(folder, file.environment).model_copy(update={"root": root})
     _require(environment, folder)
@@ -143,7 +143,7 @@ def _known(table: str, named: Iterable[str], known: Collection[str], what: str) 
     for name in named:
         if name not in known:
             raise UsageError(
-                f"{FILE}: {table}.{name}: {DEPLOY_FILE} has no such {what}", mend=did_you_mean(name, known)
+                f"{FILE}: {table}.{name}: {DEPLOY_FILE} has no such {what}", hint=did_you_mean(name, known)
             )
 
 
@@ -152,12 +152,12 @@ def _require(environment: Environment, folder: Path) -> None:
     where = f"{DEPLOY_FILE}: environments.{environment.name}"
     if environment.ssh_config != folder / DIRECTORY / "ssh_config":
         raise UsageError(
-            f"{where}.ssh_config does not lead to the lab", mend=f'ssh_config = "{DIRECTORY}/ssh_config"'
+            f"{where}.ssh_config does not lead to the lab", hint=f'ssh_config = "{DIRECTORY}/ssh_config"'
         )
     if getattr(environment.secret_source, "path", None) != f"{DIRECTORY}/secrets.json":
         raise UsageError(
             f"{where}.secrets: the lab makes its own secrets, and they would not be found",
-            mend=f'secrets = {{ source = "file", path = "{DIRECTORY}/secrets.json" }}',
+            hint=f'secrets = {{ source = "file", path = "{DIRECTORY}/secrets.json" }}',
         )
 
 

@@ -36,7 +36,7 @@ def _share(lab: Lab, host: Host, volume: Volume) -> None:
     if (found["Options"] or {}).get("device") != host.shared:
         raise DeployError(
             f"the lab's host {host.name} is from before its storage was shared with the others",
-            mend="make it anew: invoke lab.down lab.up",
+            hint="make it anew: invoke lab.down lab.up",
         )
 
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @contextmanager
 def speaking(*, as_json: bool = False) -> Iterator[Console]:
     """A console for a task that has no environment; its errors become one line and an exit status."""
-    from deploy_lib.fleet.interruption import listen
+    from deploy_lib.fleet.interruption import catch_interrupts
     from deploy_lib.output import streams as stdio
     from deploy_lib.output.console import Console
 
     stdio.install()
-    listen()
+    catch_interrupts()
     console = Console(as_json=as_json)
     try:
         yield console

@@ -77,7 +77,7 @@ def status(root: Path) -> dict[str, Any]:
     """
     lab = load(root)
     if not engine.answers():
-        raise UsageError("no Docker Engine answers, so the lab is down", mend="invoke lab.up")
+        raise UsageError("no Docker Engine answers, so the lab is down", hint="invoke lab.up")
     host, port = lab.project.registry
     return {
         "nodes": {node: _node(lab, node) for node in lab.project.hosts},

@@ -23,7 +23,7 @@ class Check:
             the same command makes it true.
         found: what was seen, such as a version.
         problem: "" when it is ok.
-        mend: what to do about the problem.
+        hint: what to do about the problem.
     """
 
     name: str
@@ -31,19 +31,20 @@ class Check:
     result: Result = "ok"
     found: str = ""
     problem: str = ""
-    mend: str = ""
+    hint: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        found = asdict(self)
+        return {**found, "mend": found.pop("hint")}
 
 
 def judged(
-    name: str, proves: str, problem: str, mend: str, *, found: str = "", otherwise: Result = "failed"
+    name: str, proves: str, problem: str, hint: str, *, found: str = "", otherwise: Result = "failed"
 ) -> Check:
     """A check that is ok without a problem, and `otherwise` with one."""
     if problem:
-        return Check(name, proves, otherwise, found, problem, mend)
+        return Check(name, proves, otherwise, found, problem, hint)
     return Check(name, proves, "ok", found)
 
 
@@ -53,15 +54,15 @@ def failed(checks: Iterable[Check]) -> list[Check]:
 
 
 def listing(checks: Iterable[Check]) -> str:
-    """Problems and their mends, for people."""
-    return "".join(f"\n  {check.name}: {check.problem}\n    -> {check.mend}" for check in checks)
+    """Problems and their fixes, for people."""
+    return "".join(f"\n  {check.name}: {check.problem}\n    -> {check.hint}" for check in checks)
 
 
 def require_passed(node: Node, checks: Iterable[Check]) -> None:
     """Raises one error that names every failed check.
 
     Raises:
-        PreflightError: with all of them, and how to mend each.
+        PreflightError: with all of them, and how to fix each.
     """
     found = failed(checks)
     if found:

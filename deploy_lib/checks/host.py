@@ -45,7 +45,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
             "the host's own Compose reads the Compose file",
             facts.problems.get("config", "")
             or ("" if facts.services or not facts.memory else "it has no services"),
-            f"mend {node.stack.compose}",
+            f"fix {node.stack.compose}",
             found=f"{len(facts.services)} services",
         )
 
@@ -87,7 +87,7 @@ def _mend(node: Node, facts: Facts, why: Iterable[str]) -> str:
         return (
             f"as root on the host: give {_user(facts)} what it may not read; then run the same command again"
         )
-    return "mend what the host complains of, then run the same command again"
+    return "fix what the host complains of, then run the same command again"
 
 
 def _user(facts: Facts) -> str:
@@ -132,13 +132,13 @@ def _docker(requires: Requires, facts: Facts) -> Iterator[Check]:
     )
 
 
-def _version(name: str, found: str, least: str, silence: str, mend: str) -> Check:
+def _version(name: str, found: str, least: str, silence: str, hint: str) -> Check:
     old = bool(found) and _numbers(found) < _numbers(least)
     return judged(
         name,
         f"it answers, and is version {least} or later",
         silence or (f"it is version {found}, and {least} is the least" if old else ""),
-        f"update it to {least} or later (`requires` in deploy.toml)" if old and not silence else mend,
+        f"update it to {least} or later (`requires` in deploy.toml)" if old and not silence else hint,
         found=f"{found} (at least {least})" if found else "",
     )
 
@@ -183,7 +183,7 @@ def check_ownership(facts: Facts) -> Check:
         "ownership",
         "nobody but this user and root can change what is deployed, or where secrets lie",
         "; ".join(what for what, _ in facts.strangers),
-        "; ".join(dict.fromkeys(mend for _, mend in facts.strangers)),
+        "; ".join(dict.fromkeys(hint for _, hint in facts.strangers)),
     )
 
 
@@ -223,7 +223,7 @@ def _room(node: Node, facts: Facts) -> Iterator[Check]:
     )
 
 
-def _free(name: str, free: int | None, least: int, where: str, mend: str) -> Check:
+def _free(name: str, free: int | None, least: int, where: str, hint: str) -> Check:
     proves = f"at least {least} MiB are free"
     if free is None:
         return Check(
@@ -231,7 +231,7 @@ def _free(name: str, free: int | None, least: int, where: str, mend: str) -> Che
             proves,
             "warning",
             problem=f"{where} did not say how much is free",
-            mend="look by hand: df, free",
+            hint="look by hand: df, free",
         )
     short = free < least * MIB
     found = f"{free // MIB} MiB free (at least {least})"
@@ -239,7 +239,7 @@ def _free(name: str, free: int | None, least: int, where: str, mend: str) -> Che
         name,
         proves,
         f"{where} has {free // MIB} MiB free, and {least} are the least" if short else "",
-        mend,
+        hint,
         found=found,
     )
 
@@ -249,7 +249,7 @@ def _clock(facts: Facts) -> Check:
     now, (asked, answered) = facts.machine.now, facts.asked
     if not now:
         return Check(
-            "clock", proves, "warning", problem="it did not tell the time", mend="look by hand: date"
+            "clock", proves, "warning", problem="it did not tell the time", hint="look by hand: date"
         )
     # The host read its clock somewhen between question and answer.
     ahead = max(0.0, now - answered) - max(0.0, asked - now)

@@ -21,7 +21,7 @@ def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]
             only = (
                 f"{manifest.reference} is for {', '.join(manifest.platforms)}, the host is {facts.platform}"
             )
-            yield Check(name, proves, "failed", problem=only, mend="build it for this platform")
+            yield Check(name, proves, "failed", problem=only, hint="build it for this platform")
         else:
             digest = facts.recorded_digest(manifest.reference)
             there = bool(digest) and facts.has(manifest.reference.with_digest(digest))
@@ -30,7 +30,7 @@ def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]
             problem = f"{manifest.reference}: {manifest.problem}" + (
                 "; the recorded one is on the host, and is used" if result == "warning" else ""
             )
-            yield Check(name, proves, result, problem=problem, mend=_mend(manifest))
+            yield Check(name, proves, result, problem=problem, hint=_mend(manifest))
 
 
 def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
@@ -42,7 +42,7 @@ def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Che
     name, proves = "registry login", "the private registry accepts this user and password"
     if credentials is None:
         return Check(
-            name, proves, "failed", problem="there is no password to try", mend="see the check of the secrets"
+            name, proves, "failed", problem="there is no password to try", hint="see the check of the secrets"
         )
     where = f"{credentials.username} at {credentials.host}"
     own = [m for m in manifests if credentials.covers(m.reference)]

@@ -29,7 +29,7 @@ def checkout(
             "the configuration is a known commit",
             "warning",
             problem=f"nobody can tell which configuration is deployed: {found.what}",
-            mend=found.mend or "clone it with git",
+            hint=found.hint or "clone it with git",
         )
         return
     head = of_commit(environment, found.head.sha).tag
@@ -66,7 +66,7 @@ def checkout(
             "CI has built this commit",
             "warning",
             problem=f"HEAD ({head}) has no image yet{used}",
-            mend="wait for CI, or name a version with --tag",
+            hint="wait for CI, or name a version with --tag",
         )
 
 
@@ -75,7 +75,7 @@ def _tip(environment: Environment, branch: str, found: Checkout) -> Check:
     if found.tip is None:
         problem = f"this checkout has no {branch}"
         return Check(
-            branch, proves, "warning", problem=problem, mend=f"git fetch {branch.replace('/', ' ', 1)}"
+            branch, proves, "warning", problem=problem, hint=f"git fetch {branch.replace('/', ' ', 1)}"
         )
     fetched = found.fetched_seconds
     when = "nobody knows when it was fetched" if fetched is None else f"fetched {age(fetched)} ago"
@@ -90,7 +90,7 @@ def meaning(problem: str) -> Iterator[Check]:
         problem: what else it means, see `ambiguous`; "" when that is not so.
     """
     if problem:
-        yield Check("version", "--tag means one thing", "warning", problem=problem, mend="give the image tag")
+        yield Check("version", "--tag means one thing", "warning", problem=problem, hint="give the image tag")
 
 
 def secrets(problem: DeployError | None, source: str, names: int) -> Check:
@@ -99,7 +99,7 @@ def secrets(problem: DeployError | None, source: str, names: int) -> Check:
         "secrets",
         "the source can be signed in to, and every field is there and keeps its rule",
         problem.what if problem else "",
-        (problem.mend if problem else None) or "see [secrets] in deploy.toml",
+        (problem.hint if problem else None) or "see [secrets] in deploy.toml",
         found=f"{names} from {source}",
     )
 

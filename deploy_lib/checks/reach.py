@@ -25,7 +25,7 @@ def stages(target: Target, error: UnreachableError | None) -> Iterator[Check]:
     for stage in get_args(Stage):
         name, proves = _PROVES[stage]
         if error is not None and error.stage == stage:
-            yield Check(name, proves, "failed", problem=error.what, mend=error.mend or "")
+            yield Check(name, proves, "failed", problem=error.what, hint=error.hint or "")
             return
         if error is not None and error.jump:
             continue  # how far the jump host got says nothing of the host

@@ -11,7 +11,7 @@ from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.config import Environment
 from deploy_lib.errors import ExitCode
-from deploy_lib.fleet.interruption import deafen
+from deploy_lib.fleet.interruption import ignore_interrupts
 from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
@@ -57,7 +57,7 @@ def changing(invocation: Invocation) -> Iterator[Change]:
             try:
                 yield change
                 if not request.dry_run:
-                    deafen()
+                    ignore_interrupts()
                 report.exit = change.done.exit if change.done else ExitCode.DONE
                 for deployment in change.nodes:
                     if deployment.error is not None:

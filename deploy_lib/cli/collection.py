@@ -242,5 +242,5 @@ def _verified(context: Context) -> StrictConnection:
     if not isinstance(context, StrictConnection):
         problem = "Fabric's own executor would run this without verifying the host"
         executor = "tasks: {executor_class: deploy_lib.cli.executor.HostExecutor}"
-        refuse(UsageError(problem, mend=f"put this line into fabric.yaml, beside the fabfile: {executor}"))
+        refuse(UsageError(problem, hint=f"put this line into fabric.yaml, beside the fabfile: {executor}"))
     return context

@@ -15,7 +15,7 @@ from deploy_lib.cli import flags
 from deploy_lib.cli.flags import Given
 from deploy_lib.config import Environment, Node, load
 from deploy_lib.errors import DeployError, ExitCode, UnforeseenError
-from deploy_lib.fleet.interruption import listen
+from deploy_lib.fleet.interruption import catch_interrupts
 from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
@@ -76,7 +76,7 @@ def command(
     stdio.install()
     dumps.forbid()
     stdio.wait_for_readers(True)
-    listen()
+    catch_interrupts()
     console = Console(as_json=as_json, debug=debug)
     report = Report(name)
     error: BaseException | None = None

@@ -99,7 +99,7 @@ class HostExecutor(Executor):
         given = self.core[0].args.hosts.value
         hosts = [host for host in (given or "").split(",") if host]
         if not hosts:
-            raise UsageError("no host was given", mend="fab -H HOST TASK, with a host of deploy.toml")
+            raise UsageError("no host was given", hint="fab -H HOST TASK, with a host of deploy.toml")
         return hosts
 
     def _connect(self, host: str, environment: Environment) -> StrictConnection:

@@ -30,7 +30,7 @@ def run(invocation: Invocation) -> None:
     follow = invocation.given[FOLLOW]
     with invocation.begin() as (environment, console, report):
         if follow and console.as_json:
-            raise UsageError("--follow has no end, and --json is one document", mend="leave one of them out")
+            raise UsageError("--follow has no end, and --json is one document", hint="leave one of them out")
         lines = invocation.given[LOG_LINES]
         chosen = choose(environment, invocation)
         files = {node.name: stack_file(environment, node) for node in chosen}
@@ -85,7 +85,7 @@ def having(nodes: Sequence[Node], files: Mapping[str, StackFile], service: str |
         known = sorted({name for file in files.values() for name in file.secrets})
         raise UsageError(
             f"there is no service {service!r}; there are {', '.join(known)}",
-            mend=did_you_mean(service or "", known),
+            hint=did_you_mean(service or "", known),
         )
     return found
 

@@ -53,7 +53,7 @@ def connection_to(
     """
     own = environment.ssh_config if ssh_config is None else None
     if own is not None and environment.made_by and not own.is_file():
-        raise UsageError(f"there is no ssh_config at {own}", mend=f"make it: {environment.made_by}")
+        raise UsageError(f"there is no ssh_config at {own}", hint=f"make it: {environment.made_by}")
     return connect_to(destination, ssh_config or own)
 
 

@@ -62,7 +62,7 @@ def _show(console: Console, columns: Mapping[str, Sequence[Check]]) -> None:
         for check in checks:
             console.debug(where, f"{MARKS[check.result]}: {check.name}: {check.found or check.proves}")
             if check.result in ("warning", "deferred"):
-                console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n    -> {check.mend}")
+                console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n    -> {check.hint}")
 
 
 def _summary(checks: Sequence[Check]) -> str:

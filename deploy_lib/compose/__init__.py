@@ -1,1 +1,1 @@
-"""TODO."""
+"""Compose: its files, its command line, its labels, its containers. Nothing outside this room knows Compose."""

@@ -61,7 +61,7 @@ class Container:
         return self.labels.get(layout.DELIVERY_LABEL, "")
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Running, and healthy where there is a check."""
         return self.state == "running" and self.health in (None, "healthy")
 

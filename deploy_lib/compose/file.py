@@ -51,9 +51,9 @@ def read_stack_file(content: bytes, path: str) -> StackFile:
     try:
         return _stack_file(data, path)
     except (AttributeError, LookupError, TypeError, ValueError):
-        mend = f"see what Compose says of it: docker compose -f {path} config"
+        hint = f"see what Compose says of it: docker compose -f {path} config"
         raise UsageError(
-            f"{path} is YAML, but no Compose file: a list or a text is where names should be", mend=mend
+            f"{path} is YAML, but no Compose file: a list or a text is where names should be", hint=hint
         ) from None
 
 
@@ -79,7 +79,7 @@ def _stack_file(data: Any, path: str) -> StackFile:
     if not isinstance(data.get("name"), str):
         raise UsageError(
             f"{path} has no fixed name:",
-            mend="set one; with another name Compose would give the stack new and empty volumes",
+            hint="set one; with another name Compose would give the stack new and empty volumes",
         )
     sources = data.get("secrets") or {}
     used: dict[str, tuple[str, ...]] = {}
@@ -97,7 +97,7 @@ def _stack_file(data: Any, path: str) -> StackFile:
             if variable is None:
                 raise UsageError(
                     f"{path}: the secret {key!r} of {service} has no `environment:` as its source",
-                    mend="this program hands secrets to Compose as environment, never as files",
+                    hint="this program hands secrets to Compose as environment, never as files",
                 )
             names.append(variable)
             keys[key] = variable

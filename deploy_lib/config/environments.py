@@ -299,7 +299,7 @@ class Environment(Model):
             known = list(dict.fromkeys(node.host for node in self.nodes.values()))
             raise UsageError(
                 f"{FILE} knows no host {host!r} in environment {self.name}; it knows {', '.join(known)}",
-                mend=did_you_mean(host, known),
+                hint=did_you_mean(host, known),
             )
         return found
 
@@ -314,7 +314,7 @@ class Environment(Model):
             others = list(dict.fromkeys(n.stack_name for n in self.nodes.values()))
             raise UsageError(
                 f"no node of environment {self.name} runs the stack {stack}; its nodes run {', '.join(others)}",
-                mend=did_you_mean(stack or "", others),
+                hint=did_you_mean(stack or "", others),
             )
         if not names or "all" in names:
             return nodes
@@ -322,7 +322,7 @@ class Environment(Model):
             if name not in self.nodes:
                 raise UsageError(
                     f"there is no node {name!r}; there are {', '.join(self.nodes)}",
-                    mend=did_you_mean(name, self.nodes),
+                    hint=did_you_mean(name, self.nodes),
                 )
             if self.nodes[name] not in nodes:
                 raise UsageError(f"node {name} runs the stack {self.nodes[name].stack_name}, not {stack}")

@@ -34,7 +34,7 @@ def load(root: Path, environment: str | None = None) -> Environment:
     if name not in file.environments:
         raise UsageError(
             f"{FILE}: there is no environment {name!r} (from DEPLOY_ENV); there are {', '.join(sorted(file.environments))}",
-            mend=did_you_mean(name, file.environments),
+            hint=did_you_mean(name, file.environments),
         )
     spec = file.environments[name]
     return Environment(
@@ -73,7 +73,7 @@ def _default(file: File) -> str:
         return next(iter(file.environments))
     raise UsageError(
         f"{FILE} has several environments: {', '.join(sorted(file.environments))}",
-        mend=f"set DEPLOY_ENV to one of them, or default_environment in {FILE}",
+        hint=f"set DEPLOY_ENV to one of them, or default_environment in {FILE}",
     )
 
 

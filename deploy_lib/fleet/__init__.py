@@ -1,1 +1,1 @@
-"""TODO."""
+"""Several nodes: survey, deploy, roll back, rotate, prune."""

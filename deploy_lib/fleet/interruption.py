@@ -67,9 +67,9 @@ def signals() -> int:
     return len(_heard)
 
 
-def listen() -> None:
+def catch_interrupts() -> None:
     """Ctrl-C is heard as usual: after `starting`, or after a command of this process that came to its end."""
-    if signal.getsignal(signal.SIGINT) in (_unheard, _leave):
+    if signal.getsignal(signal.SIGINT) in (_ignored, _leave):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -81,7 +81,7 @@ def starting() -> None:
         signal.signal(signal.SIGINT, _leave)
 
 
-def deafen() -> None:
+def ignore_interrupts() -> None:
     """From here on Ctrl-C is not heard: what was asked for is decided, and only telling it is left.
 
     A process that Ctrl-C ends now would have the exit status of one that had changed nothing. Outside of the main thread it
@@ -90,7 +90,7 @@ def deafen() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _unheard)
+        signal.signal(signal.SIGINT, _ignored)
         # Python gives up its own handlers before it is gone.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
@@ -101,5 +101,5 @@ def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(ExitCode.INTERRUPTED)
 
 
-def _unheard(number: int, frame: FrameType | None) -> None:
+def _ignored(number: int, frame: FrameType | None) -> None:
     pass

@@ -116,6 +116,6 @@ def _required(deployment: Deployment, tag: str | None) -> Event:
             else "nothing is deployed that could be rolled back",
             node=deployment.node.name,
             step="rollback",
-            mend=f"see: {deployment.node.task('history')}",
+            hint=f"see: {deployment.node.task('history')}",
         )
     return target

@@ -84,10 +84,10 @@ def _check(
     names = sorted({name for found in changed.values() for name in found})
     steps = environment.apply
     if problem := immutable(steps, names):
-        raise PreflightError(problem, step="rotation", mend="set it back at its source")
+        raise PreflightError(problem, step="rotation", hint="set it back at its source")
     for step in apply.changeable(list(steps.values()), names):
         if problem := step.unfit(values[step.secret]):
-            raise PreflightError(problem, step="rotation", mend="choose another value")
+            raise PreflightError(problem, step="rotation", hint="choose another value")
         left_out = [
             node.name
             for node in environment.nodes.values()
@@ -97,5 +97,5 @@ def _check(
             raise PreflightError(
                 f"{step.secret} is also used on {', '.join(left_out)}, which would be shut out",
                 step="rotation",
-                mend=f"rotate it everywhere at once: {deployments[0].node.task('rotate-secrets')}, without --node",
+                hint=f"rotate it everywhere at once: {deployments[0].node.task('rotate-secrets')}, without --node",
             )

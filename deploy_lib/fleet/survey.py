@@ -140,27 +140,27 @@ def require_checks(found: Survey, console: Console, *, lenient: bool = False) ->
         lenient: what fails is only warned of, as far as anything can be done without it.
 
     Raises:
-        PreflightError: naming every check that failed, on every node, with its mend.
+        PreflightError: naming every check that failed, on every node, with its hint.
     """
     warnings = ("warning", "deferred", "failed") if lenient else ("warning", "deferred")
     for where, checks in found.columns.items():
         for check in checks:
             if check.result in warnings:
-                console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.mend}")
+                console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.hint}")
     impossible = (
         found.version is None or not found.values or any(not node.ready for node in found.nodes.values())
     )
     if found.failed and (impossible or not lenient):
         raise PreflightError(failures(found))
     if found.version is None:
-        raise PreflightError("which version to deploy cannot be told", mend="name one with --tag")
+        raise PreflightError("which version to deploy cannot be told", hint="name one with --tag")
     return found.version
 
 
 def failures(found: Survey) -> str:
-    """Every failed check with its mend, for people."""
+    """Every failed check with its hint, for people."""
     lines = [
-        f"\n  {where}: {check.name}: {check.problem}\n    -> {check.mend}"
+        f"\n  {where}: {check.name}: {check.problem}\n    -> {check.hint}"
         for where, checks in found.columns.items()
         for check in failed(checks)
     ]
@@ -212,8 +212,8 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
 
 
 def _broken_off(error: DeployError) -> Check:
-    mend = error.mend or "run the same command again"
-    return Check("facts", "the host answers all questions", "failed", problem=error.what, mend=mend)
+    hint = error.hint or "run the same command again"
+    return Check("facts", "the host answers all questions", "failed", problem=error.what, hint=hint)
 
 
 def _variables(environment: Environment, d: Deployment, facts: Facts, version: Version) -> Check:
@@ -258,8 +258,8 @@ def _ask_registries(
         problem = f"none of the newest {len(wanted)} commits ({tags}) has an image in {login.host}"
         if request.tag is not None:
             problem = f"neither {wanted[0].tag} nor {wanted[-1].tag} has an image in {login.host}"
-        mend = "has CI built and pushed one? Name another version with --tag"
-        check = Check("version", "a commit has an image", "failed", problem=problem, mend=mend)
+        hint = "has CI built and pushed one? Name another version with --tag"
+        check = Check("version", "a commit has an image", "failed", problem=problem, hint=hint)
         return _Registries(None, checks=(check,))
 
     def ask(d: Deployment) -> tuple[NodeSurvey, Mapping[Image, Manifest]]:

@@ -193,7 +193,7 @@ class Deployment:
         if self.request.service is not None and self.request.service not in known:
             raise UsageError(
                 f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}",
-                mend=did_you_mean(self.request.service, known),
+                hint=did_you_mean(self.request.service, known),
             )
 
     def lock(self) -> None:

@@ -61,36 +61,36 @@ def final_outcome(
             else:
                 state = f"the host is back on {running}" if before else "the host is empty again"
             stopped = isinstance(error, StoppedError)
-            mend = (
-                "to go on, run the command again" if stopped else "mend the cause, then run the command again"
+            hint = (
+                "to go on, run the command again" if stopped else "fix the cause, then run the command again"
             )
-            return ExitCode.FAILED_REVERTED, _stated(error, node, state, mend)
+            return ExitCode.FAILED_REVERTED, _stated(error, node, state, hint)
         case _:
             if isinstance(error, watch.LostError):
                 uncertain = isinstance(error, watch.UncertainError)
                 state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
                 state += ", unless it has recorded the new release" if uncertain else ""
-                mend = f"when it can be reached again, see: {node.task('status')}"
+                hint = f"when it can be reached again, see: {node.task('status')}"
                 if recorded:
                     state += f"; the new release counts on {', '.join(recorded)}"
-                    mend += "; then run the same command again, so that all nodes agree"
+                    hint += "; then run the same command again, so that all nodes agree"
             elif no_rollback:
                 state = f"the failed release is left in place; before it ran {running}"
                 going_back = f"{back} goes back, or " if before else ""
-                mend = f"{going_back}deploy another tag"
+                hint = f"{going_back}deploy another tag"
             else:
                 state = f"going back to {running} failed too: the host is in neither state"
-                mend = f"look at it ({node.task('status')}, {node.task('logs')}), then: {back}"
-            return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, mend)
+                hint = f"look at it ({node.task('status')}, {node.task('logs')}), then: {back}"
+            return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, hint)
 
 
-def _stated(error: DeployError | None, node: Node, state: str, mend: str) -> DeployError:
+def _stated(error: DeployError | None, node: Node, state: str, hint: str) -> DeployError:
     what = error.what if error is not None else "nothing failed here, but on another node"
     stated = DeployError(
         f"{what}\n  {state}",
         node=node.name,
         step=error.step if error is not None else None,
-        mend=(error.mend if error is not None else None) or mend,
+        hint=(error.hint if error is not None else None) or hint,
     )
     stated.__cause__ = error.__cause__ if error is not None else None
     return stated

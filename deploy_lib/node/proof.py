@@ -10,7 +10,7 @@ from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError
 from deploy_lib.host.prove import probe, roster
-from deploy_lib.host.prove.health import Ailment, Gate
+from deploy_lib.host.prove.health import Gate, HealthProblem
 from deploy_lib.release.release import Release
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
@@ -57,7 +57,7 @@ def _require_steady(
     """Refuses containers that did not live through the probes: a probe may have been answered before one died."""
     restarts = {c.id: c.restarts for c in before}
     for c in after:
-        if not c.well or c.restarts != restarts.get(c.id):
+        if not c.healthy or c.restarts != restarts.get(c.id):
             state = c.health or c.state
             raise ProofError(
                 f"{c.service} did not stay healthy: it is {state}, after {c.restarts} restarts"
@@ -109,16 +109,16 @@ def _await_health(
 ) -> Sequence[Container]:
     gate = Gate(release.replicas, release.images)
     began = time.monotonic()
-    ailing: list[Ailment] = []
+    problems: list[HealthProblem] = []
     for containers in looks:
-        ailing = gate.look(containers)
-        if not ailing:
+        problems = gate.look(containers)
+        if not problems:
             say("healthy", f"{len(containers)} containers")
             return containers
         late = time.monotonic() - began > node.stack.healthy_timeout
-        if late or any(ailment.final for ailment in ailing):
+        if late or any(problem.final for problem in problems):
             break
-    worst = sorted(ailing, key=lambda a: not a.final)[0]
+    worst = sorted(problems, key=lambda a: not a.final)[0]
     log = _log(session, worst.service, worst.container)
     raise ProofError(f"{worst.service} is not healthy: {worst.problem}{log}", node=node.name, step="health")
 

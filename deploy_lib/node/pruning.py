@@ -23,7 +23,7 @@ def check_record(node: Node, facts: Facts) -> None:
             "the stack runs here, and no record tells what it needs, so that nothing can be called old",
             node=node.name,
             step="prune",
-            mend=f"deploy it first: {node.deploy_task}",
+            hint=f"deploy it first: {node.deploy_task}",
         )
 
 

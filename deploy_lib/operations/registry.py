@@ -67,7 +67,7 @@ def docker_login(
                 f"{where}: {said}",
                 node=session.node,
                 step="login",
-                mend="does the registry answer, and are user and password still good?",
+                hint="does the registry answer, and are user and password still good?",
             )
         process.extend(LONGEST)
         try:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a command shows: console, tables and streams, without secrets."""

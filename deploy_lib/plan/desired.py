@@ -90,14 +90,14 @@ def one_service(
         raise PreflightError(
             f"nothing is deployed yet, so {service} cannot be deployed by itself",
             node=node,
-            mend="deploy the whole stack first, without --service",
+            hint="deploy the whole stack first, without --service",
         )
     edited = sorted(path for path, digest in before.release.files.items() if facts.files.get(path) != digest)
     if edited:
         raise PreflightError(
             f"files on the host are not those of its release: {', '.join(edited)}",
             node=node,
-            mend="deploy the whole stack, without --service, to put them right",
+            hint="deploy the whole stack, without --service, to put them right",
         )
     images = {**before.release.images, service: image}
     # A service whose image is somebody else's does not make the rest another version.

@@ -163,7 +163,7 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:
         return change("remove", "fewer replicas")
-    ill = next((c for c in running if not c.well), None)
+    ill = next((c for c in running if not c.healthy), None)
     if ill is not None:
         # Docker keeps a stopped container's last word on its health.
         return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Releases as values: a version, an image, a release, and a history's events."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""This checkout: its commits, versions and files."""

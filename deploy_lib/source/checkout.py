@@ -33,14 +33,14 @@ def read_stack(environment: Environment, node: Node) -> Local:
     if undeclared:
         raise UsageError(
             f"{path} needs the secret {undeclared[0]}, which deploy.toml does not declare",
-            mend=f"add [secrets.{undeclared[0]}] with its field",
+            hint=f"add [secrets.{undeclared[0]}] with its field",
         )
     for key, service in _services(node.stack):
         if service not in file.secrets:
             raise UsageError(
                 f"deploy.toml: stacks.{node.stack_name}.{key} names the service {service!r}, which {path} has not; "
                 f"it has {', '.join(sorted(file.secrets))}",
-                mend=did_you_mean(service, file.secrets),
+                hint=did_you_mean(service, file.secrets),
             )
     return Local(files, file)
 

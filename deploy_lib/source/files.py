@@ -18,7 +18,7 @@ def collect(root: Path, stack: Stack) -> dict[str, bytes]:
     for directory in stack.directories:
         base = root / directory
         if not base.is_dir():
-            raise UsageError(f"there is no directory {directory}", mend="see `directories` in deploy.toml")
+            raise UsageError(f"there is no directory {directory}", hint="see `directories` in deploy.toml")
         for path in sorted(base.rglob("*")):
             if path.is_file():
                 files[path.relative_to(base.parent).as_posix()] = _read(path)

@@ -147,7 +147,7 @@ def candidates(root: Path, follows: str) -> list[Commit]:
         if _resolve(repo, follows) is None:
             raise UsageError(
                 f"this checkout has no {follows} to take the default tag from",
-                mend=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
+                hint=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
             )
         return [_commit(c) for c in repo.iter_commits(follows, max_count=CANDIDATES)]
 
@@ -179,7 +179,7 @@ def _asking(root: Path) -> Iterator[Repo]:
     except UsageError:
         raise
     except InvalidGitRepositoryError:
-        raise UsageError(f"{root} is not in a git checkout", mend=_NAME_IT) from None
+        raise UsageError(f"{root} is not in a git checkout", hint=_NAME_IT) from None
     except Exception as error:  # noqa: BLE001 - what GitPython lets through has no end: its own, OSError, ValueError
         raise _explained(root, error) from None
 
@@ -192,18 +192,18 @@ def _explained(root: Path, error: Exception) -> UsageError:
             asked, capture_output=True, text=True, errors="replace", timeout=60
         ).stderr.strip()
     except FileNotFoundError:
-        return UsageError("git is not installed, or not in PATH", mend=f"install it; or {_NAME_IT}")
+        return UsageError("git is not installed, or not in PATH", hint=f"install it; or {_NAME_IT}")
     except (OSError, subprocess.SubprocessError) as problem:
-        return UsageError(f"git cannot be run: {problem}", mend=_NAME_IT)
+        return UsageError(f"git cannot be run: {problem}", hint=_NAME_IT)
     if "safe.directory" in said:
         path = shlex.quote(str(root.resolve()))
         return UsageError(
             f"git does not trust the checkout in {root}: it belongs to another user (dubious ownership)",
-            mend=f"if you do: git config --global --add safe.directory {path}; or {_NAME_IT}",
+            hint=f"if you do: git config --global --add safe.directory {path}; or {_NAME_IT}",
         )
     line = (said or " ".join(str(error).split()) or type(error).__name__).splitlines()[0]
     return UsageError(
-        f"git cannot tell about the checkout in {root}: {line}", mend=f"git -C {root} status; or {_NAME_IT}"
+        f"git cannot tell about the checkout in {root}: {line}", hint=f"git -C {root} status; or {_NAME_IT}"
     )
 
 

@@ -96,7 +96,7 @@ def _unknown(environment: Environment, text: str) -> UsageError:
     )
     return UsageError(
         f"{text!r} is neither an image tag nor a commit of this {'shallow ' if shallow else ''}checkout",
-        mend=f"{question} Otherwise " * bool(question) + ", or ".join(way for way in ways if way),
+        hint=f"{question} Otherwise " * bool(question) + ", or ".join(way for way in ways if way),
     )
 
 

@@ -151,25 +151,25 @@ def explain(target: Target, error: Exception) -> UnreachableError:
     if isinstance(error, socket.gaierror):
         stage, what = "name", f"the name {target.hostname} does not resolve"
         what += f"; it is the jump host of {target.jump_of}" if target.jump_of else ""
-        mend = "check DNS or ssh_config's HostName"
+        hint = "check DNS or ssh_config's HostName"
     elif isinstance(error, ChannelException) and target.jump:
         stage, what = (
             "TCP",
             f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {error.text}",
         )
-        mend = (
+        hint = (
             "is the host up, can the jump host reach it, and does the jump host's sshd allow TCP forwarding?"
         )
     elif isinstance(error, NoValidConnectionsError | TimeoutError | ConnectionError):
         stage, what = "TCP", f"no TCP connection to {where}: {error}"
-        mend = "is the host up, and sshd listening there?"
+        hint = "is the host up, and sshd listening there?"
     elif isinstance(error, AuthenticationException) or "authentication" in str(error).lower():
         stage, what = "login", f"{where} refused the login: {error}"
-        mend = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
+        hint = f"does `ssh {target.name}` work without a question? Check the key, the agent (SSH_AUTH_SOCK) and User"
     else:
         stage, what = "SSH", f"no SSH session with {where}: {error}"
-        mend = f"try the same with: ssh -v {target.name}"
-    problem = UnreachableError(what, mend=mend)
+        hint = f"try the same with: ssh -v {target.name}"
+    problem = UnreachableError(what, hint=hint)
     problem.stage, problem.jump = stage, bool(target.jump_of)
     return problem
 
@@ -252,7 +252,7 @@ def refusal(target: Target, verdict: Verdict, key: paramiko.PKey) -> HostKeyErro
     if presented in verdict.revoked:
         error = HostKeyError(
             f"{target.title} presents a key that is marked @revoked: {shown}",
-            mend=f"the host needs a new host key; the mark is in {_places(target, marker='@revoked')}",
+            hint=f"the host needs a new host key; the mark is in {_places(target, marker='@revoked')}",
         )
     elif known and verdict.name == name:
         files = _files(target, name)
@@ -260,7 +260,7 @@ def refusal(target: Target, verdict: Verdict, key: paramiko.PKey) -> HostKeyErro
         error = HostKeyError(
             f"the host key of {target.title} has changed: it presents {shown}, "
             f"and {' and '.join(map(str, files))} has {known} for {name}",
-            mend="this is what an attack looks like; if the host was really reinstalled, compare the fingerprint with its "
+            hint="this is what an attack looks like; if the host was really reinstalled, compare the fingerprint with its "
             f"own ({_OWN_FINGERPRINT}), then replace the key: {removed} && {_adding(target, key)}",
         )
     else:
@@ -268,7 +268,7 @@ def refusal(target: Target, verdict: Verdict, key: paramiko.PKey) -> HostKeyErro
         error = HostKeyError(
             f"the host key of {target.title} is not known; it presents {shown}, "
             f"and no known_hosts file has a key for {name}{other}",
-            mend=f"compare that fingerprint with the host's own ({_OWN_FINGERPRINT}), "
+            hint=f"compare that fingerprint with the host's own ({_OWN_FINGERPRINT}), "
             f"then add it: {_adding(target, key)}",
         )
     error.jump = bool(target.jump_of)

@@ -107,7 +107,7 @@ def require_room(env: Mapping[str, str]) -> None:
         if size > VALUE_ROOM:
             raise UsageError(
                 f"the value of {name} has {size - len(name) - 2} bytes; an environment has room for {VALUE_ROOM - len(name) - 2}",
-                mend="a larger value has to reach the program as a file: make it shorter, or split it",
+                hint="a larger value has to reach the program as a file: make it shorter, or split it",
             )
     total = sum(sizes.values())
     if total > TOTAL_ROOM:
@@ -115,7 +115,7 @@ def require_room(env: Mapping[str, str]) -> None:
         raise UsageError(
             f"{len(sizes)} values have {total} bytes together; an environment has room for {TOTAL_ROOM}, "
             f"and the largest is {largest} with {sizes[largest]}",
-            mend="make them shorter, or spread them over several stacks",
+            hint="make them shorter, or spread them over several stacks",
         )
 
 

@@ -148,7 +148,7 @@ class Process:
 
     def _receive(self) -> bytes:
         while True:
-            self._heed()  # here, too: output may never pause
+            self._check_interrupt()  # here, too: output may never pause
             self._channel.settimeout(min(_PATIENCE, self._remaining()))
             with contextlib.suppress(TimeoutError):
                 chunk = self._channel.recv(_CHUNK)
@@ -158,12 +158,12 @@ class Process:
                 continue
             self._check()
 
-    def _heed(self) -> None:
+    def _check_interrupt(self) -> None:
         if self._stopped():
             raise StoppedError("interrupted", node=self._node)
 
     def _check(self) -> None:
-        self._heed()
+        self._check_interrupt()
         if time.monotonic() >= self._deadline:
             raise self._timed_out()
 
@@ -196,14 +196,14 @@ class Process:
         return NotRunError(
             f"the login shell did not run the script: exit status {code}{said}",
             node=self._node,
-            mend="does `ssh HOST sh -c true` work there? See the user's login shell and its start files, and ForceCommand",
+            hint="does `ssh HOST sh -c true` work there? See the user's login shell and its start files, and ForceCommand",
         )
 
     def _lost(self) -> RemoteError:
         return RemoteError(
             "the SSH session ended before the command did",
             node=self._node,
-            mend="check the network and the host, then run the same command again",
+            hint="check the network and the host, then run the same command again",
         )
 
 

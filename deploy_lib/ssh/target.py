@@ -70,16 +70,16 @@ def resolve(destination: str, ssh_config: Path | None = None) -> Target:
     if ssh_config and not ssh_config.is_file():
         raise UsageError(
             f"there is no ssh_config at {ssh_config}",
-            mend="see `ssh_config` in deploy.toml, and -S of fab",
+            hint="see `ssh_config` in deploy.toml, and -S of fab",
         )
     try:
         done = subprocess.run([*command, host], capture_output=True, text=True, timeout=20)
     except FileNotFoundError:
         raise UsageError(
-            "the ssh program is not installed", mend="install OpenSSH's client (openssh-client)"
+            "the ssh program is not installed", hint="install OpenSSH's client (openssh-client)"
         ) from None
     if done.returncode:
-        raise UsageError(f"ssh -G {host}: {done.stderr.strip()}", mend="mend your ssh_config")
+        raise UsageError(f"ssh -G {host}: {done.stderr.strip()}", hint="fix your ssh_config")
     return parse(host, done.stdout)
 
 

@@ -285,15 +285,15 @@ def broken(homes: Environment, backend_image: str) -> None:
 
 @pytest.fixture
 def bench(deploy: Run, core: Host, get: Callable[[int, str], Any]) -> Iterator[Bench]:
-    """A host with a row in its database; it is mended, and runs the first tag again, whatever was done to it."""
+    """A host with a row in its database; it is fixed, and runs the first tag again, whatever was done to it."""
     from .faults import Bench
 
     core.sql("CREATE TABLE IF NOT EXISTS fault (word text); INSERT INTO fault VALUES ('before the fault')")
     bench = Bench(core, get)
     yield bench
     bench.release()
-    for mend in reversed(bench.hurt):
-        mend()
+    for hint in reversed(bench.hurt):
+        hint()
     bench.free_ports()
     bench.settle()
     outcome = deploy("--tag", FIRST)

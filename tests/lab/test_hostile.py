@@ -246,7 +246,7 @@ def test_nothing_that_another_user_plants_gets_it_anything(hostile: Hostile) -> 
     hostile.nothing_was_gained(canaries)
     hostile.runs(FIRST)
 
-    # As it was found, so it is told; and what is told mends it.
+    # As it was found, so it is told; and what is told fixes it.
     with hostile.planted("nest", {"/dev/shm/ktrdr-secrets"}):
         outcome = hostile.deploy(FIRST)
         refused(outcome, "as root: rm /dev/shm/ktrdr-secrets")

@@ -38,7 +38,7 @@ class Broken:
 
     check: str
     said: str
-    mend: str
+    hint: str
     edits: dict[str, tuple[str, str]] = field(default_factory=dict)
     script: str = ""
     undo: str = ""
@@ -47,8 +47,8 @@ class Broken:
     tag: str = FIRST
 
 
-def toml(check: str, said: str, mend: str, old: str, new: str) -> Broken:
-    return Broken(check, said, mend, edits={"deploy.toml": (old, new)})
+def toml(check: str, said: str, hint: str, old: str, new: str) -> Broken:
+    return Broken(check, said, hint, edits={"deploy.toml": (old, new)})
 
 
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
@@ -153,7 +153,7 @@ BROKEN = {
     "compose file": Broken(
         "Compose file",
         "nowhere",
-        "mend compose/docker-compose.core.yml",
+        "fix compose/docker-compose.core.yml",
         edits={"compose/docker-compose.core.yml": ("db: { condition", "nowhere: { condition")},
     ),
     "no value": Broken(
@@ -255,7 +255,7 @@ def test_each_check_fails_by_itself_with_its_mend_and_touches_nothing(
     found = results(outcome)
     assert what.check in found
     assert what.said in found[what.check]["problem"]
-    assert what.mend in found[what.check]["mend"]
+    assert what.hint in found[what.check]["mend"]
     # What hangs on it may fail as well: without an engine, nothing is known of its space and its containers.
     alone = name not in (
         "engine",
@@ -268,7 +268,7 @@ def test_each_check_fails_by_itself_with_its_mend_and_touches_nothing(
     )
     assert not alone or set(found) == {what.check}
     assert f"{what.check}: " in outcome.err
-    assert what.mend in outcome.err
+    assert what.hint in outcome.err
     assert core.state() == before
 
 

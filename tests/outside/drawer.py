@@ -20,6 +20,6 @@ class Drawer(Source):
 
     def fetch(self, specs: Mapping[str, SecretSpec], root: Path) -> Mapping[str, Secret]:
         if not (root / self.drawer).is_dir():
-            raise PreflightError(f"there is no drawer {self.drawer}", mend="get one")
+            raise PreflightError(f"there is no drawer {self.drawer}", hint="get one")
         found = {name: root / self.drawer / spec.field for name, spec in specs.items()}
         return {name: Secret(path.read_text()) for name, path in found.items() if path.exists()}

@@ -95,9 +95,9 @@ def remedy(sshd: Sshd) -> str:
     """The shell command that the refusal names."""
     with pytest.raises(UnreachableError) as caught:
         sshd.session().open()
-    assert caught.value.mend is not None
-    found = re.search(r"(?:add it|replace the key): (.*)\Z", caught.value.mend)
-    assert found, caught.value.mend
+    assert caught.value.hint is not None
+    found = re.search(r"(?:add it|replace the key): (.*)\Z", caught.value.hint)
+    assert found, caught.value.hint
     return found[1]
 
 

@@ -94,7 +94,7 @@ def show(c, how):
                 console.step("core", "step", value)
                 console.table(value, ["c"], [[value]])
                 console.result(encoded)
-                raise RemoteError(f"exit status 1\\n    {value}", node="core", mend=encoded)
+                raise RemoteError(f"exit status 1\\n    {value}", node="core", hint=encoded)
             case "json":
                 report.nodes = {"core": {"error": value, "services": [{"image": encoded}]}}
                 raise RemoteError(value)

@@ -5,7 +5,7 @@ from deploy_lib.output.console import Console
 
 
 def test_an_error_names_node_step_and_mend() -> None:
-    error = DeployError("cannot connect", node="core", step="preflight", mend="check the cable")
+    error = DeployError("cannot connect", node="core", step="preflight", hint="check the cable")
     assert str(error) == "core, preflight: cannot connect\n  -> check the cable"
 
 
@@ -16,7 +16,7 @@ def test_a_fleet_takes_the_gravest_code() -> None:
 
 
 def test_errors_of_several_nodes_are_told_apart_and_the_gravest_counts() -> None:
-    errors = [PreflightError("no space", node="B", mend="make some"), LockedError("locked", node="C")]
+    errors = [PreflightError("no space", node="B", hint="make some"), LockedError("locked", node="C")]
     err = io.StringIO()
     Console(err=err).error(SeveralErrors(errors))
     assert err.getvalue().splitlines() == ["error: B: no space", "  -> make some", "error: C: locked"]

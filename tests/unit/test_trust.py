@@ -29,7 +29,7 @@ def said(script: str) -> str:
     return done.stdout
 
 
-def mend(text: str) -> None:
+def hint(text: str) -> None:
     """Does what a line says."""
     for line in text.splitlines():
         subprocess.run(["sh", "-c", line.partition("\t")[2]], check=True)
@@ -80,7 +80,7 @@ def test_one_that_others_can_write_is_not_until_it_is_mended(mine: Path, mode: i
     mine.chmod(mode)
     text = said(f"own {mine}")
     assert f"{mine} can be changed by others" in text
-    mend(text)
+    hint(text)
     assert said(f"own {mine}") == ""
 
 
@@ -90,7 +90,7 @@ def test_nothing_but_a_directory_is_one(mine: Path, plant: str) -> None:
     PLANTS[plant](path)
     text = said(f"own {path}")
     assert f"{path}, which " in text
-    mend(text)
+    hint(text)
     assert not os.path.lexists(path)
 
 
@@ -134,7 +134,7 @@ def test_a_stack_s_directory_that_others_can_write_is_found_and_mended(mine: Pat
     (home / loose).chmod(0o777)
     text = strangers(home)
     assert f"{(home / loose).resolve()} can be changed by others" in text
-    mend(text)
+    hint(text)
     assert strangers(home) == ""
 
 

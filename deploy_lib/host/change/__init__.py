@@ -1,1 +1,1 @@
-"""TODO."""
+"""Changing a host: lock, stage, switch, history, prune."""

@@ -49,7 +49,7 @@ history
     try:
         return parse_events(session.run(script, step="reading the history").stdout)
     except CommandError as error:
-        error.mend = f"let the user who deploys read it, as root on the host: chown -R USER {quote(directory / layout.STATE)}"
+        error.hint = f"let the user who deploys read it, as root on the host: chown -R USER {quote(directory / layout.STATE)}"
         raise
     except NotUnderstoodError as error:
         error.node, error.step = session.node, "reading the history"

@@ -197,21 +197,21 @@ class Lock:
                 raise LockedError(
                     f"another deployment holds the lock: {describe(first)}",
                     node=self._session.node,
-                    mend="wait for it to end (--wait-lock SECONDS does), then run this again",
+                    hint="wait for it to end (--wait-lock SECONDS does), then run this again",
                 )
             if code == ScriptExit.BUSY:
                 raise LockedError(
                     "a switch whose session has ended is still running on the host",
                     node=self._session.node,
-                    mend="wait for it, then run this again",
+                    hint="wait for it, then run this again",
                 )
             if code == ScriptExit.NOT_OURS:
-                what, _, mend = first.partition("\t")
-                raise RemoteError(what, node=self._session.node, step="lock", mend=mend)
+                what, _, hint = first.partition("\t")
+                raise RemoteError(what, node=self._session.node, step="lock", hint=hint)
             raise RemoteError(
                 f"the lock cannot be taken: {process.stderr.strip() or f'exit status {code}'}",
                 node=self._session.node,
-                mend=f"is {self._directory} writable for this user, and is there room on its disk?",
+                hint=f"is {self._directory} writable for this user, and is there room on its disk?",
             )
         self._process = process
         self._beat = threading.Thread(target=self._keep, name=f"lock-{self._session.node}", daemon=True)

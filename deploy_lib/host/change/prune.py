@@ -77,7 +77,7 @@ def _run(session: Session, text: str, on_line: Callable[[str], object], failed: 
             raise PruneError(
                 "interrupted; some of what is old may still be there",
                 step="prune",
-                mend="to go on, run it again",
+                hint="to go on, run it again",
             ) from error
         if code:
             problem = process.stderr.strip() or f"exit status {code}"

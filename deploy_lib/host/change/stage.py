@@ -66,7 +66,7 @@ def stage(session: Session, stack: HostStack, staging: Staging, login: Login | N
         raise RemoteError(
             f"the login at {needed.host} failed\n{words}",
             step="pull",
-            mend="does the registry answer, and is its token still good?",
+            hint="does the registry answer, and is its token still good?",
         ) from None
 
 

@@ -230,9 +230,9 @@ class Watch:
     def _end(self, code: int) -> RemoteError:
         self._ended = code != 0
         if code in (ScriptExit.NO_PLACE, ScriptExit.NO_MEMORY):
-            what, _, mend = ": ".join(reversed(self._said[-2:])).partition("\t")
+            what, _, hint = ": ".join(reversed(self._said[-2:])).partition("\t")
             what = what or "the host's memory has no place for the switch"
-            return NotBegunError(what, node=self._node.name, step="switch", mend=mend or None)
+            return NotBegunError(what, node=self._node.name, step="switch", hint=hint or None)
         if code in _UNTOUCHED:
             return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
         if self._never:
@@ -254,7 +254,7 @@ class Watch:
                 return
             code = self._process.wait()
         except NotRunError as error:
-            raise NotBegunError(error.what, node=self._node.name, step="switch", mend=error.mend) from None
+            raise NotBegunError(error.what, node=self._node.name, step="switch", hint=error.hint) from None
         except RemoteError:
             raise self._lost() from None
         # The launcher has come to its end, which it does not while there is a switch that it could follow.

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Looking at a host: scripts that change nothing, and their answers."""

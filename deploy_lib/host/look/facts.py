@@ -59,7 +59,7 @@ class Facts:
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the Compose file that lies in the stack's directory, "" without one.
         delivered: the secret files in its memory.
-        strangers: why others than this user and root could change what is deployed, and what mends it.
+        strangers: why others than this user and root could change what is deployed, and what fixes it.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
         problems: by section, why it is not known: what that part of the script had to complain of. The fact itself is then
@@ -339,7 +339,7 @@ others() {{
 
 def _strangers(said: str) -> tuple[tuple[str, str], ...]:
     lines = [line.partition("\t") for line in said.splitlines() if line.strip()]
-    return tuple((what, mend) for what, _, mend in lines)
+    return tuple((what, hint) for what, _, hint in lines)
 
 
 def read_facts(text: str, node: str) -> Facts:
@@ -476,4 +476,4 @@ def _split(text: str, node: str) -> Parts:
 
 
 def _odd(what: str, node: str) -> NotUnderstoodError:
-    return NotUnderstoodError(what, node=node, step="gathering facts", mend="run the same command again")
+    return NotUnderstoodError(what, node=node, step="gathering facts", hint="run the same command again")

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Proving a release on a host: health, probes, rosters."""

@@ -19,7 +19,7 @@ CRASH_LOOP = 2
 
 
 @dataclass(frozen=True)
-class Ailment:
+class HealthProblem:
     """A service that is not well.
 
     Attributes:
@@ -48,34 +48,36 @@ class Gate:
         self._steady: dict[str, int] = {}
         self._ill: dict[str, int] = {}
 
-    def look(self, containers: Sequence[Container]) -> list[Ailment]:
+    def look(self, containers: Sequence[Container]) -> list[HealthProblem]:
         """What is still wrong; empty when every service is as it should be."""
-        found: list[Ailment] = []
+        found: list[HealthProblem] = []
         for service, replicas in self._replicas.items():
             own = [c for c in containers if c.service == service]
             if len(own) != replicas:
-                found.append(Ailment(service, f"{len(own)} of {replicas} containers are there"))
-            found += [ailment for c in own if (ailment := self._judge(c))]
+                found.append(HealthProblem(service, f"{len(own)} of {replicas} containers are there"))
+            found += [problem for c in own if (problem := self._judge(c))]
         return found
 
-    def _judge(self, c: Container) -> Ailment | None:
-        restarts = c.restarts - self._restarts.setdefault(c.id, c.restarts if c.well else 0)
+    def _judge(self, c: Container) -> HealthProblem | None:
+        restarts = c.restarts - self._restarts.setdefault(c.id, c.restarts if c.healthy else 0)
         expected = self._images.get(c.service, c.image)
         if c.image != expected:
-            return Ailment(c.service, f"its container is from {c.image}, not {expected}", c.id, final=True)
+            return HealthProblem(
+                c.service, f"its container is from {c.image}, not {expected}", c.id, final=True
+            )
         if restarts >= CRASH_LOOP:
             problem = f"it keeps crashing: {restarts} restarts, last exit status {c.exit_code}"
-            return Ailment(c.service, problem, c.id, final=True)
+            return HealthProblem(c.service, problem, c.id, final=True)
         ill = c.health == "unhealthy" or c.state in ("exited", "dead", "created", "paused")
         self._ill[c.id] = self._ill.get(c.id, 0) + 1 if ill else 0
         if ill:
             problem = "its health check fails" if c.state == "running" else _ended(c)
-            return Ailment(c.service, problem, c.id, final=self._ill[c.id] >= PATIENCE)
-        if not c.well:
-            return Ailment(c.service, f"it is {c.health or c.state}", c.id)
+            return HealthProblem(c.service, problem, c.id, final=self._ill[c.id] >= PATIENCE)
+        if not c.healthy:
+            return HealthProblem(c.service, f"it is {c.health or c.state}", c.id)
         self._steady[c.id] = self._steady.get(c.id, 0) + 1
         if c.health is None and self._steady[c.id] < STEADY_LOOKS:
-            return Ailment(c.service, "it has no health check, and has not run long enough", c.id)
+            return HealthProblem(c.service, "it has no health check, and has not run long enough", c.id)
         return None
 
 

@@ -71,7 +71,7 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
     if unknown:
         raise UsageError(
             f"deploy.toml declares no secret {', '.join(unknown)}",
-            mend=f"add [secrets.{unknown[0]}] with its field",
+            hint=f"add [secrets.{unknown[0]}] with its field",
         )
     specs = {name: environment.secrets[name] for name in names}
     source = source_of(environment)
@@ -79,14 +79,14 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
         values = source.fetch(specs, environment.root)
     except PreflightError as error:
         if environment.made_by:
-            error.mend = error.mend or f"make it: {environment.made_by}"
+            error.hint = error.hint or f"make it: {environment.made_by}"
         raise
     REDACTOR.add(value for name, value in values.items() if specs[name].redact)
     problems = [problem for name, spec in specs.items() if (problem := _broken(name, spec, values.get(name)))]
     if problems:
         raise PreflightError(
             f"secrets from {source.name(environment.root)} are not as deploy.toml wants them: {'; '.join(problems)}",
-            mend=f"set these fields in {source.name(environment.root)}",
+            hint=f"set these fields in {source.name(environment.root)}",
         )
     return dict(values)
 

@@ -59,7 +59,7 @@ def _judge(path: Path, about: os.stat_result) -> None:
     if about.st_uid not in (0, os.geteuid()):
         raise PreflightError(
             f"{path} belongs to another user (uid {about.st_uid})",
-            mend=f"as root: chown {os.geteuid()} {path}",
+            hint=f"as root: chown {os.geteuid()} {path}",
         )
     if mode & 0o077:
-        raise PreflightError(f"{path} may be read by others (mode {mode:04o})", mend=f"chmod 600 {path}")
+        raise PreflightError(f"{path} may be read by others (mode {mode:04o})", hint=f"chmod 600 {path}")

@@ -58,7 +58,7 @@ class OnePassword(Source):
         if not token and not account:
             raise PreflightError(
                 f"not signed in to 1Password: neither {TOKEN} nor an account is set",
-                mend=f"export {TOKEN} (a service account's); or, to sign in with the desktop app, set {ACCOUNT} "
+                hint=f"export {TOKEN} (a service account's); or, to sign in with the desktop app, set {ACCOUNT} "
                 "or the environment's secrets.account in deploy.toml to the account's name",
             )
         REDACTOR.add([Secret(token)])
@@ -89,7 +89,7 @@ class OnePassword(Source):
             ]
             raise PreflightError(
                 f"1Password has not all secrets: {'; '.join(problems)}",
-                mend="mend the names in deploy.toml or in 1Password, and check that this account may read the vault",
+                hint="fix the names in deploy.toml or in 1Password, and check that this account may read the vault",
             )
         return values
 
@@ -121,7 +121,7 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     except TimeoutError:
         problem = PreflightError(
             f"1Password did not answer within {seconds:.0f} s",
-            mend="check this machine's network and proxy; with the desktop app, look whether it asks for something",
+            hint="check this machine's network and proxy; with the desktop app, look whether it asks for something",
         )
     except Exception as error:  # noqa: BLE001
         problem = explain(error)
@@ -178,49 +178,49 @@ def explain(error: Exception) -> PreflightError:
     if kind == "RateLimitExceededException" or says("rate limit exceeded"):
         return PreflightError(
             "1Password's rate limit is used up",
-            mend="wait (it counts by the hour and by the day), or use another service account",
+            hint="wait (it counts by the hour and by the day), or use another service account",
         )
     if kind == "DesktopSessionExpiredException":
         return PreflightError(
             "the session with the 1Password desktop app has expired",
-            mend="unlock the app and run the command again",
+            hint="unlock the app and run the command again",
         )
     if isinstance(error, FileNotFoundError):
         return PreflightError(
             "the 1Password desktop app was not found",
-            mend=f"install it and allow integration with other apps, or export {TOKEN}",
+            hint=f"install it and allow integration with other apps, or export {TOKEN}",
         )
     if says("desktop app"):
         return PreflightError(
             "the 1Password desktop app did not answer",
-            mend="start and unlock it, and turn on Settings > Developer > Integrate with other apps",
+            hint="start and unlock it, and turn on Settings > Developer > Integrate with other apps",
         )
     if isinstance(error, ImportError | OSError):
         return PreflightError(
             "the 1Password SDK cannot be used on this machine",
-            mend="it needs CPython 3.9 to 3.13 with glibc 2.32 or later, macOS, or Windows",
+            hint="it needs CPython 3.9 to 3.13 with glibc 2.32 or later, macOS, or Windows",
         )
     if says("invalid format", "invalid service account token", "token is invalid"):
         return PreflightError(
-            f"{TOKEN} does not have the format of a service account token", mend="copy it anew from 1Password"
+            f"{TOKEN} does not have the format of a service account token", hint="copy it anew from 1Password"
         )
     if says("sending request", "request library", "dns", "timeout"):
         return PreflightError(
-            "1Password cannot be reached", mend="check this machine's network, DNS, proxy and CA certificates"
+            "1Password cannot be reached", hint="check this machine's network, DNS, proxy and CA certificates"
         )
     if says("rotate", "not authenticated", "credentials", "authentication error"):
         return PreflightError(
             f"1Password does not accept {TOKEN}",
-            mend="it may be revoked or expired: make another one for this service account",
+            hint="it may be revoked or expired: make another one for this service account",
         )
     if says("right permissions"):
-        return PreflightError("1Password refused access", mend="let this account read the vault")
+        return PreflightError("1Password refused access", hint="let this account read the vault")
     if kind == "ValidationError":
         # Its text is not shown: pydantic quotes the answer, values and all.
         return PreflightError(
-            "1Password's answer was not understood", mend="update the onepassword-sdk package"
+            "1Password's answer was not understood", hint="update the onepassword-sdk package"
         )
     said = f": {error}" if type(error) is Exception else ""
     return PreflightError(
-        f"1Password refused ({kind}){said}", mend=f"check {TOKEN} and that it may read the vault"
+        f"1Password refused ({kind}){said}", hint=f"check {TOKEN} and that it may read the vault"
     )

@@ -82,20 +82,20 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
             "8000, for web, is taken by the container other-1",
             "ss -ltnp",
         ),
-        (replace(GOOD, services={}, problems={"config": "line 3: oops"}), "Compose file", "line 3: oops", "mend compose/"),
+        (replace(GOOD, services={}, problems={"config": "line 3: oops"}), "Compose file", "line 3: oops", "fix compose/"),
     ],
 )  # fmt: skip
 def test_each_failure_has_a_line_of_its_own_and_its_mend(
-    facts: Facts, name: str, problem: str, mend: str
+    facts: Facts, name: str, problem: str, hint: str
 ) -> None:
     found = [check for check in check_host(NODE, facts, rendered=True) if check.result == "failed"]
     assert [check.name for check in found] == [name]
     assert problem in found[0].problem
-    assert mend in found[0].mend
+    assert hint in found[0].hint
     with pytest.raises(PreflightError) as caught:
         require_passed(NODE, found)
     assert problem in str(caught.value)
-    assert mend in str(caught.value)
+    assert hint in str(caught.value)
 
 
 @pytest.mark.parametrize("now", [996.0, 1005.9])
@@ -118,7 +118,7 @@ def test_what_a_host_does_not_say_is_a_warning() -> None:
 
 def test_all_failures_are_named_at_once() -> None:
     checks = [
-        Check("a", "", "failed", problem="x", mend="do x"),
+        Check("a", "", "failed", problem="x", hint="do x"),
         Check("b", "", "warning", problem="w"),
         Check("c", "", "failed", problem="y"),
     ]
@@ -145,7 +145,7 @@ def test_secrets_in_memory_are_refused_on_a_host_that_swaps() -> None:
         (check,) = (c for c in check_host(memory, swaps, rendered=rendered) if c.result != "ok")
         assert (check.name, check.result) == ("swap", "failed")
         assert "/swapfile" in check.problem
-        assert "swapoff" in check.mend
+        assert "swapoff" in check.hint
 
 
 @pytest.mark.parametrize("part", ["engine", "history", "images", "containers", "objects", "config"])

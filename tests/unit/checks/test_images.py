@@ -47,7 +47,7 @@ THERE = Manifest(REFERENCE, DIGEST, ("linux/amd64", "linux/arm64"))
 def test_whether_an_image_can_be_had(facts: Facts, manifest: Manifest, result: str, said: str) -> None:
     (check,) = check_images(facts, [manifest])
     assert (check.name, check.result) == ("image web:1", result)
-    assert said in f"{check.problem} {check.mend}"
+    assert said in f"{check.problem} {check.hint}"
     assert result == "ok" or str(REFERENCE) in check.problem
 
 

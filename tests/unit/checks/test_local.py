@@ -28,7 +28,7 @@ def warnings(
 ) -> dict[str, str]:
     checks = list(local.checkout(environment, found, version, default=default))
     assert {check.result for check in checks} <= {"ok", "warning"}
-    assert all(check.mend for check in checks if check.problem)
+    assert all(check.hint for check in checks if check.problem)
     return {check.name: check.problem for check in checks if check.problem}
 
 
@@ -80,9 +80,9 @@ def test_why_git_cannot_tell_is_said(tmp_path: Path) -> None:
 
 
 def test_the_secrets_problem_and_mend_are_the_sources_own() -> None:
-    problem = PreflightError("A is missing; B is too short", mend="set these")
+    problem = PreflightError("A is missing; B is too short", hint="set these")
     check = local.secrets(problem, "the vault", 2)
-    assert (check.result, check.problem, check.mend) == (
+    assert (check.result, check.problem, check.hint) == (
         "failed",
         "A is missing; B is too short",
         "set these",

@@ -17,8 +17,8 @@ def test_a_session_passes_every_stage() -> None:
     ("stage", "passed"), [("name", 0), ("TCP", 1), ("SSH", 2), ("host key", 3), ("login", 4)]
 )
 def test_what_came_before_the_stage_that_failed_is_fine(stage: Stage, passed: int) -> None:
-    error = UnreachableError("no", mend="do")
+    error = UnreachableError("no", hint="do")
     error.stage = stage
     checks = list(stages(TARGET, error))
     assert [check.result for check in checks] == ["ok"] * passed + ["failed"]
-    assert (checks[-1].problem, checks[-1].mend) == ("no", "do")
+    assert (checks[-1].problem, checks[-1].hint) == ("no", "do")

@@ -156,11 +156,11 @@ CASES = {
         {STATUS: (2, "there is no environment")}, {"DEPLOY_ENV": b"\xff\xfe"}
     ),
     "a broken ssh_config": Broken(
-        {STATUS: (2, "mend your ssh_config"), HERE: (2, "mend your ssh_config")},
+        {STATUS: (2, "fix your ssh_config"), HERE: (2, "fix your ssh_config")},
         spoil=ssh_config(b"Host *\n  Nonsense yes\n"),
     ),
     "a binary ssh_config": Broken(
-        {STATUS: (2, "mend your ssh_config")}, spoil=ssh_config(bytes(range(1, 256)))
+        {STATUS: (2, "fix your ssh_config")}, spoil=ssh_config(bytes(range(1, 256)))
     ),
     "an agent that is gone": Broken({STATUS: (3, UNREACHED)}, {"SSH_AUTH_SOCK": "agent"}, dead_agent),
     "a checkout of another owner": Broken(

@@ -41,7 +41,7 @@ def test_its_labels_say_what_it_was_made_from() -> None:
     assert (found.name, found.service, found.number) == ("shop-1-web-2", "web", "2")
     assert (found.config_hash, found.secrets, found.delivery) == ("h", "S=1", "/run/s")
     assert found.ports == (8080,)
-    assert found.well
+    assert found.healthy
 
 
 def test_a_container_of_a_single_command_is_no_part_of_the_stack() -> None:

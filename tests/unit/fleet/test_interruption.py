@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from deploy_lib.fleet.interruption import deafen, handled, listen
+from deploy_lib.fleet.interruption import catch_interrupts, handled, ignore_interrupts
 from deploy_lib.output.console import Console
 
 
@@ -40,9 +40,9 @@ def test_ctrl_c_while_the_result_is_told_does_not_change_it() -> None:
     # The last thing that Python calls before it gives up its own handlers.
     script = """
 import atexit, os, signal, sys
-from deploy_lib.fleet.interruption import deafen
+from deploy_lib.fleet.interruption import ignore_interrupts
 atexit.register(lambda: print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN))
-deafen()
+ignore_interrupts()
 os.kill(os.getpid(), signal.SIGINT)
 print("told")
 sys.exit(11)
@@ -55,9 +55,9 @@ def test_the_next_command_of_the_process_hears_it_again(monkeypatch: pytest.Monk
     monkeypatch.setattr("atexit.register", lambda *_: None)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        deafen()
+        ignore_interrupts()
         os.kill(os.getpid(), signal.SIGINT)
-        listen()
+        catch_interrupts()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     finally:

@@ -71,7 +71,7 @@ def test_what_is_wrong_in_lab_toml_is_said(tmp_path: Path, text: str, message: s
     ],
 )
 def test_an_environment_that_would_not_find_the_lab_is_refused(
-    tmp_path: Path, line: str, instead: str, mend: str
+    tmp_path: Path, line: str, instead: str, hint: str
 ) -> None:
     write(tmp_path)
     path = tmp_path / "deploy.toml"
@@ -79,7 +79,7 @@ def test_an_environment_that_would_not_find_the_lab_is_refused(
     with pytest.raises(UsageError) as caught:
         read(tmp_path)
     assert caught.match("environments.lab")
-    assert caught.match(mend)
+    assert caught.match(hint)
 
 
 @pytest.mark.parametrize("name", ["registry", "Mirror", "shared"])

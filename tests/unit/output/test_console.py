@@ -27,9 +27,9 @@ def test_nothing_that_it_says_shows_a_secret(streams: tuple[io.StringIO, io.Stri
     speaker.say(VALUE)
     speaker.step("core", "pull", VALUE)
     speaker.debug("core", VALUE)
-    speaker.error(DeployError(VALUE, mend=VALUE))
+    speaker.error(DeployError(VALUE, hint=VALUE))
     speaker.result(VALUE)
-    speaker.table(VALUE, [VALUE], [[VALUE]])  # rich folds what is wider than its column
+    speaker.table(VALUE, [VALUE], [[VALUE]])  # a table folds what is wider than its column
     text = "".join(stream.getvalue() for stream in streams)
     assert text.count("***") == 9
     assert not any(VALUE[at : at + 6] in text for at in range(len(VALUE) - 6))

@@ -133,7 +133,7 @@ def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
         with pytest.raises(PreflightError) as raised:
             decide_rollback(case(), host, first)
         assert str(what) in raised.value.what
-        assert "invoke deploy-core --tag" in (raised.value.mend or "")
+        assert "invoke deploy-core --tag" in (raised.value.hint or "")
 
 
 def test_an_image_of_the_release_before_that_is_gone_is_got_again_unless_no_registry_may_be_needed() -> None:

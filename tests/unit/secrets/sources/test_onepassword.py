@@ -216,14 +216,14 @@ def test_a_value_that_breaks_its_rule_is_refused(core: Core, homelab: Environmen
     ],
 )
 def test_each_failure_says_what_happened_and_what_to_mend(
-    core: Core, homelab: Environment, error: Exception, expected: str, mend: str
+    core: Core, homelab: Environment, error: Exception, expected: str, hint: str
 ) -> None:
     core.sign_in = error
     what, arrow, advice = refusal(homelab).partition("\n  -> ")
     assert arrow
     assert expected in what
     assert "\n" not in what
-    assert mend in advice
+    assert hint in advice
 
 
 def test_an_answer_that_the_sdk_does_not_understand_is_not_shown(core: Core, homelab: Environment) -> None:
