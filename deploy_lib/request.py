@@ -16,7 +16,7 @@ class Request:
     """One deployment as it was asked for.
 
     Attributes:
-        command: the task's name, as in "deploy-core".
+        command: the task's name, as in "deploy-web".
         tag: `--tag` as given; None for the environment's default.
         service: the one service to be changed; None for all.
         dry_run: show the plan and change nothing.

@@ -11,8 +11,9 @@ from deploy_lib.output.console import Console
 from deploy_lib.release.release import Version
 from deploy_lib.request import word
 from deploy_lib.secrets.sources import fetch
-from deploy_lib.source import git
-from lab import docker as build
+from deploy_lib.source import git, versions
+
+from . import docker as build
 
 IMAGE = "ktrdr-backend"
 
@@ -25,11 +26,12 @@ def build_image(root: Path, *, tag: str | None = None, push: bool = False) -> No
     """
     with command("build-backend", root, as_json=False, debug=False) as (environment, console, _):
         asked = word("--tag", tag)
-        version = git.version_of(root, asked) if asked else git.head(root).version
+        # Of two meanings the commit: an image tag alone says nothing of what is to be built.
+        version = versions.meant(environment, asked)[-1] if asked else versions.head(environment)
         console.say(f"environment {environment.name}: {environment.image_registry}/{IMAGE}:{version.tag}")
         if push and git.is_dirty(root):
             dirty = "the checkout has changes that no commit has"
-            if environment.name != "lab":
+            if not environment.allow_dirty:
                 raise UsageError(dirty, mend="commit them, or build without --push")
             console.say(f"{dirty}: {version.tag} will have them all the same")
         build_backend(environment, version, console)
@@ -61,7 +63,7 @@ def push_backend(environment: Environment, version: Version, console: Console) -
     local = f"{environment.image_registry}/{IMAGE}:{version.tag}"
     host, remote = environment.registry_host, local
     if environment.name == "lab":
-        from lab.layout import load
+        from .layout import load
 
         # The registry's own name is known inside the lab only; from here it is a loopback port.
         host = load(environment.root).registry

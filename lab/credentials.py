@@ -9,7 +9,11 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from lab.layout import DOMAIN, NODES, USERNAME, Lab
+from .layout import Lab
+from .project import Project
+
+PLAIN = "lab"
+"""Stands for what is no secret by itself, such as a user name."""
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
@@ -25,15 +29,19 @@ def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
 
 def make(lab: Lab) -> None:
     """Makes what is not there yet."""
-    if not lab.secrets.exists():
-        write(lab.secrets, json.dumps(random_secrets(), indent=1) + "\n")
+    known = json.loads(lab.secrets.read_text()) if lab.secrets.exists() else {}
+    if missing := {
+        field: value for field, value in random_secrets(lab.project).items() if field not in known
+    }:
+        write(lab.secrets, json.dumps({**known, **missing}, indent=1) + "\n")
     if not (lab.directory / "id").exists():
         keygen(lab.directory / "id")
-    if not (lab.directory / "registry" / "ca.crt").exists():
-        make_certificate(lab.directory / "registry")
+    registry, _ = lab.project.registry
+    if not is_certificate_of(lab.directory / "registry" / "registry.crt", registry):
+        make_certificate(lab.directory / "registry", registry)
     write_htpasswd(lab)
-    for node in NODES:
-        folder = host_folder(lab, node)
+    for host in lab.machines:
+        folder = host_folder(lab, host.node)
         if not (folder / "host_key").exists():
             folder.mkdir(parents=True, exist_ok=True)
             keygen(folder / "host_key")
@@ -54,20 +62,20 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
-def random_secrets() -> dict[str, str]:
-    """Fields as in the vault; all but the user name are random."""
-    return {
-        "db_username": "ktrdr",
-        "db_password": secrets.token_urlsafe(24),
-        "jwt_secret": secrets.token_urlsafe(36),
-        "grafana_password": secrets.token_urlsafe(18),
-        "ghcr_token": secrets.token_urlsafe(30),
-    }
+def random_secrets(project: Project) -> dict[str, str]:
+    """Fields as in the vault: random, but for those that lab.toml gives, and those that are no secret by themselves."""
+    lengths: dict[str, int] = {}
+    for spec in project.environment.secrets.values():
+        enough = 0 if not spec.redact and spec.min_length <= len(PLAIN) else max(24, spec.min_length)
+        lengths[spec.field] = max(lengths.get(spec.field, 0), enough)
+    values = {field: secrets.token_urlsafe(length) if length else PLAIN for field, length in lengths.items()}
+    return values | {field: value for field, value in project.file.secrets.items() if field in values}
 
 
 def registry_password(lab: Lab) -> str:
     """The password of the private registry's only user."""
-    return str(json.loads(lab.secrets.read_text())["ghcr_token"])
+    environment = lab.project.environment
+    return str(json.loads(lab.secrets.read_text())[environment.secrets[environment.registry.password].field])
 
 
 def keygen(path: Path) -> None:
@@ -85,9 +93,9 @@ def keygen(path: Path) -> None:
 def known_hosts(lab: Lab) -> str:
     """One line a host, under the alias that ssh_config gives it."""
     lines = []
-    for node, host in NODES.items():
-        public = (host_folder(lab, node) / "host_key.pub").read_text().split()
-        lines.append(f"{host} {public[0]} {public[1]}\n")
+    for host in lab.machines:
+        public = (host_folder(lab, host.node) / "host_key.pub").read_text().split()
+        lines.append(f"{host.name} {public[0]} {public[1]}\n")
     return "".join(lines)
 
 
@@ -95,15 +103,15 @@ def ssh_config(lab: Lab) -> str:
     """Reaches the hosts by their own names."""
     blocks = [
         f"""\
-Host {host}
+Host {host.name}
     HostName 127.0.0.1
-    Port {lab.ports[f"{node}:22"]}
-    HostKeyAlias {host}
+    Port {lab.port(host.node, 22)}
+    HostKeyAlias {host.name}
 """
-        for node, host in NODES.items()
+        for host in lab.machines
     ]
     shared = f"""\
-Host {" ".join(NODES.values())}
+Host {" ".join(host.name for host in lab.machines)}
     User root
     IdentityFile "{lab.directory / "id"}"
     IdentitiesOnly yes
@@ -115,18 +123,35 @@ Host {" ".join(NODES.values())}
 
 
 def write_htpasswd(lab: Lab) -> None:
-    """The registry's password file; it is written anew only when the password does not fit it."""
+    """The registry's password file; it is written anew only when user or password do not fit it."""
     import bcrypt
 
     path = lab.directory / "registry" / "htpasswd"
     password = registry_password(lab).encode()
-    if path.exists() and bcrypt.checkpw(password, path.read_text().strip().partition(":")[2].encode()):
+    user = lab.project.environment.registry.username
+    known, _, hashed = path.read_text().strip().partition(":") if path.exists() else ("", "", "")
+    if known == user and bcrypt.checkpw(password, hashed.encode()):
         return
-    write(path, f"{USERNAME}:{bcrypt.hashpw(password, bcrypt.gensalt(8)).decode()}\n")
+    write(path, f"{user}:{bcrypt.hashpw(password, bcrypt.gensalt(8)).decode()}\n")
 
 
-def make_certificate(folder: Path) -> None:
-    """The registry's own authority and certificate."""
+def is_certificate_of(path: Path, host: str) -> bool:
+    """Whether a file has a certificate for a host's name."""
+    from cryptography import x509
+
+    if not path.exists():
+        return False
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return host in names.get_values_for_type(x509.DNSName)
+
+
+def make_certificate(folder: Path, host: str) -> None:
+    """The registry's own authority and certificate.
+
+    Args:
+        host: the registry's name.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -151,9 +176,9 @@ def make_certificate(folder: Path) -> None:
 
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = builder("lab authority", ca_key.public_key(), authority=True).sign(ca_key, hashes.SHA256())
-    names = x509.SubjectAlternativeName([x509.DNSName(f"registry.{DOMAIN}"), x509.DNSName("localhost")])
+    names = x509.SubjectAlternativeName([x509.DNSName(host), x509.DNSName("localhost")])
     certificate = (
-        builder(f"registry.{DOMAIN}", key.public_key(), authority=False)
+        builder(host, key.public_key(), authority=False)
         .add_extension(names, critical=False)
         .sign(ca_key, hashes.SHA256())
     )

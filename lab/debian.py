@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy_lib.errors import DeployError, PreflightError
-from lab import docker as build
-from lab import engine
+
+from . import docker as build
+from . import engine
 
 SLIM: Mapping[str, str] = {
     "etc/apt/apt.conf.d/lab-slim": """\

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deploy_lib.cli.command import command
-from deploy_lib.cli.deploy import deploy_stack
+from deploy_lib.cli import deploy
+from deploy_lib.cli.command import Invocation, command
 
 
 def run(root: Path) -> None:
@@ -17,15 +17,16 @@ def run(root: Path) -> None:
     """
     os.environ["DEPLOY_ENV"] = "lab"
     with command("demo", root, as_json=False, debug=False) as (environment, console, _):
-        from deploy_lib.source import git
-        from lab.backend import build_backend, push_backend
-        from lab.up import up
+        from deploy_lib.source import versions
+
+        from .backend import build_backend, push_backend
+        from .up import up
 
         lab = up(root, lambda text: console.step("lab", "up", text))
-        version = git.head(root).version
+        version = versions.head(environment)
         build_backend(environment, version, console)
         push_backend(environment, version, console)
-    deploy_stack(root, None)
+    deploy.run(Invocation("deploy-all", root))
     for what, port in (("API", 8000), ("Prometheus", 9090), ("Grafana", 3000), ("Jaeger", 16686)):
         path = "/api/v1/health" if port == 8000 else "/"
         console.result(f"{what:<11} {lab.url('core', port)}{path}")

@@ -46,7 +46,7 @@ def ensure(directory: Path, say: Say) -> None:
         if shutil.which("dockerd", path=PATH) is None or shutil.which("docker") is None:
             packages(["docker.io"], say, optional=_CLIENT)
         start(directory, say)
-    from lab import docker as build
+    from . import docker as build
 
     try:
         build.docker()

@@ -1,4 +1,4 @@
-"""The lab's containers: three hosts and two registries on one network."""
+"""The lab's containers: hosts and two registries on one network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 from deploy_lib.errors import DeployError, PreflightError
-from lab import docker as build
-from lab import images
-from lab.credentials import fingerprint, host_folder, write
-from lab.layout import DOMAIN, NODES, PORTS, SHARED, Lab, is_free
+
+from . import docker as build
+from . import images
+from .credentials import fingerprint, host_folder, write
+from .layout import MIRROR, Lab, is_free
+from .project import Host
+from .settings import RELEASE
 
 LABEL = "io.ktrdr.lab"
 IDENTITY_LABEL = "io.ktrdr.lab.identity"
@@ -47,11 +50,11 @@ def remove_strangers(lab: Lab, say: Say) -> None:
 
     Its databases know passwords that are gone with that folder, so nothing of it can be used again.
     """
-    volumes = _volumes(lab)
+    volumes = _volumes(lab.prefix)
     own = build.run("volume", "ls", "-q", "--filter", f"label={IDENTITY_LABEL}={lab.identity}").split()
     if not volumes <= set(own):
         say("removing what is left of an earlier lab whose folder is gone")
-        remove(lab, say)
+        remove(lab.prefix, say)
 
 
 def ensure_volume(lab: Lab, name: str, *labels: str) -> str:
@@ -64,38 +67,44 @@ def ensure_volume(lab: Lab, name: str, *labels: str) -> str:
 def start_registries(lab: Lab, say: Say) -> None:
     """Starts the private registry and the mirror, unless they run."""
     ensure_network(lab)
-    for name, port, more in (("registry", 5443, _TLS), ("mirror", 5000, "")):
+    registry, port_of_registry = lab.project.registry
+    mirror, _, port_of_mirror = MIRROR.partition(":")
+    for name, alias, port, more in (
+        ("registry", registry, port_of_registry, _TLS),
+        ("mirror", mirror, int(port_of_mirror), ""),
+    ):
         ensure_volume(lab, lab.container(name), f"{images.STORE_LABEL}={secrets.token_hex(8)}")
         folder = lab.directory / name
         write(folder / "config.yml", _CONFIG.format(port=port) + more, 0o644)
         arguments = [
-            *("--network-alias", f"{name}.{DOMAIN}"),
+            *("--network-alias", alias),
             *("-v", f"{lab.container(name)}:/var/lib/docker-registry"),
             *("--mount", f"type=bind,src={folder},dst=/etc/lab,readonly"),
         ]
-        ensure_container(lab, name, f"{images.REGISTRY}:trixie", {lab.ports[name]: port}, arguments, say)
+        ensure_container(lab, name, f"{images.REGISTRY}:{RELEASE}", {lab.ports[name]: port}, arguments, say)
 
 
 def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
     """Starts the hosts, unless they run; one that runs but does not answer is restarted.
 
     Args:
-        releases: the Debian release that a node is made of, where it is not the usual one.
+        releases: by node, another Debian release than the project's.
     """
     engine_major = int(build.run("version", "--format", "{{.Server.Version}}").partition(".")[0])
     allowed = privileges(capabilities(), engine_major)
-    for node, host in NODES.items():
-        release = releases.get(node, images.RELEASE)
-        published = {lab.ports[f"{node}:{port}"]: port for port in (22, *PORTS[node])}
+    for host in lab.machines:
+        node = host.node
+        release = releases.get(node, host.release)
+        published = {lab.port(node, port): port for port in (22, *host.ports)}
         arguments = [
-            *("--init", "--hostname", host, "--network-alias", host, "--tmpfs", "/run"),
+            *("--init", "--hostname", host.name, "--network-alias", host.name, "--tmpfs", "/run"),
             # It copies them when it starts.
             *("--label", f"io.ktrdr.lab.keys={fingerprint(host_folder(lab, node))}"),
             # A host that is made anew, from a newer image, keeps what was deployed to it. (An older engine cannot
             # read what a newer one wrote, so each release has its own.)
             *("-v", f"{ensure_volume(lab, f'{lab.container(node)}-{release}-docker')}:/var/lib/docker"),
             *("-v", f"{ensure_volume(lab, f'{lab.container(node)}-{release}-opt')}:/opt"),
-            *("-v", f"{ensure_volume(lab, lab.container('shared'))}:{SHARED[node]}"),
+            *_shared(lab, host),
             *("--mount", f"type=bind,src={host_folder(lab, node)},dst=/etc/lab,readonly"),
             *allowed,
         ]
@@ -103,6 +112,20 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
         if not started and not host_answers(lab, node):
             say(f"restarting {lab.container(node)}, which runs but does not answer")
             build.run("restart", lab.container(node))
+
+
+def _shared(lab: Lab, host: Host) -> list[str]:
+    if host.shared is None:
+        return []
+    return ["-v", f"{ensure_volume(lab, lab.container('shared'))}:{host.shared}"]
+
+
+def trust_registry(lab: Lab) -> None:
+    """Lets the hosts' engines trust the private registry, under the name that this project gives it."""
+    place = f"/etc/docker/certs.d/{lab.project.environment.registry_host}/ca.crt"
+    for host in lab.machines:
+        script = 'cmp -s /etc/lab/ca.crt "$0" || install -D -m 0644 /etc/lab/ca.crt "$0"'
+        execute(lab, host.node, "sh", "-c", script, place)
 
 
 def privileges(bounds: int | None, engine_major: int) -> list[str]:
@@ -217,12 +240,13 @@ def await_ready(lab: Lab) -> None:
         DeployError: one did not within a minute and a half.
     """
     deadline = time.monotonic() + READY_TIMEOUT
-    for node in NODES:
-        while not host_answers(lab, node):
+    for host in lab.machines:
+        while not host_answers(lab, host.node):
             if time.monotonic() > deadline:
-                log = execute(lab, node, "tail", "-n", "3", "/var/log/dockerd.log", check=False)
+                log = execute(lab, host.node, "tail", "-n", "3", "/var/log/dockerd.log", check=False)
                 raise DeployError(
-                    f"the lab's host {node} did not come up: {log.strip()}", mend="see: invoke lab.status"
+                    f"the lab's host {host.name} did not come up: {log.strip()}",
+                    mend="see: invoke lab.status",
                 )
             time.sleep(0.3)
     for name in ("registry", "mirror"):
@@ -261,19 +285,19 @@ def host_answers(lab: Lab, node: str) -> bool:
         return False
 
 
-def remove(lab: Lab, say: Say) -> None:
-    """Removes the lab's containers, volumes and network."""
-    chosen = f"label={LABEL}={lab.prefix}"
+def remove(prefix: str, say: Say) -> None:
+    """Removes a lab's containers, volumes and network."""
+    chosen = f"label={LABEL}={prefix}"
     found = build.run("ps", "-aq", "--filter", chosen).split()
     if found:
         say(f"removing {len(found)} containers")
         build.run("rm", "-f", "-v", *found)
-    if volumes := _volumes(lab):
+    if volumes := _volumes(prefix):
         build.run("volume", "rm", *sorted(volumes))
     networks = build.run("network", "ls", "-q", "--filter", chosen).split()
     if networks:
         build.run("network", "rm", *networks)
 
 
-def _volumes(lab: Lab) -> set[str]:
-    return {name for name in build.run("volume", "ls", "-q").split() if name.startswith(f"{lab.prefix}-")}
+def _volumes(prefix: str) -> set[str]:
+    return {name for name in build.run("volume", "ls", "-q").split() if name.startswith(f"{prefix}-")}

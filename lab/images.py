@@ -1,57 +1,32 @@
-"""The lab's images: pulled where they can be, otherwise built from Debian packages under the same names."""
+"""The lab's images: pulled where they can be, otherwise made as lab.toml says; the project's own are built."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.names import did_you_mean
 from deploy_lib.secrets.value import Secret
-from lab import debian
-from lab import docker as build
-from lab.layout import USERNAME, Lab
+
+from . import debian
+from . import docker as build
+from .layout import Lab
+from .project import DIRECTORY, Project
+from .settings import FILE, RELEASE, ImageSpec
 
 Origin = Literal["pulled", "built", "stand-in"]
 
 RECIPES = Path(__file__).parent / "recipes"
-RELEASE = "trixie"
 BASE = debian.base(RELEASE)
-PYTHON = "python:3.13-slim-trixie"
+"""What recipes start from, as their build argument BASE."""
 
 HOST = "ktrdr-lab/host"
 REGISTRY = "ktrdr-lab/registry"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an image that cannot be pulled is made.
-
-    Attributes:
-        folder: below `recipes/`.
-        standin: it only answers in the place of the real thing.
-    """
-
-    folder: str
-    standin: bool = False
-
-
-FALLBACKS: Mapping[str, Recipe] = {
-    "python": Recipe("python"),
-    "timescale/timescaledb": Recipe("timescaledb"),
-    "prom/prometheus": Recipe("prometheus"),
-    "mariadb": Recipe("mariadb"),
-    "grafana/grafana": Recipe("grafana", standin=True),
-    "jaegertracing/all-in-one": Recipe("jaeger", standin=True),
-}
-"""By repository; the tags stand in the Compose files alone."""
 
 STORE_LABEL = "io.ktrdr.lab.store"
 """Label of a registry's volume: random, so that no two are the same."""
@@ -61,35 +36,78 @@ PULL_TIMEOUT = 900.0
 Say = Callable[[str], None]
 
 
-def third_party(root: Path) -> list[str]:
-    """The images that the Compose files take from public registries, and the base of our own."""
-    names = {PYTHON}
-    for path in sorted((root / "compose").glob("docker-compose.*.yml")):
-        services = yaml.safe_load(path.read_text())["services"]
-        names |= {spec["image"] for spec in services.values() if "$" not in spec.get("image", "$")}
-    # What others are built on comes first.
-    return sorted(names, key=lambda name: (name != PYTHON, name))
+def public(project: Project) -> list[str]:
+    """The images from public registries: what lab.toml names with a tag, as a base for others; then the Compose files'.
 
-
-def obtain(root: Path, say: Say) -> dict[str, Origin]:
-    """Gets every image onto this machine's engine, and says where each came from.
+    Those of other registries than Docker's own count when lab.toml has them: a lab's hosts pull the rest for themselves.
 
     Raises:
-        DeployError: one can neither be pulled nor built.
+        UsageError: lab.toml has an image without a tag that no Compose file names.
     """
-    online = obtain_base(RELEASE, root, say)
-    origins = {name: _obtain(name, online, say) for name in third_party(root)}
+    specs = project.file.images
+    bases = [name for name, spec in specs.items() if ":" in name and spec.dockerfile is None]
+    plain = {name.removeprefix("docker.io/").removeprefix("library/") for name in project.image_names}
+    found = sorted(name for name in plain if "$" not in name and "@" not in name)
+    repositories = {name.partition(":")[0] for name in found}
+    for name, spec in specs.items():
+        if spec.dockerfile is None and ":" not in name and name not in repositories:
+            raise UsageError(
+                f"{FILE}: images.{name}: no Compose file has this image",
+                mend=did_you_mean(name, repositories) or "give it a tag, if other images are built on it",
+            )
+    return list(dict.fromkeys([*bases, *(name for name in found if _on_hub(name) or _spec(project, name))]))
+
+
+def own(project: Project) -> dict[str, ImageSpec]:
+    """The project's own images that have a tag of their own, by their names below the private registry.
+
+    Raises:
+        UsageError: lab.toml has an image that no Compose file names.
+    """
+    folder = project.environment.image_registry.partition("/")[2]
+    found = {}
+    for name, spec in project.file.images.items():
+        if spec.dockerfile is not None and "$" not in (tag := tag_of(project, name)):
+            found[f"{folder}/{name}:{tag}"] = spec
+    return found
+
+
+def tag_of(project: Project, name: str) -> str:
+    """The tag that the Compose files give an image of the project's own; with a `$` when it is the release's.
+
+    Raises:
+        UsageError: none of them names it.
+    """
+    for reference in project.image_names:
+        path, slash, last = reference.rpartition("/")
+        repository, _, tag = last.partition(":")
+        if f"/{path}{slash}{repository}".endswith(f"/{name}"):
+            return tag
+    raise UsageError(f"{FILE}: images.{name}: no Compose file has an image .../{name}")
+
+
+def obtain(project: Project, say: Say) -> dict[str, Origin]:
+    """Gets every public image onto this machine's engine, and says where each came from.
+
+    Raises:
+        DeployError: one can neither be pulled nor made.
+    """
+    online = obtain_base(RELEASE, project.root, say)
+    origins = {name: _obtain(project, name, online, say) for name in public(project)}
     make(f"{REGISTRY}:{RELEASE}", RECIPES / "registry", {"BASE": BASE}, say)
     return origins
 
 
 def obtain_one(name: str, root: Path, say: Say) -> Origin:
-    """Gets one public image onto this machine's engine.
+    """Gets one public image onto this machine's engine; where it cannot be pulled, by the recipe of its name here.
 
     Raises:
         DeployError: it can neither be pulled nor built.
     """
-    return _obtain(name, obtain_base(RELEASE, root, say), say)
+    if _pulled(name, obtain_base(RELEASE, root, say), say):
+        return "pulled"
+    make(name, RECIPES / name.partition(":")[0], {"BASE": BASE}, say)
+    return "built"
 
 
 def obtain_base(release: str, root: Path, say: Say) -> bool:
@@ -106,7 +124,7 @@ def obtain_base(release: str, root: Path, say: Say) -> bool:
         return False
     if made == "" or (made is None and _pull(name, say)):
         return True
-    debian.make_base(release, root / ".lab", say)
+    debian.make_base(release, root / DIRECTORY, say)
     return False
 
 
@@ -120,33 +138,61 @@ def make_host(release: str, root: Path, say: Say) -> None:
     make(f"{HOST}:{release}", RECIPES / "host", {"BASE": debian.base(release)}, say)
 
 
-def _obtain(name: str, online: bool, say: Say) -> Origin:
-    recipe = FALLBACKS.get(name.partition(":")[0])
-    there = _recipe_of(name)
-    if there == "" or (there is None and online and _pull(name, say)):
+def _obtain(project: Project, name: str, online: bool, say: Say) -> Origin:
+    if _pulled(name, online, say):
         return "pulled"
-    if recipe is None:
+    spec = _spec(project, name)
+    if spec is None:
         raise DeployError(
-            f"{name} cannot be pulled here, and lab/images.py has no recipe for it",
-            mend="add one, or run the lab where the registry can be reached",
+            f"{name} cannot be pulled here, and {FILE} does not say how to make it",
+            mend=f'add [images."{name.partition(":")[0]}"] to {FILE}, or run the lab where a registry can be reached',
         )
-    make(name, RECIPES / recipe.folder, {"BASE": BASE, "PYTHON": PYTHON}, say)
-    return "stand-in" if recipe.standin else "built"
+    folder = project.root / str(spec.recipe or spec.standin)
+    make(name, folder, {"BASE": BASE, **spec.arguments}, say)
+    return "stand-in" if spec.standin else "built"
 
 
-def make(tag: str, folder: Path, arguments: Mapping[str, str], say: Say) -> None:
-    """Builds an image, unless it is there and was built from the very same files on the same base."""
-    used = {
-        name: value
-        for name, value in arguments.items()
-        if f"ARG {name}" in (folder / "Dockerfile").read_text()
-    }
-    bases = "".join(build.inspect(base, "{{.Id}}") or "" for base in used.values())
+def _spec(project: Project, name: str) -> ImageSpec | None:
+    specs = project.file.images
+    return specs.get(name) or specs.get(name.partition(":")[0])
+
+
+def _on_hub(name: str) -> bool:
+    """Whether Docker looks for an image in its own registry, for which the lab has a mirror."""
+    first, slash, _ = name.partition("/")
+    return not slash or not ("." in first or ":" in first or first == "localhost")
+
+
+def make(
+    tag: str, folder: Path, arguments: Mapping[str, str], say: Say, *, dockerfile: Path | None = None
+) -> None:
+    """Builds an image, unless it is there and was built from the very same files on the same base.
+
+    Raises:
+        UsageError: there is no Dockerfile.
+        DeployError: the build failed.
+    """
+    dockerfile = dockerfile or folder / "Dockerfile"
+    used = arguments_of(dockerfile, arguments)
+    bases = "".join(build.inspect(value, "{{.Id}}") or value for value in used.values())
     recipe = _hash(folder, bases)
     if _recipe_of(tag) == recipe:
         return
-    say(f"building {tag} from Debian packages")
-    build.build(folder, folder / "Dockerfile", tag, arguments=used, labels={build.LABEL: recipe})
+    say(f"building {tag}")
+    build.build(folder, dockerfile, tag, arguments=used, labels={build.LABEL: recipe})
+
+
+def arguments_of(dockerfile: Path, arguments: Mapping[str, str]) -> dict[str, str]:
+    """Those build arguments that a Dockerfile declares.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    try:
+        text = dockerfile.read_text()
+    except OSError:
+        raise UsageError(f"there is no {dockerfile}", mend=f"see [images] in {FILE}") from None
+    return {name: value for name, value in arguments.items() if f"ARG {name}" in text}
 
 
 def _hash(folder: Path, seed: str) -> str:
@@ -162,6 +208,12 @@ def _recipe_of(name: str) -> str | None:
     return build.inspect(name, f'{{{{index .Config.Labels "{build.LABEL}"}}}}')
 
 
+def _pulled(name: str, online: bool, say: Say) -> bool:
+    """Whether an image is a registry's; one that was made here stays so."""
+    there = _recipe_of(name)
+    return there == "" or (there is None and online and _pull(name, say))
+
+
 def _pull(name: str, say: Say) -> bool:
     say(f"pulling {name}")
     command = [build.docker(), "pull", "-q", name]
@@ -171,28 +223,55 @@ def _pull(name: str, say: Say) -> bool:
         return False
 
 
-def publish(lab: Lab, origins: Mapping[str, Origin], password: str, root: Path, say: Say) -> None:
+def publish(lab: Lab, origins: Mapping[str, Origin], say: Say, password: str) -> None:
     """Puts the images into the lab's registries, unless they are there: the hosts take them from nowhere else.
 
     Raises:
-        DeployError: a push failed.
+        DeployError: a build or a push failed.
     """
     done = _published(lab)
-    nfs = nfs_image(root)
-    make(nfs, root / "docker" / "nfs-server", {"BASE": BASE}, say)
-    stores = {name: _store(lab, name) for name in ("mirror", "registry")}
-    wanted = {f"mirror {name}": [build.inspect(name, "{{.Id}}"), stores["mirror"]] for name in origins}
-    wanted[f"registry {nfs}"] = [build.inspect(nfs, "{{.Id}}"), stores["registry"]]
+    images = own(lab.project)
+    for name, spec in images.items():
+        dockerfile = lab.project.root / str(spec.dockerfile)
+        folder = context_of(lab.project, spec)
+        make(name, folder, {"BASE": BASE, **spec.arguments}, say, dockerfile=dockerfile)
+    wanted = {f"mirror {name}": _state(lab, "mirror", name) for name in origins}
+    wanted |= {f"registry {name}": _state(lab, "registry", name) for name in images}
     for name in origins:
         if done.get(f"mirror {name}") != wanted[f"mirror {name}"]:
             say(f"publishing {name}")
             build.push(name, f"{lab.mirror}/{'' if '/' in name else 'library/'}{name}")
-    if done.get(f"registry {nfs}") != wanted[f"registry {nfs}"]:
-        say(f"publishing {nfs}")
-        with build.logged_in(lab.registry, USERNAME, Secret(password)) as env:
-            build.push(nfs, f"{lab.registry}/{nfs}", env)
+    push(
+        lab,
+        [name for name in images if done.get(f"registry {name}") != wanted[f"registry {name}"]],
+        say,
+        password,
+    )
     published = {**wanted, "origins": dict(origins)}
     (lab.directory / "published.json").write_text(json.dumps(published, indent=1) + "\n")
+
+
+def push(lab: Lab, names: Sequence[str], say: Say, password: str) -> None:
+    """Pushes images of this machine, by their names below the private registry.
+
+    Raises:
+        DeployError: the registry refused the login or an image.
+    """
+    if not names:
+        return
+    with build.logged_in(lab.registry, lab.project.environment.registry.username, Secret(password)) as env:
+        for name in names:
+            say(f"publishing {name}")
+            build.push(name, f"{lab.registry}/{name}", env)
+
+
+def context_of(project: Project, spec: ImageSpec) -> Path:
+    """The folder that an image of the project's own is built in."""
+    return project.root / spec.context if spec.context else (project.root / str(spec.dockerfile)).parent
+
+
+def _state(lab: Lab, registry: str, name: str) -> list[str | None]:
+    return [build.inspect(name, "{{.Id}}"), _store(lab, registry)]
 
 
 def _store(lab: Lab, name: str) -> str:
@@ -213,16 +292,3 @@ def origins_of(lab: Lab) -> dict[str, str]:
     """Where each image came from, as the last `lab.up` noted it."""
     found = _published(lab).get("origins", {})
     return dict(found) if isinstance(found, dict) else {}
-
-
-def nfs_image(root: Path) -> str:
-    """The NFS server's name below the registry, as the Compose file has it.
-
-    Raises:
-        UsageError: the Compose file names none.
-    """
-    path = root / "compose" / "docker-compose.core.yml"
-    found = re.search(r"image:\s*\S*/(ktrdr-nfs-server:\S+)", path.read_text())
-    if found is None:
-        raise UsageError(f"{path} names no ktrdr-nfs-server image")
-    return f"ktrdr/{found[1]}"

@@ -1,4 +1,4 @@
-"""Names, ports and files of a lab: all of them follow from the checkout's path, or are chosen once and kept."""
+"""Names, ports and files of a lab: all of them follow from the project's path, or are chosen once and kept."""
 
 from __future__ import annotations
 
@@ -9,38 +9,17 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy_lib.errors import UsageError
 
-DOMAIN = "ktrdr.internal"
-REGISTRY = f"registry.{DOMAIN}:5443"
-MIRROR = f"mirror.{DOMAIN}:5000"
-USERNAME = "lab"
+from .project import DIRECTORY, Host, Project, read, record, recorded
 
-NODES: Mapping[str, str] = {
-    "core": "ktrdr-core.internal",
-    "B": "ktrdr-workers-b.internal",
-    "C": "ktrdr-workers-c.internal",
-}
-"""Hosts by the name of their node; they carry the homelab's names."""
-
-PORTS: Mapping[str, tuple[int, ...]] = {
-    "core": (8000, 9090, 3000, 16686),
-    "B": (5003, 5004, 5005, 5006, 5007, 5008),
-    "C": (5003, 5004, 5005, 5006, 5007, 5008),
-}
-"""Ports of each host that are published on this machine's loopback, for people to look at."""
-
-SHARED: Mapping[str, str] = {
-    "core": "/srv/ktrdr-shared",
-    "B": "/mnt/ktrdr-shared",
-    "C": "/mnt/ktrdr-shared",
-}
-"""Where each host has the directory that all of them share; see `lab/storage.py`."""
+MIRROR = "mirror.ktrdr.internal:5000"
+"""Where hosts find public images; the image that they are made of has this name in it."""
 
 LISTENING = range(20000, 32768)
 """Where loopback ports are chosen from."""
@@ -48,17 +27,19 @@ LISTENING = range(20000, 32768)
 
 @dataclass(frozen=True)
 class Lab:
-    """One checkout's lab.
+    """One project's lab.
 
     Attributes:
         directory: the ignored folder that holds all its files.
         prefix: what the names of its containers, volumes and network begin with.
         ports: loopback ports by what they lead to: "core:22", "core:8000", "registry", "mirror".
+        project: what it is made for.
     """
 
     directory: Path
     prefix: str
     ports: Mapping[str, int]
+    project: Project
 
     @property
     def identity(self) -> str:
@@ -95,13 +76,27 @@ class Lab:
         """The mirror, as this machine reaches it."""
         return f"127.0.0.1:{self.ports['mirror']}"
 
+    @property
+    def machines(self) -> list[Host]:
+        """Its hosts, each once."""
+        return self.project.machines
+
+    def host(self, node: str) -> Host:
+        """The host that a node is on."""
+        return self.project.hosts[node]
+
     def container(self, name: str) -> str:
-        """The container of a host, or of "registry" or "mirror"."""
-        return f"{self.prefix}-{name.lower()}"
+        """The container of a node's host, or of "registry" or "mirror"."""
+        host = self.project.hosts.get(name)
+        return f"{self.prefix}-{(host.node if host else name).lower()}"
+
+    def port(self, node: str, port: int) -> int:
+        """The loopback port that leads to a port of a node's host."""
+        return self.ports[f"{self.host(node).node}:{port}"]
 
     def url(self, node: str, port: int) -> str:
         """Where a host's published port is on this machine."""
-        return f"http://127.0.0.1:{self.ports[f'{node}:{port}']}"
+        return f"http://127.0.0.1:{self.port(node, port)}"
 
 
 def prefix_of(root: Path) -> str:
@@ -109,39 +104,46 @@ def prefix_of(root: Path) -> str:
     return f"ktrdr-lab-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]}"
 
 
-def port_keys() -> list[str]:
+def port_keys(project: Project) -> list[str]:
     """Everything that gets a loopback port."""
-    hosts = [f"{node}:{port}" for node in NODES for port in (22, *PORTS[node])]
+    hosts = [f"{host.node}:{port}" for host in project.machines for port in (22, *host.ports)]
     return [*hosts, "registry", "mirror"]
 
 
 def load(root: Path) -> Lab:
-    """The lab of this checkout, as it was last set up.
+    """The lab of this project, as it was last set up.
 
     Raises:
         UsageError: it never was.
     """
-    directory = root.resolve() / ".lab"
+    directory = root.resolve() / DIRECTORY
     try:
         ports = json.loads((directory / "ports.json").read_text())
     except (FileNotFoundError, ValueError):
-        raise UsageError("there is no lab in this checkout", mend="start one: invoke lab.up") from None
-    return Lab(directory, prefix_of(root), ports)
+        raise UsageError(f"there is no lab in {root}", mend="start one: invoke lab.up") from None
+    return Lab(directory, prefix_of(root), ports, recorded(root))
 
 
 def copies(root: Path) -> Path:
     """Where copies of a checkout lie whose labs tests use side by side, each a folder of this one."""
-    return root.resolve() / ".lab" / "copies"
+    return root.resolve() / DIRECTORY / "copies"
 
 
 def copies_of(root: Path) -> list[Path]:
     """The copies that there are."""
-    return sorted(path.parent for path in copies(root).glob("*/.lab"))
+    return sorted(path.parent for path in copies(root).glob(f"*/{DIRECTORY}"))
 
 
-def create(root: Path) -> Lab:
-    """The lab of this checkout; its ports are chosen when they are not yet."""
-    directory = root.resolve() / ".lab"
+def create(root: Path, say: Callable[[str], None]) -> Lab:
+    """The lab of this project; its ports are chosen when they are not yet.
+
+    Args:
+        say: told when deploy.toml cannot be read, and the lab stays as it was last set up.
+
+    Raises:
+        UsageError: deploy.toml or lab.toml is wrong, and there is no lab yet.
+    """
+    directory = root.resolve() / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     directory.chmod(0o700)
     path = directory / "ports.json"
@@ -149,7 +151,8 @@ def create(root: Path) -> Lab:
         ports = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         ports = {}
-    missing = [key for key in port_keys() if key not in ports]
+    project = _project(root, say, known=bool(ports))
+    missing = [key for key in port_keys(project) if key not in ports]
     if missing:
         taken = {*ports.values(), *_ports_beside(root)}
         ports |= dict(zip(missing, free_ports(len(missing), taken), strict=True))
@@ -157,22 +160,35 @@ def create(root: Path) -> Lab:
     identity = directory / "identity"
     if not identity.exists():
         identity.write_text(secrets.token_hex(8) + "\n")
-    return Lab(directory, prefix_of(root), ports)
+    return Lab(directory, prefix_of(root), ports, project)
+
+
+def _project(root: Path, say: Callable[[str], None], *, known: bool) -> Project:
+    try:
+        project = read(root)
+    except UsageError as error:
+        if not known:
+            raise
+        project = recorded(root)
+        say(f"{error.what}; the lab stays as it was last set up")
+        return project
+    record(project)
+    return project
 
 
 def _ports_beside(root: Path) -> Iterator[int]:
     """Ports of the labs that tests use beside this one: those that are stopped do not listen."""
     folder = root.resolve().parent
-    checkout = folder.parent.parent if folder.parts[-2:] == (".lab", "copies") else root
-    for path in (checkout / ".lab" / "ports.json", *copies(checkout).glob("*/.lab/ports.json")):
+    checkout = folder.parent.parent if folder.parts[-2:] == (DIRECTORY, "copies") else root
+    for path in (checkout / DIRECTORY / "ports.json", *copies(checkout).glob(f"*/{DIRECTORY}/ports.json")):
         with suppress(FileNotFoundError, ValueError):
             yield from json.loads(path.read_text()).values()
 
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Lets one command at a time change this checkout's lab; another one waits."""
-    directory = root.resolve() / ".lab"
+    """Lets one command at a time change this project's lab; another one waits."""
+    directory = root.resolve() / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(directory, os.O_RDONLY)
     try:

@@ -1,12 +1,13 @@
-"""`invoke lab.up`, `lab.down`, `lab.status`."""
+"""`invoke lab.up`, `lab.down`, `lab.status`, `lab.build`: for the project in whose folder they are."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -14,16 +15,18 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from deploy_lib.errors import DeployError, ExitCode
-from deploy_lib.fleet.interruption import listen
-from deploy_lib.output import streams as stdio
-from deploy_lib.output.console import Console
 
-ROOT = Path(__file__).resolve().parent.parent
+if TYPE_CHECKING:
+    from deploy_lib.output.console import Console
 
 
 @contextmanager
 def speaking(*, as_json: bool = False) -> Iterator[Console]:
     """A console for a task that has no environment; its errors become one line and an exit status."""
+    from deploy_lib.fleet.interruption import listen
+    from deploy_lib.output import streams as stdio
+    from deploy_lib.output.console import Console
+
     stdio.install()
     listen()
     console = Console(as_json=as_json)
@@ -37,58 +40,73 @@ def speaking(*, as_json: bool = False) -> Iterator[Console]:
         raise Exit(code=int(ExitCode.INTERRUPTED)) from None
 
 
-@task(auto_shortflags=False)
-def up(c: Context) -> None:
-    """Start the lab: three hosts and a registry on this machine."""
-    with speaking() as console:
-        from lab.up import up as bring_up
+def lab_collection(root: Path) -> Collection:
+    """`up`, `down`, `status` and `build` for the project in this folder, to be added to its tasks as "lab".
 
-        lab = bring_up(ROOT, lambda text: console.step("lab", "up", text))
-        console.result(f"the lab is up; a host: ssh -F {lab.ssh_config} ktrdr-core.internal")
+    Args:
+        root: has deploy.toml and, where something is to be said of the lab, lab.toml.
+    """
+
+    @task(auto_shortflags=False)
+    def up(c: Context) -> None:
+        """Start the lab: the hosts of deploy.toml, and a registry, on this machine."""
+        with speaking() as console:
+            from .up import up as bring_up
+
+            lab = bring_up(root, lambda text: console.step("lab", "up", text))
+            console.result(f"the lab is up; a host: ssh -F {lab.ssh_config} {lab.machines[0].name}")
+
+    @task(auto_shortflags=False)
+    def down(c: Context) -> None:
+        """Remove the lab; cached images stay."""
+        with speaking() as console:
+            from .up import down as take_down
+
+            take_down(root, lambda text: console.step("lab", "down", text))
+
+    @task(auto_shortflags=False, help={"json": "one JSON document on standard output"})
+    def status(c: Context, json: bool = False) -> None:
+        """Show hosts, ports, and which images are the real ones."""
+        with speaking(as_json=json) as console:
+            from .up import status as look
+
+            data = look(root)
+            if json:
+                sys.stdout.write(jsonlib.dumps(data) + "\n")
+            else:
+                show(console, data)
+
+    @task(auto_shortflags=False, help={"tag": "the image tag; otherwise that of the checkout's commit"})
+    def build(c: Context, tag: str = "") -> None:
+        """Build the project's own images, and push them to the lab's registry."""
+        with speaking() as console:
+            from .own import build as build_own
+
+            build_own(root, tag, lambda text: console.step("lab", "build", text))
+
+    return Collection(up, down, status, build)
 
 
-@task(auto_shortflags=False)
-def down(c: Context) -> None:
-    """Remove the lab; cached images stay."""
-    with speaking() as console:
-        from lab.up import down as take_down
-
-        take_down(ROOT, lambda text: console.step("lab", "down", text))
-
-
-@task(auto_shortflags=False, help={"json": "one JSON document on standard output"})
-def status(c: Context, json: bool = False) -> None:
-    """Show hosts, ports, and which images are the real ones."""
-    with speaking(as_json=json) as console:
-        from lab.up import status as look
-
-        data = look(ROOT)
-        if json:
-            sys.stdout.write(jsonlib.dumps(data) + "\n")
-            return
-        rows = [
-            [
-                name,
-                node["host"],
-                "up" if node["running"] else "DOWN",
-                str(node["ssh_port"]),
-                "  ".join(f"{port}->{local}" for port, local in node["ports"].items()),
-            ]
-            for name, node in data["nodes"].items()
+def show(console: Console, data: Mapping[str, Any]) -> None:
+    """The lab's status for people."""
+    rows = [
+        [
+            name,
+            node["host"],
+            "up" if node["running"] else "DOWN",
+            str(node["ssh_port"]),
+            "  ".join(f"{port}->{local}" for port, local in node["ports"].items()),
         ]
-        console.table("hosts", ["node", "host", "state", "ssh", "ports on 127.0.0.1"], rows)
-        registry = data["registry"]
-        console.table(
-            "registries",
-            ["registry", "port on 127.0.0.1", "for"],
-            [
-                [registry["name"], str(registry["port"]), "our own images, with TLS and a password"],
-                [registry["mirror"], str(registry["mirror_port"]), "public images, without one"],
-            ],
-        )
-        console.table(
-            "images", ["image", "origin"], [[name, origin] for name, origin in data["images"].items()]
-        )
-
-
-ns = Collection(up, down, status)
+        for name, node in data["nodes"].items()
+    ]
+    console.table("hosts", ["node", "host", "state", "ssh", "ports on 127.0.0.1"], rows)
+    registry = data["registry"]
+    console.table(
+        "registries",
+        ["registry", "port on 127.0.0.1", "for"],
+        [
+            [registry["name"], str(registry["port"]), "our own images, with TLS and a password"],
+            [registry["mirror"], str(registry["mirror_port"]), "public images, without one"],
+        ],
+    )
+    console.table("images", ["image", "origin"], [[name, origin] for name, origin in data["images"].items()])

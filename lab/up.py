@@ -9,21 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from deploy_lib.errors import UsageError
-from lab import credentials, engine, hosts, images, storage
-from lab.layout import (
-    MIRROR,
-    NODES,
-    PORTS,
-    REGISTRY,
-    USERNAME,
-    Lab,
-    alone,
-    copies,
-    copies_of,
-    create,
-    load,
-    prefix_of,
-)
+
+from . import credentials, engine, hosts, images, storage
+from .layout import MIRROR, Lab, alone, copies, copies_of, create, load, prefix_of
+from .project import DIRECTORY
 
 Say = Callable[[str], None]
 
@@ -33,25 +22,26 @@ def up(root: Path, say: Say, releases: Mapping[str, str] = MappingProxyType({}))
 
     Args:
         say: gets a line about everything that is changed.
-        releases: Debian releases of nodes that are to have another one than the rest: {"C": "sid"}.
+        releases: by node, another Debian release than the project's: {"C": "sid"}.
 
     Raises:
         DeployError: with what is missing on this machine, or what failed.
     """
     with alone(root):
-        lab = create(root)
+        lab = create(root, say)
         engine.programs({"ssh": "openssh-client"}, say)
         engine.ensure(lab.directory, say)
         credentials.make(lab)
-        origins = images.obtain(root, say)
-        for release in sorted({images.RELEASE, *releases.values()}):
+        origins = images.obtain(lab.project, say)
+        for release in sorted({*(host.release for host in lab.machines), *releases.values()}):
             images.make_host(release, root, say)
         hosts.remove_strangers(lab, say)
         hosts.start_registries(lab, say)
         hosts.start_hosts(lab, say, releases)
         hosts.await_ready(lab)
+        hosts.trust_registry(lab)
         storage.share(lab)
-        images.publish(lab, origins, credentials.registry_password(lab), root, say)
+        images.publish(lab, origins, say, credentials.registry_password(lab))
         return lab
 
 
@@ -66,9 +56,9 @@ def down(root: Path, say: Say) -> None:
 def remove(root: Path, say: Say) -> None:
     """Removes the lab of this checkout alone."""
     with alone(root):
-        directory = root.resolve() / ".lab"
+        directory = root.resolve() / DIRECTORY
         if engine.answers():
-            hosts.remove(Lab(directory, prefix_of(root), {}), say)
+            hosts.remove(prefix_of(root), say)
         else:
             say("no Docker Engine answers: containers that it may hold stay until lab.down is run with it")
         # The log belongs to an engine that may go on running, and copies of the checkout have labs of their own.
@@ -83,28 +73,32 @@ def status(root: Path) -> dict[str, Any]:
     """The lab for JSON; "running" says whether a host answers.
 
     Raises:
-        UsageError: there is no lab in this checkout.
+        UsageError: there is no lab in this folder.
     """
     lab = load(root)
     if not engine.answers():
         raise UsageError("no Docker Engine answers, so the lab is down", mend="invoke lab.up")
+    host, port = lab.project.registry
     return {
-        "nodes": {
-            node: {
-                "host": host,
-                "ssh_port": lab.ports[f"{node}:22"],
-                "container": lab.container(node),
-                "running": hosts.host_answers(lab, node),
-                "ports": {str(port): lab.ports[f"{node}:{port}"] for port in PORTS[node]},
-            }
-            for node, host in NODES.items()
-        },
+        "nodes": {node: _node(lab, node) for node in lab.project.hosts},
         "registry": {
-            "name": REGISTRY,
+            "name": f"{host}:{port}",
             "port": lab.ports["registry"],
-            "username": USERNAME,
+            "username": lab.project.environment.registry.username,
             "mirror": MIRROR,
             "mirror_port": lab.ports["mirror"],
         },
         "images": images.origins_of(lab),
+    }
+
+
+def _node(lab: Lab, node: str) -> dict[str, Any]:
+    host = lab.host(node)
+    ports = {str(port): lab.ports.get(f"{host.node}:{port}") for port in host.ports}
+    return {
+        "host": host.name,
+        "ssh_port": lab.port(node, 22),
+        "container": lab.container(node),
+        "running": hosts.host_answers(lab, node),
+        "ports": {port: local for port, local in ports.items() if local is not None},
     }

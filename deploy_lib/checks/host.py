@@ -205,7 +205,7 @@ def _room(node: Node, facts: Facts) -> Iterator[Check]:
         machine.free.get("docker"),
         requires.docker_mib,
         root,
-        f"free some space below {root}: `docker system df` shows what takes it, `docker image prune` and `invoke prune` help",
+        f"free some space below {root}: `docker system df` shows what takes it, `docker image prune` and `{node.task('prune')}` help",
     )
     yield _free(
         "space for files",

@@ -69,5 +69,5 @@ def _mend(manifest: Manifest) -> str:
     if _refused(manifest):
         return "does the registry's token have read:packages, and has it expired?"
     if _missing(manifest):
-        return "has CI built and pushed this tag? `invoke build-backend --push` does it by hand"
+        return "has CI built and pushed this tag? Name another version with --tag"
     return "can the host reach the registry?"

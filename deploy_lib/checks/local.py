@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deploy_lib.checks.check import Check, judged
+from deploy_lib.config import Environment
 from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.release.release import Version
-from deploy_lib.source.git import REMOTE, Checkout, Commit
+from deploy_lib.source.git import Checkout
+from deploy_lib.source.versions import of_commit
 
 
 def checkout(
-    found: Checkout | UsageError, version: Version | None, *, default: bool, newest: bool
+    environment: Environment, found: Checkout | UsageError, version: Version | None, *, default: bool
 ) -> Iterator[Check]:
     """Which commit this is, and whether what is deployed is what it seems. Warnings only.
 
@@ -19,8 +21,8 @@ def checkout(
         found: an error where git cannot tell, as outside a git checkout.
         version: the one that is deployed, where that is known.
         default: no `--tag` was given.
-        newest: the default is the newest commit of origin/main that has an image, and not HEAD.
     """
+    branch = environment.follows
     if isinstance(found, UsageError):
         yield Check(
             "checkout",
@@ -30,54 +32,65 @@ def checkout(
             mend=found.mend or "clone it with git",
         )
         return
+    head = of_commit(environment, found.head.sha).tag
     yield judged(
         "checkout",
         "the configuration is a known commit",
         "it has changes that no commit has, and they are deployed" if found.dirty else "",
         "commit them",
-        found=f"{found.head.version.tag} {found.head.subject!r}, {age(found.head.age_seconds)} old, on {found.branch or 'no branch'}",
+        found=f"{head} {found.head.subject!r}, {age(found.head.age_seconds)} old, on {found.branch or 'no branch'}",
         otherwise="warning",
     )
-    if not newest:
+    if branch is None:
         return
-    used = (
-        f"; {version.tag} is used instead"
-        if default and version and version.tag != found.head.version.tag
-        else ""
-    )
+    used = f"; {version.tag} is used instead" if default and version and version.tag != head else ""
     yield judged(
         "pushed",
         "others can see this commit, and CI can build it",
-        f"HEAD ({found.head.version.tag}) is not pushed{used}" if not found.pushed else "",
+        f"HEAD ({head}) is not pushed{used}" if not found.pushed else "",
         "git push",
         otherwise="warning",
     )
     yield judged(
-        f"on {REMOTE}",
+        f"on {branch}",
         "the configuration is that of the main line",
-        "" if found.on_main or found.main is None else f"HEAD is not part of {REMOTE}{used}",
+        "" if found.on_branch or found.tip is None else f"HEAD is not part of {branch}{used}",
         "merge it first, or rebase"
         + ("; this is a shallow clone, which may not know (git fetch --unshallow)" if found.shallow else ""),
         otherwise="warning",
     )
-    yield _main(found.main, found.fetched_seconds)
-    if default and found.on_main and used:
+    yield _tip(environment, branch, found)
+    if default and found.on_branch and used:
         yield Check(
             "image of HEAD",
             "CI has built this commit",
             "warning",
-            problem=f"HEAD ({found.head.version.tag}) has no image yet{used}",
+            problem=f"HEAD ({head}) has no image yet{used}",
             mend="wait for CI, or name a version with --tag",
         )
 
 
-def _main(main: Commit | None, fetched: int | None) -> Check:
+def _tip(environment: Environment, branch: str, found: Checkout) -> Check:
     proves = "which commit the default tag comes from"
-    if main is None:
-        problem = f"this checkout has no {REMOTE}"
-        return Check(REMOTE, proves, "warning", problem=problem, mend="git fetch origin main")
+    if found.tip is None:
+        problem = f"this checkout has no {branch}"
+        return Check(
+            branch, proves, "warning", problem=problem, mend=f"git fetch {branch.replace('/', ' ', 1)}"
+        )
+    fetched = found.fetched_seconds
     when = "nobody knows when it was fetched" if fetched is None else f"fetched {age(fetched)} ago"
-    return Check(REMOTE, proves, found=f"{main.version.tag}, {age(main.age_seconds)} old, {when}")
+    tag = of_commit(environment, found.tip.sha).tag
+    return Check(branch, proves, found=f"{tag}, {age(found.tip.age_seconds)} old, {when}")
+
+
+def meaning(problem: str) -> Iterator[Check]:
+    """That `--tag` means one thing.
+
+    Args:
+        problem: what else it means, see `ambiguous`; "" when that is not so.
+    """
+    if problem:
+        yield Check("version", "--tag means one thing", "warning", problem=problem, mend="give the image tag")
 
 
 def secrets(problem: DeployError | None, source: str, names: int) -> Check:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.config import Apply
+from deploy_lib.config import Apply, Node
 from deploy_lib.host.programs import Program
 
 
-def check_once_read(steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool) -> Check:
+def check_once_read(
+    node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool
+) -> Check:
     """That a deployment would not give containers a secret which the program with the data does not know.
 
     Args:
@@ -17,6 +19,7 @@ def check_once_read(steps: Mapping[str, Apply], changed: Collection[str], *, rec
         recorded: there is a release that could be given other values; without one, rotate-secrets refuses.
     """
     found = [steps[name] for name in changed if name in steps]
+    rotate = node.task("rotate-secrets")
     fixed = immutable(steps, changed)
     problem = "; ".join(
         f"{step.secret} was changed at its source, and {step.service} reads it only once" for step in found
@@ -27,9 +30,9 @@ def check_once_read(steps: Mapping[str, Apply], changed: Collection[str], *, rec
         fixed or problem,
         "set it back at its source"
         if fixed
-        else "change them where they are kept, too: invoke rotate-secrets"
+        else f"change them where they are kept, too: {rotate}"
         if recorded
-        else "set them back at their source, deploy, then change them there: invoke rotate-secrets does the rest",
+        else f"set them back at their source, deploy, then change them there: {rotate} does the rest",
     )
 
 

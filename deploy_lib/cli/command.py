@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from invoke.exceptions import Exit, UnexpectedExit
 
+from deploy_lib.cli import flags
+from deploy_lib.cli.flags import Given
 from deploy_lib.config import Environment, Node, load
 from deploy_lib.errors import DeployError, ExitCode, UnforeseenError
 from deploy_lib.fleet.interruption import listen
 from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
+from deploy_lib.request import Request
 from deploy_lib.secrets import dumps
+from deploy_lib.ssh.connection import StrictConnection
 
 OUTCOMES = {
     ExitCode.DONE: "done",
@@ -95,6 +99,58 @@ def command(
     if report.exit:
         sys.stdout.flush()
         raise Exit(code=int(report.exit))
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command as it was typed.
+
+    Attributes:
+        name: the task's, as in "deploy-web".
+        root: the folder of deploy.toml.
+        stack: the one that it is for; None for those of all nodes that are meant.
+        connection: to the host that `fab` was given; None for `invoke`, whose nodes stand in deploy.toml.
+    """
+
+    name: str
+    root: Path
+    given: Given = field(default_factory=Given)
+    stack: str | None = None
+    connection: StrictConnection | None = None
+
+    def begin(self) -> AbstractContextManager[tuple[Environment, Console, Report]]:
+        """The command's body runs in this; see `command`."""
+        json, debug = self.given[flags.JSON], self.given[flags.DEBUG]
+        return command(self.name, self.root, as_json=json, debug=debug)
+
+    def request(self) -> Request:
+        """What was asked for.
+
+        Raises:
+            UsageError: a flag's text makes no sense.
+        """
+        given = self.given
+        return Request(
+            command=self.name,
+            tag=given[flags.TAG],
+            service=given[flags.SERVICE],
+            dry_run=given[flags.DRY_RUN],
+            no_rollback=given[flags.NO_ROLLBACK],
+            skip_validation=given[flags.SKIP_VALIDATION],
+            wait_lock=given[flags.WAIT_LOCK] or 0,
+            parallel=given[flags.PARALLEL],
+            replicas=given.replicas,
+        )
+
+
+def refuse(error: DeployError) -> NoReturn:
+    """Ends a command that has not begun.
+
+    Raises:
+        Exit: with the error's exit status.
+    """
+    Console().error(error)
+    raise Exit(code=int(error.exit_code)) from None
 
 
 def announce(console: Console, environment: Environment, nodes: Sequence[Node]) -> None:

@@ -1,4 +1,7 @@
-"""`fab -H`: hosts are checked against deploy.toml first, and reached over verified connections only."""
+"""`fab -H`: hosts are checked against deploy.toml first, and reached over verified connections only.
+
+fabric.yaml names it: `tasks: {executor_class: deploy_lib.cli.executor.HostExecutor}`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from fabric import Executor
 from fabric.tasks import ConnectionCall
 from invoke.exceptions import Exit
 
-from deploy_lib.cli.nodes import host_of
+from deploy_lib.cli.collection import ProjectTask
+from deploy_lib.cli.command import refuse
+from deploy_lib.cli.nodes import connection_to, host_of
 from deploy_lib.config import Environment, load
-from deploy_lib.errors import DeployError, UsageError
-from deploy_lib.output.console import Console
-from deploy_lib.ssh.connection import StrictConnection, connect_to
+from deploy_lib.errors import DeployError, ExitCode, UsageError
+from deploy_lib.fleet.interruption import signals
+from deploy_lib.ssh.connection import StrictConnection
 
 
 class StrictCall(ConnectionCall):
@@ -26,7 +31,19 @@ class StrictCall(ConnectionCall):
 
 
 class HostExecutor(Executor):
-    """Fabric's executor, with strict hosts."""
+    """Fabric's executor, with strict hosts, each of which gets its turn whatever came of the one before."""
+
+    def execute(self, *tasks: Any) -> Any:
+        """Runs each task on each host; the next task only when the one before has succeeded everywhere.
+
+        Raises:
+            Exit: with the gravest of the hosts' exit statuses.
+        """
+        self._exits: list[int] = []
+        self._task: Any = None
+        results = super().execute(*tasks)
+        self._end()
+        return results
 
     def expand_calls(self, calls: Any, apply_hosts: bool = True) -> Any:
         """One call for each task and host; nothing runs anywhere unless every host is known."""
@@ -34,23 +51,49 @@ class HostExecutor(Executor):
             return super().expand_calls(calls, apply_hosts)
         try:
             hosts = self._hosts()
-            self._environment = load(Path(self.collection.loaded_from))
+            self._environment = load(self._root(calls))
             for host in hosts:
-                self._environment.node_at(host_of(host))
+                self._environment.nodes_at(host_of(host))
             self._connections: dict[str, StrictConnection] = {}
             return super().expand_calls(calls, apply_hosts)
         except DeployError as error:
-            Console().error(error)
-            raise Exit(code=int(error.exit_code)) from None
+            refuse(error)
 
     def parameterize(self, call: Any, connection_init_kwargs: Any) -> Any:
         """The call for one host; tasks of one command share its connection."""
         host = connection_init_kwargs["host"]
         if host not in self._connections:
             self._connections[host] = self._connect(host, self._environment)
-        return call.clone(
+        made = call.clone(
             into=StrictCall, with_={"init_kwargs": {"host": host, "connection": self._connections[host]}}
         )
+        made.task = _Turn(call.task, self)
+        return made
+
+    def turn(self, task: Any, *args: Any, **kwargs: Any) -> Any:
+        """A task's turn on one host: what ends it does not end the turns of the other hosts.
+
+        Raises:
+            Exit: the operator pressed Ctrl-C, or another task than this one has failed somewhere.
+        """
+        if task is not self._task:
+            self._end()
+        self._task, before = task, signals()
+        try:
+            return task(*args, **kwargs)
+        except Exit as end:
+            self._exits.append(end.code)
+            if end.code == ExitCode.INTERRUPTED or signals() > before:
+                self._end()
+
+    def _end(self) -> None:
+        if self._exits:
+            known = [ExitCode(code) for code in self._exits if code in set(ExitCode)]
+            raise Exit(code=int(ExitCode.worst(known) or self._exits[0]))
+
+    def _root(self, calls: Any) -> Path:
+        ours = (call.task.root for call in calls if isinstance(call.task, ProjectTask))
+        return next(ours, Path(self.collection.loaded_from))
 
     def _hosts(self) -> list[str]:
         given = self.core[0].args.hosts.value
@@ -61,9 +104,21 @@ class HostExecutor(Executor):
 
     def _connect(self, host: str, environment: Environment) -> StrictConnection:
         arguments = self.core[0].args
-        ssh_config = (
-            Path(arguments["ssh-config"].value) if arguments["ssh-config"].value else environment.ssh_config
-        )
-        connection = connect_to(host, ssh_config)
+        given = arguments["ssh-config"].value
+        connection = connection_to(environment, host, Path(given) if given else None)
         connection.connect_kwargs["key_filename"] += list(arguments["identity"].value or [])
         return connection
+
+
+class _Turn:
+    """A task as the executor of several hosts runs it."""
+
+    def __init__(self, task: Any, executor: HostExecutor) -> None:
+        self._task = task
+        self._executor = executor
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._executor.turn(self._task, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)

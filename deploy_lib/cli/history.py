@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploy import HELP
-from deploy_lib.cli.nodes import choose, session_to
-from deploy_lib.config import Environment, Node
+from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.flags import EVENTS, PARALLEL
+from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.report import short_time
+from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change.history import read_history
 from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event, interrupted
-from deploy_lib.request import whole_number
-from deploy_lib.ssh.connection import StrictConnection
-
-TAIL = 20
-
-HISTORY_HELP = {
-    "tail": f"how many events of each node; otherwise {TAIL}",
-    "json": HELP["json"],
-    "debug": "show details",
-}
+from deploy_lib.ssh.session import Session
 
 
-def tell_history(
-    root: Path,
-    *,
-    nodes: list[str] | None = None,
-    connection: StrictConnection | None = None,
-    tail: str = "",
-    parallel: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> None:
+def run(invocation: Invocation) -> None:
     """Shows each node's history, oldest first; it needs no secret. A node that cannot be reached does not hide the others.
 
     Raises:
         Exit: with the fixed exit status, when that is not 0.
     """
-    with command("history", root, as_json=json, debug=debug) as (environment, console, report):
-        lines = whole_number("--tail", tail, TAIL, range(1, 100_001))
-        limit = whole_number("--parallel", parallel, 0, range(1, 101))
-        chosen = choose(environment, None, nodes, connection)
+    with invocation.begin() as (environment, console, report):
+        lines, limit = invocation.given[EVENTS], invocation.given[PARALLEL]
+        chosen = choose(environment, invocation)
         announce(console, environment, chosen)
-        past = _read(environment, chosen, connection, lines, limit or None)
+        sessions = sessions_with(environment, chosen, invocation.connection)
+        past = _read(chosen, sessions, lines, limit)
         for node in chosen:
             events = past[node.name]
             if isinstance(events, DeployError):
@@ -64,17 +46,13 @@ def tell_history(
 
 
 def _read(
-    environment: Environment,
-    nodes: Sequence[Node],
-    connection: StrictConnection | None,
-    lines: int,
-    limit: int | None,
+    nodes: Sequence[Node], sessions: Mapping[str, Session], lines: int, limit: int | None
 ) -> dict[str, list[Event] | DeployError]:
     """By node, its newest events, or why it does not tell."""
     found: dict[str, list[Event] | DeployError] = {}
 
     def read(node: Node) -> None:
-        session = session_to(environment, node, connection)
+        session = sessions[node.name]
         try:
             with told(node.name):
                 found[node.name] = read_history(session, node.directory, lines)
@@ -90,21 +68,23 @@ def _read(
 def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> None:
     if not events:
         console.result(f"{node}: nothing has happened yet")
+    shown = events[-lines:]
     rows = [
         [
-            event.at,
+            short_time(event.at),
             _kind(event, events),
             event.release.tag,
-            event.release.id,
             event.command,
             f"{event.who}@{event.origin}",
             f"{event.seconds:.0f} s" if event.seconds else "",
-            event.detail.partition("\n")[0],
         ]
-        for event in events[-lines:]
+        for event in shown
     ]
-    columns = ["at", "what", "tag", "release", "command", "by", "took", "detail"]
-    console.table(node, columns, rows)
+    columns = ["at (UTC)", "what", "tag", "command", "by", "took"]
+    details = [event.detail.partition("\n")[0] for event in shown]
+    console.table(node, columns, rows, flexible="by", notes=details)
+    for event in shown:
+        console.debug(node, f"{event.at} {event.kind}: release {event.release.id}")
 
 
 def _kind(event: Event, events: Sequence[Event]) -> str:

@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from deploy_lib.cli.command import Report, announce, command
-from deploy_lib.cli.deploy import HELP
-from deploy_lib.cli.nodes import choose, session_to
+from deploy_lib.cli.command import Invocation, Report, announce
+from deploy_lib.cli.flags import FOLLOW, LOG_LINES, SERVICE
+from deploy_lib.cli.nodes import choose, sessions_with
 from deploy_lib.compose.file import StackFile
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
 from deploy_lib.host.stack import HostStack
+from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
-from deploy_lib.request import whole_number, word
 from deploy_lib.secrets.sources import mask_what_is_at_hand, source_of
 from deploy_lib.source.checkout import stack_file
-from deploy_lib.ssh.connection import StrictConnection
-
-TAIL = 100
-"""Lines of each container that `logs` shows, unless told."""
-
-LOGS_HELP = {
-    "json": HELP["json"],
-    "debug": "show details",
-    "service": "this service only",
-    "follow": "go on with what comes, until Ctrl-C",
-    "tail": f"how many lines of each container; otherwise {TAIL}",
-}
 
 
-def show_logs(
-    root: Path,
-    *,
-    nodes: list[str] | None = None,
-    connection: StrictConnection | None = None,
-    service: str = "",
-    follow: bool = False,
-    tail: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> None:
+def run(invocation: Invocation) -> None:
     """Shows what the containers have said, oldest line first, or goes on with what they say until Ctrl-C.
 
     No secret is fetched for it: values that this machine has anyway are masked, and those that only a vault has are not.
@@ -50,19 +27,20 @@ def show_logs(
     Raises:
         Exit: with the fixed exit status, when that is not 0.
     """
-    with command("logs", root, as_json=json, debug=debug) as (environment, console, report):
-        if follow and json:
+    follow = invocation.given[FOLLOW]
+    with invocation.begin() as (environment, console, report):
+        if follow and console.as_json:
             raise UsageError("--follow has no end, and --json is one document", mend="leave one of them out")
-        lines = whole_number("--tail", tail, TAIL, range(0, 1_000_001))
-        chosen = choose(environment, None, nodes, connection)
+        lines = invocation.given[LOG_LINES]
+        chosen = choose(environment, invocation)
         files = {node.name: stack_file(environment, node) for node in chosen}
-        wanted = word("--service", service)
+        wanted = invocation.given[SERVICE]
         chosen = having(chosen, files, wanted)
         announce(console, environment, chosen)
         mask_what_is_at_hand(environment)
         if not source_of(environment).at_hand:
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
-        sessions = {node.name: session_to(environment, node, connection) for node in chosen}
+        sessions = sessions_with(environment, chosen, invocation.connection)
         services = [wanted] if wanted else []
         stacks = {node.name: HostStack(node, files[node.name].project) for node in chosen}
         scripts = {n: logs.logs_script(stack, services, lines, follow=follow) for n, stack in stacks.items()}
@@ -103,7 +81,10 @@ def having(nodes: Sequence[Node], files: Mapping[str, StackFile], service: str |
     found = [node for node in nodes if service is None or service in files[node.name].secrets]
     if not found:
         known = sorted({name for file in files.values() for name in file.secrets})
-        raise UsageError(f"there is no service {service!r}; there are {', '.join(known)}")
+        raise UsageError(
+            f"there is no service {service!r}; there are {', '.join(known)}",
+            mend=did_you_mean(service or "", known),
+        )
     return found
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy_lib.cli.command import Invocation
+from deploy_lib.cli.flags import NODE
 from deploy_lib.config import Environment, Node
+from deploy_lib.errors import UsageError
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.ssh.connection import StrictConnection, connect_to
@@ -16,22 +20,53 @@ if TYPE_CHECKING:
     from deploy_lib.node.deployment import Deployment
 
 
-def choose(
-    environment: Environment, stack: str | None, names: list[str] | None, connection: StrictConnection | None
-) -> list[Node]:
+def choose(environment: Environment, invocation: Invocation) -> list[Node]:
     """The nodes that are meant.
 
     Raises:
         UsageError: one is unknown, or does not run the stack.
     """
+    connection, stack = invocation.connection, invocation.stack
     if connection is None:
-        return environment.select(names, stack)
-    return environment.select([environment.node_at(host_of(connection.target.name)).name], stack)
+        return environment.select(invocation.given[NODE], stack)
+    here = environment.nodes_at(host_of(connection.target.name))
+    return environment.select(
+        [node.name for node in here if stack in (None, node.stack_name)] or [here[0].name], stack
+    )
 
 
 def session_to(environment: Environment, node: Node, connection: StrictConnection | None = None) -> Session:
     """A session with a node, not yet open."""
-    return Session(node.name, connection or connect_to(node.host, environment.ssh_config))
+    return Session(node.name, connection or connection_to(environment, node.host))
+
+
+def connection_to(
+    environment: Environment, destination: str, ssh_config: Path | None = None
+) -> StrictConnection:
+    """A connection, not yet open, to `[user@]host[:port]`.
+
+    Args:
+        ssh_config: read instead of the environment's.
+
+    Raises:
+        UsageError: there is no such ssh_config.
+    """
+    own = environment.ssh_config if ssh_config is None else None
+    if own is not None and environment.made_by and not own.is_file():
+        raise UsageError(f"there is no ssh_config at {own}", mend=f"make it: {environment.made_by}")
+    return connect_to(destination, ssh_config or own)
+
+
+def sessions_with(
+    environment: Environment, nodes: Sequence[Node], connection: StrictConnection | None
+) -> dict[str, Session]:
+    """By node, a session that is not yet open.
+
+    Args:
+        connection: leads to the one host of all these nodes; each has a connection of its own, since a session ends with it.
+    """
+    ways = [connection, *(connection.twin() for _ in nodes[1:])] if connection else [None] * len(nodes)
+    return {node.name: session_to(environment, node, way) for node, way in zip(nodes, ways, strict=True)}
 
 
 def host_of(destination: str) -> str:
@@ -51,19 +86,21 @@ def deployments_on(
     """The nodes' deployments, whose sessions end with the block.
 
     Args:
-        connection: leads to the one node that was chosen, and to no other.
+        connection: leads to the host of the nodes that were chosen, and to no other.
 
     Raises:
         UsageError: a file, a name or an argument is wrong.
     """
     from deploy_lib.fleet.prepare import prepare
 
+    own = sessions_with(environment, nodes, connection)
     deployments = prepare(
         environment,
         nodes,
         request,
         console,
-        lambda node: session_to(environment, node, connection if node in nodes else None),
+        # A second session with a node is what watches over its containers from another node.
+        lambda node: own.pop(node.name, None) or session_to(environment, node),
     )
     try:
         yield deployments

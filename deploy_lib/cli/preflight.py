@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy_lib.checks.check import Check, failed
-from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploy import HELP
+from deploy_lib.checks.check import Check, Result, failed
+from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.nodes import choose, deployments_on
 from deploy_lib.errors import PreflightError
 from deploy_lib.output.console import Console
-from deploy_lib.request import Request, whole_number, word
-from deploy_lib.ssh.connection import StrictConnection
 
 if TYPE_CHECKING:
     from deploy_lib.fleet.survey import NodeSurvey
 
-PREFLIGHT_HELP = {"tag": HELP["tag"], "json": HELP["json"], "debug": "show what each check proves"}
-
 MARKS = {"ok": "ok", "failed": "FAILED", "warning": "warning", "deferred": "deferred"}
 
 
-def preflight(
-    root: Path,
-    *,
-    nodes: list[str] | None = None,
-    connection: StrictConnection | None = None,
-    tag: str = "",
-    parallel: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> None:
+def run(invocation: Invocation) -> None:
     """Checks all that a deployment would check, on all nodes side by side; nothing is changed.
 
     Raises:
         Exit: with status 3 when a check failed.
     """
-    with command("preflight", root, as_json=json, debug=debug) as (environment, console, report):
-        limit = whole_number("--parallel", parallel, 0, range(1, 101))
-        request = Request("preflight", tag=word("--tag", tag), parallel=limit or None)
-        chosen = choose(environment, None, nodes, connection)
+    with invocation.begin() as (environment, console, report):
+        request = invocation.request()
+        chosen = choose(environment, invocation)
         announce(console, environment, chosen)
 
         from deploy_lib.fleet.survey import failures, survey
 
-        with deployments_on(chosen, environment, request, console, connection) as deployments:
+        with deployments_on(chosen, environment, request, console, invocation.connection) as deployments:
             found = survey(environment, deployments, request)
         report.release = found.version.tag if found.version else None
         report.nodes = {name: _as_dict(node) for name, node in found.nodes.items()}
@@ -70,15 +55,22 @@ def _as_dict(found: NodeSurvey) -> dict[str, Any]:
 
 
 def _show(console: Console, columns: Mapping[str, Sequence[Check]]) -> None:
-    by_name = {where: {check.name: check for check in checks} for where, checks in columns.items()}
-    names = dict.fromkeys(check.name for checks in columns.values() for check in checks)
-    rows = []
-    for name in names:
-        cells = [by_name[where].get(name) for where in columns]
-        rows.append([name, *(f"{MARKS[c.result]} {c.found}".strip() if c else "" for c in cells)])
-    console.table("", ["check", *columns], rows)
+    """A line for each place; what is not passed stands below, in full, and what is passed with --debug only."""
+    rows = [[where, _summary(checks)] for where, checks in columns.items()]
+    console.table("", ["where", "checks"], rows, flexible="checks")
     for where, checks in columns.items():
         for check in checks:
-            console.debug(where, f"{check.name}: {check.proves}: {check.result}")
+            console.debug(where, f"{MARKS[check.result]}: {check.name}: {check.found or check.proves}")
             if check.result in ("warning", "deferred"):
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n    -> {check.mend}")
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    counts = Counter(check.result for check in checks)
+    words: dict[Result, str] = {
+        "ok": "passed",
+        "failed": "FAILED",
+        "warning": "warned",
+        "deferred": "deferred",
+    }
+    return ", ".join(f"{counts[result]} {word}" for result, word in words.items() if counts[result])

@@ -31,7 +31,10 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
         "error": str(deployment.error) if deployment.error else None,
     }
     if deployment.request.command == "prune":
-        data["pruned"] = list(done.removed.get(name, ())) if done else []
+        removed = list(done.removed.get(name, ())) if done else []
+        data["pruned"] = [] if deployment.request.dry_run else removed
+        if deployment.request.dry_run:
+            data["plan"] = {"removed": removed}
     if plan is not None and deployment.request.dry_run:
         preview = done.previews.get(name, Preview()) if done else Preview()
         data["plan"] = {
@@ -93,7 +96,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
         for c in plan.changes
         if c.before or replicas.get(c.service, 1)
     ]
-    console.table("", ["service", "action", "why", "image"], rows)
+    console.table("", ["service", "action", "why", "image"], rows, flexible="why")
     for title, names in (
         ("files", plan.changed),
         ("removed files", plan.dropped),
@@ -118,6 +121,13 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     console.result(f"  {going_back(plan)}")
 
 
+def show_removals(console: Console, node: str, removed: Sequence[str]) -> None:
+    """What a pruning would remove, for people."""
+    console.result(f"{node}: {len(removed)} to remove" if removed else f"{node}: nothing to remove")
+    for what in removed:
+        console.result(f"  {what}")
+
+
 def going_back(plan: Plan) -> str:
     """Where a failure leads, and where a rollback of what was proven would."""
     if plan.back is None:
@@ -138,8 +148,13 @@ def _indented(text: str) -> str:
 def show_services(console: Console, deployments: Sequence[Deployment]) -> None:
     """What runs now, for people."""
     rows = [
-        [d.node.name, c.service, c.state, c.health or "-", c.image.short]
+        [d.node.name, c.service, c.health if c.health and c.state == "running" else c.state, c.image.short]
         for d in deployments
         for c in sorted(d.containers or d.facts.containers, key=lambda c: c.service)
     ]
-    console.table("", ["node", "service", "state", "health", "image"], rows)
+    console.table("", ["node", "service", "state", "image"], rows, flexible="image")
+
+
+def short_time(at: str) -> str:
+    """A time of the history for people: to the minute, UTC."""
+    return at[:16].replace("T", " ")

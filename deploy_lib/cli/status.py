@@ -3,51 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
-from deploy_lib.cli.command import announce, command
-from deploy_lib.cli.deploy import HELP
-from deploy_lib.cli.nodes import choose, session_to
-from deploy_lib.config import Node
+from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.flags import PARALLEL
+from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.report import short_time
+from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, status
-from deploy_lib.request import whole_number
 from deploy_lib.source.checkout import stack_file
-from deploy_lib.ssh.connection import StrictConnection
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
 """The checks without which a host's state cannot be told."""
 
-STATUS_HELP = {"json": HELP["json"], "debug": "show details"}
 
-
-def show_status(
-    root: Path,
-    *,
-    nodes: list[str] | None = None,
-    connection: StrictConnection | None = None,
-    parallel: str = "",
-    json: bool = False,
-    debug: bool = False,
-) -> None:
+def run(invocation: Invocation) -> None:
     """Shows what runs on the nodes, and how that differs from what was recorded.
 
     Raises:
         Exit: with status 12 when a host is not as recorded, otherwise 3 when one could not be reached.
     """
-    with command("status", root, as_json=json, debug=debug) as (environment, console, report):
-        limit = whole_number("--parallel", parallel, 0, range(1, 101))
-        chosen = choose(environment, None, nodes, connection)
+    with invocation.begin() as (environment, console, report):
+        limit = invocation.given[PARALLEL]
+        chosen = choose(environment, invocation)
         projects = {node.name: stack_file(environment, node).project for node in chosen}
         announce(console, environment, chosen)
-        sessions = {node.name: session_to(environment, node, connection) for node in chosen}
+        sessions = sessions_with(environment, chosen, invocation.connection)
         found: dict[str, Status | DeployError] = {}
 
         def ask(node: Node) -> None:
@@ -56,13 +44,13 @@ def show_status(
                 with told(node.name):
                     facts = gather(session, HostStack(node, projects[node.name]), {}, {})
                     require_answers(node, facts)
-                    found[node.name] = status(facts, _behind(root, facts))
+                    found[node.name] = status(facts, _behind(environment, facts))
             except DeployError as error:
                 found[node.name] = error
             finally:
                 session.close()
 
-        side_by_side(chosen, ask, limit or None)
+        side_by_side(chosen, ask, limit)
         for node in chosen:
             report.nodes[node.name] = _as_dict(found[node.name])
         _show_status(console, [(node, found[node.name]) for node in chosen])
@@ -83,11 +71,15 @@ def require_answers(node: Node, facts: Facts) -> None:
     )
 
 
-def _behind(root: Path, facts: Facts) -> int | None:
+def _behind(environment: Environment, facts: Facts) -> str:
+    """How far what runs is behind the branch that is followed; "" when it is not, or nobody can tell."""
     from deploy_lib.source import git
 
     release = facts.proven
-    return git.behind(root, release.release.commit) if release else None
+    if release is None or environment.follows is None:
+        return ""
+    count = git.behind(environment.root, release.release.commit, environment.follows)
+    return f"{count} {'commit' if count == 1 else 'commits'} behind {environment.follows}" if count else ""
 
 
 def _as_dict(found: Status | DeployError) -> dict[str, Any]:
@@ -105,12 +97,13 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
             releases.append([node.name, node.stack_name, state, "", "", ""])
             continue
         event = one.release
-        last = [event.release.tag, f"{event.who} on {event.origin}", event.at] if event else ["", "", ""]
+        last = [event.release.tag, f"{event.who}@{event.origin}", short_time(event.at)] if event else [""] * 3
         releases.append([node.name, node.stack_name, one.outcome, *last])
-        services += [[node.name, node.stack_name, *_cells(row)] for row in one.rows]
-    columns = ["service", "tag", "digest", "state", "health", "uptime", "restarts", "ports"]
-    console.table("", ["node", "stack", *columns], services)
-    console.table("", ["node", "stack", "the host is", "release", "by", "at"], releases)
+        services += [[node.name, *_cells(row)] for row in one.rows]
+    columns = ["node", "service", "tag", "digest", "state", "up", "ports"]
+    console.table("", columns, services, flexible="ports")
+    columns = ["node", "stack", "the host is", "release", "by", "since"]
+    console.table("", columns, releases, flexible="by")
     for node, one in found:
         if isinstance(one, DeployError):
             console.error(one)
@@ -122,16 +115,13 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
 
 
 def _cells(row: Row) -> list[str]:
-    uptime = "-" if row.uptime is None else age(row.uptime)
-    digest = row.digest.removeprefix("sha256:")[:12] or "-"
-    ports = " ".join(str(port) for port in row.ports) or "-"
+    state = row.health if row.state == "running" and row.health else row.state
+    restarts = f", {row.restarts} restarts" if row.restarts else ""
     return [
         row.service,
         row.tag or "-",
-        digest,
-        row.state,
-        row.health or "-",
-        uptime,
-        str(row.restarts),
-        ports,
+        row.digest.removeprefix("sha256:")[:12] or "-",
+        f"{state}{restarts}",
+        "-" if row.uptime is None else age(row.uptime),
+        " ".join(str(port) for port in row.ports) or "-",
     ]

@@ -1,32 +1,39 @@
-"""`invoke validate-env`: are all variables set that a stack cannot do without?"""
+"""`validate-env`: are all variables set that a stack cannot do without?"""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from invoke.exceptions import Exit
 
+from deploy_lib.cli.command import Invocation, refuse
+from deploy_lib.cli.flags import STACK
 from deploy_lib.compose.variables import variables
+from deploy_lib.config import read
 from deploy_lib.errors import UsageError
+from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
 
-STACKS = ("core", "workers")
 
-
-def validate_env(root: Path, stack: str) -> None:
-    """Looks at this process's environment only, as scripts/validate-env.sh does, and says the same.
+def run(invocation: Invocation) -> None:
+    """Looks at this process's environment only.
 
     Raises:
-        Exit: with status 1, when something is missing or empty, or there is no such stack.
+        Exit: with status 1, when something is missing or empty, or there is no such stack; 2 when deploy.toml is broken.
     """
-    console = Console()
-    if stack not in STACKS:
-        console.result(f"Usage: invoke validate-env {{{'|'.join(STACKS)}}}")
-        raise Exit(code=1)
-    path = f"compose/docker-compose.{stack}.yml"
+    console, stack = Console(), invocation.given[STACK]
     try:
-        needed = variables((root / path).read_bytes(), path).needed
+        stacks = read(invocation.root).stacks
+    except UsageError as error:
+        refuse(error)
+    if stack not in stacks:
+        console.result(f"Usage: invoke validate-env {{{'|'.join(stacks)}}}")
+        if question := did_you_mean(stack, stacks):
+            console.say(question)
+        raise Exit(code=1)
+    path = stacks[stack].compose
+    try:
+        needed = variables((invocation.root / path).read_bytes(), path).needed
     except (OSError, UsageError) as error:
         console.error(error)
         raise Exit(code=1) from None

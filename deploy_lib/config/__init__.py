@@ -7,7 +7,7 @@ from deploy_lib.config.environments import (
     SecretSource,
     SecretSpec,
 )
-from deploy_lib.config.reading import load, parse
+from deploy_lib.config.reading import load, parse, read
 from deploy_lib.config.stacks import (
     Apply,
     OneOff,
@@ -17,6 +17,7 @@ from deploy_lib.config.stacks import (
     Scrape,
     Stack,
 )
+from deploy_lib.config.versions import Versions
 
 __all__ = [
     "Apply",
@@ -31,6 +32,8 @@ __all__ = [
     "SecretSource",
     "SecretSpec",
     "Stack",
+    "Versions",
     "load",
     "parse",
+    "read",
 ]

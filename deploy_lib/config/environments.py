@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import (
     BeforeValidator,
@@ -16,7 +16,9 @@ from pydantic import (
 from deploy_lib.config.fields import EnvName, Model, Name
 from deploy_lib.config.open_set import OpenSet
 from deploy_lib.config.stacks import Apply, Stack
+from deploy_lib.config.versions import Versions
 from deploy_lib.errors import UsageError
+from deploy_lib.names import did_you_mean
 
 FILE = "deploy.toml"
 
@@ -79,36 +81,109 @@ class NodeSpec(Model):
     replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
+DefaultTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$")]
+
+
 class EnvironmentSpec(Model):
-    """One set of nodes, its registry, and where its secrets come from."""
+    """One set of nodes, its registry, and where its secrets come from.
+
+    Attributes:
+        image_registry: REGISTRY/OWNER of the project's own images.
+        default_tag: what is deployed without --tag: REMOTE/BRANCH for its newest commit that has an image, HEAD for this
+            checkout's commit, or an image tag.
+        ssh_config: read instead of the operator's own.
+        made_by: the command that makes the `ssh_config` and the secrets' file of an environment that lives on this
+            machine; told when one of them is missing.
+        allow_dirty: images of a checkout with changes that no commit has may be pushed.
+    """
 
     image_registry: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$")]
-    default_tag: Literal["origin/main", "HEAD"]
+    default_tag: DefaultTag
     ssh_config: str | None = None
+    made_by: str | None = None
+    allow_dirty: bool = False
     registry: RegistryLogin
     secrets: Annotated[SecretSource, BeforeValidator(SOURCES.read)]
     nodes: dict[Name, NodeSpec] = Field(min_length=1)
 
 
-class File(Model):
-    """The whole of deploy.toml."""
+def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> ValueError:
+    names = sorted(known)
+    question = did_you_mean(name, names)
+    there = f"only {', '.join(names)}" if names else "and no other"
+    return ValueError(f"{where}: there is no {what} {name!r}, {there}{f'; {question}' if question else ''}")
 
+
+def _circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names each of which needs the next, and the last the first; empty when there is no such circle."""
+
+    def follow(path: list[str]) -> list[str]:
+        for name in needs[path[-1]]:
+            if name in path:
+                return [*path[path.index(name) :], name]
+            if found := follow([*path, name]):
+                return found
+        return []
+
+    return next((found for name in needs if (found := follow([name]))), [])
+
+
+class File(Model):
+    """The whole of deploy.toml.
+
+    Attributes:
+        default_environment: the one that is meant when DEPLOY_ENV names none; the only one needs no such key.
+        command: what an operator types before a task's name; messages that say what to run begin with it.
+    """
+
+    default_environment: Name | None = None
+    command: str = Field(min_length=1, default="invoke")
+    versions: Versions = Versions()
     secrets: dict[EnvName, SecretSpec]
     stacks: dict[Name, Stack]
     environments: dict[Name, EnvironmentSpec]
+
+    def needed(self, stack: str) -> frozenset[str]:
+        """The stacks that come before this one, those that they need included."""
+        direct = self.stacks[stack].needs
+        return frozenset(direct).union(*(self.needed(name) for name in direct))
+
+    @model_validator(mode="after")
+    def _names(self) -> File:
+        if self.default_environment is not None and self.default_environment not in self.environments:
+            raise _unknown("default_environment", "environment", self.default_environment, self.environments)
+        typed: dict[str, str] = {}
+        for stack in self.stacks:
+            # deploy-all deploys all of them, and a task's name has dashes for underscores.
+            other = typed.setdefault(stack.replace("_", "-"), stack)
+            if stack == "all" or other != stack:
+                raise ValueError(
+                    f"stacks.{stack}: deploy-{stack.replace('_', '-')} already means something else"
+                )
+        for name, environment in self.environments.items():
+            if "all" in environment.nodes:
+                raise ValueError(f"environments.{name}.nodes.all: `--node all` already means every node")
+            places: dict[tuple[str, str], str] = {}
+            for node, spec in environment.nodes.items():
+                for what in (spec.stack, spec.directory):
+                    other = places.setdefault((spec.host.lower(), what), node)
+                    if other != node:
+                        raise ValueError(
+                            f"environments.{name}.nodes.{node}: {other} already has {what} on {spec.host}"
+                        )
+        return self
 
     @model_validator(mode="after")
     def _references(self) -> File:
         for stack_name, stack in self.stacks.items():
             if stack.scrape is not None and stack.scrape.stack not in self.stacks:
-                raise ValueError(
-                    f"stacks.{stack_name}.scrape.stack: there is no stack {stack.scrape.stack!r}"
-                )
+                raise _unknown(f"stacks.{stack_name}.scrape.stack", "stack", stack.scrape.stack, self.stacks)
             for needed in stack.needs:
-                if needed not in self.stacks or needed == stack_name or self.stacks[needed].needs:
-                    raise ValueError(
-                        f"stacks.{stack_name}.needs: {needed!r} is no other stack that needs none itself"
-                    )
+                if needed not in self.stacks or needed == stack_name:
+                    others = [name for name in self.stacks if name != stack_name]
+                    raise _unknown(f"stacks.{stack_name}.needs", "other stack", needed, others)
+        if circle := _circle({name: stack.needs for name, stack in self.stacks.items()}):
+            raise ValueError(f"stacks.{circle[0]}.needs: {' needs '.join(circle)}, which is a circle")
         applied: dict[str, str] = {}
         for stack_name, stack in self.stacks.items():
             for step in stack.apply:
@@ -126,10 +201,7 @@ class File(Model):
                 raise ValueError(f"{where}.registry.password names no secret: {env.registry.password!r}")
             for node_name, node in env.nodes.items():
                 if node.stack not in self.stacks:
-                    raise ValueError(
-                        f"{where}.nodes.{node_name}.stack: there is no stack {node.stack!r}, "
-                        f"only {', '.join(sorted(self.stacks))}"
-                    )
+                    raise _unknown(f"{where}.nodes.{node_name}.stack", "stack", node.stack, self.stacks)
                 scrape = self.stacks[node.stack].scrape
                 if scrape and [n.stack for n in env.nodes.values()].count(scrape.stack) != 1:
                     raise ValueError(
@@ -146,7 +218,12 @@ class File(Model):
 
 
 class Node(Model):
-    """A node with all that a deployment needs to know of it."""
+    """A node with all that a deployment needs to know of it.
+
+    Attributes:
+        needs: the stacks that come before its own, those that they need included.
+        command: what a task is typed with; see `File`.
+    """
 
     name: str
     host: str
@@ -155,6 +232,17 @@ class Node(Model):
     stack: Stack
     variables: Mapping[str, str]
     replicas: Mapping[str, int]
+    needs: frozenset[str] = frozenset()
+    command: str = "invoke"
+
+    def task(self, words: str) -> str:
+        """A task as an operator types it, for messages."""
+        return f"{self.command} {words}"
+
+    @property
+    def deploy_task(self) -> str:
+        """The one that deploys its stack."""
+        return self.task(f"deploy-{self.stack_name.replace('_', '-')}")
 
 
 class Environment(Model):
@@ -163,14 +251,19 @@ class Environment(Model):
     Attributes:
         root: the folder that holds deploy.toml; its paths are relative to it.
         registry_host: the registry's `host[:port]`, from `image_registry`.
+
+    See `EnvironmentSpec` and `File` for the others.
     """
 
     name: str
     root: Path
     image_registry: str
     registry: RegistryLogin
-    default_tag: Literal["origin/main", "HEAD"]
+    default_tag: str
+    versions: Versions
     ssh_config: Path | None
+    made_by: str | None = None
+    allow_dirty: bool = False
     secret_source: SecretSource
     secrets: Mapping[str, SecretSpec]
     nodes: Mapping[str, Node]
@@ -181,34 +274,56 @@ class Environment(Model):
         return self.image_registry.partition("/")[0]
 
     @property
+    def follows(self) -> str | None:
+        """The REMOTE/BRANCH whose newest commit is deployed by default; None where that is something else."""
+        return self.default_tag if "/" in self.default_tag else None
+
+    @property
+    def fixed_tag(self) -> str | None:
+        """The image tag that is deployed by default; None where it is a commit's."""
+        return None if self.default_tag == "HEAD" or "/" in self.default_tag else self.default_tag
+
+    @property
     def apply(self) -> dict[str, Apply]:
         """By secret, what changing it takes, whichever stack the step belongs to."""
         return {step.secret: step for node in self.nodes.values() for step in node.stack.apply}
 
-    def node_at(self, host: str) -> Node:
-        """The node whose host is `host`.
+    def nodes_at(self, host: str) -> list[Node]:
+        """The nodes whose host is `host`: one for each stack that it runs.
 
         Raises:
             UsageError: no node of this environment has it.
         """
-        for node in self.nodes.values():
-            if node.host.lower() == host.lower():
-                return node
-        known = ", ".join(node.host for node in self.nodes.values())
-        raise UsageError(f"{FILE} knows no host {host!r} in environment {self.name}; it knows {known}")
+        found = [node for node in self.nodes.values() if node.host.lower() == host.lower()]
+        if not found:
+            known = list(dict.fromkeys(node.host for node in self.nodes.values()))
+            raise UsageError(
+                f"{FILE} knows no host {host!r} in environment {self.name}; it knows {', '.join(known)}",
+                mend=did_you_mean(host, known),
+            )
+        return found
 
     def select(self, names: list[str] | None, stack: str | None = None) -> list[Node]:
         """The nodes called `names` ("all" or nothing: every node), or those of them that run `stack`.
 
         Raises:
-            UsageError: an unknown name, or a node that does not run `stack`.
+            UsageError: an unknown name, a node that does not run `stack`, or no node that does.
         """
         nodes = [n for n in self.nodes.values() if stack in (None, n.stack_name)]
+        if not nodes:
+            others = list(dict.fromkeys(n.stack_name for n in self.nodes.values()))
+            raise UsageError(
+                f"no node of environment {self.name} runs the stack {stack}; its nodes run {', '.join(others)}",
+                mend=did_you_mean(stack or "", others),
+            )
         if not names or "all" in names:
             return nodes
         for name in names:
             if name not in self.nodes:
-                raise UsageError(f"there is no node {name!r}; there are {', '.join(self.nodes)}")
+                raise UsageError(
+                    f"there is no node {name!r}; there are {', '.join(self.nodes)}",
+                    mend=did_you_mean(name, self.nodes),
+                )
             if self.nodes[name] not in nodes:
                 raise UsageError(f"node {name} runs the stack {self.nodes[name].stack_name}, not {stack}")
         return [n for n in nodes if n.name in names]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any, get_args, get_origin
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
 from deploy_lib.config.environments import FILE, Environment, File, Node
 from deploy_lib.errors import UsageError
-
-DEFAULT_ENVIRONMENT = "homelab"
+from deploy_lib.names import did_you_mean
 
 LARGEST = 1024 * 1024
 """Bytes of deploy.toml."""
@@ -25,17 +24,17 @@ def load(root: Path, environment: str | None = None) -> Environment:
 
     Args:
         root: the folder of deploy.toml.
-        environment: its name; otherwise DEPLOY_ENV's, otherwise `homelab`.
+        environment: its name; otherwise DEPLOY_ENV's, otherwise `default_environment`, otherwise the only one.
 
     Raises:
         UsageError: with the file and the path of the key that is wrong.
     """
-    file = parse(_read(root / FILE), root)
-    name = environment or os.environ.get("DEPLOY_ENV") or DEFAULT_ENVIRONMENT
+    file = read(root)
+    name = environment or os.environ.get("DEPLOY_ENV") or _default(file)
     if name not in file.environments:
         raise UsageError(
-            f"{FILE}: there is no environment {name!r} (from DEPLOY_ENV); "
-            f"there are {', '.join(sorted(file.environments))}"
+            f"{FILE}: there is no environment {name!r} (from DEPLOY_ENV); there are {', '.join(sorted(file.environments))}",
+            mend=did_you_mean(name, file.environments),
         )
     spec = file.environments[name]
     return Environment(
@@ -44,6 +43,9 @@ def load(root: Path, environment: str | None = None) -> Environment:
         image_registry=spec.image_registry,
         registry=spec.registry,
         default_tag=spec.default_tag,
+        versions=file.versions,
+        made_by=spec.made_by,
+        allow_dirty=spec.allow_dirty,
         ssh_config=root / spec.ssh_config if spec.ssh_config else None,
         secret_source=spec.secrets,
         secrets=file.secrets,
@@ -56,10 +58,32 @@ def load(root: Path, environment: str | None = None) -> Environment:
                 stack=file.stacks[node.stack],
                 variables=node.variables,
                 replicas=node.replicas,
+                needs=file.needed(node.stack),
+                command=file.command,
             )
             for node_name, node in spec.nodes.items()
         },
     )
+
+
+def _default(file: File) -> str:
+    if file.default_environment is not None:
+        return file.default_environment
+    if len(file.environments) == 1:
+        return next(iter(file.environments))
+    raise UsageError(
+        f"{FILE} has several environments: {', '.join(sorted(file.environments))}",
+        mend=f"set DEPLOY_ENV to one of them, or default_environment in {FILE}",
+    )
+
+
+def read(root: Path) -> File:
+    """The typed content of the deploy.toml in `root`, whichever environment is meant.
+
+    Raises:
+        UsageError: naming what is wrong.
+    """
+    return parse(_read(root / FILE), root)
 
 
 def parse(text: str, root: Path | None = None) -> File:
@@ -78,7 +102,7 @@ def parse(text: str, root: Path | None = None) -> File:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE} is not valid TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(_explain(error)) from None
+        raise explained(error, FILE, File) from None
 
 
 def _read(path: Path) -> str:
@@ -95,9 +119,10 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _explain(error: ValidationError) -> str:
+def explained(error: ValidationError, file: str, model: type[BaseModel]) -> UsageError:
+    """What is wrong with a file: its first wrong key and why, and how many more there are."""
     first, *others = error.errors(include_url=False, include_context=False)
-    path = ".".join(str(part) for part in first["loc"])
+    path = list(first["loc"])
     reason = {
         "extra_forbidden": "unknown key",
         "missing": "this key is missing",
@@ -109,4 +134,28 @@ def _explain(error: ValidationError) -> str:
         else ""
     )
     more = f"; and {len(others)} more" if others else ""
-    return f"{FILE}: {path + ': ' if path else ''}{reason}{shown}{more}"
+    where = f"{'.'.join(str(part) for part in path)}: " if path else ""
+    question = None
+    if first["type"] == "extra_forbidden":
+        question = did_you_mean(str(path[-1]), keys_at(model, path[:-1]))
+    asked = f"; {question}" if question else ""
+    return UsageError(f"{file}: {where}{reason}{asked}{shown}{more}")
+
+
+def keys_at(annotation: Any, path: Sequence[str | int]) -> set[str]:
+    """The keys that a table of deploy.toml may have.
+
+    Args:
+        annotation: the type of the outermost table.
+        path: where the table is below that one.
+    """
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = {field.alias or name: field.annotation for name, field in annotation.model_fields.items()}
+        if not path:
+            return set(fields)
+        return keys_at(fields[str(path[0])], path[1:]) if path[0] in fields else set()
+    inner = [each for each in get_args(annotation) if each is not Ellipsis]
+    if get_origin(annotation) in (dict, tuple):
+        # A table's name, or a place in a list.
+        return keys_at(inner[-1], path[1:]) if path else set()
+    return {key for each in inner for key in keys_at(each, path)}

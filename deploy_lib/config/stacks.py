@@ -163,7 +163,7 @@ class Stack(Model):
     """A Compose project and what proves it.
 
     Attributes:
-        needs: stacks that are deployed before this one, when one command deploys both.
+        needs: stacks that are deployed before this one, when one command deploys both; those may need others.
         switch_timeout: seconds that `docker compose up -d` may take.
         healthy_timeout: seconds until every service must be healthy after it.
         requires: the least that its hosts must offer.

@@ -17,7 +17,7 @@ class Done:
     Attributes:
         nodes: those that took part; each holds its own outcome.
         previews: by node, the plan in detail, of a dry run.
-        removed: by node, the files and images that pruning removed.
+        removed: by node, the files and images that pruning removed, or would remove.
     """
 
     exit: ExitCode

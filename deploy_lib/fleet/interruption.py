@@ -43,6 +43,7 @@ def handled(
         # In a thread of its own: what the signal has interrupted may hold the very locks that the answer needs.
         answer = threading.Thread(target=again if stop.is_set() else first, daemon=True)
         stop.set()
+        _heard.append(number)
         answer.start()
         answers.append(answer)
 
@@ -56,6 +57,14 @@ def handled(
             answer.join(ANSWER_TIMEOUT)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_heard: list[int] = []
+
+
+def signals() -> int:
+    """How often the operator has asked commands of this process to stop, whatever came of that."""
+    return len(_heard)
 
 
 def listen() -> None:

@@ -15,7 +15,7 @@ from deploy_lib.request import Request
 
 
 def prune(deployments: Sequence[Deployment], request: Request, console: Console) -> Done:
-    """Removes the files and images that no kept release of the nodes needs, under their locks.
+    """Removes the files and images that no kept release of the nodes needs, under their locks; a dry run only tells them.
 
     Raises:
         DeployError: nothing was removed anywhere, for a reason that is no single node's.
@@ -30,11 +30,17 @@ def prune(deployments: Sequence[Deployment], request: Request, console: Console)
             console.step(deployment.node.name, "prune", "nothing was ever deployed here")
     if not taking_part:
         return Done(ExitCode.DONE, deployments)
+    removed: dict[str, list[str]] = {d.node.name: [] for d in taking_part}
+    if request.dry_run:
+        each(taking_part, lambda d: d.check_record())
+        require(taking_part)
+        each(taking_part, lambda d: d.foresee_pruning(removed[d.node.name].append), request.parallel)
+        require(taking_part)
+        return Done(ExitCode.DONE, deployments, removed=removed)
     with locked(taking_part, console, "what has not been removed yet stays"):
         each(taking_part, lambda d: d.refresh_facts(None))
         require(taking_part)
         each(taking_part, lambda d: d.check_record())
         require(taking_part)
-        removed: dict[str, list[str]] = {d.node.name: [] for d in taking_part}
         each(taking_part, lambda d: d.prune(removed[d.node.name].append), request.parallel)
         return Done(conclude(deployments), deployments, removed=removed)

@@ -15,7 +15,7 @@ from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event
 from deploy_lib.request import Request
-from deploy_lib.source.versions import versions
+from deploy_lib.source.versions import ambiguous, versions
 
 
 def roll_back(
@@ -37,7 +37,7 @@ def roll_back(
     """
     each(deployments, lambda d: d.refresh_facts(None))
     require(deployments)
-    tag = request.tag and versions(environment.root, request.tag, environment.default_tag)[0].tag
+    tag = _meant(environment, deployments, request, console)
     taking_part = list(deployments) if named else _taking_part(deployments, tag)
     if said := _left_out(deployments, taking_part, tag):
         console.say(said)
@@ -60,6 +60,19 @@ def roll_back(
         each(taking_part, decide)
         require(taking_part)
         return Done(carry_out(taking_part, request, {}, None), taking_part)
+
+
+def _meant(
+    environment: Environment, deployments: Sequence[Deployment], request: Request, console: Console
+) -> str | None:
+    """The tag to go back to: of what `--tag` may mean, what was proven on a node; None without one."""
+    if request.tag is None:
+        return None
+    found = versions(environment, request.tag)
+    taken = next((v for v in found if any(_target(d, v.tag) for d in deployments)), found[0])
+    if said := ambiguous(request.tag, found, taken):
+        console.say(said)
+    return taken.tag
 
 
 def _taking_part(deployments: Sequence[Deployment], tag: str | None) -> list[Deployment]:
@@ -103,6 +116,6 @@ def _required(deployment: Deployment, tag: str | None) -> Event:
             else "nothing is deployed that could be rolled back",
             node=deployment.node.name,
             step="rollback",
-            mend="see: invoke history",
+            mend=f"see: {deployment.node.task('history')}",
         )
     return target

@@ -97,5 +97,5 @@ def _check(
             raise PreflightError(
                 f"{step.secret} is also used on {', '.join(left_out)}, which would be shut out",
                 step="rotation",
-                mend="rotate it everywhere at once: invoke rotate-secrets, without --node",
+                mend=f"rotate it everywhere at once: {deployments[0].node.task('rotate-secrets')}, without --node",
             )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from deploy_lib.checks import Check, check_images, check_variables, local, reach, read_env_file
 from deploy_lib.checks.check import failed
@@ -34,7 +34,7 @@ from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
 from deploy_lib.secrets.value import MASK
 from deploy_lib.source import git
-from deploy_lib.source.versions import in_version, versions
+from deploy_lib.source.versions import ambiguous, in_version, versions
 from deploy_lib.ssh.framing import require_room
 
 HERE = "here"
@@ -106,7 +106,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     Raises:
         UsageError: the configuration or the tag is wrong, so that nothing could be checked.
     """
-    wanted = versions(environment.root, request.tag, environment.default_tag)
+    wanted = versions(environment, request.tag)
     vault = _vault(environment, deployments)
     stacks = {d.node.stack_name for d in deployments}
     looks = side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
@@ -120,13 +120,11 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     if vault.login is not None and ready:
         registries = _ask_registries(ready, nodes, wanted, request, vault.login)
     checkout = local.checkout(
-        _checkout(environment.root),
-        registries.version,
-        default=request.tag is None,
-        newest=environment.default_tag != "HEAD",
+        environment, _checkout(environment), registries.version, default=request.tag is None
     )
+    meaning = local.meaning(ambiguous(request.tag, wanted, registries.version))
     return Survey(
-        here=(*checkout, vault.check, *registries.checks),
+        here=(*checkout, vault.check, *registries.checks, *meaning),
         nodes={**nodes, **registries.nodes},
         version=registries.version,
         values=vault.values,
@@ -258,7 +256,9 @@ def _ask_registries(
     if version is None:
         tags = f"{wanted[0].tag} to {wanted[-1].tag}"
         problem = f"none of the newest {len(wanted)} commits ({tags}) has an image in {login.host}"
-        mend = "has CI run? Name a version with --tag, or build one: invoke build-backend --push"
+        if request.tag is not None:
+            problem = f"neither {wanted[0].tag} nor {wanted[-1].tag} has an image in {login.host}"
+        mend = "has CI built and pushed one? Name another version with --tag"
         check = Check("version", "a commit has an image", "failed", problem=problem, mend=mend)
         return _Registries(None, checks=(check,))
 
@@ -307,9 +307,9 @@ def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], logi
     return None
 
 
-def _checkout(root: Path) -> git.Checkout | UsageError:
+def _checkout(environment: Environment) -> git.Checkout | UsageError:
     try:
-        return git.look(root)
+        return git.look(environment.root, environment.follows)
     except UsageError as problem:
         return problem
 

@@ -1,4 +1,4 @@
-"""In which order the nodes of one command are changed."""
+"""In which order the stacks of a fleet are switched: those that others need come first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from deploy_lib.node.deployment import Deployment
 
 
 def waves(deployments: Sequence[Deployment]) -> list[list[Deployment]]:
-    """Those whose stacks need no other of these stacks, then the rest."""
-    stacks = {d.node.stack_name for d in deployments}
-    first = [d for d in deployments if not stacks & set(d.node.stack.needs)]
-    rest = [d for d in deployments if d not in first]
-    return [wave for wave in (first, rest) if wave]
+    """The deployments in groups, each of which needs none but those before it; deploy.toml has no circle."""
+    left, found = list(deployments), list[list[Deployment]]()
+    while left:
+        stacks = {d.node.stack_name for d in left}
+        ready = [d for d in left if not stacks & d.node.needs]
+        found.append(ready)
+        left = [d for d in left if d not in ready]
+    return found

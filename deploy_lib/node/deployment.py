@@ -29,6 +29,7 @@ from deploy_lib.host.look.facts import Facts, gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.layout import secrets_in
+from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof, pruning
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
@@ -191,7 +192,8 @@ class Deployment:
         known = self.local.file.secrets
         if self.request.service is not None and self.request.service not in known:
             raise UsageError(
-                f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}"
+                f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}",
+                mend=did_you_mean(self.request.service, known),
             )
 
     def lock(self) -> None:
@@ -357,6 +359,15 @@ class Deployment:
         removed = pruning.prune(self.site, self.facts, self._token(), on_removed)
         self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
 
+    def foresee_pruning(self, on_found: Callable[[str], object]) -> None:
+        """Tells what `prune` would remove, and removes nothing.
+
+        Raises:
+            PruneError: the host could not say all of it.
+        """
+        pruning.foresee(self.site, self.facts, on_found)
+        self.outcome = Outcome.PLANNED
+
     def release_lock(self) -> None:
         """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""
         self.session.stop = None
@@ -492,6 +503,7 @@ def _needed(job: Job, values: Values) -> Values:
 def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     """Whether a deployment may give a host's containers these values."""
     return check_once_read(
+        job.node,
         job.environment.apply,
         facts.changed(_needed(job, values)),
         recorded=facts.proven is not None,

@@ -46,6 +46,7 @@ def final_outcome(
         no_rollback: a release that failed was to be left in place.
         recorded: names of the nodes of the same command on which its release counts.
     """
+    back = node.task(f"rollback --node {node.name}")
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
     match outcome:
         case Outcome.DEPLOYED | Outcome.UNCHANGED | Outcome.PRUNED | Outcome.PLANNED:
@@ -69,17 +70,17 @@ def final_outcome(
                 uncertain = isinstance(error, watch.UncertainError)
                 state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
                 state += ", unless it has recorded the new release" if uncertain else ""
-                mend = "when it can be reached again, see: invoke status"
+                mend = f"when it can be reached again, see: {node.task('status')}"
                 if recorded:
                     state += f"; the new release counts on {', '.join(recorded)}"
                     mend += "; then run the same command again, so that all nodes agree"
             elif no_rollback:
                 state = f"the failed release is left in place; before it ran {running}"
-                going_back = f"invoke rollback --node {node.name} goes back, or " if before else ""
+                going_back = f"{back} goes back, or " if before else ""
                 mend = f"{going_back}deploy another tag"
             else:
                 state = f"going back to {running} failed too: the host is in neither state"
-                mend = f"look at it (invoke status, invoke logs), then: invoke rollback --node {node.name}"
+                mend = f"look at it ({node.task('status')}, {node.task('logs')}), then: {back}"
             return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, mend)
 
 

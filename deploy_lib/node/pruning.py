@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from deploy_lib.config import Node
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change.prune import remove_old
+from deploy_lib.host.change.prune import foresee_removed, remove_old
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.site import Site
 from deploy_lib.release.history import Event
@@ -23,7 +23,7 @@ def check_record(node: Node, facts: Facts) -> None:
             "the stack runs here, and no record tells what it needs, so that nothing can be called old",
             node=node.name,
             step="prune",
-            mend=f"deploy it first: invoke deploy-{node.stack_name}",
+            mend=f"deploy it first: {node.deploy_task}",
         )
 
 
@@ -59,3 +59,12 @@ def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], obje
         for what in removed:
             site.detail(what)
     return len(removed)
+
+
+def foresee(site: Site, facts: Facts, on_found: Callable[[str], object]) -> None:
+    """Tells what `prune` would remove.
+
+    Raises:
+        PruneError: the host could not say all of it.
+    """
+    foresee_removed(site.session, site.stack, [event.release for event in kept(site.node, facts)], on_found)

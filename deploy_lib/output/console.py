@@ -7,10 +7,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, TextIO, cast
+from typing import Any, TextIO
 
 from deploy_lib.errors import SeveralErrors
 from deploy_lib.output.streams import CleanStream, clean
+from deploy_lib.output.table import lay_out, terminal_width
 from deploy_lib.secrets.redaction import REDACTOR
 
 
@@ -65,27 +66,23 @@ class Console:
                 self._out.write_as_is(text + "\n")
                 self._out.flush()
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table for people; left out with --json."""
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        flexible: str | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """A table for people, see `table.lay_out`; left out with --json."""
         if self.as_json or not rows:
             return
-        from rich.console import Console as RichConsole
-        from rich.table import Table
-        from rich.text import Text
-
-        # All text is cleaned before rich folds it: what a table cuts into a column's width is not found again.
-        def text(content: str) -> Text:
-            return Text(self.redactor.clean(content))
-
-        table = Table(title=text(title) if title else None, title_justify="left", box=None, pad_edge=False)
-        for column in columns:
-            table.add_column(text(column), overflow="fold")
-        for row in rows:
-            table.add_row(*map(text, row))
-        with self._lock:
-            # A pipe has no width: nothing is to be folded there.
-            width = None if self._out.isatty() else 200
-            RichConsole(file=cast(IO[str], self._out), highlight=False, width=width).print(table)
+        # All text is cleaned before it is folded: what a table cuts into a column's width is not found again.
+        clean_rows = [[self.redactor.clean(cell) for cell in row] for row in rows]
+        clean_notes = [self.redactor.clean(note) for note in notes]
+        lines = lay_out(columns, clean_rows, terminal_width(), flexible=flexible, notes=clean_notes)
+        self._write(self._out, "\n".join([*([title] if title else []), *lines]))
 
     def result(self, text: str) -> None:
         """A line that is the command's result; left out with --json."""

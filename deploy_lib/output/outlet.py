@@ -39,6 +39,7 @@ class Outlet:
         self._stalled = False
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
+        self._whole = _lock_of(fd)
 
     def write(self, data: bytes) -> None:
         """Writes, or leaves it to be written."""
@@ -83,7 +84,10 @@ class Outlet:
                 self._changed.notify_all()
 
     def _put(self, data: bytes) -> None:
-        left = memoryview(data)
+        with self._whole:
+            self._put_pieces(memoryview(data))
+
+    def _put_pieces(self, left: memoryview) -> None:
         while left and not self.lost:
             try:
                 left = left[os.write(self._fd, left[:PIECE]) :]
@@ -94,3 +98,15 @@ class Outlet:
             with self._changed:
                 self._moved = time.monotonic()
                 self._changed.notify_all()
+
+
+_locks: dict[tuple[int, int], threading.Lock] = {}
+
+
+def _lock_of(fd: int) -> threading.Lock:
+    """One lock for all descriptors of the same file: with `2>&1`, a document must not have lines of progress in it."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return threading.Lock()
+    return _locks.setdefault((found.st_dev, found.st_ino), threading.Lock())

@@ -49,8 +49,8 @@ class Job:
         """What the Compose file gets beside its env file, for a version; no secrets."""
         return {
             **self.node.variables,
-            "IMAGE_REGISTRY": self.environment.image_registry,
-            "IMAGE_TAG": version.tag,
+            self.environment.versions.registry_variable: self.environment.image_registry,
+            self.environment.versions.tag_variable: version.tag,
             **replicas.variables(self.replicas(facts)),
         }
 
@@ -142,7 +142,7 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
             f"the host no longer has all of release {target.release.id}: {what}",
             node=job.node.name,
             step="rollback",
-            mend=f"deploy it anew: invoke deploy-{job.node.stack_name} --tag {target.release.tag}",
+            mend=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}",
         )
     # What a rollback after this one goes to is what it would have been then.
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
@@ -162,7 +162,7 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
         raise PreflightError(
             "what runs here was not deployed by this program",
             node=job.node.name,
-            mend=f"deploy it first: invoke deploy-{job.node.stack_name}",
+            mend=f"deploy it first: {job.node.deploy_task}",
         )
     applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: fingerprint(name, values[name], facts.key) for name in changed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from deploy_lib.host.files import digest, digests
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
-from deploy_lib.release.release import TAG, Release, Version
+from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.fingerprint import as_text, read_marks
 
 
@@ -190,7 +191,11 @@ def _secret_files(facts: Facts) -> dict[str, str]:
     return read_stack_file(facts.deployed, "the host's Compose file").files_in(PurePosixPath(places.pop()))
 
 
+_OWN = re.compile(r"sha-[0-9a-f]{7}|latest")
+"""Tags that images of the project's own may have."""
+
+
 def _tag(images: Mapping[str, Image]) -> str:
     """The tag of the project's own images, as far as it can be told."""
-    tags = sorted(i.tag for i in images.values() if TAG.match(i.tag) or i.tag == "latest")
+    tags = sorted(i.tag for i in images.values() if _OWN.fullmatch(i.tag))
     return tags[0] if tags else "unknown"

@@ -82,11 +82,11 @@ class Status:
         }
 
 
-def status(facts: Facts, behind: int | None = None) -> Status:
+def status(facts: Facts, behind: str = "") -> Status:
     """Compares a host with its record.
 
     Args:
-        behind: how many commits of origin/main the release has not; no drift by itself: the host is what it was made.
+        behind: how far the release is behind the branch that is followed; no drift by itself: the host is what it was made.
     """
     proven = facts.proven
     begun = facts.interrupted
@@ -164,7 +164,7 @@ def _unrecorded(facts: Facts) -> Iterator[str]:
         yield f"{_count(len(facts.containers))} of the stack run here without a record: the next deployment adopts them"
 
 
-def _notes(facts: Facts, behind: int | None) -> Iterator[str]:
+def _notes(facts: Facts, behind: str) -> Iterator[str]:
     newest = facts.newest_switch
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
@@ -172,7 +172,7 @@ def _notes(facts: Facts, behind: int | None) -> Iterator[str]:
     if facts.machine.locked:
         yield f"the deployment lock is held by {describe(facts.machine.locked)}"
     if behind:
-        yield f"{behind} {'commit' if behind == 1 else 'commits'} behind origin/main"
+        yield behind
 
 
 def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -14,12 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from deploy_lib.config import Probe
-from deploy_lib.errors import UsageError
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.fingerprint import read_marks
-
-TAG = re.compile(r"sha-[0-9a-f]{7}\Z")
-FULL_SHA = re.compile(r"[0-9a-f]{40}\Z")
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class Version:
     """Which version of the project's own images is meant.
 
     Attributes:
-        tag: the image tag, `sha-` and 7 digits, or `latest`.
+        tag: the image tag.
         commit: the full SHA of the commit, where it is known.
     """
 
@@ -145,10 +140,3 @@ def _probes(data: Any) -> tuple[Probe, ...] | None:
 def new_id(now: datetime | None = None) -> str:
     """A release id: UTC time to the second, and four digits that keep two of one second apart."""
     return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-
-
-def tag_of(commit: str) -> str:
-    """The image tag of a commit: `sha-` and the first 7 digits of its full SHA, as CI cuts it."""
-    if not FULL_SHA.match(commit):
-        raise UsageError(f"{commit!r} is not a full commit SHA")
-    return f"sha-{commit[:7]}"

@@ -3,7 +3,7 @@
 `Redactor.clean` is for a text that is there as a whole, `Redactor.stream` for one that comes in pieces. Both search
 for the *forms* of a value: as it is, each of its lines, in base64 at all three alignments (so also inside a longer
 encoded text such as `user:password`), and as URLs, JSON, Python and shells write it. Line breaks do not count, nor does
-what this program or Compose puts before a line, such as `core   ·  ` or `backend-1  | `.
+what this program or Compose puts before a line, such as `front  ·  ` or `web-1  | `.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 MASK = "***"
 
@@ -58,6 +59,9 @@ class Secret:
                 return cls(value)
             # Not a ValueError: pydantic would print the input with it, which may be the secret in another type.
             raise TypeError("a secret is text")
+
+        # Only where a model is made of it: what cleans a program's output must not cost what the models do.
+        from pydantic_core import core_schema
 
         return core_schema.no_info_plain_validator_function(
             make, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: MASK)

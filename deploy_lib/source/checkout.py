@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deploy_lib.compose.file import StackFile, read_stack_file
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
+from deploy_lib.names import did_you_mean
 from deploy_lib.source.files import collect
 
 
@@ -38,7 +39,8 @@ def read_stack(environment: Environment, node: Node) -> Local:
         if service not in file.secrets:
             raise UsageError(
                 f"deploy.toml: stacks.{node.stack_name}.{key} names the service {service!r}, which {path} has not; "
-                f"it has {', '.join(sorted(file.secrets))}"
+                f"it has {', '.join(sorted(file.secrets))}",
+                mend=did_you_mean(service, file.secrets),
             )
     return Local(files, file)
 

@@ -1,9 +1,8 @@
-"""Which commit is meant, and which image tag belongs to it."""
+"""This checkout, as git knows it; nothing is fetched."""
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 import time
@@ -14,18 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_lib.errors import UsageError
-from deploy_lib.release.release import FULL_SHA, TAG, Version, tag_of
 
 if TYPE_CHECKING:
     from git import Commit as GitCommit
     from git import Repo
 
-_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*(?:[~^][0-9]*)*\Z")
 CANDIDATES = 20
-"""How many of the newest commits of origin/main are looked at for one that has an image."""
-
-
-REMOTE = "origin/main"
+"""How many of the newest commits of a branch are looked at for one that has an image."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +30,6 @@ class Commit:
     subject: str
     age_seconds: int
 
-    @property
-    def version(self) -> Version:
-        """Its image tag."""
-        return Version(tag_of(self.sha), self.sha)
-
 
 @dataclass(frozen=True)
 class Checkout:
@@ -50,85 +39,92 @@ class Checkout:
         branch: the branch that is checked out; "" for a detached HEAD.
         dirty: it has changes that no commit has.
         shallow: it has not the whole history.
-        main: the newest commit of origin/main, as last fetched; None without one.
+        tip: the newest commit of the branch that is followed, as last fetched; None without one.
         fetched_seconds: how long ago something was last fetched; None when nobody knows.
         pushed: a branch of a remote has HEAD's commit.
-        on_main: origin/main has it.
+        on_branch: the branch that is followed has it.
     """
 
     head: Commit
     branch: str
     dirty: bool
     shallow: bool
-    main: Commit | None
+    tip: Commit | None
     fetched_seconds: int | None
     pushed: bool
-    on_main: bool
+    on_branch: bool
 
 
-def look(root: Path) -> Checkout:
-    """The checkout that `root` is in; nothing is fetched.
+def look(root: Path, follows: str | None) -> Checkout:
+    """The checkout that `root` is in.
+
+    Args:
+        follows: the branch of a remote that is followed, as in "origin/main".
 
     Raises:
         UsageError: there is no git checkout, or no commit in it.
     """
     with _asking(root) as repo:
         commit = _head(root, repo)
-        remote = _resolve(repo, REMOTE)
+        tip = _resolve(repo, follows or "")
         return Checkout(
             head=_commit(commit),
             branch="" if repo.head.is_detached else repo.active_branch.name,
             dirty=bool(repo.is_dirty(untracked_files=True)),
             shallow=_is_shallow(repo),
-            main=_commit(repo.commit(remote)) if remote else None,
+            tip=_commit(repo.commit(tip)) if tip else None,
             fetched_seconds=_since_fetch(repo),
             pushed=bool(repo.git.branch("--remotes", "--contains", commit.hexsha).strip()),
-            on_main=remote is not None and repo.is_ancestor(commit, repo.commit(remote)),
+            on_branch=tip is not None and repo.is_ancestor(commit, repo.commit(tip)),
         )
 
 
-def behind(root: Path, commit: str | None) -> int | None:
-    """How many commits origin/main has, as last fetched, that a commit lacks; None when that cannot be told."""
+def behind(root: Path, commit: str | None, follows: str) -> int | None:
+    """How many commits a branch has, as last fetched, that a commit lacks; None when that cannot be told."""
     try:
         with _asking(root) as repo:
-            known, remote = _resolve(repo, commit or ""), _resolve(repo, REMOTE)
-            if known is None or remote is None or _is_shallow(repo):
+            start, tip = _resolve(repo, commit or ""), _resolve(repo, follows)
+            if start is None or tip is None or _is_shallow(repo):
                 return None
-            return sum(1 for _ in repo.iter_commits(f"{known}..{remote}"))
+            return sum(1 for _ in repo.iter_commits(f"{start}..{tip}"))
     except UsageError:
         return None
 
 
-def version_of(root: Path, tag: str) -> Version:
-    """The version that an operator means by `--tag`.
-
-    Args:
-        root: a folder of the git checkout.
-        tag: `sha-abc1234`, a full SHA, `latest`, or a git ref.
+def resolve(root: Path, ref: str) -> str | None:
+    """The full SHA of the commit that a ref names; None when there is no such commit.
 
     Raises:
-        UsageError: none of these.
+        UsageError: git cannot tell.
     """
-    if tag == "latest":
-        return Version(tag)
-    if TAG.match(tag):
-        return Version(tag, _known(root, tag.removeprefix("sha-")))
-    if FULL_SHA.match(tag):
-        return Version(tag_of(tag), tag)
-    if tag.startswith("sha-") or not _REF.match(tag):
-        raise UsageError(
-            f"{tag!r} is not a tag",
-            mend="give sha- and 7 hexadecimal digits (sha-abc1234), a full SHA, a git ref, or latest",
-        )
-    sha = _expand(root, tag)
-    if sha is None:
-        shallow = _shallow_checkout(root)
-        raise UsageError(
-            f"{tag!r} is neither an image tag nor a commit of this {'shallow ' if shallow else ''}checkout",
-            mend=f"{_UNSHALLOW}, or " * shallow
-            + "give sha- and 7 hexadecimal digits (sha-abc1234), a full SHA, a git ref, or latest",
-        )
-    return Version(tag_of(sha), sha)
+    with _asking(root) as repo:
+        return _resolve(repo, ref)
+
+
+def known(root: Path, ref: str) -> str | None:
+    """The same of what may be no commit of this checkout, and needs none; None also where git cannot tell."""
+    try:
+        return resolve(root, ref)
+    except UsageError:
+        return None
+
+
+def refs(root: Path) -> list[str]:
+    """Names of branches and tags; empty where git cannot tell."""
+    try:
+        with _asking(root) as repo:
+            return [str(ref.name) for ref in repo.refs]
+    except UsageError:
+        return []
+
+
+def is_shallow(root: Path) -> bool:
+    """Whether this is a checkout that lacks the older part of its history."""
+    try:
+        with _asking(root) as repo:
+            return _is_shallow(repo)
+    except UsageError:
+        return False
 
 
 def head(root: Path) -> Commit:
@@ -141,19 +137,19 @@ def head(root: Path) -> Commit:
         return _commit(_head(root, repo))
 
 
-def candidates(root: Path) -> list[Commit]:
-    """The newest commits of origin/main, as last fetched, newest first.
+def candidates(root: Path, follows: str) -> list[Commit]:
+    """The newest commits of a remote's branch, as last fetched, newest first.
 
     Raises:
-        UsageError: there is no git checkout, or it has no origin/main.
+        UsageError: there is no git checkout, or it has no such branch.
     """
     with _asking(root) as repo:
-        if _resolve(repo, REMOTE) is None:
+        if _resolve(repo, follows) is None:
             raise UsageError(
-                f"this checkout has no {REMOTE} to take the default tag from",
-                mend="run `git fetch origin main`, or name one with --tag",
+                f"this checkout has no {follows} to take the default tag from",
+                mend=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
             )
-        return [_commit(c) for c in repo.iter_commits(REMOTE, max_count=CANDIDATES)]
+        return [_commit(c) for c in repo.iter_commits(follows, max_count=CANDIDATES)]
 
 
 def is_dirty(root: Path) -> bool:
@@ -212,19 +208,10 @@ def _explained(root: Path, error: Exception) -> UsageError:
 
 
 _NAME_IT = "name the version: --tag sha-abc1234"
-_UNSHALLOW = "fetch its whole history (git fetch --unshallow)"
 
 
 def _is_shallow(repo: Repo) -> bool:
     return (Path(repo.common_dir) / "shallow").exists()
-
-
-def _shallow_checkout(root: Path) -> bool:
-    try:
-        with _asking(root) as repo:
-            return _is_shallow(repo)
-    except UsageError:
-        return False
 
 
 def _since_fetch(repo: Repo) -> int | None:
@@ -240,19 +227,6 @@ def _commit(commit: object) -> Commit:
     if not isinstance(commit, GitCommit):
         raise UsageError("that is not a commit")
     return Commit(commit.hexsha, str(commit.summary), int(time.time()) - commit.committed_date)
-
-
-def _known(root: Path, digits: str) -> str | None:
-    """The full SHA of what may be no commit of this checkout, and needs none."""
-    try:
-        return _expand(root, digits)
-    except UsageError:
-        return None
-
-
-def _expand(root: Path, ref: str) -> str | None:
-    with _asking(root) as repo:
-        return _resolve(repo, ref)
 
 
 def _head(root: Path, repo: Repo) -> GitCommit:

@@ -2,25 +2,102 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Sequence
 
+from deploy_lib.config import Environment
+from deploy_lib.errors import UsageError
+from deploy_lib.names import did_you_mean
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
+from deploy_lib.source import git
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+_NUMBER = re.compile(r"v?[0-9]+(\.[0-9]+)*([._-][A-Za-z0-9._-]*)?")
+"""A plain version: 1.4.2, v2, 2.0-rc1."""
+
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*(?:[~^][0-9]*)*")
+LATEST = "latest"
 
 
-def versions(root: Path, tag: str | None, default: str) -> list[Version]:
+def versions(environment: Environment, tag: str | None) -> list[Version]:
     """The versions that may be meant, best first; the first one that has an image is taken.
+
+    Args:
+        tag: as `--tag` has it; None for the environment's default.
 
     Raises:
         UsageError: the tag is none, or git cannot tell.
     """
-    from deploy_lib.source import git
-
     if tag is not None:
-        return [git.version_of(root, tag)]
-    if default == "HEAD":
-        return [git.head(root).version]
-    return [commit.version for commit in git.candidates(root)]
+        return meant(environment, tag)
+    if environment.follows is not None:
+        return [of_commit(environment, c.sha) for c in git.candidates(environment.root, environment.follows)]
+    return [Version(environment.fixed_tag) if environment.fixed_tag else head(environment)]
+
+
+def of_commit(environment: Environment, sha: str) -> Version:
+    """The version that a commit is.
+
+    Args:
+        sha: all 40 digits.
+    """
+    return Version(environment.versions.tag_of(sha), sha)
+
+
+def head(environment: Environment) -> Version:
+    """The version that this checkout's own commit is.
+
+    Raises:
+        UsageError: there is no git checkout, or no commit in it.
+    """
+    return of_commit(environment, git.head(environment.root).sha)
+
+
+def meant(environment: Environment, text: str) -> list[Version]:
+    """The versions that an operator may mean by `--tag`: two where an image tag is the name of a commit, too.
+
+    Args:
+        text: an image tag (a commit's, a plain version such as 1.4.2, `latest`), a full SHA, or a git ref.
+
+    Raises:
+        UsageError: none of these.
+    """
+    policy, root = environment.versions, environment.root
+    if _SHA.fullmatch(text):
+        return [of_commit(environment, text)]
+    if text in (LATEST, environment.fixed_tag):
+        return [Version(text)]
+    if digits := policy.digits_of(text):
+        return [Version(text, git.known(root, digits))]
+    found = [Version(text)] if _NUMBER.fullmatch(text) else []
+    if _REF.fullmatch(text):
+        # An image tag needs no git; anything else does, and why git does not answer is worth knowing.
+        sha = git.known(root, text) if found else git.resolve(root, text)
+        found += [of_commit(environment, sha)] if sha else []
+    if not found:
+        raise _unknown(environment, text)
+    return found
+
+
+def ambiguous(tag: str | None, found: Sequence[Version], taken: Version | None) -> str:
+    """What to tell the operator of a tag that is the name of a commit, too; "" for one that is not."""
+    if tag is None or taken is None or len(found) == 1:
+        return ""
+    return f"{tag} is an image tag, and a git ref for {found[1].tag}: {taken.tag} is taken"
+
+
+def _unknown(environment: Environment, text: str) -> UsageError:
+    shallow = git.is_shallow(environment.root)
+    question = did_you_mean(text, [LATEST, "HEAD", *git.refs(environment.root)])
+    ways = (
+        "fetch its whole history (git fetch --unshallow)" if shallow else "",
+        f"give an image tag ({environment.versions.example}, 1.4.2, {LATEST}), a full SHA, or a git ref",
+    )
+    return UsageError(
+        f"{text!r} is neither an image tag nor a commit of this {'shallow ' if shallow else ''}checkout",
+        mend=f"{question} Otherwise " * bool(question) + ", or ".join(way for way in ways if way),
+    )
 
 
 def in_version(image: Image, placeholder: Version, version: Version) -> Image:

@@ -75,6 +75,7 @@ class StrictConnection(Connection):
     """A Fabric connection to a resolved `Target`; its jump hosts are verified too."""
 
     target: Target
+    ssh_config_file: Path | None
 
     def __init__(self, target: Target, ssh_config: Path | None = None) -> None:
         config = Config(
@@ -94,8 +95,14 @@ class StrictConnection(Connection):
             connect_timeout=int(CONNECT_TIMEOUT),
             connect_kwargs=_connect_kwargs(target),
         )
-        self._set(target=target)
+        self._set(target=target, ssh_config_file=ssh_config)
         self.client = _strict_client(target)
+
+    def twin(self) -> StrictConnection:
+        """Another connection to the same host, not yet open, with the same keys."""
+        twin = StrictConnection(self.target, self.ssh_config_file)
+        twin.connect_kwargs["key_filename"] = list(self.connect_kwargs["key_filename"])
+        return twin
 
     def get_gateway(self) -> None:
         """No gateway but the one given: Fabric's own would accept any host key."""

@@ -70,7 +70,7 @@ def resolve(destination: str, ssh_config: Path | None = None) -> Target:
     if ssh_config and not ssh_config.is_file():
         raise UsageError(
             f"there is no ssh_config at {ssh_config}",
-            mend="for the lab, run: invoke lab.up",
+            mend="see `ssh_config` in deploy.toml, and -S of fab",
         )
     try:
         done = subprocess.run([*command, host], capture_output=True, text=True, timeout=20)

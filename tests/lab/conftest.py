@@ -24,6 +24,7 @@ from lab import docker as build
 from lab import hosts
 from lab.backend import build_backend, push_backend
 from lab.layout import Lab
+from lab.project import read
 from lab.up import remove, up
 
 from .beside import in_turn, own
@@ -36,6 +37,8 @@ ROOT = own(CHECKOUT)
 """Where this process's commands are run, and whose lab it has."""
 
 BIN = Path(sys.executable).parent
+HOSTS = read(CHECKOUT).hosts
+NODES = {node: host.name for node, host in HOSTS.items()}
 
 FIRST, SECOND = "sha-0000001", "sha-0000002"
 """Two tags of no commit: the same application, with another version in it."""

@@ -27,7 +27,9 @@ from typing import IO
 
 from lab import docker as build
 from lab import hosts
-from lab.layout import NODES, Lab
+from lab.layout import Lab
+
+from .conftest import NODES
 
 SHORTEST = 16
 """A run of letters and digits of a value that is at least this long is a mark, by which the value is known."""

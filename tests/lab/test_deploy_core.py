@@ -163,7 +163,7 @@ def test_a_dry_run_says_how_much_would_be_pulled_and_leaves_no_login(deploy: Run
     ("arguments", "expected"),
     [
         (["--service", "nope"], "no service 'nope'"),
-        (["--tag", "sha-xyz"], "'sha-xyz' is not a tag"),
+        (["--tag", "sha-xyz"], "'sha-xyz' is neither an image tag nor a commit"),
         (["--tag", "x; touch /tmp/pwned"], "is not a name"),
         (["--tag", "no-such-branch"], "neither an image tag nor a commit"),
         (["--node", "D"], "no node 'D'"),

@@ -13,11 +13,10 @@ import pytest
 from deploy_lib.errors import DeployError
 from lab import docker as build
 from lab import hosts
-from lab.layout import NODES, PORTS, SHARED, Lab
-from lab.storage import CORE_VOLUME
+from lab.layout import Lab
 from lab.up import down, up
 
-from .conftest import ROOT, command
+from .conftest import HOSTS, NODES, ROOT, command
 
 NFS_IMAGE = "registry.ktrdr.internal:5443/ktrdr/ktrdr-nfs-server:6.5-1"
 
@@ -151,19 +150,21 @@ def test_hosts_and_the_containers_in_them_find_each_other_by_name(lab: Lab) -> N
 
 def test_what_a_worker_s_host_writes_lies_where_core_s_nfs_server_exports_it(lab: Lab) -> None:
     name = f"try-{secrets.token_hex(4)}"
-    hosts.execute(lab, "B", "sh", "-c", f"echo shared > {SHARED['B']}/{name}")
+    hosts.execute(lab, "B", "sh", "-c", f"echo shared > {HOSTS['B'].shared}/{name}")
     try:
-        assert hosts.execute(lab, "C", "cat", f"{SHARED['C']}/{name}") == "shared\n"
-        script = f"docker run --rm -v {CORE_VOLUME}:/v python:3.13-slim-trixie cat /v/{name}"
+        assert hosts.execute(lab, "C", "cat", f"{HOSTS['C'].shared}/{name}") == "shared\n"
+        script = f"docker run --rm -v ktrdr-core_shared_data:/v python:3.13-slim-trixie cat /v/{name}"
         assert hosts.execute(lab, "core", "sh", "-c", script) == "shared\n"
     finally:
-        hosts.execute(lab, "B", "rm", f"{SHARED['B']}/{name}")
+        hosts.execute(lab, "B", "rm", f"{HOSTS['B'].shared}/{name}")
 
 
 def test_another_checkout_has_another_lab_and_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
     before, ours = ids(lab), everything(lab)
-    shutil.copytree(ROOT / "compose", tmp_path / "compose")
-    shutil.copytree(ROOT / "docker" / "nfs-server", tmp_path / "docker" / "nfs-server")
+    for name in ("deploy.toml", "lab.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("compose", "docker/nfs-server", "lab/recipes"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     other = up(tmp_path, lambda _: None)
     try:
         said: list[str] = []
@@ -232,4 +233,4 @@ def test_no_secret_stands_in_what_docker_knows_of_the_lab(lab: Lab) -> None:
 
 def test_the_hosts_published_ports_are_free_for_the_stacks(lab: Lab) -> None:
     taken = hosts.execute(lab, "C", "ss", "-Hltn")
-    assert not any(f":{port} " in taken for port in PORTS["C"])
+    assert not any(f":{port} " in taken for port in HOSTS["C"].ports)

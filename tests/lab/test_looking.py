@@ -186,7 +186,7 @@ BROKEN = {
         "registry login", "unauthorized", "read:packages", 'username = "lab"', 'username = "somebody"'
     ),
     "image": Broken(
-        "image ktrdr-backend:sha-fffffff", "manifest unknown", "build-backend --push", tag="sha-fffffff"
+        "image ktrdr-backend:sha-fffffff", "manifest unknown", "has CI built and pushed", tag="sha-fffffff"
     ),
 }
 

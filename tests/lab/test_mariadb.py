@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from deploy_lib.compose.labels import PROJECT, SERVICE
 
+from deploy_lib.compose.labels import PROJECT, SERVICE
 from deploy_lib.host.change import apply
 from deploy_lib.host.programs.mariadb import MariadbUser
 from deploy_lib.secrets.value import Secret

@@ -180,9 +180,12 @@ def test_pruning_on_demand_removes_what_is_beyond_what_is_kept_and_nothing_a_rol
     bench.core.sh(f"echo left behind > {HOME}/.deploy/objects/of-an-aborted-one")
     before, events = bench.core.containers(), bench.count()
     edit(checkout / "deploy.toml", "keep_releases = 5", "keep_releases = 2")
+    foreseen = command("invoke", "prune", "--node", "core", "--dry-run", "--json", root=checkout)
+    assert (foreseen.code, foreseen.core["outcome"], foreseen.core["pruned"]) == (0, "planned", [])
     outcome = command("invoke", "prune", "--node", "core", "--json", root=checkout)
     assert outcome.code == 0, outcome.err
     assert outcome.core["outcome"] == "pruned"
+    assert outcome.core["pruned"] == foreseen.core["plan"]["removed"]
     assert {"file of-an-aborted-one", f"image {old}"} <= set(outcome.core["pruned"])
     assert bench.core.containers() == before
     assert bench.count() == events

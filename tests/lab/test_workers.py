@@ -12,12 +12,24 @@ from typing import Any
 import pytest
 
 from lab import hosts
-from lab.images import RELEASE
-from lab.layout import NODES, SHARED, Lab
+from lab.layout import Lab
+from lab.settings import RELEASE
 from lab.up import up
 
 from .beside import in_turn
-from .conftest import CHECKOUT, FIRST, ROOT, SECOND, Outcome, Vault, command, environment, rotate
+from .conftest import (
+    CHECKOUT,
+    FIRST,
+    HOSTS,
+    NODES,
+    ROOT,
+    SECOND,
+    Outcome,
+    Vault,
+    command,
+    environment,
+    rotate,
+)
 
 PORTS = {
     "backtest-worker-1": 5003,
@@ -199,7 +211,7 @@ def test_a_backtest_whose_worker_is_killed_finishes_from_its_checkpoint(fleet: F
     url = f"nfs://{NODES['core']}/ktrdr-shared/results/{operation_id}.json?version=4"
     for reader in ("B", "C"):
         assert json.loads(fleet.sh(reader, f"nfs-cat '{url}'"))["trades"] == done["result"]["trades"]
-    assert operation_id in fleet.sh("core", f"ls {SHARED['core']}/results")
+    assert operation_id in fleet.sh("core", f"ls {HOSTS['core'].shared}/results")
 
 
 def test_scaling_up_and_down_leaves_the_others_untouched(fleet: Fleet) -> None:

@@ -41,11 +41,37 @@ def remove_old(
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
         RemoteError: the host could not be told, or the session ended.
     """
-    with session.start(locked_prune_script(stack, kept, token), timeout=TIMEOUT) as process:
+    _run(
+        session,
+        locked_prune_script(stack, kept, token),
+        on_removed,
+        "not everything that is old could be removed",
+    )
+
+
+def foresee_removed(
+    session: Session, stack: HostStack, kept: Iterable[Release], on_found: Callable[[str], object]
+) -> None:
+    """Tells what `remove_old` would remove, and removes nothing.
+
+    Args:
+        on_found: gets each file and image.
+
+    Raises:
+        PruneError: the host could not say all of it.
+        RemoteError: the host could not be asked, or the session ended.
+    """
+    _run(
+        session, prune_script(stack, kept, dry_run=True), on_found, "not everything that is old could be told"
+    )
+
+
+def _run(session: Session, text: str, on_line: Callable[[str], object], failed: str) -> None:
+    with session.start(text, timeout=TIMEOUT) as process:
         try:
             for line in process:
                 if line.startswith(_REMOVED):
-                    on_removed(line.removeprefix(_REMOVED))
+                    on_line(line.removeprefix(_REMOVED))
             code = process.wait()
         except StoppedError as error:
             raise PruneError(
@@ -55,7 +81,7 @@ def remove_old(
             ) from error
         if code:
             problem = process.stderr.strip() or f"exit status {code}"
-            raise PruneError(f"not everything that is old could be removed: {problem}", step="prune")
+            raise PruneError(f"{failed}: {problem}", step="prune")
 
 
 def locked_prune_script(stack: HostStack, kept: Iterable[Release], token: str) -> str:
@@ -67,23 +93,59 @@ flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
 {prune_script(stack, kept)}"""
 
 
-def prune_script(stack: HostStack, kept: Iterable[Release]) -> str:
+REMOVE = """\
+away() { rm -f -- "$1"; }
+untag() { e=$(docker rmi "$1" 2>&1 >/dev/null) || gone "$e"; }
+erase() {
+  docker rmi "$1" >/dev/null 2>&1
+  if e=$(docker image inspect "$1" 2>&1 >/dev/null); then return 1; fi
+  gone "$e" || { left=1; return 1; }
+}
+"""
+"""What removes a file, a tag, and an image that no tag protects any more: that fails when the image is still there."""
+
+FORESEE = f"""\
+dropped=
+away() {{ :; }}
+untag() {{ dropped="$dropped $1"; }}
+erase() {{
+  # Docker takes an image away by its id where what is left of its names is of one repository, and at most one tag.
+  repository= tag=
+  for n in $(docker image inspect -f '{{{{range .RepoTags}}}}{{{{println .}}}}{{{{end}}}}{{{{range .RepoDigests}}}}{{{{println .}}}}{{{{end}}}}' "$1"); do
+    case " $dropped " in *" $n "*) continue;; esac
+    case $n in
+      {KEEP}@*) continue;;
+      *@*) r=${{n%@*}};;
+      *) r=${{n%:*}}; [ -z "$tag" ] || return 1; tag=$n;;
+    esac
+    [ "${{repository:-$r}}" = "$r" ] || return 1
+    repository=$r
+  done
+}}
+"""
+"""The same for a dry run, which changes nothing and tells what would be gone."""
+
+
+def prune_script(stack: HostStack, kept: Iterable[Release], *, dry_run: bool = False) -> str:
     """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
     fails in the end.
 
     Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
+
+    Args:
+        dry_run: it only tells what it would remove.
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
     tags = sorted({image.keep_tag(stack.name) for release in kept for image in release.images.values()})
     return f"""\
 {GONE}
-left=
+{FORESEE if dry_run else REMOVE}left=
 for x in {quote(stack.directory / layout.OBJECTS)}/*; do
   [ -e "$x" ] || continue
   case " {" ".join(files)} " in
     *" ${{x##*/}} "*) ;;
-    *) if rm -f -- "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
+    *) if away "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
   esac
 done
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
@@ -100,9 +162,8 @@ for x in $tags; do
       used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
       # Docker would take the tag and leave the image: it would be nobody's from then on.
       [ -z "$used" ] || continue
-      e=$(docker rmi "$x" 2>&1 >/dev/null) || gone "$e" || {{ left=1; continue; }}
-      docker rmi "$i" >/dev/null 2>&1
-      e=$(docker image inspect "$i" 2>&1 >/dev/null) || {{ gone "$e" && echo "{_REMOVED}image $i" || left=1; }};;
+      untag "$x" || {{ left=1; continue; }}
+      if erase "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
 [ -z "$left" ]

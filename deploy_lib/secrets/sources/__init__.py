@@ -75,7 +75,12 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
         )
     specs = {name: environment.secrets[name] for name in names}
     source = source_of(environment)
-    values = source.fetch(specs, environment.root)
+    try:
+        values = source.fetch(specs, environment.root)
+    except PreflightError as error:
+        if environment.made_by:
+            error.mend = error.mend or f"make it: {environment.made_by}"
+        raise
     REDACTOR.add(value for name, value in values.items() if specs[name].redact)
     problems = [problem for name, spec in specs.items() if (problem := _broken(name, spec, values.get(name)))]
     if problems:

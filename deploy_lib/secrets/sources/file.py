@@ -40,9 +40,7 @@ class File(Source):
                 _judge(path, os.fstat(file.fileno()))
                 content = json.load(file)
         except FileNotFoundError:
-            raise PreflightError(
-                f"there is no secret file {path}", mend="for the lab, run: invoke lab.up"
-            ) from None
+            raise PreflightError(f"there is no secret file {path}") from None
         except (OSError, ValueError):
             # A JSON error's text would quote the file.
             raise PreflightError(f"{path} cannot be read as JSON") from None

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from deploy_lib import layout
 from deploy_lib.config import SecretSpec
 from deploy_lib.errors import PreflightError
 from deploy_lib.secrets.redaction import REDACTOR
@@ -151,7 +150,7 @@ async def _ask(token: str, account: str | None, references: list[str]) -> dict[s
 
     client = await Client.authenticate(
         auth=token or DesktopAuth(account_name=str(account)),
-        integration_name=layout.TEMPORARY,
+        integration_name="deploy_lib",
         integration_version="0.1.0",
     )
     answers = (await client.secrets.resolve_all(references)).individual_responses

@@ -39,8 +39,8 @@ THERE = Manifest(REFERENCE, DIGEST, ("linux/amd64", "linux/arm64"))
         ),
         (HOST, DOWN, "failed", "can the host reach the registry"),
         (SETTLED, DOWN, "warning", "the recorded one is on the host"),
-        (HOST, UNKNOWN, "failed", "build-backend --push"),
-        (SETTLED, UNKNOWN, "failed", "build-backend --push"),
+        (HOST, UNKNOWN, "failed", "has CI built and pushed"),
+        (SETTLED, UNKNOWN, "failed", "has CI built and pushed"),
         (HOST, REFUSED, "failed", "read:packages"),
     ],
 )

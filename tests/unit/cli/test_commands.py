@@ -1,15 +1,24 @@
-"""The two programs' tasks, as Invoke and Fabric read them."""
+"""The two programs' tasks of this repository, as Invoke and Fabric read them."""
+
+import importlib
 
 from invoke.parser import ParserContext
 
 import fabfile
 import tasks
+from deploy_lib.cli import collection
+from deploy_lib.cli.outline import outline
+from tests import ROOT
 
 INVOKE, FAB = tasks.ns.to_contexts(), fabfile.ns.to_contexts()
 """Read once: Invoke takes the help texts out of a task when it reads it."""
 
 FLEET_ONLY = {"node", "parallel"}
-SHARED = {"deploy-core", "deploy-workers", "rollback", "preflight", "status", "history", "logs"}
+SHARED = {
+    *("deploy-core", "deploy-workers", "rollback", "prune", "rotate-secrets"),
+    *("preflight", "status", "history", "logs"),
+}
+CHANGING = {"dry-run", "wait-lock", "json", "debug"}
 
 
 def flags(contexts: list[ParserContext]) -> dict[str, set[str]]:
@@ -24,8 +33,24 @@ def test_what_one_program_has_the_other_has_with_the_same_flags() -> None:
     invoke, fab = flags(INVOKE), flags(FAB)
     assert set(fab) == SHARED
     for name in SHARED:
-        assert invoke[name] - fab[name] <= FLEET_ONLY, name
+        assert invoke[name] - fab[name] == FLEET_ONLY & invoke[name], name
         assert fab[name] <= invoke[name], name
+
+
+def test_each_task_has_the_flags_that_the_design_gives_it() -> None:
+    fab = flags(FAB)
+    deploying = CHANGING | {"tag", "skip-validation", "no-rollback"}
+    kinds = {"replicas-backtest", "replicas-training"}
+    assert fab["deploy-core"] == deploying | {"service"}
+    assert fab["deploy-workers"] == deploying | {"service"} | kinds
+    assert flags(INVOKE)["deploy-all"] == deploying | kinds | FLEET_ONLY
+    assert fab["rollback"] == deploying
+    assert fab["prune"] == fab["rotate-secrets"] == CHANGING
+    assert fab["preflight"] == {"tag", "json", "debug"}
+    assert fab["status"] == {"json", "debug"}
+    assert fab["history"] == {"tail", "json", "debug"}
+    assert fab["logs"] == {"service", "follow", "tail", "json", "debug"}
+    assert flags(INVOKE)["validate-env"] == {"stack"}
 
 
 def test_no_flag_is_shortened() -> None:
@@ -33,6 +58,14 @@ def test_no_flag_is_shortened() -> None:
         assert all(len(flag) > 1 for task in flags(contexts).values() for flag in task)
 
 
-def test_every_flag_says_what_it_means() -> None:
+def test_every_flag_says_what_it_means_and_is_a_text_a_switch_or_a_list() -> None:
     for context in (*INVOKE, *FAB):
         assert [name for name, argument in context.args.items() if not argument.help] == [], context.name
+        if context.name in SHARED:
+            assert {argument.kind for argument in context.args.values()} <= {str, bool, list}
+
+
+def test_each_command_is_carried_out_by_the_module_of_its_name() -> None:
+    for command in (*collection.deploying(outline(ROOT, [])), *collection.COMMANDS):
+        module = "deploy" if command.name.startswith("deploy-") else command.name.replace("-", "_")
+        assert command.run is importlib.import_module(f"deploy_lib.cli.{module}").run

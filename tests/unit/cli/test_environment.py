@@ -127,7 +127,7 @@ CASES = {
         spoil=instead(lambda path: path.symlink_to("deploy.toml")),
     ),
     "deploy.toml is binary": Broken(
-        {STATUS: (2, "is not text in UTF-8"), LIST: (0, "deploy-core")}, spoil=written(bytes(range(256)))
+        {STATUS: (2, "is not text in UTF-8"), LIST: (0, "deploy-all")}, spoil=written(bytes(range(256)))
     ),
     "deploy.toml is huge": Broken(
         {STATUS: (2, "is no file of less than")}, spoil=written(b"# \n" * 1_000_000)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from invoke.exceptions import Exit
 
-from deploy_lib.cli.validate_env import validate_env
+from deploy_lib.cli import validate_env
+from deploy_lib.cli.command import Invocation
+from deploy_lib.cli.flags import Given
 from deploy_lib.config import load
 from tests import ROOT
 
@@ -50,7 +52,7 @@ def task(
         for name, value in env.items():
             patch.setenv(name, value)
         try:
-            validate_env(root, stack)
+            validate_env.run(Invocation("validate-env", root, Given({"stack": stack})))
             code = 0
         except Exit as exit_:
             code = exit_.code
@@ -91,6 +93,7 @@ def test_the_list_is_the_compose_files_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(ROOT / "compose", tmp_path / "compose")
+    shutil.copy(ROOT / "deploy.toml", tmp_path)
     (tmp_path / "scripts").mkdir()
     own = shutil.copy(SCRIPT, tmp_path / "scripts")
     path = tmp_path / "compose" / "docker-compose.core.yml"

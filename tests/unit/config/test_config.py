@@ -1,10 +1,12 @@
 import re
+from pathlib import Path
 
 import pytest
 
-from deploy_lib.config import load, parse
+from deploy_lib.config import Versions, load, parse
 from deploy_lib.errors import ExitCode, UsageError
 from tests import ROOT
+from tests.unit import sample
 
 TEXT = (ROOT / "deploy.toml").read_text()
 
@@ -22,7 +24,10 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("switch_timeout = 300", "switch_timout = 300"), r"stacks\.core\.switch_timout: unknown key"),
+        (
+            ("switch_timeout = 300", "switch_timout = 300"),
+            r"stacks\.core\.switch_timout: unknown key; did you mean switch_timeout\?",
+        ),
         (
             ('compose = "compose/docker-compose.core.yml"\n', ""),
             r"stacks\.core\.compose: this key is missing",
@@ -87,9 +92,9 @@ def test_a_mistake_is_one_line_with_the_keys_path(change: tuple[str, str], expec
 
 def test_a_node_is_found_by_its_host_and_no_other_is() -> None:
     environment = load(ROOT, "lab")
-    assert environment.node_at("KTRDR-core.internal").name == "core"
+    assert [node.name for node in environment.nodes_at("KTRDR-core.internal")] == ["core"]
     with pytest.raises(UsageError, match="knows no host 'elsewhere'"):
-        environment.node_at("elsewhere")
+        environment.nodes_at("elsewhere")
     with pytest.raises(UsageError, match="no node 'X'"):
         environment.select(["X"])
 
@@ -98,3 +103,91 @@ def test_models_are_frozen() -> None:
     environment = load(ROOT, "lab")
     with pytest.raises(ValueError, match="frozen"):
         environment.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('needs = ["shop"]', 'needs = ["shpo"]'), r"stacks\.jobs\.needs: .*'shpo', only shop; did you mean shop\?"),
+        (('needs = ["shop"]', 'needs = ["jobs"]'), r"stacks\.jobs\.needs: there is no other stack 'jobs'"),
+        (
+            ('env_file = "shop.env"', 'env_file = "shop.env"\nneeds = ["jobs"]'),
+            r"stacks\.shop\.needs: shop needs jobs needs shop, which is a circle",
+        ),
+        (('"house"', '"huose"'), r"default_environment: .*'huose', only house; did you mean house\?"),
+        (('stack = "shop"', 'stack = "shpo"'), r"nodes\.front\.stack: .*did you mean shop\?"),
+        (('host = "b.example"', 'host = "A.example"'), r"nodes\.east: night already has jobs on A\.example"),
+        (('directory = "/srv/jobs"', 'directory = "/srv/shop"'), r"nodes\.night: front already has /srv/shop on a\.example"),
+        (("nodes.front]", "nodes.all]"), r"environments\.house\.nodes\.all: `--node all`"),
+        (("[secrets.DB_PASSWORD]", "[versions]\ncommit_tag = 'v'\n[secrets.DB_PASSWORD]"), r"versions\.commit_tag: .*\{sha:N\}"),
+        (('default_tag = "HEAD"', 'default_tag = "a b"'), r"environments\.house\.default_tag"),
+        (('replicas = { mailer', 'replcas = { mailer'), r"nodes\.night\.replcas: unknown key; did you mean replicas\?"),
+        (("[[stacks.shop.probes]]", "[[stacks.shop.probe]]"), r"stacks\.shop\.probe: unknown key; did you mean probes\?"),
+        (('service = "web"', 'servise = "web"'), r"stacks\.shop\.probes\.0\.servise: unknown key; did you mean service\?"),
+    ],
+)  # fmt: skip
+def test_a_name_that_means_nothing_is_told_with_the_one_that_it_is_like(
+    change: tuple[str, str], expected: str
+) -> None:
+    assert change[0] in sample.DEPLOY
+    with pytest.raises(UsageError, match=expected) as caught:
+        parse(sample.DEPLOY.replace(change[0], change[1], 1))
+    assert "\n" not in str(caught.value)
+
+
+def test_stacks_whose_tasks_would_have_one_name_are_refused() -> None:
+    table = '\n[stacks.%s]\ncompose = "x.yml"\nenv_file = "x.env"\n'
+    with pytest.raises(UsageError, match=r"stacks\.a-b: deploy-a-b already means something else"):
+        parse(sample.DEPLOY + table % "a_b" + table % "a-b")
+    with pytest.raises(UsageError, match=r"stacks\.all: deploy-all already means something else"):
+        parse(sample.DEPLOY + table % "all")
+
+
+def test_the_only_environment_needs_no_default_and_several_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEPLOY_ENV", raising=False)
+    text = sample.DEPLOY.replace('default_environment = "house"\n', "")
+    sample.project(tmp_path, deploy=text)
+    assert load(tmp_path).name == "house"
+    environment = text[text.index("[environments.house]") :]
+    (tmp_path / "deploy.toml").write_text(text + environment.replace("house", "barn"))
+    with pytest.raises(UsageError, match=r"several environments: barn, house\n  -> set DEPLOY_ENV"):
+        load(tmp_path)
+
+
+def test_what_comes_first_is_known_through_stacks_that_come_between(tmp_path: Path) -> None:
+    more = '\n[stacks.mail]\ncompose = "x.yml"\nenv_file = "x.env"\nneeds = ["jobs"]\n'
+    more += '\n[environments.house.nodes.post]\nhost = "c.example"\nstack = "mail"\ndirectory = "/srv/mail"\n'
+    assert sample.environment(tmp_path, more=more).nodes["post"].needs == {"shop", "jobs"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tag"),
+    [("sha-{sha:7}", "sha-0123456"), ("{sha:12}", "0123456789ab"), ("main-{sha:8}-x", "main-01234567-x")],
+)
+def test_a_commits_tag_is_made_and_read_by_one_pattern(pattern: str, tag: str) -> None:
+    versions = Versions(commit_tag=pattern)
+    sha = "0123456789abcdef" * 2 + "01234567"
+    assert versions.tag_of(sha) == tag
+    assert versions.digits_of(tag) == re.search(r"[0-9a-f]{7,}", tag)[0]  # type: ignore[index]
+    assert versions.digits_of(f"{tag}0") is None
+
+
+def test_an_environment_follows_a_branch_its_head_or_a_tag(tmp_path: Path) -> None:
+    def default(tag: str) -> tuple[str | None, str | None]:
+        text = sample.DEPLOY.replace('default_tag = "HEAD"', f'default_tag = "{tag}"')
+        environment = sample.environment(tmp_path, deploy=text)
+        return environment.follows, environment.fixed_tag
+
+    assert default("HEAD") == (None, None)
+    assert default("upstream/release/2") == ("upstream/release/2", None)
+    assert default("stable") == (None, "stable")
+
+
+def test_messages_name_tasks_as_the_project_types_them(tmp_path: Path) -> None:
+    text = 'command = "uv run invoke"\n' + sample.DEPLOY.replace("stacks.shop", "stacks.my_shop")
+    text = text.replace('"shop"', '"my_shop"')
+    node = sample.environment(tmp_path, deploy=text).nodes["front"]
+    assert node.task("status") == "uv run invoke status"
+    assert node.deploy_task == "uv run invoke deploy-my-shop"

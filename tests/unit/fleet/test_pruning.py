@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from deploy_lib.cli import report
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.fleet import pruning
@@ -35,12 +36,13 @@ class Fake:
     error: DeployError | None = None
     before: Any = None
     plan: Any = None
+    containers: tuple[Container, ...] = ()
     request: Request = field(default_factory=lambda: Request("prune"))
     session: Any = field(default_factory=lambda: SimpleNamespace(stop=threading.Event(), close=lambda: None))
 
     @property
     def node(self) -> Any:
-        return SimpleNamespace(name=self.name)
+        return SimpleNamespace(name=self.name, task=lambda words: words)
 
     fail, conclude, skip = Deployment.fail, Deployment.conclude, Deployment.skip
 
@@ -48,6 +50,11 @@ class Fake:
         self.log.append(f"look again {self.name}")
         if self.facts.problems:
             raise PreflightError("half of it")
+
+    def foresee_pruning(self, on_found: Callable[[str], object]) -> None:
+        self.log.append(f"foresee {self.name}")
+        on_found("file x")
+        self.outcome = Outcome.PLANNED
 
     def lock(self) -> None:
         self.log.append(f"lock {self.name}")
@@ -110,6 +117,24 @@ def test_nothing_is_removed_anywhere_when_one_node_has_no_record() -> None:
     with pytest.raises(PreflightError):
         prune(Fake("B", Facts(history=PAST), log), Fake("C", lost, log))
     assert not any("prune" in line for line in log)
+
+
+def test_a_dry_run_takes_no_lock_and_tells_what_would_go() -> None:
+    log: list[str] = []
+    request = Request("prune", dry_run=True)
+    node = Fake("core", Facts(history=PAST), log, request=request)
+    done = pruning.prune(cast(list[Deployment], [node]), request, Console(err=io.StringIO()))
+    assert log == ["look again core", "foresee core"]
+    assert (done.exit, done.removed, node.outcome) == (ExitCode.DONE, {"core": ["file x"]}, Outcome.PLANNED)
+    told = report.as_dict(cast(Deployment, node), done)
+    assert (told["pruned"], told["plan"]) == ([], {"removed": ["file x"]})
+
+
+def test_a_dry_run_refuses_what_pruning_would() -> None:
+    lost = Facts(objects=frozenset({"x"}), containers=(cast(Container, None),))
+    request = Request("prune", dry_run=True)
+    with pytest.raises(PreflightError, match="no record"):
+        pruning.prune(cast(list[Deployment], [Fake("C", lost, [])]), request, Console(err=io.StringIO()))
 
 
 def test_it_keeps_to_the_number_of_nodes_at_once(limits: list[int | None]) -> None:

@@ -48,7 +48,7 @@ def test_no_login_goes_by_way_of_it(
     monkeypatch.setattr(surveying, "_look", lambda *_: found)
     monkeypatch.setattr(surveying, "_ask_registries", ask)
     monkeypatch.setattr(surveying, "_checkout", lambda _: UsageError("no git"))
-    environment = cast(Environment, SimpleNamespace(root=None, default_tag="HEAD", apply={}))
+    environment = cast(Environment, SimpleNamespace(root=None, follows=None, apply={}))
     surveying.survey(environment, [one], one.request)
     assert len(ready) == asked
 

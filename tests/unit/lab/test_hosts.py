@@ -11,6 +11,8 @@ import pytest
 from lab import credentials, hosts
 from lab.layout import Lab
 
+from .sample import sample
+
 
 class Registry(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
@@ -39,16 +41,16 @@ def hang_up(server: socket.socket) -> None:
 def test_a_registry_s_open_port_is_no_registry_that_serves(
     listening: socket.socket, tmp_path: Path, name: str
 ) -> None:
-    credentials.make_certificate(tmp_path / "registry")
+    credentials.make_certificate(tmp_path / "registry", "registry.sample.internal")
     hang_up(listening)
-    lab = Lab(tmp_path, "test", {name: listening.getsockname()[1]})
+    lab = Lab(tmp_path, "test", {name: listening.getsockname()[1]}, sample(tmp_path))
     assert not hosts.registry_answers(lab, name)
 
 
 def test_one_that_serves_is_ready(tmp_path: Path) -> None:
     with HTTPServer(("127.0.0.1", 0), Registry) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        lab = Lab(tmp_path, "test", {"mirror": server.server_port})
+        lab = Lab(tmp_path, "test", {"mirror": server.server_port}, sample(tmp_path))
         assert hosts.registry_answers(lab, "mirror")
         server.shutdown()
     assert not hosts.registry_answers(lab, "mirror")

@@ -3,34 +3,91 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.errors import DeployError, PreflightError
-from lab import debian, images
+from deploy_lib.errors import DeployError, PreflightError, UsageError
+from lab import debian, images, own
+from lab.project import read
 from tests import ROOT
 
+from .sample import sample, write
 
-def test_every_public_image_of_the_compose_files_has_a_recipe() -> None:
-    for name in images.third_party(ROOT):
-        recipe = images.FALLBACKS[name.partition(":")[0]]
-        assert (images.RECIPES / recipe.folder / "Dockerfile").is_file()
+OURS = read(ROOT)
+"""This repository, whose own lab.toml is held to account here, too."""
 
 
-def test_what_others_are_built_on_comes_first() -> None:
-    assert images.third_party(ROOT)[0] == images.PYTHON
+def test_every_public_image_of_the_compose_files_can_be_made() -> None:
+    for name in images.public(OURS):
+        spec = images._spec(OURS, name)
+        assert spec is not None
+        assert (ROOT / str(spec.recipe or spec.standin) / "Dockerfile").is_file()
 
 
 def test_the_backend_is_built_on_the_python_that_the_lab_offers() -> None:
-    assert f"ARG PYTHON={images.PYTHON}\n" in (ROOT / "docker" / "backend" / "Dockerfile").read_text()
+    python = images.public(OURS)[0]
+    assert f"ARG PYTHON={python}\n" in (ROOT / "docker" / "backend" / "Dockerfile").read_text()
 
 
 def test_every_public_image_is_pinned() -> None:
-    for name in images.third_party(ROOT):
+    for name in images.public(OURS):
         assert re.fullmatch(r"[a-z0-9./-]+:[a-z0-9.-]*\d[a-z0-9.-]*", name), name
 
 
-def test_an_image_without_a_recipe_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nfs_servers_tag_is_the_compose_files() -> None:
+    (name,) = images.own(OURS)
+    assert f"/{name.removeprefix('ktrdr/')}" in (ROOT / "compose" / "docker-compose.core.yml").read_text()
+
+
+def test_bases_come_first_and_other_registries_images_are_the_hosts_affair(tmp_path: Path) -> None:
+    assert images.public(sample(tmp_path)) == ["python:3.13", "nginx:1.26", "postgres:17"]
+
+
+def test_an_image_of_another_registry_counts_when_lab_toml_says_how_it_is_made(tmp_path: Path) -> None:
+    project = sample(tmp_path, '[images."quay.io/other/agent"]\nrecipe = "recipes/agent"\n')
+    assert "quay.io/other/agent:2" in images.public(project)
+
+
+def test_own_images_are_those_of_lab_up_and_those_of_the_release(tmp_path: Path) -> None:
+    project = sample(tmp_path)
+    assert list(images.own(project)) == ["sample/sample-side:1.0"]
+    assert own.versioned(project) == ["sample-worker"]
+
+
+def test_an_own_image_that_no_compose_file_has_is_a_mistake(tmp_path: Path) -> None:
+    project = sample(tmp_path, '[images.other]\ndockerfile = "Dockerfile"\n')
+    with pytest.raises(UsageError, match=r"lab\.toml: images\.other: no Compose file"):
+        images.own(project)
+
+
+def test_an_own_image_may_lie_deeper_below_the_registry(tmp_path: Path) -> None:
+    write(tmp_path, lab='[images."team/side"]\ndockerfile = "Dockerfile"\n')
+    path = tmp_path / "site.yml"
+    path.write_text(path.read_text().replace("/sample-side:", "/team/side:"))
+    assert list(images.own(read(tmp_path))) == ["sample/team/side:1.0"]
+
+
+def test_a_recipe_for_what_no_compose_file_has_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lab\.toml: images\.ngnix: no Compose file(.|\n)*nginx"):
+        images.public(sample(tmp_path, '[images.ngnix]\nrecipe = "recipes/nginx"\n'))
+
+
+def test_the_context_is_the_dockerfile_s_folder_unless_one_is_given(tmp_path: Path) -> None:
+    project = sample(tmp_path)
+    specs = project.file.images
+    assert images.context_of(project, specs["sample-side"]) == tmp_path / "side"
+    assert images.context_of(project, specs["sample-worker"]) == tmp_path / "worker"
+
+
+def test_only_arguments_that_a_dockerfile_declares_are_given(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\n")
+    found = images.arguments_of(tmp_path / "Dockerfile", {"BASE": "a", "VERSION": "b"})
+    assert found == {"BASE": "a"}
+
+
+def test_an_image_that_nobody_knows_how_to_make_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(images, "_recipe_of", lambda name: None)
-    with pytest.raises(DeployError, match=r"redis:7\.4.*no recipe"):
-        images._obtain("redis:7.4", online=False, say=lambda _: None)
+    with pytest.raises(DeployError, match=r'redis:7\.4.*lab\.toml does not say(.|\n)*\[images\."redis"\]'):
+        images._obtain(sample(tmp_path), "redis:7.4", online=False, say=lambda _: None)
 
 
 def test_a_recipe_is_built_again_when_any_of_its_files_changed(tmp_path: Path) -> None:
@@ -39,11 +96,6 @@ def test_a_recipe_is_built_again_when_any_of_its_files_changed(tmp_path: Path) -
     assert images._hash(tmp_path, "another base") != before
     (tmp_path / "Dockerfile").rename(tmp_path / "Renamed")
     assert images._hash(tmp_path, "base") != before
-
-
-def test_the_nfs_servers_name_is_the_compose_files() -> None:
-    name = images.nfs_image(ROOT)
-    assert f"/{name.removeprefix('ktrdr/')}" in (ROOT / "compose" / "docker-compose.core.yml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ START = """
 import json, logging, os, sys, threading, time
 from pathlib import Path
 logging.basicConfig(level="DEBUG")  # as Invoke does with --debug, before anything of ours
-from deploy_lib import outlet, stdio
+from deploy_lib.output import outlet
+from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
 outlet.STALLED = float(os.environ.get("STALLED", "20"))
 stdio.install()

@@ -155,7 +155,7 @@ def test_a_host_without_a_record() -> None:
 
 def test_what_is_worth_knowing_is_no_drift() -> None:
     failed = replace(SETTLED, history=(*SETTLED.history, event("failed", replace(RELEASE, tag="sha-2"))))
-    found = status(failed, behind=2)
+    found = status(failed, behind="2 commits behind origin/main")
     assert found.outcome == "as recorded"
     assert "of sha-2 by" in found.notes[0]
     assert found.notes[1] == "2 commits behind origin/main"

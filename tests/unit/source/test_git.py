@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.errors import UsageError
-from deploy_lib.release.release import Version
 from deploy_lib.source import git
+
+MAIN = "origin/main"
 
 
 @pytest.fixture
@@ -32,23 +33,18 @@ def sha(repository: Path, ref: str) -> str:
     ).stdout.strip()
 
 
-def test_a_ref_a_sha_and_a_tag_mean_the_same_version(repository: Path) -> None:
+def test_a_ref_is_resolved_and_what_is_none_is_none(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     full = sha(repository, "v1")
-    expected = Version(f"sha-{full[:7]}", full)
-    assert [git.version_of(repository, t) for t in ("v1", "HEAD~1", full, f"sha-{full[:7]}", full[:9])] == [
-        expected
-    ] * 5
-
-
-def test_a_tag_of_no_commit_here_is_still_a_tag(repository: Path) -> None:
-    assert git.version_of(repository, "sha-fffffff") == Version("sha-fffffff", None)
-    assert git.version_of(repository, "latest") == Version("latest", None)
-
-
-@pytest.mark.parametrize("bad", ["sha-xyz", "sha-12345678", "nope", "--output=x", "a b", "HEAD^{/x}"])
-def test_anything_else_is_refused(repository: Path, bad: str) -> None:
-    with pytest.raises(UsageError, match="give sha- and 7"):
-        git.version_of(repository, bad)
+    for ask in (git.resolve, git.known):
+        assert [ask(repository, ref) for ref in ("v1", "HEAD~1", full, full[:9])] == [full] * 4
+        assert [ask(repository, ref) for ref in ("nope", "", "f" * 40)] == [None] * 3
+    assert git.refs(repository) == ["main", "v1"]
+    outside = tmp_path_factory.mktemp("none")
+    assert (git.known(outside, "HEAD"), git.refs(outside), git.is_shallow(outside)) == (None, [], False)
+    with pytest.raises(UsageError, match="not in a git checkout"):
+        git.resolve(outside, "HEAD")
 
 
 def test_head_and_changes(repository: Path) -> None:
@@ -60,7 +56,9 @@ def test_head_and_changes(repository: Path) -> None:
 
 def test_without_origin_main_it_says_what_to_do(repository: Path) -> None:
     with pytest.raises(UsageError, match="git fetch origin main"):
-        git.candidates(repository)
+        git.candidates(repository, MAIN)
+    with pytest.raises(UsageError, match="git fetch upstream release/2"):
+        git.candidates(repository, "upstream/release/2")
 
 
 def test_outside_a_checkout(tmp_path: Path) -> None:
@@ -82,61 +80,60 @@ def git_in(path: Path, *arguments: str) -> None:
 
 
 def test_a_fresh_clone_is_clean_pushed_and_on_main(clone: Path) -> None:
-    found = git.look(clone)
-    assert (found.branch, found.dirty, found.shallow, found.pushed, found.on_main) == (
+    found = git.look(clone, MAIN)
+    assert (found.branch, found.dirty, found.shallow, found.pushed, found.on_branch) == (
         "main",
         False,
         False,
         True,
         True,
     )
-    assert found.main is not None
-    assert found.main.sha == found.head.sha == sha(clone, "HEAD")
+    assert found.tip is not None
+    assert found.tip.sha == found.head.sha == sha(clone, "HEAD")
     git_in(clone, "fetch", "-q")
-    seconds = git.look(clone).fetched_seconds
+    seconds = git.look(clone, MAIN).fetched_seconds
     assert seconds is not None
     assert seconds < 60
 
 
 def test_what_was_not_pushed_or_is_elsewhere_is_known(clone: Path) -> None:
     (clone / "a").write_text("3")
-    assert git.look(clone).dirty
+    assert git.look(clone, MAIN).dirty
     git_in(clone, "switch", "-q", "-c", "topic")
     git_in(clone, "commit", "-q", "-am", "three")
-    found = git.look(clone)
-    assert (found.branch, found.pushed, found.on_main) == ("topic", False, False)
+    found = git.look(clone, MAIN)
+    assert (found.branch, found.pushed, found.on_branch) == ("topic", False, False)
     git_in(clone, "push", "-q", "origin", "topic")
-    assert (git.look(clone).pushed, git.look(clone).on_main) == (True, False)
+    assert (git.look(clone, MAIN).pushed, git.look(clone, MAIN).on_branch) == (True, False)
     git_in(clone, "switch", "-q", "--detach", "HEAD~1")
-    assert (git.look(clone).branch, git.look(clone).on_main) == ("", True)
+    assert (git.look(clone, MAIN).branch, git.look(clone, MAIN).on_branch) == ("", True)
 
 
 def test_how_far_a_release_is_behind(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert git.behind(clone, sha(clone, "HEAD")) == 0
-    assert git.behind(clone, sha(clone, "HEAD~1")) == 1
-    assert git.behind(clone, "f" * 40) is None
-    assert git.behind(clone, None) is None
-    assert git.behind(tmp_path_factory.mktemp("none"), sha(clone, "HEAD")) is None
+    assert git.behind(clone, sha(clone, "HEAD"), MAIN) == 0
+    assert git.behind(clone, sha(clone, "HEAD~1"), MAIN) == 1
+    assert git.behind(clone, "f" * 40, MAIN) is None
+    assert git.behind(clone, None, MAIN) is None
+    assert git.behind(tmp_path_factory.mktemp("none"), sha(clone, "HEAD"), MAIN) is None
 
 
 def test_a_shallow_clone_is_said_to_be_one(repository: Path, tmp_path: Path) -> None:
     shallow = tmp_path / "shallow"
     git_in(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", str(shallow))
-    assert git.look(shallow).shallow
-    assert git.behind(shallow, sha(shallow, "HEAD")) is None
-    with pytest.raises(UsageError, match="git fetch --unshallow"):
-        git.version_of(shallow, "v1")
-    assert git.candidates(shallow)[0].sha == sha(repository, "HEAD")
+    assert git.look(shallow, MAIN).shallow
+    assert git.behind(shallow, sha(shallow, "HEAD"), MAIN) is None
+    assert git.is_shallow(shallow)
+    assert git.candidates(shallow, MAIN)[0].sha == sha(repository, "HEAD")
 
 
 # --- git that does not answer ---------------------------------------------------------------------------------
 
 EVERY_QUESTION = [
-    git.look,
+    lambda root: git.look(root, MAIN),
     git.head,
-    git.candidates,
+    lambda root: git.candidates(root, MAIN),
     git.is_dirty,
-    lambda root: git.version_of(root, "main"),
+    lambda root: git.resolve(root, "main"),
 ]
 
 
@@ -177,5 +174,5 @@ def test_a_broken_checkout_is_an_error_that_can_be_read(
 
 def test_a_tag_needs_no_git(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert git.version_of(clone, "sha-fffffff") == Version("sha-fffffff", None)
-    assert git.behind(clone, "f" * 40) is None
+    assert git.known(clone, "f" * 7) is None
+    assert git.behind(clone, "f" * 40, MAIN) is None

@@ -22,7 +22,14 @@ cd "$FAKE/images" || exit 1
 for last; do f=$(echo "$last" | tr / +); done
 case "$1 $2" in
   "images --format") [ ! -e "$FAKE/down" ] && for x in *:*; do echo "$x" | tr + /; done;;
-  "image inspect") cat "$f" 2>/dev/null || { echo "Error: No such image: $last" >&2; exit 1; };;
+  "image inspect")
+    case "$*" in
+      *RepoTags*)
+        for x in *:*; do [ "$(cat "$x")" = "$last" ] && echo "$x" | tr + /; done
+        echo "h/x@sha256:digest"
+        [ ! -e "$FAKE/shared" ] || echo somebody/else:1;;
+      *) cat "$f" 2>/dev/null || { echo "Error: No such image: $last" >&2; exit 1; };;
+    esac;;
   "ps "*) case "$*" in *"ancestor=i2"*) [ ! -e "$FAKE/used" ] || echo c1;; *) exit 9;; esac;;
   "rmi i"*) [ ! -e "$FAKE/shared" ] && rm "$f";;
   "rmi "*) [ ! -e "$FAKE/refused" ] && rm "$f";;
@@ -59,6 +66,10 @@ class Host:
 
     def prune(self, token: str | None = None) -> subprocess.CompletedProcess[str]:
         script = prune.locked_prune_script(self.stack, [RELEASE], token or self.owner.token)
+        return subprocess.run(["sh", "-c", script], env=self.env, capture_output=True, text=True)
+
+    def foresee(self) -> subprocess.CompletedProcess[str]:
+        script = prune.prune_script(self.stack, [RELEASE], dry_run=True)
         return subprocess.run(["sh", "-c", script], env=self.env, capture_output=True, text=True)
 
     def left(self) -> tuple[set[str], int]:
@@ -141,3 +152,27 @@ def test_what_another_stack_of_the_host_protects_is_not_this_one_s_to_prune(host
     assert host.prune().returncode == 0
     assert host.left() == ({"kept"}, 2)
     assert all(tag.exists() for tag in theirs)
+
+
+@pytest.mark.parametrize("trouble", [None, "used", "shared"])
+def test_a_dry_run_tells_what_pruning_then_removes_and_removes_nothing(
+    host: Host, trouble: str | None
+) -> None:
+    if trouble:
+        (host.folder / trouble).touch()
+    foreseen, before = host.foresee(), host.left()
+    assert (foreseen.returncode, before) == (0, ({"kept", "old", "older"}, 2))
+    assert host.prune().stdout == foreseen.stdout
+    assert ("image i2" in foreseen.stdout) == (trouble is None)
+
+
+def test_a_dry_run_of_an_engine_that_is_down_is_no_success(host: Host) -> None:
+    (host.folder / "down").touch()
+    assert host.foresee().returncode == 1
+
+
+@pytest.mark.parametrize("names", [["h/x:1"], ["h/y:1"], ["h/x:1", "h/x:2"]])
+def test_an_image_by_other_names_goes_where_docker_would_let_it(host: Host, names: list[str]) -> None:
+    for name in names:
+        (host.folder / "images" / name.replace("/", "+")).write_text("i2")
+    assert ("image i2" in host.foresee().stdout) == (names == ["h/x:1"])

@@ -1,0 +1,161 @@
+"""Flags: each is declared once, with what it means and how its text becomes a value; `fab` and `invoke` take theirs from here.
+
+Invoke gets texts only, so that a bad value is this program's own error, with its exit status.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from deploy_lib.request import whole_number, word
+
+Raw = str | bool | list[str] | None
+"""What Invoke makes of a flag: a text, a switch, the texts of one that was given several times, or nothing."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Flag(Generic[Value]):
+    """One flag, or the one argument that a task cannot do without.
+
+    Attributes:
+        name: as it is typed, without its dashes.
+        help: what it means; `invoke --help TASK` shows it.
+        read: makes the value of what Invoke gives, and of `empty`. Raises UsageError.
+        empty: what Invoke gives when it was not typed. "" makes it a flag with a text, False a switch.
+        several: it may be given more than once.
+        required: it is an argument, typed without its name.
+    """
+
+    name: str
+    help: str
+    read: Callable[[Raw], Value]
+    empty: Raw = ""
+    several: bool = False
+    required: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in Python."""
+        return self.name.replace("-", "_")
+
+    def saying(self, text: str) -> Flag[Value]:
+        """The same, with another explanation."""
+        return replace(self, help=text)
+
+    def parameter(self) -> inspect.Parameter:
+        """Its place in the signature of a task."""
+        default = inspect.Parameter.empty if self.required else self.empty
+        return inspect.Parameter(self.key, inspect.Parameter.KEYWORD_ONLY, default=default)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The flags as they were typed.
+
+    Attributes:
+        texts: by the flag's name.
+    """
+
+    texts: Mapping[str, Raw] = field(default_factory=dict)
+
+    def __getitem__(self, flag: Flag[Value]) -> Value:
+        """A flag's value; what it is without being typed, when the task does not have it.
+
+        Raises:
+            UsageError: its text makes no sense.
+        """
+        return flag.read(self.texts.get(flag.name, flag.empty))
+
+    @property
+    def replicas(self) -> dict[str, int]:
+        """By kind, how many replicas were asked for.
+
+        Raises:
+            UsageError: one is no number.
+        """
+        kinds = [name.removeprefix(_REPLICAS) for name in self.texts if name.startswith(_REPLICAS)]
+        counts = {kind: self[replicas(kind)] for kind in kinds}
+        return {kind: count for kind, count in counts.items() if count is not None}
+
+
+def _text(raw: Raw) -> str:
+    return raw if isinstance(raw, str) else ""
+
+
+def _names(raw: Raw) -> list[str]:
+    return list(raw) if isinstance(raw, list) else []
+
+
+def _word(name: str, text: str) -> Flag[str | None]:
+    return Flag(name, text, lambda raw: word(f"--{name}", _text(raw)))
+
+
+def _number(name: str, text: str, allowed: range) -> Flag[int | None]:
+    def read(raw: Raw) -> int | None:
+        return whole_number(f"--{name}", _text(raw), 0, allowed) if raw else None
+
+    return Flag(name, text, read)
+
+
+def _switch(name: str, text: str) -> Flag[bool]:
+    return Flag(name, text, bool, empty=False)
+
+
+_REPLICAS = "replicas-"
+
+NODE: Flag[list[str]] = Flag("node", "a node, or all", _names, empty=None, several=True)
+STACK: Flag[str] = Flag("stack", "a stack of deploy.toml", _text, required=True)
+TAG = _word(
+    "tag",
+    "an image tag (sha-abc1234, 1.4.2, latest), a full SHA, or a git ref; otherwise the environment's default",
+)
+SERVICE = _word("service", "change this service only")
+DRY_RUN = _switch("dry-run", "show what would change, and change nothing")
+SKIP_VALIDATION = _switch(
+    "skip-validation", "only warn of checks that fail, as far as anything can be done without them"
+)
+NO_ROLLBACK = _switch("no-rollback", "leave a release that fails in place, to look at it (exit 11)")
+WAIT_LOCK = _number("wait-lock", "seconds to wait for another deployment to end", range(0, 24 * 3600 + 1))
+PARALLEL = _number("parallel", "how many nodes at once; otherwise all", range(1, 101))
+FOLLOW = _switch("follow", "go on with what comes, until Ctrl-C")
+JSON = _switch("json", "one JSON document on standard output")
+DEBUG = _switch("debug", "show details")
+
+
+def replicas(kind: str) -> Flag[int | None]:
+    """How many replicas of a kind."""
+    text = f"{kind} replicas on each node; otherwise as many as it has, at first as deploy.toml says"
+    return _number(f"{_REPLICAS}{kind}", text, range(0, 101))
+
+
+def tail(text: str, default: int, allowed: range) -> Flag[int]:
+    """How many lines of something."""
+    return Flag(
+        "tail",
+        f"{text}; otherwise {default}",
+        lambda raw: whole_number("--tail", _text(raw), default, allowed),
+    )
+
+
+LOG_LINES = tail("how many lines of each container", 100, range(0, 1_000_001))
+EVENTS = tail("how many events of each node", 20, range(1, 100_001))
+
+
+def of_stack(stacks: Iterable[str]) -> Flag[str]:
+    """The stack that is meant, with the names that there are."""
+    return STACK.saying(", ".join(stacks) or STACK.help)
+
+
+def of_node(nodes: Iterable[str]) -> Flag[list[str]]:
+    """`--node`, with the names that there are."""
+    names = ", ".join(nodes) or "a node of deploy.toml"
+    return NODE.saying(f"{names} or all; may be given more than once")
+
+
+Flags = tuple[Flag[Any], ...]
+"""The flags of a task, in the order in which they are told."""

@@ -1,0 +1,84 @@
+"""What the command lines of Invoke and Fabric lack: a suggestion for a misspelt task or flag, and `-H` given twice.
+
+Neither has a hook for that, but both keep their program as an object whose methods are there to be replaced; a process that
+is no such program, such as a test that imports the tasks, is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from invoke.exceptions import ParseError
+from invoke.program import Program
+
+from deploy_lib.names import did_you_mean
+
+_UNKNOWN = re.compile(r"No idea what '(.+)' is!")
+_HOSTS = ("-H", "--hosts")
+
+
+def suggest() -> None:
+    """Lets the program that runs say which task or flag may have been meant; its exit status stays its own."""
+    for program in _running():
+        if "parse_tasks" in vars(program):
+            continue  # a second collection of the same process
+        program.parse_tasks = _suggesting(program, program.parse_tasks)  # type: ignore[method-assign]
+        program.parse_cleanup = _suggesting(program, program.parse_cleanup)  # type: ignore[method-assign]
+
+
+def accept_repeated_hosts() -> None:
+    """Makes `fab -H A -H B` mean `fab -H A,B`; Fabric takes B for the name of a task."""
+    for program in _running():
+        joined = join_hosts(program.argv)
+        if joined != program.argv:
+            program.parse_core(joined)
+
+
+def join_hosts(argv: Sequence[str]) -> list[str]:
+    """A command line with all its hosts behind the first `-H`."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    words, rest = list(argv[:end]), list(argv[end:])
+    hosts: list[str] = []
+    others: list[str] = []
+    place = 0
+    while words:
+        word = words.pop(0)
+        flag, equals, value = word.partition("=")
+        if flag not in _HOSTS or not (equals or words):
+            others.append(word)
+            continue
+        place = place if hosts else len(others)
+        hosts.append(value if equals else words.pop(0))
+    if len(hosts) < 2:
+        return list(argv)
+    return [*others[:place], "-H", ",".join(hosts), *others[place:], *rest]
+
+
+def _running() -> Iterator[Program]:
+    """The program whose command line this is."""
+    for name in ("invoke.main", "fabric.main"):
+        program = getattr(sys.modules.get(name), "program", None)
+        if isinstance(program, Program) and program.argv:
+            yield program
+
+
+def _suggesting(program: Program, method: Callable[[], None]) -> Callable[[], None]:
+    def suggesting() -> None:
+        try:
+            method()
+        except ParseError as error:
+            raise ParseError(f"{error}{_suggestion(program, error)}", error.context) from None
+
+    return suggesting
+
+
+def _suggestion(program: Program, error: ParseError) -> str:
+    found = _UNKNOWN.search(str(error))
+    if found is None:
+        return ""
+    flags = [*program.initial_context.flags, *(error.context.flags if error.context else ())]
+    known = flags if found[1].startswith("-") else list(program.parser.contexts)
+    question = did_you_mean(found[1], known)
+    return f" {question[0].upper()}{question[1:]}" if question else ""

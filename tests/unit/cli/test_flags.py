@@ -1,0 +1,72 @@
+"""Flags: from the text that Invoke gives to the value that a command gets."""
+
+import pytest
+
+from deploy_lib.cli import flags
+from deploy_lib.cli.command import Invocation
+from deploy_lib.cli.flags import Given
+from deploy_lib.errors import UsageError
+from deploy_lib.request import Request
+from tests import ROOT
+
+
+def test_what_was_not_typed_has_a_value_too() -> None:
+    assert Invocation("deploy-web", ROOT).request() == Request("deploy-web")
+    given = Given({"tag": "", "node": [], "json": False, "wait-lock": ""})
+    assert (given[flags.TAG], given[flags.NODE], given[flags.JSON], given[flags.WAIT_LOCK]) == (
+        None,
+        [],
+        False,
+        None,
+    )
+    assert (given[flags.LOG_LINES], given[flags.EVENTS], given.replicas) == (100, 20, {})
+
+
+def test_every_flag_reaches_the_request() -> None:
+    typed = Given(
+        {
+            "tag": "v2",
+            "service": "web",
+            "dry-run": True,
+            "no-rollback": True,
+            "skip-validation": True,
+            "wait-lock": "30",
+            "parallel": "2",
+            "replicas-mailer": "3",
+            "replicas-other": "",
+        }
+    )
+    assert Invocation("deploy-all", ROOT, typed).request() == Request(
+        "deploy-all",
+        tag="v2",
+        service="web",
+        dry_run=True,
+        no_rollback=True,
+        skip_validation=True,
+        wait_lock=30,
+        parallel=2,
+        replicas={"mailer": 3},
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("wait-lock", "soon"),
+        ("wait-lock", "-1"),
+        ("parallel", "0"),
+        ("replicas-mailer", "many"),
+        ("tag", "a b"),
+        ("service", "--x"),
+    ],
+)
+def test_a_bad_text_is_named_with_its_flag(flag: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"^--{flag}"):
+        Invocation("deploy-all", ROOT, Given({flag: text})).request()
+
+
+@pytest.mark.parametrize(("flag", "bad"), [(flags.LOG_LINES, "x"), (flags.EVENTS, "0")])
+def test_a_bad_number_of_lines_is_too(flag: flags.Flag[int], bad: str) -> None:
+    assert Given({"tail": "7"})[flag] == 7
+    with pytest.raises(UsageError, match="--tail must be a whole number"):
+        Given({"tail": bad})[flag]
