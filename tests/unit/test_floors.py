@@ -79,7 +79,7 @@ def test_only_one_room_knows_compose() -> None:
         assert "yaml" not in modules, f"{path} reads YAML"
 
 
-NAMES = re.compile(r"ktrdr|backtest|homelab|\bworkers", re.IGNORECASE)
+NAMES = re.compile(r"ktrdr|backtest|homelab|workers", re.IGNORECASE)
 
 
 def test_the_names_on_hosts_come_from_one_constant() -> None:
