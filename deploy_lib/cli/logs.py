@@ -43,7 +43,9 @@ def run(invocation: Invocation) -> None:
         sessions = sessions_with(environment, chosen, invocation.connection)
         services = [wanted] if wanted else []
         stacks = {node.name: HostStack(node, files[node.name].project) for node in chosen}
-        scripts = {n: logs.logs_script(stack, services, lines, follow=follow) for n, stack in stacks.items()}
+        scripts = {
+            n: logs.logs_script(stack.project, services, lines, follow=follow) for n, stack in stacks.items()
+        }
         width = max(len(f"{n}/{s}") for n in sessions for s in files[n].secrets)
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from deploy_lib.config import Node
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.change.prune import foresee_removed, remove_old
+from deploy_lib.host.change.prune import foresee_removal, remove_old
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.site import Site
 from deploy_lib.release.history import Event
@@ -67,4 +67,4 @@ def foresee(site: Site, facts: Facts, on_found: Callable[[str], object]) -> None
     Raises:
         PruneError: the host could not say all of it.
     """
-    foresee_removed(site.session, site.stack, [event.release for event in kept(site.node, facts)], on_found)
+    foresee_removal(site.session, site.stack, [event.release for event in kept(site.node, facts)], on_found)

@@ -191,11 +191,11 @@ def _secret_files(facts: Facts) -> dict[str, str]:
     return read_stack_file(facts.deployed, "the host's Compose file").files_in(PurePosixPath(places.pop()))
 
 
-_OWN = re.compile(r"sha-[0-9a-f]{7}|latest")
-"""Tags that images of the project's own may have."""
+_OF_COMMIT = re.compile(r"([A-Za-z][A-Za-z._-]*[._-])?[0-9a-f]{7,40}|latest")
+"""Tags that look like those of a project's own images: a commit's digits, with or without words before them."""
 
 
 def _tag(images: Mapping[str, Image]) -> str:
     """The tag of the project's own images, as far as it can be told."""
-    tags = sorted(i.tag for i in images.values() if _OWN.fullmatch(i.tag))
+    tags = sorted(image.tag for image in images.values() if _OF_COMMIT.fullmatch(image.tag))
     return tags[0] if tags else "unknown"

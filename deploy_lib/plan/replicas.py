@@ -55,7 +55,7 @@ def counts(stack: Stack, replicas: Mapping[str, int]) -> dict[str, int]:
 
 
 def variables(replicas: Mapping[str, int]) -> dict[str, str]:
-    """For the Compose file, whose service mailer-1 has `replicas: ${MAILER_1:-0}`."""
+    """For the Compose file, whose service job-runner-1 has `replicas: ${JOB_RUNNER_1:-0}`."""
     return {service.upper().replace("-", "_"): str(count) for service, count in replicas.items()}
 
 

@@ -226,6 +226,11 @@ class Session:
         self._opened = False
         self._opening = threading.Lock()
 
+    @property
+    def opened(self) -> bool:
+        """Whether it was ever open; it may have ended since."""
+        return self._opened
+
     def open(self) -> None:
         """Connects and logs in.
 

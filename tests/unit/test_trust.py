@@ -13,10 +13,8 @@ import pytest
 
 from deploy_lib import shell
 from deploy_lib.host.change import lock, switch, targets
-from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import MEMORY
 from deploy_lib.shell import ScriptExit
-from tests.unit import build
 
 OTHER = 12345
 
@@ -251,7 +249,7 @@ def test_without_room_a_script_stops_and_says_why(mine: Path, tmp_path: Path) ->
 
 
 def launch(memory: Path, detached: str, **env: str) -> list[str]:
-    return run(at(switch.launcher(HostStack(build.node(), "p"), detached), memory), **env).stdout.splitlines()
+    return run(at(switch.launcher("p", detached), memory), **env).stdout.splitlines()
 
 
 @pytest.mark.parametrize("plant", PLANTS)

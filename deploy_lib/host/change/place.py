@@ -27,12 +27,15 @@ class Placement:
     dropped: Sequence[str] = ()
 
 
-def place(home: PurePosixPath, placement: Placement, into: PurePosixPath | None = None) -> str:
+def place(
+    home: PurePosixPath, placement: Placement, into: PurePosixPath | None = None, *, objects: str = ""
+) -> str:
     """Shell text that puts files into place: all are written beside their places first, and then renamed.
 
     Args:
         home: the stack's directory, which has the objects.
         into: where the files go, when not there.
+        objects: where the objects lie, when not there, as a shell word.
     """
     if not (placement.files or placement.dropped):
         return ":"
@@ -46,7 +49,7 @@ umask 022
 mkdir -p {quote(target)} && cd {quote(target)} || exit
 set -- {pairs}
 while [ $# -gt 0 ]; do
-  mkdir -p "$(dirname "$1")" && cat {quote(home / layout.OBJECTS)}/"$2" > "$1.deploy-new" || {{
+  mkdir -p "$(dirname "$1")" && cat {objects or quote(home / layout.OBJECTS)}/"$2" > "$1.deploy-new" || {{
     for y in {paths}; do rm -f "$y.deploy-new"; done
     exit 1
   }}

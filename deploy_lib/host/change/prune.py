@@ -49,7 +49,7 @@ def remove_old(
     )
 
 
-def foresee_removed(
+def foresee_removal(
     session: Session, stack: HostStack, kept: Iterable[Release], on_found: Callable[[str], object]
 ) -> None:
     """Tells what `remove_old` would remove, and removes nothing.

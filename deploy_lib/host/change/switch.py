@@ -101,7 +101,7 @@ owned || {{ echo 'the lock has lapsed'; exit {ScriptExit.LAPSED}; }}
 rm -f -- {verdict}
 # What is in memory has a name that nobody can foresee: it is found from here. Logs of switches before go.
 l=${{0%/*}}
-for s in "${{l%/*}}"/{quote(log_directory(stack))}.*; do
+for s in "${{l%/*}}"/{quote(log_directory(stack.project_name))}.*; do
   if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
 done
 ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
@@ -202,9 +202,9 @@ def _claim(switch: Switch) -> str:
     return "\n".join([TRUST, *claims])
 
 
-def log_directory(stack: HostStack) -> str:
+def log_directory(project: str) -> str:
     """What the name of a switch's directory in memory begins with."""
-    return f"{layout.TEMPORARY}-{stack.project_name}"
+    return f"{layout.TEMPORARY}-{project}"
 
 
 def _back(stack: HostStack, switch: Switch) -> str:
@@ -273,14 +273,17 @@ def _append_now(event: Event) -> str:
     return f"sed \"s/{_NOW}/$(date -u +%FT%TZ)/\" <<'=EVENTS=' | append\n{line}\n=EVENTS="
 
 
-def launcher(stack: HostStack, detached: str) -> str:
+def launcher(project: str, detached: str) -> str:
     """Starts the detached script, and passes on its output until it ends.
 
-    Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one switch. The
-    log outlives it: whoever takes over may want to read it.
+    Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one script. The
+    log outlives a switch: whoever takes over may want to read it.
 
     It ends before that, with what it complains of, when the script cannot be started; and it tells a script that has begun
     from one that has not by what stands in the log, with nothing but the shell itself.
+
+    Args:
+        project: the name of the Compose project.
     """
     return f"""\
 refuse() {{ echo "$2"; echo "=== end $1"; exit "$1"; }}
@@ -289,7 +292,7 @@ env true || exit
 {FIND_MEMORY}
 [ -n "$m" ] || refuse {ScriptExit.NO_MEMORY} 'neither /run nor /dev/shm is a writable tmpfs'
 umask 077
-d=$(mktemp -d "$m"/{quote(log_directory(stack))}.XXXXXXXXXX 2>&1) || refuse {ScriptExit.NO_PLACE} "$d"
+d=$(mktemp -d "$m"/{quote(log_directory(project))}.XXXXXXXXXX 2>&1) || refuse {ScriptExit.NO_PLACE} "$d"
 export TMPDIR="$d"
 {{ cat >"$d/switch.sh" && : >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {ScriptExit.NO_PLACE} "the switch does not fit into $m"; }}
 {detached}

@@ -303,7 +303,7 @@ def start(
     # A program that is given another value may be waited for before that and after it.
     extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
     process = session.start(
-        launcher(stack, switch_script(stack, switch)),
+        launcher(stack.project_name, switch_script(stack, switch)),
         env=env,
         timeout=stack.settings.switch_timeout + extra + SILENCE + 120,
     )

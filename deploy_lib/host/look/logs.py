@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy_lib.compose import labels
+from deploy_lib.compose.project import Project
 from deploy_lib.errors import DeployError, RemoteError, told
 from deploy_lib.host.change.lock import HEARTBEAT, LAPSE
-from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
 from deploy_lib.ssh.session import Process, Session
 
@@ -38,7 +38,7 @@ class Line:
     text: str
 
 
-def logs_script(stack: HostStack, services: Sequence[str], tail: int, *, follow: bool) -> str:
+def logs_script(project: Project, services: Sequence[str], tail: int, *, follow: bool) -> str:
     """Prints the last lines of each container, found by its labels: Compose would want every variable set.
 
     Args:
@@ -51,7 +51,7 @@ def logs_script(stack: HostStack, services: Sequence[str], tail: int, *, follow:
     options = words("--timestamps", "--tail", tail, *(["--follow"] if follow else []))
     wanted = "|".join(f"*.{quote(service)}" for service in services) or "*"
     return f"""\
-list=$(docker ps -a --no-trunc {stack.project.filters} {labels.NO_ONE_OFF} --format {quote(form)}) || exit
+list=$(docker ps -a --no-trunc {project.filters} {labels.NO_ONE_OFF} --format {quote(form)}) || exit
 show() {{
   docker logs {options} "$1" 2>&1 | while IFS= read -r x || [ -n "$x" ]; do printf '%s %s %s\\n' "$2" "$3" "$x"; done
 }}

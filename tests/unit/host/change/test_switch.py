@@ -18,7 +18,6 @@ from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
 from deploy_lib.host.programs.grafana import GrafanaAdmin
-from deploy_lib.host.stack import HostStack
 from deploy_lib.release.release import Release
 from deploy_lib.shell import ScriptExit
 from tests.unit import build
@@ -254,7 +253,7 @@ def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_
         (memory / "ktrdr-deploy-shop-1.earlier").mkdir()
         (memory / "ktrdr-deploy-shop-1-2.earlier").mkdir()
         (memory / "ktrdr-deploy-shop-1.link").symlink_to(host.home)
-        script = switch.launcher(STACK, switch.switch_script(host.stack, orders))
+        script = switch.launcher(STACK.project_name, switch.switch_script(host.stack, orders))
         host.switch = host.start(script.replace("/run /dev/shm", folder))
         host.until("=== switched 0")
         (own,) = memory.glob("ktrdr-deploy-shop-1.??????????")
@@ -362,7 +361,7 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         secrets=["A"],
     )
     for variant in (orders, replace(orders, back=None, keep_values=True)):
-        whole = switch.launcher(STACK, switch.switch_script(STACK, variant))
+        whole = switch.launcher(STACK.project_name, switch.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 
 
@@ -498,7 +497,7 @@ def no_leftovers() -> Iterator[None]:
 def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["sh"],
-        input=switch.launcher(HostStack(build.node(), PROJECT), detached),
+        input=switch.launcher(PROJECT, detached),
         capture_output=True,
         text=True,
         env={**host.env, **more},
@@ -530,7 +529,7 @@ def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, progra
 
 
 def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host: Host) -> None:
-    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(HostStack(build.node(), PROJECT), 'true')}"
+    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(PROJECT, 'true')}"
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True, env=host.env)
     assert done.returncode == 126
     assert "Argument list too long" in done.stderr

@@ -33,7 +33,7 @@ def docker(tmp_path: Path) -> Path:
 
 def start(docker: Path, *services: str, follow: bool = False) -> subprocess.Popen[str]:
     env = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
-    script = logs.logs_script(build.stack(), services, 7, follow=follow)
+    script = logs.logs_script(build.stack().project, services, 7, follow=follow)
     return subprocess.Popen(
         ["sh", "-c", script],
         env=env,

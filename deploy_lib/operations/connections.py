@@ -1,0 +1,68 @@
+"""From a Fabric connection to a session: verified ones as they are, plain ones as Fabric has them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from fabric import Connection
+
+from deploy_lib.secrets.value import Secret
+from deploy_lib.ssh.connection import StrictConnection, connect_to
+from deploy_lib.ssh.session import Session
+from deploy_lib.ssh.target import Target
+
+Values = Mapping[str, str | Secret]
+"""Variables for a command; what is a `Secret` is shown nowhere."""
+
+_OWN = "_deploy_session"
+"""Where a connection keeps its session: Fabric's connections to the same place are equal, and are not the same."""
+
+_lock = threading.Lock()
+
+
+def connect(destination: str, ssh_config: Path | None = None) -> StrictConnection:
+    """A connection to `[user@]host[:port]`, as ssh_config understands it, that refuses an unknown or changed host key.
+
+    Raises:
+        UsageError: ssh_config cannot be read.
+    """
+    return connect_to(destination, ssh_config)
+
+
+def session_on(connection: Connection) -> Session:
+    """The session of a connection, the same one as long as that is open.
+
+    A plain Fabric connection works as well, with what Fabric gives it: any host key is accepted, a changed one, too.
+    """
+    with _lock:
+        session: Session | None = vars(connection).get(_OWN)
+        if session is None or (session.opened and not connection.is_connected):
+            strict = connection if isinstance(connection, StrictConnection) else _Plain(connection)
+            session = Session(connection.host, cast(StrictConnection, strict))
+            object.__setattr__(connection, _OWN, session)
+        return session
+
+
+def revealed(values: Values) -> dict[str, str]:
+    """The variables as a script gets them on its standard input."""
+    return {name: v.reveal() if isinstance(v, Secret) else v for name, v in values.items()}
+
+
+class _Plain:
+    """Fabric's own connection, with what a session asks of a strict one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.target = Target(
+            connection.host, connection.host, int(connection.port or 22), connection.user or ""
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def abandon(self) -> None:
+        """Closes what a failed `open` leaves."""
+        self._connection.close()

@@ -1,0 +1,102 @@
+"""Files of this machine into a directory of a host: only what differs is sent, and renamed into place one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fabric import Connection
+
+from deploy_lib.errors import UsageError
+from deploy_lib.host.change.place import Placement, place
+from deploy_lib.host.files import digests, pack
+from deploy_lib.operations.connections import session_on
+from deploy_lib.shell import IN_MEMORY, quote, words
+
+TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What became of files.
+
+    Attributes:
+        changed: paths below the directory that have another content now.
+        unchanged: those that had it already, and were not touched.
+    """
+
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+def put_directory(connection: Connection, source: Path, directory: str | PurePosixPath) -> Placed:
+    """Puts all files below a directory of this machine into one of the host; what else lies there stays.
+
+    Raises:
+        UsageError: there is no such directory here, or a file cannot be read.
+        RemoteError: the host's directory cannot be written.
+    """
+    if not source.is_dir():
+        raise UsageError(f"there is no directory {source}")
+    try:
+        files = {
+            path.relative_to(source).as_posix(): path.read_bytes()
+            for path in sorted(source.rglob("*"))
+            if path.is_file()
+        }
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return put_files(connection, files, directory)
+
+
+def put_files(connection: Connection, files: Mapping[str, bytes], directory: str | PurePosixPath) -> Placed:
+    """Puts files into a directory of the host, which is made where there is none; what has its content already stays.
+
+    All are written beside their places first and then renamed: a program that reads one meanwhile reads an old file or a new
+    one, and never half of one.
+
+    Args:
+        files: content by path below the directory.
+
+    Raises:
+        UsageError: a path leads out of the directory.
+        RemoteError: it cannot be written.
+    """
+    for path in files:
+        parts = PurePosixPath(path).parts
+        if not parts or PurePosixPath(path).is_absolute() or ".." in parts:
+            raise UsageError(f"{path!r} is no path below a directory")
+    session, home, wanted = session_on(connection), PurePosixPath(directory), digests(files)
+    found = _read_digests(session.run(digests_script(home, sorted(wanted)), step="comparing files").stdout)
+    changed = {path: digest for path, digest in wanted.items() if found.get(path) != digest}
+    if changed:
+        session.run(
+            place_script(home, changed),
+            stdin=pack({digest: files[path] for path, digest in changed.items()}),
+            timeout=TIMEOUT,
+            step="placing files",
+        )
+    return Placed(tuple(sorted(changed)), tuple(sorted(wanted.keys() - changed.keys())))
+
+
+def digests_script(home: PurePosixPath, paths: list[str]) -> str:
+    """Prints the SHA-256 of those of these files that are there."""
+    return f"""\
+cd {quote(home)} 2>/dev/null || exit 0
+for x in {words(*paths)}; do [ ! -f "$x" ] || sha256sum -- "./$x" || exit; done
+"""
+
+
+def place_script(home: PurePosixPath, changed: Mapping[str, str]) -> str:
+    """Puts the files of standard input, which are named after their content, into their places."""
+    return f"""\
+{IN_MEMORY}
+tar -xf - --no-same-owner -C "$t" || exit
+{place(home, Placement(changed), objects='"$t"')}
+"""
+
+
+def _read_digests(text: str) -> dict[str, str]:
+    lines = [line.removeprefix("\\").partition("  ") for line in text.splitlines()]
+    return {path.removeprefix("./"): digest for digest, _, path in lines}

@@ -1,0 +1,63 @@
+"""An HTTP probe through the session: the host needs no curl, and its ports need not be reachable from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fabric import Connection
+from pydantic import ValidationError
+
+from deploy_lib.config import Probe
+from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.host.prove.probe import prove
+from deploy_lib.operations.connections import session_on
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A probe that succeeded.
+
+    Attributes:
+        seconds: until it did.
+    """
+
+    url: str
+    seconds: float
+
+
+class ProbeError(DeployError):
+    """What was asked did not answer as expected in time."""
+
+
+def http_probe(
+    connection: Connection,
+    url: str,
+    *,
+    status: int = 200,
+    json: Mapping[str, str | int | bool] | None = None,
+    timeout: float = 60,
+) -> Answer:
+    """Asks a URL, as the host itself would ask it, until the answer is as expected.
+
+    Args:
+        url: `http://host[:port]/...`; 127.0.0.1 is the host.
+        json: dotted paths in the JSON answer, and the values expected there; numbers in a path index lists.
+        timeout: seconds until it must have answered so.
+
+    Raises:
+        ProbeError: it has not; with what came last.
+        UsageError: the URL is none.
+        RemoteError: the session ended.
+    """
+    session = session_on(connection)
+    try:
+        probe = Probe(
+            name=url, service=url, url=url, status=status, json_values=dict(json or {}), timeout=timeout
+        )
+    except ValidationError as error:
+        raise UsageError(f"this is no probe: {error.errors()[0]['msg']} ({url})") from None
+    (finding,) = prove(session, [probe], lambda: ())
+    if not finding.ok:
+        raise ProbeError(finding.problem, node=session.node, step="probe")
+    return Answer(url, finding.seconds)

@@ -1,0 +1,83 @@
+"""A login at a registry that is gone afterwards, on every path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fabric import Connection
+
+from deploy_lib.errors import RemoteError
+from deploy_lib.host.change.stage import PASSWORD, log_in
+from deploy_lib.host.look.registry import Login
+from deploy_lib.operations.connections import session_on
+from deploy_lib.secrets.value import Secret
+from deploy_lib.shell import IN_MEMORY, ScriptExit
+
+LONGEST = 3600
+"""Seconds after which the host ends a login whose holder is silent, such as a laptop that sleeps."""
+
+TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class RegistryLogin:
+    """A login under way.
+
+    Attributes:
+        configuration: the directory in the host's memory that DOCKER_CONFIG names.
+    """
+
+    registry: str
+    username: str
+    configuration: str
+
+
+@contextmanager
+def docker_login(
+    connection: Connection, registry: str, username: str, password: Secret | str
+) -> Iterator[RegistryLogin]:
+    """Logs in at a registry; `compose_pull` takes what it gives.
+
+    The credentials lie in a directory in the host's memory that lives as long as a channel of the session does: it is gone
+    when the block ends, however it ends, and when the session or this process does. They get there on standard input.
+
+    Args:
+        registry: `host[:port]`, as image references begin.
+
+    Raises:
+        RemoteError: the registry refused the login or did not answer, or the host has no directory in memory.
+    """
+    session = session_on(connection)
+    secret = password if isinstance(password, Secret) else Secret(password)
+    login = Login(registry, username, secret)
+    process = session.start(
+        login_script(login), env={PASSWORD: secret.reveal()}, timeout=TIMEOUT, keep_stdin=True
+    )
+    with process:
+        configuration = next(iter(process), "")
+        if not configuration:
+            code = process.wait()
+            said = process.stderr.strip() or f"exit status {code}"
+            where = (
+                f"the login at {registry} failed" if code == ScriptExit.LOGIN_FAILED else "no login was tried"
+            )
+            raise RemoteError(
+                f"{where}: {said}",
+                node=session.node,
+                step="login",
+                mend="does the registry answer, and are user and password still good?",
+            )
+        process.extend(LONGEST)
+        try:
+            yield RegistryLogin(registry, username, configuration)
+        finally:
+            process.close_stdin()
+            process.extend(TIMEOUT)
+            process.read()
+
+
+def login_script(login: Login) -> str:
+    """Logs in, prints the directory of the configuration, and keeps it until standard input ends."""
+    return f'{IN_MEMORY}\n{log_in(login)}\necho "$t"\ntimeout {LONGEST} cat >/dev/null\n'
