@@ -23,7 +23,7 @@ class Event:
             ran without a record) or "aborted" (it ended before the switch, and changed nothing that runs).
         at: UTC, RFC 3339, seconds.
         who: user, and `origin`: the machine that the command ran on.
-        command: such as "deploy-core".
+        command: such as "deploy-web".
         seconds: how long the command took until then.
         hashes: by service, Compose's hash of the configuration of the containers that were proven.
         before: the id of the last proven release with other content, which a rollback goes to.

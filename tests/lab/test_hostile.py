@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.release.image import KEEP
+from deploy_lib.layout import KEEP
 from lab import docker as build
 from lab import hosts
 from lab.layout import Lab

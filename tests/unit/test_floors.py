@@ -79,9 +79,7 @@ def test_only_one_room_knows_compose() -> None:
         assert "yaml" not in modules, f"{path} reads YAML"
 
 
-NAMES = re.compile(r"ktrdr|backtest|homelab|\bworkers", re.IGNORECASE)
-APPLICATION = {"cli", "config"}
-"""Rooms that still name this repository's own application."""
+NAMES = re.compile(r"ktrdr|backtest|homelab|workers", re.IGNORECASE)
 
 
 def test_the_names_on_hosts_come_from_one_constant() -> None:
@@ -90,7 +88,7 @@ def test_the_names_on_hosts_come_from_one_constant() -> None:
         (path.relative_to(ROOT / "deploy_lib").as_posix(), line)
         for path in MODULES
         for line in path.read_text().splitlines()
-        if NAMES.search(line) and path.relative_to(ROOT / "deploy_lib").parts[0] not in APPLICATION
+        if NAMES.search(line)
     }
     assert found == {("layout.py", 'OURS = "ktrdr"')}
 
