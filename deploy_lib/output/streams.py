@@ -8,6 +8,7 @@ away, or that nobody reads, is no reason for anything.
 from __future__ import annotations
 
 import atexit
+import errno
 import io
 import logging
 import os
@@ -187,7 +188,9 @@ def _release(stream: CleanStream, name: str) -> None:
     stream.flush()
     if outlet := _OUTLETS.get(name):
         outlet.finish()
-    if name == "stdout" and stream.lost:
+    enough = outlet is not None and outlet.patient and stream.lost == os.strerror(errno.EPIPE)
+    # Whoever reads what a command only looks up may stop when they have seen enough, as in `... | head`.
+    if name == "stdout" and stream.lost and not enough:
         said = f"note: standard output is incomplete ({stream.lost}); the exit status is the command's all the same"
         print(said, file=sys.stderr)  # noqa: T201
 

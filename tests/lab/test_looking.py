@@ -68,7 +68,11 @@ BROKEN = {
         "TCP", "no TCP connection", "sshd listening", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "tcp"'
     ),
     "host key": toml(
-        "host key", "is not known", "echo ", 'ssh_config = ".lab/ssh_config"', 'ssh_config = "key"'
+        "host key",
+        "is not known",
+        "set UserKnownHostsFile",
+        'ssh_config = ".lab/ssh_config"',
+        'ssh_config = "key"',
     ),
     "login": toml(
         "login",

@@ -180,7 +180,7 @@ def _walk(trail: Trail, directory: Path) -> None:
     trail.use("killed")
     root = prepared(trail.lab, directory / "fails", trail.delivery)
     _insert(root / "tasks.py", "ROOT = Path(__file__).resolve().parent\n", FAILS)
-    said = trail.run(*INVOKE, "deploy-core", "--tag", SECOND, "--debug", code=1, root=root)
+    said = trail.run(*INVOKE, "deploy-core", "--tag", SECOND, "--debug", code=10, root=root)
     assert "RuntimeError: unforeseen" in said
     assert "'JWT_SECRET': '***" in said
     trail.run(*INVOKE, "deploy-core", "--tag", SECOND, "--debug", code=-9, kill_at="backend-1  Recreate")

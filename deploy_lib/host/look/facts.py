@@ -258,8 +258,8 @@ objects() {{ shown {objects} ls {objects}; }}
 delivered() {{
   r=0
   for x in {words(*stack.secret_places)}; do
-    # Where another user was first, this one has put nothing.
-    if [ -d "${{x%/*}}" ] && [ -n "$(own "${{x%/*}}"; [ ! -e "$x" ] || own "$x")" ]; then continue; fi
+    # In a directory of another user this one has put nothing; one of this user's own nobody else can take away.
+    look "${{x%/*}}" && [ "$u" = "$me" ] && [ -d "${{x%/*}}" ] && [ ! -L "${{x%/*}}" ] || continue
     shown "$x" find "$x" -type f || r=1
   done
   return $r

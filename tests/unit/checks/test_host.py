@@ -52,7 +52,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "name", "problem", "mend"),
+    ("facts", "name", "problem", "hint"),
     [
         (replace(GOOD, tools=GOOD.tools - {"flock"}), "tools", "lacks flock", "util-linux"),
         (replace(GOOD, engine="", problems={"engine": "permission denied while"}), "permission", "permission denied", "usermod"),

@@ -64,7 +64,7 @@ def test_what_is_wrong_in_lab_toml_is_said(tmp_path: Path, text: str, message: s
 
 
 @pytest.mark.parametrize(
-    ("line", "instead", "mend"),
+    ("line", "instead", "hint"),
     [
         ('ssh_config = ".lab/ssh_config"', "", r'ssh_config = "\.lab/ssh_config"'),
         ('source = "file", path = ".lab/secrets.json"', 'source = "environment"', r"\.lab/secrets\.json"),

@@ -185,7 +185,7 @@ def test_a_value_that_breaks_its_rule_is_refused(core: Core, homelab: Environmen
 
 
 @pytest.mark.parametrize(
-    ("error", "expected", "mend"),
+    ("error", "expected", "hint"),
     [
         (CoreError("RateLimitExceeded"), "rate limit", "wait"),
         (CoreError("Internal", "rate limit exceeded"), "rate limit", "wait"),
