@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 Stage = Literal["name", "TCP", "SSH", "host key", "login"]
-"""How far a connection gets, each after those before it."""
+"""The stages of a connection, in their order."""
 
 
 class ExitCode(IntEnum):
@@ -49,7 +49,7 @@ class DeployError(Exception):
     """Base of every error that an operator is meant to read.
 
     Args:
-        what: what happened, one sentence without a final full stop where possible.
+        what: what happened, one sentence, without a final full stop where possible.
         node: name of the node it happened on, if it happened on one.
         step: the step of the deployment during which it happened.
         hint: what to do about it.
@@ -100,8 +100,8 @@ class UnreachableError(DeployError):
     """A node could not be reached, verified or logged in to.
 
     Attributes:
-        stage: where its one connection failed; each comes after those before it.
-        jump: it is a jump host that failed, on the way to the node.
+        stage: at which its one connection failed.
+        jump: a jump host failed, on the way to the node.
     """
 
     stage: Stage = "SSH"
@@ -109,11 +109,11 @@ class UnreachableError(DeployError):
 
 
 class PreflightError(DeployError):
-    """Something that had to be true before the first change was not."""
+    """A condition of the first change is not met; nothing was changed."""
 
 
 class RemoteError(DeployError):
-    """A command on a host failed, timed out, or its session ended under it."""
+    """A command on a host failed or timed out, or its session ended."""
 
 
 class CommandError(RemoteError):
@@ -131,7 +131,7 @@ class NotRunError(RemoteError):
 
 
 class NotUnderstoodError(RemoteError):
-    """An answer is not what a host of this program says: what it means is not known."""
+    """A host's answer cannot be understood; unknown must not be treated as absent."""
 
 
 class StoppedError(DeployError):
@@ -147,7 +147,7 @@ class LockedError(DeployError):
 
 
 class UnforeseenError(DeployError):
-    """A fault of this program, or of something that it uses: nobody has thought of this error.
+    """A fault of this program, or of something that it uses, for which it has no error of its own.
 
     Args:
         error: what was raised.
@@ -160,17 +160,17 @@ class UnforeseenError(DeployError):
         frames = traceback.extract_tb(error.__traceback__)
         where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
         super().__init__(
-            f"nobody foresaw this error: {type(error).__name__}{': ' if said else ''}{said}{where}",
+            f"unforeseen error: {type(error).__name__}{': ' if said else ''}{said}{where}",
             hint="the same command with --debug shows where it comes from; please report it",
         )
 
 
 @contextmanager
 def told(node: str | None = None) -> Iterator[None]:
-    """Whatever is raised in the block becomes an error that an operator can read, and has its node.
+    """Turns whatever the block raises into an error that an operator can read, with its node.
 
     Raises:
-        DeployError: an UnforeseenError for all that is none yet.
+        DeployError: an UnforeseenError for every exception that is no DeployError.
     """
     try:
         yield

@@ -30,10 +30,10 @@ def build_image(root: Path, *, tag: str | None = None, push: bool = False) -> No
         version = versions.meant(environment, asked)[-1] if asked else versions.head(environment)
         console.say(f"environment {environment.name}: {environment.image_registry}/{IMAGE}:{version.tag}")
         if push and git.is_dirty(root):
-            dirty = "the checkout has changes that no commit has"
+            dirty = "the checkout has uncommitted changes"
             if not environment.allow_dirty:
                 raise UsageError(dirty, hint="commit them, or build without --push")
-            console.say(f"{dirty}: {version.tag} will have them all the same")
+            console.say(f"{dirty}: {version.tag} will contain them")
         build_backend(environment, version, console)
         if push:
             push_backend(environment, version, console)

@@ -35,7 +35,7 @@ def build(root: Path, tag: str, say: Say) -> None:
     # Of two meanings the commit: an image tag alone says nothing of what is to be built.
     version = versions.meant(environment, asked)[-1] if asked else versions.head(environment)
     if not asked and git.is_dirty(root):
-        say(f"the checkout has changes that no commit has: {version.tag} will have them all the same")
+        say(f"the checkout has uncommitted changes: {version.tag} will contain them")
     names = [_build(project, name, version, say) for name in versioned(project)]
     if not names:
         raise UsageError(

@@ -85,9 +85,9 @@ def _mend(node: Node, facts: Facts, why: Iterable[str]) -> str:
         return f"as root on the host: chown -R {_user(facts)} {quote(state)}; then run the same command again"
     if forbidden:
         return (
-            f"as root on the host: give {_user(facts)} what it may not read; then run the same command again"
+            f"as root on the host: let {_user(facts)} read what is refused; then run the same command again"
         )
-    return "fix what the host complains of, then run the same command again"
+    return "fix what the host reports, then run the same command again"
 
 
 def _user(facts: Facts) -> str:
@@ -137,7 +137,7 @@ def _version(name: str, found: str, least: str, silence: str, hint: str) -> Chec
     return judged(
         name,
         f"it answers, and is version {least} or later",
-        silence or (f"it is version {found}, and {least} is the least" if old else ""),
+        silence or (f"it is version {found}; at least {least} is needed" if old else ""),
         f"update it to {least} or later (`requires` in deploy.toml)" if old and not silence else hint,
         found=f"{found} (at least {least})" if found else "",
     )
@@ -152,7 +152,7 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
     home = quote(node.directory)
     yield judged(
         "memory-backed space",
-        "what must not rest on a disk has a place",
+        "the host has memory for what must not rest on a disk",
         "" if facts.memory else "neither /run nor /dev/shm is a writable tmpfs",
         "registry credentials never rest on a disk: mount a tmpfs there",
         found=facts.memory,
@@ -181,7 +181,7 @@ def check_ownership(facts: Facts) -> Check:
     """That others can neither change what is deployed nor lead it elsewhere."""
     return judged(
         "ownership",
-        "nobody but this user and root can change what is deployed, or where secrets lie",
+        "only this user and root can change what is deployed, or where secrets lie",
         "; ".join(what for what, _ in facts.strangers),
         "; ".join(dict.fromkeys(hint for _, hint in facts.strangers)),
     )
@@ -191,9 +191,9 @@ def _unwritable(node: Node, facts: Facts) -> str:
     if facts.writable:
         return ""
     if "directory" in facts.problems:
-        return f"whether {node.directory} is there cannot be told: {facts.problems['directory']}"
+        return f"whether {node.directory} exists cannot be told: {facts.problems['directory']}"
     if facts.missing:
-        return f"{node.directory} is not writable: it is not there, and this user cannot make it"
+        return f"{node.directory} does not exist, and this user cannot create it"
     return f"{node.directory} is not writable"
 
 
@@ -230,7 +230,7 @@ def _free(name: str, free: int | None, least: int, where: str, hint: str) -> Che
             name,
             proves,
             "warning",
-            problem=f"{where} did not say how much is free",
+            problem=f"{where} did not report its free space",
             hint="look by hand: df, free",
         )
     short = free < least * MIB
@@ -238,7 +238,7 @@ def _free(name: str, free: int | None, least: int, where: str, hint: str) -> Che
     return judged(
         name,
         proves,
-        f"{where} has {free // MIB} MiB free, and {least} are the least" if short else "",
+        f"{where} has {free // MIB} MiB free; at least {least} are needed" if short else "",
         hint,
         found=found,
     )
@@ -249,7 +249,7 @@ def _clock(facts: Facts) -> Check:
     now, (asked, answered) = facts.machine.now, facts.asked
     if not now:
         return Check(
-            "clock", proves, "warning", problem="it did not tell the time", hint="look by hand: date"
+            "clock", proves, "warning", problem="the host did not report its time", hint="look by hand: date"
         )
     # The host read its clock somewhen between question and answer.
     ahead = max(0.0, now - answered) - max(0.0, asked - now)
@@ -276,7 +276,7 @@ def _ports(facts: Facts) -> Check:
         "ports",
         "the published ports are free, or the stack's own",
         "; ".join(
-            f"{port}, for {wanted[port]}, is taken by {by.get(port, 'another program')}" for port in taken
+            f"{port}, for {wanted[port]}, is in use by {by.get(port, 'another program')}" for port in taken
         ),
         "stop what listens there: ss -ltnp shows it (a docker-proxy without its container: restart the engine)",
         found=", ".join(str(port) for port in sorted(wanted)),

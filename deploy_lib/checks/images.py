@@ -42,7 +42,7 @@ def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Che
     name, proves = "registry login", "the private registry accepts this user and password"
     if credentials is None:
         return Check(
-            name, proves, "failed", problem="there is no password to try", hint="see the check of the secrets"
+            name, proves, "failed", problem="there is no password to try", hint="see the check 'secrets'"
         )
     where = f"{credentials.username} at {credentials.host}"
     own = [m for m in manifests if credentials.covers(m.reference)]

@@ -28,7 +28,7 @@ def checkout(
             "checkout",
             "the configuration is a known commit",
             "warning",
-            problem=f"nobody can tell which configuration is deployed: {found.what}",
+            problem=f"it is unknown which configuration is deployed: {found.what}",
             hint=found.hint or "clone it with git",
         )
         return
@@ -36,7 +36,7 @@ def checkout(
     yield judged(
         "checkout",
         "the configuration is a known commit",
-        "it has changes that no commit has, and they are deployed" if found.dirty else "",
+        "it has uncommitted changes, and they are deployed" if found.dirty else "",
         "commit them",
         found=f"{head} {found.head.subject!r}, {age(found.head.age_seconds)} old, on {found.branch or 'no branch'}",
         otherwise="warning",
@@ -78,7 +78,7 @@ def _tip(environment: Environment, branch: str, found: Checkout) -> Check:
             branch, proves, "warning", problem=problem, hint=f"git fetch {branch.replace('/', ' ', 1)}"
         )
     fetched = found.fetched_seconds
-    when = "nobody knows when it was fetched" if fetched is None else f"fetched {age(fetched)} ago"
+    when = "never fetched, as far as is known" if fetched is None else f"fetched {age(fetched)} ago"
     tag = of_commit(environment, found.tip.sha).tag
     return Check(branch, proves, found=f"{tag}, {age(found.tip.age_seconds)} old, {when}")
 
@@ -97,7 +97,7 @@ def secrets(problem: DeployError | None, source: str, names: int) -> Check:
     """That the source gives every secret, and each keeps its rule."""
     return judged(
         "secrets",
-        "the source can be signed in to, and every field is there and keeps its rule",
+        "the source accepts the sign-in, and has every field as its rule wants it",
         problem.what if problem else "",
         (problem.hint if problem else None) or "see [secrets] in deploy.toml",
         found=f"{names} from {source}",

@@ -11,7 +11,7 @@ from deploy_lib.ssh.target import Target
 
 _PROVES: dict[Stage, tuple[str, str]] = {
     "name": ("name resolution", "the host's name, as ssh_config has it, is an address"),
-    "TCP": ("TCP", "something listens at its SSH port"),
+    "TCP": ("TCP", "its SSH port accepts connections"),
     "SSH": ("SSH", "it speaks SSH with us"),
     "host key": ("host key", "it is the host that known_hosts knows"),
     "login": ("login", "it accepts this user and key"),
@@ -28,7 +28,7 @@ def stages(target: Target, error: UnreachableError | None) -> Iterator[Check]:
             yield Check(name, proves, "failed", problem=error.what, hint=error.hint or "")
             return
         if error is not None and error.jump:
-            continue  # how far the jump host got says nothing of the host
+            continue  # the stage that the jump host reached says nothing about the host
         yield Check(name, proves, found=found.get(stage, ""))
 
 
@@ -36,7 +36,7 @@ def forwarding(*, forbidden: bool) -> Check:
     """That probes can be asked through the session."""
     return judged(
         "forwarding",
-        "sshd makes TCP forwards, through which the probes are asked",
+        "sshd allows TCP forwarding, which the probes need",
         "sshd forbids TCP forwarding" if forbidden else "",
         "AllowTcpForwarding local (or yes) in the host's sshd_config, and no PermitOpen that lacks the probes' ports",
     )

@@ -12,11 +12,11 @@ from deploy_lib.host.programs import Program
 def check_once_read(
     node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool
 ) -> Check:
-    """That a deployment would not give containers a secret which the program with the data does not know.
+    """That no secret was changed which a program keeps in its data, too: new containers could not log in to it.
 
     Args:
         changed: the secrets that run with other values than those of the source.
-        recorded: there is a release that could be given other values; without one, rotate-secrets refuses.
+        recorded: there is a proven release; without one, rotate-secrets refuses.
     """
     found = [steps[name] for name in changed if name in steps]
     rotate = node.task("rotate-secrets")
@@ -37,9 +37,9 @@ def check_once_read(
 
 
 def immutable(steps: Mapping[str, Apply], changed: Collection[str]) -> str:
-    """Which of the changed secrets can never be; "" when there is none."""
+    """Which of the changed secrets cannot be changed at all; "" when there is none."""
     found = [steps[name] for name in changed if name in steps and not isinstance(steps[name], Program)]
     return "; ".join(
-        f"{step.secret} was changed at its source, and {step.service} made its data for the value of before: it cannot be changed"
+        f"{step.secret} was changed at its source, and {step.service} initialised its data with the old value, which cannot be changed afterwards"
         for step in found
     )

@@ -27,7 +27,7 @@ def check_storage(node: Node, found: Collection[str], *, deferred: bool) -> Iter
         "shared storage",
         f"{path} is mounted and writable",
         problem,
-        f"mount what the stack {' or '.join(node.stack.needs) or 'that serves it'} exports: "
+        f"mount the export of the stack {' or '.join(node.stack.needs) or 'that serves it'}: "
         f"mount -t nfs4 HOST:/ {path}, and a line in /etc/fstab",
         found=path,
         otherwise="deferred" if deferred else "failed",

@@ -91,7 +91,7 @@ COMMANDS = (
     ),
     Command(
         "rotate-secrets",
-        "Apply what was changed at the secrets' source: in the containers, and in programs' own data.",
+        "Apply secret values that were changed at their source, in containers and in programs' own data.",
         (NODE, DRY_RUN, WAIT_LOCK, PARALLEL, JSON, DEBUG),
     ),
     Command(
@@ -111,22 +111,22 @@ COMMANDS = (
     ),
     Command(
         "history",
-        "Show what was deployed when, by whom, and what came of it.",
+        "Show what was deployed when, by whom, and how it ended.",
         (NODE, EVENTS, PARALLEL, JSON, DEBUG),
     ),
     Command(
         "logs",
-        "Show what the containers have said.",
+        "Show the logs of the containers.",
         (NODE, SERVICE.saying("this service only"), FOLLOW, LOG_LINES, JSON, DEBUG),
     ),
     Command(
         "validate-env",
-        "Check that the variables are set which a stack cannot do without.",
+        "Check that the variables that a stack requires are set.",
         (STACK,),
         on_host=False,
     ),
 )
-"""The commands that are there whatever deploy.toml says."""
+"""The commands of every project; those that deploy follow from its stacks."""
 
 _DEPLOYING = (DRY_RUN, SKIP_VALIDATION, NO_ROLLBACK, WAIT_LOCK, PARALLEL, JSON)
 
@@ -209,7 +209,7 @@ def collection(root: Path) -> Collection:
 
 
 def host_collection(root: Path) -> Collection:
-    """Fabric's tasks for the hosts that `fab -H` names; which stacks they run says deploy.toml.
+    """Fabric's tasks for the hosts that `fab -H` names; deploy.toml says which stacks they run.
 
     The project's fabric.yaml has to name the executor that verifies hosts: see `deploy_lib.cli.executor`.
 

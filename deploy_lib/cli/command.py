@@ -24,7 +24,7 @@ from deploy_lib.ssh.connection import StrictConnection
 
 OUTCOMES = {
     ExitCode.DONE: "done",
-    ExitCode.UNFORESEEN: "an error that nobody foresaw",
+    ExitCode.UNFORESEEN: "unforeseen error",
     ExitCode.USAGE: "bad configuration or argument; nothing was changed",
     ExitCode.NOT_STARTED: "not started; nothing was changed",
     ExitCode.LOCKED: "locked; nothing was changed",

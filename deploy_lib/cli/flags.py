@@ -64,7 +64,7 @@ class Given:
     texts: Mapping[str, Raw] = field(default_factory=dict)
 
     def __getitem__(self, flag: Flag[Value]) -> Value:
-        """A flag's value; what it is without being typed, when the task does not have it.
+        """A flag's value; its default when the task does not have the flag.
 
         Raises:
             UsageError: its text makes no sense.
@@ -117,19 +117,21 @@ TAG = _word(
 SERVICE = _word("service", "change this service only")
 DRY_RUN = _switch("dry-run", "show what would change, and change nothing")
 SKIP_VALIDATION = _switch(
-    "skip-validation", "only warn of checks that fail, as far as anything can be done without them"
+    "skip-validation", "only warn of failed checks, as far as the deployment can go on without them"
 )
-NO_ROLLBACK = _switch("no-rollback", "leave a release that fails in place, to look at it (exit 11)")
+NO_ROLLBACK = _switch("no-rollback", "leave a failed release in place, to look at it (exit 11)")
 WAIT_LOCK = _number("wait-lock", "seconds to wait for another deployment to end", range(0, 24 * 3600 + 1))
 PARALLEL = _number("parallel", "how many nodes at once; otherwise all", range(1, 101))
-FOLLOW = _switch("follow", "go on with what comes, until Ctrl-C")
+FOLLOW = _switch("follow", "print new lines as they come, until Ctrl-C")
 JSON = _switch("json", "one JSON document on standard output")
 DEBUG = _switch("debug", "show details")
 
 
 def replicas(kind: str) -> Flag[int | None]:
     """How many replicas of a kind."""
-    text = f"{kind} replicas on each node; otherwise as many as it has, at first as deploy.toml says"
+    text = (
+        f"{kind} replicas on each node; otherwise as many as run there, at first as many as deploy.toml says"
+    )
     return _number(f"{_REPLICAS}{kind}", text, range(0, 101))
 
 
@@ -147,15 +149,15 @@ EVENTS = tail("how many events of each node", 20, range(1, 100_001))
 
 
 def of_stack(stacks: Iterable[str]) -> Flag[str]:
-    """The stack that is meant, with the names that there are."""
+    """The argument `stack`, with the known names in its help."""
     return STACK.saying(", ".join(stacks) or STACK.help)
 
 
 def of_node(nodes: Iterable[str]) -> Flag[list[str]]:
-    """`--node`, with the names that there are."""
+    """`--node`, with the known names in its help."""
     names = ", ".join(nodes) or "a node of deploy.toml"
     return NODE.saying(f"{names} or all; may be given more than once")
 
 
 Flags = tuple[Flag[Any], ...]
-"""The flags of a task, in the order in which they are told."""
+"""The flags of a task, in the order in which help lists them."""

@@ -30,7 +30,9 @@ def run(invocation: Invocation) -> None:
     follow = invocation.given[FOLLOW]
     with invocation.begin() as (environment, console, report):
         if follow and console.as_json:
-            raise UsageError("--follow has no end, and --json is one document", hint="leave one of them out")
+            raise UsageError(
+                "--follow never ends, so --json cannot make one document of it", hint="leave one of them out"
+            )
         lines = invocation.given[LOG_LINES]
         chosen = choose(environment, invocation)
         files = {node.name: stack_file(environment, node) for node in chosen}
@@ -70,7 +72,7 @@ def run(invocation: Invocation) -> None:
                 session.close()
         for node in sessions:
             if not follow and not said[node] and node not in report.nodes:
-                console.say(f"{node}: nothing was said")
+                console.say(f"{node}: no log lines")
         _report(report, said)
 
 

@@ -71,7 +71,7 @@ def outline(root: Path, typed: Sequence[str]) -> Outline:
 def _text(path: Path) -> str:
     # What is no file, or a huge one, is refused with the rest; reading it could take for ever.
     if path.exists() and not (path.is_file() and path.stat().st_size <= _LARGEST):
-        raise ValueError("it is no file of a reasonable size")
+        raise ValueError("it is not a regular file, or too large")
     return path.read_text(encoding="utf-8-sig")
 
 

@@ -1,4 +1,4 @@
-"""What a command tells of its nodes: the JSON document's parts, and the tables for people."""
+"""A command's report on its nodes: the parts of the JSON document, and the tables for people."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
         console.result("  nothing to change")
         return
     if plan.before is not None and plan.before.kind == "adopted":
-        console.result("  what runs without a record is adopted: it is what a failure goes back to")
+        console.result("  what runs without a record is adopted, and a failure goes back to it")
     replicas = plan.desired.release.replicas
     rows = [
         [c.service, c.action, c.why, c.image.short]
@@ -104,13 +104,13 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
             "images to pull",
             [f"{image.short} ({sizes.shown(preview.sizes.get(image))})" for image in plan.pulls],
         ),
-        ("told of their files", [reload.service for reload in plan.reloads]),
+        ("reloaded", [reload.service for reload in plan.reloads]),
         ("changed in the program's own data, too", plan.applies),
     ):
         if names:
             console.result(f"  {title}: {', '.join(names)}")
     if plan.other_probes:
-        console.result("  its probes are others than those of the release before")
+        console.result("  its probes differ from those of the release before")
     for path, diff in preview.diffs.items():
         # What it says is in the table above, in fewer words.
         if path != layout.OVERRIDE:

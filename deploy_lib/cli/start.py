@@ -1,5 +1,5 @@
 """Imported before anything else by tasks.py and by the fabfile, so that what `invoke` and `fab` do from then on is ours:
-their output, errors that nobody foresaw, and Ctrl-C while the rest is still being imported.
+their output, unforeseen errors, and Ctrl-C while the rest is still being imported.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def read_stack_file(content: bytes, path: str) -> StackFile:
     except (AttributeError, LookupError, TypeError, ValueError):
         hint = f"see what Compose says of it: docker compose -f {path} config"
         raise UsageError(
-            f"{path} is YAML, but no Compose file: a list or a text is where names should be", hint=hint
+            f"{path} is YAML, but no Compose file: it has a list or a text where a mapping is expected",
+            hint=hint,
         ) from None
 
 

@@ -94,7 +94,7 @@ class EnvironmentSpec(Model):
         ssh_config: read instead of the operator's own.
         made_by: the command that makes the `ssh_config` and the secrets' file of an environment that lives on this
             machine; told when one of them is missing.
-        allow_dirty: images of a checkout with changes that no commit has may be pushed.
+        allow_dirty: images of a checkout with uncommitted changes may be pushed.
     """
 
     image_registry: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$")]
@@ -183,7 +183,7 @@ class File(Model):
                     others = [name for name in self.stacks if name != stack_name]
                     raise _unknown(f"stacks.{stack_name}.needs", "other stack", needed, others)
         if circle := _circle({name: stack.needs for name, stack in self.stacks.items()}):
-            raise ValueError(f"stacks.{circle[0]}.needs: {' needs '.join(circle)}, which is a circle")
+            raise ValueError(f"stacks.{circle[0]}.needs: {' needs '.join(circle)}, a circle")
         applied: dict[str, str] = {}
         for stack_name, stack in self.stacks.items():
             for step in stack.apply:

@@ -6,7 +6,7 @@
 - a file beside deploy.toml, `ops/redis.py`;
 - a module of an installed package, `acme_deploy.redis`.
 
-So who adds one writes a file, and nobody has to be told of it.
+So adding one is adding a file; no list has to name it.
 """
 
 from __future__ import annotations
@@ -123,9 +123,7 @@ class OpenSet(Generic[T]):
         models = self._models(module)
         if len(models) != 1:
             many = f"{len(models)} {self.what}s" if models else f"no {self.what}"
-            raise NotFoundError(
-                f"{name} has {many} in it: one class, made from {self.base.__name__}, is wanted"
-            )
+            raise NotFoundError(f"{name} has {many}: it needs one class made from {self.base.__name__}")
         lacking = sorted(getattr(models[0], "__abstractmethods__", ()))
         if lacking:
             raise NotFoundError(f"{name}: {models[0].__name__} lacks {', '.join(lacking)}")

@@ -109,7 +109,7 @@ def _read(path: Path) -> str:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
-            raise UsageError(f"{path} is no file of less than {LARGEST // 1024} KiB")
+            raise UsageError(f"{path} is not a file of less than {LARGEST // 1024} KiB")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"there is no {FILE} in {path.parent}") from None

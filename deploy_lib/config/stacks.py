@@ -23,13 +23,13 @@ def _regex(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
+        raise ValueError(f"this is not a regular expression: {error}") from None
     return text
 
 
 def _signal(text: str) -> str:
     if text not in signal.Signals.__members__:
-        raise ValueError("this is no signal; SIGHUP is one")
+        raise ValueError("this is not the name of a signal, such as SIGHUP")
     return text
 
 

@@ -30,7 +30,7 @@ def each(
             deployment.fail(StoppedError("interrupted"))
             return
         try:
-            # An error that nobody foresaw, too, must not keep hosts from being taken back.
+            # Unforeseen errors, too, must not keep hosts from being taken back.
             with told(deployment.node.name):
                 work(deployment)
         except DeployError as error:

@@ -15,14 +15,14 @@ from deploy_lib.output.console import Console
 def locked(
     deployments: Sequence[Deployment],
     console: Console,
-    on_stop: str = "what was switched and is not proven yet is taken back",
+    on_stop: str = "hosts that were switched and are not proven yet go back",
 ) -> Iterator[None]:
     """Holds the locks of all nodes, taken in the order of their names, all or none.
 
-    While it does, Ctrl-C stops what waits for a host, and what has been switched is taken back.
+    Meanwhile Ctrl-C stops what waits for a host, and hosts that have been switched go back.
 
     Args:
-        on_stop: what Ctrl-C brings about, for the operator.
+        on_stop: what Ctrl-C leads to, for the operator.
 
     Raises:
         LockedError: somebody else holds one.

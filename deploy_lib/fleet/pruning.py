@@ -1,4 +1,4 @@
-"""Pruning on demand: what every deployment removes after its proof, also where none has come to that for a while."""
+"""Pruning on demand: the same files and images that every deployment removes after its proof."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deploy_lib.request import Request
 
 
 def prune(deployments: Sequence[Deployment], request: Request, console: Console) -> Done:
-    """Removes the files and images that no kept release of the nodes needs, under their locks; a dry run only tells them.
+    """Removes the files and images that no kept release of the nodes needs, under their locks; a dry run only lists them.
 
     Raises:
         DeployError: nothing was removed anywhere, for a reason that is no single node's.
@@ -37,7 +37,7 @@ def prune(deployments: Sequence[Deployment], request: Request, console: Console)
         each(taking_part, lambda d: d.foresee_pruning(removed[d.node.name].append), request.parallel)
         require(taking_part)
         return Done(ExitCode.DONE, deployments, removed=removed)
-    with locked(taking_part, console, "what has not been removed yet stays"):
+    with locked(taking_part, console, "files and images that are not removed yet stay"):
         each(taking_part, lambda d: d.refresh_facts(None))
         require(taking_part)
         each(taking_part, lambda d: d.check_record())

@@ -28,7 +28,7 @@ from deploy_lib.source.checkout import read_stack
 def rotate(
     environment: Environment, deployments: Sequence[Deployment], request: Request, console: Console
 ) -> Done:
-    """Gives every node the values that were changed at their source.
+    """Gives every node the secret values that were changed at their source.
 
     Raises:
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
@@ -46,7 +46,7 @@ def rotate(
         if deployment not in taking_part:
             deployment.skip()
     if not taking_part:
-        console.say(f"nothing was changed at its source: {', '.join(names)} run as they are there")
+        console.say(f"nothing to rotate: {', '.join(names)} run with the values that their source has")
         return Done(ExitCode.DONE, deployments)
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)
@@ -56,7 +56,7 @@ def rotate(
         changed = _look(taking_part, values)
         each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
         require(taking_part)
-        # A program that has gone back takes the values of before; whoever uses it has to find it so.
+        # The program goes back first: its users, which go back to the old values next, must find these accepted.
         return Done(carry_out(taking_part, request, values, None, needed_first=True), deployments)
 
 
@@ -76,10 +76,10 @@ def _check(
     changed: Mapping[str, Sequence[str]],
     values: Values,
 ) -> None:
-    """That what was changed can be, and is so everywhere.
+    """Checks that the changed secrets can be changed, on every node that uses them.
 
     Raises:
-        PreflightError: it cannot, or a node that uses it was left out.
+        PreflightError: one cannot be, or a node that uses it was left out.
     """
     names = sorted({name for found in changed.values() for name in found})
     steps = environment.apply
@@ -95,7 +95,7 @@ def _check(
         ]
         if left_out:
             raise PreflightError(
-                f"{step.secret} is also used on {', '.join(left_out)}, which would be shut out",
+                f"{step.secret} is also used on {', '.join(left_out)}, whose containers could no longer log in",
                 step="rotation",
                 hint=f"rotate it everywhere at once: {deployments[0].node.task('rotate-secrets')}, without --node",
             )

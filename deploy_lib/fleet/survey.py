@@ -153,7 +153,7 @@ def require_checks(found: Survey, console: Console, *, lenient: bool = False) ->
     if found.failed and (impossible or not lenient):
         raise PreflightError(failures(found))
     if found.version is None:
-        raise PreflightError("which version to deploy cannot be told", hint="name one with --tag")
+        raise PreflightError("no version to deploy was found", hint="name one with --tag")
     return found.version
 
 
@@ -251,7 +251,7 @@ def _ask_registries(
     request: Request,
     login: Login,
 ) -> _Registries:
-    """Settles the version, and asks for every image, through every node: each has to reach the registry itself."""
+    """Chooses the version, and asks for every image through every node: each has to reach the registry itself."""
     version = _choose_version(ready[0], nodes[ready[0].node.name].facts, wanted, login)
     if version is None:
         tags = f"{wanted[0].tag} to {wanted[-1].tag}"

@@ -1,4 +1,4 @@
-"""The story of one node: look, check, lock, look again, decide, stage, switch, prove, and record or go back."""
+"""One node's deployment: look, check, lock, look again, decide, stage, switch, prove, and record or go back."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class Deployment:
     Only its own methods change it.
 
     Attributes:
-        facts: the newest that are known.
+        facts: the newest.
         outcome: how far it came.
-        error: what went wrong on this node.
-        containers: what runs, as far as this command has seen it since the facts.
+        error: why it failed on this node.
+        containers: those that this command saw last, since the facts.
     """
 
     site: Site
@@ -80,7 +80,7 @@ class Deployment:
     # --- what becomes of it -------------------------------------------------------------------------------
 
     def fail(self, error: DeployError) -> None:
-        """Keeps what went wrong on this node."""
+        """Keeps the error of this node."""
         error.node = error.node or self.node.name
         self.error = error
 
@@ -167,7 +167,7 @@ class Deployment:
         return self.facts.changed(_needed(self.job, values))
 
     def check_secrets(self, values: Values) -> None:
-        """Refuses secrets that would shut a program out of its own data, or its users; no flag skips this.
+        """Refuses secrets with which a program could no longer open its data, or its users no longer log in; no flag skips this.
 
         Raises:
             PreflightError: which those are.
@@ -175,7 +175,7 @@ class Deployment:
         require_passed(self.node, [judge_secrets(self.job, self.facts, values)])
 
     def check_room(self, values: Values) -> None:
-        """Refuses values that no host could start a program with.
+        """Refuses values that are too large for a program's environment.
 
         Raises:
             UsageError: which those are, and their size.
@@ -197,7 +197,7 @@ class Deployment:
             )
 
     def lock(self) -> None:
-        """Takes the node's lock, and waits for a switch that was left to itself."""
+        """Takes the node's lock, and waits for a switch whose session has ended."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
         memory = self.facts.memory if self.node.stack.delivery == "memory" else ""
         delivery = secrets_in(memory, self.local.file.project) if memory else None
@@ -205,14 +205,14 @@ class Deployment:
         self._lock.take(
             self.request.wait_lock,
             2 * int(self.node.stack.switch_timeout) + 60,
-            lambda: self.site.say("lock", "waiting for a switch that was left to itself"),
+            lambda: self.site.say("lock", "waiting for a switch whose session has ended"),
         )
 
     def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
 
         Raises:
-            PreflightError: it cannot be done from where the host is.
+            PreflightError: it cannot be done from the host's present state.
         """
         self._recall_interruption()
         self.check_secrets(values)
@@ -238,7 +238,7 @@ class Deployment:
             changed: the secrets whose values are others.
 
         Raises:
-            PreflightError: nothing is recorded here whose values could be changed.
+            PreflightError: no release is recorded here.
         """
         self._recall_interruption()
         self.decision = decide_rotation(self.job, self.facts, values, changed)
@@ -329,17 +329,17 @@ class Deployment:
             self.containers = self._switching.leave(reason)
 
     def abort(self, reason: str) -> None:
-        """Writes down that this ended before the switch, as far as the host can still be told."""
+        """Writes into the history that this ended before the switch, if the host can still be reached."""
         if self._planned().nothing:
             return
         try:
             happened = self._event("aborted", detail=reason)
             write_event(self.session, self.node.directory, self._token(), happened)
         except DeployError as error:
-            self.site.detail(f"the history does not say so: {error}")
+            self.site.detail(f"this could not be written into the history: {error}")
 
     def check_record(self) -> None:
-        """Refuses to call anything old where something runs that no record knows.
+        """Refuses to prune where a stack runs without a record.
 
         Raises:
             PreflightError: that is so here.
@@ -350,7 +350,7 @@ class Deployment:
         """Removes what no rollback could need; what runs is not touched.
 
         Args:
-            on_removed: gets each file and image when it is gone, however this ends.
+            on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
 
         Raises:
             PruneError: not everything could be removed.
@@ -360,16 +360,16 @@ class Deployment:
         self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
 
     def foresee_pruning(self, on_found: Callable[[str], object]) -> None:
-        """Tells what `prune` would remove, and removes nothing.
+        """Lists what `prune` would remove, and removes nothing.
 
         Raises:
-            PruneError: the host could not say all of it.
+            PruneError: the list is not complete.
         """
         pruning.foresee(self.site, self.facts, on_found)
         self.outcome = Outcome.PLANNED
 
     def release_lock(self) -> None:
-        """Gives the lock back, if it was taken; Ctrl-C does not keep it from that."""
+        """Releases the lock, if it was taken, even after Ctrl-C."""
         self.session.stop = None
         if self._lock is not None:
             self._lock.release()
@@ -392,7 +392,7 @@ class Deployment:
 
     @property
     def console(self) -> Console:
-        """Where it is told of."""
+        """Where progress is shown."""
         return self.site.console
 
     @property
@@ -462,7 +462,7 @@ class Deployment:
         self.site.say(
             "lock" if going_on else "recover",
             f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
-            f"at {started.at}, {'has not ended yet' if going_on else 'was interrupted'}",
+            f"at {started.at}, {'is still running' if going_on else 'was interrupted'}",
         )
 
     def _token(self) -> str:

@@ -57,13 +57,11 @@ def final_outcome(
             return ExitCode.INTERRUPTED, error
         case Outcome.UNTOUCHED | Outcome.REVERTED:
             if outcome is Outcome.UNTOUCHED:
-                state = "what ran before still runs" if before else "nothing was begun"
+                state = "what ran before still runs" if before else "nothing was started"
             else:
                 state = f"the host is back on {running}" if before else "the host is empty again"
             stopped = isinstance(error, StoppedError)
-            hint = (
-                "to go on, run the command again" if stopped else "fix the cause, then run the command again"
-            )
+            hint = "run the command again" if stopped else "fix the cause, then run the command again"
             return ExitCode.FAILED_REVERTED, _stated(error, node, state, hint)
         case _:
             if isinstance(error, watch.LostError):
@@ -85,7 +83,7 @@ def final_outcome(
 
 
 def _stated(error: DeployError | None, node: Node, state: str, hint: str) -> DeployError:
-    what = error.what if error is not None else "nothing failed here, but on another node"
+    what = error.what if error is not None else "another node failed"
     stated = DeployError(
         f"{what}\n  {state}",
         node=node.name,

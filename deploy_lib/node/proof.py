@@ -19,11 +19,11 @@ LOG_LINES = 15
 """Last lines of a service's log that are shown when it fails."""
 
 Say = Callable[[str, str], None]
-"""Gets a step's name and a line about it."""
+"""Shows a step's name and a line about it."""
 
 
 class ProofError(DeployError):
-    """A release is not healthy; the message names the service, what was expected and what came, and its last log lines."""
+    """A release is not healthy; the message has the service, expected and actual state, and its last log lines."""
 
 
 def prove(
@@ -37,11 +37,11 @@ def prove(
     """Waits until a release that has just been switched to is healthy and its probes succeed; gives its containers.
 
     Args:
-        looks: the containers as they are, once a second.
-        healthy: gets them when they are, before the probes.
+        looks: the containers, about once a second.
+        healthy: gets them once they are healthy, before the probes.
 
     Raises:
-        ProofError: it is not; a crash loop is recognised early and not waited out.
+        ProofError: it is not; a crash loop ends the wait early.
     """
     before = _await_health(session, node, release, looks, say)
     healthy(before)
@@ -54,7 +54,7 @@ def prove(
 def _require_steady(
     session: Session, node: Node, before: Sequence[Container], after: Sequence[Container]
 ) -> None:
-    """Refuses containers that did not live through the probes: a probe may have been answered before one died."""
+    """Refuses containers that stopped or restarted during the probes: one may have answered before it crashed."""
     restarts = {c.id: c.restarts for c in before}
     for c in after:
         if not c.healthy or c.restarts != restarts.get(c.id):
@@ -70,9 +70,9 @@ def _require_steady(
 def probe_all(
     session: Session, node: Node, release: Release, look: Callable[[], Sequence[Container]], say: Say
 ) -> None:
-    """Asks the release's probes, each until it succeeds or its time is over; deploy.toml's where it has none on record.
+    """Asks the release's probes, each until it succeeds or its time is over; those of deploy.toml where its record has none.
 
-    A probe may also ask another stack, which has gone on since: one of the same name that deploy.toml has now will do.
+    A probe may ask another stack, which may have changed since: the probe of the same name in today's deploy.toml also counts.
 
     Raises:
         ProofError: naming those that failed.

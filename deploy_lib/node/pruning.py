@@ -1,4 +1,4 @@
-"""What of one node's host no rollback could need."""
+"""Pruning one node: the files and images that no rollback could need."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deploy_lib.release.history import Event
 
 
 def check_record(node: Node, facts: Facts) -> None:
-    """Refuses to call anything old where something runs that no record knows.
+    """Refuses to prune where a stack runs without a record.
 
     Raises:
-        PreflightError: that is so here.
+        PreflightError: it does here.
     """
     if facts.unrecorded:
         raise PreflightError(
-            "the stack runs here, and no record tells what it needs, so that nothing can be called old",
+            "the stack runs here without a record, so it is unknown which files and images it needs",
             node=node.name,
             step="prune",
             hint=f"deploy it first: {node.deploy_task}",
@@ -28,17 +28,17 @@ def check_record(node: Node, facts: Facts) -> None:
 
 
 def kept(node: Node, facts: Facts) -> Sequence[Event]:
-    """The releases that a rollback could need, and one that was left half way."""
+    """The releases that a rollback could need, and one that was interrupted or failed."""
     half = facts.unsettled
     return [*facts.kept(node.stack.keep_releases), *([half] if half else [])]
 
 
 def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], object]) -> int:
-    """Removes what neither the kept releases nor one that was left half way need; what runs is not touched.
+    """Removes what neither the kept releases nor an unsettled one need; what runs is not touched.
 
     Args:
         token: the lock owner's.
-        on_removed: gets each file and image when it is gone, however this ends.
+        on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
 
     Returns:
         How many were removed.
@@ -62,9 +62,9 @@ def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], obje
 
 
 def foresee(site: Site, facts: Facts, on_found: Callable[[str], object]) -> None:
-    """Tells what `prune` would remove.
+    """Lists what `prune` would remove.
 
     Raises:
-        PruneError: the host could not say all of it.
+        PruneError: the list is not complete.
     """
     foresee_removal(site.session, site.stack, [event.release for event in kept(site.node, facts)], on_found)

@@ -16,7 +16,7 @@ from deploy_lib.ssh.session import Session
 
 @dataclass(frozen=True)
 class Site:
-    """A node's part in a command, the session with its host, and where it is told of.
+    """A node's part in a command, the session with its host, and the console.
 
     Attributes:
         scraper: the Prometheus that scrapes its containers, where there is one.
@@ -29,20 +29,20 @@ class Site:
 
     @property
     def node(self) -> Node:
-        """Where."""
+        """The node."""
         return self.job.node
 
     @property
     def stack(self) -> HostStack:
-        """What it runs."""
+        """The stack on its host."""
         return self.job.stack
 
     def say(self, step: str, text: str) -> None:
-        """A line about what is being done."""
+        """Shows a line about a step."""
         self.console.step(self.node.name, step, text)
 
     def detail(self, line: str) -> None:
-        """A line for --debug."""
+        """Shows a line with --debug."""
         self.console.debug(self.node.name, line)
 
     def follow(self, containers: Sequence[Container]) -> None:

@@ -14,7 +14,7 @@ from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.release import Release
 
 Happens = Callable[..., Event]
-"""Makes an event of the new release, of a kind and with further fields."""
+"""Makes an event of the new release: its kind, and further fields."""
 
 
 class Switching:
@@ -22,7 +22,7 @@ class Switching:
 
     Args:
         started: the switch.
-        happens: for the history.
+        happens: makes events for the history.
     """
 
     def __init__(self, site: Site, decision: Decision, started: watch.Watch, happens: Happens) -> None:
@@ -45,7 +45,7 @@ class Switching:
         return self._prove(self._decision.plan.desired.release)
 
     def record(self, containers: Sequence[Container]) -> None:
-        """Makes the proven release the one that counts, and prunes what no rollback could need.
+        """Records the proven release as the current one, and prunes what no rollback could need.
 
         Raises:
             LostError: the host could not record it, or the session ended.

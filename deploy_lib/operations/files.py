@@ -66,7 +66,7 @@ def put_files(connection: Connection, files: Mapping[str, bytes], directory: str
     for path in files:
         parts = PurePosixPath(path).parts
         if not parts or PurePosixPath(path).is_absolute() or ".." in parts:
-            raise UsageError(f"{path!r} is no path below a directory")
+            raise UsageError(f"{path!r} is not a path below the directory")
     session, home, wanted = session_on(connection), PurePosixPath(directory), digests(files)
     found = _read_digests(session.run(digests_script(home, sorted(wanted)), step="comparing files").stdout)
     changed = {path: digest for path, digest in wanted.items() if found.get(path) != digest}

@@ -46,7 +46,7 @@ def http_probe(
         timeout: seconds until it must have answered so.
 
     Raises:
-        ProbeError: it has not; with what came last.
+        ProbeError: the last answer was not as expected.
         UsageError: the URL is none.
         RemoteError: the session ended.
     """
@@ -56,7 +56,7 @@ def http_probe(
             name=url, service=url, url=url, status=status, json_values=dict(json or {}), timeout=timeout
         )
     except ValidationError as error:
-        raise UsageError(f"this is no probe: {error.errors()[0]['msg']} ({url})") from None
+        raise UsageError(f"this cannot be a probe: {error.errors()[0]['msg']} ({url})") from None
     (finding,) = prove(session, [probe], lambda: ())
     if not finding.ok:
         raise ProbeError(finding.problem, node=session.node, step="probe")

@@ -52,7 +52,7 @@ class Console:
             self._write(self._err, f"{node:<6} ·         {text}")
 
     def error(self, error: BaseException) -> None:
-        """What went wrong, and its hint; with --debug also where an error comes from that nobody foresaw."""
+        """Shows an error and its hint; with --debug also the traceback of an unforeseen one."""
         for each in error.errors if isinstance(error, SeveralErrors) else [error]:
             if self.debug_enabled and each.__cause__ is not None:
                 self._write(self._err, "".join(traceback.format_exception(each.__cause__)).rstrip())

@@ -1,6 +1,6 @@
 """Everything that leaves the process as text goes through here: standard output, standard error, and the logs.
 
-One mechanism for all: errors that nobody foresaw, Invoke's and Fabric's `--debug` and `--echo`, the output of remote
+One mechanism for all: unforeseen errors, Invoke's and Fabric's `--debug` and `--echo`, the output of remote
 commands that Invoke passes on, Paramiko's log, and the console. It shows no secret, and it never fails: output that goes
 away, or that nobody reads, is no reason for anything.
 """
@@ -191,7 +191,7 @@ def _release(stream: CleanStream, name: str) -> None:
     enough = outlet is not None and outlet.patient and stream.lost == os.strerror(errno.EPIPE)
     # Whoever reads what a command only looks up may stop when they have seen enough, as in `... | head`.
     if name == "stdout" and stream.lost and not enough:
-        said = f"note: standard output is incomplete ({stream.lost}); the exit status is the command's all the same"
+        said = f"note: standard output is incomplete ({stream.lost}); the exit status still is the command's"
         print(said, file=sys.stderr)  # noqa: T201
 
 

@@ -1,4 +1,4 @@
-"""Status: a host's facts held against its record, in rows and in words."""
+"""Status: a host's facts compared with its record, in rows and in words."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def status(facts: Facts, behind: str = "") -> Status:
         outcome = "interrupted"
         drift = (
             f"the switch to {begun.release.tag} (release {begun.release.id}), begun by {begun.who} at {begun.at}, was "
-            "interrupted: the host goes back by itself, or the next deployment takes it from there",
+            "interrupted: the host goes back by itself, or the next deployment continues from there",
             *drift,
         )
     return Status(outcome, proven, tuple(_rows(facts, proven)), drift, notes)

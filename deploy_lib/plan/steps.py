@@ -1,4 +1,4 @@
-"""Orders: a decision as the steps that a host carries out, staging and switch; pure."""
+"""Steps: a decision as what a host is to carry out, staging and switch; pure."""
 
 from __future__ import annotations
 

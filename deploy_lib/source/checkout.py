@@ -38,7 +38,7 @@ def read_stack(environment: Environment, node: Node) -> Local:
     for key, service in _services(node.stack):
         if service not in file.secrets:
             raise UsageError(
-                f"deploy.toml: stacks.{node.stack_name}.{key} names the service {service!r}, which {path} has not; "
+                f"deploy.toml: stacks.{node.stack_name}.{key} names the service {service!r}, which {path} lacks; "
                 f"it has {', '.join(sorted(file.secrets))}",
                 hint=did_you_mean(service, file.secrets),
             )

@@ -37,8 +37,8 @@ class Checkout:
 
     Attributes:
         branch: the branch that is checked out; "" for a detached HEAD.
-        dirty: it has changes that no commit has.
-        shallow: it has not the whole history.
+        dirty: it has uncommitted changes.
+        shallow: it lacks older commits.
         tip: the newest commit of the branch that is followed, as last fetched; None without one.
         fetched_seconds: how long ago something was last fetched; None when nobody knows.
         pushed: a branch of a remote has HEAD's commit.
@@ -203,7 +203,7 @@ def _explained(root: Path, error: Exception) -> UsageError:
         )
     line = (said or " ".join(str(error).split()) or type(error).__name__).splitlines()[0]
     return UsageError(
-        f"git cannot tell about the checkout in {root}: {line}", hint=f"git -C {root} status; or {_NAME_IT}"
+        f"git cannot read the checkout in {root}: {line}", hint=f"git -C {root} status; or {_NAME_IT}"
     )
 
 

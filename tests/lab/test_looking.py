@@ -113,10 +113,10 @@ BROKEN = {
         },
     ),
     "engine version": toml(
-        "Docker Engine", "and 99.0 is the least", "update it to 99.0", 'engine = "25.0"', 'engine = "99.0"'
+        "Docker Engine", "at least 99.0 is needed", "update it to 99.0", 'engine = "25.0"', 'engine = "99.0"'
     ),
     "compose version": toml(
-        "Compose plugin", "and 9.1 is the least", "update it to 9.1", 'compose = "2.20"', 'compose = "9.1"'
+        "Compose plugin", "at least 9.1 is needed", "update it to 9.1", 'compose = "2.20"', 'compose = "9.1"'
     ),
     "compose": Broken(
         "Compose plugin",
@@ -150,7 +150,7 @@ BROKEN = {
     ),
     "ports": Broken(
         "ports",
-        "22, for grafana, is taken by another program",
+        "22, for grafana, is in use by another program",
         "ss -ltnp",
         edits={"compose/docker-compose.core.yml": ('"3000:3000"', '"22:3000"')},
     ),

@@ -1,4 +1,4 @@
-"""An error that nobody foresaw is told like any other, and keeps no host from being taken back."""
+"""An unforeseen error is reported like any other, and keeps no host from being taken back."""
 
 import io
 
@@ -10,9 +10,7 @@ from deploy_lib.output.console import Console
 
 def test_it_names_the_node_and_where_it_comes_from() -> None:
     with (
-        pytest.raises(
-            UnforeseenError, match=r"core: nobody foresaw this error: KeyError: 'x' \(test_unf"
-        ) as caught,
+        pytest.raises(UnforeseenError, match=r"core: unforeseen error: KeyError: 'x' \(test_unf") as caught,
         told("core"),
     ):
         {}["x"]

@@ -250,4 +250,4 @@ def describe(note: str) -> str:
         data = json.loads(note)
         return str(Owner(**{name: text(data, name) for name in Owner.__dataclass_fields__}))
     except (ValueError, LookupError, TypeError, RecursionError):
-        return "somebody who has not said who it is"
+        return "an unknown owner"

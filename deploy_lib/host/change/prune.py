@@ -35,34 +35,37 @@ def remove_old(
 
     Args:
         token: the lock owner's; one whose lock has lapsed removes nothing.
-        on_removed: gets each file and image when it is gone, however this ends.
+        on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
 
     Raises:
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
-        RemoteError: the host could not be told, or the session ended.
+        RemoteError: the host does not answer, or the session ended.
     """
     _run(
         session,
         locked_prune_script(stack, kept, token),
         on_removed,
-        "not everything that is old could be removed",
+        "some old files or images could not be removed",
     )
 
 
 def foresee_removal(
     session: Session, stack: HostStack, kept: Iterable[Release], on_found: Callable[[str], object]
 ) -> None:
-    """Tells what `remove_old` would remove, and removes nothing.
+    """Lists what `remove_old` would remove, and removes nothing.
 
     Args:
         on_found: gets each file and image.
 
     Raises:
-        PruneError: the host could not say all of it.
-        RemoteError: the host could not be asked, or the session ended.
+        PruneError: the list is not complete.
+        RemoteError: the host does not answer, or the session ended.
     """
     _run(
-        session, prune_script(stack, kept, dry_run=True), on_found, "not everything that is old could be told"
+        session,
+        prune_script(stack, kept, dry_run=True),
+        on_found,
+        "some old files or images could not be listed",
     )
 
 
@@ -75,9 +78,9 @@ def _run(session: Session, text: str, on_line: Callable[[str], object], failed: 
             code = process.wait()
         except StoppedError as error:
             raise PruneError(
-                "interrupted; some of what is old may still be there",
+                "interrupted; some old files and images may still be there",
                 step="prune",
-                hint="to go on, run it again",
+                hint="run the same command again",
             ) from error
         if code:
             problem = process.stderr.strip() or f"exit status {code}"
@@ -102,7 +105,7 @@ erase() {
   gone "$e" || { left=1; return 1; }
 }
 """
-"""What removes a file, a tag, and an image that no tag protects any more: that fails when the image is still there."""
+"""Shell functions that remove a file, a tag, and an image that no tag protects; the last fails when the image stays."""
 
 FORESEE = f"""\
 dropped=
@@ -160,7 +163,7 @@ for x in $tags; do
         continue
       }}
       used=$(docker ps -aq --filter "ancestor=$i") || {{ left=1; continue; }}
-      # Docker would take the tag and leave the image: it would be nobody's from then on.
+      # Docker would remove the tag and leave the image, which nothing would find from then on.
       [ -z "$used" ] || continue
       untag "$x" || {{ left=1; continue; }}
       if erase "$i"; then echo "{_REMOVED}image $i"; fi;;

@@ -1,4 +1,4 @@
-"""The owner's side of a switch: begin it, follow it, and tell it what has been decided."""
+"""The owner's side of a switch: start it, follow it, and give it the verdict."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _UNTOUCHED: dict[int, str] = {
     ScriptExit.BUSY: "another switch is still running on the host",
     ScriptExit.LAPSED: "the deployment lock lapsed before the switch",
     ScriptExit.NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
-    ScriptExit.NO_VALUES: "a secret has no value: it is neither in a container of the host nor given",
-    ScriptExit.NO_OLD_VALUES: "the value that runs of a secret that is to be changed cannot be read on the host, so that nothing "
-    "could go back to it: does its service run?",
+    ScriptExit.NO_VALUES: "a secret has no value, neither in a container of the host nor from its source",
+    ScriptExit.NO_OLD_VALUES: "the current value of a secret that changes cannot be read on the host, so nothing could go back "
+    "to it: does its service run?",
     ScriptExit.NOT_HEARD: "the switch's log cannot be written (is there room in the host's memory?)",
 }
 
@@ -41,11 +41,11 @@ _UNTOUCHED: dict[int, str] = {
 _END = "=== end "
 
 _ODD_STATUS = 255
-"""Stands for an exit status that is no number: a failure, and not one that changed nothing."""
+"""Stands for an exit status that is no number. It is a failure after which something may have changed."""
 
 
 class SwitchError(RemoteError):
-    """The switch did not end well; it waits for a verdict."""
+    """The switch failed; it waits for a verdict."""
 
 
 class NotBegunError(RemoteError):
@@ -57,7 +57,7 @@ class LostError(RemoteError):
 
 
 class UncertainError(LostError):
-    """The session ended when the release had been proven; whether the host has still heard so is not known."""
+    """The session ended when the release had been proven; whether the host received the verdict is unknown."""
 
 
 class Watch:
@@ -82,7 +82,7 @@ class Watch:
         self._ended = False
 
     def finish(self) -> None:
-        """Waits until the containers have been replaced, passing on what Compose says.
+        """Waits until the containers have been replaced, and passes on what Compose prints.
 
         Raises:
             NotBegunError: nothing was changed.
@@ -97,10 +97,10 @@ class Watch:
             )
 
     def looks(self) -> Iterator[list[Container]]:
-        """The containers, again and again; a look at which the engine did not tell of them is none.
+        """The containers, about once a second; a look at which the engine does not list them is left out.
 
         Raises:
-            SwitchError: it has not told of them for a while.
+            SwitchError: the engine has not listed them for SILENCE seconds.
             LostError: the session ended.
         """
         look: list[str] | None = None
@@ -115,11 +115,11 @@ class Watch:
                     told = time.monotonic()  # whoever looked may have taken a while
                 elif time.monotonic() - told > SILENCE:
                     raise SwitchError(
-                        "Docker does not tell which containers there are", node=self._node.name, step="health"
+                        "Docker does not list the containers", node=self._node.name, step="health"
                     )
                 look = None
             elif line.startswith(_END):
-                # One that came to its own end has gone back by itself.
+                # A switch that ended by itself has gone back by itself.
                 self._ended = line != "=== end 0"
                 break
             elif look is not None:
@@ -127,7 +127,7 @@ class Watch:
         raise self._lost()
 
     def _containers(self, look: Sequence[str]) -> list[Container] | None:
-        """What one look has shown; None where the engine did not tell, or it cannot be understood."""
+        """The containers of one look; None where the engine did not list them, or its answer cannot be understood."""
         if UNKNOWN in look:
             return None
         try:
@@ -136,13 +136,13 @@ class Watch:
             return None
 
     def conclude(self, word: Word, events: Sequence[Event]) -> None:
-        """Tells the switch the verdict, and what the history gets.
+        """Gives the switch its verdict, and the lines for the history.
 
         Raises:
-            NotBegunError: there never was a switch to hear it; nothing was changed.
-            SwitchError: the switch is no longer there to hear it.
-            LostError: it was too late, or the session ended: the host has gone back by itself, or is about to. An
-                UncertainError where it may just have heard that the release was proven.
+            NotBegunError: the switch never began; nothing was changed.
+            SwitchError: the switch has ended.
+            LostError: the verdict came too late, or the session ended: the host has gone back by itself, or is about to.
+                An UncertainError where the verdict was "proven" and may have arrived.
         """
         self._process.extend(SILENCE)
         self._await_begin()
@@ -157,9 +157,9 @@ class Watch:
                 self._ended = True
             if error.code in (ScriptExit.ENDED, ScriptExit.LAPSED):
                 raise self._lost() from None
-            # Nothing was written down, so it waits until its owner is gone.
+            # The verdict was not written, so the switch waits until its owner's session ends.
             raise LostError(
-                f"the host could not be told the verdict (is its disk full?): {error.what}",
+                f"the verdict could not be written on the host (is its disk full?): {error.what}",
                 node=self._node.name,
                 step="verdict",
             ) from None
@@ -181,10 +181,10 @@ class Watch:
             )
 
     def await_end(self, word: Word) -> bool:
-        """Waits for the switch's own end, and says whether it ended as was decided.
+        """Waits until the switch has ended; gives whether it did what the verdict says.
 
         Raises:
-            LostError: the session ended before it did; an UncertainError where a release was to be recorded.
+            LostError: the session ended first; an UncertainError where a release was to be recorded.
         """
         self._process.extend(SILENCE)
         done = False
@@ -194,7 +194,7 @@ class Watch:
                     done = True
                     self._process.extend(prune.TIMEOUT)
                 elif line == "=== not pruned":
-                    self._on_line("not everything that is old could be removed")
+                    self._on_line("some old files or images could not be removed")
                 elif line.startswith(("=== back ", _END)):
                     return done
         if done:
@@ -218,7 +218,7 @@ class Watch:
         raise self._lost()
 
     def _await_begin(self) -> None:
-        """Waits until it would hear a verdict: Ctrl-C may come before its own lock is taken."""
+        """Waits until the switch reads verdicts: Ctrl-C may come before it has taken its own lock."""
         lines = self._lines()
         while not self._begun:
             line = next(lines, None)
@@ -240,7 +240,7 @@ class Watch:
         return SwitchError(f"it ended with exit status {code}{self._last_words()}", node=self._node.name)
 
     def _lines(self) -> Iterator[str]:
-        """What it says; silence beyond the deadline is the session's end.
+        """The lines of the switch; silence beyond the deadline counts as the end of the session.
 
         Raises:
             NotBegunError: the host's end of the session says that no switch was started.
@@ -257,7 +257,7 @@ class Watch:
             raise NotBegunError(error.what, node=self._node.name, step="switch", hint=error.hint) from None
         except RemoteError:
             raise self._lost() from None
-        # The launcher has come to its end, which it does not while there is a switch that it could follow.
+        # The launcher has ended, which it does only when there is no switch to follow.
         raise self._not_started(code)
 
     def _not_started(self, code: int) -> NotBegunError:
@@ -272,7 +272,7 @@ class Watch:
 
     def _lost(self) -> RemoteError:
         if self._ended:
-            # Nobody is left there who could go back by itself.
+            # No process is left on the host that could go back.
             return SwitchError(
                 "the switch's own process on the host has ended", node=self._node.name, step="switch"
             )

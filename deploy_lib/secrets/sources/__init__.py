@@ -85,7 +85,7 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
     problems = [problem for name, spec in specs.items() if (problem := _broken(name, spec, values.get(name)))]
     if problems:
         raise PreflightError(
-            f"secrets from {source.name(environment.root)} are not as deploy.toml wants them: {'; '.join(problems)}",
+            f"secrets from {source.name(environment.root)} break the rules of deploy.toml: {'; '.join(problems)}",
             hint=f"set these fields in {source.name(environment.root)}",
         )
     return dict(values)

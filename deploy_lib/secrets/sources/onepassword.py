@@ -88,7 +88,7 @@ class OnePassword(Source):
                 for kind, fields in lacking.items()
             ]
             raise PreflightError(
-                f"1Password has not all secrets: {'; '.join(problems)}",
+                f"1Password lacks secrets: {'; '.join(problems)}",
                 hint="fix the names in deploy.toml or in 1Password, and check that this account may read the vault",
             )
         return values

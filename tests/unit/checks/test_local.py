@@ -44,7 +44,7 @@ def test_a_clean_checkout_of_what_is_deployed_has_no_warning_and_says_what_it_is
 @pytest.mark.parametrize(
     ("changes", "name", "said"),
     [
-        ({"dirty": True}, "checkout", "changes that no commit has"),
+        ({"dirty": True}, "checkout", "uncommitted changes"),
         ({"pushed": False}, "pushed", "HEAD (sha-aaaaaaa) is not pushed; sha-bbbbbbb is used instead"),
         (
             {"on_branch": False},
@@ -75,7 +75,7 @@ def test_where_head_itself_is_deployed_it_need_not_be_pushed(tmp_path: Path) -> 
 
 def test_why_git_cannot_tell_is_said(tmp_path: Path) -> None:
     assert warnings(sample.environment(tmp_path), UsageError("git is not installed"), OTHER) == {
-        "checkout": "nobody can tell which configuration is deployed: git is not installed"
+        "checkout": "it is unknown which configuration is deployed: git is not installed"
     }
 
 

@@ -130,7 +130,7 @@ CASES = {
         {STATUS: (2, "is not text in UTF-8"), LIST: (0, "deploy-all")}, spoil=written(bytes(range(256)))
     ),
     "deploy.toml is huge": Broken(
-        {STATUS: (2, "is no file of less than")}, spoil=written(b"# \n" * 1_000_000)
+        {STATUS: (2, "is not a file of less than")}, spoil=written(b"# \n" * 1_000_000)
     ),
     "deploy.toml is nested deeply": Broken(
         {STATUS: (2, "nested too deeply")}, spoil=written(b"a = " + b"[" * 9000)
@@ -272,6 +272,6 @@ def test_it_ends_with_a_fixed_status_and_a_clear_line(
     said = (done.stdout + done.stderr).decode(errors="replace")
     assert (done.returncode, says in said) == (status, True), said
     assert "Traceback" not in said
-    assert "nobody foresaw" not in said
+    assert "unforeseen error" not in said
     if "--json" in command and status == 3:
         assert json.loads(done.stdout)["exit"] == status

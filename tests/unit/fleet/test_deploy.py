@@ -118,7 +118,7 @@ def test_an_error_that_nobody_foresaw_takes_all_back_too() -> None:
     code, log, nodes = run(C={"switch": KeyError("a key")})
     assert code is ExitCode.FAILED_REVERTED
     assert set(log[6:]) == {"back B", "back C", "back core"}
-    assert "nobody foresaw this error: KeyError: 'a key'" in str(nodes[1].error)
+    assert "unforeseen error: KeyError: 'a key'" in str(nodes[1].error)
 
 
 def test_where_others_could_not_reach_what_they_need_that_goes_back_first() -> None:

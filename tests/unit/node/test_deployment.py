@@ -188,10 +188,10 @@ def test_a_lock_is_given_back_although_ctrl_c_was_pressed() -> None:
     assert node.session.stop is None
 
 
-def test_nothing_is_called_old_where_something_runs_that_no_record_knows() -> None:
+def test_nothing_is_pruned_where_a_stack_runs_without_a_record() -> None:
     node = deployment()
     node.facts = replace(node.facts, history=())
-    with pytest.raises(PreflightError, match="no record tells") as raised:
+    with pytest.raises(PreflightError, match="without a record") as raised:
         node.check_record()
     node.fail(raised.value)
     assert node.conclude() is ExitCode.NOT_STARTED
@@ -203,7 +203,7 @@ def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
     begun = event("started", replace(first.release, id="r9"))
     held = replace(node.facts.machine, locked="somebody")
     for facts, lock, said in (
-        (replace(node.facts, machine=held), None, "has not ended yet"),
+        (replace(node.facts, machine=held), None, "is still running"),
         (replace(node.facts, machine=held), node._lock, "was interrupted"),
         (node.facts, None, "was interrupted"),
     ):

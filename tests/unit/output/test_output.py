@@ -190,7 +190,7 @@ def test_what_the_encoding_lacks_is_written_all_the_same(tmp_path: Path) -> None
     assert (process.returncode, out) == (0, b"\\xfc \\udc80\n"), err
 
 
-# --- errors that nobody foresaw ------------------------------------------------------------------------------
+# --- unforeseen errors ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_its_traceback_is_for_debug
     process = start("looks", tmp_path / "work", body)
     _, err = process.communicate(timeout=30)
     assert process.returncode == status
-    assert err.decode().startswith("error: nobody foresaw this error: KeyError: 'a key' (<string>, line ")
+    assert err.decode().startswith("error: unforeseen error: KeyError: 'a key' (<string>, line ")
     assert "Traceback" not in err.decode()
     process = start("looks", tmp_path / "work", body, "--debug")
     assert b"Traceback" in process.communicate(timeout=30)[1]

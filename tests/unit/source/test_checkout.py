@@ -40,6 +40,6 @@ def test_a_service_that_the_stack_has_not_is_named_with_those_that_it_has(
     (tmp_path / "deploy.toml").write_text(TEXT.replace(old, new, 1))
     environment = load(tmp_path, "lab").model_copy(update={"root": ROOT})
     with pytest.raises(
-        UsageError, match=rf"\.{key} names the service '\S+', which compose/\S+ has not; it has"
+        UsageError, match=rf"\.{key} names the service '\S+', which compose/\S+ lacks; it has"
     ):
         read_stack(environment, environment.nodes[node])

@@ -161,7 +161,7 @@ def test_silence_is_the_end_of_the_session() -> None:
 
 
 def test_a_verdict_that_could_not_be_written_is_no_lost_session() -> None:
-    with pytest.raises(LostError, match="could not be told the verdict"):
+    with pytest.raises(LostError, match="verdict could not be written"):
         begun(verdict=refused(1)).conclude("proven", [HAPPENED])
 
 
@@ -197,5 +197,5 @@ def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.Mo
         next(looks)
     clock = iter(range(0, 10_000, 20))
     monkeypatch.setattr(watching_module.time, "monotonic", lambda: next(clock))
-    with pytest.raises(SwitchError, match="does not tell"):
+    with pytest.raises(SwitchError, match="does not list"):
         next(watching(switch.BEGUN, *silent * 9).looks())

@@ -25,7 +25,7 @@ def test_its_values_are_fetched_checked_and_masked(environment: Environment) -> 
     assert fetch(environment, ["PW"])["PW"].reveal() == "a value of the drawer's"
     assert REDACTOR.clean("> a value of the drawer's") == "> ***"
     with pytest.raises(
-        PreflightError, match=r"from the drawer drawer are not .* OTHER \(field other\) is missing"
+        PreflightError, match=r"from the drawer drawer break .* OTHER \(field other\) is missing"
     ):
         fetch(environment, ["PW", "OTHER"])
     (environment.root / "drawer/pw").write_text("short")
