@@ -2,12 +2,12 @@
 
 DIRECTORY/                    what Compose reads and mounts; renamed into place file by file
 DIRECTORY/release.yml, .env   generated: images by digest, labels, non-secret variables
-DIRECTORY/.deploy/            this program's own, readable by root only
+DIRECTORY/.deploy/            this program's own, readable by the user who deploys only
     key                       random key of the secrets' fingerprints
     lock, lock.owner          the deployment lock; who holds it
     switch.lock               held by the switch until it ends
-    switch.log                a link to what the newest switch has said, in memory
-    verdict                   what the owner has decided about the switch that is under way
+    switch.log                a link to the log of the newest switch, in memory
+    verdict                   the owner's verdict on the switch that is under way
     history.jsonl             append-only record
     objects/SHA256            the files of the kept releases, by their content
     staged/                   the files of the release that is being switched to

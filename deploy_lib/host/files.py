@@ -75,7 +75,7 @@ def unpack(stream: bytes) -> dict[str, bytes]:
     """The files of a tar stream: the inverse of `pack`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no tar stream.
     """
     if not stream:
         return {}

@@ -1,4 +1,4 @@
-"""A stack on its host: what every script that looks at it, or changes it, is made from."""
+"""A stack on its host: every script that looks at it or changes it is made from one."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ class Decision:
 
     Attributes:
         key: what the fingerprints of the host's secrets are made with.
-        keep_values: the secret values that run stay; then nothing is migrated, and what was lost is not pulled again.
-        applies: what is changed in programs' own data, too.
+        keep_values: the secret values that run stay; then nothing is migrated, and lost images are not pulled again.
+        applies: the steps that change secrets in programs' own data, too.
     """
 
     plan: Plan
@@ -90,7 +90,7 @@ def decide_version(
         key: the host's, or a new one where it has none yet.
 
     Raises:
-        PreflightError: it cannot be done from where the host is.
+        PreflightError: it cannot be done from the host's present state.
     """
     marks = fingerprints(job.local.file.secrets, values, key)
     named = {name: service.image for name, service in facts.services.items()}
@@ -144,7 +144,7 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
             step="rollback",
             hint=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}",
         )
-    # What a rollback after this one goes to is what it would have been then.
+    # A rollback after this one goes where a rollback from the restored release went.
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
 
 
@@ -155,7 +155,7 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
         changed: the secrets whose values are others.
 
     Raises:
-        PreflightError: nothing is recorded here whose values could be changed.
+        PreflightError: no release is recorded here.
     """
     before = facts.proven
     if before is None:

@@ -84,7 +84,7 @@ def one_service(
     """A release that differs from the proven one in the image of one service, and in nothing else.
 
     Raises:
-        PreflightError: there is nothing to differ from, or the host's files are no longer those of its record.
+        PreflightError: nothing is deployed yet, or the host's files are no longer those of its record.
     """
     if before is None:
         raise PreflightError(
@@ -100,7 +100,7 @@ def one_service(
             hint="deploy the whole stack, without --service, to put them right",
         )
     images = {**before.release.images, service: image}
-    # A service whose image is somebody else's does not make the rest another version.
+    # A public image of one service does not change the version of the others.
     named = image.tag == version.tag
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
     generated = {layout.OVERRIDE: override_file(images, secrets, before.release.secret_files)}

@@ -42,16 +42,16 @@ class Plan:
 
     Attributes:
         before: the last proven release of this node; of an adopted project, as it is about to be recorded.
-        back: what the host goes back to when the new release fails; None: nothing ran, and nothing will.
+        back: what the host goes back to when the new release fails; None: nothing ran, and the stack is taken down.
         changed: paths whose content differs from the host's.
-        dropped: paths that the release before had and this one has not, or that one which never counted has left.
+        dropped: paths that the release before had and this one lacks, or that a release which was never proven has left.
         undo: the files that going back puts into their places, whatever lies there when it does; None: there is no `back`.
         pulls: images that the host lacks.
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
-        other_probes: the release is proven otherwise than the one before. That alone makes a release, too, which changes
-            nothing that runs: what is gone back to is proven with its own.
+        other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
+            the probes stored with its release.
     """
 
     desired: Desired
@@ -120,7 +120,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
 
 
 def _undo(facts: Facts, back: Release, release: Release, dropped: Sequence[str]) -> Placement:
-    """From whatever the host has: a release that was interrupted, or that failed and was left, may lie there already."""
+    """Compares with the host's files as they are: a release that was interrupted, or that failed and was left, may lie there."""
     files = {
         path: digest
         for path, digest in back.files.items()
@@ -165,6 +165,6 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("remove", "fewer replicas")
     ill = next((c for c in running if not c.healthy), None)
     if ill is not None:
-        # Docker keeps a stopped container's last word on its health.
+        # Docker keeps a stopped container's last health.
         return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")
     return change("keep")

@@ -45,10 +45,10 @@ class Status:
     """How a host stands.
 
     Attributes:
-        outcome: "interrupted": a release was begun, and nobody knows how it ended.
+        outcome: "interrupted": a switch began, and it is unknown how it ended.
         release: the proven one; None when nothing was ever deployed.
         drift: how the host differs from it, in words; empty when it is as recorded.
-        notes: what is worth knowing, and no drift.
+        notes: worth knowing, but no drift.
     """
 
     outcome: Outcome
@@ -86,7 +86,7 @@ def status(facts: Facts, behind: str = "") -> Status:
     """Compares a host with its record.
 
     Args:
-        behind: how far the release is behind the branch that is followed; no drift by itself: the host is what it was made.
+        behind: how far the release is behind the branch that is followed; no drift by itself: the host is as it was left.
     """
     proven = facts.proven
     begun = facts.interrupted

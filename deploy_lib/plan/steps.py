@@ -61,7 +61,7 @@ def make_switch(
     release, back = plan.desired.release, plan.back
     recorded = facts.proven
     adopted = [plan.before] if plan.before is not None and recorded is None else []
-    # As the history will be: a rollback's own lineage is that of the release that it restores.
+    # The history as it will be: a rollback has the lineage of the release that it restores.
     proven = event("proven", release, before=plan.next_before)
     keep = kept([*facts.history, *adopted, proven], node.stack.keep_releases)
     return Switch(

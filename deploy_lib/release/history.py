@@ -45,7 +45,7 @@ class Event:
 
     @property
     def counts(self) -> bool:
-        """Whether it made a release one that can be gone back to."""
+        """Whether its release is one that a rollback can go to."""
         return self.kind in ("proven", "adopted")
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,12 +58,12 @@ class Event:
 
 
 def parse_events(said: str) -> list[Event]:
-    """Events of a history file; what is no whole JSON object, as a power cut leaves it, is passed over.
+    """Events of a history file; lines that are no whole JSON object, as a power cut leaves them, are skipped.
 
-    A line that comes twice counts where it stands last: a host tells of the newest releases and of the newest events.
+    A line that comes twice counts at its last place: a host prints the newest releases, and then the newest events.
 
     Raises:
-        NotUnderstoodError: a whole object is no event. What it would have told is not known.
+        NotUnderstoodError: a whole object is no event, so the history is unknown.
     """
     found: list[Event] = []
     for line in said.splitlines():
@@ -113,12 +113,12 @@ def find(history: Sequence[Event], release_id: str | None) -> Event | None:
 
 
 def newest_switch(history: Sequence[Event]) -> Event | None:
-    """The last that is known of the newest switch; what was aborted before one says nothing about what runs."""
+    """The last event of the newest switch; "aborted" ones do not count: they changed nothing that runs."""
     return next((e for e in reversed(history) if e.kind != "aborted"), None)
 
 
 def interrupted(history: Sequence[Event]) -> Event | None:
-    """The newest switch, when it began and nobody knows how it ended."""
+    """The newest switch, when it began and it is unknown how it ended."""
     newest = newest_switch(history)
     return newest if newest is not None and newest.kind == "started" else None
 
@@ -130,7 +130,7 @@ def unsettled(history: Sequence[Event]) -> Event | None:
 
 
 def lineage(history: Sequence[Event], count: int) -> list[Event]:
-    """What rollbacks would go to one after the other, the newest release first; `count` at most."""
+    """The releases that rollbacks one after the other would go to, the newest first; `count` at most."""
     found: list[Event] = []
     current = proven(history)
     while current is not None and len(found) < count:

@@ -75,7 +75,7 @@ class Image:
         if not self.repository:
             return ""
         registry = self._parts[0]
-        # A name of one word is told from a folder of the hub by its capitals alone.
+        # In a name of one word only capital letters show that it is a registry, and not a folder of Docker Hub.
         return registry.lower() if set(".:") & set(registry) else registry
 
     def in_registry(self, host: str) -> bool:

@@ -43,8 +43,8 @@ class Release:
         restores: id of the release that this one brings back, for a rollback.
         secret_files: by a secret's key in the Compose file, the file in the host's memory that has its value; empty where
             Compose puts the values into the containers.
-        probes: what it was proven with, and is again when it is gone back to: another release may have to answer otherwise.
-            None where that is not known.
+        probes: those that proved it, and that a rollback to it re-runs; newer probes may ask what it cannot answer. None where
+            they are not known.
     """
 
     id: str

@@ -1,7 +1,7 @@
-"""Apply: changing a secret where a program keeps its own copy of it, and proving that the change took.
+"""Apply: changing a secret where a program keeps its own copy of it, and proving that the change worked.
 
 Everything here is shell text for the switch (`host/change/switch.py`), which has the old values in `$old_NAME` and the new
-ones in `$NAME`. What each program does is its own (`host/programs/`): for each step three functions are made of that,
+ones in `$NAME`. A file of `host/programs/` has what is the program's own: of that, three functions are made for each step,
 `copy_NAME`, `change_NAME VALUE` and `takes_NAME VALUE`. Values go into a container on standard input, in base64, one to a
 line; the command lines are always the same.
 """
@@ -26,7 +26,7 @@ def changeable(steps: Sequence[Apply], changed: Collection[str]) -> list[Program
 
 
 def environment(steps: Sequence[Program], values: Mapping[str, Secret]) -> dict[str, Secret]:
-    """What the script needs besides the values: a program may be handed something else than the value itself."""
+    """What the script needs besides the values: a program may get something else than the value itself, such as a hash."""
     return {f"APPLY_{step.secret}": step.hand(values[step.secret]) for step in steps}
 
 
@@ -56,7 +56,7 @@ answer() {{ "$@"; case $? in 0) ;; {REFUSED}) return 1;; *) return 2;; esac; }}
 
 def _functions(step: Program) -> str:
     name = step.secret
-    # Going back gives the variable of that name its old value again, and has to find a program that keeps the new one.
+    # Going back sets the variable of that name to its old value; it still needs the new one, which the program may have.
     return f"""\
 new_{name}="${name}"
 copy_{name}() {{
@@ -72,12 +72,12 @@ takes_{name}() {{ answer tries_{name} "$1"; }}"""
 
 
 def wake(steps: Sequence[Program]) -> str:
-    """Shell text that starts the programs which do not run: a host that went down in the middle of Compose's work leaves them so."""
+    """Shell text that starts the programs which are stopped, as a host that went down in the middle of `up` leaves them."""
     return "\n".join(_wake(step) for step in steps) or ":"
 
 
 def _wake(step: Program) -> str:
-    # What never came to more than being created is no program's container yet.
+    # Containers in state "created" do not count: the program in them has never run.
     return f"""\
 if [ -z "$(running {quote(step.service)})" ]; then
   c=$(stopped {quote(step.service)})
@@ -88,7 +88,7 @@ fi"""
 
 
 def remember(steps: Sequence[Program]) -> str:
-    """Shell condition: everything that going back takes is known, and kept in `$copy_NAME`."""
+    """Shell condition: the copies that going back needs are known, and kept in `$copy_NAME`."""
     return (
         " && ".join(
             f'[ -n "${{has_{step.secret}:-}}" ] && copy_{step.secret}=$(copy_{step.secret}) && [ -n "$copy_{step.secret}" ]'
@@ -111,7 +111,7 @@ def forward(steps: Sequence[Program]) -> str:
 
 
 def prove(steps: Sequence[Program]) -> str:
-    """Shell text for `forward`, after the containers have been replaced: the new value is taken, and the old one is not."""
+    """Shell text for `forward`, after the containers have been replaced: proves that the new value is accepted and the old one refused."""
     return "\n".join(_prove(step) for step in steps) or ":"
 
 
@@ -135,7 +135,7 @@ fi"""
 
 
 def back(steps: Sequence[Program]) -> str:
-    """Shell text for `back`, before the containers are replaced; what is not running now gets its turn in `back_later`."""
+    """Shell text for `back`, before the containers are replaced; programs that do not run now follow in `back_later`."""
     tries = "\n".join(f'change_{s.secret} "$copy_{s.secret}" || later="$later {s.secret}"' for s in steps)
     return f"later=\n{tries}" if steps else ":"
 

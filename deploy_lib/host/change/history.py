@@ -1,4 +1,4 @@
-"""The history on a host: one line of JSON per event, append-only; what is read of it, and how it is written."""
+"""The history on a host: one line of JSON per event, append-only; how it is read and written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def event(kind: Kind, release: Release, **more: Any) -> Event:
 
 
 def read_history(session: Session, directory: PurePosixPath, lines: int) -> list[Event]:
-    """The newest events of a host, oldest first, and before them that of the newest switch where it is none of these.
+    """The newest events of a host, oldest first, and before them that of the newest switch where they lack it.
 
     So `interrupted` can be asked of them, however many deployments have been aborted since.
 
@@ -63,7 +63,7 @@ def write_event(session: Session, directory: PurePosixPath, token: str, happened
         token: the lock owner's; one whose lock has lapsed writes nothing.
 
     Raises:
-        DeployError: the host could not be told.
+        DeployError: the host does not answer, or cannot write it.
     """
     line = quote(happened.line())
     session.run(
@@ -94,8 +94,8 @@ def _readable(path: str) -> str:
 def append_function(directory: PurePosixPath) -> str:
     """Shell function `append`: adds the lines on its standard input, and waits until they are on the disk.
 
-    What cannot be brought there is taken back, so that it does not count. A line that was torn by a crash is ended first, so
-    that it cannot spoil these; a crash may leave zeros, too.
+    Lines that cannot be written whole are removed again. A line that a crash has cut short is ended first, so that it cannot
+    spoil these; a crash may leave zeros, too.
     """
     path = quote(directory / layout.HISTORY)
     return f"""\

@@ -37,7 +37,7 @@ LOCK_FD = 9
 """The holder's file descriptor of the lock."""
 
 _NAMELESS = 20
-"""Tenths of a second that a holder gets to say who it is."""
+"""Tenths of a second to wait for a new holder's note."""
 
 _SWITCHING = "switching"
 
@@ -81,7 +81,7 @@ def lock_script(
     switch_wait: int,
     delivery: PurePosixPath | None = None,
 ) -> str:
-    """Takes the lock, says so, and keeps it while bytes come in; each is answered.
+    """Takes the lock, prints that, and keeps it while bytes come in; each is answered.
 
     A switch that outlived its session still changes the host: it is waited for. The owner's note has a second line, the
     process that holds the lock; it is renamed into place, so that a reader never sees half of it. A directory that somebody
@@ -102,7 +102,7 @@ w=$(strangers)
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec {LOCK_FD}>>{lock} || exit 1
 flock {how} {LOCK_FD} || {{
-  # Who has just taken it may not have said so yet, and what an earlier one has said is no answer.
+  # A new holder may not have written its note yet, and the note of an earlier one does not count.
   n=0
   until {holder(directory)} || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
   ! {holder(directory)} || cat {note} 2>/dev/null
@@ -113,7 +113,7 @@ exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
 flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {ScriptExit.BUSY}; }}
 exec 8>&-
 {f"{values.claim(delivery)} || exit {ScriptExit.NOT_OURS}" if delivery else ":"}
-# Of a switch that the host's end has cut short.
+# Left by a switch that ended with the host.
 rm -f {quote(directory / layout.VERDICT)}
 echo locked
 while [ "$(timeout {LAPSE} head -c 1 {LOCK_FD}>&-)" = . ]; do echo .; done
@@ -122,7 +122,7 @@ rm -f {note}
 
 
 def holder(directory: PurePosixPath) -> str:
-    """Shell condition: whoever has left its note lives, and has the lock's file open."""
+    """Shell condition: the process in the owner's note is alive, and has the lock's file open."""
     lock, note = quote(directory / layout.LOCK), quote(directory / layout.OWNER)
     return f'[ "/proc/$(tail -n 1 {note} 2>/dev/null)/fd/{LOCK_FD}" -ef {lock} ]'
 
@@ -218,7 +218,7 @@ class Lock:
         self._beat.start()
 
     def release(self) -> None:
-        """Gives the lock back; safe to call twice, and after the session has ended."""
+        """Releases the lock; safe to call twice, and after the session has ended."""
         self._stop.set()
         if self._process is not None:
             self._process.close_stdin()
@@ -239,7 +239,7 @@ class Lock:
             if process.drain():
                 answered = time.monotonic()
             elif time.monotonic() - answered > LAPSE:
-                # The host has given the lock up by now: nothing on this session may wait for it any longer.
+                # The lock has lapsed on the host by now: nothing on this session may go on waiting.
                 self._session.close()
                 return
 

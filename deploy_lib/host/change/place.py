@@ -1,4 +1,4 @@
-"""Putting a release's files into place on a host: from the kept objects, renamed one by one, services told."""
+"""Putting a release's files into place on a host: from the kept objects, renamed one by one, and services reloaded."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def running(project: Project, service: str) -> str:
 
 
 def remember(project: Project, reloads: Sequence[Reload]) -> str:
-    """Shell text for a function that notes which containers there are, for `tell`; it returns where nobody tells."""
+    """Shell text for a function that notes which containers run, for `tell`; it returns with a failure when the engine does not answer."""
     # An engine under load may refuse once.
     return (
         "\n".join(
@@ -79,12 +79,12 @@ def remember(project: Project, reloads: Sequence[Reload]) -> str:
 
 
 def tell(project: Project, reloads: Sequence[Reload]) -> str:
-    """Shell text for `forward` and `back`: a container that is new has read its files already; one that stayed is told."""
+    """Shell text for `forward` and `back`: reloads containers that were kept; new ones have read their files already."""
     return "\n".join(_tell(project, reload) for reload in reloads) or ":"
 
 
 def _tell(project: Project, reload: Reload) -> str:
-    # One that went away between the list and the word to it needs none any more.
+    # A container that is gone by now needs no reload.
     return f"""\
 now="{running(project, reload.service)}" || return
 for x in ${_variable(reload)}; do
@@ -95,7 +95,7 @@ done"""
 
 
 def act(reload: Reload, container: str) -> str:
-    """Shell text that tells one container of its changed files.
+    """Shell text that reloads one container.
 
     Args:
         container: as a shell word.

@@ -21,7 +21,7 @@ _REMOVED = "removed "
 
 
 class PruneError(DeployError):
-    """What is old is still there, or some of it."""
+    """Some old files or images are still there."""
 
 
 def remove_old(
@@ -88,7 +88,7 @@ def _run(session: Session, text: str, on_line: Callable[[str], object], failed: 
 
 
 def locked_prune_script(stack: HostStack, kept: Iterable[Release], token: str) -> str:
-    """The same as a script of its own: whoever takes the lock next waits for it, as for a switch."""
+    """The same as a script of its own: the next holder of the lock waits for it, as for a switch."""
     return f"""\
 exec 9>>{quote(stack.directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
@@ -126,17 +126,17 @@ erase() {{
   done
 }}
 """
-"""The same for a dry run, which changes nothing and tells what would be gone."""
+"""The same for a dry run: they change nothing, and say what would be removed."""
 
 
 def prune_script(stack: HostStack, kept: Iterable[Release], *, dry_run: bool = False) -> str:
-    """Shell text that removes files and images of releases other than `kept`; it goes on over what cannot be removed, and
-    fails in the end.
+    """Shell text that removes files and images of releases other than `kept`; it goes on after a failure, and
+    fails at the end.
 
     Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
 
     Args:
-        dry_run: it only tells what it would remove.
+        dry_run: it only lists what it would remove.
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})

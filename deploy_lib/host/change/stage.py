@@ -27,9 +27,9 @@ class Staging:
         uploads: content by its SHA-256.
         saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
         pulls: images, pinned.
-        protect: images that get a local tag, so that nobody's `docker image prune` takes them.
-        recover: images of the release before that somebody has removed: got again where that can be done, because without
-            them the host could not go back.
+        protect: images that get a local tag, so that `docker image prune` does not remove them.
+        recover: images of the release before that somebody has removed: pulled again where possible, because without them the
+            host could not go back.
     """
 
     uploads: Mapping[str, bytes] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def stage(session: Session, stack: HostStack, staging: Staging, login: Login | N
 def log_in(login: Login | None) -> str:
     """Shell text that logs in with a configuration in `$t`, which is memory and gone with the script.
 
-    The password is taken from the environment, and out of it.
+    The password is read from the environment, and removed from it.
     """
     if login is None:
         return f"unset {PASSWORD}"
@@ -91,7 +91,7 @@ def staging_script(stack: HostStack, staging: Staging, login: Login | None) -> s
     objects, key = quote(directory / layout.OBJECTS), quote(directory / layout.KEY)
     steps = [
         "set -e",
-        # An upload that was cut short, or that the disk had no room for, must not pass for a file's content.
+        # An upload that was cut short, also by a full disk, must not count as a file's content.
         f"rm -rf {objects}.new && mkdir -p {objects} {objects}.new",
         # tar says "wrote only", not why.
         f"tar -xpf - --no-same-owner -C {objects}.new || "
@@ -114,7 +114,7 @@ def staging_script(stack: HostStack, staging: Staging, login: Login | None) -> s
     steps += [_protect(stack, image) for image in staging.protect if image not in pulled]
     for image in staging.pulls:
         steps.append(_pull(image))
-        # At once: what a later failure leaves behind is then known for this program's own, and can be pruned.
+        # At once, so that the image can be pruned even if something fails later: only images with this tag are.
         steps += [_protect(stack, image)] if image in pulled else []
     steps += [f"{_pull(image)} && {_protect(stack, image)} || true" for image in staging.recover]
     return IN_MEMORY + "\n".join(steps)

@@ -1,9 +1,8 @@
 """The switch: files into place and containers replaced, by one script that outlives the session that began it.
 
-When it has done that, the script waits for its owner's verdict: that the release is proven, that it is to go back to the
-one before, or that things are to be left as they are. An owner whose session has ended can give none; then the host goes
-back by itself. So nobody has to come back to a host for it to be in a good state, and the secret values that ran before
-are never anywhere but in this script's memory.
+When it has done that, the script waits for its owner's verdict: "proven", "revert" (back to the
+release before) or "leave" (as it is). An owner whose session has ended can give none; then the host goes back by itself. So a
+host ends in a good state without anybody's help, and the secret values that ran before are only ever in this script's memory.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
 
 BEGUN = "=== begun"
-"""What a switch says as soon as it would hear a verdict."""
+"""The line with which a switch says that it reads verdicts from now on."""
 
 NEVER = "=== never"
-"""What the launcher says when the switch has ended without having begun: nothing was changed."""
+"""What the launcher prints when the switch has ended without having begun: nothing was changed."""
 
 UNKNOWN = "=== unknown"
-"""What a switch says in place of the containers when the engine does not tell of them."""
+"""What a switch prints in place of the containers when the engine does not list them."""
 
 _NOW = "@now@"
 
@@ -64,8 +63,8 @@ class Switch:
         applies: secrets that are changed in a program's own data, too.
         secret_files, back_secret_files: see `Release.secret_files`, of the new release and of the one before.
         started: the events that the history gets first.
-        abandoned: the event that it gets when the host went back because its owner was gone.
-        stuck: the event that it gets when the host could not do so.
+        abandoned: the event for a host that went back because its owner was gone.
+        stuck: the event for a host that could not go back.
         prune: shell text that is run after everything, when the release was proven.
     """
 
@@ -99,13 +98,13 @@ owned() {{ {owned(directory, switch.token)}; }}
 owned || {{ echo 'the lock has lapsed'; exit {ScriptExit.LAPSED}; }}
 {_claim(switch)}
 rm -f -- {verdict}
-# What is in memory has a name that nobody can foresee: it is found from here. Logs of switches before go.
+# The log in memory has a name that nobody can foresee, so this link leads to it. Earlier logs are removed.
 l=${{0%/*}}
 for s in "${{l%/*}}"/{quote(log_directory(stack.project_name))}.*; do
   if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
 done
 ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
-# A switch that nobody could hear is none.
+# A switch that cannot write its log must not begin.
 echo {quote(BEGUN)} || exit {ScriptExit.NOT_HEARD}
 {append_function(directory)}
 {containers_function(project)}
@@ -120,7 +119,7 @@ engine() {{
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
 up() {{ engine && {remove_half_created(project)} && timeout -k 10 {int(stack.settings.switch_timeout)} {up_command(project)}; }}
-# There is nothing behind going back: what the engine refuses once under load it does the next time.
+# Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
 up_at_last() {{
   up; r=$?
   case $r in 0|124|137) return $r;; esac
@@ -132,7 +131,7 @@ forward() {{
 {_one_offs(stack, switch)}
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.forward)} || return
-# What a program has in its data is changed while it runs; connections that it has stay.
+# A secret in a program's data is changed while the program runs; its open connections stay.
 {apply.forward(switch.applies)}
 up || return
 {place.tell(project, switch.reloads)}
@@ -186,13 +185,13 @@ case $decided in
     fi
     echo '=== done revert';;
 esac
-# One that came too late is nobody's.
+# Remove a verdict that arrived after the decision.
 rm -f -- {verdict}
 """
 
 
 def _claim(switch: Switch) -> str:
-    """Shell text that makes where secret values are to lie, both ways, or ends the script: nothing was changed yet."""
+    """Shell text that makes the directories for secret files, of both releases, or ends the script: nothing was changed yet."""
     found = sorted(
         {delivered_in(files) for files in (switch.secret_files, switch.back_secret_files) if files}
     )
@@ -240,7 +239,7 @@ def one_off_command(stack: HostStack, one_off: OneOff, *, alone: bool) -> str:
 
 
 def _one_off_name(stack: HostStack) -> str:
-    """One name for all: what a crash or a time limit leaves behind is found by it."""
+    """One name for all, by which a container that a crash or a time limit left behind is found."""
     return f"{stack.project_name}-before-switch"
 
 
@@ -250,7 +249,7 @@ def _one_offs(stack: HostStack, switch: Switch) -> str:
         return ":"
     directory = stack.directory
     staged = directory / layout.STAGED
-    # A command that does not end in time, or that the host's end has cut short, goes on in its container, or waits there.
+    # A command that does not end in time, or that a reboot has cut short, leaves its container behind.
     clear = f"docker rm -f {quote(_one_off_name(stack))} >/dev/null 2>&1"
     lines = [clear, f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
     for one_off in switch.one_offs:
@@ -279,8 +278,8 @@ def launcher(project: str, detached: str) -> str:
     Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one script. The
     log outlives a switch: whoever takes over may want to read it.
 
-    It ends before that, with what it complains of, when the script cannot be started; and it tells a script that has begun
-    from one that has not by what stands in the log, with nothing but the shell itself.
+    When the script cannot be started, the launcher ends at once, with the reason. Whether the script has begun it reads from
+    the log, by the shell's own means: no program may be startable.
 
     Args:
         project: the name of the Compose project.
@@ -303,7 +302,7 @@ wait $!
 r=$?
 begun=
 while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
-# The outcome does not hang on what tail has seen last.
+# tail may have missed the last lines, so the log itself decides.
 echo; grep -a '^=== done' "$d/log" | tail -n 1
 [ -n "$begun" ] || {{ rm -rf "$d"; echo '{NEVER}'; }}
 echo "=== end $r"
@@ -311,7 +310,7 @@ echo "=== end $r"
 
 
 def verdict_script(directory: PurePosixPath, token: str, word: Word, events: Sequence[Event]) -> str:
-    """Tells the switch that waits what becomes of it, and what to write into the history."""
+    """Gives the waiting switch its verdict, and the lines for the history."""
     path = quote(directory / layout.VERDICT)
     return f"""\
 {owned(directory, token)} || exit {ScriptExit.LAPSED}

@@ -39,7 +39,7 @@ capture() {{
 
 
 def restore(names: Iterable[str]) -> str:
-    """Shell text that exports what was captured; a secret that was not keeps the value that the script was given."""
+    """Shell text that exports the captured values; the other secrets keep the values that the script was given."""
     return "\n".join(f'[ -z "${{has_{n}:-}}" ] || export {n}="$old_{n}"' for n in sorted(names)) or ":"
 
 
@@ -65,7 +65,7 @@ def deliver(files: Mapping[str, str]) -> str:
         return ":"
     names = {PurePosixPath(path).name for path in files.values()}
     directory = delivered_in(files)
-    # `set -C`: a name that is there, whatever it is, is not written to.
+    # `set -C`: nothing that exists is written to, whatever it is.
     writes = "\n".join(
         f'rm -f {name}.new && printf %s "${name}" > {name}.new && chmod 444 {name}.new && mv -f {name}.new {name} || exit'
         for name in sorted(names)
@@ -101,7 +101,7 @@ def sweep(stack: HostStack, files: Mapping[str, str]) -> str:
     """Shell text that removes a stack's secret files, all but these; takes TRUST."""
     return f"""\
 for d in {words(*stack.secret_places)}; do
-  # Another user's may lead anywhere.
+  # A directory of another user may lead anywhere.
   [ -d "$d" ] && [ -z "$(own "${{d%/*}}"; own "$d")" ] || continue
   for x in "$d"/*; do
     case {quote(f" {' '.join(sorted(files.values()))} ")} in *" $x "*) ;; *) rm -f -- "$x";; esac

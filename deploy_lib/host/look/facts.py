@@ -1,4 +1,4 @@
-"""Facts: all that a deployment wants to know of a host before it decides, gathered by one script."""
+"""Facts: what a deployment must know about a host before it decides, gathered by one script."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Facts:
         strangers: why others than this user and root could change what is deployed, and what fixes it.
         machine: its clock, space, memory, ports and mounts.
         asked: when the question was asked and answered, by this machine's clock: seconds since 1970.
-        problems: by section, why it is not known: what that part of the script had to complain of. The fact itself is then
-            as if nothing were there, and must not be taken for that.
+        problems: by section, why it is unknown, in that part's own words. The fact itself is then empty, and must not be
+            taken for absent.
     """
 
     engine: str = ""
@@ -98,12 +98,12 @@ class Facts:
 
     @property
     def newest_switch(self) -> Event | None:
-        """The last that is known of the newest switch."""
+        """The last event of the newest switch."""
         return history.newest_switch(self.history)
 
     @property
     def interrupted(self) -> Event | None:
-        """The newest switch, when it began and nobody knows how it ended."""
+        """The newest switch, when it began and it is unknown how it ended."""
         return history.interrupted(self.history)
 
     @property
@@ -113,7 +113,7 @@ class Facts:
 
     @property
     def unrecorded(self) -> bool:
-        """Whether the project runs here without a record; what a first deployment left half way was never one of its own."""
+        """Whether the project runs here without a record; a first deployment that was interrupted does not count as such."""
         return bool(self.containers) and self.proven is None and self.unsettled is None
 
     @property
@@ -199,7 +199,7 @@ TOOLS = (
 
 
 def facts_script(stack: HostStack, *, render: bool) -> str:
-    """The script; its parts are told apart by lines that begin with `=== `.
+    """The script; lines that begin with `=== ` separate its parts.
 
     Args:
         render: the stack's files come on standard input, and are rendered.
@@ -250,7 +250,7 @@ files() {{
 {strangers(directory)}
 {_others(stack)}
 {ours(directory)}
-# shown PATH COMMAND...: what the command says of what is there; nothing where nothing is.
+# shown PATH COMMAND...: what the command prints about PATH; nothing where PATH is absent.
 shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
 key() {{ shown {key} cat {key}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
@@ -258,7 +258,7 @@ objects() {{ shown {objects} ls {objects}; }}
 delivered() {{
   r=0
   for x in {words(*stack.secret_places)}; do
-    # In a directory of another user this one has put nothing; one of this user's own nobody else can take away.
+    # Only this user's own directory counts: it has put nothing into another's, and no other can remove its own.
     look "${{x%/*}}" && [ "$u" = "$me" ] && [ -d "${{x%/*}}" ] && [ ! -L "${{x%/*}}" ] || continue
     shown "$x" find "$x" -type f || r=1
   done
@@ -343,7 +343,7 @@ def _strangers(said: str) -> tuple[tuple[str, str], ...]:
 
 
 def read_facts(text: str, node: str) -> Facts:
-    """The facts in the script's output. What a part could not tell, or cannot be understood, is among the `problems`.
+    """The facts in the script's output. A part that failed, or that cannot be understood, is among the `problems`.
 
     Raises:
         RemoteError: it was cut short, or a part is missing or there twice.
@@ -440,7 +440,7 @@ def _file_line(line: str) -> tuple[str, str]:
 
 
 def _split(text: str, node: str) -> Parts:
-    """What each part said, and why it failed; a line outside any part is nobody's."""
+    """What each part printed, and why it failed; lines outside any part are ignored."""
     parts: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
     current, ended, whole = "", "", False

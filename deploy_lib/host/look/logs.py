@@ -1,4 +1,4 @@
-"""Logs: what the containers of a stack have said, streamed over one channel per node."""
+"""Logs of a stack's containers, streamed over one channel per node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deploy_lib.shell import quote, words
 from deploy_lib.ssh.session import Process, Session
 
 TIMEOUT = 120.0
-"""Seconds until all that there is must have come."""
+"""Seconds until all existing lines must have come."""
 
 FOLLOW_TIMEOUT = 30 * 24 * 3600.0
 
@@ -45,7 +45,7 @@ def logs_script(project: Project, services: Sequence[str], tail: int, *, follow:
         services: only these; none: all.
         tail: how many lines of each container.
         follow: go on with what comes, as long as bytes keep coming on standard input. `docker logs --follow` by itself
-            would outlive its channel until the container speaks again.
+            would outlive its channel until the container's next line.
     """
     form = f"{{{{.ID}}}} {labels.template(labels.SERVICE)} {labels.template(labels.NUMBER)}"
     options = words("--timestamps", "--tail", tail, *(["--follow"] if follow else []))

@@ -1,4 +1,4 @@
-"""How much a pull would bring, asked of the registries by the host's own Docker; read-only, for a dry run."""
+"""How much a pull would transfer, as the registries tell the host's own Docker; read-only, for a dry run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sizes_script(images: Sequence[Image], login: Login | None) -> str:
 
 
 def read_sizes(text: str, platform: str) -> dict[str, int]:
-    """What `sizes_script` printed, by the image's text; what cannot be understood is left out, as what no registry says."""
+    """What `sizes_script` printed, by the image's text; what cannot be understood is left out."""
     found: dict[str, int] = {}
     for part in f"\n{text}".split("\n=== ")[1:]:
         image, _, document = part.partition("\n")

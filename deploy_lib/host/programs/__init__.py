@@ -1,7 +1,7 @@
 """Programs that keep a secret in their own data: one file each, found by its `kind` (`config/open_set.py`).
 
 A program's file has one class made from `Program`. Its fields are the keys of a `[[stacks.*.apply]]` table, its methods the
-shell text by which `host/change/apply.py` changes the secret, proves that the change took, and goes back. docs/secrets.md
+shell text with which `host/change/apply.py` changes the secret, proves the change, and goes back. docs/secrets.md
 says how to add one.
 """
 

@@ -54,7 +54,7 @@ done
 CHANGE = f"""{_LOGIN}\
 get; given=$v
 get
-# What could write the statements down is told not to, where the account may do so.
+# Logs that could contain the statements are switched off for them, where the account may do so.
 quietly() {{
   quiet=
   for setting in sql_log_off=1 slow_query_log=0; do

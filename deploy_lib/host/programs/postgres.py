@@ -27,7 +27,7 @@ printf '%s;\\n' "SET log_statement = 'none'" 'SET log_min_error_statement = pani
   'SET pg_stat_statements.track_utility = off' "SET pgaudit.log = 'none'" \\
   "ALTER ROLE CURRENT_USER PASSWORD $v" | psql
 """
-"""The value is an SQL literal of the verifier, or NULL. Whatever could write the statement down is told not to."""
+"""The value is an SQL literal of the verifier, or NULL. Logs that could contain the statement are switched off for it."""
 
 TAKES = f"""{_PSQL}\
 get; export PGPASSWORD="$v"

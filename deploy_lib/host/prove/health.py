@@ -15,12 +15,12 @@ PATIENCE = 5
 """Looks that an unhealthy or ended container gets to recover; its restart policy may bring it back."""
 
 CRASH_LOOP = 2
-"""Restarts after which nobody waits any longer."""
+"""Restarts after which waiting ends."""
 
 
 @dataclass(frozen=True)
 class HealthProblem:
-    """A service that is not well.
+    """A service that is not healthy.
 
     Attributes:
         container: its id, where there is one, for its log.
@@ -49,7 +49,7 @@ class Gate:
         self._ill: dict[str, int] = {}
 
     def look(self, containers: Sequence[Container]) -> list[HealthProblem]:
-        """What is still wrong; empty when every service is as it should be."""
+        """The services that are not healthy yet; empty when all are."""
         found: list[HealthProblem] = []
         for service, replicas in self._replicas.items():
             own = [c for c in containers if c.service == service]

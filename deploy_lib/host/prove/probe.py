@@ -67,7 +67,7 @@ def prove(
 
     Args:
         look: gives the containers as they are now.
-        otherwise: by a probe's name, one that will do as well.
+        otherwise: by a probe's name, one that may succeed in its place.
         members: of these, those that a probe of every container asks for; see `roster.members`.
     """
     began = time.monotonic()
@@ -142,7 +142,7 @@ def _ask(
     containers: Sequence[Container],
     members: Callable[[Sequence[Container]], Sequence[Member]],
 ) -> tuple[str, str]:
-    """Asks once; "" when the answer is as expected, otherwise why not; and whose fault it is, where that is known."""
+    """Asks once; "" when the answer is as expected, otherwise why not; and the container at fault, where that is known."""
     own = [c for c in containers if c.service == probe.service]
     if probe.state is not None:
         return judge_state(probe, own), ""
@@ -185,7 +185,7 @@ def _ask_http(endpoints: _Endpoints, probe: Probe, members: Sequence[Member]) ->
 
 
 def judge(probe: Probe, status: int, body: bytes, members: Sequence[Member] = ()) -> tuple[str, str]:
-    """Why an answer is not what the probe expects, and the container that it is about, where there is one."""
+    """Why an answer is not what the probe expects, and the container at fault, where there is one."""
     if status != probe.status:
         return f"{probe.url} answered HTTP {status}, expected {probe.status}: {_short(body)}", ""
     if not (probe.json_values or probe.entry):

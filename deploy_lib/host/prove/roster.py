@@ -56,7 +56,7 @@ def judge(probe: Probe, data: Any, wanted: Sequence[Member]) -> tuple[str, str]:
 
 
 def _missing(probe: Probe, rows: Sequence[Any], member: Member) -> str:
-    # The first field tells whose entry it is, so the entry that fits furthest is the one to speak of.
+    # The first field says whose entry it is, so the error describes the entry that matches furthest.
     furthest, nearest = 0, None
     for row in rows:
         fitting = 0

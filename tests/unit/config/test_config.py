@@ -66,7 +66,10 @@ def test_the_environment_is_homelab_unless_another_is_picked(monkeypatch: pytest
             r"stacks\.core\.probes\.0: give either service, or url and entry",
         ),
         (("[stacks.core]", "[stacks.core"), r"not valid TOML"),
-        (('signal = "SIGHUP"', 'signal = "SIGHAP"'), r"stacks\.core\.reloads\.0\.signal: .*not the name of a signal"),
+        (
+            ('signal = "SIGHUP"', 'signal = "SIGHAP"'),
+            r"stacks\.core\.reloads\.0\.signal: .*not the name of a signal",
+        ),
         (
             ('kind = "immutable"', 'kind = "immutabel"'),
             r"stacks\.core\.apply\.2\.kind: there is no program 'immutabel', did you mean 'immutable'\? "
