@@ -1,6 +1,6 @@
-"""Answers: what a host says becomes a value, or an error that says what could not be understood; nothing in between.
+"""Answers: a host's answer becomes a value, or an error that says what cannot be understood.
 
-An answer that is odd is unknown, and unknown is never taken for absent.
+An odd answer means unknown, and unknown must not be treated as absent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from deploy_lib.errors import NotUnderstoodError
 T = TypeVar("T")
 
 _ODD = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What a parser stumbles over when an answer is cut, or something has another type than it should."""
+"""What a parser raises when an answer is cut short, or a field has another type than it should."""
 
 
 def understand(what: str, parse: Callable[[], T]) -> T:

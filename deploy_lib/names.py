@@ -1,4 +1,4 @@
-"""Names that are nearly right: what an operator may have meant; one answer for all of them."""
+"""Misspelt names: which known name the operator may have meant."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 _LIKE = 0.6
-"""How alike two names are that may be meant for one another, from 0 to 1."""
+"""How alike two names must be for a suggestion, from 0 to 1."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

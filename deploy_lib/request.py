@@ -20,8 +20,8 @@ class Request:
         tag: `--tag` as given; None for the environment's default.
         service: the one service to be changed; None for all.
         dry_run: show the plan and change nothing.
-        no_rollback: a release that fails is left in place, to be looked at.
-        skip_validation: only what nothing can be done without is checked.
+        no_rollback: a failed release is left in place, to look at it.
+        skip_validation: failed checks are only warned of, as far as the deployment can go on without them.
         wait_lock: seconds to wait for another deployment.
         parallel: nodes that are changed side by side; None for all.
         replicas: by kind, how many were asked for; a kind that is not named stays as it is.
@@ -55,7 +55,7 @@ def word(flag: str, text: str | None) -> str | None:
     """The name that a flag was given, None when it was not.
 
     Raises:
-        UsageError: it holds what no name has.
+        UsageError: it has characters that no name has.
     """
     if text is None or text == "":
         return None

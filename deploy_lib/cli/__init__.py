@@ -1,1 +1,1 @@
-"""What `fab` and `invoke` share: options into requests, errors into lines and exit codes."""
+"""The commands of `fab` and `invoke`: flags become requests, errors become lines and exit statuses."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Change:
-    """What a changing command works with, and what comes of it; nothing when it breaks off."""
+    """What a changing command works with, and its result; no result when it breaks off."""
 
     environment: Environment
     console: Console
@@ -39,7 +39,7 @@ class Change:
 
 @contextmanager
 def changing(invocation: Invocation) -> Iterator[Change]:
-    """The deployments that the block works on; what has come of them is told after it.
+    """The deployments that the block works on; their outcome is reported after it.
 
     Raises:
         Exit: with the fixed exit status, when that is not 0.

@@ -89,7 +89,7 @@ def command(
     except KeyboardInterrupt:
         report.exit, error = ExitCode.INTERRUPTED, DeployError("interrupted")
     except (Exit, UnexpectedExit):
-        raise  # Invoke's own, which it knows what to do with
+        raise  # Invoke handles its own
     except Exception as unforeseen:  # noqa: BLE001 - the last resort of every command
         report.exit, error = ExitCode.UNFORESEEN, UnforeseenError(unforeseen)
         error.__cause__ = unforeseen
@@ -144,7 +144,7 @@ class Invocation:
 
 
 def refuse(error: DeployError) -> NoReturn:
-    """Ends a command that has not begun.
+    """Ends a command before it begins.
 
     Raises:
         Exit: with the error's exit status.

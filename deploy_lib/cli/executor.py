@@ -31,13 +31,13 @@ class StrictCall(ConnectionCall):
 
 
 class HostExecutor(Executor):
-    """Fabric's executor, with strict hosts, each of which gets its turn whatever came of the one before."""
+    """Fabric's executor, with strict hosts: each host gets its turn, also after one that failed."""
 
     def execute(self, *tasks: Any) -> Any:
         """Runs each task on each host; the next task only when the one before has succeeded everywhere.
 
         Raises:
-            Exit: with the gravest of the hosts' exit statuses.
+            Exit: with the worst of the hosts' exit statuses.
         """
         self._exits: list[int] = []
         self._task: Any = None
@@ -71,7 +71,7 @@ class HostExecutor(Executor):
         return made
 
     def turn(self, task: Any, *args: Any, **kwargs: Any) -> Any:
-        """A task's turn on one host: what ends it does not end the turns of the other hosts.
+        """A task's turn on one host: its failure does not end the turns of the other hosts.
 
         Raises:
             Exit: the operator pressed Ctrl-C, or another task than this one has failed somewhere.

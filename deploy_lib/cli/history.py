@@ -1,4 +1,4 @@
-"""`history`: what happened on the hosts, as they have written it down."""
+"""`history`: what happened on the hosts, from their own record."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(invocation: Invocation) -> None:
 def _read(
     nodes: Sequence[Node], sessions: Mapping[str, Session], lines: int, limit: int | None
 ) -> dict[str, list[Event] | DeployError]:
-    """By node, its newest events, or why it does not tell."""
+    """By node, its newest events, or the error."""
     found: dict[str, list[Event] | DeployError] = {}
 
     def read(node: Node) -> None:

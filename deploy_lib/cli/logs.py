@@ -1,4 +1,4 @@
-"""`logs`: what the containers have said; no secret is needed for it."""
+"""`logs`: the containers' output; no secret is needed for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deploy_lib.source.checkout import stack_file
 
 
 def run(invocation: Invocation) -> None:
-    """Shows what the containers have said, oldest line first, or goes on with what they say until Ctrl-C.
+    """Shows the containers' last lines, oldest first, or follows them until Ctrl-C.
 
     No secret is fetched for it: values that this machine has anyway are masked, and those that only a vault has are not.
 
@@ -61,11 +61,11 @@ def run(invocation: Invocation) -> None:
                 else:
                     said[node].append(item)
                 if console.unheard:
-                    break  # whoever read has seen enough, as in `... | head`
+                    break  # the reader has gone, as in `... | head`
             for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
                 _show(console, at_node, line, width)
         except KeyboardInterrupt:
-            # That is how one stops following: nothing went wrong.
+            # Ctrl-C is the way to end --follow, and no error.
             report.exit = ExitCode.INTERRUPTED
         finally:
             for session in sessions.values():

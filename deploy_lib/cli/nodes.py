@@ -99,7 +99,7 @@ def deployments_on(
         nodes,
         request,
         console,
-        # A second session with a node is what watches over its containers from another node.
+        # A node's second session is that of a scraper: see `prepare`.
         lambda node: own.pop(node.name, None) or session_to(environment, node),
     )
     try:

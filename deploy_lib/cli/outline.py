@@ -1,5 +1,5 @@
-"""What tasks are called and offer, from deploy.toml: read before anybody knows which task is meant, so quickly, and without
-judging the rest of it; whoever runs a task reads all of it, and refuses what is wrong."""
+"""What tasks are called and offer, from deploy.toml: read before Invoke knows which task is meant, so quickly, and without
+checking the rest; a task that runs reads all of it, and refuses what is wrong."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Outline:
     Attributes:
         stacks: by stack, its kinds of replicas.
         nodes: by node of the environment that is picked, its stack.
-        problem: why the names cannot be told; "" when they can.
+        problem: why the names are unknown; "" when they are known.
     """
 
     stacks: Mapping[str, tuple[str, ...]]
@@ -69,7 +69,7 @@ def outline(root: Path, typed: Sequence[str]) -> Outline:
 
 
 def _text(path: Path) -> str:
-    # What is no file, or a huge one, is refused with the rest; reading it could take for ever.
+    # No regular file, or a huge one, could take for ever to read; the task itself refuses it.
     if path.exists() and not (path.is_file() and path.stat().st_size <= _LARGEST):
         raise ValueError("it is not a regular file, or too large")
     return path.read_text(encoding="utf-8-sig")

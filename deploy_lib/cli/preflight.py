@@ -55,7 +55,7 @@ def _as_dict(found: NodeSurvey) -> dict[str, Any]:
 
 
 def _show(console: Console, columns: Mapping[str, Sequence[Check]]) -> None:
-    """A line for each place; what is not passed stands below, in full, and what is passed with --debug only."""
+    """A line for each place; checks that did not pass follow in full, the others with --debug only."""
     rows = [[where, _summary(checks)] for where, checks in columns.items()]
     console.table("", ["where", "checks"], rows, flexible="checks")
     for where, checks in columns.items():

@@ -20,7 +20,7 @@ _HOSTS = ("-H", "--hosts")
 
 
 def suggest() -> None:
-    """Lets the program that runs say which task or flag may have been meant; its exit status stays its own."""
+    """Adds a suggestion to the running program's error about an unknown task or flag; its exit status stays."""
     for program in _running():
         if "parse_tasks" in vars(program):
             continue  # a second collection of the same process

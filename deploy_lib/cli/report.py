@@ -19,7 +19,7 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
     """A node's part of the JSON document.
 
     Args:
-        done: what came of the command; None when it broke off.
+        done: the command's result; None when it broke off.
     """
     name = deployment.node.name
     plan, before = deployment.plan, deployment.before
@@ -112,7 +112,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     if plan.other_probes:
         console.result("  its probes differ from those of the release before")
     for path, diff in preview.diffs.items():
-        # What it says is in the table above, in fewer words.
+        # The table above says the same in fewer words.
         if path != layout.OVERRIDE:
             console.result(_indented(diff))
     console.result("  commands:")
@@ -129,7 +129,7 @@ def show_removals(console: Console, node: str, removed: Sequence[str]) -> None:
 
 
 def going_back(plan: Plan) -> str:
-    """Where a failure leads, and where a rollback of what was proven would."""
+    """Which release a failure goes back to, and which one a later rollback."""
     if plan.back is None:
         return "if it fails: the stack is taken down again, its volumes stay"
     release = plan.back.release

@@ -1,5 +1,5 @@
-"""Imported before anything else by tasks.py and by the fabfile, so that what `invoke` and `fab` do from then on is ours:
-their output, unforeseen errors, and Ctrl-C while the rest is still being imported.
+"""Imported before anything else by tasks.py and by the fabfile, so that this program handles from then on what
+`invoke` and `fab` do: their output, unforeseen errors, and Ctrl-C while the rest is still being imported.
 """
 
 from __future__ import annotations
@@ -16,6 +16,6 @@ def begin() -> None:
     stdio.install()
 
 
-# Not in a program that has its own ways, such as a test that imports the tasks.
+# Not in another program, such as a test that imports the tasks.
 if hasattr(sys.modules.get("__main__"), "program"):
     begin()

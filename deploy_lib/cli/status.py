@@ -21,7 +21,7 @@ from deploy_lib.plan.status import Row, Status, status
 from deploy_lib.source.checkout import stack_file
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
-"""The checks without which a host's state cannot be told."""
+"""The checks without which a host's state is unknown."""
 
 
 def run(invocation: Invocation) -> None:
@@ -61,10 +61,10 @@ def run(invocation: Invocation) -> None:
 
 
 def require_answers(node: Node, facts: Facts) -> None:
-    """Refuses to judge a host that could not say all that it was asked.
+    """Refuses to judge a host whose facts are incomplete.
 
     Raises:
-        PreflightError: naming what it could not.
+        PreflightError: naming the missing facts.
     """
     require_passed(
         node, [check for check in check_host(node, facts, rendered=False) if check.name in STATUS_NEEDS]
@@ -72,7 +72,7 @@ def require_answers(node: Node, facts: Facts) -> None:
 
 
 def _behind(environment: Environment, facts: Facts) -> str:
-    """How far what runs is behind the branch that is followed; "" when it is not, or nobody can tell."""
+    """How many commits the running release is behind the branch that is followed; "" for none, or when that is unknown."""
     from deploy_lib.source import git
 
     release = facts.proven

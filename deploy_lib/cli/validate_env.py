@@ -1,4 +1,4 @@
-"""`validate-env`: are all variables set that a stack cannot do without?"""
+"""`validate-env`: are all variables set that a stack requires?"""
 
 from __future__ import annotations
 

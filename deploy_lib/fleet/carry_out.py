@@ -1,4 +1,4 @@
-"""Carrying plans out on several nodes: all proven before any counts, and all back if one fails."""
+"""Carrying plans out on several nodes: none is recorded before all are proven, and all go back if one fails."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def carry_out(
     *,
     needed_first: bool = False,
 ) -> ExitCode:
-    """All nodes' plans, from the first file to the record; or all nodes back where they were.
+    """Carries out all nodes' plans, from the first file to the record; if one fails, all nodes go back.
 
     Files and images go everywhere before the first host is switched; then stacks that others need are proven before
-    those others begin; and no node's release counts before every node's is proven.
+    those others begin; and no node's release is recorded before every node's is proven.
 
     Args:
         needed_first: stacks that others need also go back first. Otherwise they go back last.
@@ -71,12 +71,12 @@ def stopped(deployments: Sequence[Deployment]) -> bool:
 
 
 def failed(deployments: Sequence[Deployment]) -> bool:
-    """Whether any node has."""
+    """Whether any node has failed."""
     return any(d.error is not None for d in deployments)
 
 
 def reason(deployments: Sequence[Deployment]) -> str:
-    """Why nodes go back, for their history: the first line of what went wrong first."""
+    """Why nodes go back, for their history: the first line of the first node's error."""
     first = next(d for d in deployments if d.error is not None)
     what = first.console.redactor.clean(str(first.error)).splitlines()[0]
     return what

@@ -54,7 +54,7 @@ def rehearse(deployments: Sequence[Deployment], login: Login | None) -> Done:
         login: what images would be pulled with.
 
     Raises:
-        DeployError: a node could not be decided for, or its host not asked.
+        DeployError: a node's decision failed, or its host does not answer.
     """
     previews: dict[str, Preview] = {}
 

@@ -1,4 +1,4 @@
-"""What came of a command on several nodes."""
+"""Done: the result of a command on several nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy_lib.plan.preview import Preview
 
 @dataclass(frozen=True)
 class Done:
-    """What a command on several nodes has done.
+    """The result of a command on several nodes.
 
     Attributes:
         nodes: those that took part; each holds its own outcome.

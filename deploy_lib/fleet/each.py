@@ -1,4 +1,4 @@
-"""One step on all nodes; a node that fails keeps its error and is left out from then on."""
+"""One step on all nodes; a node that fails keeps its error, and later steps leave it out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def each(
     *,
     again: bool = False,
 ) -> None:
-    """Does the same on all nodes side by side; a node's error is kept with it, and it is left out from then on.
+    """Does the same on all nodes side by side; a node that fails keeps its error, and later steps leave it out.
 
     Args:
         parallel: how many at once; None for all.
-        again: nodes that have an error take part, and Ctrl-C no longer counts: they are being taken back.
+        again: nodes with an error take part, and Ctrl-C is ignored: used to record, and to go back.
     """
 
     def attempt(deployment: Deployment) -> None:

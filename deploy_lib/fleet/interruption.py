@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal while hosts are being changed: they are taken back, not left half way."""
+"""Ctrl-C, SIGTERM and a closed terminal while hosts are being changed: the hosts go back, none is left half way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy_lib.errors import ExitCode
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 ANSWER_TIMEOUT = 5.0
-"""Seconds that an answer to a signal gets to be said."""
+"""Seconds to wait until the reaction to a signal has been shown."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def handled(
 
     Args:
         first: called at the first signal.
-        again: called at every further one: who asks twice does not want to wait.
+        again: called at every further one, when the operator does not want to wait.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -40,16 +40,16 @@ def handled(
     answers: list[threading.Thread] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        # In a thread of its own: what the signal has interrupted may hold the very locks that the answer needs.
+        # In a thread of its own: the interrupted code may hold the locks that the callback needs.
         answer = threading.Thread(target=again if stop.is_set() else first, daemon=True)
         stop.set()
-        _heard.append(number)
+        _received.append(number)
         answer.start()
         answers.append(answer)
 
     # None: a handler that is not Python's, and could not be put back.
-    heard = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, handle) for number in heard}
+    ours = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, handle) for number in ours}
     try:
         yield
     finally:
@@ -59,22 +59,22 @@ def handled(
             signal.signal(number, handler)
 
 
-_heard: list[int] = []
+_received: list[int] = []
 
 
 def signals() -> int:
-    """How often the operator has asked commands of this process to stop, whatever came of that."""
-    return len(_heard)
+    """The number of signals that this process has received in `handled`."""
+    return len(_received)
 
 
 def catch_interrupts() -> None:
-    """Ctrl-C is heard as usual: after `starting`, or after a command of this process that came to its end."""
+    """Makes Ctrl-C raise KeyboardInterrupt again, after `starting` or after an earlier command of this process."""
     if signal.getsignal(signal.SIGINT) in (_ignored, _leave):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def starting() -> None:
-    """Until a command begins, Ctrl-C ends this process at once: nothing was done that is to be tidied up."""
+    """Makes Ctrl-C end this process at once, until a command begins: there is nothing to clean up yet."""
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -82,16 +82,16 @@ def starting() -> None:
 
 
 def ignore_interrupts() -> None:
-    """From here on Ctrl-C is not heard: what was asked for is decided, and only telling it is left.
+    """Ignores Ctrl-C from here on: the outcome is decided, and only the report is left.
 
-    A process that Ctrl-C ends now would have the exit status of one that had changed nothing. Outside of the main thread it
+    A process that Ctrl-C ended now would have the exit status of one that changed nothing. Outside of the main thread it
     does nothing, see `handled`.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _ignored)
-        # Python gives up its own handlers before it is gone.
+        # Python removes its own handlers before the process ends.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 

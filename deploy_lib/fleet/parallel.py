@@ -11,7 +11,7 @@ R = TypeVar("R")
 
 
 def side_by_side(items: Iterable[T], work: Callable[[T], R], limit: int | None = None) -> list[R]:
-    """Does the same for all items, at most `limit` at once, and gives what came of each, in their order.
+    """Does the same for all items, at most `limit` at once, and gives their results in the same order.
 
     Raises:
         Exception: the first item's that failed, when all have ended.

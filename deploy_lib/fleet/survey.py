@@ -57,12 +57,12 @@ class NodeSurvey:
 
     @property
     def ready(self) -> bool:
-        """Whether anything secret may go by way of this host: its Compose answers, and nobody could be in between."""
+        """Whether secrets may be sent to this host: its Compose answers, and no other user could read or change what lies there."""
         return bool(self.facts.services) and not self.facts.strangers
 
     @property
     def deferred(self) -> bool:
-        """Whether something is to be looked at again before the switch."""
+        """Whether a check is repeated before the switch."""
         return any(check.result == "deferred" for check in self.checks)
 
     def also(self, *more: Check) -> NodeSurvey:
@@ -77,7 +77,7 @@ class Survey:
     Attributes:
         here: the checks of this machine.
         nodes: by name.
-        version: the version that a deployment takes; None when that could not be told.
+        version: the version that a deployment takes; None when none was found.
         manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
             nodes get the same digests.
     """
@@ -137,7 +137,7 @@ def require_checks(found: Survey, console: Console, *, lenient: bool = False) ->
     """Stops before anything is changed, unless every check is passed; gives the version to deploy.
 
     Args:
-        lenient: what fails is only warned of, as far as anything can be done without it.
+        lenient: failed checks are only warned of, as far as the deployment can go on without them.
 
     Raises:
         PreflightError: naming every check that failed, on every node, with its hint.
@@ -292,7 +292,7 @@ def _references(facts: Facts, placeholder: Version, version: Version, login: Log
 
 
 def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], login: Login) -> Version | None:
-    """The first of the versions whose images exist; one that was asked for outright is taken as it is."""
+    """The first of the versions whose images exist; a single one is taken unchecked."""
     if len(wanted) == 1:
         return wanted[0]
     for version in wanted:

@@ -1,4 +1,4 @@
-"""In which order the stacks of a fleet are switched: those that others need come first."""
+"""Waves: the order in which a fleet's stacks are switched; those that others need come first."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def compose_up(
             if not line.startswith("==="):
                 said.append(line)
         else:
-            raise RemoteError("the session ended during docker compose up", node=session.node, step="up")
+            raise RemoteError("the session ended while Compose was running", node=session.node, step="up")
     if code:
         reason = "it did not end in time" if code in (124, 137) else f"exit status {code}"
         lines = "".join(f"\n    {line}" for line in said[-8:] if line.strip())

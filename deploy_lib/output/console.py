@@ -16,7 +16,7 @@ from deploy_lib.secrets.redaction import REDACTOR
 
 
 class Console:
-    """Where a command speaks to people and to scripts; safe to use from several threads."""
+    """A command's output, for people and for scripts; safe to use from several threads."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Console:
 
     @property
     def unheard(self) -> bool:
-        """Whether nobody gets the command's result any more, because who read it is gone."""
+        """Whether the command's result reaches nobody any more, because its reader is gone."""
         return bool(self._out.lost)
 
     def say(self, text: str) -> None:
@@ -78,7 +78,7 @@ class Console:
         """A table for people, see `table.lay_out`; left out with --json."""
         if self.as_json or not rows:
             return
-        # All text is cleaned before it is folded: what a table cuts into a column's width is not found again.
+        # All text is redacted before it is wrapped: a value that a column has cut is not found again.
         clean_rows = [[self.redactor.clean(cell) for cell in row] for row in rows]
         clean_notes = [self.redactor.clean(note) for note in notes]
         lines = lay_out(columns, clean_rows, terminal_width(), flexible=flexible, notes=clean_notes)

@@ -1,4 +1,4 @@
-"""Outlet: where text leaves the process; whoever reads it, or does not, has no say in what the process does."""
+"""Outlet: where text leaves the process; a reader that is slow or gone never stops a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 0.1
 """Seconds that a line waits for a reader that has kept up so far, so that standard output and error stay in order."""
 
 STALLED = 30.0
-"""Seconds without a byte taken, after which, at the end, nobody reads any more."""
+"""Seconds without a byte taken after which, at the end, the reader counts as gone."""
 
 LIMIT = 16 * 1024 * 1024
 """Bytes that are kept for a reader who does not keep up."""
@@ -25,8 +25,8 @@ class Outlet:
     """A file descriptor that is written to until it fails; a failure is kept, and never raised.
 
     Attributes:
-        patient: it waits for whoever reads, as a program does that only looks. Otherwise a thread does.
-        lost: why what is written is thrown away; "" as long as it is not.
+        patient: `write` waits for the reader, as any program does. Otherwise a thread does, and the command goes on.
+        lost: why text is thrown away from now on; "" as long as it is not.
     """
 
     def __init__(self, fd: int) -> None:
@@ -42,7 +42,7 @@ class Outlet:
         self._whole = _lock_of(fd)
 
     def write(self, data: bytes) -> None:
-        """Writes, or leaves it to be written."""
+        """Writes, or leaves it to the thread."""
         if self.patient:
             self.finish()
             self._put(data)
@@ -62,7 +62,7 @@ class Outlet:
                 self._stalled = not self._changed.wait_for(self._idle, PATIENCE)
 
     def finish(self) -> None:
-        """Waits until all is written, or nobody reads it any more."""
+        """Waits until all is written, or the reader has taken nothing for STALLED seconds."""
         with self._changed:
             while not self._idle():
                 before = self._moved

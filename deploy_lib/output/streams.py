@@ -2,7 +2,7 @@
 
 One mechanism for all: unforeseen errors, Invoke's and Fabric's `--debug` and `--echo`, the output of remote
 commands that Invoke passes on, Paramiko's log, and the console. It shows no secret, and it never fails: output that goes
-away, or that nobody reads, is no reason for anything.
+away, or that nobody reads, changes nothing else.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class CleanStream(io.TextIOBase):
 
     @property
     def lost(self) -> str:
-        """Why nobody gets what is written; "" as long as somebody may."""
+        """Why nothing that is written arrives any more; "" as long as it may."""
         return self._outlet.lost if self._outlet else self._lost
 
     def write(self, text: str) -> int:
@@ -64,12 +64,12 @@ class CleanStream(io.TextIOBase):
             self._put(text)
 
     def release(self) -> None:
-        """Writes what was kept back."""
+        """Writes the text that was kept back."""
         with self._lock:
             self._put(self._cleaner.close())
 
     def flush(self) -> None:
-        """Flushes what is known to be no part of a value."""
+        """Flushes the text that is certainly no part of a value."""
         if self._outlet is None:
             with self._lock:
                 self._attempt(self._stream.flush)
@@ -93,7 +93,7 @@ class CleanStream(io.TextIOBase):
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        """How what its encoding lacks is written: somehow, and never as an error."""
+        """How characters that the encoding lacks are written: escaped, never as an error."""
         given = self._stream.errors or "strict"
         return "backslashreplace" if given == "strict" else given
 
@@ -135,7 +135,7 @@ def install() -> None:
 
 
 def wait_for_readers(wait: bool) -> None:
-    """Whether output waits for whoever reads it: a command that changes hosts does not, and one that only looks does."""
+    """Sets whether output waits for its reader: a command that changes hosts does not, one that only looks does."""
     for outlet in _OUTLETS.values():
         outlet.patient = wait
 
@@ -162,7 +162,7 @@ def _own_outlet(name: str, stream: TextIO) -> Outlet | None:
 def _open_closed() -> None:
     """Puts something in the place of standard streams that were closed when the process began.
 
-    Otherwise the next file or connection gets their number, and with it what was meant for them.
+    Otherwise the next file or connection gets their number, and with it the output.
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(fd, True)
@@ -189,14 +189,14 @@ def _release(stream: CleanStream, name: str) -> None:
     if outlet := _OUTLETS.get(name):
         outlet.finish()
     enough = outlet is not None and outlet.patient and stream.lost == os.strerror(errno.EPIPE)
-    # Whoever reads what a command only looks up may stop when they have seen enough, as in `... | head`.
+    # The reader of a command that only looks may stop early, as in `... | head`.
     if name == "stdout" and stream.lost and not enough:
         said = f"note: standard output is incomplete ({stream.lost}); the exit status still is the command's"
         print(said, file=sys.stderr)  # noqa: T201
 
 
 def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """The last resort for an error that no command has caught: one line, and the traceback for who asks for it."""
+    """The last resort for an error that no command has caught: one line, and the traceback with --debug."""
     if issubclass(kind, KeyboardInterrupt):
         print("error: interrupted", file=sys.stderr)  # noqa: T201
         return
@@ -211,7 +211,7 @@ def _unforeseen_in_thread(args: threading.ExceptHookArgs) -> None:
 
 
 def _unraisable(args: sys.UnraisableHookArgs) -> None:
-    """What goes wrong while Python tidies up concerns nobody who did not ask for details."""
+    """Errors while Python cleans up are shown with --debug only."""
     if details_wanted():
         sys.__unraisablehook__(args)
 

@@ -1,4 +1,4 @@
-"""Tables for people: words are never broken, and one column gives way where the terminal is narrow."""
+"""Tables for people: words are never broken, and one column is wrapped where the terminal is narrow."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 GAP = "  "
 LEAST = 20
-"""Characters that the column which gives way keeps, however narrow the terminal is."""
+"""Characters that the wrapped column keeps, however narrow the terminal is."""
 
 
 def terminal_width() -> int:
-    """Columns of the terminal, or $COLUMNS; 80 where nobody says."""
+    """Columns of the terminal, or $COLUMNS; 80 where neither is known."""
     return shutil.get_terminal_size().columns
 
 
