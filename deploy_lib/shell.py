@@ -13,22 +13,22 @@ from deploy_lib.layout import MEMORY, STATE, TEMPORARY
 class ScriptExit(IntEnum):
     """Exit statuses of the scripts that run on hosts, each with one meaning, whichever script ends with it.
 
-    1 and what programs end with are failures that standard error tells of.
+    1, and other programs' statuses, are failures that standard error explains.
 
     Attributes:
-        NOT_OURS: somebody else could change what was to be written.
+        NOT_OURS: another user could change what was to be written.
         NO_MEMORY: there is no directory in memory that can be written.
         HELD: somebody else holds the deployment lock.
         BUSY: a switch still runs.
-        LAPSED: the owner's session has ended, or somebody else has the deployment lock by now.
-        LOGIN_FAILED: a registry refused the login, or did not hear it.
+        LAPSED: the owner's session has ended, or somebody else now holds the deployment lock.
+        LOGIN_FAILED: a registry refused the login, or did not answer.
         NOT_BEGUN: the history cannot be written, so nothing was begun.
         NO_VALUES: a secret has no value.
-        NO_OLD_VALUES: the value that runs of a secret cannot be read, so that nothing could go back to it.
+        NO_OLD_VALUES: the current value of a secret cannot be read, so nothing could go back to it.
         NOT_HEARD: the switch's log cannot be written.
         NO_PLACE: there is no place in the host's memory that is this user's alone.
         ENDED: no switch waits for a verdict.
-        NOTHING_THERE: the stack that scrapes was never deployed.
+        NOTHING_THERE: the scraping stack was never deployed.
         TRUNCATED: the script did not arrive whole.
     """
 
@@ -104,7 +104,7 @@ trap 'rm -rf "$t"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-# A reader that has gone away must not take the cleaning up with it.
+# A reader that has gone away must not prevent the clean-up.
 trap 'exit 141' PIPE
 export TMPDIR="$t"
 """
@@ -137,11 +137,11 @@ cannot be told. `there X || { [ $? = 1 ]; return; }` ends a function well where 
 GONE = """\
 gone() { printf '%s\\n' "$1" | grep -viE '^(error: |error response from daemon: )*no such (object|container|image): ' >&2 && return 1; true; }
 """
-"""Shell function `gone TEXT`: an engine complains of nothing but things that are there no more; otherwise it says of what."""
+"""Shell function `gone TEXT`: 0 when the engine's complaints are only of things that no longer exist; otherwise it prints them."""
 
 INSPECT = f"""\
 {GONE}
-# Between a list and a look at what it names, something of it may have gone: that is no failure. Anything else is one.
+# What was listed may be gone by the time that it is inspected: that is no failure. Anything else is one.
 inspect() {{
   f=$1; shift
   [ $# -gt 0 ] || return 0

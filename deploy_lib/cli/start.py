@@ -1,4 +1,4 @@
-"""Imported before anything else by tasks.py and by the fabfile, so that this program handles from then on what
+"""Imported by the package before anything else, and so by tasks.py and the fabfile, so that this program handles from then on what
 `invoke` and `fab` do: their output, unforeseen errors, and Ctrl-C while the rest is still being imported.
 """
 

@@ -1,6 +1,6 @@
 """The calls of `docker compose`, as shell text.
 
-The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would win over the file's.
+The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def hash_command(project: Project) -> str:
 
 
 def up_command(project: Project) -> str:
-    """The call that takes the containers to what the files in place say."""
+    """The call that makes the containers what the files in place say."""
     options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
     return compose_command(project, "up", "-d", *options)
 
@@ -49,8 +49,8 @@ def down_command(project: Project) -> str:
 def remove_half_created(project: Project) -> str:
     """A command that removes what Compose had made to take a container's place when its host went down.
 
-    It bears that container's id before its name until it does, and was never started; left there, the next `up` runs into
-    it ("the container name is already in use").
+    Until it takes that place, its name begins with the other container's id, and it was never started. If it stays, the next
+    `up` fails ("the container name is already in use").
     """
     found = f"docker ps -a {project.filters} --filter status=created"
     half = "[0-9a-f]" * 12

@@ -91,7 +91,7 @@ INSPECT = (
 def containers_function(project: Project) -> str:
     """Shell function `containers`: one line of JSON for each container of the project, stopped ones too.
 
-    One that goes away meanwhile is left out; where the engine does not tell of them it fails, and says nothing of any.
+    One that goes away meanwhile is left out; when the engine does not answer it fails, and prints none.
     """
     return f"""\
 {shell.INSPECT}

@@ -62,7 +62,7 @@ def load_yaml(content: bytes | str, path: str) -> Any:
     """The data of a YAML file.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not YAML.
     """
     try:
         return yaml.safe_load(content)

@@ -32,7 +32,7 @@ def override_file(
         images: by service, pinned.
         secrets: by service, the fingerprints of its secret values.
         secret_files: by a secret's key in the Compose file, the file that has its value; none: Compose's own environment
-            has it. Compose would take a container with the old source for one that is as it should be, hence a label.
+            has it. Compose would keep a container that has the old source, hence a label.
     """
     files = secret_files or {}
     delivery = {layout.DELIVERY_LABEL: delivered_in(files)} if files else {}

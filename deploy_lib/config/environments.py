@@ -71,7 +71,7 @@ class NodeSpec(Model):
         stack: a key of [stacks].
         directory: where the stack's files live on the host.
         variables: further non-secret variables for the Compose file, for this node only.
-        replicas: by kind, how many it runs when nobody says otherwise.
+        replicas: by kind, how many it runs at first, without a flag.
     """
 
     host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
@@ -93,7 +93,7 @@ class EnvironmentSpec(Model):
             checkout's commit, or an image tag.
         ssh_config: read instead of the operator's own.
         made_by: the command that makes the `ssh_config` and the secrets' file of an environment that lives on this
-            machine; told when one of them is missing.
+            machine; a message names it when one of them is missing.
         allow_dirty: images of a checkout with uncommitted changes may be pushed.
     """
 
@@ -115,7 +115,7 @@ def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> ValueErr
 
 
 def _circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """Names each of which needs the next, and the last the first; empty when there is no such circle."""
+    """A circle of names: each needs the next, and the last the first; empty when there is none."""
 
     def follow(path: list[str]) -> list[str]:
         for name in needs[path[-1]]:
@@ -132,7 +132,7 @@ class File(Model):
     """The whole of deploy.toml.
 
     Attributes:
-        default_environment: the one that is meant when DEPLOY_ENV names none; the only one needs no such key.
+        default_environment: the one that is used when DEPLOY_ENV names none; a single one needs no such key.
         command: what an operator types before a task's name; messages that say what to run begin with it.
     """
 

@@ -33,7 +33,7 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 class NotFoundError(Exception):
-    """A name that stands for no file, or for one that is of no use; with the reason."""
+    """A name that stands for no file, or for one that cannot be used; with the reason."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _from_file(name: str, root: Path) -> ModuleType:
         raise NotFoundError(str(error)) from None
     if not path.is_file():
         raise NotFoundError(f"there is no file {name} beside deploy.toml")
-    # By its path: two projects' files of one name are two, and one that is named twice is one.
+    # Called by its path: files of one name in two projects differ, and one that is named twice is imported once.
     module_name = "deploy_toml_" + "".join(_escaped(str(path)))
     if module_name in sys.modules:
         return sys.modules[module_name]

@@ -89,8 +89,8 @@ class Reload(Model):
     """How a service takes up changed files while its container stays.
 
     Attributes:
-        check: a command in the container that fails when the changed files are wrong; without it a service that keeps its
-            old configuration would pass for one that took the new one.
+        check: a command in the container that fails when the changed files are wrong. Without it, a service that keeps its
+            old configuration looks like one that took the new one.
     """
 
     path: RelativePath

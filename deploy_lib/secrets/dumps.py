@@ -4,13 +4,13 @@ from __future__ import annotations
 
 
 def forbid() -> None:
-    """From now on neither this process nor those that it starts leave a core file.
+    """Forbids core files of this process and of those that it starts.
 
-    A collector that the kernel pipes dumps to decides for itself whether it heeds that, as systemd's does.
+    A collector that the kernel pipes dumps to may ignore that; systemd's does not.
     """
     try:
         import resource
-    except ImportError:  # no POSIX system
+    except ImportError:  # not a POSIX system
         return
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))

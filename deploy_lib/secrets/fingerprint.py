@@ -1,4 +1,4 @@
-"""Fingerprints of secrets: what tells that a value has changed, and nothing else of it.
+"""Fingerprints of secrets: they show that a value has changed, and nothing else about it.
 
 As text they are `NAME=fingerprint`, with a blank between two: so they stand in labels of containers and in records.
 """
@@ -15,7 +15,7 @@ _DIGITS = 20
 
 
 def fingerprint(name: str, value: Secret, key: str) -> str:
-    """What tells whether a secret has changed; without the key it tells nothing of the value."""
+    """A secret's fingerprint; without the key it reveals nothing about the value."""
     return hmac.new(key.encode(), f"{name}\0{value.reveal()}".encode(), sha256).hexdigest()[:_DIGITS]
 
 

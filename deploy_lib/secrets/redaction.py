@@ -159,7 +159,7 @@ class Redactor:
         self._lock = threading.Lock()
 
     def add(self, secrets: Iterable[Secret]) -> None:
-        """From now on these values are masked, unless they are shorter than `MIN_LENGTH` (line breaks do not count)."""
+        """Masks these values from now on, unless they are shorter than `MIN_LENGTH` (line breaks do not count)."""
         values = [secret.reveal() for secret in secrets]
         found = {form for value in values if len(value) >= MIN_LENGTH for form in forms(value)}
         with self._lock:
@@ -187,7 +187,7 @@ class Redactor:
 
 @dataclass
 class Stream:
-    """One text in chunks: what may be the beginning of a value is kept back until more is known of it.
+    """One text in chunks: text that may be the beginning of a value is kept back until more has come.
 
     After the end of a line that takes four characters of a value: up to three are let through, since every other line
     ends like the beginning of something, and only the rest of such a value is masked then.
@@ -198,7 +198,7 @@ class Stream:
     _held: str = field(default="", repr=False)
 
     def feed(self, chunk: str) -> str:
-        """What can be shown now that `chunk` has come."""
+        """The text that can be shown after `chunk`."""
         patterns = self.redactor._patterns
         window = self._seen + self._held + chunk
         given = len(self._seen)
@@ -206,7 +206,7 @@ class Stream:
         begun, length = patterns.begun(window)
         line_ended = window.endswith(tuple(_ENDS))
         end = begun if length and (length >= _GRAM or not line_ended) else len(window)
-        # A value that is whole may still be the beginning of a longer one.
+        # A whole value may still be the beginning of a longer one.
         end = max(given, min((start for start, stop in spans if start < end < stop), default=end))
         shown = _mask(window, spans, given, end)
         self._seen, self._held = window[min(begun, end) : end], window[end:]

@@ -20,7 +20,7 @@ class Secret:
         self.__value = value
 
     def reveal(self) -> str:
-        """The value itself: for the place where it is handed on, and nowhere else."""
+        """The value itself; call it only where the value is handed on."""
         return self.__value
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class Secret:
             # Not a ValueError: pydantic would print the input with it, which may be the secret in another type.
             raise TypeError("a secret is text")
 
-        # Only where a model is made of it: what cleans a program's output must not cost what the models do.
+        # Imported only when a model needs it: the redaction of output must start without pydantic.
         from pydantic_core import core_schema
 
         return core_schema.no_info_plain_validator_function(

@@ -24,7 +24,7 @@ def read_stack(environment: Environment, node: Node) -> Local:
     """The stack's files.
 
     Raises:
-        UsageError: one is missing or broken, or a name in it, or in deploy.toml, is not as the other has it.
+        UsageError: one is missing or broken, or deploy.toml and the Compose file do not agree on a name.
     """
     files = collect(environment.root, node.stack)
     path = node.stack.compose

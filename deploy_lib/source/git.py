@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from git import Repo
 
 CANDIDATES = 20
-"""How many of the newest commits of a branch are looked at for one that has an image."""
+"""How many of a branch's newest commits are tried, until one has an image."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Checkout:
         dirty: it has uncommitted changes.
         shallow: it lacks older commits.
         tip: the newest commit of the branch that is followed, as last fetched; None without one.
-        fetched_seconds: how long ago something was last fetched; None when nobody knows.
+        fetched_seconds: how long ago something was last fetched; None when that is unknown.
         pushed: a branch of a remote has HEAD's commit.
         on_branch: the branch that is followed has it.
     """
@@ -102,7 +102,7 @@ def resolve(root: Path, ref: str) -> str | None:
 
 
 def known(root: Path, ref: str) -> str | None:
-    """The same of what may be no commit of this checkout, and needs none; None also where git cannot tell."""
+    """The same for a text that need not be a commit; None also where git does not answer."""
     try:
         return resolve(root, ref)
     except UsageError:
@@ -110,7 +110,7 @@ def known(root: Path, ref: str) -> str | None:
 
 
 def refs(root: Path) -> list[str]:
-    """Names of branches and tags; empty where git cannot tell."""
+    """Names of branches and tags; empty where git does not answer."""
     try:
         with _asking(root) as repo:
             return [str(ref.name) for ref in repo.refs]
@@ -153,7 +153,7 @@ def candidates(root: Path, follows: str) -> list[Commit]:
 
 
 def is_dirty(root: Path) -> bool:
-    """Whether the checkout has changes, untracked files included, that no commit has.
+    """Whether the checkout has uncommitted changes, untracked files included.
 
     Raises:
         UsageError: git cannot tell.
@@ -185,7 +185,7 @@ def _asking(root: Path) -> Iterator[Repo]:
 
 
 def _explained(root: Path, error: Exception) -> UsageError:
-    """Why git does not answer, in git's own words: GitPython's do not tell, such as "broken pipe"."""
+    """Why git does not answer, in git's own words: GitPython's, such as "broken pipe", hide the cause."""
     try:
         asked = ["git", "-C", str(root), "status", "--porcelain"]
         said = subprocess.run(

@@ -27,7 +27,7 @@ def versions(environment: Environment, tag: str | None) -> list[Version]:
         tag: as `--tag` has it; None for the environment's default.
 
     Raises:
-        UsageError: the tag is none, or git cannot tell.
+        UsageError: the tag is neither a tag nor a commit, or git does not answer.
     """
     if tag is not None:
         return meant(environment, tag)
@@ -72,7 +72,7 @@ def meant(environment: Environment, text: str) -> list[Version]:
         return [Version(text, git.known(root, digits))]
     found = [Version(text)] if _NUMBER.fullmatch(text) else []
     if _REF.fullmatch(text):
-        # An image tag needs no git; anything else does, and why git does not answer is worth knowing.
+        # An image tag needs no git; anything else does, so git's error is raised.
         sha = git.known(root, text) if found else git.resolve(root, text)
         found += [of_commit(environment, sha)] if sha else []
     if not found:
@@ -81,7 +81,7 @@ def meant(environment: Environment, text: str) -> list[Version]:
 
 
 def ambiguous(tag: str | None, found: Sequence[Version], taken: Version | None) -> str:
-    """What to tell the operator of a tag that is the name of a commit, too; "" for one that is not."""
+    """A note for the operator about a tag that is also the name of a commit; "" for any other."""
     if tag is None or taken is None or len(found) == 1:
         return ""
     return f"{tag} is an image tag, and a git ref for {found[1].tag}: {taken.tag} is taken"

@@ -1,4 +1,4 @@
-"""Fabric's Connection with what it lacks: verified host keys, and an environment that is never on a command line."""
+"""Fabric's Connection, with verified host keys, and with an environment that is never on a command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from deploy_lib.ssh.hostkeys import Verdict, fingerprint, judge, parse_known_hos
 from deploy_lib.ssh.target import Target, resolve
 
 # Without a handler Paramiko's errors are written to standard error by `logging` itself, among the progress. Each is
-# raised as well, and told in this program's words where it matters. A log that somebody asked for still gets them; not on
+# raised as well, and reported in this program's words. A log that somebody asked for still gets them; not on
 # "paramiko" itself, because `paramiko.util.log_to_file` does nothing when there is a handler.
 logging.getLogger("paramiko.transport").addHandler(logging.NullHandler())
 
@@ -142,7 +142,7 @@ def known_keys(target: Target) -> Verdict:
 
 
 def explain(target: Target, error: Exception) -> UnreachableError:
-    """Why there is no connection to this very host, in the operator's words."""
+    """Why there is no connection to this host, for the operator."""
     where = f"{target.user}@{target.hostname}:{target.port}"
     where += f" (the jump host of {target.jump_of})" if target.jump_of else ""
     stage: Stage
@@ -211,7 +211,7 @@ def _strict_client(target: Target) -> SSHClient:
     name = target.hostname if target.port == 22 else f"[{target.hostname}]:{target.port}"
     keys = client.get_host_keys()
     for known in verdict.accepted:
-        # Only keys that count are given to Paramiko, so that a known key type is negotiated.
+        # Paramiko gets only the accepted keys, so that it negotiates a key type that is known.
         line = f"{name} {known.key_type} {base64.b64encode(known.key).decode()}"
         try:
             entry = HostKeyEntry.from_line(line)

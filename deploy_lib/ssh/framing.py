@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class Preamble:
-    """Takes what a login shell has printed off a script's standard output.
+    """Removes what a login shell has printed from a script's standard output.
 
     Attributes:
         mark: what the script prints on a line of its own before anything else.
@@ -79,7 +79,7 @@ def frame(
     begin = [f"echo '{preamble.mark}'"] if preamble is not None else []
     text = "\n".join([_FIRST, *begin, *lines, script, _SENTINEL])
     block = _encode(text)
-    # No core dump of what holds secrets: said before the first of them is read.
+    # No core dumps: set before the first secret is read.
     reader = (
         f"ulimit -S -c 0 2>/dev/null; b=$(head -c {len(block)}); "
         f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
@@ -97,7 +97,7 @@ def assignment(name: str, value: str) -> str:
 
 
 def require_room(env: Mapping[str, str]) -> None:
-    """Refuses variables with which a host could start no program (E2BIG).
+    """Refuses variables that are too large to start a program with (E2BIG).
 
     Raises:
         UsageError: naming the variable and its size, and never its value.

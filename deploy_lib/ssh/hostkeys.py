@@ -57,7 +57,7 @@ class Verdict:
 
 
 def parse_known_hosts(text: str) -> list[KnownHost]:
-    """The lines of a known_hosts file; what cannot be read is passed over, as `ssh` does."""
+    """The lines of a known_hosts file; lines that cannot be read are skipped, as `ssh` does."""
     entries = []
     for line in text.splitlines():
         fields = line.split()

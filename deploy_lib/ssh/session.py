@@ -134,7 +134,7 @@ class Process:
         return code
 
     def extend(self, seconds: float) -> None:
-        """Gives it this many seconds from now."""
+        """Sets its deadline to this many seconds from now."""
         self._deadline = time.monotonic() + seconds
 
     @property
@@ -187,7 +187,7 @@ class Process:
         return RemoteError("the host did not answer in time", node=self._node)
 
     def _not_begun(self, code: int, foreign: str) -> RemoteError:
-        """Nothing of the script was run, so nothing that it prints, or does not, says anything of the host."""
+        """The error for a script of which nothing was run: its missing output says nothing about the host."""
         if code == ScriptExit.TRUNCATED:
             return NotRunError("the script did not arrive whole", node=self._node)
         said = "".join(
@@ -215,7 +215,7 @@ class Session:
         connection: Fabric's connection, not necessarily open.
 
     Attributes:
-        stop: when set, whatever waits for the host gives up with a StoppedError; None: it does not look.
+        stop: when set, every wait for the host ends with a StoppedError; None: Ctrl-C is not looked at.
     """
 
     def __init__(self, node: str, connection: StrictConnection) -> None:
@@ -326,7 +326,7 @@ class Session:
         process = Process(
             channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set(), preamble
         )
-        # A script may end before it has read everything; its exit status tells that better than a broken pipe.
+        # A script may end before it has read everything; its exit status explains that better than a broken pipe.
         with contextlib.suppress(OSError):
             channel.sendall(block + stdin)
         if not keep_stdin:

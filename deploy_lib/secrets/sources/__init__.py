@@ -22,11 +22,11 @@ class Source(SecretSource, ABC):
     """Where values come from."""
 
     at_hand: ClassVar[bool] = False
-    """Its values are on this machine, and asking it asks nobody else: commands that need no secret mask them, too."""
+    """Its values are on this machine, so commands that need no secret read and mask them, too."""
 
     @abstractmethod
     def name(self, root: Path) -> str:
-        """For messages: what the operator would call it.
+        """Its name in messages, as an operator would call it.
 
         Args:
             root: the folder of deploy.toml.
@@ -36,13 +36,13 @@ class Source(SecretSource, ABC):
     def fetch(self, specs: Mapping[str, SecretSpec], root: Path) -> Mapping[str, Secret]:
         """The values of `specs` that it has, by environment name.
 
-        What it lacks is left out, and what breaks a rule is given as it is: the caller names both.
+        Missing values are left out, and values that break a rule are returned: the caller reports both.
 
         Args:
             root: the folder of deploy.toml.
 
         Raises:
-            PreflightError: the source itself cannot be used; no value stands in it.
+            PreflightError: the source cannot be used; the message has no value in it.
         """
 
 
@@ -50,7 +50,7 @@ def source_of(environment: Environment) -> Source:
     """The source that deploy.toml names for this environment.
 
     Raises:
-        UsageError: what it names is no `Source`.
+        UsageError: it names no `Source`.
     """
     source = environment.secret_source
     if not isinstance(source, Source):
@@ -61,7 +61,7 @@ def source_of(environment: Environment) -> Source:
 
 
 def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
-    """The values of the secrets called `names`, each of which keeps its rule; from now on no output shows them.
+    """The values of the secrets called `names`, checked against their rules; from now on no output shows them.
 
     Raises:
         UsageError: a name that deploy.toml does not declare.
@@ -92,7 +92,7 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
 
 
 def mask_what_is_at_hand(environment: Environment) -> None:
-    """From now on no output shows the values that this machine has anyway; no vault is asked for others.
+    """Masks the values that this machine has anyway in all output from now on; no vault is asked.
 
     What is missing or cannot be read is left out.
     """

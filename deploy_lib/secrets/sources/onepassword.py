@@ -98,11 +98,11 @@ class OnePassword(Source):
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """What `work` gives, which is left to itself when the time is up: a native call can neither be cancelled nor
+    """The result of `work`, which is abandoned when the time is up: a native call can neither be cancelled nor
     interrupted, and the desktop app's blocks the event loop.
 
     Raises:
-        PreflightError: the time is up, or whatever went wrong, in words.
+        PreflightError: the time is up, or `work` failed; with the reason.
     """
     from concurrent.futures import Future
 
@@ -130,7 +130,7 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
 
 
 def _resolve(token: str, account: str | None, references: list[str]) -> dict[str, Secret | str]:
-    """By reference, its value or the kind of problem that there is with it."""
+    """By reference, its value or the kind of its problem."""
     import asyncio
 
     from onepassword.secrets import Secrets
