@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from deploy_lib import layout
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.config import Node, Requires
-from deploy_lib.host.look.facts import TOOLS, Facts
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.gather import TOOLS
 from deploy_lib.shell import quote
 
 MAX_SKEW = 5.0

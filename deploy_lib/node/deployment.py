@@ -25,7 +25,8 @@ from deploy_lib.host.change import apply, watch
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
-from deploy_lib.host.look.facts import Facts, gather
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.gather import gather
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.layout import secrets_in
