@@ -41,7 +41,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Process, Session
 from tests import ROOT
-from tests.unit.host.look.test_facts import ANSWER
+from tests.unit.host.look.test_gather import ANSWER
 
 NODE = load(ROOT, "lab").nodes["core"]
 RELEASE = Release(

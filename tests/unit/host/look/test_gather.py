@@ -175,7 +175,7 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
-def looked_at(home: Path, memory: str, delivery: str = "compose") -> facts.Facts:
+def looked_at(home: Path, memory: str, delivery: str = "compose") -> Facts:
     stack = NODE.stack.model_copy(update={"delivery": delivery})
     node = NODE.model_copy(update={"directory": PurePosixPath(home), "stack": stack})
     script = gather.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", memory)
