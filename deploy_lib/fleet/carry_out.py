@@ -8,8 +8,9 @@ from deploy_lib.errors import ExitCode, StoppedError
 from deploy_lib.fleet.each import each
 from deploy_lib.fleet.waves import waves
 from deploy_lib.host.look.registry import Login
-from deploy_lib.node.deployment import Deployment, Values
+from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.preflight import Values
 from deploy_lib.request import Request
 
 

@@ -26,7 +26,8 @@ from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look import registry
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.node.deployment import Deployment, Values, judge_host, judge_secrets, judge_way, look
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version

@@ -17,9 +17,11 @@ from deploy_lib.host.change.watch import LostError, NotBegunError, Watch
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node import deployment as telling
+from deploy_lib.node import preflight as node_preflight
 from deploy_lib.node import pruning
-from deploy_lib.node.deployment import Deployment, judge_host
+from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.preflight import judge_host
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
@@ -64,14 +66,14 @@ def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
 def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     half = replace(rendered("h/x:2"), problems={"containers": "Cannot connect to the Docker daemon"})
     for found, version in ((half, None), (half, VERSION), (Facts(), VERSION)):
-        monkeypatch.setattr(telling, "gather", lambda *_, found=found: found)
+        monkeypatch.setattr(node_preflight, "gather", lambda *_, found=found: found)
         with pytest.raises(PreflightError, match="facts:"):
             deployment().refresh_facts(version)
 
 
 def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
-    monkeypatch.setattr(telling, "gather", lambda *_: loose)
+    monkeypatch.setattr(node_preflight, "gather", lambda *_: loose)
     for version in (None, VERSION):
         with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
             deployment().refresh_facts(version)
