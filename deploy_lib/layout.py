@@ -2,7 +2,7 @@
 
 DIRECTORY/                    what Compose reads and mounts; renamed into place file by file
 DIRECTORY/release.yml, .env   generated: images by digest, labels, non-secret variables
-DIRECTORY/.deploy/            this program's own, readable by root only
+DIRECTORY/.deploy/            this program's own, readable by the user who deploys only
     key                       random key of the secrets' fingerprints
     lock, lock.owner          the deployment lock; who holds it
     switch.lock               held by the switch until it ends

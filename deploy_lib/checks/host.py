@@ -54,7 +54,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
 def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
     """Whether all is known that decisions are made from."""
     parts = (
-        *("engine", "memory", "files", "key", "history", "objects", "deployed"),
+        *("engine", "memory", "strangers", "files", "key", "history", "objects", "deployed"),
         *("delivered", "images", "containers", "config"),
     )
     silent = {part: facts.problems[part] for part in parts if part in facts.problems}

@@ -23,6 +23,7 @@ from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.host.programs import Program
 from deploy_lib.layout import secrets_in
 from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof, pruning
@@ -73,8 +74,10 @@ class Deployment:
     # --- what becomes of it -------------------------------------------------------------------------------
 
     def fail(self, error: DeployError) -> None:
-        """Keeps what went wrong on this node."""
+        """Keeps what went wrong on this node; what went wrong before it is told as well."""
         error.node = error.node or self.node.name
+        if self.error is not None and self.error is not error:
+            error.what = f"{error.what}\n  before that: {self.error.what}"
         self.error = error
 
     def skip(self) -> None:
@@ -197,9 +200,16 @@ class Deployment:
         self._lock = Lock(self.session, self.node.directory, me(what), delivery)
         self._lock.take(
             self.request.wait_lock,
-            2 * int(self.node.stack.switch_timeout) + 60,
+            self._longest_switch(),
             lambda: self.site.say("lock", "waiting for a switch that was left to itself"),
         )
+
+    def _longest_switch(self) -> int:
+        """Seconds that a switch which was left to itself may take, to the new release and back again."""
+        stack = self.node.stack
+        programs = [step.timeout for step in stack.apply if isinstance(step, Program)]
+        one_offs = [one_off.timeout for one_off in stack.before_switch]
+        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs)) + 60
 
     def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
@@ -243,9 +253,9 @@ class Deployment:
             login: what images would be pulled with.
         """
         decision = self._decided()
-        self.outcome = Outcome.PLANNED
         plan, preview = rehearse(self.session, self.job, decision, self.facts, login)
         self.decision = replace(decision, plan=plan)
+        self.outcome = Outcome.PLANNED
         return preview
 
     # --- the change ---------------------------------------------------------------------------------------

@@ -138,7 +138,8 @@ def _file_lines(stack: HostStack, staging: Staging) -> list[str]:
         ),
         f"sync {objects}.new",
         f'for x in {objects}.new/*; do [ ! -e "$x" ] || mv -f "$x" {objects}/; done; rmdir {objects}.new',
-        f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }}; unset {KEY}',
+        # `set -e` does not see a failure to the right of `||` by itself.
+        f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }} || exit; unset {KEY}',
     ]
 
 
