@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from deploy_lib import layout
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.config import Node, Requires
-from deploy_lib.host.look.facts import TOOLS, Facts
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.gather import TOOLS
 from deploy_lib.shell import quote
 
 MAX_SKEW = 5.0
@@ -53,7 +54,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
 def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
     """Whether all is known that decisions are made from."""
     parts = (
-        *("engine", "memory", "files", "key", "history", "objects", "deployed"),
+        *("engine", "memory", "strangers", "files", "key", "history", "objects", "deployed"),
         *("delivered", "images", "containers", "config"),
     )
     silent = {part: facts.problems[part] for part in parts if part in facts.problems}

@@ -26,11 +26,11 @@ def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]
             digest = facts.recorded_digest(manifest.reference)
             there = bool(digest) and facts.has(manifest.reference.with_digest(digest))
             # It may have been taken out of the registry on purpose: then the recorded one is not what was asked for.
-            result: Result = "warning" if there and not _missing(manifest) else "failed"
+            result: Result = "warning" if there and not is_missing(manifest) else "failed"
             problem = f"{manifest.reference}: {manifest.problem}" + (
                 "; the recorded one is on the host, and is used" if result == "warning" else ""
             )
-            yield Check(name, proves, result, problem=problem, hint=_mend(manifest))
+            yield Check(name, proves, result, problem=problem, hint=_hint(manifest))
 
 
 def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
@@ -48,26 +48,44 @@ def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Che
     own = [m for m in manifests if credentials.covers(m.reference)]
     refused = next((m for m in own if _refused(m)), None)
     if refused is not None:
-        return Check(name, proves, "failed", where, f"{where} is refused: {refused.problem}", _mend(refused))
-    unclear = next((m for m in own if not m.digest and not _missing(m)), None)
+        return Check(name, proves, "failed", where, f"{where} is refused: {refused.problem}", _hint(refused))
+    unclear = next((m for m in own if not m.digest and not is_missing(m)), None)
     if unclear is not None:
-        return Check(name, proves, "warning", where, f"{credentials.host}: {unclear.problem}", _mend(unclear))
+        return Check(name, proves, "warning", where, f"{credentials.host}: {unclear.problem}", _hint(unclear))
     return Check(name, proves, found=where)
 
 
 def _refused(manifest: Manifest) -> bool:
-    return manifest.status in (401, 403) or "unauthorized" in manifest.problem or "denied" in manifest.problem
+    said = manifest.problem.lower()
+    return manifest.status in (401, 403) or any(words in said for words in _REFUSED)
 
 
-def _missing(manifest: Manifest) -> bool:
-    return not _refused(manifest) and (
-        manifest.status == 404 or "not found" in manifest.problem or "unknown" in manifest.problem
-    )
+def is_missing(manifest: Manifest) -> bool:
+    """Whether a registry says that it does not have this image; a fault on the way there is no such answer."""
+    said = manifest.problem.lower()
+    known = manifest.status == 404 or any(words in said for words in _MISSING)
+    return not manifest.digest and known and not _refused(manifest)
 
 
-def _mend(manifest: Manifest) -> str:
+_REFUSED = (
+    "unauthorized",
+    "access denied",
+    "requested access to the resource is denied",
+    "no basic auth credentials",
+)
+_MISSING = (
+    "manifest unknown",
+    "name unknown",
+    "repository name not known",
+    "not found: manifest",
+    "manifest not found",
+)
+"""What registries and the Engine say, where the HTTP status does not tell."""
+
+
+def _hint(manifest: Manifest) -> str:
     if _refused(manifest):
         return "does the registry's token have read:packages, and has it expired?"
-    if _missing(manifest):
+    if is_missing(manifest):
         return "has CI built and pushed this tag? Name another version with --tag"
     return "can the host reach the registry?"

@@ -14,7 +14,8 @@ from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
 from deploy_lib.fleet.parallel import side_by_side
-from deploy_lib.host.look.facts import Facts, gather
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.gather import gather
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, status

@@ -8,8 +8,9 @@ from deploy_lib.errors import ExitCode, StoppedError
 from deploy_lib.fleet.each import each
 from deploy_lib.fleet.waves import waves
 from deploy_lib.host.look.registry import Login
-from deploy_lib.node.deployment import Deployment, Values
+from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.preflight import Values
 from deploy_lib.request import Request
 
 
@@ -41,15 +42,16 @@ def carry_out(
     if not failed(deployments) and not stopped(deployments):
         # From here on there is no way back: Ctrl-C must not leave some recorded and others not.
         each(deployments, lambda d: d.record(), again=True)
-    elif request.no_rollback:
-        each([d for d in deployments if d.switched], lambda d: d.leave(reason(deployments)), again=True)
     else:
-        order = waves(deployments) if needed_first else reversed(waves(deployments))
-        for wave in order:
-            each([d for d in wave if d.switched], lambda d: d.go_back(reason(deployments)), again=True)
+        why = reason(deployments)  # before going back, which may fail for another one
+        order = waves(deployments) if needed_first else [*reversed(waves(deployments))]
+        for wave in [list(deployments)] if request.no_rollback else order:
+            switched = [d for d in wave if d.switched]
+            each(switched, lambda d: d.leave(why) if request.no_rollback else d.go_back(why), again=True)
     if failed(deployments):
         untouched = [d for d in deployments if d.outcome is Outcome.UNTOUCHED]
-        each(untouched, lambda d: d.abort(reason(deployments)), again=True)
+        why = reason(deployments)
+        each(untouched, lambda d: d.abort(why), again=True)
     return conclude(deployments)
 
 

@@ -18,7 +18,8 @@ from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
 from deploy_lib.fleet.locks import locked
 from deploy_lib.host.change import apply
-from deploy_lib.node.deployment import Deployment, Values
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.preflight import Values
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch

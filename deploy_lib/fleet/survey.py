@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from deploy_lib.checks import Check, check_images, check_variables, local, reach, read_env_file
 from deploy_lib.checks.check import failed
-from deploy_lib.checks.images import check_login
+from deploy_lib.checks.images import check_login, is_missing
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import (
@@ -26,7 +26,8 @@ from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look import registry
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.node.deployment import Deployment, Values, judge_host, judge_secrets, judge_way, look
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -301,8 +302,9 @@ def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], logi
             with told():
                 manifests = registry.resolve(d.session, names, login)
         except DeployError:
-            return None
-        if all(manifest.digest for manifest in manifests.values()):
+            return version  # whoever asks for its images next says why there is no answer
+        # A registry that refuses or fails says nothing about which images there are.
+        if not any(is_missing(manifest) for manifest in manifests.values()):
             return version
     return None
 

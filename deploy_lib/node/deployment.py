@@ -6,16 +6,11 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 from deploy_lib.checks import (
-    Check,
     check_answered,
-    check_host,
-    check_once_read,
     check_ownership,
     check_storage,
-    reach,
     require_passed,
 )
 from deploy_lib.compose.container import Container
@@ -25,14 +20,16 @@ from deploy_lib.host.change import apply, watch
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
-from deploy_lib.host.look.facts import Facts, gather
+from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.host.programs import Program
 from deploy_lib.layout import secrets_in
 from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof, pruning
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
+from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look, needed_values
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
@@ -45,12 +42,9 @@ from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
-from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 from deploy_lib.ssh.framing import require_room
 from deploy_lib.ssh.session import Session
-
-Values = Mapping[str, Secret]
 
 
 @dataclass
@@ -80,8 +74,10 @@ class Deployment:
     # --- what becomes of it -------------------------------------------------------------------------------
 
     def fail(self, error: DeployError) -> None:
-        """Keeps the error of this node."""
+        """Keeps the error of this node; an earlier one stays in its text."""
         error.node = error.node or self.node.name
+        if self.error is not None and self.error is not error:
+            error.what = f"{error.what}\n  before that: {self.error.what}"
         self.error = error
 
     def skip(self) -> None:
@@ -164,7 +160,7 @@ class Deployment:
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack that run here with other values than these."""
-        return self.facts.changed(_needed(self.job, values))
+        return self.facts.changed(needed_values(self.job, values))
 
     def check_secrets(self, values: Values) -> None:
         """Refuses secrets with which a program could no longer open its data, or its users no longer log in; no flag skips this.
@@ -204,9 +200,16 @@ class Deployment:
         self._lock = Lock(self.session, self.node.directory, me(what), delivery)
         self._lock.take(
             self.request.wait_lock,
-            2 * int(self.node.stack.switch_timeout) + 60,
+            self._longest_switch(),
             lambda: self.site.say("lock", "waiting for a switch whose session has ended"),
         )
+
+    def _longest_switch(self) -> int:
+        """Seconds that a switch which was left to itself may take, to the new release and back again."""
+        stack = self.node.stack
+        programs = [step.timeout for step in stack.apply if isinstance(step, Program)]
+        one_offs = [one_off.timeout for one_off in stack.before_switch]
+        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs)) + 60
 
     def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
@@ -250,9 +253,9 @@ class Deployment:
             login: what images would be pulled with.
         """
         decision = self._decided()
-        self.outcome = Outcome.PLANNED
         plan, preview = rehearse(self.session, self.job, decision, self.facts, login)
         self.decision = replace(decision, plan=plan)
+        self.outcome = Outcome.PLANNED
         return preview
 
     # --- the change ---------------------------------------------------------------------------------------
@@ -480,62 +483,3 @@ class Deployment:
             replaced=plan.before.release.id if plan.before else None,
             **more,
         )
-
-
-def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:
-    """The facts of a job's host; with a version, also what this checkout's Compose file comes to for it.
-
-    Args:
-        known: what was found before: how many replicas there are is remembered by the host.
-
-    Raises:
-        RemoteError: the host could not be asked.
-    """
-    if version is None:
-        return gather(session, job.stack, {}, {})
-    return gather(session, job.stack, job.local.files, job.variables(version, known or Facts()))
-
-
-def _needed(job: Job, values: Values) -> Values:
-    return {name: values[name] for name in job.local.file.secret_names}
-
-
-def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
-    """Whether a deployment may give a host's containers these values."""
-    return check_once_read(
-        job.node,
-        job.environment.apply,
-        facts.changed(_needed(job, values)),
-        recorded=facts.proven is not None,
-    )
-
-
-def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
-    """Whether the probes can be asked through the session; nothing where none asks over HTTP.
-
-    Args:
-        facts: what is known of the releases that could be gone back to, with their own probes.
-
-    Raises:
-        RemoteError: the session has ended.
-    """
-    recorded = [event.release.probes or () for event in facts.history]
-    probes = [*(probe for some in recorded for probe in some), *node.stack.probes]
-    urls = [urlsplit(probe.url) for probe in probes if probe.url]
-    if not urls:
-        return []
-    # The last one, since the first is what is replaced most often.
-    forbidden = session.forbids_forwarding(urls[-1].hostname or "127.0.0.1", urls[-1].port or 80)
-    return [reach.forwarding(forbidden=forbidden)]
-
-
-def judge_host(node: Node, facts: Facts, stacks: Collection[str], *, rendered: bool) -> list[Check]:
-    """What the host must offer.
-
-    Args:
-        stacks: those that the same command deploys; what they bring is looked at again later.
-        rendered: see `check_host`.
-    """
-    deferred = bool(set(node.stack.needs) & set(stacks))
-    storage = check_storage(node, facts.machine.storage, deferred=deferred)
-    return [*check_host(node, facts, rendered=rendered), *storage]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.host.files import read_files
@@ -12,8 +13,8 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.look.sizes import ask_sizes
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
-from deploy_lib.plan.preview import Preview, commands, diffs, foresee
-from deploy_lib.plan.steps import due_one_offs
+from deploy_lib.plan.preview import Preview, diffs, foresee
+from deploy_lib.plan.steps import shown_commands
 from deploy_lib.ssh.session import Session
 
 
@@ -31,7 +32,7 @@ def rehearse(
     Raises:
         RemoteError: the host does not answer, or its Compose does not read the new files.
     """
-    node, plan = job.node, decision.plan
+    plan = decision.plan
     if plan.nothing:
         return plan, Preview()
     old, new = _contents(session, job, plan)
@@ -42,14 +43,7 @@ def rehearse(
         plan = foresee(plan, facts, foreseen, job.stack.project.env_files)
     preview = Preview(
         diffs(plan, old, new),
-        commands(
-            job.stack,
-            plan,
-            facts,
-            login=login,
-            one_offs=due_one_offs(decision, node.stack),
-            secrets=sorted(plan.desired.release.marks),
-        ),
+        shown_commands(replace(decision, plan=plan), facts, job, login),
         ask_sizes(session, plan.pulls, facts.platform, login),
     )
     return plan, preview

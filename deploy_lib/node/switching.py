@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 from deploy_lib.compose.container import Container
@@ -83,7 +84,9 @@ class Switching:
         except DeployError as error:
             problem = error
         kind: Kind = "reverted" if problem is None else "failed"
-        detail = "" if problem is None else self._site.console.redactor.clean(problem.what)
+        # The first line: what follows it may be lines of a container's log, which have no place in the history.
+        said = "" if problem is None else problem.what.partition("\n")[0]
+        detail = self._site.console.redactor.clean(said)
         self._watch.conclude("leave", [self._happens(kind, detail=detail or reason)])
         self._watch.await_end("revert")
         if problem is not None:
@@ -97,13 +100,17 @@ class Switching:
         Args:
             reason: why, for the history.
         """
-        containers = next(self._watch.looks())
+        containers: Sequence[Container] = ()
+        with contextlib.suppress(
+            watch.SwitchError
+        ):  # an engine that is silent must not keep the verdict back
+            containers = next(self._watch.looks())
         self._watch.conclude("leave", [self._happens("failed", detail=reason)])
         self._watch.await_end("leave")
         return containers
 
     def _await_back(self, back: Release | None) -> Sequence[Container]:
-        self._watch.await_back(2 * self._site.node.stack.switch_timeout + 150)
+        self._watch.await_back()
         if back is not None:
             return self._prove(back)
         containers = next(self._watch.looks())

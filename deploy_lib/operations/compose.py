@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 
 from fabric import Connection
 
@@ -21,6 +22,7 @@ from deploy_lib.operations.connections import Values, revealed, session_on
 from deploy_lib.operations.files import put_files
 from deploy_lib.operations.registry import RegistryLogin
 from deploy_lib.release.image import Image
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.shell import quote
 
 PULL_TIMEOUT = 1800.0
@@ -77,7 +79,7 @@ def pull_script(project: Project, login: RegistryLogin | None) -> str:
 {f"export DOCKER_CONFIG={quote(login.configuration)}" if login else ":"}
 {compose_command(project, "pull", "--quiet", "--ignore-buildable")} >/dev/null || exit
 {compose_command(project, "config", "--format", "json")} || exit
-printf {quote(_IMAGES.replace(chr(10), chr(92) + "n"))}
+printf '\\n%s\\n' {quote(_IMAGES.strip())}
 for x in $({compose_command(project, "config", "--images")} | sort -u); do
   printf '%s\\t' "$x"; docker image inspect --format {quote(form)} "$x" || exit
 done
@@ -119,7 +121,7 @@ def compose_up(
             project.directory,
         )
         project = pinned(project)
-    detached = f"timeout -k 10 {int(timeout)} {up_command(project)}\n"
+    detached = f"timeout -k 10 {max(1, ceil(timeout))} {up_command(project)}\n"
     said: list[str] = []
     with session.start(
         launcher(project.name, detached), env=revealed(env or {}), timeout=timeout + 30
@@ -129,7 +131,7 @@ def compose_up(
                 code = int(line.removeprefix("=== end "))
                 break
             if not line.startswith("==="):
-                said.append(line)
+                said.append(REDACTOR.clean(line))
         else:
             raise RemoteError("the session ended while Compose was running", node=session.node, step="up")
     if code:

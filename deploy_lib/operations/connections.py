@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from fabric import Connection
 
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
-from deploy_lib.ssh.connection import StrictConnection, connect_to
+from deploy_lib.ssh.connection import StrictConnection, connect_to, explain
 from deploy_lib.ssh.session import Session
 from deploy_lib.ssh.target import Target
 
@@ -47,7 +48,8 @@ def session_on(connection: Connection) -> Session:
 
 
 def revealed(values: Values) -> dict[str, str]:
-    """The variables as a script gets them on its standard input."""
+    """The variables as a script gets them on its standard input; secrets among them are masked in errors from now on."""
+    REDACTOR.add(value for value in values.values() if isinstance(value, Secret))
     return {name: v.reveal() if isinstance(v, Secret) else v for name, v in values.items()}
 
 
@@ -62,6 +64,17 @@ class _Plain:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
+
+    def open(self) -> Any:
+        """Connects, unless connected.
+
+        Raises:
+            UnreachableError: which says at which stage that failed.
+        """
+        try:
+            return self._connection.open()
+        except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
+            raise explain(self.target, error) from None
 
     def abandon(self) -> None:
         """Closes what a failed `open` leaves."""

@@ -60,14 +60,12 @@ def docker_login(
         if not configuration:
             code = process.wait()
             said = process.stderr.strip() or f"exit status {code}"
-            where = (
-                f"the login at {registry} failed" if code == ScriptExit.LOGIN_FAILED else "no login was tried"
-            )
+            refused = code == ScriptExit.LOGIN_FAILED
             raise RemoteError(
-                f"{where}: {said}",
+                f"the login at {registry} failed: {said}" if refused else f"no login was tried: {said}",
                 node=session.node,
                 step="login",
-                hint="does the registry answer, and are user and password still good?",
+                hint="does the registry answer, and are user and password still good?" if refused else None,
             )
         process.extend(LONGEST)
         try:

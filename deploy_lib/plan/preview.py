@@ -7,17 +7,9 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 
 from deploy_lib import layout
-from deploy_lib.compose.command import up_command
-from deploy_lib.config import OneOff
-from deploy_lib.host.change.place import act
-from deploy_lib.host.change.switch import one_off_command
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.registry import Login
-from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.plan import Change, Plan
 from deploy_lib.release.image import Image
-from deploy_lib.secrets.value import MASK
-from deploy_lib.shell import quote, words
 
 
 @dataclass(frozen=True)
@@ -78,39 +70,3 @@ def diff(path: str, before: bytes, after: bytes) -> str:
         return f"binary file {path} differs"
     names = (f"a/{path}" if before else "/dev/null", f"b/{path}" if after else "/dev/null")
     return "\n".join(unified_diff(old, new, *names, lineterm=""))
-
-
-def commands(
-    stack: HostStack,
-    plan: Plan,
-    facts: Facts,
-    *,
-    login: Login | None,
-    one_offs: Sequence[OneOff],
-    secrets: Sequence[str],
-) -> list[str]:
-    """What a deployment of this plan would run with Docker, in this order.
-
-    Args:
-        login: for the images to be pulled.
-        one_offs: the commands of new images that come before the switch.
-        secrets: names of the variables that Compose gets on standard input.
-    """
-    if plan.nothing:
-        return []
-    env = "".join(f"{name}={MASK} " for name in secrets)
-    found = []
-    if login is not None and any(login.covers(image) for image in plan.pulls):
-        found.append(words("docker", "login", "--username", login.username, "--password-stdin", login.host))
-    found += [words("docker", "pull", image) for image in plan.pulls]
-    alone = plan.back is not None
-    found += [env + one_off_command(stack, one_off, alone=alone) for one_off in one_offs]
-    found.append(env + up_command(stack.project))
-    kept = {change.service for change in plan.changes if change.action == "keep"}
-    found += [
-        act(reload, quote(container.name))
-        for reload in plan.reloads
-        for container in facts.of(reload.service)
-        if reload.service in kept
-    ]
-    return found

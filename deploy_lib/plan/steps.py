@@ -10,10 +10,12 @@ from deploy_lib.errors import UsageError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
-from deploy_lib.host.change.stage import Staging
-from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.change.stage import Staging, needed_login, staging_steps
+from deploy_lib.host.change.step import shown_of
+from deploy_lib.host.change.switch import Switch, forward_steps
 from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import contents_by_digest
@@ -74,6 +76,11 @@ def make_switch(
         one_offs=due_one_offs(decision, node.stack),
         staged=Placement(release.files),
         reloads=plan.reloads,
+        staying={
+            change.service: [container.name for container in facts.of(change.service)]
+            for change in plan.changes
+            if change.action == "keep"
+        },
         places=_places(facts, job),
         secrets=sorted(release.marks),
         keep_values=decision.keep_values,
@@ -81,6 +88,21 @@ def make_switch(
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
         prune=prune_script(job.stack, [e.release for e in keep]),
+    )
+
+
+def shown_commands(decision: Decision, facts: Facts, job: Job, login: Login | None) -> list[str]:
+    """The Docker commands that carrying out a decision would run, from the very steps that its scripts are made of."""
+    release = decision.plan.desired.release
+    staging = make_staging(decision, facts, job.stack)
+    switch = make_switch(
+        decision, facts, job, token="", happens=lambda kind, detail: event(kind, release, detail=detail)
+    )
+    return shown_of(
+        [
+            *staging_steps(job.stack, staging, needed_login(staging, login)),
+            *forward_steps(job.stack, switch),
+        ]
     )
 
 

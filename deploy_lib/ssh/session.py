@@ -14,6 +14,7 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError, StoppedError
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import Preamble, frame
@@ -373,5 +374,5 @@ class Session:
 
 def _last_words(result: Result) -> str:
     # Standard output is data for this program, the host's fingerprint key among it: never part of a message.
-    lines = result.stderr.strip().splitlines()[-10:]
+    lines = REDACTOR.clean(result.stderr).strip().splitlines()[-10:]
     return f"exit status {result.exit_code}" + "".join(f"\n    {line}" for line in lines)

@@ -31,7 +31,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import BEGUN, NEVER, UNKNOWN, Switch
 from deploy_lib.host.change.watch import Watch
-from deploy_lib.host.look import facts, hashes, logs, machine, registry, sizes
+from deploy_lib.host.look import gather, hashes, logs, machine, registry, sizes
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.prove import probe, roster
 from deploy_lib.host.stack import HostStack
@@ -41,7 +41,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Process, Session
 from tests import ROOT
-from tests.unit.host.look.test_facts import ANSWER
+from tests.unit.host.look.test_gather import ANSWER
 
 NODE = load(ROOT, "lab").nodes["core"]
 RELEASE = Release(
@@ -154,12 +154,12 @@ def judged(found: Facts) -> None:
 
 @given(mangled(FULL))
 def test_facts(text: str) -> None:
-    found = or_error(lambda: facts.read_facts(text, "core"))
+    found = or_error(lambda: gather.read_facts(text, "core"))
     if isinstance(found, Facts):
         judged(found)
 
 
-@pytest.mark.parametrize("part", facts.PARTS)
+@pytest.mark.parametrize("part", gather.PARTS)
 def test_a_part_that_is_missing_or_there_twice_is_no_answer(part: str) -> None:
     begin, end = f"=== {part}\n", f"=== {part} exit 0\n" if part != "compose" else "=== compose exit 1\n"
     before, _, rest = FULL.partition(begin)
@@ -171,22 +171,22 @@ def test_a_part_that_is_missing_or_there_twice_is_no_answer(part: str) -> None:
         before,
     ):
         with pytest.raises(NotUnderstoodError) as caught:
-            facts.read_facts(text, "core")
+            gather.read_facts(text, "core")
         assert str(caught.value).startswith("core, gathering facts: ")
 
 
-@pytest.mark.parametrize("part", facts.PARTS)
+@pytest.mark.parametrize("part", gather.PARTS)
 def test_a_part_that_failed_is_unknown(part: str) -> None:
     text = FULL.replace(f"=== {part} exit 0\n", f"=== {part} exit 2\n! {part}: Permission denied\n")
-    assert facts.read_facts(text, "core").problems[part]
+    assert gather.read_facts(text, "core").problems[part]
 
 
 @pytest.mark.parametrize("foreign", ["=== Welcome ===", "=== Welcome", "=== tools", "Last login: today", "{"])
-@pytest.mark.parametrize("part", facts.PARTS)
+@pytest.mark.parametrize("part", gather.PARTS)
 def test_a_foreign_line_between_two_parts_changes_nothing_or_is_an_error(part: str, foreign: str) -> None:
     begin = f"=== {part}\n"
-    found = or_error(lambda: facts.read_facts(FULL.replace(begin, f"{foreign}\n{begin}"), "core"))
-    assert found in (None, facts.read_facts(FULL, "core"))
+    found = or_error(lambda: gather.read_facts(FULL.replace(begin, f"{foreign}\n{begin}"), "core"))
+    assert found in (None, gather.read_facts(FULL, "core"))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_foreign_line_in_a_part_is_never_an_answer(part: str) -> None:
     text = FULL.replace("=== compose exit 1", "=== compose exit 0").replace(
         "=== compose\n", "=== compose\n2.26.1\n"
     )
-    found = facts.read_facts(text.replace(f"=== {part}\n", f"=== {part}\n=== Welcome ===\n"), "core")
+    found = gather.read_facts(text.replace(f"=== {part}\n", f"=== {part}\n=== Welcome ===\n"), "core")
     assert found.problems[part].endswith("cannot be understood")
     assert check_answered(NODE, found, rendered=False).problem or part in ("compose",)
 
@@ -289,7 +289,9 @@ OWNER = json.dumps(asdict(lock.me("a test")))
 def test_lock_notes(note: str) -> None:
     assert lock.describe(note)
     first = note.split("\n")[0]
-    found = or_error(lambda: facts.read_facts(FULL.replace("=== locked\n", f"=== locked\n{first}\n"), "core"))
+    found = or_error(
+        lambda: gather.read_facts(FULL.replace("=== locked\n", f"=== locked\n{first}\n"), "core")
+    )
     if isinstance(found, Facts):
         judged(found)
 
@@ -389,7 +391,7 @@ def test_the_hosts_compose_file(text: str) -> None:
 
 def test_the_fuzzer_finds_what_it_is_for() -> None:
     """Real answers are no errors: otherwise the tests above would prove nothing."""
-    assert not set(facts.read_facts(FULL, "core").problems) - {"compose"}
+    assert not set(gather.read_facts(FULL, "core").problems) - {"compose"}
     assert read_container(CONTAINER)
     assert read_model(CONFIG)["web"].replicas == 2
     assert files.unpack(io.BytesIO(base64.b64decode(TAR)).read()) == {"a": b"x" * 600, "b": b"y"}

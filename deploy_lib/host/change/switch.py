@@ -21,9 +21,11 @@ from deploy_lib.host.change import apply, place, values
 from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.step import Step, script_of
 from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
+from deploy_lib.secrets.value import MASK
 from deploy_lib.shell import FIND_MEMORY, TRUST, ScriptExit, quote, words
 
 INTERVAL = 1
@@ -57,6 +59,7 @@ class Switch:
         one_offs: commands of the new images that come first.
         staged: all files of the new release, for `one_offs`, and to be removed where nothing ran before.
         reloads: what to do for services whose container stays although its files changed.
+        staying: by service, the names of its containers that will stay, for a dry run.
         places: where the secrets that run now are to be read, so that they can be restored.
         secrets: names of the secrets that the new release needs.
         keep_values: the secrets that run now are used, not ones that the script is given.
@@ -77,6 +80,7 @@ class Switch:
     one_offs: Sequence[OneOff] = ()
     staged: Placement = field(default_factory=Placement)
     reloads: Sequence[Reload] = ()
+    staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
     places: values.Places = field(default_factory=dict)
     secrets: Sequence[str] = ()
     keep_values: bool = False
@@ -127,15 +131,7 @@ up_at_last() {{
   up
 }}
 forward() {{
-{values.deliver(switch.secret_files)} || return
-{_one_offs(stack, switch)}
-{place.remember(project, switch.reloads)}
-{place.place(directory, switch.forward)} || return
-# A secret in a program's data is changed while the program runs; its open connections stay.
-{apply.forward(switch.applies)}
-up || return
-{place.tell(project, switch.reloads)}
-{apply.prove(switch.applies)}
+{script_of(forward_steps(stack, switch))}
 }}
 back() {{
 {_back(stack, switch)}
@@ -188,6 +184,28 @@ esac
 # Remove a verdict that arrived after the decision.
 rm -f -- {verdict}
 """
+
+
+def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
+    """The steps that take a host to the new release, in a shell function that ends with the first one that fails."""
+    project = stack.project
+    env = "".join(f"{name}={MASK} " for name in switch.secrets)
+    reloaded = [
+        place.act(reload, quote(container))
+        for reload in switch.reloads
+        for container in switch.staying.get(reload.service, ())
+    ]
+    return [
+        Step(f"{values.deliver(switch.secret_files)} || return"),
+        *_one_off_steps(stack, switch, env),
+        Step(place.remember(project, switch.reloads)),
+        Step(f"{place.place(stack.directory, switch.forward)} || return"),
+        # A secret in a program's data is changed while the program runs; its open connections stay.
+        Step(apply.forward(switch.applies)),
+        Step("up || return", (env + up_command(project),)),
+        Step(place.tell(project, switch.reloads), tuple(reloaded)),
+        Step(apply.prove(switch.applies)),
+    ]
 
 
 def _claim(switch: Switch) -> str:
@@ -243,22 +261,27 @@ def _one_off_name(stack: HostStack) -> str:
     return f"{stack.project_name}-before-switch"
 
 
-def _one_offs(stack: HostStack, switch: Switch) -> str:
-    """They run on the new files, which are not in their places yet, and outlive the session as the switch does."""
+def _one_off_steps(stack: HostStack, switch: Switch, env: str) -> list[Step]:
+    """They run on the new files, which are not in their places yet, and outlive the session as the switch does.
+
+    Args:
+        env: what a dry run shows before each command.
+    """
     if not switch.one_offs:
-        return ":"
-    directory = stack.directory
-    staged = directory / layout.STAGED
+        return []
+    staged = stack.directory / layout.STAGED
     # A command that does not end in time, or that a reboot has cut short, leaves its container behind.
     clear = f"docker rm -f {quote(_one_off_name(stack))} >/dev/null 2>&1"
-    lines = [clear, f"rm -rf {quote(staged)}", f"{place.place(directory, switch.staged, staged)} || return"]
+    away = f"rm -rf {quote(staged)}"
+    steps = [Step(f"{clear}\n{away}\n{place.place(stack.directory, switch.staged, staged)} || return")]
     for one_off in switch.one_offs:
         run = one_off_command(stack, one_off, alone=switch.back is not None)
-        lines.append(f"echo {quote(f'=== one-off {one_off.service}: {words(*one_off.command)}')}")
-        lines.append(
-            f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; rm -rf {quote(staged)}; return $r; }}"
+        said = quote(f"=== one-off {one_off.service}: {words(*one_off.command)}")
+        shell = (
+            f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; {away}; return $r; }}"
         )
-    return "\n".join([*lines, f"rm -rf {quote(staged)}"])
+        steps.append(Step(f"echo {said}\n{shell}", (env + run,)))
+    return [*steps, Step(away)]
 
 
 def _append(events: Sequence[Event], otherwise: str = "") -> str:

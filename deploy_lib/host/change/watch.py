@@ -11,6 +11,7 @@ from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, Rem
 from deploy_lib.host.change import prune
 from deploy_lib.host.change.switch import (
     BEGUN,
+    ENGINE_TIMEOUT,
     NEVER,
     UNKNOWN,
     Switch,
@@ -74,6 +75,7 @@ class Watch:
         self._session = session
         self._node = stack.node
         self._token = switch.token
+        self._longest_back = longest_forward(stack, switch) + stack.settings.switch_timeout + 30
         self._process = process
         self._on_line = on_line
         self._said: list[str] = []
@@ -91,7 +93,7 @@ class Watch:
         """
         code = self._until("=== switched ")
         if code:
-            reason = "Compose did not end in time" if code == 124 else f"exit status {code}"
+            reason = "Compose did not end in time" if code in (124, 137) else f"exit status {code}"
             raise SwitchError(
                 f"the switch failed: {reason}{self._last_words()}", node=self._node.name, step="switch"
             )
@@ -166,14 +168,14 @@ class Watch:
         except RemoteError:
             raise (self._uncertain() if word == "proven" else self._lost()) from None
 
-    def await_back(self, seconds: float) -> None:
-        """Waits until the release before is in its place.
+    def await_back(self) -> None:
+        """Waits until the release before is in its place; what is under way when the verdict comes ends first.
 
         Raises:
             SwitchError: that failed.
             LostError: the session ended.
         """
-        self._process.extend(seconds)
+        self._process.extend(self._longest_back)
         code = self._until("=== back ")
         if code:
             raise SwitchError(
@@ -287,6 +289,13 @@ def _status(line: str, sign: str) -> int:
     return int(word) if word.isascii() and word.isdecimal() and len(word) <= 3 else _ODD_STATUS
 
 
+def longest_forward(stack: HostStack, switch: Switch) -> float:
+    """Seconds until the containers must have been replaced, or that must have failed."""
+    # A program that is given another value may be waited for before that and after it.
+    extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
+    return stack.settings.switch_timeout + extra + ENGINE_TIMEOUT
+
+
 def start(
     session: Session,
     stack: HostStack,
@@ -300,11 +309,9 @@ def start(
         env: the variables that Compose fills in, and the secrets, unless the host's own are kept.
         on_line: gets each line that Compose prints.
     """
-    # A program that is given another value may be waited for before that and after it.
-    extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
     process = session.start(
         launcher(stack.project_name, switch_script(stack, switch)),
         env=env,
-        timeout=stack.settings.switch_timeout + extra + SILENCE + 120,
+        timeout=longest_forward(stack, switch) + SILENCE,
     )
     return Watch(session, stack, switch, process, on_line)

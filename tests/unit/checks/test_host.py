@@ -8,7 +8,8 @@ from deploy_lib.compose.container import Container
 from deploy_lib.compose.model import Service
 from deploy_lib.config import load
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.look.facts import TOOLS, Facts
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.gather import TOOLS
 from deploy_lib.host.look.machine import Machine, Publisher
 from tests import ROOT
 

@@ -1,7 +1,7 @@
 """What the survey does with a host where others could change what is deployed."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,13 +10,17 @@ import pytest
 
 from deploy_lib.checks.host import check_ownership
 from deploy_lib.config import Environment
-from deploy_lib.errors import PreflightError, UsageError
+from deploy_lib.errors import PreflightError, RemoteError, UsageError
 from deploy_lib.fleet import survey as surveying
 from deploy_lib.fleet.survey import NodeSurvey, Survey
+from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Version
+from deploy_lib.secrets.value import Secret
 from tests.unit.node.test_deployment import deployment
-from tests.unit.plan.test_decision import VERSION, values
+from tests.unit.plan.test_decision import VERSION, rendered, values
 
 LOOSE = (("/opt is loose", "chmod go-w /opt"),)
 
@@ -58,3 +62,31 @@ def test_no_flag_deploys_to_it() -> None:
     assert surveying.require_checks(survey_of(node(())[1]), console, lenient=True) == VERSION
     with pytest.raises(PreflightError, match="/opt is loose"):
         surveying.require_checks(survey_of(node(LOOSE)[1]), console, lenient=True)
+
+
+WANTED = [Version("sha-000000b"), Version("sha-000000a")]
+LOGIN = Login("h.example", "me", Secret("a-password"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "chosen"),
+    [
+        (lambda image: Manifest(image, f"sha256:{'a' * 64}"), "sha-000000b"),
+        (lambda image: Manifest(image, problem="manifest unknown", status=404), None),
+        # What is refused or broken says nothing of which images there are: that is what is then told.
+        (lambda image: Manifest(image, problem="unauthorized", status=401), "sha-000000b"),
+        (lambda image: Manifest(image, problem="connection refused", status=500), "sha-000000b"),
+        (None, "sha-000000b"),
+    ],
+)
+def test_a_registry_that_refuses_is_not_one_without_images(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[[Image], Manifest] | None, chosen: str | None
+) -> None:
+    def resolve(_: object, names: Sequence[Image], *__: object) -> dict[Image, Manifest]:
+        if answer is None:
+            raise RemoteError("the engine does not answer")
+        return {name: answer(name) for name in names}
+
+    monkeypatch.setattr(surveying.registry, "resolve", resolve)
+    found = surveying._choose_version(deployment(), rendered(f"h.example/x:{WANTED[0].tag}"), WANTED, LOGIN)
+    assert (found and found.tag) == chosen

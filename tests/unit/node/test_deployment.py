@@ -13,16 +13,19 @@ from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.prune import PruneError
-from deploy_lib.host.change.watch import LostError, NotBegunError, Watch
+from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, Watch
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node import deployment as telling
+from deploy_lib.node import preflight as node_preflight
 from deploy_lib.node import pruning
-from deploy_lib.node.deployment import Deployment, judge_host
+from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.preflight import judge_host
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
+from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
@@ -64,14 +67,14 @@ def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
 def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     half = replace(rendered("h/x:2"), problems={"containers": "Cannot connect to the Docker daemon"})
     for found, version in ((half, None), (half, VERSION), (Facts(), VERSION)):
-        monkeypatch.setattr(telling, "gather", lambda *_, found=found: found)
+        monkeypatch.setattr(node_preflight, "gather", lambda *_, found=found: found)
         with pytest.raises(PreflightError, match="facts:"):
             deployment().refresh_facts(version)
 
 
 def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
-    monkeypatch.setattr(telling, "gather", lambda *_: loose)
+    monkeypatch.setattr(node_preflight, "gather", lambda *_: loose)
     for version in (None, VERSION):
         with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
             deployment().refresh_facts(version)
@@ -248,3 +251,46 @@ def test_a_value_that_no_host_has_room_for_is_named_with_its_size() -> None:
     with pytest.raises(UsageError, match=f"{name} has 131072 bytes") as caught:
         deployment().check_room(large)
     assert "vvv" not in str(caught.value)
+
+
+def test_when_going_back_fails_as_well_the_first_cause_is_told_too() -> None:
+    node = deployment()
+    node.fail(DeployError("the API does not answer"))
+    node.fail(DeployError("exit status 1"))
+    assert "exit status 1" in str(node.error)
+    assert "before that: the API does not answer" in str(node.error)
+    again = DeployError("the same")
+    node.fail(again)
+    node.fail(again)
+    assert str(node.error).count("the same") == 1
+
+
+def test_a_failed_release_is_left_although_docker_does_not_say_what_runs() -> None:
+    node = deployment()
+    node.decision = forward(node.facts, Manifest(Image.parse("h/x:2"), f"sha256:{'b' * 64}"))
+    node.outcome = Outcome.SWITCHED
+    heard: list[object] = []
+
+    def silent() -> Iterator[object]:
+        raise SwitchError("Docker does not tell which containers there are")
+        yield
+
+    switching(node, looks=silent, conclude=lambda word, _: heard.append(word), await_end=lambda _: True)
+    node.leave("unhealthy")
+    assert heard == ["leave"]
+
+
+def test_the_history_gets_no_lines_of_a_containers_log() -> None:
+    node = deployment()
+    node.decision = forward(node.facts, Manifest(Image.parse("h/x:2"), f"sha256:{'b' * 64}"))
+    node.outcome = Outcome.SWITCHED
+    told: list[str] = []
+    problem = DeployError("web is not healthy\n    | a line of its log")
+
+    def conclude(_: object, events: list[Event]) -> None:
+        told.extend(event.detail for event in events)
+
+    switching(node, conclude=conclude, await_back=raises(problem), await_end=lambda _: True)
+    with pytest.raises(DeployError, match="web is not healthy"):
+        node.go_back("the reason")
+    assert told == ["the reason", "web is not healthy"]

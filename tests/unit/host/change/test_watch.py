@@ -91,7 +91,7 @@ def test_a_script_that_was_killed_goes_back_to_nothing_by_itself(
     with pytest.raises(expected):
         next(looks)
     with pytest.raises(expected):
-        watch.await_back(1)
+        watch.await_back()
 
 
 def test_a_verdict_waits_until_there_is_a_switch_to_hear_it() -> None:
@@ -153,7 +153,7 @@ def test_a_host_that_cannot_record_a_release_goes_back_and_is_not_waited_for() -
 
 
 def test_silence_is_the_end_of_the_session() -> None:
-    for step in (lambda w: next(w.looks()), lambda w: w.finish(), lambda w: w.await_back(1)):
+    for step in (lambda w: next(w.looks()), lambda w: w.finish(), lambda w: w.await_back()):
         watch = watching()
         watch._process = cast(Process, Cut())
         with pytest.raises(LostError):

@@ -13,7 +13,7 @@ import pytest
 from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.history import event, read_history
-from deploy_lib.host.look import facts
+from deploy_lib.host.look import gather
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import SECRETS_LABEL
@@ -130,7 +130,7 @@ MemAvailable:    1024 kB
 
 
 def test_the_parts_become_facts() -> None:
-    found = facts.read_facts(ANSWER, "core")
+    found = gather.read_facts(ANSWER, "core")
     assert (found.engine, found.platform, found.memory) == ("26.1.5+dfsg1", "linux/amd64", "/run")
     assert found.writable
     assert found.strangers == (("/opt is loose", "chmod go-w /opt"),)
@@ -148,7 +148,7 @@ def test_the_parts_become_facts() -> None:
 
 
 def test_a_part_that_failed_says_why_and_the_others_count() -> None:
-    found = facts.read_facts(ANSWER, "core")
+    found = gather.read_facts(ANSWER, "core")
     assert found.problems == {"compose": "docker: 'compose' is not a docker command."}
     assert found.compose == ""
 
@@ -156,16 +156,16 @@ def test_a_part_that_failed_says_why_and_the_others_count() -> None:
 @pytest.mark.parametrize("length", [0, 200, len(ANSWER) - 20])
 def test_an_answer_that_was_cut_short_is_an_error(length: int) -> None:
     with pytest.raises(RemoteError, match="cut short"):
-        facts.read_facts(ANSWER[:length], "core")
+        gather.read_facts(ANSWER[:length], "core")
 
 
 def test_the_key_is_in_no_repr() -> None:
-    assert "c0ffee" not in repr(facts.read_facts(ANSWER, "core"))
+    assert "c0ffee" not in repr(gather.read_facts(ANSWER, "core"))
 
 
 @pytest.mark.parametrize("render", [True, False])
 def test_the_script_is_one_that_sh_understands(render: bool) -> None:
-    script = facts.facts_script(HostStack(NODE, "ktrdr-core"), render=render)
+    script = gather.facts_script(HostStack(NODE, "ktrdr-core"), render=render)
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""
 
 
@@ -175,13 +175,13 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
-def looked_at(home: Path, memory: str, delivery: str = "compose") -> facts.Facts:
+def looked_at(home: Path, memory: str, delivery: str = "compose") -> Facts:
     stack = NODE.stack.model_copy(update={"delivery": delivery})
     node = NODE.model_copy(update={"directory": PurePosixPath(home), "stack": stack})
-    script = facts.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", memory)
+    script = gather.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", memory)
     script = script.replace("/run/ktrdr-secrets/p /dev/shm/ktrdr-secrets/p", f"{memory}/ktrdr-secrets/p")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
-    return facts.read_facts(done.stdout, "core")
+    return gather.read_facts(done.stdout, "core")
 
 
 @pytest.fixture

@@ -1,0 +1,336 @@
+"""Gathering the facts of a host: one script, and what its answer means."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from deploy_lib import layout
+from deploy_lib.answers import Parts
+from deploy_lib.compose import command
+from deploy_lib.compose.container import Container, containers_function, read_container
+from deploy_lib.compose.model import read_model
+from deploy_lib.errors import NotUnderstoodError
+from deploy_lib.host.change.history import read_command
+from deploy_lib.host.files import pack
+from deploy_lib.host.look import machine
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.stack import HostStack
+from deploy_lib.layout import KEEP
+from deploy_lib.release.history import parse_events
+from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
+from deploy_lib.ssh.session import Session
+
+PROVEN_LINES, NEWEST_LINES = 40, 6
+"""Lines of history read with the facts: releases that a rollback could go to, more where more are kept, and what happened
+last."""
+
+TIMEOUT = 60.0
+
+
+def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: Mapping[str, str]) -> Facts:
+    """Asks the host, read-only.
+
+    Args:
+        files: the stack's files, which the host's Compose renders in memory; none: nothing is rendered.
+        env: non-secret variables that they need.
+
+    Raises:
+        RemoteError: the script could not be run to its end.
+    """
+    script = facts_script(stack, render=bool(files))
+    session.open()
+    began = time.time()
+    result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
+    return replace(read_facts(result.stdout, stack.node.name), asked=(began, time.time()))
+
+
+TOOLS = (
+    *("docker", "flock", "setsid", "timeout", "tar", "sha256sum"),
+    *("base64", "find", "grep", "mktemp", "sed", "stat", "sync", "tail", "truncate"),
+)
+"""Programs that the scripts call."""
+
+
+def facts_script(stack: HostStack, *, render: bool) -> str:
+    """The script; lines that begin with `=== ` separate its parts.
+
+    Args:
+        render: the stack's files come on standard input, and are rendered.
+    """
+    directory = stack.directory
+    home = quote(directory)
+    compose_file = quote(directory / stack.compose_file)
+    key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
+    proven_lines = max(PROVEN_LINES, 2 * stack.settings.keep_releases)
+    return f"""\
+export LC_ALL=C
+{FIND_MEMORY}
+{THERE}
+if [ -n "$m" ]; then
+  {SCRATCH}
+  e=$t/err
+  {'mkdir "$t/files" && tar -xf - -C "$t/files"' if render else ":"}
+else
+  e=/dev/null
+fi
+mine() {{ ours && "$1"; }}
+part() {{
+  name=$1; shift
+  printf '=== %s\\n' "$name"
+  "$@" 2>"$e"; r=$?
+  printf '\\n=== %s exit %s\\n' "$name" "$r"
+  [ "$r" = 0 ] || [ "$e" = /dev/null ] || sed 's/^/! /' "$e"
+}}
+tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; true; }}
+directory() {{
+  there {home}; r=$?
+  [ $r != 2 ] || return
+  [ $r = 0 ] || echo missing
+  x={home}
+  while [ ! -e "$x" ]; do x=$(dirname "$x"); done
+  [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
+}}
+files() {{
+  there {home} || {{ [ $? = 1 ]; return; }}
+  cd {home} || return
+  r=0
+  for x in {words(*stack.managed)}; do
+    there "./$x"
+    case $? in 0) find "./$x" -type f -exec sha256sum {{}} + || r=1;; 1) ;; *) r=1;; esac
+  done
+  return $r
+}}
+{strangers(directory)}
+{_others(stack)}
+{ours(directory)}
+# shown PATH COMMAND...: what the command prints about PATH; nothing where PATH is absent.
+shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
+key() {{ shown {key} cat {key}; }}
+history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
+objects() {{ shown {objects} ls {objects}; }}
+delivered() {{
+  r=0
+  for x in {words(*stack.secret_places)}; do
+    # Only this user's own directory counts: it has put nothing into another's, and no other can remove its own.
+    look "${{x%/*}}" && [ "$u" = "$me" ] && [ -d "${{x%/*}}" ] && [ ! -L "${{x%/*}}" ] || continue
+    shown "$x" find "$x" -type f || r=1
+  done
+  return $r
+}}
+deployed() {{ shown {compose_file} base64 -w 0 {compose_file}; }}
+{containers_function(stack.project)}
+{machine.functions(directory, stack.settings.shared_storage)}
+config() {{ {f'[ -z "$m" ] || {command.render_command(stack.unpinned)}' if render else ":"}; }}
+part memory echo "$m"
+part user id -un
+part tools tools
+part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
+part compose {command.VERSION}
+part directory directory
+part strangers others
+for x in files key history objects deployed; do part "$x" mine "$x"; done
+part delivered delivered
+part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
+part containers containers
+part config config
+for x in {words(*machine.PARTS)}; do case $x in locked) part "$x" mine "$x";; *) part "$x" "$x";; esac; done
+echo '=== end'
+"""
+
+
+PARTS = (
+    *(
+        "memory",
+        "user",
+        "tools",
+        "engine",
+        "compose",
+        "directory",
+        "strangers",
+        "files",
+        "key",
+        "history",
+        "objects",
+        "deployed",
+    ),
+    *("delivered", "images", "containers", "config", *machine.PARTS),
+)
+"""The script's parts, in their order."""
+
+_BEGIN = re.compile(r"=== (\w+)\Z")
+_END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
+
+
+def _others(stack: HostStack) -> str:
+    """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
+    directory = stack.directory
+    below = words(*stack.managed)
+    places = words(*stack.secret_places)
+    wanted = f"""\
+  for d in {places}; do
+    case $d in "$m"/*) for x in "${{d%/*}}" "$d"; do
+      if [ -e "$x" ] || [ -L "$x" ]; then own "$x"; fi
+    done;; esac
+  done
+"""
+    return f"""\
+others() {{
+  strangers
+  for x in {below}; do
+    x={quote(directory)}/$x
+    [ -e "$x" ] || continue
+    [ -z "$(find "$x" ! -user "$me" ! -user 0 | head -c 1)" ] ||
+      printf '%s is, in part, of another user\\tas root: chown -R %s %s\\n' "$x" "$(id -un)" "$x"
+    [ -z "$(find "$x" ! -type l -perm /022 | head -c 1)" ] ||
+      printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$x" "$x"
+  done
+  # Where no memory was found, this may be why.
+  [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
+{wanted if stack.settings.delivery == "memory" else ""}}}
+"""
+
+
+def _strangers(said: str) -> tuple[tuple[str, str], ...]:
+    lines = [line.partition("\t") for line in said.splitlines() if line.strip()]
+    return tuple((what, hint) for what, _, hint in lines)
+
+
+def read_facts(text: str, node: str) -> Facts:
+    """The facts in the script's output. A part that failed, or that cannot be understood, is among the `problems`.
+
+    Raises:
+        RemoteError: it was cut short, or a part is missing or there twice.
+    """
+    parts = _split(text, node)
+    engine, platform = parts.read("engine", _engine, ("", ""))
+    images = parts.read("images", _images, list[tuple[str, str, str, str]]())
+    directory = parts.read("directory", _words, frozenset[str]())
+    return Facts(
+        engine=engine,
+        platform=platform,
+        compose=parts.read("compose", _compose, ""),
+        user=parts.read("user", str.strip, ""),
+        memory=parts.read("memory", _memory, ""),
+        tools=parts.read("tools", _words, frozenset()),
+        writable="writable" in directory,
+        missing="missing" in directory,
+        key=parts.read("key", _key, ""),
+        files=parts.read("files", _files, {}),
+        images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
+        image_ids=frozenset(i for *_, i in images),
+        tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
+        keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
+        containers=parts.read("containers", _containers, ()),
+        services=parts.read("config", lambda said: read_model(said) if said.strip() else {}, {}),
+        history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
+        objects=parts.read("objects", _objects, frozenset()),
+        deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
+        delivered=parts.read("delivered", _words, frozenset()),
+        strangers=parts.read("strangers", _strangers, ()),
+        machine=machine.read_machine(parts),
+        problems=parts.problems,
+    )
+
+
+def _fits(pattern: str, said: str) -> str:
+    """What a part said, where it is as it should be.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not re.fullmatch(pattern, said.strip()):
+        raise ValueError
+    return said.strip()
+
+
+def _engine(said: str) -> tuple[str, str]:
+    engine, _, platform = _fits(r"\S+ \w+/\w+", said).partition(" ")
+    return engine, platform
+
+
+def _compose(said: str) -> str:
+    return _fits(r"v?\d+\.\S+", said).removeprefix("v")
+
+
+def _memory(said: str) -> str:
+    return _fits("|".join(("", *layout.MEMORY)), said)
+
+
+def _key(said: str) -> str:
+    return _fits(r"\S*", said)
+
+
+def _words(said: str) -> frozenset[str]:
+    return frozenset(said.split())
+
+
+def _objects(said: str) -> frozenset[str]:
+    return frozenset(_fits(r"\S+", line) for line in said.splitlines() if line.strip())
+
+
+def _images(said: str) -> list[tuple[str, str, str, str]]:
+    found = []
+    for line in said.splitlines():
+        if line.strip():
+            repository, tag, digest, image_id = line.split()
+            found.append((repository, tag, digest, image_id))
+    return found
+
+
+def _containers(said: str) -> tuple[Container, ...]:
+    return tuple(c for line in said.splitlines() if line.strip() and (c := read_container(line)))
+
+
+def _files(said: str) -> dict[str, str]:
+    return dict(_file_line(line) for line in said.splitlines() if line.strip())
+
+
+def _file_line(line: str) -> tuple[str, str]:
+    digest, gap, path = line.removeprefix("\\").partition("  ./")
+    if not (gap and path and re.fullmatch(r"[0-9a-f]+", digest)):
+        raise ValueError
+    return path, digest
+
+
+def _split(text: str, node: str) -> Parts:
+    """What each part printed, and why it failed; lines outside any part are ignored."""
+    parts: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
+    current, ended, whole = "", "", False
+    for line in text.split("\n"):
+        begin, end = _BEGIN.match(line), _END.match(line)
+        if end and end[1] == current:
+            current, ended = "", end[1]
+            if end[2] != "0":
+                problems[ended] = []
+        elif current and not begin:
+            parts[current].append(line)
+        elif current:
+            raise _odd(f"the host's answer to {current!r} was cut short", node)
+        elif begin and begin[1] == "end":
+            whole = True
+            break
+        elif begin and begin[1] in PARTS:
+            if begin[1] in parts:
+                raise _odd(f"the host has answered twice to {begin[1]!r}", node)
+            current = begin[1]
+            parts[current] = []
+        elif ended in problems and line.startswith("! "):
+            problems[ended].append(line.removeprefix("! "))
+    lacking = [part for part in PARTS if part not in parts]
+    if not whole:
+        raise _odd("the host's answer was cut short", node)
+    if lacking:
+        raise _odd(f"the host's answer lacks {', '.join(lacking)}", node)
+    return Parts(
+        {name: "\n".join(lines) for name, lines in parts.items()},
+        {name: "\n".join(lines) or "no reason given" for name, lines in problems.items()},
+    )
+
+
+def _odd(what: str, node: str) -> NotUnderstoodError:
+    return NotUnderstoodError(what, node=node, step="gathering facts", hint="run the same command again")

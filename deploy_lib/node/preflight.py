@@ -1,0 +1,77 @@
+"""A node's part in preflight: its facts, and the checks that are made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from deploy_lib.checks import Check, check_host, check_once_read, check_storage, reach
+from deploy_lib.config import Node
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.gather import gather
+from deploy_lib.plan.decision import Job
+from deploy_lib.release.release import Version
+from deploy_lib.secrets.value import Secret
+from deploy_lib.ssh.session import Session
+
+Values = Mapping[str, Secret]
+
+
+def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:
+    """The facts of a job's host; with a version, also what this checkout's Compose file comes to for it.
+
+    Args:
+        known: the facts so far: they have the number of replicas.
+
+    Raises:
+        RemoteError: the host could not be asked.
+    """
+    if version is None:
+        return gather(session, job.stack, {}, {})
+    return gather(session, job.stack, job.local.files, job.variables(version, known or Facts()))
+
+
+def needed_values(job: Job, values: Values) -> Values:
+    """Those of the values that the node's stack needs."""
+    return {name: values[name] for name in job.local.file.secret_names}
+
+
+def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
+    """Whether a deployment may give a host's containers these values."""
+    return check_once_read(
+        job.node,
+        job.environment.apply,
+        facts.changed(needed_values(job, values)),
+        recorded=facts.proven is not None,
+    )
+
+
+def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
+    """Whether the probes can be asked through the session; nothing where none asks over HTTP.
+
+    Args:
+        facts: what is known of the releases that could be gone back to, with their own probes.
+
+    Raises:
+        RemoteError: the session has ended.
+    """
+    recorded = [event.release.probes or () for event in facts.history]
+    probes = [*(probe for some in recorded for probe in some), *node.stack.probes]
+    urls = [urlsplit(probe.url) for probe in probes if probe.url]
+    if not urls:
+        return []
+    # The last one, since the first is what is replaced most often.
+    forbidden = session.forbids_forwarding(urls[-1].hostname or "127.0.0.1", urls[-1].port or 80)
+    return [reach.forwarding(forbidden=forbidden)]
+
+
+def judge_host(node: Node, facts: Facts, stacks: Collection[str], *, rendered: bool) -> list[Check]:
+    """What the host must offer.
+
+    Args:
+        stacks: those that the same command deploys; checks that need them are deferred.
+        rendered: see `check_host`.
+    """
+    deferred = bool(set(node.stack.needs) & set(stacks))
+    storage = check_storage(node, facts.machine.storage, deferred=deferred)
+    return [*check_host(node, facts, rendered=rendered), *storage]
