@@ -272,7 +272,7 @@ def test_what_a_switch_says(text: str, code: int) -> None:
         Watch.finish,
         lambda watch: next(watch.looks()),
         lambda watch: watch.conclude("revert", [PROVEN]),
-        lambda watch: watch.await_back(1),
+        Watch.await_back,
         lambda watch: watch.await_end("revert"),
     ]
     watch = Watch(session, HostStack(NODE, "p"), orders, cast(Process, Said(text, code)), lambda line: None)

@@ -272,7 +272,7 @@ def test_a_failed_release_is_left_although_docker_does_not_say_what_runs() -> No
     heard: list[object] = []
 
     def silent() -> Iterator[object]:
-        raise SwitchError("Docker does not tell which containers there are")
+        raise SwitchError("Docker does not list the containers")
         yield
 
     switching(node, looks=silent, conclude=lambda word, _: heard.append(word), await_end=lambda _: True)
