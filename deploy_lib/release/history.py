@@ -53,7 +53,7 @@ class Event:
         return {**self.__dict__, "release": self.release.as_dict(), "hashes": dict(self.hashes)}
 
     def line(self) -> str:
-        """As one line of JSON, without its line end."""
+        """As one line of JSON, without its line end; its kind comes first, by which hosts choose lines (`grep`)."""
         return json.dumps(self.as_dict(), separators=(",", ":"))
 
 
