@@ -14,12 +14,12 @@ Result = Literal["ok", "failed", "warning", "deferred"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One check and its result.
 
     Attributes:
         name: short, in the field's words.
         proves: what is certain when it is ok.
-        result: "failed" stops a deployment; "warning" does not; "deferred" is looked at again before the switch, because
+        result: "failed" stops a deployment; "warning" does not; "deferred" is repeated before the switch, because
             the same command makes it true.
         found: what was seen, such as a version.
         problem: "" when it is ok.

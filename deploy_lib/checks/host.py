@@ -24,8 +24,8 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
     """Everything about the host, and the Compose file as the host's own Compose reads it.
 
     Args:
-        rendered: the facts were asked for with the stack's files. Without, only what a rollback cannot do without is
-            looked at: it brings nothing new, and must not fail on a clock or a disk.
+        rendered: the facts were asked for with the stack's files. Without, only the checks that a rollback
+            needs are made: it brings nothing new, and must not fail on a clock or a disk.
     """
     yield _tools(facts)
     yield from _docker(node.stack.requires, facts)
@@ -52,7 +52,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
 
 
 def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
-    """Whether all is known that decisions are made from."""
+    """Whether all facts are known that decisions are made from."""
     parts = (
         *("engine", "memory", "strangers", "files", "key", "history", "objects", "deployed"),
         *("delivered", "images", "containers", "config"),
@@ -69,7 +69,7 @@ def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
 
 
 def unknown(facts: Facts) -> dict[str, str]:
-    """What a host that has Docker could not say, apart from what has a check of its own, and why."""
+    """The unknown facts of a host that has Docker, and why; without those that have a check of their own."""
     own = ("engine", "compose", "config", "directory")
     return {
         part: why
@@ -79,7 +79,7 @@ def unknown(facts: Facts) -> dict[str, str]:
 
 
 def _mend(node: Node, facts: Facts, why: Iterable[str]) -> str:
-    """What helps where the host does not answer; a file that may not be read has an owner who can be changed."""
+    """The hint for a host that does not answer: the owner of an unreadable file can be changed."""
     forbidden = [each for each in why if "permission denied" in each.lower()]
     state = node.directory / layout.STATE
     if any(str(state) in each for each in forbidden):
@@ -179,7 +179,7 @@ def _places(node: Node, facts: Facts) -> Iterator[Check]:
 
 
 def check_ownership(facts: Facts) -> Check:
-    """That others can neither change what is deployed nor lead it elsewhere."""
+    """That no other user can change what is deployed, or redirect it with a link."""
     return judged(
         "ownership",
         "only this user and root can change what is deployed, or where secrets lie",

@@ -25,7 +25,7 @@ def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]
         else:
             digest = facts.recorded_digest(manifest.reference)
             there = bool(digest) and facts.has(manifest.reference.with_digest(digest))
-            # It may have been taken out of the registry on purpose: then the recorded one is not what was asked for.
+            # An image that was removed from the registry on purpose must not be replaced by the recorded one.
             result: Result = "warning" if there and not is_missing(manifest) else "failed"
             problem = f"{manifest.reference}: {manifest.problem}" + (
                 "; the recorded one is on the host, and is used" if result == "warning" else ""

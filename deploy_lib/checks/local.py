@@ -1,4 +1,4 @@
-"""What is looked at on this machine: the checkout, and the secrets' source."""
+"""Checks of this machine: the checkout, and the secrets' source."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from deploy_lib.source.versions import of_commit
 def checkout(
     environment: Environment, found: Checkout | UsageError, version: Version | None, *, default: bool
 ) -> Iterator[Check]:
-    """Which commit this is, and whether what is deployed is what it seems. Warnings only.
+    """Which commit this is, and whether it is clean, pushed and built. Warnings only.
 
     Args:
-        found: an error where git cannot tell, as outside a git checkout.
+        found: an error where git does not answer, as outside a git checkout.
         version: the one that is deployed, where that is known.
         default: no `--tag` was given.
     """
@@ -87,7 +87,7 @@ def meaning(problem: str) -> Iterator[Check]:
     """That `--tag` means one thing.
 
     Args:
-        problem: what else it means, see `ambiguous`; "" when that is not so.
+        problem: its second meaning, see `ambiguous`; "" when there is none.
     """
     if problem:
         yield Check("version", "--tag means one thing", "warning", problem=problem, hint="give the image tag")

@@ -1,4 +1,4 @@
-"""Whether a secret was changed that takes more than new containers."""
+"""Whether a secret was changed that needs `rotate-secrets`, and not only new containers."""
 
 from __future__ import annotations
 

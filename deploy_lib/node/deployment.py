@@ -109,17 +109,17 @@ class Deployment:
         """Goes on from what the survey found.
 
         Args:
-            deferred: something of it is looked at again before the switch.
+            deferred: a check is repeated before the switch.
         """
         self.facts = facts
         self._deferred = deferred
 
     def look(self) -> None:
-        """Gathers the facts, without what this checkout's Compose file comes to."""
+        """Gathers the facts, without rendering this checkout's Compose file."""
         self.facts = look(self.session, self.job)
 
     def refresh_facts(self, version: Version | None) -> None:
-        """Gathers the facts that decisions are made from; with a version, also what the Compose file comes to for it.
+        """Gathers the facts that decisions are made from; with a version, renders the Compose file for it, too.
 
         Raises:
             PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
@@ -132,7 +132,7 @@ class Deployment:
     def check_back(self, stacks: Collection[str]) -> None:
         """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.
 
-        All that a proof needs is looked at: what cannot be proven would only be switched to and taken back.
+        It checks all that a proof needs: a release that cannot be proven would only be switched to and taken back.
 
         Args:
             stacks: see `judge_host`.
@@ -148,10 +148,10 @@ class Deployment:
         require_passed(self.node, found)
 
     def check_deferred(self) -> None:
-        """Looks again at what another stack of the same command had to bring first.
+        """Repeats the checks that needed another stack of the same command.
 
         Raises:
-            PreflightError: it is still not there.
+            PreflightError: one still fails.
         """
         path = self.node.stack.shared_storage
         if path is not None and self._deferred:
@@ -159,7 +159,7 @@ class Deployment:
             require_passed(self.node, check_storage(self.node, found, deferred=False))
 
     def changed_secrets(self, values: Values) -> list[str]:
-        """The secrets of this stack that run here with other values than these."""
+        """The secrets of this stack whose running values differ from these."""
         return self.facts.changed(needed_values(self.job, values))
 
     def check_secrets(self, values: Values) -> None:
@@ -174,7 +174,7 @@ class Deployment:
         """Refuses values that are too large for a program's environment.
 
         Raises:
-            UsageError: which those are, and their size.
+            UsageError: with their names and sizes.
         """
         names = [name for name in self.local.file.secret_names if name in values]
         require_room({**self.node.variables, **{name: values[name].reveal() for name in names}})
@@ -183,7 +183,7 @@ class Deployment:
         """Refuses a service that the stack does not have.
 
         Raises:
-            UsageError: with the names of those that it has.
+            UsageError: with the names of the known ones.
         """
         known = self.local.file.secrets
         if self.request.service is not None and self.request.service not in known:
@@ -229,16 +229,16 @@ class Deployment:
         """Decides how to bring an earlier release back.
 
         Raises:
-            PreflightError: the host no longer has what it takes.
+            PreflightError: the host no longer has the files or images.
         """
         self._recall_interruption()
         self.decision = decide_rollback(self.job, self.facts, target)
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
-        """Decides how to give the release that runs other secret values.
+        """Decides how to give the running release new secret values.
 
         Args:
-            changed: the secrets whose values are others.
+            changed: the names of the changed secrets.
 
         Raises:
             PreflightError: no release is recorded here.
@@ -304,7 +304,7 @@ class Deployment:
             raise
 
     def record(self) -> None:
-        """Makes the proven release the one that counts, and prunes what no rollback could need."""
+        """Records the proven release as the current one, and prunes what no rollback could need."""
         if self._switching is not None:
             self._switching.record(self.containers)
             self.outcome = Outcome.DEPLOYED
@@ -326,7 +326,7 @@ class Deployment:
         self.outcome = Outcome.REVERTED
 
     def leave(self, reason: str) -> None:
-        """Leaves a release that failed in place, to be looked at."""
+        """Leaves a failed release in place, to look at it."""
         if self._switching is not None:
             self.outcome = Outcome.FAILED
             self.containers = self._switching.leave(reason)

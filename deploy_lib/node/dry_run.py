@@ -1,4 +1,4 @@
-"""Rehearsal: what a decision would do to a host, in detail, for a dry run; it reads there, and changes nothing."""
+"""A dry run on one node: what a decision would do to its host, in detail; nothing is changed."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ Values = Mapping[str, Secret]
 
 
 def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:
-    """The facts of a job's host; with a version, also what this checkout's Compose file comes to for it.
+    """The facts of a job's host; with a version, also this checkout's Compose file as the host renders it.
 
     Args:
         known: the facts so far: they have the number of replicas.
 
     Raises:
-        RemoteError: the host could not be asked.
+        RemoteError: the host does not answer.
     """
     if version is None:
         return gather(session, job.stack, {}, {})
@@ -50,7 +50,7 @@ def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
     """Whether the probes can be asked through the session; nothing where none asks over HTTP.
 
     Args:
-        facts: what is known of the releases that could be gone back to, with their own probes.
+        facts: they have the releases that a failure could go back to, with their own probes.
 
     Raises:
         RemoteError: the session has ended.

@@ -1,8 +1,8 @@
-"""Operations on a Fabric connection, to be put together in anybody's own tasks; docs/library.md shows them.
+"""Operations on a Fabric connection, for tasks of your own; docs/library.md shows them.
 
 Each takes a Fabric `Connection`, returns a typed result, and raises a `DeployError` that says what happened, on which host and
-what to do about it. They stand on the builders that deployments use; what a deployment adds is the lock, the switch that
-outlives its session, the proof and the way back.
+what to do about it. They use the builders of deployments; a deployment adds the lock, the switch that outlives its
+session, the proof and the way back.
 """
 
 from deploy_lib.compose.container import Container

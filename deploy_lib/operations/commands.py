@@ -14,8 +14,8 @@ def run_with_secrets(
     """Runs a command whose environment has these values; no process list, file or log shows them.
 
     Args:
-        command: POSIX shell text; its standard input is at its end.
-        timeout: seconds until it must have finished. It is not ended on the host then: `timeout` there does that.
+        command: POSIX shell text; its standard input is empty.
+        timeout: seconds to wait for it. On the host it goes on after that: use the program `timeout` to end it there.
         check: raise when its exit status is not 0.
 
     Raises:

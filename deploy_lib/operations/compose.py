@@ -48,14 +48,14 @@ def compose_pull(
     env: Values | None = None,
     timeout: float = PULL_TIMEOUT,
 ) -> dict[str, str]:
-    """Pulls the images of a project, and says which they are: by service, `repository:tag@sha256:...`.
+    """Pulls the images of a project; gives them by service, as `repository:tag@sha256:...`.
 
     An image that no registry has given a digest, because it was built or loaded on the host, is named by its id.
 
     Args:
         login: see `docker_login`; none for public images, or a host that is logged in.
         env: the variables that the Compose files need.
-        timeout: seconds that all may take.
+        timeout: seconds for all images together.
 
     Raises:
         CommandError: an image cannot be pulled, or the Compose files cannot be read.
@@ -94,14 +94,14 @@ def compose_up(
     env: Values | None = None,
     timeout: float = UP_TIMEOUT,
 ) -> None:
-    """Takes the containers of a project to what its files say; images are not pulled: see `compose_pull`.
+    """Creates, recreates and removes the containers of a project, as its files say; it pulls no images: see `compose_pull`.
 
-    Compose runs detached from the session, which it would otherwise die with, leaving a service down: when the session ends
-    meanwhile, it goes on by itself.
+    Compose runs detached, so that it goes on when the session ends: otherwise it would die with the session, and leave a
+    service down.
 
     Args:
-        images: by service, the exact image that it is to run, as `compose_pull` gives it; `release.yml` in the project's
-            directory then says so.
+        images: by service, the exact image that it is to run, as `compose_pull` gives it; written to `release.yml` in the
+            project's directory.
         env: the variables and secrets that the Compose files need.
         timeout: seconds that it may take.
 
@@ -159,7 +159,7 @@ def go_back(
 
     Args:
         images: by service, what `compose_pull` gave when they were deployed.
-        env: the variables and secrets that the Compose files need; nothing restores those of then.
+        env: the variables and secrets that the Compose files need; the old values are not restored by themselves.
 
     Raises:
         ComposeError: Compose failed; an image may be gone.
@@ -180,7 +180,7 @@ def wait_until_healthy(
 
     Raises:
         UnhealthyError: a container keeps crashing, or its health check fails, or the time is over.
-        CommandError: the host could not be asked.
+        CommandError: the host does not list the containers.
     """
     session, began = session_on(connection), time.monotonic()
     model = session.run(

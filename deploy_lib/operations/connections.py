@@ -1,4 +1,4 @@
-"""From a Fabric connection to a session: verified ones as they are, plain ones as Fabric has them."""
+"""The session of a Fabric connection: a strict one verifies host keys, a plain one is taken as Fabric has it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy_lib.ssh.session import Session
 from deploy_lib.ssh.target import Target
 
 Values = Mapping[str, str | Secret]
-"""Variables for a command; what is a `Secret` is shown nowhere."""
+"""Variables for a command; a `Secret` among them is never shown."""
 
 _OWN = "_deploy_session"
 """Where a connection keeps its session: Fabric's connections to the same place are equal, and are not the same."""
@@ -36,7 +36,7 @@ def connect(destination: str, ssh_config: Path | None = None) -> StrictConnectio
 def session_on(connection: Connection) -> Session:
     """The session of a connection, the same one as long as that is open.
 
-    A plain Fabric connection works as well, with what Fabric gives it: any host key is accepted, a changed one, too.
+    A plain Fabric connection works as well, and accepts any host key, also a changed one.
     """
     with _lock:
         session: Session | None = vars(connection).get(_OWN)

@@ -1,4 +1,4 @@
-"""Files of this machine into a directory of a host: only what differs is sent, and renamed into place one by one."""
+"""Files into a directory of a host: only those that differ are sent, and renamed into place one by one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TIMEOUT = 600.0
 
 @dataclass(frozen=True)
 class Placed:
-    """What became of files.
+    """What `put_files` did.
 
     Attributes:
-        changed: paths below the directory that have another content now.
-        unchanged: those that had it already, and were not touched.
+        changed: paths below the directory whose content is new.
+        unchanged: those that already had their content, and were not touched.
     """
 
     changed: tuple[str, ...]
@@ -31,7 +31,7 @@ class Placed:
 
 
 def put_directory(connection: Connection, source: Path, directory: str | PurePosixPath) -> Placed:
-    """Puts all files below a directory of this machine into one of the host; what else lies there stays.
+    """Puts all files below a directory of this machine into one of the host; other files there stay.
 
     Raises:
         UsageError: there is no such directory here, or a file cannot be read.
@@ -51,7 +51,7 @@ def put_directory(connection: Connection, source: Path, directory: str | PurePos
 
 
 def put_files(connection: Connection, files: Mapping[str, bytes], directory: str | PurePosixPath) -> Placed:
-    """Puts files into a directory of the host, which is made where there is none; what has its content already stays.
+    """Puts files into a directory of the host, which is created if need be; files with the same content are not touched.
 
     All are written beside their places first and then renamed: a program that reads one meanwhile reads an old file or a new
     one, and never half of one.

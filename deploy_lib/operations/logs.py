@@ -1,4 +1,4 @@
-"""What the containers of a project have said."""
+"""Logs of a project's containers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_logs(
         tail: how many lines of each container.
 
     Raises:
-        DeployError: the host could not be asked.
+        DeployError: the host does not answer.
     """
     session = session_on(connection)
     script = logs_script(project, services, tail, follow=False)

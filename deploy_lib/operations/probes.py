@@ -19,7 +19,7 @@ class Answer:
     """A probe that succeeded.
 
     Attributes:
-        seconds: until it did.
+        seconds: until it succeeded.
     """
 
     url: str
@@ -27,7 +27,7 @@ class Answer:
 
 
 class ProbeError(DeployError):
-    """What was asked did not answer as expected in time."""
+    """A URL did not answer as expected in time."""
 
 
 def http_probe(
@@ -47,7 +47,7 @@ def http_probe(
 
     Raises:
         ProbeError: the last answer was not as expected.
-        UsageError: the URL is none.
+        UsageError: this is no URL for a probe.
         RemoteError: the session ended.
     """
     session = session_on(connection)

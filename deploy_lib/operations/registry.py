@@ -1,4 +1,4 @@
-"""A login at a registry that is gone afterwards, on every path."""
+"""A login at a registry, removed afterwards on every path."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RegistryLogin:
 def docker_login(
     connection: Connection, registry: str, username: str, password: Secret | str
 ) -> Iterator[RegistryLogin]:
-    """Logs in at a registry; `compose_pull` takes what it gives.
+    """Logs in at a registry, for a `with` block; pass the result to `compose_pull`.
 
     The credentials lie in a directory in the host's memory that lives as long as a channel of the session does: it is gone
     when the block ends, however it ends, and when the session or this process does. They get there on standard input.
