@@ -10,6 +10,7 @@ from math import ceil
 from fabric import Connection
 
 from deploy_lib import layout
+from deploy_lib.answers import understand
 from deploy_lib.compose.command import compose_command, up_command
 from deploy_lib.compose.container import Container, containers_function, read_container
 from deploy_lib.compose.model import Service, read_model
@@ -63,25 +64,31 @@ def compose_pull(
     session = session_on(connection)
     script = pull_script(project, login)
     said = session.run(script, env=revealed(env or {}), timeout=timeout, step="pull").stdout
-    services = read_model(said[: said.rindex(_IMAGES)])
-    rows = [line.split("\t") for line in said[said.rindex(_IMAGES) :].splitlines()[1:]]
-    known = {Image.parse(name): _pinned(name, image_id, digests.split()) for name, image_id, digests in rows}
+    model, _, listed = said.partition(_IMAGES)
+    known = understand("the images on the host", lambda: dict(_image(line) for line in listed.splitlines()))
+    services = read_model(model)
     return {name: known[service.image] for name, service in services.items() if service.image in known}
 
 
 _IMAGES = "\n=== images\n"
 
 
+def _image(line: str) -> tuple[Image, str]:
+    """An image by its name, and as it is pinned."""
+    name, image_id, *digests = line.split()
+    return Image.parse(name), _pinned(name, image_id, digests)
+
+
 def pull_script(project: Project, login: RegistryLogin | None) -> str:
     """Pulls, and prints the model and then, for each image, its name, its id and the digests that it is known by."""
-    form = "{{.Id}}\\t{{range .RepoDigests}}{{.}} {{end}}"
+    form = "{{.Id}}{{range .RepoDigests}} {{.}}{{end}}"
     return f"""\
 {f"export DOCKER_CONFIG={quote(login.configuration)}" if login else ":"}
 {compose_command(project, "pull", "--quiet", "--ignore-buildable")} >/dev/null || exit
 {compose_command(project, "config", "--format", "json")} || exit
 printf '\\n%s\\n' {quote(_IMAGES.strip())}
 for x in $({compose_command(project, "config", "--images")} | sort -u); do
-  printf '%s\\t' "$x"; docker image inspect --format {quote(form)} "$x" || exit
+  printf '%s ' "$x"; docker image inspect --format {quote(form)} "$x" || exit
 done
 """
 

@@ -52,6 +52,9 @@ services:
     image: IMAGE
     command: [sh, -c, "cd /tmp && cp /run/secrets/word word && echo serving && exec python -m http.server 8099"]
     ports: ["8099:8099"]
+    healthcheck:
+      test: [CMD, python, -c, "import urllib.request as u; u.urlopen('http://127.0.0.1:8099/word')"]
+      interval: 1s
     secrets: [word]
 secrets:
   word: {environment: WORD}

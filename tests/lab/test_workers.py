@@ -252,7 +252,7 @@ def test_a_rollback_brings_back_as_many_workers_as_its_release_had(fleet: Fleet)
 def test_a_worker_that_runs_well_but_is_not_registered_fails_the_gate(fleet: Fleet, checkout: Path) -> None:
     change_c(checkout, "KTRDR_API_URL", "http://ktrdr-core.internal:9")
     path = checkout / "deploy.toml"
-    path.write_text(path.read_text().replace("timeout = 90 ", "timeout = 8 "))
+    path.write_text(path.read_text().replace("timeout = 90 ", "timeout = 20 "))
     outcome = fleet.workers("C", "--tag", SECOND, root=checkout)
     assert outcome.code == 10, outcome.err
     assert "every worker is registered: backtest-worker-1 is not in it" in outcome.err
