@@ -186,12 +186,14 @@ def _redirect_handlers(stream: TextIO, cleaned: CleanStream) -> None:
 def _release(stream: CleanStream, name: str) -> None:
     stream.release()
     stream.flush()
-    if outlet := _OUTLETS.get(name):
-        outlet.finish()
-    enough = outlet is not None and outlet.patient and stream.lost == os.strerror(errno.EPIPE)
+    outlet = _OUTLETS.get(name)
+    if outlet is None:
+        return  # not the process's own, but somebody's who captures it
+    outlet.finish()
     # The reader of a command that only looks may stop early, as in `... | head`.
-    if name == "stdout" and stream.lost and not enough:
-        said = f"note: standard output is incomplete ({stream.lost}); the exit status still is the command's"
+    enough = outlet.patient and outlet.lost == os.strerror(errno.EPIPE)
+    if name == "stdout" and outlet.lost and not enough:
+        said = f"note: standard output is incomplete ({outlet.lost}); the exit status still is the command's"
         print(said, file=sys.stderr)  # noqa: T201
 
 

@@ -22,7 +22,7 @@ from deploy_lib.operations import (
     wait_until_healthy,
 )
 from lab import credentials
-from lab.layout import REGISTRY, USERNAME, Lab
+from lab.layout import Lab
 
 from .conftest import FIRST, Host, command
 
@@ -60,6 +60,12 @@ secrets:
 WEB = Project("library-web", PurePosixPath("/opt/library-web"), ("compose.yml",))
 
 
+def login_of(lab: Lab) -> tuple[str, str, str]:
+    """The lab's registry, as its hosts know it, its user and the password."""
+    environment = lab.project.environment
+    return environment.registry_host, environment.registry.username, credentials.registry_password(lab)
+
+
 @pytest.fixture
 def compose(lab: Lab, backend_image: str, core: Host) -> Iterator[str]:
     yield COMPOSE.replace("IMAGE", backend_image)
@@ -68,12 +74,13 @@ def compose(lab: Lab, backend_image: str, core: Host) -> Iterator[str]:
 
 def test_a_twenty_line_fabfile_deploys_and_probes(lab: Lab, core: Host, compose: str, tmp_path: Path) -> None:
     assert len(FABFILE.strip().splitlines()) <= 20
-    text = FABFILE.replace("REGISTRY", REGISTRY).replace("USERNAME", USERNAME)
+    registry, username, password = login_of(lab)
+    text = FABFILE.replace("REGISTRY", registry).replace("USERNAME", username)
     (tmp_path / "fabfile.py").write_text(text)
     (tmp_path / "web").mkdir()
     (tmp_path / "web/compose.yml").write_text(compose)
     word = secrets.token_hex(16)
-    for name, value in (("word", word), ("token", credentials.registry_password(lab).reveal())):
+    for name, value in (("word", word), ("token", password)):
         (tmp_path / name).write_text(value)
     done = command(
         "fab", "--ssh-config", str(lab.ssh_config), "-H", "ktrdr-core.internal", "deploy", root=tmp_path
@@ -90,7 +97,7 @@ def test_what_does_not_become_healthy_is_told_and_gone_back_from(lab: Lab, core:
     env = {"WORD": Secret(secrets.token_hex(16))}
     with connection:
         put_files(connection, {"compose.yml": compose.encode()}, WEB.directory)
-        with docker_login(connection, REGISTRY, USERNAME, credentials.registry_password(lab)) as login:
+        with docker_login(connection, *login_of(lab)) as login:
             images = compose_pull(connection, WEB, login=login, env=env)
         assert images["web"].partition("@")[0].endswith(f":{FIRST}")
         compose_up(connection, WEB, images=images, env=env)
