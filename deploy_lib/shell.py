@@ -25,7 +25,7 @@ class ScriptExit(IntEnum):
         NOT_BEGUN: the history cannot be written, so nothing was begun.
         NO_VALUES: a secret has no value.
         NO_OLD_VALUES: the current value of a secret cannot be read, so nothing could go back to it.
-        NOT_HEARD: the switch's log cannot be written.
+        NO_LOG: the switch's log cannot be written.
         NO_PLACE: there is no place in the host's memory that is this user's alone.
         ENDED: no switch waits for a verdict.
         NOTHING_THERE: the scraping stack was never deployed.
@@ -41,7 +41,7 @@ class ScriptExit(IntEnum):
     NOT_BEGUN = 78
     NO_VALUES = 79
     NO_OLD_VALUES = 80
-    NOT_HEARD = 81
+    NO_LOG = 81
     NO_PLACE = 82
     ENDED = 83
     NOTHING_THERE = 84
@@ -132,7 +132,7 @@ there() {
 }
 """
 """Shell function `there PATH`: 0 when something is there, 1 when nothing is, 2 with the cause on standard error when that
-cannot be told. `there X || { [ $? = 1 ]; return; }` ends a function well where X is absent, and badly where it is unknown."""
+is unknown. `there X || { [ $? = 1 ]; return; }` lets a function succeed where X is absent, and fail where it is unknown."""
 
 GONE = """\
 gone() { printf '%s\\n' "$1" | grep -viE '^(error: |error response from daemon: )*no such (object|container|image): ' >&2 && return 1; true; }

@@ -1,4 +1,4 @@
-"""What a lab needs to know of a project's Compose files: images and published ports, as far as they stand there plainly."""
+"""What a lab needs to know of a project's Compose files: images and published ports, as far as they are written out there."""
 
 from __future__ import annotations
 

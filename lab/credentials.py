@@ -13,7 +13,7 @@ from .layout import Lab
 from .project import Project
 
 PLAIN = "lab"
-"""Stands for what is no secret by itself, such as a user name."""
+"""The value of fields that are no secret, such as a user name."""
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
@@ -52,7 +52,7 @@ def make(lab: Lab) -> None:
 
 
 def host_folder(lab: Lab, node: str) -> Path:
-    """What a host gets to see of the lab's folder."""
+    """The part of the lab's folder that a host can see."""
     return lab.directory / "hosts" / node
 
 

@@ -53,7 +53,7 @@ def run(
     """Runs `docker` with these arguments and gives its standard output.
 
     Raises:
-        DeployError: it failed; with the last lines of what it said.
+        DeployError: it failed; with the last lines of its output.
     """
     result = subprocess.run(
         [docker(), *arguments],

@@ -98,7 +98,7 @@ def start_hosts(lab: Lab, say: Say, releases: Mapping[str, str]) -> None:
         published = {lab.port(node, port): port for port in (22, *host.ports)}
         arguments = [
             *("--init", "--hostname", host.name, "--network-alias", host.name, "--tmpfs", "/run"),
-            # It copies them when it starts.
+            # A host copies them when it starts.
             *("--label", f"io.ktrdr.lab.keys={fingerprint(host_folder(lab, node))}"),
             # A host that is made anew, from a newer image, keeps what was deployed to it. (An older engine cannot
             # read what a newer one wrote, so each release has its own.)

@@ -138,7 +138,7 @@ def create(root: Path, say: Callable[[str], None]) -> Lab:
     """The lab of this project; its ports are chosen when they are not yet.
 
     Args:
-        say: told when deploy.toml cannot be read, and the lab stays as it was last set up.
+        say: gets a line when deploy.toml cannot be read, so that the lab stays as it was last set up.
 
     Raises:
         UsageError: deploy.toml or lab.toml is wrong, and there is no lab yet.

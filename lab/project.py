@@ -1,4 +1,4 @@
-"""What a project's lab has: its hosts are those of deploy.toml, and lab.toml says what that leaves open."""
+"""A project's lab: its hosts are those of deploy.toml, and lab.toml has the rest."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _known(table: str, named: Iterable[str], known: Collection[str], what: str) 
 
 
 def _require(environment: Environment, folder: Path) -> None:
-    """That a deployment to this environment finds the lab's hosts and secrets."""
+    """Checks that a deployment to this environment finds the lab's hosts and secrets."""
     where = f"{DEPLOY_FILE}: environments.{environment.name}"
     if environment.ssh_config != folder / DIRECTORY / "ssh_config":
         raise UsageError(

@@ -1,4 +1,4 @@
-"""lab.toml: what deploy.toml leaves open about a project's lab. All of its keys have defaults."""
+"""lab.toml: what a lab needs besides deploy.toml. All of its keys have defaults."""
 
 from __future__ import annotations
 

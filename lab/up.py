@@ -1,4 +1,4 @@
-"""Lab up, down and status, as stories."""
+"""Lab up, down and status, step by step."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def run(invocation: Invocation) -> None:
                     _show(console, node, item, width)
                 else:
                     said[node].append(item)
-                if console.unheard:
+                if console.reader_gone:
                     break  # the reader has gone, as in `... | head`
             for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
                 _show(console, at_node, line, width)

@@ -55,7 +55,7 @@ def read_files(session: Session, directory: PurePosixPath, paths: Sequence[str])
 
 
 def fetch_script(directory: PurePosixPath, paths: Sequence[str]) -> str:
-    """A tar stream of those files that are there, in base64; it fails where that cannot be told, or one cannot be read."""
+    """A tar stream of those files that are there, in base64; it fails where their presence is unknown, or one cannot be read."""
     return f"""\
 {THERE}
 there {quote(directory)} || {{ [ $? = 1 ]; exit; }}

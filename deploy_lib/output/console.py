@@ -34,7 +34,7 @@ class Console:
         self._lock = threading.Lock()
 
     @property
-    def unheard(self) -> bool:
+    def reader_gone(self) -> bool:
         """Whether the command's result reaches nobody any more, because its reader is gone."""
         return bool(self._out.lost)
 

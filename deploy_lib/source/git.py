@@ -80,7 +80,7 @@ def look(root: Path, follows: str | None) -> Checkout:
 
 
 def behind(root: Path, commit: str | None, follows: str) -> int | None:
-    """How many commits a branch has, as last fetched, that a commit lacks; None when that cannot be told."""
+    """How many commits a branch has, as last fetched, that a commit lacks; None when that is unknown."""
     try:
         with _asking(root) as repo:
             start, tip = _resolve(repo, commit or ""), _resolve(repo, follows)

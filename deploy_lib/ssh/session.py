@@ -291,7 +291,7 @@ class Session:
                 raise
             result = Result(code, stdout, process.stderr)
         if check and code:
-            error = CommandError(_last_words(result), node=self.node, step=step)
+            error = CommandError(_last_lines(result), node=self.node, step=step)
             error.code = code
             raise error
         return result
@@ -372,7 +372,7 @@ class Session:
         return False
 
 
-def _last_words(result: Result) -> str:
+def _last_lines(result: Result) -> str:
     # Standard output is data for this program, the host's fingerprint key among it: never part of a message.
     lines = REDACTOR.clean(result.stderr).strip().splitlines()[-10:]
     return f"exit status {result.exit_code}" + "".join(f"\n    {line}" for line in lines)

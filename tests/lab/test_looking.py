@@ -133,7 +133,7 @@ BROKEN = {
     ),
     "directory": toml(
         "directory",
-        "/etc/hostname/no is not writable",
+        "/etc/hostname/no does not exist",
         "create /etc/hostname/no",
         'directory = "/opt/ktrdr-core"',
         'directory = "/etc/hostname/no"',

@@ -101,7 +101,7 @@ def test_what_was_changed_in_the_vault_is_changed_where_it_is_kept(
     again = rotate()
     assert again.code == 0
     assert again.core["outcome"] == "unchanged"
-    assert "nothing was changed" in again.err
+    assert "nothing to rotate" in again.err
     assert (core.containers(), len(core.kinds())) == (settled, events)
 
 

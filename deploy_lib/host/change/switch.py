@@ -109,7 +109,7 @@ for s in "${{l%/*}}"/{quote(log_directory(stack.project_name))}.*; do
 done
 ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
 # A switch that cannot write its log must not begin.
-echo {quote(BEGUN)} || exit {ScriptExit.NOT_HEARD}
+echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(directory)}
 {containers_function(project)}
 {values.capture(stack, switch.places)}

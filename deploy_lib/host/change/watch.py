@@ -35,7 +35,7 @@ _UNTOUCHED: dict[int, str] = {
     ScriptExit.NO_VALUES: "a secret has no value, neither in a container of the host nor from its source",
     ScriptExit.NO_OLD_VALUES: "the current value of a secret that changes cannot be read on the host, so nothing could go back "
     "to it: does its service run?",
-    ScriptExit.NOT_HEARD: "the switch's log cannot be written (is there room in the host's memory?)",
+    ScriptExit.NO_LOG: "the switch's log cannot be written (is there room in the host's memory?)",
 }
 
 
@@ -95,7 +95,7 @@ class Watch:
         if code:
             reason = "Compose did not end in time" if code in (124, 137) else f"exit status {code}"
             raise SwitchError(
-                f"the switch failed: {reason}{self._last_words()}", node=self._node.name, step="switch"
+                f"the switch failed: {reason}{self._last_lines()}", node=self._node.name, step="switch"
             )
 
     def looks(self) -> Iterator[list[Container]]:
@@ -179,7 +179,7 @@ class Watch:
         code = self._until("=== back ")
         if code:
             raise SwitchError(
-                f"exit status {code}{self._last_words()}", node=self._node.name, step="going back"
+                f"exit status {code}{self._last_lines()}", node=self._node.name, step="going back"
             )
 
     def await_end(self, word: Word) -> bool:
@@ -239,7 +239,7 @@ class Watch:
             return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
         if self._never:
             return self._not_started(code)
-        return SwitchError(f"it ended with exit status {code}{self._last_words()}", node=self._node.name)
+        return SwitchError(f"it ended with exit status {code}{self._last_lines()}", node=self._node.name)
 
     def _lines(self) -> Iterator[str]:
         """The lines of the switch; silence beyond the deadline counts as the end of the session.
@@ -264,12 +264,12 @@ class Watch:
 
     def _not_started(self, code: int) -> NotBegunError:
         complaints = self._process.stderr.strip().splitlines()[-8:]
-        said = "".join(f"\n    {line}" for line in complaints) or self._last_words()
+        said = "".join(f"\n    {line}" for line in complaints) or self._last_lines()
         return NotBegunError(
             f"the switch could not be started: exit status {code}{said}", node=self._node.name, step="switch"
         )
 
-    def _last_words(self) -> str:
+    def _last_lines(self) -> str:
         return "".join(f"\n    {line}" for line in self._said[-8:])
 
     def _lost(self) -> RemoteError:

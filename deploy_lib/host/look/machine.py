@@ -17,7 +17,7 @@ from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
 
 STORAGE_TIMEOUT = 5
-"""Seconds until shared storage must have answered: a dead NFS server answers nothing, ever."""
+"""Seconds until shared storage must have answered: a dead NFS server never answers."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
 }}
-# Taking the lock, to see, could get in somebody's way: whoever has it has said so, lives, and has its file open.
+# Taking the lock to find out could hinder somebody, so its holder is recognised: its note, its process, its open file.
 locked() {{
   there {owner} || {{ [ $? = 1 ]; return; }}
   {holder(directory)} && head -n 1 {owner} 2>/dev/null || true

@@ -118,9 +118,9 @@ CASES = {
         in_it=False,
     ),
     "no deploy.toml": Broken({STATUS: (2, "there is no deploy.toml")}, spoil=instead(lambda path: None)),
-    "deploy.toml is a directory": Broken({STATUS: (2, "is no file")}, spoil=instead(Path.mkdir)),
+    "deploy.toml is a directory": Broken({STATUS: (2, "is not a file")}, spoil=instead(Path.mkdir)),
     "deploy.toml is a pipe": Broken(
-        {STATUS: (2, "is no file"), HERE: (2, "is no file")}, spoil=instead(os.mkfifo)
+        {STATUS: (2, "is not a file"), HERE: (2, "is not a file")}, spoil=instead(os.mkfifo)
     ),
     "deploy.toml leads to itself": Broken(
         {STATUS: (2, "cannot be read: Too many levels")},

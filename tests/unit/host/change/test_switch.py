@@ -544,6 +544,6 @@ def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
     path = host.folder / "switch.sh"
     path.write_text(switch.switch_script(host.stack, orders))
     done = subprocess.run(["sh", "-c", f"sh {path} >/dev/full"], env=host.env)
-    assert done.returncode == ScriptExit.NOT_HEARD
+    assert done.returncode == ScriptExit.NO_LOG
     assert not (host.home / ".deploy/history.jsonl").exists()
     assert (host.home / "a").read_text() == "old"
