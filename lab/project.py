@@ -124,12 +124,12 @@ def _kept(root: Path) -> Path:
 
 def _read(folder: Path, root: Path) -> Project:
     file = parse(_text(folder / FILE))
-    if file.environment not in read_file(folder).environments:
+    if file.environment not in read_file(folder, beside=root).environments:
         raise UsageError(
             f"{DEPLOY_FILE} has no environment {file.environment!r} to make a lab of",
             hint=f"add [environments.{file.environment}], or name another in {FILE}: environment = ...",
         )
-    environment = load_environment(folder, file.environment).model_copy(update={"root": root})
+    environment = load_environment(folder, file.environment, beside=root).model_copy(update={"root": root})
     _require(environment, folder)
     _known("nodes", file.nodes, environment.nodes, f"node in environment {environment.name}")
     _known("secrets", file.secrets, {spec.field for spec in environment.secrets.values()}, "secret's field")

@@ -34,9 +34,10 @@ class Check:
     hint: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON, where the hint is called `mend`: scripts rely on that."""
         found = asdict(self)
-        return {**found, "mend": found.pop("hint")}
+        hint = found.pop("hint")
+        return {**found, "mend": hint}
 
 
 def judged(

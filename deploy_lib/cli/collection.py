@@ -82,7 +82,7 @@ class Command:
 COMMANDS = (
     Command(
         "rollback",
-        "Go back to the release before, on the nodes that the newest release touched, or to a tag, on all.",
+        "Go back to the release before, where the newest one was deployed, or to a tag.",
         (
             *(NODE, TAG.saying("the release to go to; otherwise the one before"), DRY_RUN),
             SKIP_VALIDATION.saying("go back without the checks of the host"),

@@ -5,6 +5,8 @@ fabric.yaml names it: `tasks: {executor_class: deploy_lib.cli.executor.HostExecu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from deploy_lib.cli.nodes import connection_to, host_of
 from deploy_lib.config import Environment, load
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.fleet.interruption import signals
+from deploy_lib.output.console import Console
 from deploy_lib.ssh.connection import StrictConnection
 
 
@@ -80,7 +83,8 @@ class HostExecutor(Executor):
             self._end()
         self._task, before = task, signals()
         try:
-            return task(*args, **kwargs)
+            with exits():
+                return task(*args, **kwargs)
         except Exit as end:
             self._exits.append(end.code)
             if end.code == ExitCode.INTERRUPTED or signals() > before:
@@ -108,6 +112,20 @@ class HostExecutor(Executor):
         connection = connection_to(environment, host, Path(given) if given else None)
         connection.connect_kwargs["key_filename"] += list(arguments["identity"].value or [])
         return connection
+
+
+@contextmanager
+def exits() -> Iterator[None]:
+    """An error of this project that a task of somebody's own lets through is a line and its exit status.
+
+    Raises:
+        Exit: with that status.
+    """
+    try:
+        yield
+    except DeployError as error:
+        Console().error(error)
+        raise Exit(code=int(error.exit_code)) from None
 
 
 class _Turn:

@@ -19,17 +19,18 @@ LARGEST = 1024 * 1024
 """Bytes of deploy.toml."""
 
 
-def load(root: Path, environment: str | None = None) -> Environment:
+def load(root: Path, environment: str | None = None, *, beside: Path | None = None) -> Environment:
     """Reads deploy.toml in `root` and picks an environment.
 
     Args:
         root: the folder of deploy.toml.
         environment: its name; otherwise DEPLOY_ENV's, otherwise `default_environment`, otherwise the only one.
+        beside: see `read`.
 
     Raises:
         UsageError: with the file and the path of the key that is wrong.
     """
-    file = read(root)
+    file = read(root, beside=beside)
     name = environment or os.environ.get("DEPLOY_ENV") or _default(file)
     if name not in file.environments:
         raise UsageError(
@@ -77,13 +78,16 @@ def _default(file: File) -> str:
     )
 
 
-def read(root: Path) -> File:
+def read(root: Path, *, beside: Path | None = None) -> File:
     """The typed content of the deploy.toml in `root`, whichever environment is meant.
+
+    Args:
+        beside: where a project's own programs and secret sources lie, when not there.
 
     Raises:
         UsageError: naming what is wrong.
     """
-    return parse(_read(root / FILE), root)
+    return parse(_read(root / FILE), beside or root)
 
 
 def parse(text: str, root: Path | None = None) -> File:

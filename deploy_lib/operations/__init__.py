@@ -7,7 +7,7 @@ session, the proof and the way back.
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.project import Project
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import CommandError, DeployError, RemoteError, UnreachableError, UsageError
 from deploy_lib.host.look.logs import Line
 from deploy_lib.operations.commands import run_with_secrets
 from deploy_lib.operations.compose import (
@@ -28,6 +28,7 @@ from deploy_lib.ssh.session import Result
 
 __all__ = [
     "Answer",
+    "CommandError",
     "ComposeError",
     "Container",
     "DeployError",
@@ -36,9 +37,12 @@ __all__ = [
     "ProbeError",
     "Project",
     "RegistryLogin",
+    "RemoteError",
     "Result",
     "Secret",
     "UnhealthyError",
+    "UnreachableError",
+    "UsageError",
     "compose_pull",
     "compose_up",
     "connect",

@@ -12,6 +12,7 @@ from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.stage import PASSWORD, log_in
 from deploy_lib.host.look.registry import Login
 from deploy_lib.operations.connections import session_on
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import IN_MEMORY, ScriptExit
 
@@ -51,6 +52,7 @@ def docker_login(
     """
     session = session_on(connection)
     secret = password if isinstance(password, Secret) else Secret(password)
+    REDACTOR.add([secret])
     login = Login(registry, username, secret)
     process = session.start(
         login_script(login), env={PASSWORD: secret.reveal()}, timeout=TIMEOUT, keep_stdin=True

@@ -127,7 +127,12 @@ class Image:
     @property
     def keep_tags(self) -> str:
         """How the tags begin that protect it, whichever stack it is for."""
-        return f"{KEEP}:{hashlib.sha256(self.listed.encode()).hexdigest()[:_DIGITS]}-"
+        return _keep_tags(self.listed)
+
+    def all_keep_tags(self, stack: str) -> set[str]:
+        """`keep_tag`, and the one of a program before this one, which took a reference as it was written."""
+        written = f"{self.repository}@{self.digest}" if self.repository and self.digest else str(self)
+        return {self.keep_tag(stack), f"{_keep_tags(written)}{stack}"}
 
     @cached_property
     def _parts(self) -> tuple[str, str]:
@@ -144,6 +149,10 @@ class Image:
         """The repository as Docker shows it: what it fills in itself is left out."""
         registry, path = self._parts
         return path.removeprefix("library/") if registry == HUB else f"{registry}/{path}"
+
+
+def _keep_tags(text: str) -> str:
+    return f"{KEEP}:{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}-"
 
 
 def any_keep_tag(stack: str) -> str:

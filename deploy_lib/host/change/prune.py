@@ -140,7 +140,8 @@ def prune_script(stack: HostStack, kept: Iterable[Release], *, dry_run: bool = F
     """
     kept = list(kept)
     files = sorted({digest for release in kept for digest in release.files.values()})
-    tags = sorted({image.keep_tag(stack.name) for release in kept for image in release.images.values()})
+    images = [image for release in kept for image in release.images.values()]
+    tags = sorted({tag for image in images for tag in image.all_keep_tags(stack.name)})
     return f"""\
 {GONE}
 {FORESEE if dry_run else REMOVE}left=

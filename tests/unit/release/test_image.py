@@ -1,9 +1,11 @@
+import hashlib
 from fnmatch import fnmatchcase
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy_lib.layout import KEEP
 from deploy_lib.release.image import Image, any_keep_tag
 
 DIGEST = "sha256:" + "a" * 64
@@ -146,3 +148,16 @@ def test_each_stack_of_a_host_has_protecting_tags_of_its_own() -> None:
     assert all(tag.startswith(image.keep_tags) for tag in tags.values())
     for stack, tag in tags.items():
         assert [other for other in tags.values() if fnmatchcase(other, any_keep_tag(stack))] == [tag]
+
+
+def test_what_an_earlier_program_protected_stays_protected() -> None:
+    digest = f"sha256:{'a' * 64}"
+    # Its tags were made from the reference as it was written.
+    for text, written in (
+        (f"docker.io/library/redis:7@{digest}", f"docker.io/library/redis@{digest}"),
+        (f"h:5000/k/web:1@{digest}", f"h:5000/k/web@{digest}"),
+        ("redis:7", "redis:7"),
+        (digest, digest),
+    ):
+        old = f"{KEEP}:{hashlib.sha256(written.encode()).hexdigest()[:16]}-web"
+        assert Image.parse(text).all_keep_tags("web") >= {old, Image.parse(text).keep_tag("web")}
