@@ -74,7 +74,8 @@ way() (
       [ "$u" = 0 ] || [ "$u" = "$me" ] ||
         printf '%s belongs to %s, who could change what lies there\\tas root: chown root %s\\n' "$p" "$n" "$p"
       case $a in
-        l*) l=$(readlink "$p"); case $l in /*) way "$l";; *) way "${p%/*}/$l";; esac;;
+        # A link that leads round in a circle leads nowhere.
+        l*) if [ -e "$p" ]; then l=$(readlink "$p"); case $l in /*) way "$l";; *) way "${p%/*}/$l";; esac; fi;;
         ?????w???[!tT]*|????????w[!tT]*) printf '%s can be changed by others (%s)\\tchmod go-w %s\\n' "$p" "$a" "$p";;
       esac
     fi

@@ -59,7 +59,8 @@ class NodeSurvey:
     @property
     def ready(self) -> bool:
         """Whether secrets may be sent to this host: its Compose answers, and no other user could read or change what lies there."""
-        return bool(self.facts.services) and not self.facts.strangers
+        unknown = self.facts.strangers or "strangers" in self.facts.problems
+        return bool(self.facts.services) and not unknown
 
     @property
     def deferred(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
+from deploy_lib.errors import DeployError
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
@@ -49,6 +50,13 @@ class Site:
         """Lets Prometheus scrape these containers, and no others of this node."""
         if self.scraper is not None and self.scraper.follow(self.node, containers):
             self.say("targets", f"{len(containers)} for Prometheus")
+
+    def follow_back(self, containers: Sequence[Container]) -> None:
+        """The same for a host that goes back, which must not fail because Prometheus cannot be told."""
+        try:
+            self.follow(containers)
+        except DeployError as error:
+            self.say("targets", f"Prometheus still has those of before: {error.what}")
 
     def close(self) -> None:
         """Ends the sessions."""

@@ -43,7 +43,7 @@ class Switching:
         self._watch.finish()
         for step in self._decision.applies:
             self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
-        return self._prove(self._decision.plan.desired.release)
+        return self._prove(self._decision.plan.desired.release, self._site.follow)
 
     def record(self, containers: Sequence[Container]) -> None:
         """Records the proven release as the current one, and prunes what no rollback could need.
@@ -112,11 +112,13 @@ class Switching:
     def _await_back(self, back: Release | None) -> Sequence[Container]:
         self._watch.await_back()
         if back is not None:
-            return self._prove(back)
+            return self._prove(back, self._site.follow_back)
         containers = next(self._watch.looks())
-        self._site.follow(containers)
+        self._site.follow_back(containers)
         return containers
 
-    def _prove(self, release: Release) -> Sequence[Container]:
+    def _prove(
+        self, release: Release, follow: Callable[[Sequence[Container]], object]
+    ) -> Sequence[Container]:
         site = self._site
-        return proof.prove(site.session, site.node, release, self._watch.looks(), site.say, site.follow)
+        return proof.prove(site.session, site.node, release, self._watch.looks(), site.say, follow)

@@ -84,6 +84,8 @@ class Outlet:
                 self._changed.notify_all()
 
     def _put(self, data: bytes) -> None:
+        if self.lost:
+            return
         with self._whole:
             self._put_pieces(memoryview(data))
 

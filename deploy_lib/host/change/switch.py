@@ -316,7 +316,7 @@ env true || exit
 umask 077
 d=$(mktemp -d "$m"/{quote(log_directory(project))}.XXXXXXXXXX 2>&1) || refuse {ScriptExit.NO_PLACE} "$d"
 export TMPDIR="$d"
-{{ cat >"$d/switch.sh" && : >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {ScriptExit.NO_PLACE} "the switch does not fit into $m"; }}
+{{ cat >"$d/switch.sh" && true >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {ScriptExit.NO_PLACE} "the switch does not fit into $m"; }}
 {detached}
 =SCRIPT=
 setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 &

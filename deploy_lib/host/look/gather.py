@@ -168,30 +168,39 @@ _END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
 def _others(stack: HostStack) -> str:
     """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
     directory = stack.directory
-    below = words(*stack.managed)
+    below, state = words(*stack.managed), quote(directory / layout.STATE)
     places = words(*stack.secret_places)
     wanted = f"""\
   for d in {places}; do
     case $d in "$m"/*) for x in "${{d%/*}}" "$d"; do
-      if [ -e "$x" ] || [ -L "$x" ]; then own "$x"; fi
+      if [ -e "$x" ] || [ -L "$x" ]; then own "$x" {quote(_ONE_USER)}; fi
     done;; esac
   done
 """
     return f"""\
+# within PATH HINT: whether anything there is of another user, HINT says what to do then, or can be changed by one.
+within() {{
+  f=$(find "$1" ! -user "$me" ! -user 0 2>&1) || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
+  [ -z "$f" ] || printf '%s is, in part, of another user\\t%s\\n' "$1" "$2"
+  f=$(find "$1" ! -type l -perm /022 2>&1) || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
+  [ -z "$f" ] || printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$1" "$1"
+}}
 others() {{
   strangers
   for x in {below}; do
     x={quote(directory)}/$x
-    [ -e "$x" ] || continue
-    [ -z "$(find "$x" ! -user "$me" ! -user 0 | head -c 1)" ] ||
-      printf '%s is, in part, of another user\\tas root: chown -R %s %s\\n' "$x" "$(id -un)" "$x"
-    [ -z "$(find "$x" ! -type l -perm /022 | head -c 1)" ] ||
-      printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$x" "$x"
+    [ ! -e "$x" ] || within "$x" "as root: chown -R $(id -un) $x"
   done
+  # What another user has put there must not become this one's: a release's files are taken from there.
+  x={state}
+  [ ! -d "$x" ] || [ ! -r "$x" ] || [ ! -x "$x" ] || within "$x" "as root: find $x ! -user $(id -un) ! -user root -delete"
   # Where no memory was found, this may be why.
   [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
 {wanted if stack.settings.delivery == "memory" else ""}}}
 """
+
+
+_ONE_USER = 'two users cannot both deploy with delivery = "memory" on one host: docs/security.md'
 
 
 def _strangers(said: str) -> tuple[tuple[str, str], ...]:
