@@ -178,11 +178,16 @@ def _others(stack: HostStack) -> str:
   done
 """
     return f"""\
+# found ARGUMENTS: what `find` finds is in f; a file that goes away meanwhile makes it fail, so that it looks again.
+found() {{
+  for i in 1 2 3; do f=$(find "$@" 2>&1) && return; done
+  return 1
+}}
 # within PATH HINT: whether anything there is of another user, HINT says what to do then, or can be changed by one.
 within() {{
-  f=$(find "$1" ! -user "$me" ! -user 0 2>&1) || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
+  found "$1" ! -user "$me" ! -user 0 || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
   [ -z "$f" ] || printf '%s is, in part, of another user\\t%s\\n' "$1" "$2"
-  f=$(find "$1" ! -type l -perm /022 2>&1) || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
+  found "$1" ! -type l -perm /022 || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
   [ -z "$f" ] || printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$1" "$1"
 }}
 others() {{

@@ -213,6 +213,24 @@ def test_a_managed_file_of_another_user_is_named_with_its_mend(home: Path, memor
         assert found[1].startswith("as root: chown -R ")
 
 
+def test_an_object_that_another_user_has_planted_is_named_with_its_hint(home: Path, memory: Path) -> None:
+    planted = home / ".deploy/objects/planted"
+    planted.parent.mkdir()
+    planted.touch()
+    planted.chmod(0o666)
+    (found,) = looked_at(home, str(memory)).strangers
+    assert found[0] == f"{home}/.deploy can be changed by others, in part"
+    planted.chmod(0o644)
+    assert looked_at(home, str(memory)).strangers == ()
+    if os.geteuid() == 0:
+        os.chown(planted, 12345, -1)
+        (found,) = looked_at(home, str(memory)).strangers
+        assert found[0] == f"{home}/.deploy is, in part, of another user"
+        subprocess.run(["sh", "-c", found[1].removeprefix("as root: ")], check=True)
+        assert not planted.exists()
+        assert looked_at(home, str(memory)).strangers == ()
+
+
 def test_what_another_user_has_put_there_is_not_read(home: Path, memory: Path) -> None:
     if os.geteuid() == 0:
         (home / ".deploy/key").unlink()
