@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
@@ -55,7 +55,7 @@ class Site:
         """The same for a host that goes back, which must not fail because Prometheus cannot be told."""
         try:
             self.follow(containers)
-        except DeployError as error:
+        except RemoteError as error:
             self.say("targets", f"Prometheus still has those of before: {error.what}")
 
     def close(self) -> None:

@@ -288,5 +288,7 @@ def test_without_memory_a_switch_is_not_begun(mine: Path) -> None:
 def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    done = subprocess.run(["sh", "-c", f"{shell.TRUST}way {tmp_path}/a/x"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        ["sh", "-c", f"{shell.TRUST}way {tmp_path}/a/x"], capture_output=True, text=True, timeout=20
+    )
     assert done.returncode == 0
