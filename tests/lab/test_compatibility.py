@@ -18,7 +18,9 @@ BEFORE = "19d35ae5f013e1613832d7db6f73f91eba063a27"
 @pytest.fixture
 def before(lab: Lab, tmp_path: Path) -> Path:
     """That commit's files, with this lab."""
-    archive = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True)
+    # A lab's copy of the checkout is a directory that git does not track: git archives from the top only.
+    top = subprocess.check_output(["git", "rev-parse", "--show-toplevel"], cwd=ROOT, text=True).strip()
+    archive = subprocess.run(["git", "archive", BEFORE], cwd=top, capture_output=True)
     assert archive.returncode == 0, f"this test needs the whole history: {archive.stderr.decode()}"
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
         files.extractall(tmp_path, filter="data")

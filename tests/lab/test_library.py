@@ -92,7 +92,7 @@ def test_a_twenty_line_fabfile_deploys_and_probes(lab: Lab, core: Host, compose:
     container = "library-web-web-1"
     assert core.sh(f"docker exec {container} cat /tmp/word").strip() == word
     assert word not in core.sh(f"docker inspect {container}; cat /opt/library-web/*")
-    assert core.sh("ls -A /run | grep ktrdr-deploy; true") == ""
+    assert core.sh("ls -A /run | grep ktrdr-deploy-library-web; true") == ""
 
 
 def test_what_does_not_become_healthy_is_told_and_gone_back_from(lab: Lab, core: Host, compose: str) -> None:
