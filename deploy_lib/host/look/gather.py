@@ -196,9 +196,12 @@ others() {{
     x={quote(directory)}/$x
     [ ! -e "$x" ] || within "$x" "as root: chown -R $(id -un) $x"
   done
-  # What another user has put there must not become this one's: a release's files are taken from there.
+  # What another user has put there must not become this one's: a release's files are taken from there. Where all of it is
+  # another user's, `strangers` has said so; and nothing here may advise to delete an earlier user's history.
   x={state}
-  [ ! -d "$x" ] || [ ! -r "$x" ] || [ ! -x "$x" ] || within "$x" "as root: find $x ! -user $(id -un) ! -user root -delete"
+  if [ -d "$x" ] && look "$x" && [ "$u" = "$me" ]; then
+    within "$x" "as root: find $x ! -user $(id -un) ! -user root -ls, then chown what an earlier user deployed, and remove the rest"
+  fi
   # Where no memory was found, this may be why.
   [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
 {wanted if stack.settings.delivery == "memory" else ""}}}

@@ -226,9 +226,21 @@ def test_an_object_that_another_user_has_planted_is_named_with_its_hint(home: Pa
         os.chown(planted, 12345, -1)
         (found,) = looked_at(home, str(memory)).strangers
         assert found[0] == f"{home}/.deploy is, in part, of another user"
-        subprocess.run(["sh", "-c", found[1].removeprefix("as root: ")], check=True)
-        assert not planted.exists()
+        look = found[1].removeprefix("as root: ").partition(", ")[0]
+        listed = subprocess.run(["sh", "-c", look], check=True, capture_output=True, text=True).stdout
+        assert str(planted) in listed
+        assert len(listed.splitlines()) == 1
+        planted.unlink()
         assert looked_at(home, str(memory)).strangers == ()
+
+
+def test_a_stack_that_another_user_deployed_is_not_advised_to_be_deleted(home: Path, memory: Path) -> None:
+    if os.geteuid() == 0:
+        for path in (home / ".deploy", home / ".deploy/key"):
+            os.chown(path, 12345, -1)
+        (found,) = looked_at(home, str(memory)).strangers
+        assert found[0].startswith(f"{home}/.deploy belongs to ")
+        assert "delete" not in found[1]
 
 
 def test_what_another_user_has_put_there_is_not_read(home: Path, memory: Path) -> None:
