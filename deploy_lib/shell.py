@@ -52,8 +52,8 @@ TRUST = """\
 me=$(id -u)
 # look PATH: sets $a to the type and permissions of what lies there, $u and $n to its owner; a link is not followed.
 look() { a=$(stat -c '%A %u %U' "$1" 2>/dev/null) && n=${a#* } && a=${a%% *} u=${n%% *} n=${n#* }; }
-# own PATH [MEND]: nothing where this is a directory that this user alone can change. Otherwise a line that says why it is
-# not, and after a tab what fixes it. MEND: what to do about one of somebody else.
+# own PATH [HINT]: nothing where this is a directory that this user alone can change. Otherwise a line that says why it is
+# not, and after a tab what fixes it. HINT: what to do about one of somebody else.
 own() (
   look "$1" || { printf '%s cannot be looked at\\tls -ld %s\\n' "$1" "$1"; return; }
   r=; [ "$u" = "$me" ] || r='as root: '

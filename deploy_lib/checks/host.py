@@ -17,7 +17,7 @@ MAX_SKEW = 5.0
 
 MIB = 1024 * 1024
 
-ENGINE_MEND = "is dockerd running, and may this user use it? systemctl status docker"
+ENGINE_HINT = "is dockerd running, and may this user use it? systemctl status docker"
 
 
 def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
@@ -34,7 +34,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         "facts",
         "the host answers all questions",
         "; ".join(f"{part}: {why}" for part, why in unanswered.items()),
-        _mend(node, facts, unanswered.values()),
+        _hint(node, facts, unanswered.values()),
     )
     yield from _places(node, facts)
     if rendered:
@@ -64,7 +64,7 @@ def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
         "facts",
         "the host answers all questions",
         "; ".join(f"{part}: {why}" for part, why in silent.items()),
-        ENGINE_MEND if "engine" in silent else _mend(node, facts, silent.values()),
+        ENGINE_HINT if "engine" in silent else _hint(node, facts, silent.values()),
     )
 
 
@@ -78,7 +78,7 @@ def unknown(facts: Facts) -> dict[str, str]:
     }
 
 
-def _mend(node: Node, facts: Facts, why: Iterable[str]) -> str:
+def _hint(node: Node, facts: Facts, why: Iterable[str]) -> str:
     """The hint for a host that does not answer: the owner of an unreadable file can be changed."""
     forbidden = [each for each in why if "permission denied" in each.lower()]
     state = node.directory / layout.STATE
@@ -122,7 +122,7 @@ def _docker(requires: Requires, facts: Facts) -> Iterator[Check]:
             facts.engine,
             requires.engine,
             refusal or ("" if facts.engine else "no answer"),
-            ENGINE_MEND,
+            ENGINE_HINT,
         )
     yield _version(
         "Compose plugin",

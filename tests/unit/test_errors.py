@@ -4,7 +4,7 @@ from deploy_lib.errors import DeployError, ExitCode, LockedError, PreflightError
 from deploy_lib.output.console import Console
 
 
-def test_an_error_names_node_step_and_mend() -> None:
+def test_an_error_names_node_step_and_hint() -> None:
     error = DeployError("cannot connect", node="core", step="preflight", hint="check the cable")
     assert str(error) == "core, preflight: cannot connect\n  -> check the cable"
 

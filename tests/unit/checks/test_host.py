@@ -86,7 +86,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (replace(GOOD, services={}, problems={"config": "line 3: oops"}), "Compose file", "line 3: oops", "fix compose/"),
     ],
 )  # fmt: skip
-def test_each_failure_has_a_line_of_its_own_and_its_mend(
+def test_each_failure_has_a_line_of_its_own_and_its_hint(
     facts: Facts, name: str, problem: str, hint: str
 ) -> None:
     found = [check for check in check_host(NODE, facts, rendered=True) if check.result == "failed"]

@@ -194,7 +194,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def test_a_managed_file_that_others_can_change_is_named_with_its_mend(home: Path, memory: Path) -> None:
+def test_a_managed_file_that_others_can_change_is_named_with_its_hint(home: Path, memory: Path) -> None:
     assert looked_at(home, str(memory)).strangers == ()
     (home / "monitoring/rules.yml").chmod(0o664)
     (found,) = looked_at(home, str(memory)).strangers
@@ -204,7 +204,7 @@ def test_a_managed_file_that_others_can_change_is_named_with_its_mend(home: Path
     assert looked_at(home, str(memory)).strangers == ()
 
 
-def test_a_managed_file_of_another_user_is_named_with_its_mend(home: Path, memory: Path) -> None:
+def test_a_managed_file_of_another_user_is_named_with_its_hint(home: Path, memory: Path) -> None:
     # Only root can give a file away; for others, what is not theirs is so by its directory already.
     if os.geteuid() == 0:
         os.chown(home / "monitoring/rules.yml", 12345, -1)

@@ -215,7 +215,7 @@ def test_a_value_that_breaks_its_rule_is_refused(core: Core, homelab: Environmen
         (CoreError("Internal", "something else"), "something else", "check OP_SERVICE_ACCOUNT_TOKEN"),
     ],
 )
-def test_each_failure_says_what_happened_and_what_to_mend(
+def test_each_failure_says_what_happened_and_what_to_do(
     core: Core, homelab: Environment, error: Exception, expected: str, hint: str
 ) -> None:
     core.sign_in = error
