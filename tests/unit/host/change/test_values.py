@@ -103,12 +103,15 @@ def test_no_file_is_written_where_there_is_no_memory(tmp_path: Path) -> None:
 
 def test_no_file_is_written_into_a_directory_of_somebody_else(memory: Path) -> None:
     # For root, only what it gives away is somebody else's; for others, /dev/shm is.
+    place = memory
     if os.geteuid() == 0:
-        os.chown(memory, 12345, -1)
-    done = deliver(memory, "A", A="value")
+        place = memory / "p"
+        place.mkdir()
+        os.chown(place, 12345, -1)
+    done = deliver(place, "A", A="value")
     assert done.returncode
     assert re.search(r"belongs to \S+", done.stdout)
-    assert not (memory / "A").exists()
+    assert not (place / "A").exists()
 
 
 def test_what_no_release_has_any_more_is_swept(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
