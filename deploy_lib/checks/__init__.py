@@ -3,17 +3,19 @@
 from deploy_lib.checks.check import Check, Result, require_passed
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
-from deploy_lib.checks.secrets import check_once_read
-from deploy_lib.checks.stack import check_storage, check_variables, read_env_file
+from deploy_lib.checks.secrets import check_exposure, check_once_read
+from deploy_lib.checks.stack import check_project, check_storage, check_variables, read_env_file
 
 __all__ = [
     "Check",
     "Result",
     "check_answered",
+    "check_exposure",
     "check_host",
     "check_images",
     "check_once_read",
     "check_ownership",
+    "check_project",
     "check_storage",
     "check_variables",
     "read_env_file",

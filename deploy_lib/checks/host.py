@@ -54,7 +54,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
 def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
     """Whether all facts are known that decisions are made from."""
     parts = (
-        *("engine", "memory", "strangers", "files", "key", "history", "objects", "deployed"),
+        *("engine", "memory", "strangers", "files", "key", "history", "objects"),
         *("delivered", "images", "containers", "config"),
     )
     silent = {part: facts.problems[part] for part in parts if part in facts.problems}
@@ -269,7 +269,7 @@ def _ports(facts: Facts) -> Check:
     publishers = facts.machine.publishers
     held = {port for p in publishers if p.name in own for port in p.ports}
     by = {port: f"the container {p.name}" for p in publishers if p.name not in own for port in p.ports}
-    wanted = {port: name for name, s in facts.services.items() if s.replicas for port in s.ports}
+    wanted = {port.published: name for name, s in facts.services.items() if s.replicas for port in s.ports}
     taken = sorted(
         port for port in wanted if port not in held and (port in facts.machine.listening or port in by)
     )

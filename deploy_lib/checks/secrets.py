@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from deploy_lib.checks.check import Check, judged
+from deploy_lib.compose.model import Service
 from deploy_lib.config import Apply, Node
 from deploy_lib.host.programs import Program
+from deploy_lib.secrets.places import unreadable
 
 
 def check_once_read(
@@ -33,6 +35,53 @@ def check_once_read(
         else f"change them where they are kept, too: {rotate}"
         if recorded
         else f"set them back at their source, deploy, then change them there: {rotate} does the rest",
+    )
+
+
+def check_exposure(node: Node, services: Mapping[str, Service]) -> Iterator[Check]:
+    """That secrets stand only where this program keeps its promises, or where the stack accepts less.
+
+    Three ways are fine: a Compose secret, the content of a config, and, where `exposed` accepts it, the environment.
+    """
+    foreign = [f"{service.name} gets {key}" for service in services.values() for key in service.foreign]
+    yield judged(
+        "secrets of the Compose file",
+        "each is handed to Compose as environment",
+        f"{'; '.join(foreign)}, which has no `environment:` as its source" if foreign else "",
+        "give it `environment: NAME` in the Compose file, and [secrets.NAME] in deploy.toml",
+    )
+    refused = [f"{key} ({line})" for service in services.values() for key, line in service.refused]
+    yield judged(
+        "secrets in plain sight",
+        "no secret stands in a command, a label or the like",
+        f"a secret would stand in {'; '.join(refused)}" if refused else "",
+        "hand it over as a Compose secret, and let the command read /run/secrets/NAME",
+    )
+    found = [
+        (service, name, where) for service in services.values() for name, where in service.exposed.items()
+    ]
+    unaccepted = [each for each in found if each[1] not in node.stack.exposed]
+    names = ", ".join(
+        f'"{name}"' for name in sorted({name for _, name, _ in unaccepted} | {*node.stack.exposed})
+    )
+    lost = unreadable(place for service in services.values() for place in service.secrets)
+    problem = "; ".join(
+        f"{name} stands in the environment of {service.name} ({', '.join(place.where for place in where)}), "
+        "where `docker inspect` shows it"
+        for service, name, where in unaccepted
+    )
+    unsafe = "; ".join(
+        f"{name} could not be restored: it stands only in {place.where} of {place.service}, beside another secret"
+        for name, place in sorted(lost.items())
+    )
+    yield judged(
+        "secrets in the environment",
+        "those that `docker inspect` shows are accepted",
+        problem or unsafe,
+        f"use a Compose secret and a variable such as NAME_FILE, or accept it: exposed = [{names}] in [stacks.{node.stack_name}]"
+        if problem
+        else "give it to the service by itself, too: as a Compose secret, or as a variable of its own",
+        found=", ".join(sorted({f"{name} in {service.name}" for service, name, _ in found})),
     )
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.compose.variables import Variables
 from deploy_lib.config import Node
+from deploy_lib.host.look.facts import Facts
 
 
 def check_storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:
@@ -34,27 +34,42 @@ def check_storage(node: Node, found: Collection[str], *, deferred: bool) -> Iter
     )
 
 
-def check_variables(read: Variables, places: Mapping[str, Mapping[str, str]]) -> Check:
-    """That each variable of the Compose file has a value from exactly one place.
+def check_variables(node: Node, facts: Facts, given: Mapping[str, str]) -> Check:
+    """That Compose has a value for each variable: it would put an empty text in its place.
 
     Args:
-        places: by what an operator calls it, the values that a place has; those of secrets are not looked at.
+        given: the names in the stack's env file, with their values.
     """
-    problems = []
-    for name in (*read.read, *(secret for secret in read.secrets if secret not in read.read)):
-        where = [place for place, values in places.items() if name in values]
-        if len(where) > 1:
-            problems.append(f"{name} has a value from {' and from '.join(where)}")
-        elif not where and name not in read.optional:
-            problems.append(f"{name} has no value")
-        elif where and name in read.required and not places[where[0]][name]:
-            problems.append(f"{name} is empty in {where[0]}")
+    problems = [f"{name} has no value" for name in sorted(facts.blank)]
+    problems += [
+        f"{name} is a secret, and has a value in {node.stack.env_file}, too"
+        for name in facts.secret_names
+        if name in given
+    ]
     return judged(
         "variables",
-        "each variable of the Compose file has a value from exactly one place",
+        "each variable of the Compose file has a value, and no secret has one in a file",
         "; ".join(problems),
-        f"set each of them once: in {', '.join(places)}",
-        found=f"{len(read.read) + len(set(read.secrets) - set(read.read))} variables",
+        f"set it in {node.stack.env_file}, in the variables of node {node.name} in deploy.toml, or as a secret; "
+        "${NAME:-} accepts an empty text",
+    )
+
+
+def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Check:
+    """That the name of the Compose project does not hang on the directory: with another one, a stack gets new, empty volumes.
+
+    Args:
+        named: it stands in the Compose file or in deploy.toml.
+    """
+    running = f", under which {len(facts.containers)} containers are here" if facts.containers else ""
+    return judged(
+        "project name",
+        "the Compose project has a fixed name",
+        ""
+        if named
+        else f"{node.stack.compose} has no name:; Compose would take {project!r} from the directory{running}",
+        f'put project = "{project}" into [stacks.{node.stack_name}] of deploy.toml',
+        found=project,
     )
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from deploy_lib.cli.command import Invocation, Report, announce
 from deploy_lib.cli.flags import FOLLOW, LOG_LINES, SERVICE
 from deploy_lib.cli.nodes import choose, sessions_with
-from deploy_lib.compose.file import StackFile
-from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
 from deploy_lib.host.stack import HostStack
 from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
 from deploy_lib.secrets.sources import mask_what_is_at_hand, source_of
-from deploy_lib.source.checkout import stack_file
+from deploy_lib.source.checkout import project_of
 
 
 def run(invocation: Invocation) -> None:
@@ -35,20 +33,18 @@ def run(invocation: Invocation) -> None:
             )
         lines = invocation.given[LOG_LINES]
         chosen = choose(environment, invocation)
-        files = {node.name: stack_file(environment, node) for node in chosen}
         wanted = invocation.given[SERVICE]
-        chosen = having(chosen, files, wanted)
+        stacks = {node.name: HostStack(node, project_of(environment, node)) for node in chosen}
         announce(console, environment, chosen)
         mask_what_is_at_hand(environment)
         if not source_of(environment).at_hand:
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = sessions_with(environment, chosen, invocation.connection)
         services = [wanted] if wanted else []
-        stacks = {node.name: HostStack(node, files[node.name].project) for node in chosen}
         scripts = {
             n: logs.logs_script(stack.project, services, lines, follow=follow) for n, stack in stacks.items()
         }
-        width = max(len(f"{n}/{s}") for n in sessions for s in files[n].secrets)
+        known: dict[str, set[str]] = {n: set() for n in sessions}
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
         try:
             for node, item in logs.stream(sessions, scripts, follow=follow):
@@ -56,43 +52,48 @@ def run(invocation: Invocation) -> None:
                     report.exit = ExitCode.NOT_STARTED
                     report.nodes[node] = {"outcome": "failed", "error": str(item)}
                     console.error(item)
+                elif isinstance(item, logs.Known):
+                    known[node].add(item.service)
                 elif follow:
-                    _show(console, node, item, width)
+                    _show(console, node, item, known)
                 else:
                     said[node].append(item)
                 if console.reader_gone:
                     break  # the reader has gone, as in `... | head`
             for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
-                _show(console, at_node, line, width)
+                _show(console, at_node, line, known)
         except KeyboardInterrupt:
             # Ctrl-C is the way to end --follow, and no error.
             report.exit = ExitCode.INTERRUPTED
         finally:
             for session in sessions.values():
                 session.close()
-        for node in sessions:
+        require_service(wanted, known, complete=not report.nodes)
+        for node in [n for n in sessions if wanted is None or wanted in known[n]]:
             if not follow and not said[node] and node not in report.nodes:
                 console.say(f"{node}: no log lines")
         _report(report, said)
 
 
-def having(nodes: Sequence[Node], files: Mapping[str, StackFile], service: str | None) -> list[Node]:
-    """The nodes whose stack has the service; all when none is meant.
+def require_service(wanted: str | None, known: Mapping[str, Collection[str]], *, complete: bool) -> None:
+    """Refuses a service that no host has a container of.
+
+    Args:
+        known: by node, the services that have one.
+        complete: every host has answered.
 
     Raises:
-        UsageError: none has it.
+        UsageError: that is so.
     """
-    found = [node for node in nodes if service is None or service in files[node.name].secrets]
-    if not found:
-        known = sorted({name for file in files.values() for name in file.secrets})
+    names = sorted({name for found in known.values() for name in found})
+    if wanted is not None and wanted not in names and names and complete:
         raise UsageError(
-            f"there is no service {service!r}; there are {', '.join(known)}",
-            hint=did_you_mean(service or "", known),
+            f"there is no service {wanted!r}; there are {', '.join(names)}", hint=did_you_mean(wanted, names)
         )
-    return found
 
 
-def _show(console: Console, node: str, line: logs.Line, width: int) -> None:
+def _show(console: Console, node: str, line: logs.Line, known: Mapping[str, Collection[str]]) -> None:
+    width = max((len(f"{n}/{s}") for n, found in known.items() for s in found), default=0)
     console.result(f"{f'{node}/{line.service}':<{width}} | {line.text}")
 
 

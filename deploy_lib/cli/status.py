@@ -19,7 +19,7 @@ from deploy_lib.host.look.gather import gather
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, status
-from deploy_lib.source.checkout import stack_file
+from deploy_lib.source.checkout import project_of
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
 """The checks without which a host's state is unknown."""
@@ -34,7 +34,7 @@ def run(invocation: Invocation) -> None:
     with invocation.begin() as (environment, console, report):
         limit = invocation.given[PARALLEL]
         chosen = choose(environment, invocation)
-        projects = {node.name: stack_file(environment, node).project for node in chosen}
+        projects = {node.name: project_of(environment, node) for node in chosen}
         announce(console, environment, chosen)
         sessions = sessions_with(environment, chosen, invocation.connection)
         found: dict[str, Status | DeployError] = {}

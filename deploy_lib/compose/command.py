@@ -24,7 +24,22 @@ def compose_command(project: Project, *arguments: str, files_in: PurePosixPath |
 
 def render_command(project: Project) -> str:
     """The call that renders the files in `$t/files`; values that no env file has come from the environment."""
-    return _call(project, '"$t"/files', '"$t"/files', ("config", "--format", "json"))
+    return _call(project, '"$t"/files', '"$t"/files', _RENDER)
+
+
+def deployed_command(project: Project) -> str:
+    """The call that renders the files in their places; each may lie anywhere on the host."""
+    files = [word for name in project.files for word in ("-f", project.directory / name)]
+    env_files = [word for name in project.env_files for word in ("--env-file", project.directory / name)]
+    where = ("-p", project.name, "--project-directory", project.directory)
+    return words("docker", "compose", *where, *files, *env_files, *_RENDER)
+
+
+_RENDER = ("config", "--format", "json")
+
+BLANK = r's/.*The \\*"\([A-Za-z_][A-Za-z0-9_]*\)\\*" variable is not set.*/\1/p'
+"""For `sed -n`: the names of the variables that Compose found no value for, in what a rendering said on standard error. It
+puts an empty text in their place, with no other sign of it."""
 
 
 def hash_command(project: Project) -> str:

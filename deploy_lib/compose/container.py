@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from deploy_lib import layout, shell
@@ -49,6 +50,20 @@ class Container:
     def number(self) -> str:
         """Which of its service's containers it is, from "1" on."""
         return self.labels.get(labels.NUMBER, "1")
+
+    @property
+    def project(self) -> Project | None:
+        """What it was made from: its project's directory and files; None where Compose has not said that."""
+        found = [self.labels.get(name, "") for name in (labels.DIRECTORY, labels.FILES, labels.ENV_FILES)]
+        directory, files, env_files = found
+        if not directory or not files:
+            return None
+        name = self.labels.get(labels.PROJECT, "")
+        return Project(
+            name,
+            PurePosixPath(directory),
+            *(tuple(filter(None, each.split(","))) for each in (files, env_files)),
+        )
 
     @property
     def secrets(self) -> str:

@@ -1,61 +1,49 @@
-"""A Compose file as this checkout, or a host, has it: what is read of it before Compose is asked."""
+"""What is read of a Compose file before Compose is asked: the name of the project."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+import re
 from typing import Any
 
 import yaml
 
 from deploy_lib.errors import UsageError
 
-SECRETS_DIRECTORY = PurePosixPath("/run/secrets")
-"""Where a Compose secret lies in its container, unless its target is an absolute path."""
 
-
-@dataclass(frozen=True)
-class StackFile:
-    """What is read from a Compose file before any host is asked.
-
-    Attributes:
-        project: its fixed `name:`.
-        secrets: by service, the environment names of the Compose secrets that it gets.
-        places: by environment name, the services that get it and where it lies in their containers.
-        sources: by the secret's key in the file, its environment name.
-    """
-
-    project: str
-    secrets: Mapping[str, tuple[str, ...]]
-    places: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def secret_names(self) -> list[str]:
-        """Every secret that the stack needs."""
-        return sorted({name for names in self.secrets.values() for name in names})
-
-    def files_in(self, directory: PurePosixPath) -> dict[str, str]:
-        """By a secret's key, the file below `directory` that has its value."""
-        return {key: str(directory / name) for key, name in sorted(self.sources.items())}
-
-
-def read_stack_file(content: bytes, path: str) -> StackFile:
-    """Reads a Compose file for what has to be known before a host is asked.
+def project_name(content: bytes, path: str) -> str:
+    """The fixed `name:` of a Compose file; "" where it has none, or one with a variable in it.
 
     Raises:
-        UsageError: it is not YAML, or lacks what this program relies on.
+        UsageError: it is not YAML, or no Compose file.
     """
     data = load_yaml(content, path)
-    try:
-        return _stack_file(data, path)
-    except (AttributeError, LookupError, TypeError, ValueError):
-        hint = f"see what Compose says of it: docker compose -f {path} config"
+    if not isinstance(data, dict):
         raise UsageError(
             f"{path} is YAML, but no Compose file: it has a list or a text where a mapping is expected",
-            hint=hint,
-        ) from None
+            hint=f"see what Compose says of it: docker compose -f {path} config",
+        )
+    name = data.get("name")
+    return name if isinstance(name, str) and "$" not in name else ""
+
+
+def default_name(directory: str) -> str:
+    """The name that Compose gives a project without one, after the last part of its directory."""
+    return re.sub(r"[^a-z0-9_-]", "", directory.lower()).lstrip("_-")
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes Compose's own tags, `!reset` and `!override`, whose meaning only Compose has to know."""
+
+
+def _tagged(loader: _Loader, _: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_Loader.add_multi_constructor("!", _tagged)
 
 
 def load_yaml(content: bytes | str, path: str) -> Any:
@@ -65,43 +53,10 @@ def load_yaml(content: bytes | str, path: str) -> Any:
         UsageError: it is not YAML.
     """
     try:
-        return yaml.safe_load(content)
+        return yaml.load(content, _Loader)  # noqa: S506 - a safe loader with two more tags
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # such as a date that no calendar has
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise UsageError(f"{path} is not valid YAML{line}") from None
-
-
-def _stack_file(data: Any, path: str) -> StackFile:
-    if not isinstance(data, dict) or not isinstance(data.get("services"), dict):
-        raise UsageError(f"{path} has no services")
-    if not isinstance(data.get("name"), str):
-        raise UsageError(
-            f"{path} has no fixed name:",
-            hint="set one; with another name Compose would give the stack new and empty volumes",
-        )
-    sources = data.get("secrets") or {}
-    used: dict[str, tuple[str, ...]] = {}
-    places: dict[str, tuple[tuple[str, str], ...]] = {}
-    keys: dict[str, str] = {}
-    for service, spec in data["services"].items():
-        names = []
-        for entry in (spec or {}).get("secrets") or []:
-            key, target = (
-                (entry["source"], entry.get("target") or entry["source"])
-                if isinstance(entry, dict)
-                else (entry, entry)
-            )
-            variable = (sources.get(key) or {}).get("environment")
-            if variable is None:
-                raise UsageError(
-                    f"{path}: the secret {key!r} of {service} has no `environment:` as its source",
-                    hint="this program hands secrets to Compose as environment, never as files",
-                )
-            names.append(variable)
-            keys[key] = variable
-            places[variable] = (*places.get(variable, ()), (service, str(SECRETS_DIRECTORY / target)))
-        used[service] = tuple(sorted(names))
-    return StackFile(data["name"], used, places, keys)

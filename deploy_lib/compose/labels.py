@@ -12,6 +12,9 @@ SERVICE = "com.docker.compose.service"
 CONFIG_HASH = "com.docker.compose.config-hash"
 NUMBER = "com.docker.compose.container-number"
 ONE_OFF = "com.docker.compose.oneoff"
+DIRECTORY = "com.docker.compose.project.working_dir"
+FILES = "com.docker.compose.project.config_files"
+ENV_FILES = "com.docker.compose.project.environment_file"
 
 NO_ONE_OFF = words("--filter", f"label={ONE_OFF}=False")
 """Leaves out the containers of `docker compose run`, which are no part of the running stack."""

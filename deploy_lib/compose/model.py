@@ -1,14 +1,61 @@
-"""The model of a stack, as the host's own Compose renders it."""
+"""The model of a stack, as the host's own Compose renders it: the only parser of Compose files.
+
+It was rendered with a placeholder for each secret (`secrets/placeholders.py`). Where one comes back tells which service gets
+which secret, and in which way: however deep it was interpolated, through `extends`, `include`, anchors and several files.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any
 
+from deploy_lib import layout
 from deploy_lib.answers import text, understand
 from deploy_lib.release.image import Image
+from deploy_lib.secrets.placeholders import shown, take_apart
+from deploy_lib.secrets.places import Place
+
+_SECRETS = PurePosixPath("/run/secrets")
+"""Where a Compose secret lies in its container, unless its target is an absolute path."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of the host that leads to a container.
+
+    Attributes:
+        protocol: "tcp", "udp" or "sctp".
+        address: of the host; "" for all of them.
+    """
+
+    published: int
+    protocol: str = "tcp"
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Something that is mounted into a container.
+
+    Attributes:
+        kind: such as "bind", "volume" or "tmpfs".
+        source: of a bind mount, a path of the host, relative where it is below the stack's directory; of a volume, its key in
+            the Compose file, "" for an anonymous one.
+    """
+
+    kind: str
+    source: str
+    target: str
+    read_only: bool = False
+
+    @property
+    def shipped(self) -> str | None:
+        """The path below the stack's directory that is mounted; None for anything else."""
+        return self.source if self.kind == "bind" and not self.source.startswith("/") else None
 
 
 @dataclass(frozen=True)
@@ -16,35 +63,203 @@ class Service:
     """A service as the host's own Compose renders it.
 
     Attributes:
-        image: the reference, its variables filled in.
+        image: the reference, its variables filled in; empty for a service that is only built.
         replicas: how many containers it is to have.
         ports: published ports of the host.
+        secrets: where its containers have secret values.
+        refused: secrets in places where a value must not stand, such as its command: the key, and the line for people.
+        sources: by the key of a Compose secret that it gets, the secret's name.
+        foreign: the keys of Compose secrets that come from a file or from outside, which this program does not deliver.
+        mounts: bind mounts and volumes.
+        contents: by its path in the container, the SHA-256 of a config whose content stands in the Compose file.
+        one_shot: it ends when it has done its work: its restart policy says so outright, or another service waits for that.
+        restart: its restart policy, "" where the file has none.
+        builds: the file says how to build it.
+        spec: its part of the rendering, for checks.
     """
 
     name: str
     image: Image
     replicas: int = 1
-    ports: tuple[int, ...] = ()
+    ports: tuple[Port, ...] = ()
+    secrets: tuple[Place, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
+    one_shot: bool = False
+    restart: str = ""
+    builds: bool = False
+    spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets that it gets."""
+        return tuple(sorted({name for place in self.secrets for name in place.names}))
+
+    @property
+    def exposed(self) -> dict[str, list[Place]]:
+        """By secret, the variables of its containers that show the value to who may ask Docker."""
+        found: dict[str, list[Place]] = {}
+        for place in self.secrets:
+            for name in place.names if place.kind == "environment" else ():
+                found.setdefault(name, []).append(place)
+        return found
 
 
-def read_model(content: str) -> dict[str, Service]:
+def read_model(content: str, base: str = "") -> dict[str, Service]:
     """Services by name, from `docker compose config --format json`.
+
+    Args:
+        base: the directory that the files were rendered in; sources of mounts below it become relative.
 
     Raises:
         NotUnderstoodError: it is something else.
     """
 
     def read() -> dict[str, Service]:
-        services = json.loads(content)["services"]
-        return {name: _service(name, spec) for name, spec in sorted(services.items())}
+        data = json.loads(content)
+        services = data["services"]
+        awaited = {name for spec in services.values() for name in _completed(spec)}
+        found = {
+            name: _service(name, spec, data, base, awaited=name in awaited)
+            for name, spec in sorted(services.items())
+        }
+        # What belongs to no service is listed with the first one.
+        shared = tuple(_refused("", {key: data.get(key) for key in ("networks", "volumes")}))
+        for name in list(found)[:1] if shared else ():
+            found[name] = replace(found[name], refused=(*found[name].refused, *shared))
+        return found
 
     return understand("the Compose file as the host's Compose renders it", read)
 
 
-def _service(name: str, spec: Mapping[str, Any]) -> Service:
+def secret_sources(services: Mapping[str, Service]) -> dict[str, str]:
+    """By the key of a Compose secret, the name of the secret, over all services."""
+    return {key: name for service in services.values() for key, name in sorted(service.sources.items())}
+
+
+def secret_files(services: Mapping[str, Service], directory: PurePosixPath) -> dict[str, str]:
+    """By a Compose secret's key, the file below `directory` that has its value."""
+    return {key: str(directory / name) for key, name in sorted(secret_sources(services).items())}
+
+
+def _completed(spec: Mapping[str, Any]) -> Iterator[str]:
+    """The services that must have ended before this one starts."""
+    for name, needed in (spec.get("depends_on") or {}).items():
+        if needed.get("condition") == "service_completed_successfully":
+            yield name
+
+
+def _service(
+    name: str, spec: Mapping[str, Any], data: Mapping[str, Any], base: str, *, awaited: bool
+) -> Service:
     replicas = (spec.get("deploy") or {}).get("replicas", spec.get("scale", 1))
-    ports = tuple(
-        int(p["published"]) for p in spec.get("ports") or [] if str(p.get("published", "")).isdecimal()
+    restart = str(spec.get("restart") or "")
+    given = {
+        key: each for key in _keys(spec) if (each := _source((data.get("secrets") or {}).get(key) or {}))
+    }
+    return Service(
+        name,
+        Image.parse(text(spec, "image") if "image" in spec else ""),
+        1 if replicas is None else int(replicas),
+        tuple(port for each in spec.get("ports") or [] if (port := _port(each))),
+        secrets=tuple(_places(name, spec, data, given)),
+        refused=tuple(_refused(f"services.{name}", {k: v for k, v in spec.items() if k != "environment"})),
+        sources=given,
+        foreign=tuple(key for key in _keys(spec) if key not in given),
+        mounts=tuple(_mount(each, base) for each in spec.get("volumes") or []),
+        contents=dict(_contents(spec, data)),
+        one_shot=awaited or restart.partition(":")[0] in ("no", "on-failure"),
+        restart=restart,
+        builds=bool(spec.get("build")),
+        spec=spec,
     )
-    image = Image.parse(text(spec, "image") if "image" in spec else "")
-    return Service(name, image, 1 if replicas is None else int(replicas), ports)
+
+
+def _keys(spec: Mapping[str, Any]) -> list[str]:
+    return [text(each, "source") for each in spec.get("secrets") or []]
+
+
+def _source(secret: Mapping[str, Any]) -> str:
+    """The name of a Compose secret's value; "" for one that this program does not deliver."""
+    if "environment" in secret:
+        return text(secret, "environment")
+    # A release whose secrets are files in memory names them after the secrets.
+    file = PurePosixPath(secret.get("file") or "")
+    return file.name if file.parent.parent.name == layout.SECRETS else ""
+
+
+def _places(
+    name: str, spec: Mapping[str, Any], data: Mapping[str, Any], given: Mapping[str, str]
+) -> Iterator[Place]:
+    for each in spec.get("secrets") or []:
+        if each["source"] in given:
+            target = _SECRETS / (each.get("target") or each["source"])
+            yield Place(name, "file", str(target), ("", given[each["source"]], ""))
+    for target, content in _configs(spec, data):
+        parts = take_apart(_plain(content))
+        if len(parts) > 1:
+            yield Place(name, "file", target, parts)
+    for variable, value in sorted((spec.get("environment") or {}).items()):
+        parts = take_apart(_plain("" if value is None else str(value)))
+        if len(parts) > 1:
+            yield Place(name, "environment", variable, parts)
+
+
+def _configs(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The configs of a service whose content stands in the file: path in the container, and content."""
+    for each in spec.get("configs") or []:
+        content = (data["configs"][each["source"]] or {}).get("content")
+        if content is not None:
+            yield each.get("target") or f"/{each['source']}", str(content)
+
+
+def _contents(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for target, content in _configs(spec, data):
+        yield target, hashlib.sha256(content.encode()).hexdigest()
+
+
+def _refused(key: str, data: Any) -> Iterator[tuple[str, str]]:
+    """Where placeholders are, in keys and values alike."""
+    for path, value in _texts(key, data):
+        if len(take_apart(value)) > 1:
+            yield shown(path), shown(_plain(value))
+
+
+def _texts(key: str, data: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(data, str):
+        yield key, data
+    elif isinstance(data, dict):
+        for name, value in data.items():
+            if len(take_apart(name)) > 1:
+                yield key, name
+            yield from _texts(f"{key}.{name}".lstrip("."), value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts(key, value)
+
+
+def _plain(value: str) -> str:
+    """A text as a container gets it: Compose renders a dollar sign as two."""
+    return value.replace("$$", "$")
+
+
+def _port(data: Mapping[str, Any]) -> Port | None:
+    published = str(data.get("published", ""))
+    if not published.isdecimal() or not int(published):
+        return None
+    return Port(int(published), str(data.get("protocol") or "tcp"), str(data.get("host_ip") or ""))
+
+
+def _mount(data: Mapping[str, Any], base: str) -> Mount:
+    source = str(data.get("source") or "")
+    if base and data["type"] == "bind" and PurePosixPath(source).is_relative_to(base):
+        source = str(PurePosixPath(source).relative_to(base))
+    return Mount(
+        text(data, "type"),
+        source,
+        text(data, "target"),
+        bool(data.get("read_only")),
+    )

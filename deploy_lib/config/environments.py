@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from deploy_lib.config.fields import EnvName, Model, Name
+from deploy_lib.config.fields import EnvName, Model, Name, ProjectName
 from deploy_lib.config.open_set import OpenSet
 from deploy_lib.config.stacks import Apply, Stack
 from deploy_lib.config.versions import Versions
@@ -72,6 +72,7 @@ class NodeSpec(Model):
         directory: where the stack's files live on the host.
         variables: further non-secret variables for the Compose file, for this node only.
         replicas: by kind, how many it runs at first, without a flag.
+        project: the name of the Compose project there, where it is not the stack's.
     """
 
     host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
@@ -79,6 +80,7 @@ class NodeSpec(Model):
     directory: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
     variables: dict[EnvName, str] = Field(default_factory=dict)
     replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    project: ProjectName | None = None
 
 
 DefaultTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$")]
@@ -195,6 +197,9 @@ class File(Model):
                         f"stacks.{stack_name}.apply: {step.secret} has a step already, in {applied[step.secret]}"
                     )
                 applied[step.secret] = stack_name
+            for name in stack.exposed:
+                if name not in self.secrets:
+                    raise _unknown(f"stacks.{stack_name}.exposed", "secret", name, self.secrets)
         for env_name, env in self.environments.items():
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:
@@ -223,6 +228,7 @@ class Node(Model):
     Attributes:
         needs: the stacks that come before its own, those that they need included.
         command: what a task is typed with; see `File`.
+        project: the name of its Compose project, as deploy.toml gives it; None: the Compose file has it.
     """
 
     name: str
@@ -234,6 +240,7 @@ class Node(Model):
     replicas: Mapping[str, int]
     needs: frozenset[str] = frozenset()
     command: str = "invoke"
+    project: str | None = None
 
     def task(self, words: str) -> str:
         """A task as an operator types it, for messages."""

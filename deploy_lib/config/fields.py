@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]

@@ -61,6 +61,7 @@ def load(root: Path, environment: str | None = None, *, beside: Path | None = No
                 replicas=node.replicas,
                 needs=file.needed(node.stack),
                 command=file.command,
+                project=node.project or file.stacks[node.stack].project,
             )
             for node_name, node in spec.nodes.items()
         },

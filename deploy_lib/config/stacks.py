@@ -15,7 +15,17 @@ from pydantic import (
     model_validator,
 )
 
-from deploy_lib.config.fields import EnvName, Kind, Model, Name, RelativePath, Seconds, VersionNumber, several
+from deploy_lib.config.fields import (
+    EnvName,
+    Kind,
+    Model,
+    Name,
+    ProjectName,
+    RelativePath,
+    Seconds,
+    VersionNumber,
+    several,
+)
 from deploy_lib.config.open_set import OpenSet
 
 
@@ -174,6 +184,8 @@ class Stack(Model):
         delivery: how secret values reach containers: "compose" puts them into the containers themselves, "memory" into
             files in the host's memory.
         apply: for secrets that a service of this stack reads only once.
+        project: the name of its Compose project, where its Compose file has no `name:`.
+        exposed: secrets that may stand in the environment of its containers, where `docker inspect` shows them.
     """
 
     compose: RelativePath
@@ -194,3 +206,5 @@ class Stack(Model):
     scrape: Scrape | None = None
     delivery: Literal["compose", "memory"] = "compose"
     apply: tuple[Annotated[Apply, BeforeValidator(PROGRAMS.read)], ...] = Field(default=(), strict=False)
+    project: ProjectName | None = None
+    exposed: tuple[EnvName, ...] = Field(default=(), strict=False)

@@ -13,6 +13,7 @@ from deploy_lib.fleet.locks import locked
 from deploy_lib.fleet.survey import require_checks, survey
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.preflight import Values
 from deploy_lib.output.console import Console
 from deploy_lib.plan.preview import Preview
 from deploy_lib.request import Request
@@ -40,18 +41,19 @@ def deploy(
 
     if request.dry_run:
         each(deployments, decide)
-        return rehearse(deployments, found.login)
+        return rehearse(deployments, found.login, found.values)
     with locked(deployments, console):
         each(deployments, decide)
         require(deployments)
         return Done(carry_out(deployments, request, found.values, found.login), deployments)
 
 
-def rehearse(deployments: Sequence[Deployment], login: Login | None) -> Done:
+def rehearse(deployments: Sequence[Deployment], login: Login | None, values: Values) -> Done:
     """What the decisions would do to their hosts, in detail.
 
     Args:
         login: what images would be pulled with.
+        values: of the secrets; empty where those that run would stay.
 
     Raises:
         DeployError: a node's decision failed, or its host does not answer.
@@ -59,7 +61,7 @@ def rehearse(deployments: Sequence[Deployment], login: Login | None) -> Done:
     previews: dict[str, Preview] = {}
 
     def look_closer(deployment: Deployment) -> None:
-        previews[deployment.node.name] = deployment.rehearse(login)
+        previews[deployment.node.name] = deployment.rehearse(login, values)
 
     each(deployments, look_closer)
     require(deployments)

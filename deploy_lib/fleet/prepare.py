@@ -45,7 +45,6 @@ def prepare(
     ]
     for deployment in deployments:
         deployment.session.stop = stop
-        deployment.check_service()
     return deployments
 
 

@@ -54,7 +54,7 @@ def roll_back(
     each(taking_part, decide)
     require(taking_part)
     if request.dry_run:
-        return rehearse(taking_part, None)
+        return rehearse(taking_part, None, {})
     with locked(taking_part, console):
         each(taking_part, lambda d: d.refresh_facts(None))
         each(taking_part, decide)

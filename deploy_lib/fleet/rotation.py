@@ -34,13 +34,14 @@ def rotate(
     Raises:
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
     """
-    names = sorted({name for d in deployments for name in d.local.file.secret_names})
-    values = fetch(environment, names)
-    for deployment in deployments:
-        deployment.check_room(values)
-    changed = _look(deployments, values)
+    _look(deployments)
     if not any(d.before for d in deployments):
         raise PreflightError("nothing is deployed whose secrets could be changed", step="rotation")
+    names = sorted({name for d in deployments for name in d.running_secrets})
+    values = fetch(environment, names)
+    for deployment in deployments:
+        deployment.check_room(values, deployment.running_secrets)
+    changed = _changed(deployments, values)
     _check(environment, deployments, changed, values)
     taking_part = [d for d in deployments if changed[d.node.name]]
     for deployment in deployments:
@@ -52,22 +53,27 @@ def rotate(
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)
     if request.dry_run:
-        return replace(rehearse(taking_part, None), nodes=deployments)
+        return replace(rehearse(taking_part, None, values), nodes=deployments)
     with locked(taking_part, console):
-        changed = _look(taking_part, values)
+        _look(taking_part)
+        changed = _changed(taking_part, values)
         each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
         require(taking_part)
         # The program goes back first: its users, which go back to the old values next, must find these accepted.
         return Done(carry_out(taking_part, request, values, None, needed_first=True), deployments)
 
 
-def _look(deployments: Sequence[Deployment], values: Values) -> dict[str, list[str]]:
-    """By node, the secrets that run there with other values."""
+def _look(deployments: Sequence[Deployment]) -> None:
+    """Gathers the facts, and makes the checks of a host that is not to get a new version."""
     stacks = {d.node.stack_name for d in deployments}
     each(deployments, lambda d: d.refresh_facts(None))
     require(deployments)
     each(deployments, lambda d: d.check_back(stacks))
     require(deployments)
+
+
+def _changed(deployments: Sequence[Deployment], values: Values) -> dict[str, list[str]]:
+    """By node, the secrets that run there with other values."""
     return {d.node.name: d.changed_secrets(values) for d in deployments}
 
 
@@ -92,7 +98,7 @@ def _check(
         left_out = [
             node.name
             for node in environment.nodes.values()
-            if node.name not in changed and step.secret in read_stack(environment, node).file.secret_names
+            if node.name not in changed and read_stack(environment, node).mentions(step.secret)
         ]
         if left_out:
             raise PreflightError(

@@ -3,15 +3,23 @@ that deploys."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from deploy_lib.checks import Check, check_images, check_variables, local, reach, read_env_file
+from deploy_lib.checks import (
+    Check,
+    check_exposure,
+    check_images,
+    check_project,
+    check_variables,
+    local,
+    reach,
+    read_env_file,
+)
 from deploy_lib.checks.check import failed
 from deploy_lib.checks.images import check_login, is_missing
-from deploy_lib.compose.variables import variables
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import (
     DeployError,
@@ -33,8 +41,8 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
-from deploy_lib.secrets.value import MASK
 from deploy_lib.source import git
+from deploy_lib.source.checkout import check_names
 from deploy_lib.source.versions import ambiguous, in_version, versions
 from deploy_lib.ssh.framing import require_room
 
@@ -109,10 +117,10 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
         UsageError: the configuration or the tag is wrong, so that nothing could be checked.
     """
     wanted = versions(environment, request.tag)
-    vault = _vault(environment, deployments)
     stacks = {d.node.stack_name for d in deployments}
     looks = side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
     nodes = {look.node.name: look for look in looks}
+    vault = _vault(environment, deployments, nodes)
     ready = [d for d in deployments if nodes[d.node.name].ready]
     if vault.values:
         for d in ready:
@@ -179,9 +187,12 @@ class _Vault:
     check: Check
 
 
-def _vault(environment: Environment, deployments: Sequence[Deployment]) -> _Vault:
+def _vault(
+    environment: Environment, deployments: Sequence[Deployment], nodes: Mapping[str, NodeSurvey]
+) -> _Vault:
+    """Fetches what the stacks need, as their hosts have rendered them."""
     password = environment.registry.password
-    names = sorted({name for d in deployments for name in d.local.file.secret_names} | {password})
+    names = sorted({name for found in nodes.values() for name in found.facts.secret_names} | {password})
     source = source_of(environment).name(environment.root)
     try:
         values = fetch(environment, names)
@@ -191,7 +202,7 @@ def _vault(environment: Environment, deployments: Sequence[Deployment]) -> _Vaul
         return _Vault({}, None, local.secrets(error, source, len(names)))
     require_room({password: values[password].reveal()})
     for deployment in deployments:
-        deployment.check_room(values)
+        deployment.check_room(values, nodes[deployment.node.name].facts.secret_names)
     login = Login(environment.registry_host, environment.registry.username, values[password])
     return _Vault(values, login, local.secrets(None, source, len(names)))
 
@@ -205,11 +216,11 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
             checks += judge_way(d.session, d.node, facts)
             facts = look(d.session, d.job, version)
             checks += judge_host(d.node, facts, stacks, rendered=True)
+            checks += _judge_stack(environment, d, facts)
     except UnreachableError as error:
         checks += reach.stages(d.session.connection.target, error)
     except (RemoteError, UnforeseenError) as error:
         checks.append(_broken_off(error))
-    checks.append(_variables(environment, d, facts, version))
     return NodeSurvey(d.node, facts, tuple(checks), began, _now())
 
 
@@ -218,17 +229,20 @@ def _broken_off(error: DeployError) -> Check:
     return Check("facts", "the host answers all questions", "failed", problem=error.what, hint=hint)
 
 
-def _variables(environment: Environment, d: Deployment, facts: Facts, version: Version) -> Check:
-    stack = d.node.stack
-    compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
-    generated = {k: v for k, v in d.job.variables(version, facts).items() if k not in d.node.variables}
-    places = {
-        stack.env_file: read_env_file(env_file),
-        f"the variables of node {d.node.name} in deploy.toml": d.node.variables,
-        "what a deployment generates": generated,
-        "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
-    }
-    return check_variables(variables(compose, stack.compose), places)
+def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Iterator[Check]:
+    """What the stack asks for, as its host has rendered it.
+
+    Raises:
+        UsageError: the stack, deploy.toml and the command line do not agree on a name.
+    """
+    yield check_project(d.node, d.local.project, facts, named=d.local.named)
+    yield check_variables(
+        d.node, facts, read_env_file(d.local.files[PurePosixPath(d.node.stack.env_file).name])
+    )
+    if facts.services:
+        check_names(environment, d.node, facts.services)
+        d.check_service(facts.services)
+        yield from check_exposure(d.node, facts.services)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,15 @@ from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof, pruning
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
-from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look, needed_values
+from deploy_lib.node.preflight import (
+    Values,
+    judge_host,
+    judge_secrets,
+    judge_way,
+    look,
+    look_at_places,
+    needed_values,
+)
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
@@ -125,7 +133,8 @@ class Deployment:
             PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
                 stack's files, which no flag skips.
         """
-        self.facts = look(self.session, self.job, version, self.facts)
+        facts = look(self.session, self.job, version, self.facts)
+        self.facts = look_at_places(self.session, self.job, facts)
         answered = check_answered(self.node, self.facts, rendered=version is not None)
         require_passed(self.node, [answered, check_ownership(self.facts)])
 
@@ -160,7 +169,12 @@ class Deployment:
 
     def changed_secrets(self, values: Values) -> list[str]:
         """The secrets of this stack whose running values differ from these."""
-        return self.facts.changed(needed_values(self.job, values))
+        return self.facts.changed(needed_values(self.facts, values))
+
+    @property
+    def running_secrets(self) -> list[str]:
+        """The names of the secrets that the recorded release has."""
+        return sorted(self.before.release.marks) if self.before else []
 
     def check_secrets(self, values: Values) -> None:
         """Refuses secrets with which a program could no longer open its data, or its users no longer log in; no flag skips this.
@@ -170,22 +184,27 @@ class Deployment:
         """
         require_passed(self.node, [judge_secrets(self.job, self.facts, values)])
 
-    def check_room(self, values: Values) -> None:
+    def check_room(self, values: Values, names: Collection[str]) -> None:
         """Refuses values that are too large for a program's environment.
+
+        Args:
+            names: of those that this node's stack needs.
 
         Raises:
             UsageError: with their names and sizes.
         """
-        names = [name for name in self.local.file.secret_names if name in values]
-        require_room({**self.node.variables, **{name: values[name].reveal() for name in names}})
+        given = {name: values[name].reveal() for name in names if name in values}
+        require_room({**self.node.variables, **given})
 
-    def check_service(self) -> None:
+    def check_service(self, known: Collection[str]) -> None:
         """Refuses a service that the stack does not have.
+
+        Args:
+            known: those that it has.
 
         Raises:
             UsageError: with the names of the known ones.
         """
-        known = self.local.file.secrets
         if self.request.service is not None and self.request.service not in known:
             raise UsageError(
                 f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}",
@@ -196,7 +215,7 @@ class Deployment:
         """Takes the node's lock, and waits for a switch whose session has ended."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
         memory = self.facts.memory if self.node.stack.delivery == "memory" else ""
-        delivery = secrets_in(memory, self.local.file.project) if memory else None
+        delivery = secrets_in(memory, self.local.project) if memory else None
         self._lock = Lock(self.session, self.node.directory, me(what), delivery)
         self._lock.take(
             self.request.wait_lock,
@@ -246,14 +265,15 @@ class Deployment:
         self._recall_interruption()
         self.decision = decide_rotation(self.job, self.facts, values, changed)
 
-    def rehearse(self, login: Login | None) -> Preview:
+    def rehearse(self, login: Login | None, values: Values) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
 
         Args:
             login: what images would be pulled with.
+            values: of the secrets; empty where those that run would stay.
         """
         decision = self._decided()
-        plan, preview = rehearse(self.session, self.job, decision, self.facts, login)
+        plan, preview = rehearse(self.session, self.job, decision, self.facts, login, values)
         self.decision = replace(decision, plan=plan)
         self.outcome = Outcome.PLANNED
         return preview
@@ -284,7 +304,7 @@ class Deployment:
         if decision.plan.nothing:
             self._confirm(decision.plan)
             return
-        given = {name: values[name] for name in self.local.file.secret_names if name in values}
+        given = dict(needed_values(self.facts, values))
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
         switch = make_switch(

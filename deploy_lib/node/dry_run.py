@@ -11,20 +11,23 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.hashes import ask_hashes
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.look.sizes import ask_sizes
+from deploy_lib.node.preflight import Values
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview, diffs, foresee
 from deploy_lib.plan.steps import shown_commands
+from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.ssh.session import Session
 
 
 def rehearse(
-    session: Session, job: Job, decision: Decision, facts: Facts, login: Login | None
+    session: Session, job: Job, decision: Decision, facts: Facts, login: Login | None, values: Values
 ) -> tuple[Plan, Preview]:
     """Reads the host's files that would change, and works out what Compose would recreate and what would run.
 
     Args:
         login: what images would be pulled with.
+        values: of the secrets; empty where those that run would stay.
 
     Returns:
         The plan, with what only the host's Compose can tell, and its details.
@@ -39,8 +42,15 @@ def rehearse(
     inputs = job.stack.project.inputs
     whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
     if len(whole) == len(inputs):
-        foreseen = ask_hashes(session, job.stack, whole)
-        plan = foresee(plan, facts, foreseen, job.stack.project.env_files)
+        shown = [p for p in plan.desired.release.places or () if p.kind == "environment"]
+        names = {name for place in shown for name in place.names}
+        env = placeholders(job.environment.secrets)
+        env |= {name: values[name].reveal() for name in names if name in values}
+        foreseen = ask_hashes(session, job.stack, whole, env)
+        # Without the values, the hash of a service that shows them says nothing.
+        unclear = {place.service for place in shown if not {*place.names} <= {*values}}
+        known = {service: found for service, found in foreseen.items() if service not in unclear}
+        plan = foresee(plan, facts, known, job.stack.project.env_files)
     preview = Preview(
         diffs(plan, old, new),
         shown_commands(replace(decision, plan=plan), facts, job, login),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from deploy_lib.checks import Check, check_host, check_once_read, check_storage, reach
 from deploy_lib.config import Node
+from deploy_lib.host.look.deployed import ask_deployed
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import gather
 from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import Version
+from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
@@ -28,12 +31,28 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
     """
     if version is None:
         return gather(session, job.stack, {}, {})
-    return gather(session, job.stack, job.local.files, job.variables(version, known or Facts()))
+    env = {**placeholders(job.environment.secrets), **job.variables(version, known or Facts())}
+    return gather(session, job.stack, job.local.files, env)
 
 
-def needed_values(job: Job, values: Values) -> Values:
-    """Those of the values that the node's stack needs."""
-    return {name: values[name] for name in job.local.file.secret_names}
+def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
+    """The same facts, with the stack that lies on the host, where the record does not say where its secrets are.
+
+    Raises:
+        RemoteError: the host does not answer.
+    """
+    if facts.knows_places:
+        return facts
+    made = next((c.project for c in facts.containers if c.project), None) if facts.unrecorded else None
+    found = ask_deployed(session, made or job.stack.project, job.environment.secrets)
+    # Where the old files cannot be read, the new ones are the best that is known.
+    return replace(facts, deployed=facts.services if found is None else found)
+
+
+def needed_values(facts: Facts, values: Values) -> Values:
+    """Those of the values that a host's stack needs: as it is to be, or, where that was not rendered, as it was recorded."""
+    names = facts.secret_names or (facts.proven.release.marks if facts.proven else ())
+    return {name: values[name] for name in names if name in values}
 
 
 def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
@@ -41,7 +60,7 @@ def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     return check_once_read(
         job.node,
         job.environment.apply,
-        facts.changed(needed_values(job, values)),
+        facts.changed(needed_values(facts, values)),
         recorded=facts.proven is not None,
     )
 

@@ -30,5 +30,6 @@ def read_logs(
     for _, item in stream({session.node: session}, {session.node: script}, follow=False):
         if isinstance(item, DeployError):
             raise item
-        lines.append(item)
+        if isinstance(item, Line):
+            lines.append(item)
     return sorted(lines, key=lambda line: line.at)

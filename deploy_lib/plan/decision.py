@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
+from deploy_lib.compose.model import secret_files
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change import apply
@@ -43,7 +44,7 @@ class Job:
     @property
     def stack(self) -> HostStack:
         """The stack on its host."""
-        return HostStack(self.node, self.local.file.project)
+        return HostStack(self.node, self.local.project)
 
     def variables(self, version: Version, facts: Facts) -> dict[str, str]:
         """What the Compose file gets beside its env file, for a version; no secrets."""
@@ -92,7 +93,7 @@ def decide_version(
     Raises:
         PreflightError: it cannot be done from the host's present state.
     """
-    marks = fingerprints(job.local.file.secrets, values, key)
+    marks = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
     named = {name: service.image for name, service in facts.services.items()}
     service = job.request.service
     if service is None:
@@ -106,6 +107,7 @@ def decide_version(
             replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
             secret_files=_secret_files(job, facts),
             probes=job.node.stack.probes,
+            places=[place for s in facts.services.values() for place in s.secrets],
         )
     else:
         desired = one_service(
@@ -182,5 +184,4 @@ def _secret_files(job: Job, facts: Facts) -> dict[str, str]:
     """Where the stack's secrets are to lie in the host's memory, when that is how they are delivered."""
     if job.node.stack.delivery != "memory":
         return {}
-    file = job.local.file
-    return file.files_in(layout.secrets_in(facts.memory, file.project))
+    return secret_files(facts.services, layout.secrets_in(facts.memory, job.local.project))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.file import read_stack_file
+from deploy_lib.compose.model import secret_files as files_of
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
 from deploy_lib.errors import PreflightError
@@ -19,6 +19,7 @@ from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.fingerprint import as_text, read_marks
+from deploy_lib.secrets.places import Place
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def whole_release(
     replicas: Mapping[str, int],
     secret_files: Mapping[str, str] | None = None,
     probes: Sequence[Probe] | None = None,
+    places: Sequence[Place] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -47,7 +49,7 @@ def whole_release(
         images: by service, pinned.
         secrets: see `secrets.fingerprint.fingerprints`.
         variables: non-secret values for the Compose file.
-        secret_files: see `Release.secret_files`.
+        secret_files, places: see `Release`.
         probes: what is to prove it.
     """
     whole = {
@@ -65,6 +67,7 @@ def whole_release(
         dict(replicas),
         secret_files=dict(secret_files or {}),
         probes=None if probes is None else tuple(probes),
+        places=None if places is None else tuple(places),
     )
     return Desired(release, whole)
 
@@ -179,6 +182,7 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
         secrets=marks,
         replicas=dict(Counter(c.service for c in facts.containers)),
         secret_files=secret_files,
+        places=None if facts.deployed is None else tuple(facts.places),
     )
     return Desired(release, generated)
 
@@ -188,7 +192,7 @@ def _secret_files(facts: Facts) -> dict[str, str]:
     places = {place for c in facts.containers if (place := c.delivery)}
     if len(places) != 1 or not facts.deployed:
         return {}
-    return read_stack_file(facts.deployed, "the host's Compose file").files_in(PurePosixPath(places.pop()))
+    return files_of(facts.deployed, PurePosixPath(places.pop()))
 
 
 _OF_COMMIT = re.compile(r"([A-Za-z][A-Za-z._-]*[._-])?[0-9a-f]{7,40}|latest")

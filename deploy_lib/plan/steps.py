@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deploy_lib.compose.file import read_stack_file
 from deploy_lib.config import OneOff, Stack
-from deploy_lib.errors import UsageError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging, needed_login, staging_steps
 from deploy_lib.host.change.step import shown_of
 from deploy_lib.host.change.switch import Switch, forward_steps
-from deploy_lib.host.change.values import Places
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
@@ -81,7 +78,7 @@ def make_switch(
             for change in plan.changes
             if change.action == "keep"
         },
-        places=_places(facts, job),
+        places=facts.places,
         secrets=sorted(release.marks),
         keep_values=decision.keep_values,
         applies=decision.applies,
@@ -110,13 +107,3 @@ def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     """The commands of new images; a rollback undoes no migration, and an older image knows none of the newer ones."""
     new_images = {change.service for change in decision.plan.changes if change.image != change.before}
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
-
-
-def _places(facts: Facts, job: Job) -> Places:
-    """Where the secrets that run now lie, by the Compose file that the host has."""
-    if not facts.deployed:
-        return {}
-    try:
-        return read_stack_file(facts.deployed, job.node.stack.compose).places
-    except UsageError:
-        return job.local.file.places

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from deploy_lib.config import Probe
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.fingerprint import read_marks
+from deploy_lib.secrets.places import Place
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Release:
             Compose puts the values into the containers.
         probes: those that proved it, and that a rollback to it re-runs; newer probes may ask what it cannot answer. None where
             they are not known.
+        places: where its containers have their secrets, so that the values can be read back; None in records of earlier
+            programs.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Release:
     restores: str | None = None
     secret_files: Mapping[str, str] = field(default_factory=dict)
     probes: tuple[Probe, ...] | None = None
+    places: tuple[Place, ...] | None = None
 
     @property
     def configuration(self) -> str:
@@ -101,6 +105,7 @@ class Release:
             restores=_text_or_none(data.get("restores")),
             secret_files=_texts(data.get("secret_files", {})),
             probes=_probes(data.get("probes")),
+            places=_places(data.get("places")),
         )
 
 
@@ -135,6 +140,10 @@ def _probes(data: Any) -> tuple[Probe, ...] | None:
         return tuple(Probe.model_validate(each) for each in data)
     except ValidationError:
         return None  # a newer program's
+
+
+def _places(data: Any) -> tuple[Place, ...] | None:
+    return tuple(Place.from_dict(each) for each in data) if isinstance(data, list) else None
 
 
 def new_id(now: datetime | None = None) -> str:

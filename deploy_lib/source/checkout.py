@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from deploy_lib.compose.file import StackFile, read_stack_file
+from deploy_lib.compose.file import default_name, project_name
+from deploy_lib.compose.model import Service
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
@@ -14,48 +16,69 @@ from deploy_lib.source.files import collect
 
 @dataclass(frozen=True)
 class Local:
-    """A stack's files, and what its Compose file says."""
+    """A stack's files, and the name of the Compose project that they are.
+
+    Attributes:
+        named: the name stands in the Compose file or in deploy.toml, and was not only derived.
+    """
 
     files: Mapping[str, bytes]
-    file: StackFile
+    project: str
+    named: bool = True
+
+    def mentions(self, name: str) -> bool:
+        """Whether a file has this word; for what must be known of a stack whose host is not asked."""
+        word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
+        return any(word.search(content) for content in self.files.values())
 
 
 def read_stack(environment: Environment, node: Node) -> Local:
     """The stack's files.
 
     Raises:
-        UsageError: one is missing or broken, or deploy.toml and the Compose file do not agree on a name.
+        UsageError: one is missing or broken.
     """
     files = collect(environment.root, node.stack)
     path = node.stack.compose
-    file = read_stack_file(files[path.rpartition("/")[2]], path)
-    undeclared = [name for name in file.secret_names if name not in environment.secrets]
+    named = node.project or project_name(files[path.rpartition("/")[2]], path)
+    return Local(files, named or default_name(node.directory.name), named=bool(named))
+
+
+def project_of(environment: Environment, node: Node) -> str:
+    """The name of a node's Compose project, before any host is asked.
+
+    Raises:
+        UsageError: the Compose file is missing or broken.
+    """
+    path = node.stack.compose
+    try:
+        content = (environment.root / path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    return node.project or project_name(content, path) or default_name(node.directory.name)
+
+
+def check_names(environment: Environment, node: Node, services: Mapping[str, Service]) -> None:
+    """That deploy.toml and the Compose file agree.
+
+    Raises:
+        UsageError: one names a secret or a service that the other lacks.
+    """
+    path, stack = node.stack.compose, node.stack
+    needed = sorted({name for service in services.values() for name in service.secret_names})
+    undeclared = [name for name in needed if name not in environment.secrets]
     if undeclared:
         raise UsageError(
             f"{path} needs the secret {undeclared[0]}, which deploy.toml does not declare",
             hint=f"add [secrets.{undeclared[0]}] with its field",
         )
-    for key, service in _services(node.stack):
-        if service not in file.secrets:
+    for key, service in _services(stack):
+        if service not in services:
             raise UsageError(
                 f"deploy.toml: stacks.{node.stack_name}.{key} names the service {service!r}, which {path} lacks; "
-                f"it has {', '.join(sorted(file.secrets))}",
-                hint=did_you_mean(service, file.secrets),
+                f"it has {', '.join(sorted(services))}",
+                hint=did_you_mean(service, services),
             )
-    return Local(files, file)
-
-
-def stack_file(environment: Environment, node: Node) -> StackFile:
-    """What a node's Compose file says before any host is asked.
-
-    Raises:
-        UsageError: it is missing or broken.
-    """
-    path = node.stack.compose
-    try:
-        return read_stack_file((environment.root / path).read_bytes(), path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _services(stack: Stack) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from deploy_lib.host.change.step import Step, script_of
 from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
+from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK
 from deploy_lib.shell import FIND_MEMORY, TRUST, ScriptExit, quote, words
 
@@ -60,7 +61,7 @@ class Switch:
         staged: all files of the new release, for `one_offs`, and to be removed where nothing ran before.
         reloads: what to do for services whose container stays although its files changed.
         staying: by service, the names of its containers that will stay, for a dry run.
-        places: where the secrets that run now are to be read, so that they can be restored.
+        places: where the containers have their secrets now, from which these are read to be restored.
         secrets: names of the secrets that the new release needs.
         keep_values: the secrets that run now are used, not ones that the script is given.
         applies: secrets that are changed in a program's own data, too.
@@ -81,7 +82,7 @@ class Switch:
     staged: Placement = field(default_factory=Placement)
     reloads: Sequence[Reload] = ()
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    places: values.Places = field(default_factory=dict)
+    places: Sequence[Place] = ()
     secrets: Sequence[str] = ()
     keep_values: bool = False
     applies: Sequence[Program] = ()
@@ -232,7 +233,7 @@ cd / || return
 engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.staged.files})))}"""
     return f"""\
-{values.restore(switch.places)}
+{values.restore({name for place in switch.places for name in place.names})}
 {values.deliver(switch.back_secret_files)} || return
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return

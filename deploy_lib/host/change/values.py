@@ -3,39 +3,73 @@ run are put into files in the host's memory, where the stack's delivery is that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from deploy_lib.compose import labels
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.stack import HostStack
+from deploy_lib.secrets.places import Place, readings
 from deploy_lib.shell import quote, words
 
-Places = Mapping[str, tuple[tuple[str, str], ...]]
-"""By environment name, the services that get a secret and where it lies in their containers."""
 
-
-def capture(stack: HostStack, places: Places) -> str:
+def capture(stack: HostStack, places: Iterable[Place]) -> str:
     """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
 
     Byte for byte: the letter that ends the output keeps the shell from taking line ends off.
     """
+    found = readings(places)
+    if not found:
+        return ":"
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('2')}"
-    function = f"""\
+    functions = f"""\
+file() {{ docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x; }}
+environment() {{
+  v=$(docker inspect --format "{{{{range .Config.Env}}}}{{{{if eq (index (split . \"=\") 0) \"$2\"}}}}{{{{.}}}}x{{{{end}}}}{{{{end}}}}" "$1" 2>/dev/null)
+  [ -n "$v" ] && printf '%s\n' "${{v#"$2="}}"
+}}
+# capture NAME SERVICE KIND WHERE BEFORE AFTER: the value stands between two known texts.
 capture() {{
   for c in $(docker ps -aq --no-trunc {filters}); do
-    v=$(docker cp "$c:$3" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) || continue
-    eval "old_$1=\\${{v%x}} has_$1=1"
+    v=$("$3" "$c" "$4") || continue
+    v=${{v%x}}
+    case $v in "$5"*"$6") ;; *) continue;; esac
+    v=${{v#"$5"}}
+    v=${{v%"$6"}}
+    eval "old_$1=\\$v has_$1=1"
     return 0
   done
   return 1
 }}
 """
     calls = [
-        " || ".join(f"capture {words(name, service, path)}" for service, path in where) + " || true"
-        for name, where in sorted(places.items())
+        " || ".join(_capture(reading.name, place) for place in reading.places) + " || true"
+        for reading in found
     ]
-    return function + "\n".join(calls)
+    return functions + "\n".join(calls)
+
+
+def _capture(name: str, place: Place) -> str:
+    at = 1 + 2 * place.names.index(name)
+    known = {other for other in place.names if other != name}
+    call = " ".join(
+        [
+            words("capture", name, place.service, place.kind, place.where),
+            _text(place.parts[:at]),
+            _text(place.parts[at + 1 :]),
+        ]
+    )
+    return (
+        " && ".join([*(f'[ -n "${{has_{other}:-}}" ]' for other in sorted(known)), call]) if known else call
+    )
+
+
+def _text(parts: Sequence[str]) -> str:
+    """One shell word for a text whose secrets are known."""
+    return (
+        "".join(quote(part) if i % 2 == 0 else f'"$old_{part}"' for i, part in enumerate(parts) if part)
+        or "''"
+    )
 
 
 def restore(names: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprint, read_marks
+from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
 
 
@@ -35,9 +36,10 @@ class Facts:
         keep_tags: the local tags that protect images from being pruned.
         containers: the project's containers.
         services: the desired stack as the host's Compose renders it.
+        blank: the variables of its files that have no value from any place.
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
-        deployed: the Compose file that lies in the stack's directory, "" without one.
+        deployed: the stack that lies in its directory, as the host's Compose renders it; see `knows_places`.
         delivered: the secret files in its memory.
         strangers: why others than this user and root could change what is deployed, and what fixes it.
         machine: its clock, space, memory, ports and mounts.
@@ -62,9 +64,10 @@ class Facts:
     keep_tags: frozenset[str] = frozenset()
     containers: tuple[Container, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
+    blank: frozenset[str] = frozenset()
     history: tuple[Event, ...] = ()
     objects: frozenset[str] = frozenset()
-    deployed: bytes = field(default=b"", repr=False)
+    deployed: Mapping[str, Service] | None = None
     delivered: frozenset[str] = frozenset()
     strangers: tuple[tuple[str, str], ...] = ()
     machine: Machine = field(default_factory=Machine)
@@ -100,6 +103,29 @@ class Facts:
     def replicas(self) -> Mapping[str, int]:
         """By service, how many containers the proven release has; without one, the services that run."""
         return self.proven.release.replicas if self.proven else {c.service: 1 for c in self.containers}
+
+    @property
+    def secret_names(self) -> list[str]:
+        """The secrets that the desired stack needs."""
+        return sorted({name for service in self.services.values() for name in service.secret_names})
+
+    @property
+    def knows_places(self) -> bool:
+        """Whether it is known where the containers have their secrets: the record says so, or the files were looked at."""
+        if self.deployed is not None or not self.containers:
+            return True
+        return bool(self._recorded) and all(release.places is not None for release in self._recorded)
+
+    @property
+    def places(self) -> list[Place]:
+        """Where the containers have their secrets: those of the proven release, and those of one that was interrupted."""
+        recorded = [place for release in self._recorded for place in release.places or ()]
+        read = [place for service in (self.deployed or {}).values() for place in service.secrets]
+        return list(dict.fromkeys([*recorded, *read]))
+
+    @property
+    def _recorded(self) -> list[Release]:
+        return [event.release for event in (self.proven, self.unsettled) if event is not None]
 
     def find(self, release_id: str | None) -> Event | None:
         """The release of this id, as it was proven here."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from deploy_lib import layout
 from deploy_lib.answers import Parts
 from deploy_lib.compose import command
 from deploy_lib.compose.container import Container, containers_function, read_container
-from deploy_lib.compose.model import read_model
+from deploy_lib.compose.model import Service, read_model
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
@@ -63,7 +62,6 @@ def facts_script(stack: HostStack, *, render: bool) -> str:
     """
     directory = stack.directory
     home = quote(directory)
-    compose_file = quote(directory / stack.compose_file)
     key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
     proven_lines = max(PROVEN_LINES, 2 * stack.settings.keep_releases)
     return f"""\
@@ -121,10 +119,11 @@ delivered() {{
   done
   return $r
 }}
-deployed() {{ shown {compose_file} base64 -w 0 {compose_file}; }}
 {containers_function(stack.project)}
 {machine.functions(directory, stack.settings.shared_storage)}
-config() {{ {f'[ -z "$m" ] || {command.render_command(stack.unpinned)}' if render else ":"}; }}
+config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
+rendered() {{ echo "$t/files"; "$@" 2>"$t/said"; r=$?; cat "$t/said" >&2; return $r; }}
+blank() {{ [ ! -e "$t/said" ] || sed -n {quote(command.BLANK)} "$t/said"; }}
 part memory echo "$m"
 part user id -un
 part tools tools
@@ -132,11 +131,12 @@ part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/
 part compose {command.VERSION}
 part directory directory
 part strangers others
-for x in files key history objects deployed; do part "$x" mine "$x"; done
+for x in files key history objects; do part "$x" mine "$x"; done
 part delivered delivered
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
+part blank blank
 for x in {words(*machine.PARTS)}; do case $x in locked) part "$x" mine "$x";; *) part "$x" "$x";; esac; done
 echo '=== end'
 """
@@ -155,9 +155,8 @@ PARTS = (
         "key",
         "history",
         "objects",
-        "deployed",
     ),
-    *("delivered", "images", "containers", "config", *machine.PARTS),
+    *("delivered", "images", "containers", "config", "blank", *machine.PARTS),
 )
 """The script's parts, in their order."""
 
@@ -242,10 +241,10 @@ def read_facts(text: str, node: str) -> Facts:
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=parts.read("containers", _containers, ()),
-        services=parts.read("config", lambda said: read_model(said) if said.strip() else {}, {}),
+        services=parts.read("config", _services, {}),
+        blank=parts.read("blank", _words, frozenset()),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
         objects=parts.read("objects", _objects, frozenset()),
-        deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
         delivered=parts.read("delivered", _words, frozenset()),
         strangers=parts.read("strangers", _strangers, ()),
         machine=machine.read_machine(parts),
@@ -262,6 +261,12 @@ def _fits(pattern: str, said: str) -> str:
     if not re.fullmatch(pattern, said.strip()):
         raise ValueError
     return said.strip()
+
+
+def _services(said: str) -> dict[str, Service]:
+    """The model, after the directory that it was rendered in."""
+    base, _, model = said.strip().partition("\n")
+    return read_model(model, base) if base else {}
 
 
 def _engine(said: str) -> tuple[str, str]:

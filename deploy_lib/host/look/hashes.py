@@ -13,16 +13,19 @@ from deploy_lib.shell import IN_MEMORY
 from deploy_lib.ssh.session import Session
 
 
-def ask_hashes(session: Session, stack: HostStack, files: Mapping[str, bytes]) -> dict[str, str]:
+def ask_hashes(
+    session: Session, stack: HostStack, files: Mapping[str, bytes], env: Mapping[str, str]
+) -> dict[str, str]:
     """By service, the hash that its containers would carry; the files lie in memory meanwhile.
 
     Args:
         files: the content of the project's `inputs`.
+        env: values of secrets that stand in the environment of containers, which counts; any value for the others.
 
     Raises:
         RemoteError: the host's Compose does not read them.
     """
-    result = session.run(hashes_script(stack), stdin=pack(files), step="looking closer")
+    result = session.run(hashes_script(stack), env=env, stdin=pack(files), step="looking closer")
     try:
         return understand("Compose's hashes", lambda: read_hashes(result.stdout))
     except NotUnderstoodError as error:
@@ -45,7 +48,7 @@ def read_hashes(text: str) -> dict[str, str]:
 
 
 def hashes_script(stack: HostStack) -> str:
-    """The files come on standard input; no secret is needed, for the hashes do not depend on their values."""
+    """The files come on standard input. The hashes do not depend on what a Compose secret is."""
     return f"""\
 {IN_MEMORY}
 tar -xf - -C "$t" || exit

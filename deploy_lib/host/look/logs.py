@@ -38,8 +38,18 @@ class Line:
     text: str
 
 
+@dataclass(frozen=True)
+class Known:
+    """A service that has a container, whether its lines were asked for or not; comes before all lines."""
+
+    service: str
+
+
+_SERVICE = "=== service "
+
+
 def logs_script(project: Project, services: Sequence[str], tail: int, *, follow: bool) -> str:
-    """Prints the last lines of each container, found by its labels: Compose would want every variable set.
+    """Prints each container's service, and its last lines; found by its labels: Compose would want every variable set.
 
     Args:
         services: only these; none: all.
@@ -52,6 +62,7 @@ def logs_script(project: Project, services: Sequence[str], tail: int, *, follow:
     wanted = "|".join(f"*.{quote(service)}" for service in services) or "*"
     return f"""\
 list=$(docker ps -a --no-trunc {project.filters} {labels.NO_ONE_OFF} --format {quote(form)}) || exit
+printf '%s\\n' "$list" | while read -r i s n; do [ -z "$s" ] || printf '{_SERVICE}%s\\n' "$s"; done
 show() {{
   docker logs {options} "$1" 2>&1 | while IFS= read -r x || [ -n "$x" ]; do printf '%s %s %s\\n' "$2" "$3" "$x"; done
 }}
@@ -77,8 +88,10 @@ shown=
 """Ends everything that this channel has started, when the channel is closed or its client is silent."""
 
 
-def read_line(text: str) -> Line:
+def read_line(text: str) -> Line | Known:
     """A line of the script's output."""
+    if text.startswith(_SERVICE):
+        return Known(text.removeprefix(_SERVICE))
     service, number, rest = (*text.split(" ", 2), "", "")[:3]
     at, _, said = rest.partition(" ")
     name = service if number in ("", "1") else f"{service}-{number}"
@@ -87,7 +100,7 @@ def read_line(text: str) -> Line:
 
 def stream(
     sessions: Mapping[str, Session], scripts: Mapping[str, str], *, follow: bool
-) -> Iterator[tuple[str, Line | DeployError]]:
+) -> Iterator[tuple[str, Line | Known | DeployError]]:
     """Lines of all nodes as they come, and the error of a node whose stream broke off.
 
     Closing the iterator closes the channels, and with them what runs on the hosts.
@@ -96,7 +109,7 @@ def stream(
         sessions: by node.
         scripts: by node, see `logs_script`.
     """
-    arrived: queue.Queue[tuple[str, Line | DeployError | None]] = queue.Queue(maxsize=10_000)
+    arrived: queue.Queue[tuple[str, Line | Known | DeployError | None]] = queue.Queue(maxsize=10_000)
     processes: dict[str, Process] = {}
 
     def read(node: str) -> None:

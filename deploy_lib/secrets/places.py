@@ -1,0 +1,100 @@
+"""Places: where containers have the values of secrets, and in which order they can be read back from there; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Kind = Literal["file", "environment"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A text in a service's containers that is made of one secret or of several.
+
+    Attributes:
+        kind: "file": what lies at a path; "environment": the value of a variable, which `docker inspect` shows.
+        where: the path, or the variable's name.
+        parts: the text, taken apart: fixed texts, with the name of a secret between two. `("", "PASSWORD", "")` is a value by
+            itself, `("db://app:", "PASSWORD", "@db")` one inside a URL.
+    """
+
+    service: str
+    kind: Kind
+    where: str
+    parts: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The secrets in it."""
+        return self.parts[1::2]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one secret's value and nothing else."""
+        return len(self.parts) == 3 and not self.parts[0] and not self.parts[2]
+
+    @property
+    def shown(self) -> str:
+        """For people: each value as a variable."""
+        return "".join(part if i % 2 == 0 else f"${{{part}}}" for i, part in enumerate(self.parts))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Place:
+        """The inverse of `as_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        service, kind, where, parts = (data[key] for key in ("service", "kind", "where", "parts"))
+        if kind not in ("file", "environment") or not isinstance(service, str) or not isinstance(where, str):
+            raise ValueError("this is no place of a secret")
+        if len(parts) % 2 == 0 or not all(isinstance(part, str) for part in parts):
+            raise ValueError("this is no text with secrets in it")
+        return Place(service, kind, where, tuple(parts))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one secret is read back: from the first of these places that has it.
+
+    Each place has no other secret that is not known by then.
+    """
+
+    name: str
+    places: Sequence[Place]
+
+
+def readings(places: Iterable[Place], given: Collection[str] = ()) -> list[Reading]:
+    """In which order secrets can be read back, those in front helping with those behind.
+
+    A text with two unknown values could be taken apart in several ways, so such a secret is not among them.
+
+    Args:
+        given: secrets whose values are known without being read.
+    """
+    left = list(dict.fromkeys(places))
+    known, found = set(given), list[Reading]()
+    while True:
+        ready: dict[str, list[Place]] = {}
+        for place in left:
+            unknown = [name for name in place.names if name not in known]
+            if len(unknown) == 1:
+                ready.setdefault(unknown[0], []).append(place)
+        if not ready:
+            return found
+        for name, some in sorted(ready.items()):
+            found.append(Reading(name, sorted(some, key=lambda p: (not p.whole, p.kind != "file"))))
+        known |= set(ready)
+
+
+def unreadable(places: Iterable[Place]) -> dict[str, Place]:
+    """The secrets that cannot be read back from any of these places, each with one that has it."""
+    places = list(places)
+    known = {reading.name for reading in readings(places)}
+    return {name: place for place in places for name in place.names if name not in known}
