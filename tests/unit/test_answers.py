@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from deploy_lib.answers import Parts
 from deploy_lib.checks import check_answered, check_host
 from deploy_lib.compose.container import Container, read_container
-from deploy_lib.compose.file import read_stack_file
+from deploy_lib.compose.file import project_name
 from deploy_lib.compose.model import read_model
 from deploy_lib.config import Probe, load
 from deploy_lib.errors import DeployError, NotUnderstoodError
@@ -190,7 +190,7 @@ def test_a_foreign_line_between_two_parts_changes_nothing_or_is_an_error(part: s
 
 
 @pytest.mark.parametrize(
-    "part", ["engine", "compose", "memory", "files", "images", "containers", "config", "deployed", "key"]
+    "part", ["engine", "compose", "memory", "files", "images", "containers", "config", "blank", "key"]
 )
 def test_a_foreign_line_in_a_part_is_never_an_answer(part: str) -> None:
     text = FULL.replace("=== compose exit 1", "=== compose exit 0").replace(
@@ -386,7 +386,7 @@ COMPOSE_FILE = json.dumps(
 
 @given(retyped(COMPOSE_FILE) | FOREIGN)
 def test_the_hosts_compose_file(text: str) -> None:
-    or_error(lambda: read_stack_file(text.encode(errors="replace"), "compose.yml"))
+    or_error(lambda: project_name(text.encode(errors="replace"), "compose.yml"))
 
 
 def test_the_fuzzer_finds_what_it_is_for() -> None:
@@ -395,4 +395,4 @@ def test_the_fuzzer_finds_what_it_is_for() -> None:
     assert read_container(CONTAINER)
     assert read_model(CONFIG)["web"].replicas == 2
     assert files.unpack(io.BytesIO(base64.b64decode(TAR)).read()) == {"a": b"x" * 600, "b": b"y"}
-    assert read_stack_file(COMPOSE_FILE.encode(), "compose.yml").secret_names == ["PW"]
+    assert project_name(COMPOSE_FILE.encode(), "compose.yml") == "p"

@@ -25,8 +25,8 @@ def capture(stack: HostStack, places: Iterable[Place]) -> str:
     functions = f"""\
 file() {{ docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x; }}
 environment() {{
-  v=$(docker inspect --format "{{{{range .Config.Env}}}}{{{{if eq (index (split . \"=\") 0) \"$2\"}}}}{{{{.}}}}x{{{{end}}}}{{{{end}}}}" "$1" 2>/dev/null)
-  [ -n "$v" ] && printf '%s\n' "${{v#"$2="}}"
+  v=$(docker inspect --format '{{{{range .Config.Env}}}}{{{{if eq (index (split . "=") 0) "'"$2"'"}}}}{{{{.}}}}x{{{{end}}}}{{{{end}}}}' "$1" 2>/dev/null)
+  [ -n "$v" ] && printf '%s\\n' "${{v#"$2="}}"
 }}
 # capture NAME SERVICE KIND WHERE BEFORE AFTER: the value stands between two known texts.
 capture() {{

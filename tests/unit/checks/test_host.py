@@ -5,7 +5,7 @@ import pytest
 
 from deploy_lib.checks import Check, check_answered, check_host, require_passed
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.model import Port, Service
 from deploy_lib.config import load
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
@@ -32,7 +32,7 @@ GOOD = Facts(
     memory="/run",
     tools=frozenset(TOOLS),
     writable=True,
-    services={"web": Service("web", "i", ports=(8000, 9090)), "idle": Service("idle", "i", 0, (22,))},
+    services={"web": Service("web", "i", ports=(Port(8000), Port(9090))), "idle": Service("idle", "i", 0, (Port(22),))},
     containers=(CONTAINER,),
     machine=MACHINE,
     asked=(1000, 1001),

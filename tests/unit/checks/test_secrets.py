@@ -1,6 +1,12 @@
-from deploy_lib.checks import check_once_read
+from typing import Any
+
+from deploy_lib.checks import Check, check_exposure, check_once_read
+from deploy_lib.compose.model import Service
 from deploy_lib.config import load
+from deploy_lib.release.image import Image
+from deploy_lib.secrets.places import Place
 from tests import ROOT
+from tests.unit import build
 
 LAB = load(ROOT, "lab")
 STEPS, NODE = LAB.apply, LAB.nodes["core"]
@@ -33,3 +39,52 @@ def test_without_a_record_there_is_a_way_out_too() -> None:
     found = check_once_read(NODE, STEPS, ["DB_PASSWORD"], recorded=False)
     assert found.hint is not None
     assert found.hint.startswith("set them back at their source, deploy")
+
+
+def exposed(*places: Place, accepted: tuple[str, ...] = (), **more: Any) -> dict[str, Check]:
+    node = build.node(exposed=accepted)
+    web = Service("web", Image.parse("x"), secrets=places, **more)
+    return {check.name: check for check in check_exposure(node, {"web": web})}
+
+
+FILE = Place("web", "file", "/run/secrets/pw", ("", "PW", ""))
+VARIABLE = Place("web", "environment", "APP_KEY", ("", "PW", ""))
+URL = Place("web", "environment", "URL", ("db://", "WHO", ":", "PW", "@db"))
+
+
+def test_a_secret_that_docker_inspect_shows_has_to_be_accepted() -> None:
+    found = exposed(VARIABLE)["secrets in the environment"]
+    assert found.result == "failed"
+    assert "PW stands in the environment of web (APP_KEY)" in found.problem
+    assert 'exposed = ["PW"] in [stacks.shop]' in (found.hint or "")
+    accepted = exposed(VARIABLE, accepted=("PW",))["secrets in the environment"]
+    assert (accepted.result, accepted.found) == ("ok", "PW in web")
+
+
+def test_the_line_that_accepts_one_more_keeps_those_that_are_accepted() -> None:
+    found = exposed(VARIABLE, URL, accepted=("PW",))["secrets in the environment"]
+    assert 'exposed = ["PW", "WHO"]' in (found.hint or "")
+
+
+def test_one_that_could_not_be_restored_is_refused_although_it_is_accepted() -> None:
+    found = exposed(URL, accepted=("PW", "WHO"))["secrets in the environment"]
+    assert found.result == "failed"
+    assert "could not be restored" in found.problem
+    assert exposed(URL, FILE, accepted=("PW", "WHO"))["secrets in the environment"].result == "ok"
+
+
+def test_a_secret_in_plain_sight_is_refused_whatever_is_accepted() -> None:
+    line = ("services.web.command", "--password=${PW}")
+    found = exposed(accepted=("PW",), refused=(line,))["secrets in plain sight"]
+    assert found.result == "failed"
+    assert "services.web.command (--password=${PW})" in found.problem
+
+
+def test_a_compose_secret_from_elsewhere_is_refused() -> None:
+    found = exposed(foreign=("key",))["secrets of the Compose file"]
+    assert found.result == "failed"
+    assert "web gets key" in found.problem
+
+
+def test_without_secrets_in_the_environment_nothing_is_said() -> None:
+    assert {check.result for check in exposed(FILE).values()} == {"ok"}

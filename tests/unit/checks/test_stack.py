@@ -1,9 +1,13 @@
 import pytest
 
-from deploy_lib.checks import check_storage, check_variables, read_env_file
-from deploy_lib.compose.variables import Variables
+from deploy_lib.checks import check_project, check_storage, check_variables, read_env_file
+from deploy_lib.compose.model import Service
 from deploy_lib.config import load
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.release.image import Image
+from deploy_lib.secrets.places import Place
 from tests import ROOT
+from tests.unit import build
 
 NODES = load(ROOT, "lab").nodes
 
@@ -29,35 +33,34 @@ def test_shared_storage_is_mounted_and_writable(found: frozenset[str], problem: 
     assert later.result == ("deferred" if problem else "ok")
 
 
-READ = Variables(
-    read=("A", "B", "OPTIONAL"), required=frozenset({"A"}), optional=frozenset({"OPTIONAL"}), secrets=("S",)
-)
+SECRET = Service("web", Image.parse("x"), secrets=(Place("web", "file", "/run/secrets/s", ("", "S", "")),))
 
 
 @pytest.mark.parametrize(
-    ("file", "generated", "problem"),
+    ("facts", "given", "problem"),
     [
-        ({"A": "1", "B": ""}, {}, ""),
-        ({"A": "1"}, {"B": "2", "OPTIONAL": "3"}, ""),
-        ({"A": "1"}, {}, "B has no value"),
-        ({"A": "1", "B": "2"}, {"B": "2"}, "B has a value from the file and from what is generated"),
-        ({"A": "", "B": "2"}, {}, "A is empty in the file"),
-        ({"A": "1", "B": "2", "S": "oops"}, {}, "S has a value from the file and from the vault"),
-        ({}, {}, "A has no value; B has no value"),
+        (Facts(), {}, ""),
+        (Facts(blank=frozenset({"B", "A"})), {}, "A has no value; B has no value"),
+        (Facts(services={"web": SECRET}), {"A": "1"}, ""),
+        (
+            Facts(services={"web": SECRET}),
+            {"S": "oops"},
+            "S is a secret, and has a value in compose/.env.core, too",
+        ),
     ],
 )
-def test_each_variable_has_its_value_from_one_place(
-    file: dict[str, str], generated: dict[str, str], problem: str
-) -> None:
-    check = check_variables(
-        READ, {"the file": file, "what is generated": generated, "the vault": {"S": "***"}}
-    )
+def test_nothing_is_deployed_blank(facts: Facts, given: dict[str, str], problem: str) -> None:
+    check = check_variables(NODES["core"], facts, given)
     assert check.problem == problem
     assert check.result == ("failed" if problem else "ok")
 
 
-def test_a_secret_without_a_source_has_no_value() -> None:
-    assert check_variables(READ, {"the file": {"A": "1", "B": "2"}}).problem == "S has no value"
+def test_a_project_without_a_fixed_name_is_given_the_line_that_fixes_it() -> None:
+    check = check_project(NODES["core"], "ktrdr-core", Facts(containers=(build.container(),)), named=False)
+    assert check.result == "failed"
+    assert "under which 1 containers are here" in check.problem
+    assert 'project = "ktrdr-core"' in (check.hint or "")
+    assert check_project(NODES["core"], "ktrdr-core", Facts(), named=True).result == "ok"
 
 
 def test_an_env_file_is_read_as_compose_does() -> None:

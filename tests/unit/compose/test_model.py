@@ -1,10 +1,156 @@
-from deploy_lib.compose.model import Service, read_model
-from deploy_lib.release.image import Image
+"""What the host's own rendering says of a stack; the documents are those that Compose 2.26 and 2.40 print."""
+
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from deploy_lib.compose.model import Mount, Port, read_model, secret_files
+from deploy_lib.errors import NotUnderstoodError
+from deploy_lib.secrets.placeholders import placeholder
+from deploy_lib.secrets.places import Place
+
+PW, WHO = placeholder("PW"), placeholder("WHO")
 
 
-def test_replicas_and_ports_come_from_the_rendered_file() -> None:
-    text = """{"services": {"a": {"image": "x", "ports": [{"published": "80"}]},
-        "b": {"image": "y", "deploy": {"replicas": 0}}, "c": {"image": "z", "scale": 3}}}"""
-    services = read_model(text)
-    assert services["a"] == Service("a", Image("x"), 1, (80,))
-    assert (services["b"].replicas, services["c"].replicas) == (0, 3)
+def services(**specs: Any) -> dict[str, Any]:
+    return {"services": {name: {"image": "x", **spec} for name, spec in specs.items()}}
+
+
+def read(data: dict[str, Any], base: str = "") -> Any:
+    return read_model(json.dumps(data), base)
+
+
+def test_a_compose_secret_is_a_file_in_its_container() -> None:
+    data = services(
+        db={"secrets": [{"source": "pw", "target": "/run/secrets/pw"}, {"source": "who", "target": "/who"}]}
+    )
+    data["secrets"] = {"pw": {"environment": "PW"}, "who": {"environment": "WHO"}}
+    db = read(data)["db"]
+    assert db.secrets == (
+        Place("db", "file", "/run/secrets/pw", ("", "PW", "")),
+        Place("db", "file", "/who", ("", "WHO", "")),
+    )
+    assert db.secret_names == ("PW", "WHO")
+    assert (db.sources, db.foreign, db.exposed) == ({"pw": "PW", "who": "WHO"}, (), {})
+
+
+def test_a_compose_secret_that_is_not_handed_over_as_environment_is_foreign() -> None:
+    data = services(db={"secrets": [{"source": "a"}, {"source": "b"}]})
+    data["secrets"] = {"a": {"file": "/t/files/a.txt"}, "b": {"external": True, "name": "b"}}
+    assert read(data)["db"].foreign == ("a", "b")
+
+
+def test_a_release_in_memory_has_its_secrets_in_files_of_their_names() -> None:
+    data = services(db={"secrets": [{"source": "pw", "target": "/run/secrets/pw"}]})
+    data["secrets"] = {"pw": {"file": "/run/ktrdr-secrets/shop/PW"}}
+    found = read(data)
+    assert found["db"].secret_names == ("PW",)
+    assert secret_files(found, PurePosixPath("/m")) == {"pw": "/m/PW"}
+
+
+def test_secrets_in_the_environment_are_found_however_deep_they_stand() -> None:
+    web = read(
+        services(web={"environment": {"URL": f"db://{WHO}:{PW}@db/$$x", "KEY": PW, "NONE": None, "A": "b"}})
+    )["web"]
+    assert web.secrets == (
+        Place("web", "environment", "KEY", ("", "PW", "")),
+        Place("web", "environment", "URL", ("db://", "WHO", ":", "PW", "@db/$x")),
+    )
+    assert set(web.exposed) == {"PW", "WHO"}
+
+
+def test_the_content_of_a_config_is_a_file_in_the_container() -> None:
+    data = services(web={"configs": [{"source": "c"}, {"source": "d", "target": "/etc/d"}]})
+    data["configs"] = {"c": {"content": f"key={PW}\n"}, "d": {"file": "/t/files/d.txt"}}
+    web = read(data)["web"]
+    assert web.secrets == (Place("web", "file", "/c", ("key=", "PW", "\n")),)
+    assert set(web.contents) == {"/c"}
+    assert web.exposed == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "key", "line"),
+    [
+        ({"command": ["serve", f"--password={PW}"]}, "services.web.command", "--password=${PW}"),
+        ({"labels": {"auth": PW}}, "services.web.labels.auth", "${PW}"),
+        ({"labels": {f"auth.{PW}": "x"}}, "services.web.labels", "auth.${PW}"),
+        (
+            {"healthcheck": {"test": ["CMD-SHELL", f"login $$X {PW}"]}},
+            "services.web.healthcheck.test",
+            "login $X ${PW}",
+        ),
+    ],
+)
+def test_a_secret_in_plain_sight_is_named_with_its_line(spec: dict[str, Any], key: str, line: str) -> None:
+    assert read(services(web=spec))["web"].refused == ((key, line),)
+
+
+def test_a_secret_in_the_options_of_a_volume_is_in_plain_sight_too() -> None:
+    data = services(web={}) | {"volumes": {"share": {"driver_opts": {"o": f"password={PW}"}}}}
+    assert read(data)["web"].refused == (("volumes.share.driver_opts.o", "password=${PW}"),)
+
+
+def test_ports_have_a_protocol_and_an_address() -> None:
+    ports = [
+        {"target": 53, "published": "53", "protocol": "udp", "host_ip": "127.0.0.1"},
+        {"target": 80, "published": "8080", "protocol": "tcp"},
+        {"target": 81, "protocol": "tcp"},
+    ]
+    assert read(services(web={"ports": ports}))["web"].ports == (Port(53, "udp", "127.0.0.1"), Port(8080))
+
+
+def test_mounts_below_the_directory_are_relative() -> None:
+    volumes = [
+        {"type": "bind", "source": "/t/files/conf/a.conf", "target": "/a", "read_only": True},
+        {"type": "bind", "source": "/mnt/data", "target": "/data"},
+        {"type": "volume", "source": "db", "target": "/db"},
+        {"type": "volume", "target": "/cache"},
+    ]
+    assert read(services(web={"volumes": volumes}), "/t/files")["web"].mounts == (
+        Mount("bind", "conf/a.conf", "/a", read_only=True),
+        Mount("bind", "/mnt/data", "/data"),
+        Mount("volume", "db", "/db"),
+        Mount("volume", "", "/cache"),
+    )
+    assert [m.shipped for m in read(services(web={"volumes": volumes}), "/t/files")["web"].mounts] == [
+        "conf/a.conf",
+        None,
+        None,
+        None,
+    ]
+
+
+def test_what_ends_by_itself_is_known_by_its_policy_or_by_who_waits_for_it() -> None:
+    waits = {
+        "depends_on": {"migrate": {"condition": "service_completed_successfully"}, "db": {"condition": "x"}}
+    }
+    found = read(
+        services(
+            web=waits,
+            migrate={},
+            db={},
+            job={"restart": "no"},
+            again={"restart": "on-failure:3"},
+            up={"restart": "always"},
+        )
+    )
+    assert {name for name, service in found.items() if service.one_shot} == {"migrate", "job", "again"}
+
+
+def test_a_service_that_is_only_built_has_no_image() -> None:
+    found = read({"services": {"web": {"build": {"context": "/t/files"}}}})["web"]
+    assert found.builds
+    assert not found.image.repository
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"services": []}', '{"services": {"a": {"image": 1}}}'])
+def test_anything_else_is_not_understood(text: str) -> None:
+    with pytest.raises(NotUnderstoodError):
+        read_model(text)
+
+
+def test_replicas_come_from_the_rendered_file() -> None:
+    found = read(services(a={}, b={"deploy": {"replicas": 0}}, c={"scale": 3}))
+    assert {name: service.replicas for name, service in found.items()} == {"a": 1, "b": 0, "c": 3}

@@ -95,7 +95,7 @@ def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
     node.site = replace(node.site, job=replace(node.job, node=NODE.model_copy(update={"stack": stack})))
     node.facts = replace(node.facts, memory="/run")
     node.lock()
-    project = node.local.file.project
+    project = node.local.project
     assert [str(found) for found in asked] == [str(place).replace("/p", f"/{project}")]
 
 
@@ -245,11 +245,11 @@ def test_shared_storage_that_the_same_command_brings_back_is_looked_at_later() -
 
 def test_a_value_that_no_host_has_room_for_is_named_with_its_size() -> None:
     given = values()
-    name = next(iter(deployment().local.file.secret_names))
+    (name,) = given
     large = {**given, name: Secret("v" * 131_072)}
-    deployment().check_room(given)
+    deployment().check_room(given, [name])
     with pytest.raises(UsageError, match=f"{name} has 131072 bytes") as caught:
-        deployment().check_room(large)
+        deployment().check_room(large, [name])
     assert "vvv" not in str(caught.value)
 
 

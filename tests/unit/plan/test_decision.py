@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.compose.file import StackFile
 from deploy_lib.compose.model import Service
 from deploy_lib.config import OneOff, load
 from deploy_lib.errors import PreflightError
@@ -20,6 +19,7 @@ from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
+from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 from tests import ROOT
@@ -35,8 +35,7 @@ KEY = secrets.token_hex(32)
 
 
 def case(**request: str) -> Job:
-    file = StackFile("ktrdr-core", {"web": ("DB_PASSWORD",)})
-    return Job(LAB, NODE, Local(FILES, file), Request("deploy-core", **request), "r2")  # type: ignore[arg-type]
+    return Job(LAB, NODE, Local(FILES, "ktrdr-core"), Request("deploy-core", **request), "r2")  # type: ignore[arg-type]
 
 
 def values() -> dict[str, Secret]:
@@ -45,7 +44,13 @@ def values() -> dict[str, Secret]:
 
 def rendered(reference: str) -> Facts:
     """A host with a proven release, on which this checkout's Compose file names `reference`."""
-    return replace(settled(), services={"web": Service("web", Image.parse(reference))}, key=KEY)
+    return replace(settled(), services={"web": service(reference)}, key=KEY)
+
+
+def service(reference: str) -> Service:
+    """It gets one secret, as a file."""
+    place = Place("web", "file", "/run/secrets/db", ("", "DB_PASSWORD", ""))
+    return Service("web", Image.parse(reference), secrets=(place,), sources={"db": "DB_PASSWORD"})
 
 
 def forward(facts: Facts, *manifests: Manifest) -> Decision:

@@ -1,8 +1,8 @@
 import json
 from dataclasses import replace
 
-from deploy_lib.compose.file import StackFile
 from deploy_lib.compose.labels import CONFIG_HASH
+from deploy_lib.compose.model import Service
 from deploy_lib.host.change.history import event
 from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
 from deploy_lib.plan.desired import Desired, adopted_release, earlier_release, rotated_release
@@ -80,9 +80,6 @@ def test_an_interrupted_release_is_never_nothing_to_do() -> None:
     assert not make_plan(NODE, replace(facts, history=(*facts.history, started)), desired()).nothing
 
 
-FILE = StackFile("p", {"web": ("S", "T")}, {}, {"s": "S", "t": "T"})
-
-
 def test_a_rotation_is_the_release_that_runs_with_other_fingerprints() -> None:
     running = replace(desired(mark="S=1 T=2").release, id="r1", restores="r0")
     rotated = rotated_release("r2", running, {"T": "3"}).release
@@ -116,6 +113,6 @@ def test_a_project_without_a_record_keeps_its_delivery() -> None:
     facts = settled()
     (container,) = facts.containers
     labelled = replace(container, labels={**container.labels, DELIVERY_LABEL: "/run/ktrdr-secrets/p"})
-    deployed = b"name: p\nservices: {web: {secrets: [s]}}\nsecrets: {s: {environment: S}}\n"
+    deployed = {"web": Service("web", OLD, sources={"s": "S"})}
     facts = replace(facts, history=(), containers=(labelled,), deployed=deployed)
     assert adopted_release("r1", facts).release.secret_files == FILES

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy_lib.compose.file import read_stack_file
 from deploy_lib.config import parse
 from tests import ROOT
 
@@ -146,7 +145,7 @@ def test_volumes_and_secrets_are_declared(stack: str) -> None:
 @each_stack
 def test_secrets_are_known_to_the_topology_and_come_as_files_only(stack: str) -> None:
     known = set(tomllib.loads((ROOT / "deploy.toml").read_text())["secrets"])
-    wanted = set(read_stack_file(path_of(stack).read_bytes(), stack).secret_names)
+    wanted = {secret["environment"] for secret in compose(stack)["secrets"].values()}
     assert wanted
     assert wanted <= known
     for name in known:

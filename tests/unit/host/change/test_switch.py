@@ -19,6 +19,7 @@ from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
 from deploy_lib.host.programs.grafana import GrafanaAdmin
 from deploy_lib.release.release import Release
+from deploy_lib.secrets.places import Place
 from deploy_lib.shell import ScriptExit
 from tests.unit import build
 
@@ -357,7 +358,7 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         abandoned=event("reverted", RELEASE),
         stuck=event("failed", RELEASE),
         reloads=[Reload(path="conf/a", service="web", signal="SIGHUP", check=("check", "it's"))],
-        places={"A": (("db", "/run/secrets/a"),)},
+        places=[Place("db", "file", "/run/secrets/a", ("", "A", ""))],
         secrets=["A"],
     )
     for variant in (orders, replace(orders, back=None, keep_values=True)):
@@ -399,7 +400,10 @@ def grafana(host: Host) -> Host:
 
 def rotate(host: Host) -> None:
     host.begin(
-        "new", applies=[ADMIN], places={"ADMIN": (("grafana", "/run/secrets/admin"),)}, secrets=["ADMIN"]
+        "new",
+        applies=[ADMIN],
+        places=[Place("grafana", "file", "/run/secrets/admin", ("", "ADMIN", ""))],
+        secrets=["ADMIN"],
     )
 
 

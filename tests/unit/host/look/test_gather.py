@@ -72,9 +72,6 @@ aa11
 bb22
 
 === objects exit 0
-=== deployed
-bmFtZTogeAo=
-=== deployed exit 0
 === delivered
 /run/ktrdr-secrets/ktrdr-core/DB_PASSWORD
 
@@ -91,9 +88,14 @@ ktrdr-deploy.local/keep abcd <none> sha256:id1
 
 === containers exit 0
 === config
-{"services": {"web": {"image": "x"}}}
+/run/t/files
+{"services": {"web": {"image": "x", "volumes": [{"type": "bind", "source": "/run/t/files/conf", "target": "/c"}]}}}
 
 === config exit 0
+=== blank
+STAGE
+
+=== blank exit 0
 === clock
 1764400000.5
 
@@ -141,10 +143,10 @@ def test_the_parts_become_facts() -> None:
     assert found.tags["prom/prometheus:v1"] == "sha256:id1"
     assert found.keep_tags == {"ktrdr-deploy.local/keep:abcd"}
     assert found.objects == {"aa11", "bb22"}
-    assert found.deployed == b"name: x\n"
+    assert found.blank == {"STAGE"}
     assert found.delivered == {"/run/ktrdr-secrets/ktrdr-core/DB_PASSWORD"}
     assert [(c.name, c.ports) for c in found.containers] == [("web-1", (5003,))]
-    assert set(found.services) == {"web"}
+    assert [m.shipped for m in found.services["web"].mounts] == ["conf"]
 
 
 def test_a_part_that_failed_says_why_and_the_others_count() -> None:
