@@ -28,6 +28,9 @@ SECRETS_LABEL = f"io.{OURS}.deploy.secrets"
 DELIVERY_LABEL = f"io.{OURS}.deploy.delivery"
 """On containers whose secrets are files in memory: where those lie."""
 
+INPUTS_LABEL = f"io.{OURS}.deploy.inputs"
+"""On containers that mount shipped files, or have configs: the fingerprint of their contents, at which Compose does not look."""
+
 KEEP = f"{OURS}-deploy.local/keep"
 """Repository of the local tags that protect images pulled by digest from `docker image prune`."""
 

@@ -71,6 +71,11 @@ class Container:
         return self.labels.get(layout.SECRETS_LABEL, "")
 
     @property
+    def inputs(self) -> str:
+        """The fingerprint of the files and configs that it mounts, "" without any."""
+        return self.labels.get(layout.INPUTS_LABEL, "")
+
+    @property
     def delivery(self) -> str:
         """The directory of its secret files, "" where Compose put the values into it."""
         return self.labels.get(layout.DELIVERY_LABEL, "")

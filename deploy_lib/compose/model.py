@@ -70,7 +70,7 @@ class Service:
         refused: secrets in places where a value must not stand, such as its command: the key, and the line for people.
         sources: by the key of a Compose secret that it gets, the secret's name.
         foreign: the keys of Compose secrets that come from a file or from outside, which this program does not deliver.
-        mounts: bind mounts and volumes.
+        mounts: bind mounts, configs that are files, and volumes.
         contents: by its path in the container, the SHA-256 of a config whose content stands in the Compose file.
         one_shot: it ends when it has done its work: its restart policy says so outright, or another service waits for that.
         restart: its restart policy, "" where the file has none.
@@ -169,7 +169,9 @@ def _service(
         refused=tuple(_refused(f"services.{name}", {k: v for k, v in spec.items() if k != "environment"})),
         sources=given,
         foreign=tuple(key for key in _keys(spec) if key not in given),
-        mounts=tuple(_mount(each, base) for each in spec.get("volumes") or []),
+        mounts=tuple(
+            _mount(each, base) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
+        ),
         contents=dict(_contents(spec, data)),
         one_shot=awaited or restart.partition(":")[0] in ("no", "on-failure"),
         restart=restart,
@@ -214,6 +216,15 @@ def _configs(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple
         content = (data["configs"][each["source"]] or {}).get("content")
         if content is not None:
             yield each.get("target") or f"/{each['source']}", str(content)
+
+
+def _config_files(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The configs of a service that are files, as the mounts that Compose makes of them."""
+    for each in spec.get("configs") or []:
+        file = (data["configs"][each["source"]] or {}).get("file")
+        if file is not None:
+            target = each.get("target") or f"/{each['source']}"
+            yield {"type": "bind", "source": file, "target": target, "read_only": True}
 
 
 def _contents(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -101,6 +101,7 @@ class Reload(Model):
     Attributes:
         check: a command in the container that fails when the changed files are wrong. Without it, a service that keeps its
             old configuration looks like one that took the new one.
+        watched: the program notices changed files by itself.
     """
 
     path: RelativePath
@@ -108,11 +109,14 @@ class Reload(Model):
     check: tuple[str, ...] = Field(default=(), strict=False)
     signal: Annotated[str, AfterValidator(_signal)] | None = None
     restart: bool = False
+    watched: bool = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Reload:
-        if (self.signal is None) != self.restart:
-            raise ValueError("give either signal or restart = true")
+        if [self.signal is not None, self.restart, self.watched].count(True) != 1:
+            raise ValueError("give either signal, restart = true or watched = true")
+        if self.watched and self.check:
+            raise ValueError("check needs signal or restart = true")
         return self
 
 

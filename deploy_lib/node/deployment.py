@@ -133,10 +133,10 @@ class Deployment:
             PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
                 stack's files, which no flag skips.
         """
-        facts = look(self.session, self.job, version, self.facts)
-        self.facts = look_at_places(self.session, self.job, facts)
+        self.facts = look(self.session, self.job, version, self.facts)
         answered = check_answered(self.node, self.facts, rendered=version is not None)
         require_passed(self.node, [answered, check_ownership(self.facts)])
+        self.facts = look_at_places(self.session, self.job, self.facts)
 
     def check_back(self, stacks: Collection[str]) -> None:
         """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.

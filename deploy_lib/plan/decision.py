@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
 from deploy_lib.compose.model import secret_files
+from deploy_lib.compose.override import inputs_of
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change import apply
+from deploy_lib.host.files import digests
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import Program
@@ -108,6 +110,7 @@ def decide_version(
             secret_files=_secret_files(job, facts),
             probes=job.node.stack.probes,
             places=[place for s in facts.services.values() for place in s.secrets],
+            inputs=_inputs(job, facts),
         )
     else:
         desired = one_service(
@@ -178,6 +181,16 @@ def _pinned(job: Job, facts: Facts, reference: Image, manifests: Mapping[Image, 
     if not digest:
         raise PreflightError(f"no digest is known for {reference}", node=job.node.name, step="preflight")
     return reference.with_digest(digest)
+
+
+def _inputs(job: Job, facts: Facts) -> dict[str, str]:
+    """By service, the fingerprint of what it mounts and is not told of in another way."""
+    files, reloads = digests(job.local.files), job.node.stack.reloads
+    found = {
+        name: inputs_of(service, files, [r.path for r in reloads if r.service == name])
+        for name, service in facts.services.items()
+    }
+    return {name: text for name, text in found.items() if text}
 
 
 def _secret_files(job: Job, facts: Facts) -> dict[str, str]:

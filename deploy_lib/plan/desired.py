@@ -42,6 +42,7 @@ def whole_release(
     secret_files: Mapping[str, str] | None = None,
     probes: Sequence[Probe] | None = None,
     places: Sequence[Place] | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -49,12 +50,12 @@ def whole_release(
         images: by service, pinned.
         secrets: see `secrets.fingerprint.fingerprints`.
         variables: non-secret values for the Compose file.
-        secret_files, places: see `Release`.
+        secret_files, places, inputs: see `Release`.
         probes: what is to prove it.
     """
     whole = {
         **files,
-        layout.OVERRIDE: override_file(images, secrets, secret_files),
+        layout.OVERRIDE: override_file(images, secrets, secret_files, inputs),
         layout.VARIABLES: variables_file(variables),
     }
     release = Release(
@@ -68,6 +69,7 @@ def whole_release(
         secret_files=dict(secret_files or {}),
         probes=None if probes is None else tuple(probes),
         places=None if places is None else tuple(places),
+        inputs=dict(inputs or {}),
     )
     return Desired(release, whole)
 
@@ -106,7 +108,8 @@ def one_service(
     # A public image of one service does not change the version of the others.
     named = image.tag == version.tag
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
-    generated = {layout.OVERRIDE: override_file(images, secrets, before.release.secret_files)}
+    kept = before.release
+    generated = {layout.OVERRIDE: override_file(images, secrets, kept.secret_files, kept.inputs)}
     release = replace(
         before.release,
         id=release_id,
@@ -145,7 +148,7 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
         service: as_text({name: known.get(name, mark) for name, mark in read_marks(marks).items()})
         for service, marks in target.secrets.items()
     }
-    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files)}
+    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files, target.inputs)}
     release = replace(
         target,
         id=release_id,
@@ -167,8 +170,9 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
     images = {c.service: facts.pinned(c) for c in facts.containers}
     marks = {c.service: mark for c in facts.containers if (mark := c.secrets)}
     secret_files = _secret_files(facts)
+    inputs = {c.service: found for c in facts.containers if (found := c.inputs)}
     generated = {
-        layout.OVERRIDE: override_file(images, marks, secret_files),
+        layout.OVERRIDE: override_file(images, marks, secret_files, inputs),
         **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: variables_file({})}),
     }
     if layout.OVERRIDE in facts.files:
@@ -183,6 +187,7 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
         replicas=dict(Counter(c.service for c in facts.containers)),
         secret_files=secret_files,
         places=None if facts.deployed is None else tuple(facts.places),
+        inputs=inputs,
     )
     return Desired(release, generated)
 

@@ -111,7 +111,9 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         changed=changed,
         dropped=dropped,
         pulls=tuple(sorted({image for image in release.images.values() if not facts.has(image)})),
-        reloads=tuple(r for r in node.stack.reloads if any(_touches(r, path) for path in touched)),
+        reloads=tuple(
+            r for r in node.stack.reloads if not r.watched and any(_touches(r, path) for path in touched)
+        ),
         nothing=nothing,
         undo=undo,
         next_before=_next_before(before, release),
@@ -159,6 +161,8 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
     delivery = delivered_in(release.secret_files)
     if name in release.secrets and any(c.delivery != delivery for c in running):
         return change("recreate", "delivery of its secrets")
+    if any(c.inputs != release.inputs.get(name, "") for c in running):
+        return change("recreate", "files that it mounts")
     if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:

@@ -48,6 +48,7 @@ class Release:
             they are not known.
         places: where its containers have their secrets, so that the values can be read back; None in records of earlier
             programs.
+        inputs: by service, the fingerprint of the files and configs that it mounts.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Release:
     secret_files: Mapping[str, str] = field(default_factory=dict)
     probes: tuple[Probe, ...] | None = None
     places: tuple[Place, ...] | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def configuration(self) -> str:
@@ -106,6 +108,7 @@ class Release:
             secret_files=_texts(data.get("secret_files", {})),
             probes=_probes(data.get("probes")),
             places=_places(data.get("places")),
+            inputs=_texts(data.get("inputs", {})),
         )
 
 

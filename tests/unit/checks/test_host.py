@@ -32,7 +32,10 @@ GOOD = Facts(
     memory="/run",
     tools=frozenset(TOOLS),
     writable=True,
-    services={"web": Service("web", "i", ports=(Port(8000), Port(9090))), "idle": Service("idle", "i", 0, (Port(22),))},
+    services={
+        "web": Service("web", "i", ports=(Port(8000), Port(9090))),
+        "idle": Service("idle", "i", 0, (Port(22),)),
+    },
     containers=(CONTAINER,),
     machine=MACHINE,
     asked=(1000, 1001),

@@ -30,6 +30,7 @@ def desired(image: Image = OLD, mark: str = "S=1", files: dict[str, bytes] = FIL
         secrets={"web": mark},
         variables={"IMAGE_TAG": "sha-0000001"},
         replicas={"web": 1},
+        places=(),
     )
 
 

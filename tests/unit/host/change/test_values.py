@@ -12,6 +12,7 @@ import pytest
 
 from deploy_lib import layout
 from deploy_lib.host.change import values
+from deploy_lib.secrets.places import Place
 from deploy_lib.shell import TRUST
 from tests.unit import build
 from tests.worst import WORST
@@ -21,10 +22,16 @@ STACK = build.stack()
 DOCKER = """#!/bin/sh
 case $1 in
   ps) echo stopped; echo running;;
+  # As the Engine prints the variable that the format asks for.
+  inspect) case $3 in *\\"$VARIABLE\\"*) printf '%s=%sx\\n' "$VARIABLE" "$SHOWN";; esac;;
   cp) case $2 in running:/run/secrets/*) cat "$FAKE/${2##*/}.tar";; *) exit 1;; esac;;
 esac
 """
-PLACES = {"TOKEN": (("web", "/run/secrets/token"),), "GONE": (("web", "/run/secrets/gone"),)}
+PLACES = [
+    Place("web", "file", "/run/secrets/token", ("", "TOKEN", "")),
+    Place("web", "file", "/run/secrets/gone", ("", "GONE", "")),
+]
+NAMES = ["GONE", "TOKEN"]
 
 
 @pytest.fixture
@@ -47,19 +54,47 @@ def run(fake: Path, script: str, value: str, **env: str) -> bytes:
     "value", ["", "plain", 'it\'s "$X" `id`\\n', "ends in lines\n\n", "\n-n x", "🔑 % # x"]
 )
 def test_a_value_that_runs_is_restored_byte_for_byte(fake: Path, value: str) -> None:
-    script = f'{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\nprintf %s "$TOKEN"'
+    script = f'{values.capture(STACK, PLACES)}\n{values.restore(NAMES)}\nprintf %s "$TOKEN"'
     assert run(fake, script, value, TOKEN="given").decode() == value
 
 
 def test_what_cannot_be_read_keeps_the_value_that_was_given(fake: Path) -> None:
-    script = f'{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\nprintf %s "$GONE"'
+    script = f'{values.capture(STACK, PLACES)}\n{values.restore(NAMES)}\nprintf %s "$GONE"'
     assert run(fake, script, "x", GONE="given") == b"given"
 
 
 def test_a_secret_without_any_value_is_noticed(fake: Path) -> None:
-    script = f"{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\n{values.have_values(PLACES)} && echo all; true"
+    script = f"{values.capture(STACK, PLACES)}\n{values.restore(NAMES)}\n{values.have_values(NAMES)} && echo all; true"
     assert run(fake, script, "x") == b""
     assert run(fake, script, "x", GONE="") == b"all\n"
+
+
+def shown(fake: Path, places: list[Place], names: list[str], variable: str, text: str, value: str) -> str:
+    """The values that are restored, one after the other, where a container shows `text` in a variable."""
+    script = f"{values.capture(STACK, places)}\n{values.restore(names)}\n" + "; ".join(
+        f'printf %s "${n}"' for n in names
+    )
+    return run(fake, script, value, VARIABLE=variable, SHOWN=text).decode()
+
+
+@pytest.mark.parametrize("value", ["plain", 'a"$X" `id`\\n=%', "two\nlines\n\n", "@db", "🔑"])
+def test_a_value_in_the_environment_is_restored_byte_for_byte(fake: Path, value: str) -> None:
+    bare = Place("web", "environment", "KEY", ("", "PW", ""))
+    url = Place("web", "environment", "URL", ("db://it's:", "PW", "@db"))
+    assert shown(fake, [bare], ["PW"], "KEY", value, "") == value
+    assert shown(fake, [url], ["PW"], "URL", f"db://it's:{value}@db", "") == value
+
+
+def test_a_value_beside_another_is_found_by_means_of_that_one(fake: Path) -> None:
+    dsn = Place("web", "environment", "DSN", ("db://", "WHO", ":", "TOKEN", "@db"))
+    token = PLACES[0]
+    assert shown(fake, [dsn, token], ["WHO"], "DSN", "db://me:you:a*[b@db", "a*[b") == "me:you"
+
+
+@pytest.mark.parametrize("text", ["other://x@db", "db://x@elsewhere", "db://@d"])
+def test_a_text_of_another_shape_gives_no_value(fake: Path, text: str) -> None:
+    url = Place("web", "environment", "URL", ("db://", "PW", "@db"))
+    assert shown(fake, [url], ["PW"], "URL", text, "") == ""
 
 
 @pytest.fixture
