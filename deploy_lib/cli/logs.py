@@ -14,7 +14,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
 from deploy_lib.secrets.sources import mask_what_is_at_hand, source_of
-from deploy_lib.source.checkout import project_of
+from deploy_lib.source.checkout import read_stack
 
 
 def run(invocation: Invocation) -> None:
@@ -34,7 +34,11 @@ def run(invocation: Invocation) -> None:
         lines = invocation.given[LOG_LINES]
         chosen = choose(environment, invocation)
         wanted = invocation.given[SERVICE]
-        stacks = {node.name: HostStack(node, project_of(environment, node)) for node in chosen}
+        local = {node.name: read_stack(environment, node) for node in chosen}
+        if wanted is not None and not any(each.mentions(wanted) for each in local.values()):
+            known = sorted({service for each in local.values() for service in each.services})
+            raise _unknown(wanted, known)
+        stacks = {node.name: HostStack(node, local[node.name].project) for node in chosen}
         announce(console, environment, chosen)
         mask_what_is_at_hand(environment)
         if not source_of(environment).at_hand:
@@ -44,7 +48,7 @@ def run(invocation: Invocation) -> None:
         scripts = {
             n: logs.logs_script(stack.project, services, lines, follow=follow) for n, stack in stacks.items()
         }
-        known: dict[str, set[str]] = {n: set() for n in sessions}
+        found: dict[str, set[str]] = {n: set() for n in sessions}
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
         try:
             for node, item in logs.stream(sessions, scripts, follow=follow):
@@ -53,23 +57,23 @@ def run(invocation: Invocation) -> None:
                     report.nodes[node] = {"outcome": "failed", "error": str(item)}
                     console.error(item)
                 elif isinstance(item, logs.Known):
-                    known[node].add(item.service)
+                    found[node].add(item.service)
                 elif follow:
-                    _show(console, node, item, known)
+                    _show(console, node, item, found)
                 else:
                     said[node].append(item)
                 if console.reader_gone:
                     break  # the reader has gone, as in `... | head`
             for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
-                _show(console, at_node, line, known)
+                _show(console, at_node, line, found)
         except KeyboardInterrupt:
             # Ctrl-C is the way to end --follow, and no error.
             report.exit = ExitCode.INTERRUPTED
         finally:
             for session in sessions.values():
                 session.close()
-        require_service(wanted, known, complete=not report.nodes)
-        for node in [n for n in sessions if wanted is None or wanted in known[n]]:
+        require_service(wanted, found, complete=not report.nodes)
+        for node in [n for n in sessions if wanted is None or wanted in found[n]]:
             if not follow and not said[node] and node not in report.nodes:
                 console.say(f"{node}: no log lines")
         _report(report, said)
@@ -87,9 +91,13 @@ def require_service(wanted: str | None, known: Mapping[str, Collection[str]], *,
     """
     names = sorted({name for found in known.values() for name in found})
     if wanted is not None and wanted not in names and names and complete:
-        raise UsageError(
-            f"there is no service {wanted!r}; there are {', '.join(names)}", hint=did_you_mean(wanted, names)
-        )
+        raise _unknown(wanted, names)
+
+
+def _unknown(wanted: str, known: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"there is no service {wanted!r}; there are {', '.join(known)}", hint=did_you_mean(wanted, known)
+    )
 
 
 def _show(console: Console, node: str, line: logs.Line, known: Mapping[str, Collection[str]]) -> None:

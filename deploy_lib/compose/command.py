@@ -5,6 +5,7 @@ The project is always named outright: a COMPOSE_PROJECT_NAME in the host's envir
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from deploy_lib.compose.project import Project
@@ -50,10 +51,14 @@ def hash_command(project: Project) -> str:
     return _call(project, quote(project.directory), '"$t"', ("config", "--hash", "*"))
 
 
-def up_command(project: Project) -> str:
-    """The call that makes the containers what the files in place say."""
+def up_command(project: Project, services: Sequence[str] = ()) -> str:
+    """The call that makes the containers what the files in place say.
+
+    Args:
+        services: only these, whatever others they depend on; none: all of them.
+    """
     options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
-    return compose_command(project, "up", "-d", *options)
+    return compose_command(project, "up", "-d", *options, *(("--no-deps", *services) if services else ()))
 
 
 def down_command(project: Project) -> str:

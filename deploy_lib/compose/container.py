@@ -81,6 +81,11 @@ class Container:
         return self.labels.get(layout.DELIVERY_LABEL, "")
 
     @property
+    def done(self) -> bool:
+        """It has ended, with status 0."""
+        return self.state == "exited" and not self.exit_code
+
+    @property
     def healthy(self) -> bool:
         """Running, and healthy where there is a check."""
         return self.state == "running" and self.health in (None, "healthy")

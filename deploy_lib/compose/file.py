@@ -1,4 +1,4 @@
-"""What is read of a Compose file before Compose is asked: the name of the project."""
+"""What is read of a Compose file before Compose is asked: the name of the project, and names for "did you mean"."""
 
 from __future__ import annotations
 
@@ -16,14 +16,27 @@ def project_name(content: bytes, path: str) -> str:
     Raises:
         UsageError: it is not YAML, or no Compose file.
     """
+    name = _mapping(content, path).get("name")
+    return name if isinstance(name, str) and "$" not in name else ""
+
+
+def service_names(content: bytes, path: str) -> list[str]:
+    """The services that a Compose file itself has; it may include more.
+
+    Raises:
+        UsageError: it is not YAML, or no Compose file.
+    """
+    return sorted(map(str, _mapping(content, path).get("services") or {}))
+
+
+def _mapping(content: bytes, path: str) -> dict[Any, Any]:
     data = load_yaml(content, path)
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or not isinstance(data.get("services") or {}, dict):
         raise UsageError(
             f"{path} is YAML, but no Compose file: it has a list or a text where a mapping is expected",
             hint=f"see what Compose says of it: docker compose -f {path} config",
         )
-    name = data.get("name")
-    return name if isinstance(name, str) and "$" not in name else ""
+    return data
 
 
 def default_name(directory: str) -> str:

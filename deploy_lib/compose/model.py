@@ -11,13 +11,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from deploy_lib import layout
 from deploy_lib.answers import text, understand
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.placeholders import shown, take_apart
 from deploy_lib.secrets.places import Place
+
+Ends = Literal["", "may", "must"]
 
 _SECRETS = PurePosixPath("/run/secrets")
 """Where a Compose secret lies in its container, unless its target is an absolute path."""
@@ -72,8 +74,8 @@ class Service:
         foreign: the keys of Compose secrets that come from a file or from outside, which this program does not deliver.
         mounts: bind mounts, configs that are files, and volumes.
         contents: by its path in the container, the SHA-256 of a config whose content stands in the Compose file.
-        one_shot: it ends when it has done its work: its restart policy says so outright, or another service waits for that.
-        restart: its restart policy, "" where the file has none.
+        ends: "must": it has done its work when it has ended with status 0: another service waits for that, or its restart policy
+            is "no" in so many words; "may": ending so is fine, and so is running (`on-failure`); "": it runs.
         builds: the file says how to build it.
         spec: its part of the rendering, for checks.
     """
@@ -88,8 +90,7 @@ class Service:
     foreign: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
-    one_shot: bool = False
-    restart: str = ""
+    ends: Ends = ""
     builds: bool = False
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -173,8 +174,7 @@ def _service(
             _mount(each, base) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
         ),
         contents=dict(_contents(spec, data)),
-        one_shot=awaited or restart.partition(":")[0] in ("no", "on-failure"),
-        restart=restart,
+        ends="must" if awaited or restart == "no" else "may" if restart.startswith("on-failure") else "",
         builds=bool(spec.get("build")),
         spec=spec,
     )

@@ -190,6 +190,7 @@ class Stack(Model):
         apply: for secrets that a service of this stack reads only once.
         project: the name of its Compose project, where its Compose file has no `name:`.
         exposed: secrets that may stand in the environment of its containers, where `docker inspect` shows them.
+        unproven: services whose health check can say nothing, such as one that they inherit from their image; they must run.
     """
 
     compose: RelativePath
@@ -212,3 +213,4 @@ class Stack(Model):
     apply: tuple[Annotated[Apply, BeforeValidator(PROGRAMS.read)], ...] = Field(default=(), strict=False)
     project: ProjectName | None = None
     exposed: tuple[EnvName, ...] = Field(default=(), strict=False)
+    unproven: tuple[str, ...] = Field(default=(), strict=False)

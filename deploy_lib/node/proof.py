@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
+from deploy_lib.answers import understand
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host.prove import probe, roster
 from deploy_lib.host.prove.health import Gate, HealthProblem
+from deploy_lib.host.prove.healthcheck import health_script, read_health
 from deploy_lib.release.release import Release
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
@@ -33,21 +36,26 @@ def prove(
     looks: Iterator[Sequence[Container]],
     say: Say,
     healthy: Callable[[Sequence[Container]], object],
+    tolerated: Collection[str] = (),
 ) -> Sequence[Container]:
     """Waits until a release that has just been switched to is healthy and its probes succeed; gives its containers.
 
     Args:
         looks: the containers, about once a second.
         healthy: gets them once they are healthy, before the probes.
+        tolerated: services whose health does not count.
 
     Raises:
         ProofError: it is not; a crash loop ends the wait early.
     """
-    before = _await_health(session, node, release, looks, say)
+    before = _await_health(session, node, release, looks, say, tolerated)
     healthy(before)
     probe_all(session, node, release, lambda: next(looks), say)
     after = next(looks)
-    _require_steady(session, node, before, after)
+    expected = [c for c in after if c.service not in {*tolerated, *node.stack.unproven}]
+    _require_steady(
+        session, node, before, [c for c in expected if not (c.done and c.service in release.ends)]
+    )
     return after
 
 
@@ -105,9 +113,14 @@ def probe_all(
 
 
 def _await_health(
-    session: Session, node: Node, release: Release, looks: Iterator[Sequence[Container]], say: Say
+    session: Session,
+    node: Node,
+    release: Release,
+    looks: Iterator[Sequence[Container]],
+    say: Say,
+    tolerated: Collection[str],
 ) -> Sequence[Container]:
-    gate = Gate(release.replicas, release.images)
+    gate = Gate(release.replicas, release.images, release.ends, node.stack.unproven, tolerated)
     began = time.monotonic()
     problems: list[HealthProblem] = []
     for containers in looks:
@@ -119,8 +132,28 @@ def _await_health(
         if late or any(problem.final for problem in problems):
             break
     worst = sorted(problems, key=lambda a: not a.final)[0]
-    log = _log(session, worst.service, worst.container)
-    raise ProofError(f"{worst.service} is not healthy: {worst.problem}{log}", node=node.name, step="health")
+    said = _health(session, worst) + _log(session, worst.service, worst.container)
+    raise ProofError(f"{worst.service} is not healthy: {worst.problem}{said}", node=node.name, step="health")
+
+
+def _health(session: Session, worst: HealthProblem) -> str:
+    """What a health check is, whose it is, and what it said last; "" for another problem."""
+    if not worst.container:
+        return ""
+    result = session.run(health_script(worst.container), check=False, timeout=20, step="log")
+    try:
+        check = understand("the health check", lambda: read_health(result.stdout))
+    except NotUnderstoodError:
+        return ""
+    if check is None or check.passed:
+        return ""
+    lines = "".join(f"\n    | {line}" for line in check.output.splitlines()[-LOG_LINES:])
+    whose = (
+        f"the image's own; healthcheck: in the Compose file overrides it, and unproven = [{json.dumps(worst.service)}] leaves it out"
+        if check.inherited
+        else "the Compose file's"
+    )
+    return f"\n  its check, {whose}: {check.command}\n  its last answer, status {check.code}:{lines}"
 
 
 def _log(session: Session, service: str, container: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError
@@ -43,7 +43,10 @@ class Switching:
         self._watch.finish()
         for step in self._decision.applies:
             self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
-        return self._prove(self._decision.plan.desired.release, self._site.follow)
+        release = self._decision.plan.desired.release
+        # What an earlier release does once, it may have done to data that is newer by now.
+        tolerated = release.ends if self._decision.keep_values else ()
+        return self._prove(release, self._site.follow, tolerated)
 
     def record(self, containers: Sequence[Container]) -> None:
         """Records the proven release as the current one, and prunes what no rollback could need.
@@ -112,13 +115,17 @@ class Switching:
     def _await_back(self, back: Release | None) -> Sequence[Container]:
         self._watch.await_back()
         if back is not None:
-            return self._prove(back, self._site.follow_back)
+            return self._prove(back, self._site.follow_back, {*back.ends, *self._decision.plan.ill})
         containers = next(self._watch.looks())
         self._site.follow_back(containers)
         return containers
 
     def _prove(
-        self, release: Release, follow: Callable[[Sequence[Container]], object]
+        self,
+        release: Release,
+        follow: Callable[[Sequence[Container]], object],
+        tolerated: Collection[str],
     ) -> Sequence[Container]:
         site = self._site
-        return proof.prove(site.session, site.node, release, self._watch.looks(), site.say, follow)
+        looks = self._watch.looks()
+        return proof.prove(site.session, site.node, release, looks, site.say, follow, tolerated)

@@ -194,7 +194,8 @@ def wait_until_healthy(
         compose_command(project, "config", "--format", "json"), env=revealed(env or {}), step="health"
     )
     services: Mapping[str, Service] = read_model(model.stdout)
-    gate = Gate({name: service.replicas for name, service in services.items()}, {})
+    ends = {name: service.ends for name, service in services.items() if service.ends}
+    gate = Gate({name: service.replicas for name, service in services.items()}, {}, ends)
     script = f"{containers_function(project)}\ncontainers"
     while True:
         lines = session.run(script, step="health").stdout.splitlines()

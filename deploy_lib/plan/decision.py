@@ -111,6 +111,7 @@ def decide_version(
             probes=job.node.stack.probes,
             places=[place for s in facts.services.values() for place in s.secrets],
             inputs=_inputs(job, facts),
+            ends={name: s.ends for name, s in facts.services.items() if s.ends},
         )
     else:
         desired = one_service(

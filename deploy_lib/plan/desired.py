@@ -43,6 +43,7 @@ def whole_release(
     probes: Sequence[Probe] | None = None,
     places: Sequence[Place] | None = None,
     inputs: Mapping[str, str] | None = None,
+    ends: Mapping[str, str] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -50,7 +51,7 @@ def whole_release(
         images: by service, pinned.
         secrets: see `secrets.fingerprint.fingerprints`.
         variables: non-secret values for the Compose file.
-        secret_files, places, inputs: see `Release`.
+        secret_files, places, inputs, ends: see `Release`.
         probes: what is to prove it.
     """
     whole = {
@@ -70,6 +71,7 @@ def whole_release(
         probes=None if probes is None else tuple(probes),
         places=None if places is None else tuple(places),
         inputs=dict(inputs or {}),
+        ends=dict(ends or {}),
     )
     return Desired(release, whole)
 
@@ -188,6 +190,7 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
         secret_files=secret_files,
         places=None if facts.deployed is None else tuple(facts.places),
         inputs=inputs,
+        ends={name: service.ends for name, service in (facts.deployed or {}).items() if service.ends},
     )
     return Desired(release, generated)
 

@@ -50,6 +50,7 @@ class Plan:
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
+        ill: services that were not healthy before, which is no failure of going back.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
     """
@@ -67,6 +68,7 @@ class Plan:
     next_before: str | None = None
     applies: tuple[str, ...] = ()
     other_probes: bool = False
+    ill: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -118,6 +120,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         undo=undo,
         next_before=_next_before(before, release),
         other_probes=other_probes,
+        ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
     )
 
 
@@ -167,7 +170,7 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:
         return change("remove", "fewer replicas")
-    ill = next((c for c in running if not c.healthy), None)
+    ill = next((c for c in running if not (c.healthy or (c.done and name in release.ends))), None)
     if ill is not None:
         # Docker keeps a stopped container's last health.
         return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")

@@ -134,6 +134,8 @@ def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
     elif len(containers) != expected:
         yield f"{service} has {_count(len(containers))}, and the release has {expected}"
     for container in containers:
+        if container.done and service in proven.release.ends:
+            continue
         if container.state != "running":
             yield f"{container.name} is {container.state}"
         elif container.health == "unhealthy":

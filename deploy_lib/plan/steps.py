@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from deploy_lib.config import OneOff, Stack
 from deploy_lib.host.change.history import event
@@ -10,7 +10,7 @@ from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging, needed_login, staging_steps
 from deploy_lib.host.change.step import shown_of
-from deploy_lib.host.change.switch import Switch, forward_steps
+from deploy_lib.host.change.switch import Runs, Switch, forward_steps
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
@@ -63,6 +63,8 @@ def make_switch(
     # The history as it will be: a rollback has the lineage of the release that it restores.
     proven = event("proven", release, before=plan.next_before)
     keep = kept([*facts.history, *adopted, proven], node.stack.keep_releases)
+    ending = {name for name in release.ends if name in release.images}
+    settled = {c.service for c in plan.changes if c.action == "keep" and c.service in ending}
     return Switch(
         token=token,
         forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
@@ -79,6 +81,8 @@ def make_switch(
             if change.action == "keep"
         },
         places=facts.places,
+        runs=_runs(release.images, settled, ending if decision.keep_values else set()),
+        back_runs=_runs(back.release.images, settled, set(back.release.ends)) if back else Runs(),
         secrets=sorted(release.marks),
         keep_values=decision.keep_values,
         applies=decision.applies,
@@ -107,3 +111,18 @@ def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     """The commands of new images; a rollback undoes no migration, and an older image knows none of the newer ones."""
     new_images = {change.service for change in decision.plan.changes if change.image != change.before}
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
+
+
+def _runs(services: Collection[str], settled: Collection[str], later: Collection[str]) -> Runs:
+    """Which services Compose starts, and when.
+
+    Args:
+        settled: those that have done their work and have not changed: Compose would start them again.
+        later: those that end by themselves, of an earlier release: what it does to data may have been done by a newer one since.
+    """
+    if not settled and not later:
+        return Runs()
+    return Runs(
+        tuple(sorted(name for name in services if name not in {*settled, *later})),
+        tuple(sorted(name for name in services if name in later and name not in settled)),
+    )

@@ -49,6 +49,7 @@ class Release:
         places: where its containers have their secrets, so that the values can be read back; None in records of earlier
             programs.
         inputs: by service, the fingerprint of the files and configs that it mounts.
+        ends: the services that end when they have done their work; see `compose.model.Service`.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Release:
     probes: tuple[Probe, ...] | None = None
     places: tuple[Place, ...] | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    ends: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def configuration(self) -> str:
@@ -109,6 +111,7 @@ class Release:
             probes=_probes(data.get("probes")),
             places=_places(data.get("places")),
             inputs=_texts(data.get("inputs", {})),
+            ends=_texts(data.get("ends", {})),
         )
 
 

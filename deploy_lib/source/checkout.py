@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from deploy_lib.compose.file import default_name, project_name
+from deploy_lib.compose.file import default_name, project_name, service_names
 from deploy_lib.compose.model import Service
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
@@ -20,11 +20,25 @@ class Local:
 
     Attributes:
         named: the name stands in the Compose file or in deploy.toml, and was not only derived.
+        services: the names in the Compose file itself, for an answer to a name that is misspelt.
     """
 
     files: Mapping[str, bytes]
     project: str
     named: bool = True
+    services: Collection[str] = ()
+
+    def check_service(self, name: str) -> None:
+        """Refuses, before a host is asked, a service that no file of the stack has a word of.
+
+        Raises:
+            UsageError: with the names of the known ones.
+        """
+        if name not in self.services and not self.mentions(name):
+            raise UsageError(
+                f"there is no service {name!r}; there are {', '.join(self.services)}",
+                hint=did_you_mean(name, self.services),
+            )
 
     def mentions(self, name: str) -> bool:
         """Whether a file has this word; for what must be known of a stack whose host is not asked."""
@@ -40,8 +54,9 @@ def read_stack(environment: Environment, node: Node) -> Local:
     """
     files = collect(environment.root, node.stack)
     path = node.stack.compose
-    named = node.project or project_name(files[path.rpartition("/")[2]], path)
-    return Local(files, named or default_name(node.directory.name), named=bool(named))
+    content = files[path.rpartition("/")[2]]
+    named = node.project or project_name(content, path)
+    return Local(files, named or default_name(node.directory.name), bool(named), service_names(content, path))
 
 
 def project_of(environment: Environment, node: Node) -> str:
@@ -87,4 +102,5 @@ def _services(stack: Stack) -> Iterator[tuple[str, str]]:
     yield from (("reloads", reload.service) for reload in stack.reloads)
     yield from (("before_switch", one_off.service) for one_off in stack.before_switch)
     yield from (("apply", step.service) for step in stack.apply)
+    yield from (("unproven", service) for service in stack.unproven)
     yield from (("replicas", service) for services in stack.replicas.values() for service in services)

@@ -16,6 +16,7 @@ from deploy_lib import layout
 from deploy_lib.compose.command import compose_command, down_command, remove_half_created, up_command
 from deploy_lib.compose.container import containers_function
 from deploy_lib.compose.override import delivered_in
+from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
 from deploy_lib.host.change import apply, place, values
 from deploy_lib.host.change.history import append_function
@@ -50,6 +51,19 @@ Word = Literal["proven", "revert", "leave"]
 
 
 @dataclass(frozen=True)
+class Runs:
+    """Which services Compose starts.
+
+    Attributes:
+        services: these; none: all of them at once.
+        later: these after them, and their failure is no failure of the switch.
+    """
+
+    services: Sequence[str] = ()
+    later: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Switch:
     """What is to be done, all of it decided beforehand.
 
@@ -70,6 +84,7 @@ class Switch:
         abandoned: the event for a host that went back because its owner was gone.
         stuck: the event for a host that could not go back.
         prune: shell text that is run after everything, when the release was proven.
+        runs, back_runs: which services are started, of the new release and of the one before.
     """
 
     token: str
@@ -89,6 +104,8 @@ class Switch:
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"
+    runs: Runs = Runs()
+    back_runs: Runs = Runs()
 
 
 def switch_script(stack: HostStack, switch: Switch) -> str:
@@ -123,13 +140,13 @@ engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-up() {{ engine && {remove_half_created(project)} && timeout -k 10 {int(stack.settings.switch_timeout)} {up_command(project)}; }}
+up() {{ engine && {remove_half_created(project)} && timeout -k 10 {int(stack.settings.switch_timeout)} {up_command(project)} "$@"; }}
 # Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
 up_at_last() {{
-  up; r=$?
+  up "$@"; r=$?
   case $r in 0|124|137) return $r;; esac
   sleep 1
-  up
+  up "$@"
 }}
 forward() {{
 {script_of(forward_steps(stack, switch))}
@@ -203,9 +220,27 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
         Step(f"{place.place(stack.directory, switch.forward)} || return"),
         # A secret in a program's data is changed while the program runs; its open connections stay.
         Step(apply.forward(switch.applies)),
-        Step("up || return", (env + up_command(project),)),
+        Step(
+            f"up {_only(switch.runs.services)} || return", (env + up_command(project, switch.runs.services),)
+        ),
+        *_later_steps(switch.runs, env, project),
         Step(place.tell(project, switch.reloads), tuple(reloaded)),
         Step(apply.prove(switch.applies)),
+    ]
+
+
+def _only(services: Sequence[str]) -> str:
+    return words("--no-deps", *services) if services else ""
+
+
+def _later_steps(runs: Runs, env: str, project: Project) -> list[Step]:
+    """The services that are started after the others, each by itself, so that one that fails keeps no other back."""
+    return [
+        Step(
+            f"up {_only([service])} || echo {quote(f'{service} could not be started')}",
+            (env + up_command(project, [service]),),
+        )
+        for service in runs.later
     ]
 
 
@@ -238,7 +273,8 @@ engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(proje
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return
 {apply.back(switch.applies)}
-up_at_last || return
+up_at_last {_only(switch.back_runs.services)} || return
+{script_of(_later_steps(switch.back_runs, "", project))}
 {apply.back_later(switch.applies)}
 {place.tell(project, switch.reloads)}"""
 

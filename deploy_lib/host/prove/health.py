@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from deploy_lib.compose.container import Container
 from deploy_lib.release.image import Image
@@ -39,11 +39,24 @@ class Gate:
     Args:
         replicas: by service, how many containers there are to be.
         images: by service, what they are to be created from.
+        ends: the services that end when they have done their work; see `compose.model.Service`.
+        unproven: services whose health check says nothing; they must run.
+        tolerated: services whose containers may be as they are, as long as they are the right ones.
     """
 
-    def __init__(self, replicas: Mapping[str, int], images: Mapping[str, Image]) -> None:
+    def __init__(
+        self,
+        replicas: Mapping[str, int],
+        images: Mapping[str, Image],
+        ends: Mapping[str, str] | None = None,
+        unproven: Collection[str] = (),
+        tolerated: Collection[str] = (),
+    ) -> None:
         self._replicas = replicas
         self._images = images
+        self._ends = ends or {}
+        self._unproven = unproven
+        self._tolerated = tolerated
         self._restarts: dict[str, int] = {}
         self._steady: dict[str, int] = {}
         self._ill: dict[str, int] = {}
@@ -65,6 +78,11 @@ class Gate:
             return HealthProblem(
                 c.service, f"its container is from {c.image}, not {expected}", c.id, final=True
             )
+        ends = self._ends.get(c.service, "")
+        if c.service in self._tolerated or (ends and c.done):
+            return None
+        if c.service in self._unproven and c.health is not None:
+            c = replace(c, health=None)
         if restarts >= CRASH_LOOP:
             problem = f"it keeps crashing: {restarts} restarts, last exit status {c.exit_code}"
             return HealthProblem(c.service, problem, c.id, final=True)
@@ -73,6 +91,8 @@ class Gate:
         if ill:
             problem = "its health check fails" if c.state == "running" else _ended(c)
             return HealthProblem(c.service, problem, c.id, final=self._ill[c.id] >= PATIENCE)
+        if ends == "must" and c.state == "running":
+            return HealthProblem(c.service, "it has not ended yet", c.id)
         if not c.healthy:
             return HealthProblem(c.service, f"it is {c.health or c.state}", c.id)
         self._steady[c.id] = self._steady.get(c.id, 0) + 1

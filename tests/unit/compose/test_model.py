@@ -136,7 +136,11 @@ def test_what_ends_by_itself_is_known_by_its_policy_or_by_who_waits_for_it() -> 
             up={"restart": "always"},
         )
     )
-    assert {name for name, service in found.items() if service.one_shot} == {"migrate", "job", "again"}
+    assert {name: s.ends for name, s in found.items() if s.ends} == {
+        "migrate": "must",
+        "job": "must",
+        "again": "may",
+    }
 
 
 def test_a_service_that_is_only_built_has_no_image() -> None:
