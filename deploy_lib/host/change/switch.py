@@ -117,7 +117,7 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {apply.functions(project.name, switch.applies)}
 {apply.wake(switch.applies)}
-{apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {ScriptExit.NO_OLD_VALUES}; }}
+{apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done

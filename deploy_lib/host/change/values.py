@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from deploy_lib.compose import labels
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.stack import HostStack
-from deploy_lib.shell import quote, words
+from deploy_lib.shell import ScriptExit, quote, words
 
 Places = Mapping[str, tuple[tuple[str, str], ...]]
 """By environment name, the services that get a secret and where it lies in their containers."""
@@ -18,21 +18,49 @@ Places = Mapping[str, tuple[tuple[str, str], ...]]
 def capture(stack: HostStack, places: Places) -> str:
     """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
 
-    Byte for byte: the letter that ends the output keeps the shell from taking line ends off.
+    Byte for byte: the letter that ends the output keeps the shell from taking line ends off. A secret that no container has
+    is left out; one that no container gives, although one may have it, ends the script: nothing could go back to it.
     """
+    if not places:
+        return ":"
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('2')}"
+    # A file of secrets in memory that a reboot has taken is what the container is without, and not what it does not give.
+    gone = "|".join(f"{quote(place)}/*" for place in stack.secret_places)
     function = f"""\
-capture() {{
-  for c in $(docker ps -aq --no-trunc {filters}); do
-    v=$(docker cp "$c:$3" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) || continue
-    eval "old_$1=\\${{v%x}} has_$1=1"
-    return 0
+# lacks CONTAINER COMPLAINT: the container is gone, or it does not have the file.
+lacks() {{
+  case $2 in *'Could not find the file '*|*[Nn]'o such container'*) return 0;; esac
+  for x in $(docker inspect -f '{{{{range .Mounts}}}}{{{{println .Source}}}}{{{{end}}}}' "$1" 2>/dev/null); do
+    case $x in {gone}) [ -e "$x" ] || return 0;; esac
   done
   return 1
 }}
+# capture NAME SERVICE PATH: fails where no container gives it; $unread then says why, unless none has it.
+capture() {{
+  for n in 1 2; do
+    # An engine under load may refuse once.
+    [ $n = 1 ] || sleep 1
+    ids=$(docker ps -aq --no-trunc {filters} 2>&1) ||
+      {{ unread="the secret $1 cannot be read: the containers of $2 cannot be listed: $ids"; continue; }}
+    unread=
+    for c in $ids; do
+      if v=$(docker cp "$c:$3" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x); then
+        eval "old_$1=\\${{v%x}} has_$1=1"
+        unread=
+        return 0
+      fi
+      e=$(docker cp "$c:$3" - 2>&1 >/dev/null) || ! lacks "$c" "$e" || continue
+      x=$(docker inspect -f '{{{{.Name}}}}' "$c" 2>/dev/null) || x=$c
+      unread="the secret $1 cannot be read from the container ${{x#/}}: ${{e:-its copy is not whole}}"
+    done
+    [ -n "$unread" ] || return 1
+  done
+  return 1
+}}
+absent() {{ [ -z "$unread" ] || {{ printf '%s\n' "$unread"; exit {ScriptExit.NO_OLD_VALUES}; }}; }}
 """
     calls = [
-        " || ".join(f"capture {words(name, service, path)}" for service, path in where) + " || true"
+        " || ".join(f"capture {words(name, service, path)}" for service, path in where) + " || absent"
         for name, where in sorted(places.items())
     ]
     return function + "\n".join(calls)
