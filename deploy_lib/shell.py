@@ -29,6 +29,7 @@ class ScriptExit(IntEnum):
         NO_PLACE: there is no place in the host's memory that is this user's alone.
         ENDED: no switch waits for a verdict.
         NOTHING_THERE: the scraping stack was never deployed.
+        CHANGED: a kept file's content is not what its name says.
         TRUNCATED: the script did not arrive whole.
     """
 
@@ -45,6 +46,7 @@ class ScriptExit(IntEnum):
     NO_PLACE = 82
     ENDED = 83
     NOTHING_THERE = 84
+    CHANGED = 85
     TRUNCATED = 125
 
 

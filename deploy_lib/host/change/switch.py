@@ -154,6 +154,7 @@ await() {{
     sleep {INTERVAL}
   done
 }}
+{place.intact(directory, _placements(switch))} || exit {ScriptExit.CHANGED}
 {_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {ScriptExit.NOT_BEGUN}; }}")}
 forward
 echo "=== switched $?"
@@ -206,6 +207,12 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
         Step(place.tell(project, switch.reloads), tuple(reloaded)),
         Step(apply.prove(switch.applies)),
     ]
+
+
+def _placements(switch: Switch) -> list[Placement]:
+    """All that may be put into place, on the way to the new release and back."""
+    staged = [switch.staged] if switch.one_offs else []
+    return [switch.forward, *staged, *([switch.back] if switch.back else [])]
 
 
 def _claim(switch: Switch) -> str:

@@ -230,8 +230,9 @@ class Watch:
 
     def _end(self, code: int) -> RemoteError:
         self._ended = code != 0
-        if code in (ScriptExit.NO_PLACE, ScriptExit.NO_MEMORY):
-            what, _, hint = ": ".join(reversed(self._said[-2:])).partition("\t")
+        if code in (ScriptExit.NO_PLACE, ScriptExit.NO_MEMORY, ScriptExit.CHANGED):
+            said = self._said[-1:] if code == ScriptExit.CHANGED else self._said[-2:]
+            what, _, hint = ": ".join(reversed(said)).partition("\t")
             what = what or "the host's memory has no place for the switch"
             return NotBegunError(what, node=self._node.name, step="switch", hint=hint or None)
         if code in _UNTOUCHED:
