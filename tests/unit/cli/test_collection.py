@@ -161,6 +161,29 @@ def test_a_key_that_is_wrong_is_named_by_the_task_and_the_list_stays(tmp_path: P
     assert "did you mean min_length?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "words", "key"),
+    [
+        ("relay = [", "Relay = [", ("deploy-mail-out", "--replicas-Relay", "1"), "stacks.mail_out.replicas.Relay"),
+        ("relay = [", "'re_lay' = [", ("deploy-all", "--replicas-re_lay=1"), "stacks.mail_out.replicas.re_lay"),
+        ("stacks.mail_out", "stacks.'mail.out'", ("deploy-mail.out",), "stacks.mail.out"),
+    ],
+)  # fmt: skip
+def test_a_name_that_none_can_be_is_the_files_error(
+    tmp_path: Path, run: Run, right: str, wrong: str, words: tuple[str, ...], key: str
+) -> None:
+    folder = sample.project(tmp_path, more=THIRD.replace(right, wrong))
+    for name, more in (("invoke", ()), ("fab", ("-H", "c.example"))):
+        if name == "fab" and words[0] == "deploy-all":
+            continue
+        done = run(folder, name, *more, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"error: deploy.toml: {key}")
+        assert len(done.stderr.splitlines()) == 1
+    # A name that is wrong, where the file is right, stays a usage error of Invoke's.
+    assert run(sample.project(folder), "invoke", "deploy-shop", "--replicas-x", "1").returncode == 1
+
+
 def test_no_file_at_all_is_one_line(folder: Path, run: Run) -> None:
     (folder / "deploy.toml").unlink()
     assert listed(run(folder, "invoke", "--list")) == FLEET
