@@ -274,3 +274,20 @@ def test_a_listing_needs_neither_the_models_nor_ssh(folder: Path, own: bool) -> 
         [sys.executable, "-c", script], cwd=ROOT if own else folder, capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "[]", done
+
+
+def test_a_record_that_cannot_be_read_is_not_a_missing_one(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deploy_lib.cli import status
+    from deploy_lib.host.look.facts import Facts
+    from deploy_lib.host.look.gather import TOOLS
+    from tests.unit import build
+
+    why = {"history": "/srv/shop/.deploy/history.jsonl: Permission denied"}
+    found = Facts(engine="26.1.5", tools=frozenset(TOOLS), containers=(build.container(),), problems=why)
+    monkeypatch.setattr(status, "gather", lambda *_: found)
+    done = run(folder, "invoke", "status")
+    assert done.returncode == 3
+    assert "Permission denied" in done.stderr
+    assert "without a record" not in done.stdout + done.stderr

@@ -258,6 +258,23 @@ def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
         signal.signal(number, before)
 
 
+def test_ctrl_c_that_is_ignored_from_the_start_stays_ignored_to_the_end() -> None:
+    # As a shell does to what it starts in the background of a script.
+    script = """
+import os, signal
+from deploy_lib.cli import start
+from deploy_lib.fleet import interruption
+for step in (start.begin, interruption.catch_interrupts, interruption.ignore_interrupts):
+    step()
+    os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+print("to the end")
+"""
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "to the end\n", "")
+
+
 def test_ctrl_c_while_the_commands_are_still_imported_is_one_line() -> None:
     script = """
 import os, signal, sys

@@ -203,6 +203,14 @@ def test_no_file_is_written_where_others_could_replace_it(memory: Path, mode: in
     assert list((memory / "secrets").iterdir()) == []
 
 
+def test_no_file_is_written_into_memory_in_which_others_can_rename(memory: Path) -> None:
+    memory.chmod(0o777)
+    done = deliver(memory / "secrets/p", "A", A="value")
+    assert done.returncode
+    assert f"chmod go-w {memory}" in done.stdout
+    assert list(memory.iterdir()) == []
+
+
 def test_a_name_that_is_there_already_is_not_written_through(memory: Path) -> None:
     victim = memory / "victim"
     victim.write_text("kept")
