@@ -269,12 +269,17 @@ def test_what_is_launched_is_what_was_sent(mine: Path, plant: str) -> None:
 
 def test_what_is_launched_lies_where_nobody_else_can_put_anything(mine: Path) -> None:
     mine.chmod(0o1777)
-    said = launch(mine, f'echo "{switch.BEGUN}"; stat -c "%a %u" "${{0%/*}}" "$(dirname "$(readlink /proc/$$/fd/1)")"; echo "$0"')
+    said = launch(
+        mine,
+        f'echo "{switch.BEGUN}"; stat -c "%a %u" "${{0%/*}}" "$(dirname "$(readlink /proc/$$/fd/1)")"; echo "$0"',
+    )
     assert said[1:3] == [f"700 {os.geteuid()}"] * 2
     assert not re.fullmatch(rf"{mine}/[^/]*", said[3])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes two other users; tests/lab/test_hostile.py has the whole of it")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="becomes two other users; tests/lab/test_hostile.py has the whole of it"
+)
 def test_a_stranger_s_script_under_a_known_name_is_not_run_by_a_user_who_is_not_root(mine: Path) -> None:
     mine.chmod(0o1777)
     for kind in ("sh", "log"):

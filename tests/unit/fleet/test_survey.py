@@ -101,8 +101,10 @@ def large(_: object, names: Sequence[str]) -> dict[str, Secret]:
     return dict.fromkeys(names, Secret("a-password")) | {names[-1]: Secret(LARGE)}
 
 
-def test_a_value_without_room_stops_a_deployment_before_a_host_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = SimpleNamespace(password="A_TOKEN", username="me")  # noqa: S106 - a variable's name
+def test_a_value_without_room_stops_a_deployment_before_a_host_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = SimpleNamespace(password="A_TOKEN", username="me")
     environment = cast(Environment, SimpleNamespace(registry=registry, registry_host="h.example", root=None))
     monkeypatch.setattr(surveying, "source_of", lambda _: SimpleNamespace(name=lambda root: "vault"))
     monkeypatch.setattr(surveying, "fetch", large)
@@ -111,11 +113,15 @@ def test_a_value_without_room_stops_a_deployment_before_a_host_is_asked(monkeypa
     assert LARGE[:9] not in str(caught.value)
 
 
-def test_a_value_without_room_stops_a_rotation_before_a_host_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_without_room_stops_a_rotation_before_a_host_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def ask(*_: object) -> None:
         raise AssertionError("a host was asked")
 
     monkeypatch.setattr(rotation, "fetch", large)
     monkeypatch.setattr(rotation, "_look", ask)
     with pytest.raises(UsageError, match="has 131072 bytes"):
-        rotation.rotate(cast(Environment, None), [deployment()], Request("rotate-secrets"), Console(err=io.StringIO()))
+        rotation.rotate(
+            cast(Environment, None), [deployment()], Request("rotate-secrets"), Console(err=io.StringIO())
+        )

@@ -90,5 +90,7 @@ def test_a_registry_that_does_not_come_up_is_told_with_what_to_do(
     monkeypatch.setattr(hosts, "READY_TIMEOUT", 0)
     monkeypatch.setattr(hosts, "host_answers", lambda *_: True)
     monkeypatch.setattr(hosts, "registry_answers", lambda *_: False)
-    with pytest.raises(DeployError, match=r"the lab's registry did not come up\n  -> .*docker logs --tail 20 test-registry"):
+    with pytest.raises(
+        DeployError, match=r"the lab's registry did not come up\n  -> .*docker logs --tail 20 test-registry"
+    ):
         hosts.await_ready(Lab(tmp_path, "test", {}, sample(tmp_path)))

@@ -81,7 +81,9 @@ def home() -> Iterator[Path]:
         ("..", "as root on the host: let the user who deploys read what is refused"),
     ],
 )
-def test_why_a_history_cannot_be_read_is_told_with_what_fixes_that(home: Path, barred: str, hint: str) -> None:
+def test_why_a_history_cannot_be_read_is_told_with_what_fixes_that(
+    home: Path, barred: str, hint: str
+) -> None:
     path = Path(os.path.normpath(home / barred))
     path.chmod(0)
 

@@ -53,7 +53,9 @@ def test_a_kept_file_that_was_changed_is_put_nowhere_and_named_with_its_remedy(h
     assert (done.returncode, files(home)) == (1, before)
     assert "the content for sub/it's b is not that of the release" in done.stderr
     said = subprocess.run(
-        ["sh", "-c", intact(PurePosixPath(home), [Placement({"a": NEW}), wanted])], capture_output=True, text=True
+        ["sh", "-c", intact(PurePosixPath(home), [Placement({"a": NEW}), wanted])],
+        capture_output=True,
+        text=True,
     )
     what, _, hint = said.stdout.partition("\t")
     assert (said.returncode, what) == (1, f"files of the kept releases were changed: {changed}")

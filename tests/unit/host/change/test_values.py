@@ -89,20 +89,24 @@ def test_a_secret_that_docker_does_not_give_is_not_an_absent_one(
 ) -> None:
     done = start(fake, f"{values.capture(STACK, PLACES)}\necho went on", "value", TOKEN="given", **trouble)
     assert done.returncode == ScriptExit.NO_OLD_VALUES
-    assert f"the secret TOKEN {said}" in done.stdout.decode() or f"the secret GONE {said}" in done.stdout.decode()
+    assert (
+        f"the secret TOKEN {said}" in done.stdout.decode()
+        or f"the secret GONE {said}" in done.stdout.decode()
+    )
     assert b"went on" not in done.stdout
 
 
 def test_a_refusal_of_an_engine_under_load_is_asked_again(fake: Path) -> None:
     # Both the attempt and the question why fail, of one container.
-    busy = '''case "$1 $2" in "cp running:/run/secrets/token") mkdir "$FAKE/a" || mkdir "$FAKE/b" && exit 1;; esac 2>/dev/null'''
+    busy = """case "$1 $2" in "cp running:/run/secrets/token") mkdir "$FAKE/a" || mkdir "$FAKE/b" && exit 1;; esac 2>/dev/null"""
     (fake / "docker").write_text(DOCKER.replace("case $1 in", f"{busy}\ncase $1 in", 1))
     script = f'{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\nprintf %s "$TOKEN"'
     assert run(fake, script, "value", TOKEN="given") == b"value"
 
 
 @pytest.mark.parametrize(
-    "complaint", ["Error response from daemon: No such container: running", "Error: No such container:path: running:/x"]
+    "complaint",
+    ["Error response from daemon: No such container: running", "Error: No such container:path: running:/x"],
 )
 def test_a_container_that_is_gone_by_then_has_no_secret(fake: Path, complaint: str) -> None:
     script = f'{values.capture(STACK, PLACES)}\n{values.restore(PLACES)}\nprintf %s "$TOKEN"'
