@@ -29,6 +29,7 @@ class ScriptExit(IntEnum):
         NO_PLACE: there is no place in the host's memory that is this user's alone.
         ENDED: no switch waits for a verdict.
         NOTHING_THERE: the scraping stack was never deployed.
+        CHANGED: a kept file's content is not what its name says.
         TRUNCATED: the script did not arrive whole.
     """
 
@@ -45,6 +46,7 @@ class ScriptExit(IntEnum):
     NO_PLACE = 82
     ENDED = 83
     NOTHING_THERE = 84
+    CHANGED = 85
     TRUNCATED = 125
 
 
@@ -128,7 +130,15 @@ there() {
     '') return 0;;
     *': No such file or directory' | *': Not a directory') return 1;;
   esac
-  printf '%s (as %s)\\n' "$2" "$(id -un)" >&2
+  # Where a directory on the way lets this user not pass, that is the cause, and not what lies below it.
+  set -- "$2" "$(
+    p=$1
+    while case $p in */*) ;; *) false;; esac; do
+      p=${p%/*}
+      if [ -d "$p" ] && [ ! -x "$p" ]; then echo "$p: Permission denied"; fi
+    done | tail -n 1
+  )"
+  printf '%s (as %s)\\n' "${2:-$1}" "$(id -un)" >&2
   return 2
 }
 """

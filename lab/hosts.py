@@ -169,7 +169,8 @@ def ensure_network(lab: Lab) -> None:
 def ensure_container(
     lab: Lab, name: str, image: str, published: Mapping[int, int], arguments: Sequence[str], say: Say
 ) -> bool:
-    """Starts a container; one from another image or with other arguments is made anew, and keeps its volumes.
+    """Starts a container, or lets one go on that was paused; one from another image or with other arguments is made anew, and
+    keeps its volumes.
 
     Args:
         published: the container's ports by the loopback port that leads to them.
@@ -193,6 +194,9 @@ def ensure_container(
         say(f"creating {container}")
         labels = ["--label", f"{LABEL}={lab.prefix}", "--label", f"io.ktrdr.lab.made-of={wanted}"]
         build.run("create", "--name", container, "--network", lab.network, *labels, *arguments, image)
+    if _inspect(container, "{{.State.Paused}}") == "true":
+        say(f"unpausing {container}")
+        build.run("unpause", container)
     if _inspect(container, "{{.State.Running}}") == "true":
         return False
     taken = [str(port) for port in published if not is_free(port)]
@@ -252,7 +256,11 @@ def await_ready(lab: Lab) -> None:
     for name in ("registry", "mirror"):
         while not registry_answers(lab, name):
             if time.monotonic() > deadline:
-                raise DeployError(f"the lab's {name} did not come up")
+                container = lab.container(name)
+                raise DeployError(
+                    f"the lab's {name} did not come up",
+                    hint=f"see: docker logs --tail 20 {container}; to make it anew: docker rm -f {container}, then invoke lab.up",
+                )
             time.sleep(0.2)
 
 

@@ -227,7 +227,7 @@ def host_collection(root: Path) -> Collection:
 
 
 def _outline(root: Path) -> Outline:
-    suggest()
+    suggest(root)
     names = outline(root, sys.argv[1:])
     if names.problem and any(word in ("-l", "--list") or word.startswith("--list=") for word in sys.argv[1:]):
         sys.stderr.write(f"error: the stacks' own tasks cannot be listed: {names.problem}\n")

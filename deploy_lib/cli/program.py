@@ -1,4 +1,5 @@
-"""What the command lines of Invoke and Fabric lack: a suggestion for a misspelt task or flag, and `-H` given twice.
+"""What the command lines of Invoke and Fabric lack: a suggestion for a misspelt task or flag, the reason for one that deploy.toml
+does not give because of a mistake in it, and `-H` given twice.
 
 Neither has a hook for that, but both keep their program as an object whose methods are there to be replaced; a process that
 is no such program, such as a test that imports the tasks, is left alone.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from invoke.exceptions import ParseError
 from invoke.program import Program
@@ -18,14 +20,23 @@ from deploy_lib.names import did_you_mean
 _UNKNOWN = re.compile(r"No idea what '(.+)' is!")
 _HOSTS = ("-H", "--hosts")
 
+_NAMED_IN_FILE = ("deploy-", "--replicas-")
+"""How the tasks and flags begin that deploy.toml gives."""
 
-def suggest() -> None:
-    """Adds a suggestion to the running program's error about an unknown task or flag; its exit status stays."""
+
+def suggest(root: Path) -> None:
+    """Adds a suggestion to the running program's error about an unknown task or flag; its exit status stays.
+
+    For one that deploy.toml would give if it were right, that file's own error is told instead, with its exit status.
+
+    Args:
+        root: the folder of deploy.toml.
+    """
     for program in _running():
         if "parse_tasks" in vars(program):
             continue  # a second collection of the same process
-        program.parse_tasks = _suggesting(program, program.parse_tasks)  # type: ignore[method-assign]
-        program.parse_cleanup = _suggesting(program, program.parse_cleanup)  # type: ignore[method-assign]
+        program.parse_tasks = _suggesting(program, program.parse_tasks, root)  # type: ignore[method-assign]
+        program.parse_cleanup = _suggesting(program, program.parse_cleanup, root)  # type: ignore[method-assign]
 
 
 def accept_repeated_hosts() -> None:
@@ -64,14 +75,30 @@ def _running() -> Iterator[Program]:
             yield program
 
 
-def _suggesting(program: Program, method: Callable[[], None]) -> Callable[[], None]:
+def _suggesting(program: Program, method: Callable[[], None], root: Path) -> Callable[[], None]:
     def suggesting() -> None:
         try:
             method()
         except ParseError as error:
+            _require_file(root, error)
             raise ParseError(f"{error}{_suggestion(program, error)}", error.context) from None
 
     return suggesting
+
+
+def _require_file(root: Path, error: ParseError) -> None:
+    """Ends the program where deploy.toml is why a name is unknown: a badly named stack or kind of replicas has no task or flag."""
+    found = _UNKNOWN.search(str(error))
+    if found is None or not found[1].startswith(_NAMED_IN_FILE):
+        return
+    from deploy_lib.cli.command import refuse
+    from deploy_lib.config.reading import read
+    from deploy_lib.errors import UsageError
+
+    try:
+        read(root)
+    except UsageError as problem:
+        refuse(problem)
 
 
 def _suggestion(program: Program, error: ParseError) -> str:

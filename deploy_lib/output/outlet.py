@@ -14,7 +14,7 @@ PIECE = 4096
 PATIENCE = 0.1
 """Seconds that a line waits for a reader that has kept up so far, so that standard output and error stay in order."""
 
-STALLED = 30.0
+STALLED = 10.0
 """Seconds without a byte taken after which, at the end, the reader counts as gone."""
 
 LIMIT = 16 * 1024 * 1024
@@ -35,11 +35,10 @@ class Outlet:
         self._fd = fd
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
-        self._moved = time.monotonic()
         self._stalled = False
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
-        self._whole = _lock_of(fd)
+        self._file = _file_of(fd)
 
     def write(self, data: bytes) -> None:
         """Writes, or leaves it to the thread."""
@@ -61,13 +60,22 @@ class Outlet:
             if not self._stalled:
                 self._stalled = not self._changed.wait_for(self._idle, PATIENCE)
 
-    def finish(self) -> None:
-        """Waits until all is written, or the reader has taken nothing for STALLED seconds."""
+    def finish(self, since: float | None = None) -> None:
+        """Waits until all is written, or the reader has taken nothing for STALLED seconds.
+
+        Args:
+            since: when the waiting began, on the monotonic clock; otherwise now. Several outlets that are finished one after
+                the other have it in common, so that readers who have stopped are waited for once.
+        """
+        began = time.monotonic() if since is None else since
         with self._changed:
             while not self._idle():
-                before = self._moved
-                if not self._changed.wait_for(lambda: self._idle() or self._moved != before, STALLED):  # noqa: B023
+                left = max(began, self._file.moved) + STALLED - time.monotonic()
+                if left <= 0:
                     self.lost = "nobody reads it"
+                else:
+                    # What another outlet of the same file writes wakes nobody up here.
+                    self._changed.wait_for(self._idle, left)
 
     def _idle(self) -> bool:
         return not self._bytes or bool(self.lost)
@@ -86,7 +94,7 @@ class Outlet:
     def _put(self, data: bytes) -> None:
         if self.lost:
             return
-        with self._whole:
+        with self._file.whole:
             self._put_pieces(memoryview(data))
 
     def _put_pieces(self, left: memoryview) -> None:
@@ -97,18 +105,30 @@ class Outlet:
                 select.select([], [self._fd], [])
             except OSError as error:
                 self.lost = error.strerror or str(error)
+            self._file.moved = time.monotonic()
             with self._changed:
-                self._moved = time.monotonic()
                 self._changed.notify_all()
 
 
-_locks: dict[tuple[int, int], threading.Lock] = {}
+class _File:
+    """What all descriptors of the same file share, as standard output and standard error do with `2>&1`.
+
+    Attributes:
+        whole: held while a text is written: a document must not have lines of progress in it.
+        moved: when a piece was written last, on the monotonic clock: one that waits for its turn is not stalled.
+    """
+
+    def __init__(self) -> None:
+        self.whole = threading.Lock()
+        self.moved = time.monotonic()
 
 
-def _lock_of(fd: int) -> threading.Lock:
-    """One lock for all descriptors of the same file: with `2>&1`, a document must not have lines of progress in it."""
+_files: dict[tuple[int, int], _File] = {}
+
+
+def _file_of(fd: int) -> _File:
     try:
         found = os.fstat(fd)
     except OSError:
-        return threading.Lock()
-    return _locks.setdefault((found.st_dev, found.st_ino), threading.Lock())
+        return _File()
+    return _files.setdefault((found.st_dev, found.st_ino), _File())

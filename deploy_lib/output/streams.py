@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -25,6 +26,9 @@ from deploy_lib.secrets.redaction import REDACTOR, Redactor
 
 _OUTLETS: dict[str, Outlet] = {}
 """Of this process's own standard output and standard error, by their names in `sys`."""
+
+_installed: dict[str, CleanStream] = {}
+"""The streams that `install` has put into their places, by the same names."""
 
 _WERE_CLOSED: set[str] = set()
 """Which of the two were closed when this process began."""
@@ -126,7 +130,9 @@ def install() -> None:
             cleaned = CleanStream(stream, REDACTOR, _own_outlet(name, stream))
             setattr(sys, name, cleaned)
             _redirect_handlers(stream, cleaned)
-            atexit.register(_release, cleaned, name)
+            _installed[name] = cleaned
+            if len(_installed) == 1:
+                atexit.register(_release_all)
     if logging.getLogRecordFactory() is not _record:
         logging.setLogRecordFactory(_record)
     sys.excepthook = _unforeseen
@@ -183,13 +189,21 @@ def _redirect_handlers(stream: TextIO, cleaned: CleanStream) -> None:
             handler.setStream(cleaned)
 
 
-def _release(stream: CleanStream, name: str) -> None:
+def _release_all() -> None:
+    """Brings out what waits. Standard output first: whether it is whole is said on standard error."""
+    since = time.monotonic()
+    for name in ("stdout", "stderr"):
+        if name in _installed:
+            _release(_installed[name], name, since)
+
+
+def _release(stream: CleanStream, name: str, since: float) -> None:
     stream.release()
     stream.flush()
     outlet = _OUTLETS.get(name)
     if outlet is None:
         return  # not the process's own, but somebody's who captures it
-    outlet.finish()
+    outlet.finish(since)
     # The reader of a command that only looks may stop early, as in `... | head`.
     enough = outlet.patient and outlet.lost == os.strerror(errno.EPIPE)
     if name == "stdout" and outlet.lost and not enough:

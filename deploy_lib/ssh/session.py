@@ -239,8 +239,7 @@ class Session:
             UnreachableError: which says at which stage it failed: name, TCP, host key or login.
         """
         with self._opening:
-            if self._opened and not self.connection.is_connected:
-                raise RemoteError("the SSH session has ended", node=self.node)
+            self.require_alive()
             if self._opened:
                 return
             try:
@@ -251,6 +250,15 @@ class Session:
                 raise
             self._opened = True
             self.connection.transport.set_keepalive(KEEPALIVE)
+
+    def require_alive(self) -> None:
+        """Refuses to go on with a session that has ended; one that was not opened yet is none.
+
+        Raises:
+            RemoteError: it has ended.
+        """
+        if self._opened and not self.connection.is_connected:
+            raise RemoteError("the SSH session has ended", node=self.node)
 
     def close(self) -> None:
         """Ends the session; safe to call twice."""

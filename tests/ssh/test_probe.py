@@ -1,5 +1,7 @@
 """Probes through a real sshd, at servers that answer in every way that HTTP allows."""
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -7,7 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe
+from deploy_lib.errors import RemoteError
 from deploy_lib.host.prove.probe import prove
 from deploy_lib.ssh.session import Session
 
@@ -76,3 +80,20 @@ def test_nobody_listening_is_said_so_in_time(session: Session) -> None:
     [finding] = prove(session, [probe(1, "x", timeout=1)], tuple)
     assert "no connection to 127.0.0.1:1" in finding.problem
     assert finding.seconds < 5
+
+
+def test_a_session_that_has_ended_is_an_error_at_once(session: Session) -> None:
+    """No probe can succeed on it any more, however much time it has left."""
+    with session.start("echo $PPID; sleep 60") as process:
+        ends = int(next(iter(process)))
+        asked: list[int] = []
+
+        def look() -> tuple[Container, ...]:
+            if not asked:
+                os.kill(ends, signal.SIGKILL)
+            asked.append(len(asked))
+            return ()
+
+        findings = prove(session, [probe(1, "x", timeout=600)], look)
+        with pytest.raises(RemoteError, match="session has ended"):
+            next(findings)

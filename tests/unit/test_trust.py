@@ -267,6 +267,34 @@ def test_what_is_launched_is_what_was_sent(mine: Path, plant: str) -> None:
     assert (place / "log").read_text() == f"{switch.BEGUN}\nthis one, value\n"
 
 
+def test_what_is_launched_lies_where_nobody_else_can_put_anything(mine: Path) -> None:
+    mine.chmod(0o1777)
+    said = launch(
+        mine,
+        f'echo "{switch.BEGUN}"; stat -c "%a %u" "${{0%/*}}" "$(dirname "$(readlink /proc/$$/fd/1)")"; echo "$0"',
+    )
+    assert said[1:3] == [f"700 {os.geteuid()}"] * 2
+    assert not re.fullmatch(rf"{mine}/[^/]*", said[3])
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="becomes two other users; tests/lab/test_hostile.py has the whole of it"
+)
+def test_a_stranger_s_script_under_a_known_name_is_not_run_by_a_user_who_is_not_root(mine: Path) -> None:
+    mine.chmod(0o1777)
+    for kind in ("sh", "log"):
+        planted = mine / f"ktrdr-deploy-p.{kind}"
+        planted.write_text('echo "stolen: $SECRET"\n')
+        os.chown(planted, OTHER, -1)
+    done = subprocess.run(
+        ["sh", "-c", at(switch.launcher("p", f'echo "{switch.BEGUN}"; echo "mine: $SECRET"'), mine)],
+        capture_output=True, text=True, user=OTHER + 1, extra_groups=[], cwd="/", env={**os.environ, "SECRET": "value"},
+    )  # fmt: skip
+    assert "mine: value" in done.stdout
+    assert "stolen" not in done.stdout + done.stderr
+    assert (mine / "ktrdr-deploy-p.log").read_text() == 'echo "stolen: $SECRET"\n'
+
+
 @pytest.mark.parametrize(("broken", "why"), [("mktemp", "no room"), ("cat", "does not fit")])
 def test_a_switch_that_cannot_be_written_down_is_not_begun(
     mine: Path, tmp_path: Path, broken: str, why: str

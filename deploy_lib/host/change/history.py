@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import socket
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -49,11 +50,22 @@ history
     try:
         return parse_events(session.run(script, step="reading the history").stdout)
     except CommandError as error:
-        error.hint = f"let the user who deploys read it, as root on the host: chown -R USER {quote(directory / layout.STATE)}"
+        error.hint = _hint(error.what, directory)
         raise
     except NotUnderstoodError as error:
         error.node, error.step = session.node, "reading the history"
         raise
+
+
+def _hint(what: str, directory: PurePosixPath) -> str:
+    """What to do about a history that cannot be read: an owner can be changed, anything else only its cause fixes."""
+    state = directory / layout.STATE
+    if not re.search(r"permission denied|belongs to another user", what, re.IGNORECASE):
+        return "fix what the host reports, then run the same command again"
+    path = next((path for path in (state, directory) if str(path) in what), None)
+    if path is None:
+        return "as root on the host: let the user who deploys read what is refused"
+    return f"let the user who deploys read it, as root on the host: chown -R USER {quote(path)}"
 
 
 def write_event(session: Session, directory: PurePosixPath, token: str, happened: Event) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -30,7 +30,8 @@ class Placement:
 def place(
     home: PurePosixPath, placement: Placement, into: PurePosixPath | None = None, *, objects: str = ""
 ) -> str:
-    """Shell text that puts files into place: all are written beside their places first, and then renamed.
+    """Shell text that puts files into place: all are written beside their places first, compared with their SHA-256, and then
+    renamed.
 
     Args:
         home: the stack's directory, which has the objects.
@@ -49,7 +50,9 @@ umask 022
 mkdir -p {quote(target)} && cd {quote(target)} || exit
 set -- {pairs}
 while [ $# -gt 0 ]; do
-  mkdir -p "$(dirname "$1")" && cat {objects or quote(home / layout.OBJECTS)}/"$2" > "$1.deploy-new" || {{
+  mkdir -p "$(dirname "$1")" && cat {objects or quote(home / layout.OBJECTS)}/"$2" > "$1.deploy-new" && {{
+    [ "$(sha256sum < "$1.deploy-new")" = "$2  -" ] || {{ echo "the content for $1 is not that of the release" >&2; false; }}
+  }} || {{
     for y in {paths}; do rm -f "$y.deploy-new"; done
     exit 1
   }}
@@ -57,6 +60,26 @@ while [ $# -gt 0 ]; do
 done
 for x in {paths}; do mv -f -- "$x.deploy-new" "$x" || exit; done
 {drop}
+)"""
+
+
+def intact(home: PurePosixPath, placements: Iterable[Placement]) -> str:
+    """Shell condition: no kept file that these need was changed; otherwise it prints which, and after a tab what fixes it.
+
+    One that is absent is not looked at: it is brought, or nothing needs it before a host goes back.
+    """
+    digests = sorted({digest for placement in placements for digest in placement.files.values()})
+    if not digests:
+        return "true"
+    objects = home / layout.OBJECTS
+    return f"""\
+(
+x=
+for y in {words(*digests)}; do
+  y={quote(objects)}/$y
+  [ ! -e "$y" ] || [ "$(sha256sum < "$y")" = "${{y##*/}}  -" ] || x="$x $y"
+done
+[ -z "$x" ] || {{ printf 'files of the kept releases were changed:%s\\trm%s; the next deployment brings them anew\\n' "$x" "$x"; false; }}
 )"""
 
 

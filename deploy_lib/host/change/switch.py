@@ -135,7 +135,7 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {apply.functions(project.name, switch.applies)}
 {apply.wake(switch.applies)}
-{apply.remember(switch.applies)} || {{ echo 'a secret that runs cannot be read'; exit {ScriptExit.NO_OLD_VALUES}; }}
+{apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
@@ -172,6 +172,7 @@ await() {{
     sleep {INTERVAL}
   done
 }}
+{place.intact(directory, _placements(switch))} || exit {ScriptExit.CHANGED}
 {_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {ScriptExit.NOT_BEGUN}; }}")}
 forward
 echo "=== switched $?"
@@ -242,6 +243,12 @@ def _later_steps(runs: Runs, env: str, project: Project) -> list[Step]:
         )
         for service in runs.later
     ]
+
+
+def _placements(switch: Switch) -> list[Placement]:
+    """All that may be put into place, on the way to the new release and back."""
+    staged = [switch.staged] if switch.one_offs else []
+    return [switch.forward, *staged, *([switch.back] if switch.back else [])]
 
 
 def _claim(switch: Switch) -> str:

@@ -10,40 +10,81 @@ from deploy_lib.compose import labels
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.stack import HostStack
 from deploy_lib.secrets.places import Place, readings
-from deploy_lib.shell import quote, words
+from deploy_lib.shell import ScriptExit, quote, words
 
 
 def capture(stack: HostStack, places: Iterable[Place]) -> str:
     """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
 
-    Byte for byte: the letter that ends the output keeps the shell from taking line ends off.
+    Byte for byte: the letter that ends the output keeps the shell from taking line ends off. A secret that no container has
+    is left out; one that no container gives, although one may have it, ends the script: nothing could go back to it.
     """
     found = readings(places)
     if not found:
         return ":"
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('2')}"
+    # A file of secrets in memory that a reboot has taken is what the container is without, and not what it does not give.
+    gone = "|".join(f"{quote(place)}/*" for place in stack.secret_places)
     functions = f"""\
-file() {{ docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x; }}
-environment() {{
-  v=$(docker inspect --format '{{{{range .Config.Env}}}}{{{{if eq (index (split . "=") 0) "'"$2"'"}}}}{{{{.}}}}x{{{{end}}}}{{{{end}}}}' "$1" 2>/dev/null)
-  [ -n "$v" ] && printf '%s\\n' "${{v#"$2="}}"
-}}
-# capture NAME SERVICE KIND WHERE BEFORE AFTER: the value stands between two known texts.
-capture() {{
-  for c in $(docker ps -aq --no-trunc {filters}); do
-    v=$("$3" "$c" "$4") || continue
-    v=${{v%x}}
-    case $v in "$5"*"$6") ;; *) continue;; esac
-    v=${{v#"$5"}}
-    v=${{v%"$6"}}
-    eval "old_$1=\\$v has_$1=1"
-    return 0
+# lacks CONTAINER COMPLAINT: the container is gone, or it does not have the file.
+lacks() {{
+  case $2 in *'Could not find the file '*|*[Nn]'o such container'*|*[Nn]'o such object'*) return 0;; esac
+  for x in $(docker inspect -f '{{{{range .Mounts}}}}{{{{println .Source}}}}{{{{end}}}}' "$1" 2>/dev/null); do
+    case $x in {gone}) [ -e "$x" ] || return 0;; esac
   done
   return 1
 }}
+# file and environment CONTAINER WHERE: 0 with the text in $v, 1 when it is not there, 2 when that is unknown, with the cause in $e.
+file() {{
+  v=$(docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) && return
+  e=$(docker cp "$1:$2" - 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
+  e=${{e:-its copy is not whole}}
+  return 2
+}}
+environment() {{
+  if v=$(docker inspect --format '{{{{range .Config.Env}}}}{{{{if eq (index (split . "=") 0) "'"$2"'"}}}}{{{{.}}}}x{{{{end}}}}{{{{end}}}}' "$1" 2>/dev/null); then
+    [ -n "$v" ] || return 1
+    v=${{v#"$2="}}
+    return 0
+  fi
+  e=$(docker inspect "$1" 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
+  e=${{e:-Docker did not say what it is}}
+  return 2
+}}
+# capture NAME SERVICE KIND WHERE BEFORE AFTER: the value stands between two known texts. It fails where no container gives it;
+# $unread then says why, unless none has it.
+capture() {{
+  for n in 1 2; do
+    # An engine under load may refuse once.
+    [ $n = 1 ] || sleep 1
+    ids=$(docker ps -aq --no-trunc {filters} 2>&1) ||
+      {{ unread="the secret $1 cannot be read: the containers of $2 cannot be listed: $ids"; continue; }}
+    unread=
+    for c in $ids; do
+      "$3" "$c" "$4"
+      case $? in
+        0)
+          v=${{v%x}}
+          case $v in "$5"*"$6") ;; *) continue;; esac
+          v=${{v#"$5"}}
+          v=${{v%"$6"}}
+          eval "old_$1=\\$v has_$1=1"
+          unread=
+          return 0;;
+        1) ;;
+        *)
+          x=$(docker inspect -f '{{{{.Name}}}}' "$c" 2>/dev/null) || x=$c
+          unread="the secret $1 cannot be read from the container ${{x#/}}: $e";;
+      esac
+    done
+    [ -n "$unread" ] || return 1
+  done
+  return 1
+}}
+absent() {{ [ -z "$unread" ] || {{ printf '%s\\n' "$unread"; exit {ScriptExit.NO_OLD_VALUES}; }}; }}
 """
     calls = [
-        " || ".join(_capture(reading.name, place) for place in reading.places) + " || true"
+        "unread=; " + " || ".join(_capture(reading.name, place) for place in reading.places) + " || absent"
         for reading in found
     ]
     return functions + "\n".join(calls)

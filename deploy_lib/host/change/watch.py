@@ -33,8 +33,7 @@ _UNTOUCHED: dict[int, str] = {
     ScriptExit.LAPSED: "the deployment lock lapsed before the switch",
     ScriptExit.NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
     ScriptExit.NO_VALUES: "a secret has no value, neither in a container of the host nor from its source",
-    ScriptExit.NO_OLD_VALUES: "the current value of a secret that changes cannot be read on the host, so nothing could go back "
-    "to it: does its service run?",
+    ScriptExit.NO_OLD_VALUES: "the current value of a secret cannot be read on the host, so nothing could go back to it",
     ScriptExit.NO_LOG: "the switch's log cannot be written (is there room in the host's memory?)",
 }
 
@@ -231,12 +230,15 @@ class Watch:
 
     def _end(self, code: int) -> RemoteError:
         self._ended = code != 0
-        if code in (ScriptExit.NO_PLACE, ScriptExit.NO_MEMORY):
-            what, _, hint = ": ".join(reversed(self._said[-2:])).partition("\t")
+        if code in (ScriptExit.NO_PLACE, ScriptExit.NO_MEMORY, ScriptExit.CHANGED):
+            said = self._said[-1:] if code == ScriptExit.CHANGED else self._said[-2:]
+            what, _, hint = ": ".join(reversed(said)).partition("\t")
             what = what or "the host's memory has no place for the switch"
             return NotBegunError(what, node=self._node.name, step="switch", hint=hint or None)
         if code in _UNTOUCHED:
-            return NotBegunError(_UNTOUCHED[code], node=self._node.name, step="switch")
+            # Of a value that cannot be read, the script says which, and where.
+            why = self._last_lines() if code == ScriptExit.NO_OLD_VALUES else ""
+            return NotBegunError(f"{_UNTOUCHED[code]}{why}", node=self._node.name, step="switch")
         if self._never:
             return self._not_started(code)
         return SwitchError(f"it ended with exit status {code}{self._last_lines()}", node=self._node.name)

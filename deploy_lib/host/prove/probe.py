@@ -69,6 +69,9 @@ def prove(
         look: gives the containers as they are now.
         otherwise: by a probe's name, one that may succeed in its place.
         members: of these, those that a probe of every container asks for; see `roster.members`.
+
+    Raises:
+        RemoteError: the session has ended, so no probe can succeed any more.
     """
     began = time.monotonic()
     waiting = list(probes)
@@ -76,6 +79,7 @@ def prove(
         endpoints = _Endpoints(session, stack)
         while waiting:
             containers = look()
+            session.require_alive()
             for probe in list(waiting):
                 problem, container = _ask(session, endpoints, probe, containers, members)
                 other = otherwise.get(probe.name)

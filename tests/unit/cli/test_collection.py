@@ -161,6 +161,29 @@ def test_a_key_that_is_wrong_is_named_by_the_task_and_the_list_stays(tmp_path: P
     assert "did you mean min_length?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "words", "key"),
+    [
+        ("relay = [", "Relay = [", ("deploy-mail-out", "--replicas-Relay", "1"), "stacks.mail_out.replicas.Relay"),
+        ("relay = [", "'re_lay' = [", ("deploy-all", "--replicas-re_lay=1"), "stacks.mail_out.replicas.re_lay"),
+        ("stacks.mail_out", "stacks.'mail.out'", ("deploy-mail.out",), "stacks.mail.out"),
+    ],
+)  # fmt: skip
+def test_a_name_that_none_can_be_is_the_files_error(
+    tmp_path: Path, run: Run, right: str, wrong: str, words: tuple[str, ...], key: str
+) -> None:
+    folder = sample.project(tmp_path, more=THIRD.replace(right, wrong))
+    for name, more in (("invoke", ()), ("fab", ("-H", "c.example"))):
+        if name == "fab" and words[0] == "deploy-all":
+            continue
+        done = run(folder, name, *more, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"error: deploy.toml: {key}")
+        assert len(done.stderr.splitlines()) == 1
+    # A name that is wrong, where the file is right, stays a usage error of Invoke's.
+    assert run(sample.project(folder), "invoke", "deploy-shop", "--replicas-x", "1").returncode == 1
+
+
 def test_no_file_at_all_is_one_line(folder: Path, run: Run) -> None:
     (folder / "deploy.toml").unlink()
     assert listed(run(folder, "invoke", "--list")) == FLEET
@@ -251,3 +274,20 @@ def test_a_listing_needs_neither_the_models_nor_ssh(folder: Path, own: bool) -> 
         [sys.executable, "-c", script], cwd=ROOT if own else folder, capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "[]", done
+
+
+def test_a_record_that_cannot_be_read_is_not_a_missing_one(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deploy_lib.cli import status
+    from deploy_lib.host.look.facts import Facts
+    from deploy_lib.host.look.gather import TOOLS
+    from tests.unit import build
+
+    why = {"history": "/srv/shop/.deploy/history.jsonl: Permission denied"}
+    found = Facts(engine="26.1.5", tools=frozenset(TOOLS), containers=(build.container(),), problems=why)
+    monkeypatch.setattr(status, "gather", lambda *_: found)
+    done = run(folder, "invoke", "status")
+    assert done.returncode == 3
+    assert "Permission denied" in done.stderr
+    assert "without a record" not in done.stdout + done.stderr

@@ -1,18 +1,23 @@
 """Which nodes go back, and to what."""
 
-from dataclasses import replace
+import io
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from deploy_lib.config import Environment
 from deploy_lib.errors import PreflightError
-from deploy_lib.fleet import rollback
+from deploy_lib.fleet import rollback, rotation
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event
 from deploy_lib.release.release import Release
+from deploy_lib.request import Request
+from tests.unit.fleet.test_pruning import Fake
 
 RELEASE = Release("r1", "sha-0000001", None, {}, {})
 FIRST = event("proven", RELEASE)
@@ -64,3 +69,44 @@ def test_what_never_counted_is_not_gone_back_over(newest: Any, expected: str) ->
     target = rollback._target(node(FIRST, SECOND, *more), None)
     assert target is not None
     assert target.release.id == expected
+
+
+@dataclass
+class Unprovable(Fake):
+    """A node whose sshd forbids what its probes need."""
+
+    stack: str = "core"
+
+    @property
+    def node(self) -> Any:
+        return SimpleNamespace(name=self.name, stack_name=self.stack, task=lambda words: words)
+
+    def check_back(self, stacks: set[str]) -> None:
+        self.log.append("check")
+        raise PreflightError("AllowTcpForwarding")
+
+    def decide_back(self, target: Event) -> None:
+        self.log.append("decide")
+
+    def changed_secrets(self, values: object) -> list[str]:
+        self.log.append("compare")
+        return []
+
+
+@pytest.fixture
+def unprovable() -> Unprovable:
+    facts = Facts(history=(FIRST, SECOND))
+    return Unprovable("core", facts, [], before=facts.proven)
+
+
+def test_a_rollback_that_could_not_be_proven_locks_nothing(unprovable: Unprovable) -> None:
+    nodes, environment = cast(list[Deployment], [unprovable]), cast(Environment, None)
+    with pytest.raises(PreflightError, match="AllowTcpForwarding"):
+        rollback.roll_back(environment, nodes, Request("rollback"), Console(err=io.StringIO()), named=True)
+    assert unprovable.log == ["look again core", "check"]
+
+
+def test_nor_does_a_rotation(unprovable: Unprovable) -> None:
+    with pytest.raises(PreflightError, match="AllowTcpForwarding"):
+        rotation._look(cast(list[Deployment], [unprovable]), {})
+    assert unprovable.log == ["look again core", "check"]

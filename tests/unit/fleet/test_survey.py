@@ -11,6 +11,7 @@ import pytest
 from deploy_lib.checks.host import check_ownership
 from deploy_lib.config import Environment
 from deploy_lib.errors import PreflightError, RemoteError, UsageError
+from deploy_lib.fleet import rotation
 from deploy_lib.fleet import survey as surveying
 from deploy_lib.fleet.survey import NodeSurvey, Survey
 from deploy_lib.host.look.registry import Login, Manifest
@@ -18,6 +19,7 @@ from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
+from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from tests.unit.node.test_deployment import deployment
 from tests.unit.plan.test_decision import VERSION, rendered, values
@@ -90,3 +92,36 @@ def test_a_registry_that_refuses_is_not_one_without_images(
     monkeypatch.setattr(surveying.registry, "resolve", resolve)
     found = surveying._choose_version(deployment(), rendered(f"h.example/x:{WANTED[0].tag}"), WANTED, LOGIN)
     assert (found and found.tag) == chosen
+
+
+LARGE = "v" * 131_072
+
+
+def large(_: object, names: Sequence[str]) -> dict[str, Secret]:
+    return dict.fromkeys(names, Secret("a-password")) | {names[-1]: Secret(LARGE)}
+
+
+def test_a_value_without_room_stops_a_deployment_before_a_host_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = SimpleNamespace(password="A_TOKEN", username="me")
+    environment = cast(Environment, SimpleNamespace(registry=registry, registry_host="h.example", root=None))
+    monkeypatch.setattr(surveying, "source_of", lambda _: SimpleNamespace(name=lambda root: "vault"))
+    monkeypatch.setattr(surveying, "fetch", large)
+    with pytest.raises(UsageError, match="has 131072 bytes") as caught:
+        surveying._vault(environment, [deployment()])
+    assert LARGE[:9] not in str(caught.value)
+
+
+def test_a_value_without_room_stops_a_rotation_before_a_host_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ask(*_: object) -> None:
+        raise AssertionError("a host was asked")
+
+    monkeypatch.setattr(rotation, "fetch", large)
+    monkeypatch.setattr(rotation, "_look", ask)
+    with pytest.raises(UsageError, match="has 131072 bytes"):
+        rotation.rotate(
+            cast(Environment, None), [deployment()], Request("rotate-secrets"), Console(err=io.StringIO())
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.errors import DeployError
 from lab import credentials, hosts
 from lab.layout import Lab
 
@@ -54,3 +55,42 @@ def test_one_that_serves_is_ready(tmp_path: Path) -> None:
         assert hosts.registry_answers(lab, "mirror")
         server.shutdown()
     assert not hosts.registry_answers(lab, "mirror")
+
+
+DOCKER = """#!/bin/sh
+echo "$*" >> "$0.calls"
+case "$*" in
+  *Paused*) [ -e "$0.paused" ] && echo true || echo false;;
+  *Running*) echo true;;
+  *made-of*) echo "id -p 127.0.0.1:1:1";;
+  "image inspect"*) echo id;;
+  unpause*) rm "$0.paused";;
+esac
+"""
+
+
+def test_a_container_that_was_paused_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker says of it that it runs; it would not answer, however long a lab waited."""
+    docker = tmp_path / "docker"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    (tmp_path / "docker.paused").touch()
+    monkeypatch.setattr(hosts.build, "docker", lambda: str(docker))
+    lab = Lab(tmp_path, "test", {}, sample(tmp_path))
+    said: list[str] = []
+    assert not hosts.ensure_container(lab, "registry", "image", {1: 1}, [], said.append)
+    assert said == ["unpausing test-registry"]
+    assert not hosts.ensure_container(lab, "registry", "image", {1: 1}, [], said.append)
+    assert (tmp_path / "docker.calls").read_text().count("unpause") == 1
+
+
+def test_a_registry_that_does_not_come_up_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "READY_TIMEOUT", 0)
+    monkeypatch.setattr(hosts, "host_answers", lambda *_: True)
+    monkeypatch.setattr(hosts, "registry_answers", lambda *_: False)
+    with pytest.raises(
+        DeployError, match=r"the lab's registry did not come up\n  -> .*docker logs --tail 20 test-registry"
+    ):
+        hosts.await_ready(Lab(tmp_path, "test", {}, sample(tmp_path)))

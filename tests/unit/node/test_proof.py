@@ -27,7 +27,9 @@ RELEASE = Release("r1", "sha-0000001", None, {"web": WELL.image}, {}, replicas={
 
 
 def prove(*looks: Container, release: Release = RELEASE, now: tuple[Probe, ...] = ()) -> Any:
-    session = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout="its last words\n"))
+    session = SimpleNamespace(
+        run=lambda *_, **__: SimpleNamespace(stdout="its last words\n"), require_alive=lambda: None
+    )
     stack = SimpleNamespace(probes=now, healthy_timeout=1)
     node = SimpleNamespace(name="core", stack=stack)
     return proof.prove(

@@ -147,6 +147,34 @@ def test_a_reader_that_never_reads_is_not_waited_for_for_ever(tmp_path: Path) ->
     assert work.exists()
 
 
+def test_a_reader_that_never_reads_is_waited_for_once_for_both_streams(tmp_path: Path) -> None:
+    # With `2>&1` both wait for the same reader; one after the other would take twice as long.
+    stalled = 6.0
+    with full_pipe() as (_, writer):
+        environment = {**os.environ, "STALLED": str(stalled)}
+        process = start("changes", work := tmp_path / "work", stdout=writer, stderr=writer, env=environment)
+        os.close(writer)
+        until(work.exists)
+        began = time.monotonic()
+        assert process.wait(60) == 12
+    assert time.monotonic() - began < 1.6 * stalled
+
+
+def test_what_waits_for_its_turn_at_a_slow_reader_is_not_given_up(tmp_path: Path) -> None:
+    # Standard error is behind a document that takes longer than a reader may be silent.
+    body = 'console.document({"text": "x" * 200_000})\nconsole.say("the last line")\n'
+    with full_pipe() as (reader, writer):
+        environment = {**os.environ, "STALLED": "1"}
+        process = start("changes", tmp_path / "work", body, stdout=writer, stderr=writer, env=environment)
+        os.close(writer)
+        said = b""
+        while piece := os.read(reader, 4096):
+            said += piece
+            time.sleep(0.05)
+        assert process.wait(30) == 0
+    assert said.endswith(b"the last line\n")
+
+
 def test_a_command_that_only_looks_waits_for_its_reader(tmp_path: Path) -> None:
     # As `... | less` needs it, however long somebody reads a page.
     with full_pipe() as (reader, writer):
@@ -228,6 +256,23 @@ def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
         signal.signal(number, before)
+
+
+def test_ctrl_c_that_is_ignored_from_the_start_stays_ignored_to_the_end() -> None:
+    # As a shell does to what it starts in the background of a script.
+    script = """
+import os, signal
+from deploy_lib.cli import start
+from deploy_lib.fleet import interruption
+for step in (start.begin, interruption.catch_interrupts, interruption.ignore_interrupts):
+    step()
+    os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+print("to the end")
+"""
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "to the end\n", "")
 
 
 def test_ctrl_c_while_the_commands_are_still_imported_is_one_line() -> None:

@@ -1,12 +1,21 @@
+import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import cast
 
-from deploy_lib.host.change.history import append_function, event, read_command
+import pytest
+
+from deploy_lib.errors import CommandError
+from deploy_lib.host.change.history import append_function, event, read_command, read_history
 from deploy_lib.release.history import interrupted, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE
+from deploy_lib.ssh.session import Session
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 
@@ -42,3 +51,52 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
         ("started", "r9"),
     ]
     assert interrupted(found) is found[-1]
+
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A stack's directory with a history, below directories that anybody may pass."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        home = Path(folder) / "opt/stack"
+        (home / ".deploy").mkdir(parents=True)
+        (home / ".deploy/history.jsonl").touch()
+        for path in (Path(folder), home.parent, home, home / ".deploy"):
+            path.chmod(0o755)
+            if os.geteuid() == 0:
+                os.chown(path, NOBODY, -1)
+        yield home
+        for path in (home.parent, home, home / ".deploy"):
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("barred", "hint"),
+    [
+        (".deploy/history.jsonl", "chown -R USER {home}/.deploy"),
+        (".deploy", "chown -R USER {home}/.deploy"),
+        (".", "chown -R USER {home}"),
+        ("..", "as root on the host: let the user who deploys read what is refused"),
+    ],
+)
+def test_why_a_history_cannot_be_read_is_told_with_what_fixes_that(
+    home: Path, barred: str, hint: str
+) -> None:
+    path = Path(os.path.normpath(home / barred))
+    path.chmod(0)
+
+    def run(script: str, **_: object) -> None:
+        # Nothing is refused to root.
+        other = {"user": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, cwd="/", **other)  # type: ignore[call-overload]
+        assert done.returncode
+        # That of the innermost thing would be refused as well, and is not the cause.
+        assert f"{path}" in done.stderr
+        assert f"{path}/" not in done.stderr
+        raise CommandError(done.stderr)
+
+    with pytest.raises(CommandError) as caught:
+        read_history(cast(Session, SimpleNamespace(run=run)), PurePosixPath(home), 5)
+    assert str(caught.value).endswith(hint.format(home=home))

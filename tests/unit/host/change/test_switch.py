@@ -17,6 +17,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
+from deploy_lib.host.files import digest
 from deploy_lib.host.programs.grafana import GrafanaAdmin
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
@@ -24,7 +25,8 @@ from deploy_lib.shell import ScriptExit
 from tests.unit import build
 
 STACK = build.stack()
-OLD = Placement({"a": "old"})
+KEPT = {name: digest(name.encode()) for name in ("old", "new", "broken")}
+OLD = Placement({"a": KEPT["old"]})
 RELEASE = Release("r2", "sha-0000002", None, {}, {})
 
 # `up` fails when the file that it is about says so.
@@ -44,8 +46,8 @@ class Host:
         self.folder, self.home = folder, folder / "home"
         self.stack = build.stack(str(self.home))
         (self.home / ".deploy/objects").mkdir(parents=True)
-        for name in ("old", "new", "broken"):
-            (self.home / ".deploy/objects" / name).write_text(name)
+        for name, its_digest in KEPT.items():
+            (self.home / ".deploy/objects" / its_digest).write_text(name)
         (self.home / "a").write_text("old")
         (folder / "docker").write_text(DOCKER)
         (folder / "docker").chmod(0o755)
@@ -69,7 +71,7 @@ class Host:
     def begin(self, to: str, back: Placement | None = OLD, **more: Any) -> None:
         orders = Switch(
             token=self.owner.token,
-            forward=Placement({"a": to}),
+            forward=Placement({"a": KEPT[to]}),
             back=back,
             started=[event("started", RELEASE)],
             abandoned=event("reverted", RELEASE, detail="alone"),
@@ -175,7 +177,7 @@ def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host)
 
 def test_files_that_an_interrupted_first_deployment_had_placed_are_removed_too(host: Host) -> None:
     (host.home / "b").write_text("the same as ever")
-    host.begin("new", back=None, staged=Placement({"a": "new", "b": "same"}))
+    host.begin("new", back=None, staged=Placement({"a": KEPT["new"], "b": "same"}))
     host.until("=== switched 0")
     assert host.decide("revert", "failed") == 0
     host.until("=== back 0")
@@ -243,7 +245,7 @@ def test_an_owner_whose_lock_has_lapsed_changes_nothing(host: Host) -> None:
 def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_said_goes(host: Host) -> None:
     orders = Switch(
         token=host.owner.token,
-        forward=Placement({"a": "new"}),
+        forward=Placement({"a": KEPT["new"]}),
         back=OLD,
         started=[event("started", RELEASE)],
         abandoned=event("reverted", RELEASE),
@@ -309,6 +311,18 @@ def test_a_secret_without_a_value_stops_it_before_anything_is_changed(host: Host
     assert (host.home / "a").read_text() == "old"
 
 
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_a_kept_file_that_was_changed_stops_it_before_anything_is_changed(host: Host, which: str) -> None:
+    """Of the new release, and of the one that it would have to go back to."""
+    (host.home / ".deploy/objects" / KEPT[which]).write_text("edited")
+    host.begin("new")
+    assert KEPT[which] in host.until("files of the kept releases were changed")
+    assert host.switch is not None
+    assert host.switch.wait(10) == ScriptExit.CHANGED
+    assert (host.home / "a").read_text() == "old"
+    assert not (host.home / ".deploy/history.jsonl").exists()
+
+
 def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
     one_off = Stack.model_validate(
         {
@@ -317,7 +331,7 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
             "before_switch": [{"service": "backend", "command": ["it's", "up"]}],
         }
     ).before_switch
-    host.begin("new", one_offs=one_off, staged=Placement({"a": "new"}))
+    host.begin("new", one_offs=one_off, staged=Placement({"a": KEPT["new"]}))
     host.until("=== switched 0")
     calls = host.calls.splitlines()
     first = next(
@@ -339,7 +353,7 @@ def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: H
         }
     ).before_switch
     host.docker('case "$*" in *hang*) sleep 30;; esac')
-    host.begin("new", one_offs=one_off, staged=Placement({"a": "new"}))
+    host.begin("new", one_offs=one_off, staged=Placement({"a": KEPT["new"]}))
     assert host.until("=== switched") == "=== switched 124"
     calls = host.calls.splitlines()
     run = next(n for n, call in enumerate(calls) if " hang" in call)
@@ -415,7 +429,7 @@ def test_a_secret_is_changed_where_it_is_kept_before_the_containers_are_replaced
     rotate(grafana)
     assert grafana.until("=== switched") == "=== switched 0"
     assert story(grafana) == ["copy new", "up new"]
-    assert "new" not in grafana.calls.replace(".deploy/objects/new", "")
+    assert "new" not in grafana.calls
 
 
 def test_an_old_secret_that_is_still_taken_fails_the_switch_and_comes_back(grafana: Host) -> None:
@@ -542,7 +556,7 @@ def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host
 
 def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
     orders = Switch(
-        host.owner.token, Placement({"a": "new"}), OLD, [event("started", RELEASE)],
+        host.owner.token, Placement({"a": KEPT["new"]}), OLD, [event("started", RELEASE)],
         event("reverted", RELEASE), event("failed", RELEASE),
     )  # fmt: skip
     path = host.folder / "switch.sh"

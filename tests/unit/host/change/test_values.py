@@ -13,7 +13,7 @@ import pytest
 from deploy_lib import layout
 from deploy_lib.host.change import values
 from deploy_lib.secrets.places import Place
-from deploy_lib.shell import TRUST
+from deploy_lib.shell import TRUST, ScriptExit
 from tests.unit import build
 from tests.worst import WORST
 
@@ -21,10 +21,15 @@ STACK = build.stack()
 
 DOCKER = """#!/bin/sh
 case $1 in
-  ps) echo stopped; echo running;;
+  ps) [ -z "$DOWN" ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }; echo stopped; echo running;;
+  cp)
+    case $2 in
+      running:/run/secrets/token) [ -n "$COMPLAINT" ] || exec cat "$FAKE/token.tar"; echo "$COMPLAINT" >&2; exit 1;;
+    esac
+    echo "Error response from daemon: Could not find the file ${2#*:} in container ${2%%:*}" >&2
+    exit 1;;
   # As the Engine prints the variable that the format asks for.
-  inspect) case $3 in *\\"$VARIABLE\\"*) printf '%s=%sx\\n' "$VARIABLE" "$SHOWN";; esac;;
-  cp) case $2 in running:/run/secrets/*) cat "$FAKE/${2##*/}.tar";; *) exit 1;; esac;;
+  inspect) case $3 in *\\"$VARIABLE\\"*) printf '%s=%sx\\n' "$VARIABLE" "$SHOWN";; *Config.Env*) echo;; *Mounts*) echo "$MOUNT";; *) echo "/shop-1-web-1";; esac;;
 esac
 """
 PLACES = [
@@ -41,13 +46,19 @@ def fake(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(fake: Path, script: str, value: str, **env: str) -> bytes:
+def start(fake: Path, script: str, value: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     with tarfile.open(fake / "token.tar", "w") as archive:
         info = tarfile.TarInfo("token")
         info.size = len(value.encode())
         archive.addfile(info, io.BytesIO(value.encode()))
     environment = {**os.environ, "PATH": f"{fake}:{os.environ['PATH']}", "FAKE": str(fake), **env}
-    return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, check=True).stdout
+    return subprocess.run(["sh", "-c", script], env=environment, capture_output=True)
+
+
+def run(fake: Path, script: str, value: str, **env: str) -> bytes:
+    done = start(fake, script, value, **env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize(
@@ -95,6 +106,54 @@ def test_a_value_beside_another_is_found_by_means_of_that_one(fake: Path) -> Non
 def test_a_text_of_another_shape_gives_no_value(fake: Path, text: str) -> None:
     url = Place("web", "environment", "URL", ("db://", "PW", "@db"))
     assert shown(fake, [url], ["PW"], "URL", text, "") == ""
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (
+            {"COMPLAINT": "Error response from daemon: context deadline exceeded"},
+            "cannot be read from the container shop-1-web-1: Error response from daemon: context deadline exceeded",
+        ),
+        ({"DOWN": "1"}, "cannot be read: the containers of web cannot be listed: Cannot connect"),
+    ],
+)
+def test_a_secret_that_docker_does_not_give_is_not_an_absent_one(
+    fake: Path, trouble: dict[str, str], said: str
+) -> None:
+    done = start(fake, f"{values.capture(STACK, PLACES)}\necho went on", "value", TOKEN="given", **trouble)
+    assert done.returncode == ScriptExit.NO_OLD_VALUES
+    assert (
+        f"the secret TOKEN {said}" in done.stdout.decode()
+        or f"the secret GONE {said}" in done.stdout.decode()
+    )
+    assert b"went on" not in done.stdout
+
+
+def test_a_refusal_of_an_engine_under_load_is_asked_again(fake: Path) -> None:
+    # Both the attempt and the question why fail, of one container.
+    busy = """case "$1 $2" in "cp running:/run/secrets/token") mkdir "$FAKE/a" || mkdir "$FAKE/b" && exit 1;; esac 2>/dev/null"""
+    (fake / "docker").write_text(DOCKER.replace("case $1 in", f"{busy}\ncase $1 in", 1))
+    script = f'{values.capture(STACK, PLACES)}\n{values.restore(NAMES)}\nprintf %s "$TOKEN"'
+    assert run(fake, script, "value", TOKEN="given") == b"value"
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    ["Error response from daemon: No such container: running", "Error: No such container:path: running:/x"],
+)
+def test_a_container_that_is_gone_by_then_has_no_secret(fake: Path, complaint: str) -> None:
+    script = f'{values.capture(STACK, PLACES)}\n{values.restore(NAMES)}\nprintf %s "$TOKEN"'
+    assert run(fake, script, "value", TOKEN="given", COMPLAINT=complaint) == b"given"
+
+
+def test_files_in_memory_that_a_reboot_has_taken_are_absent(fake: Path, tmp_path: Path) -> None:
+    mounts = {"COMPLAINT": "Error response from daemon: mount /x: not a directory"}
+    script = f'{values.capture(STACK, PLACES)}\n{values.restore(NAMES)}\nprintf %s "$TOKEN"'
+    lost = f"{STACK.secret_places[0]}/TOKEN"
+    assert run(fake, script, "value", TOKEN="given", MOUNT=lost, **mounts) == b"given"
+    done = start(fake, script, "value", TOKEN="given", MOUNT=str(tmp_path / "config"), **mounts)
+    assert done.returncode == ScriptExit.NO_OLD_VALUES
 
 
 @pytest.fixture
@@ -180,6 +239,14 @@ def test_no_file_is_written_where_others_could_replace_it(memory: Path, mode: in
     assert done.returncode
     assert f"chmod go-w {memory}/secrets" in done.stdout
     assert list((memory / "secrets").iterdir()) == []
+
+
+def test_no_file_is_written_into_memory_in_which_others_can_rename(memory: Path) -> None:
+    memory.chmod(0o777)
+    done = deliver(memory / "secrets/p", "A", A="value")
+    assert done.returncode
+    assert f"chmod go-w {memory}" in done.stdout
+    assert list(memory.iterdir()) == []
 
 
 def test_a_name_that_is_there_already_is_not_written_through(memory: Path) -> None:

@@ -64,6 +64,10 @@ def test_what_changed_nothing_is_told_from_what_failed() -> None:
         watching(f"=== end {ScriptExit.LAPSED}").finish()
     with pytest.raises(NotBegunError, match=r"/run/ktrdr-secrets is mallory's\n  -> rm it"):
         watching("/run/ktrdr-secrets is mallory's\trm it", f"=== end {ScriptExit.NO_PLACE}").finish()
+    with pytest.raises(NotBegunError, match=r"switch: a file was changed\n  -> rm it"):
+        watching("something else", "a file was changed\trm it", f"=== end {ScriptExit.CHANGED}").finish()
+    with pytest.raises(NotBegunError, match=r"nothing could go back to it\n +the secret A"):
+        watching("the secret A cannot be read", f"=== end {ScriptExit.NO_OLD_VALUES}").finish()
     with pytest.raises(NotBegunError, match="it does not fit: no room"):
         watching("no room", "it does not fit", f"=== end {ScriptExit.NO_PLACE}").finish()
     with pytest.raises(SwitchError, match=r"exit status 17[^\0]*no such network"):

@@ -177,12 +177,12 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
-def looked_at(home: Path, memory: str, delivery: str = "compose") -> Facts:
+def looked_at(home: Path, memory: str, delivery: str = "compose", **more: object) -> Facts:
     stack = NODE.stack.model_copy(update={"delivery": delivery})
     node = NODE.model_copy(update={"directory": PurePosixPath(home), "stack": stack})
     script = gather.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", memory)
     script = script.replace("/run/ktrdr-secrets/p /dev/shm/ktrdr-secrets/p", f"{memory}/ktrdr-secrets/p")
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, **more)  # type: ignore[call-overload]
     return gather.read_facts(done.stdout, "core")
 
 
@@ -263,6 +263,26 @@ def test_what_another_user_has_put_there_is_not_read(home: Path, memory: Path) -
 
         session = cast(Session, SimpleNamespace(run=run))
         assert read_history(session, PurePosixPath(home), 5) == []
+
+
+@pytest.mark.parametrize("barred", [".", "stack", "stack/.deploy"])
+def test_what_may_not_be_looked_at_is_unknown_and_nothing_of_it_is_absent(memory: Path, barred: str) -> None:
+    home = memory / "opt/stack"
+    (home / ".deploy").mkdir(parents=True)
+    nobody = {"user": 65534, "extra_groups": [], "cwd": "/"} if os.geteuid() == 0 else {}
+    for path in (memory, home.parent, home, home / ".deploy"):
+        path.chmod(0o755)
+        if nobody:
+            os.chown(path, 65534, -1)
+    path = home.parent / barred
+    path.chmod(0)
+    found = looked_at(home, "/dev/shm", **nobody)
+    path.chmod(0o755)
+    for part in ("history", "key", "objects"):
+        assert found.problems[part].startswith(f"{path}: Permission denied (as ")
+    if barred == ".":
+        assert found.problems["directory"].startswith(f"{path}: Permission denied (as ")
+    assert not found.missing
 
 
 def test_secret_files_that_are_not_this_user_s_alone_are_no_answer(home: Path, memory: Path) -> None:
