@@ -216,3 +216,29 @@ def test_other_probes_alone_make_a_release_that_changes_nothing_that_runs() -> N
     assert [c.action for c in plan.changes] == ["keep"]
     assert make_plan(NODE, known, replace(wish, release=replace(wish.release, probes=probes[:1]))).nothing
     assert make_plan(NODE, facts, wish).nothing, "a record from before probes were recorded"
+
+
+@pytest.mark.parametrize(
+    ("code", "action"),
+    [(0, "keep"), (7, "start")],
+)
+def test_work_that_is_done_is_not_done_again_before_it_changes(code: int, action: str) -> None:
+    once = Desired(replace(desired().release, ends={"web": "must"}), {})
+    facts = with_container(state="exited", health=None, exit_code=code)
+    plan = make_plan(NODE, facts, once)
+    assert [c.action for c in plan.changes] == [action]
+    assert plan.nothing == (not code)
+    changed = Desired(replace(desired(NEW).release, ends={"web": "must"}), {})
+    assert [c.action for c in make_plan(NODE, facts, changed).changes] == ["recreate"]
+
+
+def test_a_changed_file_recreates_who_is_marked_by_it() -> None:
+    marked = Desired(replace(desired().release, inputs={"web": "abc"}), {})
+    assert [(c.action, c.why) for c in make_plan(NODE, settled(), marked).changes] == [
+        ("recreate", "files that it mounts")
+    ]
+
+
+def test_what_was_ill_before_is_known() -> None:
+    assert make_plan(NODE, with_container(health="unhealthy"), desired()).ill == ("web",)
+    assert make_plan(NODE, settled(), desired()).ill == ()
