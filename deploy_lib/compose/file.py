@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
+from deploy_lib.compose.reading import load_yaml
 from deploy_lib.errors import UsageError
 
 SECRETS_DIRECTORY = PurePosixPath("/run/secrets")
@@ -56,22 +55,6 @@ def read_stack_file(content: bytes, path: str) -> StackFile:
             f"{path} is YAML, but no Compose file: it has a list or a text where a mapping is expected",
             hint=hint,
         ) from None
-
-
-def load_yaml(content: bytes | str, path: str) -> Any:
-    """The data of a YAML file.
-
-    Raises:
-        UsageError: it is not YAML.
-    """
-    try:
-        return yaml.safe_load(content)
-    except RecursionError:
-        raise UsageError(f"{path} is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # such as a date that no calendar has
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where else ""
-        raise UsageError(f"{path} is not valid YAML{line}") from None
 
 
 def _stack_file(data: Any, path: str) -> StackFile:

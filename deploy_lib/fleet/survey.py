@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
-from deploy_lib.checks import Check, check_images, check_variables, local, reach, read_env_file
+from deploy_lib.checks import Check, check_files, check_images, check_variables, local, reach
 from deploy_lib.checks.check import failed
 from deploy_lib.checks.images import check_login, is_missing
+from deploy_lib.compose.interpolation import read_env_file
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import (
@@ -209,6 +209,7 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
         checks += reach.stages(d.session.connection.target, error)
     except (RemoteError, UnforeseenError) as error:
         checks.append(_broken_off(error))
+    checks += check_files(d.node, d.local.shipped, facts)
     checks.append(_variables(environment, d, facts, version))
     return NodeSurvey(d.node, facts, tuple(checks), began, _now())
 
@@ -219,16 +220,19 @@ def _broken_off(error: DeployError) -> Check:
 
 
 def _variables(environment: Environment, d: Deployment, facts: Facts, version: Version) -> Check:
-    stack = d.node.stack
-    compose, env_file = (d.local.files[PurePosixPath(path).name] for path in (stack.compose, stack.env_file))
+    stack, shipped = d.node.stack, d.local.shipped
+    compose = shipped.files[shipped.compose_files[0]].content
     generated = {k: v for k, v in d.job.variables(version, facts).items() if k not in d.node.variables}
+    read: dict[str, str] = {}
+    for path in shipped.env_files:
+        read |= read_env_file(shipped.files[path].content, read)
     places = {
-        stack.env_file: read_env_file(env_file),
+        " and ".join(stack.env_file or shipped.env_files) or "an env file": read,
         f"the variables of node {d.node.name} in deploy.toml": d.node.variables,
         "what a deployment generates": generated,
         "[secrets] in deploy.toml": dict.fromkeys(environment.secrets, MASK),
     }
-    return check_variables(variables(compose, stack.compose), places)
+    return check_variables(variables(compose, stack.compose[0]), places)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,11 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
     """
     if version is None:
         return gather(session, job.stack, {}, {})
-    return gather(session, job.stack, job.local.files, job.variables(version, known or Facts()))
+    shipped = job.local.shipped
+    read = {path: shipped.files[path] for path in shipped.inputs}
+    # A link may lead to one of them.
+    read |= {path: entry for path, entry in shipped.files.items() if entry.target}
+    return gather(session, job.stack, read, job.variables(version, known or Facts()))
 
 
 def needed_values(job: Job, values: Values) -> Values:

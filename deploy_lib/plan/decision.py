@@ -16,6 +16,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
 from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
 from deploy_lib.plan.plan import Plan, make_plan
+from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -43,7 +44,17 @@ class Job:
     @property
     def stack(self) -> HostStack:
         """The stack on its host."""
-        return HostStack(self.node, self.local.file.project)
+        shipped = self.local.shipped
+        borrowed = [e.reference.path for e in shipped.expected if e.reference.kind == "input"]
+        return HostStack(
+            self.node,
+            self.local.file.project,
+            compose_files=shipped.compose_files,
+            env_files=shipped.env_files,
+            paths=tuple(shipped.files),
+            borrowed=tuple(dict.fromkeys(borrowed)),
+            expected=tuple(dict.fromkeys(e.reference.path for e in shipped.expected)),
+        )
 
     def variables(self, version: Version, facts: Facts) -> dict[str, str]:
         """What the Compose file gets beside its env file, for a version; no secrets."""
@@ -106,6 +117,9 @@ def decide_version(
             replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
             secret_files=_secret_files(job, facts),
             probes=job.node.stack.probes,
+            compose_files=job.local.shipped.compose_files,
+            env_files=job.local.shipped.env_files,
+            inputs=job.local.shipped.inputs,
         )
     else:
         desired = one_service(
@@ -133,8 +147,8 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
     plan = make_plan(job.node, facts, desired)
     missing = [
         path
-        for path, digest in target.release.files.items()
-        if path not in desired.files and digest not in facts.objects and path in plan.changed
+        for path, mark in target.release.files.items()
+        if path not in desired.files and path in plan.changed and content_of(mark) not in {"", *facts.objects}
     ]
     if plan.pulls or missing:
         what = ", ".join([*map(str, plan.pulls), *missing])

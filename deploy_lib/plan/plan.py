@@ -96,6 +96,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         before is not None
         and not (changed or dropped or orphans)
         and before.release.files == release.files
+        and before.release.same_order(release)
         and not other_probes
         and half is None
         and all(change.action == "keep" for change in changes)

@@ -37,7 +37,7 @@ class Release:
     Attributes:
         id: unique, and sorts by time.
         images: by service, pinned; of an adopted project, what it was started from.
-        files: by path below the stack's directory, the SHA-256 of the content.
+        files: by path below the stack's directory, the mark of what lies there: see `files.py`.
         secrets: by service, the keyed fingerprints of the secret values that it got.
         replicas: by service, how many containers it has.
         restores: id of the release that this one brings back, for a rollback.
@@ -45,6 +45,10 @@ class Release:
             Compose puts the values into the containers.
         probes: those that proved it, and that a rollback to it re-runs; newer probes may ask what it cannot answer. None where
             they are not known.
+        compose_files: those of the files that Compose is given, in their order; empty where that is not recorded, as by earlier
+            versions: then `deploy.toml` says it.
+        env_files: likewise, those with its variables.
+        inputs: likewise, all files that Compose reads itself.
     """
 
     id: str
@@ -57,11 +61,14 @@ class Release:
     restores: str | None = None
     secret_files: Mapping[str, str] = field(default_factory=dict)
     probes: tuple[Probe, ...] | None = None
+    compose_files: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def configuration(self) -> str:
         """A fingerprint of the configuration: of every file but the generated ones, which follow from the rest."""
-        files = {path: digest for path, digest in self.files.items() if not path.startswith("release.")}
+        files = {path: mark for path, mark in self.files.items() if not path.startswith("release.")}
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -75,13 +82,20 @@ class Release:
         def content(release: Release) -> tuple[dict[str, Image], str, dict[str, int]]:
             return dict(release.images), release.configuration, dict(release.replicas)
 
-        return content(self) == content(other)
+        return content(self) == content(other) and self.same_order(other)
+
+    def same_order(self, other: Release) -> bool:
+        """Whether Compose is given the same files; also where one record does not say."""
+        unknown = not self.compose_files or not other.compose_files
+        return unknown or (self.compose_files, self.env_files) == (other.compose_files, other.env_files)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
         images = {service: str(image) for service, image in self.images.items()}
-        return {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
+        data = {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
+        # The record of an earlier version stays as it is.
+        return {key: value for key, value in data.items() if value != () or key not in _NEWER}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Release:
@@ -101,7 +115,13 @@ class Release:
             restores=_text_or_none(data.get("restores")),
             secret_files=_texts(data.get("secret_files", {})),
             probes=_probes(data.get("probes")),
+            compose_files=_several(data.get("compose_files")),
+            env_files=_several(data.get("env_files")),
+            inputs=_several(data.get("inputs")),
         )
+
+
+_NEWER = ("compose_files", "env_files", "inputs")
 
 
 def _text(value: Any) -> str:
@@ -116,6 +136,10 @@ def _text_or_none(value: Any) -> str | None:
 
 def _texts(value: Any) -> dict[str, str]:
     return {_text(name): _text(each) for name, each in dict(value).items()}
+
+
+def _several(value: Any) -> tuple[str, ...]:
+    return tuple(_text(each) for each in value or ())
 
 
 def _whole(value: Any) -> int:

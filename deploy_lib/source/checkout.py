@@ -9,15 +9,21 @@ from deploy_lib.compose.file import StackFile, read_stack_file
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
-from deploy_lib.source.files import collect
+from deploy_lib.release.files import Entry
+from deploy_lib.source.files import Shipped, collect
 
 
 @dataclass(frozen=True)
 class Local:
     """A stack's files, and what its Compose file says."""
 
-    files: Mapping[str, bytes]
+    shipped: Shipped
     file: StackFile
+
+    @property
+    def files(self) -> Mapping[str, Entry]:
+        """By path below the stack's directory on a host."""
+        return self.shipped.files
 
 
 def read_stack(environment: Environment, node: Node) -> Local:
@@ -26,9 +32,9 @@ def read_stack(environment: Environment, node: Node) -> Local:
     Raises:
         UsageError: one is missing or broken, or deploy.toml and the Compose file do not agree on a name.
     """
-    files = collect(environment.root, node.stack)
-    path = node.stack.compose
-    file = read_stack_file(files[path.rpartition("/")[2]], path)
+    shipped = collect(environment.root, node.stack, node.variables)
+    path = node.stack.compose[0]
+    file = read_stack_file(shipped.files[shipped.compose_files[0]].content, path)
     undeclared = [name for name in file.secret_names if name not in environment.secrets]
     if undeclared:
         raise UsageError(
@@ -42,7 +48,7 @@ def read_stack(environment: Environment, node: Node) -> Local:
                 f"it has {', '.join(sorted(file.secrets))}",
                 hint=did_you_mean(service, file.secrets),
             )
-    return Local(files, file)
+    return Local(shipped, file)
 
 
 def stack_file(environment: Environment, node: Node) -> StackFile:
@@ -51,7 +57,7 @@ def stack_file(environment: Environment, node: Node) -> StackFile:
     Raises:
         UsageError: it is missing or broken.
     """
-    path = node.stack.compose
+    path = node.stack.compose[0]
     try:
         return read_stack_file((environment.root / path).read_bytes(), path)
     except OSError as error:

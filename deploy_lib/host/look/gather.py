@@ -20,6 +20,7 @@ from deploy_lib.host.look import machine
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
+from deploy_lib.release.files import FOLDER, PLAIN, Entry, file_mark, link_mark
 from deploy_lib.release.history import parse_events
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
@@ -31,11 +32,11 @@ last."""
 TIMEOUT = 60.0
 
 
-def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: Mapping[str, str]) -> Facts:
+def gather(session: Session, stack: HostStack, files: Mapping[str, Entry], env: Mapping[str, str]) -> Facts:
     """Asks the host, read-only.
 
     Args:
-        files: the stack's files, which the host's Compose renders in memory; none: nothing is rendered.
+        files: those that Compose reads, which the host's Compose renders in memory; none: nothing is rendered.
         env: non-secret variables that they need.
 
     Raises:
@@ -50,7 +51,21 @@ def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: 
 
 TOOLS = (
     *("docker", "flock", "setsid", "timeout", "tar", "sha256sum"),
-    *("base64", "find", "grep", "mktemp", "sed", "stat", "sync", "tail", "truncate"),
+    *(
+        "base64",
+        "find",
+        "grep",
+        "mktemp",
+        "readlink",
+        "sed",
+        "sort",
+        "stat",
+        "sync",
+        "tail",
+        "tr",
+        "truncate",
+        "xargs",
+    ),
 )
 """Programs that the scripts call."""
 
@@ -63,7 +78,7 @@ def facts_script(stack: HostStack, *, render: bool) -> str:
     """
     directory = stack.directory
     home = quote(directory)
-    compose_file = quote(directory / stack.compose_file)
+    compose_file = quote(directory / stack.project.files[0])
     key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
     proven_lines = max(PROVEN_LINES, 2 * stack.settings.keep_releases)
     return f"""\
@@ -73,7 +88,7 @@ export LC_ALL=C
 if [ -n "$m" ]; then
   {SCRATCH}
   e=$t/err
-  {'mkdir "$t/files" && tar -xf - -C "$t/files"' if render else ":"}
+  {_unpack(stack) if render else ":"}
 else
   e=/dev/null
 fi
@@ -94,16 +109,8 @@ directory() {{
   while [ ! -e "$x" ]; do x=$(dirname "$x"); done
   [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
 }}
-files() {{
-  there {home} || {{ [ $? = 1 ]; return; }}
-  cd {home} || return
-  r=0
-  for x in {words(*stack.managed)}; do
-    there "./$x"
-    case $? in 0) find "./$x" -type f -exec sha256sum {{}} + || r=1;; 1) ;; *) r=1;; esac
-  done
-  return $r
-}}
+{_paths(stack)}
+{_lies(stack)}
 {strangers(directory)}
 {_others(stack)}
 {ours(directory)}
@@ -112,6 +119,14 @@ shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
 key() {{ shown {key} cat {key}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
 objects() {{ shown {objects} ls {objects}; }}
+present() {{
+  r=0
+  for x in {words(*stack.expected)}; do
+    there {home}/"$x"
+    case $? in 0) printf '%s\\n' "$x";; 1) ;; *) r=1;; esac
+  done
+  return $r
+}}
 delivered() {{
   r=0
   for x in {words(*stack.secret_places)}; do
@@ -134,6 +149,7 @@ part directory directory
 part strangers others
 for x in files key history objects deployed; do part "$x" mine "$x"; done
 part delivered delivered
+part present present
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
@@ -157,7 +173,7 @@ PARTS = (
         "objects",
         "deployed",
     ),
-    *("delivered", "images", "containers", "config", *machine.PARTS),
+    *("delivered", "present", "images", "containers", "config", *machine.PARTS),
 )
 """The script's parts, in their order."""
 
@@ -165,10 +181,78 @@ _BEGIN = re.compile(r"=== (\w+)\Z")
 _END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
 
 
+def _unpack(stack: HostStack) -> str:
+    """Shell text that puts the files that Compose reads into `$t/files`; what the checkout lacks is taken from the host itself."""
+    borrow = f"""\
+  for x in {words(*stack.borrowed)}; do
+    y={quote(stack.directory)}/$x
+    [ ! -f "$y" ] || {{ mkdir -p "$(dirname "$t/files/$x")" && cp "$y" "$t/files/$x"; }}
+  done"""
+    return 'mkdir "$t/files" && tar -xf - -C "$t/files"' + (f"\n{borrow}" if stack.borrowed else "")
+
+
+def _paths(stack: HostStack) -> str:
+    """Shell function `paths`: every path, below the directory that it runs in, where this program may have put something.
+
+    Those that releases have put there stand in a file; a host of an earlier version has none, and all that it has is what is
+    named. Of a directory that is shipped whole, what others have put there is theirs.
+    """
+    known = "\n".join(stack.paths)
+    data = "".join(f" -path {quote(f'./{path}')} -prune -o" for path in stack.settings.data)
+    return f"""\
+paths() {{
+  {{
+    cat <<'=PATHS='
+{known}
+=PATHS=
+    if [ -O {layout.STATE} ] && [ -f {layout.PATHS} ]; then cat {layout.PATHS}; fi
+    for x in {words(*stack.named)}; do
+      if [ -d "$x" ] && [ ! -L "$x" ]; then find "./$x"{data} '(' -type f -o -type l ')' -user "$me" -print 2>/dev/null
+      else printf '%s\\n' "$x"; fi
+    done
+  }} | sed 's|^\\./||; /^$/d; /\\.deploy-new$/d' | sort -u
+}}
+paths=$(cd {quote(stack.directory)} 2>/dev/null && paths)
+# those KIND: the paths that are a file (f), a link (l) or a directory (d), each with ./ before it.
+those() {{
+  printf '%s\\n' "$paths" | while IFS= read -r x; do
+    x=./$x
+    if [ -L "$x" ]; then k=l; elif [ -f "$x" ]; then k=f; elif [ -d "$x" ]; then k=d; else k=; fi
+    [ "$k" != "$1" ] || printf '%s\\n' "$x"
+  done
+}}
+"""
+
+
+def _lies(stack: HostStack) -> str:
+    """Shell function `files`: what lies at those paths."""
+    home = quote(stack.directory)
+    return f"""\
+files() {{
+  there {home} || {{ [ $? = 1 ]; return; }}
+  cd {home} || return
+  # What is neither there nor surely absent makes all of it unknown.
+  printf '%s\\n' {layout.PATHS} "$paths" | {{
+    r=0
+    while IFS= read -r x; do
+      [ -e "./$x" ] || [ -L "./$x" ] || {{ there "./$x"; [ $? != 2 ] || r=1; }}
+    done
+    [ $r = 0 ]
+  }} || return
+  those l | while IFS= read -r x; do printf 'link %s\\t%s\\n' "$x" "$(readlink "$x")"; done
+  those d | while IFS= read -r x; do
+    [ -n "$(ls -A "$x" 2>&1)" ] && printf 'occupied %s\\n' "$x" || printf 'directory %s\\n' "$x"
+  done
+  those f | tr '\\n' '\\0' | xargs -0 -r stat -c 'mode %a %n' || return
+  those f | tr '\\n' '\\0' | xargs -0 -r sha256sum
+}}
+"""
+
+
 def _others(stack: HostStack) -> str:
     """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
     directory = stack.directory
-    below, state = words(*stack.managed), quote(directory / layout.STATE)
+    home, state = quote(directory), quote(directory / layout.STATE)
     places = words(*stack.secret_places)
     wanted = f"""\
   for d in {places}; do
@@ -190,12 +274,23 @@ within() {{
   found "$1" ! -type l -perm /022 || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
   [ -z "$f" ] || printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$1" "$1"
 }}
+# mine_of CONDITION: which of this program's paths, and of the directories that they lie in, `find` says that of. Whose other
+# files are does not matter.
+mine_of() {{
+  {{ those f; printf '%s\\n' "$paths" | grep / | sed 's|^|./|; s|/[^/]*$||'; }} | sort -u | while IFS= read -r x; do
+    while [ "$x" != . ]; do [ ! -e "$x" ] || printf '%s\\n' "$x"; x=${{x%/*}}; done
+  done | sort -u | tr '\\n' '\\0' | xargs -0 -r sh -c "find \\"\\$@\\" -prune $* -print" sh 2>/dev/null
+}}
 others() {{
   strangers
-  for x in {below}; do
-    x={quote(directory)}/$x
-    [ ! -e "$x" ] || within "$x" "as root: chown -R $(id -un) $x"
-  done
+  if [ -d {home} ] && cd {home}; then
+    mine_of ! -user "$me" ! -user 0 | while IFS= read -r x; do
+      printf '%s belongs to another user\\t%s\\n' {home}"/${{x#./}}" "as root: chown $(id -un) {directory}/${{x#./}}"
+    done
+    mine_of ! -type l -perm /022 | while IFS= read -r x; do
+      printf '%s can be changed by others\\t%s\\n' {home}"/${{x#./}}" "chmod go-w {directory}/${{x#./}}"
+    done
+  fi
   # What another user has put there must not become this one's: a release's files are taken from there. Where all of it is
   # another user's, `strangers` has said so; and nothing here may advise to delete an earlier user's history.
   x={state}
@@ -226,6 +321,7 @@ def read_facts(text: str, node: str) -> Facts:
     engine, platform = parts.read("engine", _engine, ("", ""))
     images = parts.read("images", _images, list[tuple[str, str, str, str]]())
     directory = parts.read("directory", _words, frozenset[str]())
+    files, occupied = parts.read("files", _files, (dict[str, str](), frozenset[str]()))
     return Facts(
         engine=engine,
         platform=platform,
@@ -236,7 +332,8 @@ def read_facts(text: str, node: str) -> Facts:
         writable="writable" in directory,
         missing="missing" in directory,
         key=parts.read("key", _key, ""),
-        files=parts.read("files", _files, {}),
+        files=files,
+        occupied=occupied,
         images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
         image_ids=frozenset(i for *_, i in images),
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
@@ -247,6 +344,7 @@ def read_facts(text: str, node: str) -> Facts:
         objects=parts.read("objects", _objects, frozenset()),
         deployed=parts.read("deployed", lambda said: base64.b64decode(said.strip(), validate=True), b""),
         delivered=parts.read("delivered", _words, frozenset()),
+        present=parts.read("present", lambda said: frozenset(filter(None, said.splitlines())), frozenset()),
         strangers=parts.read("strangers", _strangers, ()),
         machine=machine.read_machine(parts),
         problems=parts.problems,
@@ -302,15 +400,36 @@ def _containers(said: str) -> tuple[Container, ...]:
     return tuple(c for line in said.splitlines() if line.strip() and (c := read_container(line)))
 
 
-def _files(said: str) -> dict[str, str]:
-    return dict(_file_line(line) for line in said.splitlines() if line.strip())
+_FILE = re.compile(
+    r"""mode\ (?P<mode>[0-7]+)\ \./(?P<file>.+)
+    | link\ \./(?P<link>[^\t]+)\t(?P<target>.+)
+    | (?P<kind>directory|occupied)\ \./(?P<folder>.+)
+    | \\?(?P<digest>[0-9a-f]+)\ \ \./(?P<path>.+)""",
+    re.VERBOSE,
+)
 
 
-def _file_line(line: str) -> tuple[str, str]:
-    digest, gap, path = line.removeprefix("\\").partition("  ./")
-    if not (gap and path and re.fullmatch(r"[0-9a-f]+", digest)):
-        raise ValueError
-    return path, digest
+def _files(said: str) -> tuple[dict[str, str], frozenset[str]]:
+    """The mark of what lies at each path, and which directories have something in them."""
+    modes: dict[str, int] = {}
+    found: dict[str, str] = {}
+    occupied: set[str] = set()
+    for line in said.splitlines():
+        if not line.strip():
+            continue
+        match = _FILE.fullmatch(line)
+        if match is None:
+            raise ValueError
+        if match["file"]:
+            modes[match["file"]] = int(match["mode"], 8)
+        elif match["link"]:
+            found[match["link"]] = link_mark(match["target"])
+        elif match["folder"]:
+            found[match["folder"]] = FOLDER
+            occupied |= {match["folder"]} if match["kind"] == "occupied" else set()
+        else:
+            found[match["path"]] = file_mark(match["digest"], modes.get(match["path"], PLAIN))
+    return found, frozenset(occupied)
 
 
 def _split(text: str, node: str) -> Parts:

@@ -1,6 +1,7 @@
 import pytest
 
-from deploy_lib.checks import check_storage, check_variables, read_env_file
+from deploy_lib.checks import check_storage, check_variables
+from deploy_lib.compose.interpolation import read_env_file
 from deploy_lib.compose.variables import Variables
 from deploy_lib.config import load
 from tests import ROOT

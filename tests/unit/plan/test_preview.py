@@ -35,7 +35,7 @@ def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
 
     def change(found: str, changed: tuple[str, ...], image: Image = OLD) -> tuple[str, str]:
         plan = replace(make_plan(NODE, facts, desired(image)), changed=changed)
-        (change,) = foresee(plan, facts, {"web": found}, (".env.core", "release.env")).changes
+        (change,) = foresee(plan, {"web": running}, {"web": found}, (".env.core", "release.env")).changes
         return change.action, change.why
 
     assert change(running, (".env.core",)) == ("keep", "")
