@@ -7,42 +7,17 @@ file that a service extends from that file's folder.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from deploy_lib.compose.interpolation import filled, read_env_file
 from deploy_lib.compose.reading import Replaced, load_marked
+from deploy_lib.compose.reference import Kind, Place, Reference
 from deploy_lib.errors import UsageError
 
-Kind = Literal["input", "mount", "secret"]
 Read = Callable[[str], bytes | None]
 """Gives the content of a file by its path below the project directory; None where the checkout has none."""
-
-_REMOTE = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|oci:|git@|github\.com/)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A path that a Compose file names.
-
-    Attributes:
-        path: from the project directory; it may begin with "../".
-        what: what names it, in a few words.
-        where: the file and the line.
-        kind: "input": Compose reads it itself; "mount": a container gets it; "secret": the same, and it is a secret.
-        needed: a host that lacks it cannot run the service, or Docker would make a directory of that name.
-    """
-
-    path: str
-    what: str
-    where: str
-    kind: Kind = "mount"
-    needed: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.path}, {self.what}"
 
 
 @dataclass
@@ -58,25 +33,6 @@ class References:
     unknown: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A Compose file that is being read.
-
-    Attributes:
-        name: as an operator knows it.
-        folder: what its paths start from, below the project directory.
-        values: its variables.
-    """
-
-    name: str
-    folder: str
-    values: Mapping[str, str]
-
-    def where(self, value: object) -> str:
-        line = getattr(value, "line", None)
-        return f"{self.name} line {line}" if line else self.name
-
-
 def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[str, str]) -> References:
     """What a stack's Compose files refer to, those included that they include or extend.
 
@@ -90,7 +46,7 @@ def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[s
     """
     reader = _Reader(read)
     for name, content in files:
-        reader.file(_Place(name, "", values), content)
+        reader.file(Place(name, "", values), content)
     return reader.result()
 
 
@@ -106,7 +62,7 @@ class _Reader:
     def result(self) -> References:
         return References(list(dict.fromkeys(self.kept.values())), list(dict.fromkeys(self.unknown)))
 
-    def file(self, place: _Place, content: bytes) -> None:
+    def file(self, place: Place, content: bytes) -> None:
         for document in load_marked(content, place.name):
             if document is None:
                 continue
@@ -122,7 +78,7 @@ class _Reader:
             for name, spec in _table(document.get("volumes")).items():
                 self.volume(place, str(name), spec)
 
-    def include(self, place: _Place, entry: Any) -> None:
+    def include(self, place: Place, entry: Any) -> None:
         spec = entry if isinstance(entry, dict) else {"path": entry}
         paths = [p for p in (self.known(place, each, "include") for each in _list(spec.get("path"))) if p]
         if not paths:
@@ -132,10 +88,9 @@ class _Reader:
         )
         folder = folder or posixpath.dirname(paths[0]) or "."
         values = dict(place.values)
-        given = [p for p in (self.known(place, e, "include") for e in _list(spec.get("env_file"))) if p]
-        for path in given or [posixpath.normpath(posixpath.join(folder, ".env"))]:
-            if path == "/dev/null":
-                continue
+        given = _list(spec.get("env_file"))
+        usual = posixpath.normpath(posixpath.join(folder, ".env"))
+        for path in [p for each in given if (p := self.known(place, each, "include"))] if given else [usual]:
             content = self.read(path)
             if content is not None or given:
                 line = next(iter(_list(spec.get("path"))), "")
@@ -147,10 +102,10 @@ class _Reader:
             if step in self.begun:
                 raise UsageError(f"{place.where(original)}: {path} includes itself")
             self.begun.append(step)
-            self.file(_Place(self.name(place, path), "" if folder == "." else folder, values), content)
+            self.file(Place(place.inner(path), "" if folder == "." else folder, values), content)
             self.begun.pop()
 
-    def service(self, place: _Place, name: str, spec: Any) -> None:
+    def service(self, place: Place, name: str, spec: Any) -> None:
         if isinstance(spec, Replaced):
             self.forget("service", name)
             spec = spec.value
@@ -182,7 +137,7 @@ class _Reader:
                         "input",
                     )
 
-    def extends(self, place: _Place, name: str, value: Any) -> None:
+    def extends(self, place: Place, name: str, value: Any) -> None:
         if not isinstance(value, dict) or not value.get("file"):
             return
         path = self.known(place, value["file"], f"which {name} extends")
@@ -193,14 +148,14 @@ class _Reader:
         if step in self.begun:
             raise UsageError(f"{place.where(value['file'])}: {name} extends itself")
         self.begun.append(step)
-        inner = _Place(self.name(place, path), posixpath.dirname(path), place.values)
+        inner = Place(place.inner(path), posixpath.dirname(path), place.values)
         for document in load_marked(content, inner.name):
             services = _table(document.get("services")) if isinstance(document, dict) else {}
             self.extended(inner, name, str(value.get("service")), services)
         self.begun.pop()
 
     def extended(
-        self, place: _Place, name: str, base: str, services: Mapping[Any, Any], depth: int = 0
+        self, place: Place, name: str, base: str, services: Mapping[Any, Any], depth: int = 0
     ) -> None:
         """A service of an extended file, and those of that file which it extends in turn."""
         spec = services.get(base)
@@ -212,38 +167,29 @@ class _Reader:
             self.extended(place, name, other, services, depth + 1)
         self.service(place, name, spec)
 
-    def mount(self, place: _Place, name: str, entry: Any) -> None:
-        what = f"which {name} mounts"
+    def mount(self, place: Place, name: str, entry: Any) -> None:
+        what, needed = f"which {name} mounts", True
         if isinstance(entry, dict):
-            if entry.get("type") != "bind" or not isinstance(entry.get("source"), str):
-                return
-            source, target = entry["source"], str(entry.get("target"))
-            bind = entry.get("bind")
+            source, target = entry.get("source"), str(entry.get("target"))
+            bind, line = entry.get("bind"), source
             needed = not (isinstance(bind, dict) and bind.get("create_host_path") is True)
-            at = self.known(place, source, what)
+            at = self.known(place, source, what) if entry.get("type") == "bind" else None
         else:
-            text = filled(str(entry), place.values)
+            text, line = filled(str(entry), place.values), entry
             if text is None:
                 if str(entry).startswith((".", "$")):
                     self.unknown.append(f"{place.where(entry)}: {entry}, {what}")
                 return
             source, _, rest = text.partition(":")
-            if not rest or not source.startswith("."):
-                return  # a volume, or the host's own path
-            target, needed = rest.partition(":")[0], True
-            at = self.known(place, source, what, entry)
+            target = rest.partition(":")[0] or source
+            # What begins otherwise is a volume, or the host's own path.
+            at = place.at(source, entry) if rest and source.startswith(".") else None
+        key = ("service", name, "volumes", target)
+        self.kept.pop(key, None)
         if at is not None:
-            self.keep(
-                ("service", name, "volumes", target),
-                place,
-                entry if isinstance(entry, str) else source,
-                at,
-                what,
-                "mount",
-                needed,
-            )
+            self.keep(key, place, line, at, what, "mount", needed)
 
-    def source(self, place: _Place, what: str, name: str, spec: Any) -> None:
+    def source(self, place: Place, what: str, name: str, spec: Any) -> None:
         spec = spec.value if isinstance(spec, Replaced) else spec
         self.kept.pop((what, name), None)
         if isinstance(spec, dict) and spec.get("file"):
@@ -253,7 +199,7 @@ class _Reader:
                 kind: Kind = "secret" if what == "secrets" else "mount"
                 self.keep((what, name), place, spec["file"], at, f"the file of the {noun} {name}", kind)
 
-    def volume(self, place: _Place, name: str, spec: Any) -> None:
+    def volume(self, place: Place, name: str, spec: Any) -> None:
         options = spec.get("driver_opts") if isinstance(spec, dict) else None
         if (
             isinstance(options, dict)
@@ -273,7 +219,7 @@ class _Reader:
 
     # --- what they have in common -------------------------------------------------------------------------
 
-    def known(self, place: _Place, text: Any, what: str, line: Any = None) -> str | None:
+    def known(self, place: Place, text: Any, what: str, line: Any = None) -> str | None:
         """A path below the project directory; None for the host's own, and for what cannot be known.
 
         Raises:
@@ -285,16 +231,9 @@ class _Reader:
         if path is None:
             self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
             return None
-        if _REMOTE.match(path):
-            raise UsageError(
-                f"{place.where(line or text)}: {path} is not a file: what is deployed must be in the checkout",
-                hint="put a copy of it beside the Compose file",
-            )
-        if path.startswith(("/", "~")):
-            return "/dev/null" if path == "/dev/null" and what == "include" else None
-        return posixpath.normpath(posixpath.join(place.folder, path))
+        return place.at(path, line or text)
 
-    def required(self, place: _Place, line: Any, path: str, what: str) -> bytes:
+    def required(self, place: Place, line: Any, path: str, what: str) -> bytes:
         """The content of a file without which Compose cannot read the others."""
         content = self.read(path)
         if content is None:
@@ -304,14 +243,10 @@ class _Reader:
         self.keep((what, path), place, line, path, what, "input")
         return content
 
-    def name(self, place: _Place, path: str) -> str:
-        """What an operator would call an included file."""
-        return f"{path} (from {place.name.partition(' (')[0]})"
-
     def keep(
         self,
         key: tuple[str, ...],
-        place: _Place,
+        place: Place,
         line: Any,
         path: str,
         what: str,
@@ -341,6 +276,3 @@ def _list(value: Any) -> list[Any]:
 def _table(value: Any) -> Mapping[Any, Any]:
     value = value.value if isinstance(value, Replaced) else value
     return value if isinstance(value, dict) else {}
-
-
-__all__ = ["Read", "Reference", "References", "references"]

@@ -59,6 +59,7 @@ cd {quote(directory)} || exit
 found() {{
   for x in {words(*paths)}; do
     there "$x" || {{ [ $? = 1 ] && continue; return 1; }}
+    [ ! -d "$x" ] || continue
     [ ! -f "$x" ] || {{ [ -r "$x" ] && printf '%s\\n' "$x"; }} || {{ echo "$x: Permission denied" >&2; return 1; }}
   done
 }}

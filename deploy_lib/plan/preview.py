@@ -8,7 +8,7 @@ from difflib import unified_diff
 
 from deploy_lib import layout
 from deploy_lib.plan.plan import Change, Plan
-from deploy_lib.release.files import mode_of
+from deploy_lib.release.files import content_of, mode_of, target_of
 from deploy_lib.release.image import Image
 
 
@@ -56,15 +56,18 @@ def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dic
     """
     found = {}
     for path in sorted({*plan.changed, *plan.dropped}):
-        if path in plan.changed and path not in new:
+        if path in plan.changed and path not in new and content_of(plan.desired.release.files[path]):
             continue
+        mark = plan.desired.release.files.get(path, "") if path in plan.changed else ""
         before, after = old.get(path, b""), new.get(path, b"") if path in plan.changed else b""
-        hidden = mode_of(plan.desired.release.files.get(path, "")).endswith("00")
-        found[path] = (
-            f"{path} differs; its mode says that it is nobody's to read"
-            if hidden
-            else diff(path, before, after)
-        )
+        if mode_of(mark).endswith("00") and content_of(mark):
+            found[path] = f"{path} differs; its mode says that it is not for everybody to read"
+        elif mark and not content_of(mark):
+            found[path] = f"{path} becomes a link to {target}" if (target := target_of(mark)) else f"{path} is made"
+        elif mark and before == after:
+            found[path] = f"{path} has the mode {mode_of(mark)}"
+        else:
+            found[path] = diff(path, before, after)
     return found
 
 

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy_lib import layout
 from deploy_lib.compose.interpolation import read_env_file
-from deploy_lib.compose.references import Reference, references
+from deploy_lib.compose.reference import Reference
+from deploy_lib.compose.references import references
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
 from deploy_lib.release.files import Entry
-from deploy_lib.source.tree import Tree, above, joined
+from deploy_lib.source.placing import Placing, covers
+from deploy_lib.source.tree import above, joined
 
 TOGETHER = 128 * 1024 * 1024
 """Bytes of all files of a stack."""
@@ -102,38 +103,12 @@ def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None
     )
 
 
-class _Collection:
-    """The files that were found so far, and where each comes from."""
+class _Collection(Placing):
+    """The files, and what of those that Compose files refer to is not among them."""
 
     def __init__(self, root: Path, stack: Stack) -> None:
-        self.stack = stack
-        self.tree = Tree(root, stack.compose[0])
-        self.base = posixpath.dirname(joined(stack.compose[0]))
-        self.files: dict[str, Entry] = {}
-        self.origins: dict[str, str] = {}
+        super().__init__(root, stack)
         self.expected: list[Expected] = []
-        self.begun: set[str] = set()
-
-    def explicit(self) -> None:
-        """What `files` names."""
-        for target, source in self.stack.files.items():
-            host = joined(target)
-            if not self.tree.has(source):
-                raise UsageError(f"there is no {source}", hint="see `files` in deploy.toml")
-            if self.tree.folder(source):
-                self.ship(host)
-            else:
-                self.put(host, source, self.tree.entry(source))
-
-    def directories(self) -> None:
-        """What `directories` names."""
-        for directory in self.stack.directories:
-            if not (self.tree.root / directory).is_dir():
-                raise UsageError(
-                    f"there is no directory {directory}", hint="see `directories` in deploy.toml"
-                )
-            if not self.ship(posixpath.basename(joined(directory))):
-                raise UsageError(f"git ignores {directory}, which deploy.toml ships", hint="see .gitignore")
 
     def env_files(self) -> tuple[str, ...]:
         """The env files, by their paths in the checkout."""
@@ -141,17 +116,6 @@ class _Collection:
             return self.stack.env_file
         usual = joined(self.base, ".env")
         return (usual,) if self.tree.has(usual) and not self.tree.ignored(usual) else ()
-
-    def named(self, paths: Iterable[str]) -> list[str]:
-        """Ships files that deploy.toml names: under their names, or where two have one name, under their paths."""
-        hosts = []
-        for path in map(joined, paths):
-            host = posixpath.basename(path)
-            if self.origins.get(host, path) != path:
-                host = path
-            self.put(host, path, self.tree.entry(path))
-            hosts.append(host)
-        return hosts
 
     def referred(self, found: Iterable[Reference]) -> None:
         """Ships what Compose files refer to, as far as the checkout has it.
@@ -170,7 +134,7 @@ class _Collection:
                 self.above(reference)
             elif reference.kind == "secret":
                 self.secret(reference)
-            elif reference.kind == "mount" and _covers(self.stack.data, path):
+            elif reference.kind == "mount" and covers(self.stack.data, path):
                 continue
             elif not self.ship(path) and reference.needed:
                 self.expect(reference)
@@ -222,92 +186,6 @@ class _Collection:
             return None
         return self.tree.content(source)
 
-    def source(self, host: str) -> str | None:
-        """What the checkout has for a path on the host; None for nothing."""
-        places = [(joined(target), joined(source)) for target, source in self.stack.files.items()]
-        places += [(posixpath.basename(joined(d)), joined(d)) for d in self.stack.directories]
-        candidates = [
-            joined(source, posixpath.relpath(host, name)) for name, source in places if _covers((name,), host)
-        ]
-        candidates.append(joined(self.base, host))
-        return next((path for path in candidates if self.tree.has(path)), None)
-
-    def ship(self, host: str) -> bool:
-        """Ships what the checkout has for a path on the host, links on the way included.
-
-        Returns:
-            Whether it has anything there that git does not ignore.
-        """
-        if host in self.begun or host in self.files:
-            return True
-        parts = host.split("/")
-        for count in range(1, len(parts) + 1):
-            prefix = "/".join(parts[:count])
-            source = self.source(prefix)
-            if source is None or (prefix in self.files and not self.files[prefix].target):
-                continue
-            if self.tree.link(source) is not None and not self.tree.ignored(source):
-                self.begun.add(host)
-                return self.ship(joined(self.link(prefix, source), *parts[count:])) or count == len(parts)
-        source = self.source(host)
-        if source is None or self.tree.ignored(source):
-            return any(_covers((host,), path) for path in self.files)
-        self.begun.add(host)
-        self.below(host, source)
-        return True
-
-    def below(self, host: str, source: str) -> None:
-        """Ships a file, or what is in a directory."""
-        empty = True
-        for path in self.tree.below(source):
-            name = host if path == source else joined(host, posixpath.relpath(path, source))
-            empty = False
-            if name in self.files or _covers(self.stack.data, name):
-                continue
-            if self.tree.link(path) is not None:
-                self.ship(self.link(name, path))
-            else:
-                self.put(name, path, self.tree.entry(path))
-        if empty and self.tree.folder(source):
-            self.put(host, source, Entry(folder=True))
-
-    def link(self, host: str, path: str) -> str:
-        """Ships a link; gives where it leads on the host.
-
-        Raises:
-            UsageError: that is outside of what is shipped.
-        """
-        target = self.tree.link(path) or ""
-        leads = joined(posixpath.dirname(host), target)
-        beside = joined(posixpath.dirname(path), target)
-        there = None if target.startswith("/") or above(leads) else self.source(leads)
-        if target.startswith("/") or above(leads) or (self.tree.has(beside) and there != beside):
-            raise UsageError(
-                f"{path} is a link to {target}, which leads out of what is shipped",
-                hint=f'put the file itself there, or ship it: files = {{ "{host}" = "{beside}" }}',
-            )
-        self.put(host, path, Entry(target=target))
-        return leads
-
-    def put(self, host: str, path: str, entry: Entry) -> None:
-        """Ships one entry.
-
-        Raises:
-            UsageError: there is another one in its place, or it has a name that cannot be.
-        """
-        if host in (layout.OVERRIDE, layout.VARIABLES) or host.split("/")[0] == layout.STATE:
-            raise UsageError(
-                f"{path} would lie at {host}, which each deployment makes itself", hint="rename it"
-            )
-        if any(ord(letter) < 32 or letter == "\\" or "\ud800" <= letter <= "\udfff" for letter in host):
-            raise UsageError(f"{path!r} has a name that cannot be shipped", hint="rename it")
-        if self.origins.get(host, path) != path:
-            raise UsageError(
-                f"{path} and {self.origins[host]} would both lie at {host} on the host",
-                hint="rename one of them",
-            )
-        self.files[host], self.origins[host] = entry, path
-
     def check_size(self) -> None:
         """Refuses what is no configuration any more.
 
@@ -345,11 +223,6 @@ class _Collection:
                 (f"{override} is not deployed, as deploy.toml does not name it", f"if it is meant: {listed}")
             )
         return found
-
-
-def _covers(paths: Iterable[str], path: str) -> bool:
-    """Whether one of the paths is this one, or above it."""
-    return any(path == each or path.startswith(f"{each}/") for each in map(joined, paths))
 
 
 def _check_settings(stack: Stack, base: str, values: Mapping[str, str]) -> None:

@@ -18,9 +18,11 @@ from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.lies import functions as what_lies
+from deploy_lib.host.look.lies import read_marks
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
-from deploy_lib.release.files import FOLDER, PLAIN, Entry, file_mark, link_mark
+from deploy_lib.release.files import Entry
 from deploy_lib.release.history import parse_events
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
@@ -109,8 +111,7 @@ directory() {{
   while [ ! -e "$x" ]; do x=$(dirname "$x"); done
   [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
 }}
-{_paths(stack)}
-{_lies(stack)}
+{what_lies(stack)}
 {strangers(directory)}
 {_others(stack)}
 {ours(directory)}
@@ -191,68 +192,10 @@ def _unpack(stack: HostStack) -> str:
     return 'mkdir "$t/files" && tar -xf - -C "$t/files"' + (f"\n{borrow}" if stack.borrowed else "")
 
 
-def _paths(stack: HostStack) -> str:
-    """Shell function `paths`: every path, below the directory that it runs in, where this program may have put something.
-
-    Those that releases have put there stand in a file; a host of an earlier version has none, and all that it has is what is
-    named. Of a directory that is shipped whole, what others have put there is theirs.
-    """
-    known = "\n".join(stack.paths)
-    data = "".join(f" -path {quote(f'./{path}')} -prune -o" for path in stack.settings.data)
-    return f"""\
-paths() {{
-  {{
-    cat <<'=PATHS='
-{known}
-=PATHS=
-    if [ -O {layout.STATE} ] && [ -f {layout.PATHS} ]; then cat {layout.PATHS}; fi
-    for x in {words(*stack.named)}; do
-      if [ -d "$x" ] && [ ! -L "$x" ]; then find "./$x"{data} '(' -type f -o -type l ')' -user "$me" -print 2>/dev/null
-      else printf '%s\\n' "$x"; fi
-    done
-  }} | sed 's|^\\./||; /^$/d; /\\.deploy-new$/d' | sort -u
-}}
-paths=$(cd {quote(stack.directory)} 2>/dev/null && paths)
-# those KIND: the paths that are a file (f), a link (l) or a directory (d), each with ./ before it.
-those() {{
-  printf '%s\\n' "$paths" | while IFS= read -r x; do
-    x=./$x
-    if [ -L "$x" ]; then k=l; elif [ -f "$x" ]; then k=f; elif [ -d "$x" ]; then k=d; else k=; fi
-    [ "$k" != "$1" ] || printf '%s\\n' "$x"
-  done
-}}
-"""
-
-
-def _lies(stack: HostStack) -> str:
-    """Shell function `files`: what lies at those paths."""
-    home = quote(stack.directory)
-    return f"""\
-files() {{
-  there {home} || {{ [ $? = 1 ]; return; }}
-  cd {home} || return
-  # What is neither there nor surely absent makes all of it unknown.
-  printf '%s\\n' {layout.PATHS} "$paths" | {{
-    r=0
-    while IFS= read -r x; do
-      [ -e "./$x" ] || [ -L "./$x" ] || {{ there "./$x"; [ $? != 2 ] || r=1; }}
-    done
-    [ $r = 0 ]
-  }} || return
-  those l | while IFS= read -r x; do printf 'link %s\\t%s\\n' "$x" "$(readlink "$x")"; done
-  those d | while IFS= read -r x; do
-    [ -n "$(ls -A "$x" 2>&1)" ] && printf 'occupied %s\\n' "$x" || printf 'directory %s\\n' "$x"
-  done
-  those f | tr '\\n' '\\0' | xargs -0 -r stat -c 'mode %a %n' || return
-  those f | tr '\\n' '\\0' | xargs -0 -r sha256sum
-}}
-"""
-
-
 def _others(stack: HostStack) -> str:
     """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
     directory = stack.directory
-    home, state = quote(directory), quote(directory / layout.STATE)
+    state = quote(directory / layout.STATE)
     places = words(*stack.secret_places)
     wanted = f"""\
   for d in {places}; do
@@ -274,23 +217,9 @@ within() {{
   found "$1" ! -type l -perm /022 || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
   [ -z "$f" ] || printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$1" "$1"
 }}
-# mine_of CONDITION: which of this program's paths, and of the directories that they lie in, `find` says that of. Whose other
-# files are does not matter.
-mine_of() {{
-  {{ those f; printf '%s\\n' "$paths" | grep / | sed 's|^|./|; s|/[^/]*$||'; }} | sort -u | while IFS= read -r x; do
-    while [ "$x" != . ]; do [ ! -e "$x" ] || printf '%s\\n' "$x"; x=${{x%/*}}; done
-  done | sort -u | tr '\\n' '\\0' | xargs -0 -r sh -c "find \\"\\$@\\" -prune $* -print" sh 2>/dev/null
-}}
 others() {{
   strangers
-  if [ -d {home} ] && cd {home}; then
-    mine_of ! -user "$me" ! -user 0 | while IFS= read -r x; do
-      printf '%s belongs to another user\\t%s\\n' {home}"/${{x#./}}" "as root: chown $(id -un) {directory}/${{x#./}}"
-    done
-    mine_of ! -type l -perm /022 | while IFS= read -r x; do
-      printf '%s can be changed by others\\t%s\\n' {home}"/${{x#./}}" "chmod go-w {directory}/${{x#./}}"
-    done
-  fi
+  loose
   # What another user has put there must not become this one's: a release's files are taken from there. Where all of it is
   # another user's, `strangers` has said so; and nothing here may advise to delete an earlier user's history.
   x={state}
@@ -321,7 +250,7 @@ def read_facts(text: str, node: str) -> Facts:
     engine, platform = parts.read("engine", _engine, ("", ""))
     images = parts.read("images", _images, list[tuple[str, str, str, str]]())
     directory = parts.read("directory", _words, frozenset[str]())
-    files, occupied = parts.read("files", _files, (dict[str, str](), frozenset[str]()))
+    files, occupied = parts.read("files", read_marks, (dict[str, str](), frozenset[str]()))
     return Facts(
         engine=engine,
         platform=platform,
@@ -398,38 +327,6 @@ def _images(said: str) -> list[tuple[str, str, str, str]]:
 
 def _containers(said: str) -> tuple[Container, ...]:
     return tuple(c for line in said.splitlines() if line.strip() and (c := read_container(line)))
-
-
-_FILE = re.compile(
-    r"""mode\ (?P<mode>[0-7]+)\ \./(?P<file>.+)
-    | link\ \./(?P<link>[^\t]+)\t(?P<target>.+)
-    | (?P<kind>directory|occupied)\ \./(?P<folder>.+)
-    | \\?(?P<digest>[0-9a-f]+)\ \ \./(?P<path>.+)""",
-    re.VERBOSE,
-)
-
-
-def _files(said: str) -> tuple[dict[str, str], frozenset[str]]:
-    """The mark of what lies at each path, and which directories have something in them."""
-    modes: dict[str, int] = {}
-    found: dict[str, str] = {}
-    occupied: set[str] = set()
-    for line in said.splitlines():
-        if not line.strip():
-            continue
-        match = _FILE.fullmatch(line)
-        if match is None:
-            raise ValueError
-        if match["file"]:
-            modes[match["file"]] = int(match["mode"], 8)
-        elif match["link"]:
-            found[match["link"]] = link_mark(match["target"])
-        elif match["folder"]:
-            found[match["folder"]] = FOLDER
-            occupied |= {match["folder"]} if match["kind"] == "occupied" else set()
-        else:
-            found[match["path"]] = file_mark(match["digest"], modes.get(match["path"], PLAIN))
-    return found, frozenset(occupied)
 
 
 def _split(text: str, node: str) -> Parts:
