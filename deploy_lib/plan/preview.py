@@ -63,7 +63,9 @@ def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dic
         if mode_of(mark).endswith("00") and content_of(mark):
             found[path] = f"{path} differs; its mode says that it is not for everybody to read"
         elif mark and not content_of(mark):
-            found[path] = f"{path} becomes a link to {target}" if (target := target_of(mark)) else f"{path} is made"
+            found[path] = (
+                f"{path} becomes a link to {target}" if (target := target_of(mark)) else f"{path} is made"
+            )
         elif mark and before == after:
             found[path] = f"{path} has the mode {mode_of(mark)}"
         else:

@@ -66,9 +66,7 @@ class Placing:
         """What the checkout has for a path on the host; None for nothing."""
         places = [(joined(target), joined(source)) for target, source in self.stack.files.items()]
         places += [(posixpath.basename(joined(d)), joined(d)) for d in self.stack.directories]
-        candidates = [
-            joined(source, posixpath.relpath(host, name)) for name, source in places if covers((name,), host)
-        ]
+        candidates = [joined(source, _rest(host, name)) for name, source in places if covers((name,), host)]
         candidates.append(joined(self.base, host))
         return next((path for path in candidates if self.tree.has(path)), None)
 
@@ -100,7 +98,7 @@ class Placing:
         """Ships a file, or what is in a directory."""
         empty = True
         for path in self.tree.below(source):
-            name = host if path == source else joined(host, posixpath.relpath(path, source))
+            name = host if path == source else joined(host, _rest(path, source))
             empty = False
             if name in self.files or covers(self.stack.data, name):
                 continue
@@ -152,3 +150,8 @@ class Placing:
 def covers(paths: Iterable[str], path: str) -> bool:
     """Whether one of the paths is this one, or above it."""
     return any(path == each or path.startswith(f"{each}/") for each in map(joined, paths))
+
+
+def _rest(path: str, above: str) -> str:
+    """What is left of a path below another one."""
+    return path.removeprefix(above).lstrip("/") or "."

@@ -87,7 +87,7 @@ class Tree:
                 raise UsageError(f"{path} is no file, and cannot be shipped", hint=_HINT)
             if found.st_size > LARGEST:
                 raise UsageError(f"{path} has {found.st_size // 1024 // 1024} MiB: that is data", hint=_HINT)
-            if not place.resolve().is_relative_to(self.root.resolve()):
+            if self._linked(path) and not place.resolve().is_relative_to(self.root.resolve()):
                 raise UsageError(f"{path} leads out of the folder of deploy.toml, and is not shipped")
             return place.read_bytes()
         except OSError as error:
@@ -105,6 +105,11 @@ class Tree:
         """Where a link leads, as it is written; None for what is no link."""
         place = self.root / path
         return os.readlink(place) if place.is_symlink() else None  # noqa: PTH115 - byte for byte
+
+    def _linked(self, path: str) -> bool:
+        """Whether a link is on the way; without one, nothing has to be resolved, and no working directory is needed."""
+        steps = path.split("/")
+        return any((self.root / "/".join(steps[:count])).is_symlink() for count in range(1, len(steps) + 1))
 
     def _files(self, path: str) -> Mapping[str, bool | None]:
         if path not in self._listed:

@@ -98,7 +98,7 @@ def git(root: Path, *arguments: str) -> None:
 
 
 @pytest.fixture
-def site(checkout: Path, core: Host, stack: None) -> Iterator[Path]:
+def site(checkout: Path, core: Host, backend_image: str) -> Iterator[Path]:
     """A checkout with that project beside what else is deployed, on a node of its own."""
     site = checkout / "site"
     for name, content in FILES.items():
@@ -148,7 +148,7 @@ def test_all_that_compose_files_refer_to_is_shipped_changed_and_taken_back(site:
     # A mount that nothing ships is not left to Docker, which would make a directory.
     lacking = deploy(site)
     assert lacking.code == 3, lacking.err
-    assert "site/compose.yml line 12: data, which web mounts, is not on the host" in lacking.err
+    assert "site/compose.yml line 13: data, which web mounts, is not on the host" in lacking.err
     assert 'data = ["data"]' in lacking.err
     assert core.sh(f"ls {HOME} 2>/dev/null; true") == ""
     toml.write_text(toml.read_text().replace('before_switch = [{ service = "web", command = ["1"] }]', DATA))
