@@ -38,7 +38,8 @@ services:
   base:
     image: ${IMAGE_REGISTRY}/ktrdr-backend:${IMAGE_TAG}
     user: "0:0"
-    entrypoint: [sleep, "1000"]
+    entrypoint: [sh]
+    command: [-c, "sleep 1000"]
     init: true
     volumes: ["./base.conf:/base.conf:ro"]
     healthcheck: {test: [CMD, "true"], interval: 1s}
@@ -54,7 +55,7 @@ services:
 
 LAB = """\
 services:
-  web: {ports: !reset [], entrypoint: [sleep, "2000"]}
+  web: {ports: !reset [], command: [-c, "sleep 2000"]}
 """
 
 TOML = """
@@ -195,7 +196,7 @@ def test_all_that_compose_files_refer_to_is_shipped_changed_and_taken_back(site:
     (site / "parts/side.conf").unlink()
     (site / "parts/extra.yml").write_text(EXTRA.replace("./side.conf:/side", "./new.conf:/side"))
     (site / "parts/new.conf").write_text("new")
-    (site / "lab.yml").write_text(LAB.replace("sleep", '"false"'))
+    (site / "lab.yml").write_text(LAB.replace("sleep 2000", "false"))
     failed = deploy(site, SECOND)
     assert failed.code == 10, failed.err
     assert lies(core) == before
