@@ -64,7 +64,8 @@ class Tree:
     def below(self, path: str) -> Iterator[str]:
         """The files and links at or below a path that are not ignored, from the checkout's root."""
         if not self.problem:
-            yield from (each for each in self._files(path) if self.has(each))
+            # What git still has may be gone, or be a directory by now.
+            yield from (each for each in self._files(path) if self.has(each) and not self.folder(each))
         elif not self.folder(path):
             yield path
         else:

@@ -109,7 +109,7 @@ def site(checkout: Path, core: Host, backend_image: str) -> Iterator[Path]:
     (site / "conf/key").chmod(0o600)
     (site / "conf/latest").symlink_to("a.conf")
     (site / "cache").mkdir()
-    (checkout / ".gitignore").write_text(".lab\nconf/.env\n")
+    (checkout / ".gitignore").write_text(".lab\n/site/conf/.env\n")
     path = checkout / "deploy.toml"
     path.write_text(path.read_text() + TOML)
     git(checkout, "init", "--quiet")

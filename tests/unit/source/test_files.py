@@ -112,6 +112,14 @@ def test_only_what_git_does_not_ignore_and_with_its_modes(root: Path) -> None:
         **{"compose.yml": "644", "conf/a": "644", "conf/new": "644", "conf/run.sh": "755", "conf/key": "600"},
         **{"conf/latest": "sub/../a"},
     }
+    # What git has is not what is shipped, if it has become something else since.
+    (root / "conf/a").unlink()
+    write(root, {"conf/a/inner": ""})
+    (root / "conf/run.sh").unlink()
+    assert set(shipped(root, "./conf:/conf, ./empty:/e").files) == {*found, "conf/a/inner"} - {
+        "conf/a",
+        "conf/run.sh",
+    }
     # Where every file of this machine is one's own, git's mode counts.
     for path in root.rglob("*"):
         if path.is_file() and not path.is_symlink() and ".git" not in path.parts:
