@@ -10,7 +10,7 @@ DIRECTORY/.deploy/            this program's own, readable by the user who deplo
     verdict                   the owner's verdict on the switch that is under way
     history.jsonl             append-only record
     objects/SHA256            the files of the kept releases, by their content
-    staged/                   the files of the release that is being switched to
+    paths                     which paths below DIRECTORY releases have put there
 
 MEMORY/SECRETS/PROJECT/       secret values of a stack whose delivery is "memory", one file each
 """
@@ -28,7 +28,7 @@ SECRETS_LABEL = f"io.{OURS}.deploy.secrets"
 DELIVERY_LABEL = f"io.{OURS}.deploy.delivery"
 """On containers whose secrets are files in memory: where those lie."""
 
-INPUTS_LABEL = f"io.{OURS}.deploy.inputs"
+MOUNTED_LABEL = f"io.{OURS}.deploy.mounted"
 """On containers that mount shipped files, or have configs: the fingerprint of their contents, at which Compose does not look."""
 
 KEEP = f"{OURS}-deploy.local/keep"
@@ -49,7 +49,7 @@ SWITCH_LOG = f"{STATE}/switch.log"
 VERDICT = f"{STATE}/verdict"
 HISTORY = f"{STATE}/history.jsonl"
 OBJECTS = f"{STATE}/objects"
-STAGED = f"{STATE}/staged"
+PATHS = f"{STATE}/paths"
 
 OVERRIDE = "release.yml"
 VARIABLES = "release.env"

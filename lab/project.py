@@ -79,7 +79,7 @@ class Project:
     @property
     def compose_files(self) -> list[Path]:
         """Those of the stacks that the lab's nodes run."""
-        names = dict.fromkeys(node.stack.compose for node in self.environment.nodes.values())
+        names = dict.fromkeys(path for node in self.environment.nodes.values() for path in node.stack.compose)
         return [self.root / name for name in names]
 
     @property
@@ -167,7 +167,9 @@ def _hosts(root: Path, environment: Environment, file: File) -> dict[str, Host]:
     for name, node in environment.nodes.items():
         spec = file.nodes.get(name, NodeSpec())
         before = by_name.get(node.host)
-        ports = spec.ports if spec.ports is not None else compose.published(root / node.stack.compose)
+        ports = spec.ports
+        if ports is None:
+            ports = tuple(port for path in node.stack.compose for port in compose.published(root / path))
         shared, volume = _shared(root, node.stack, spec.shared)
         by_name[node.host] = Host(
             before.node if before else name,
@@ -186,7 +188,7 @@ def _shared(root: Path, stack: Stack, shared: Shared | None) -> tuple[str | None
         return None, None
     if shared.volume is None:
         return shared.directory, None
-    return shared.directory, Volume(compose.project_name(root / stack.compose), shared.volume)
+    return shared.directory, Volume(compose.project_name(root / stack.compose[0]), shared.volume)
 
 
 def _text(path: Path) -> str:

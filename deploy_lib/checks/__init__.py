@@ -4,20 +4,21 @@ from deploy_lib.checks.check import Check, Result, require_passed
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
 from deploy_lib.checks.secrets import check_exposure, check_once_read
-from deploy_lib.checks.stack import check_project, check_storage, check_variables, read_env_file
+from deploy_lib.checks.stack import check_files, check_places, check_project, check_storage, check_variables
 
 __all__ = [
     "Check",
     "Result",
     "check_answered",
     "check_exposure",
+    "check_files",
     "check_host",
     "check_images",
     "check_once_read",
     "check_ownership",
+    "check_places",
     "check_project",
     "check_storage",
     "check_variables",
-    "read_env_file",
     "require_passed",
 ]

@@ -46,7 +46,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
             "the host's own Compose reads the Compose file",
             facts.problems.get("config", "")
             or ("" if facts.services or not facts.memory else "it has no services"),
-            f"fix {node.stack.compose}",
+            f"fix {node.stack.compose_shown}",
             found=f"{len(facts.services)} services",
         )
 

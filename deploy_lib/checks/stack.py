@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.config import Node
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.release.files import FOLDER
+from deploy_lib.source.files import Shipped
 
 
 def check_storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:
@@ -73,11 +74,44 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Che
     )
 
 
-def read_env_file(content: bytes) -> dict[str, str]:
-    """Names and raw values of an env file."""
-    found = re.finditer(
-        r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(.*?)[ \t]*$",
-        content.decode(errors="replace"),
-        re.MULTILINE | re.ASCII,
+def check_files(node: Node, shipped: Shipped, facts: Facts) -> Iterator[Check]:
+    """That all the files are there which the stack needs: shipped, or on the host already; and what an operator should know."""
+    lacking = [e for e in shipped.expected if e.reference.path not in facts.present]
+    known = "present" not in facts.problems and bool(facts.user)
+    yield judged(
+        "files",
+        "every file and directory that the Compose files name is shipped, or is on the host already",
+        "; ".join(
+            f"{e.reference}, is not on the host, and is not shipped: {e.why}"
+            for e in (lacking if known else ())
+        ),
+        "; ".join(dict.fromkeys(e.hint for e in lacking)),
+        found=f"{len(shipped.files)} files are shipped",
     )
-    return {match[1]: match[2].strip("'\"") for match in found}
+    yield check_places(node, {path: entry.mark for path, entry in shipped.files.items()}, facts)
+    for note, hint in shipped.notes:
+        yield Check("files", "what is deployed is what is meant", "warning", problem=note, hint=hint)
+
+
+def check_places(node: Node, wanted: Mapping[str, str], facts: Facts) -> Check:
+    """That no directory with something in it lies where a file is to be.
+
+    Args:
+        wanted: by path, the mark of what is to lie there.
+    """
+    recorded = facts.proven.release.files if facts.proven else {}
+    taken = [
+        path
+        for path, mark in sorted(wanted.items())
+        # What a release has put into it goes with that release.
+        if mark != FOLDER and path in facts.occupied and not any(p.startswith(f"{path}/") for p in recorded)
+    ]
+    first = node.directory / taken[0] if taken else node.directory
+    return judged(
+        "places",
+        "nothing of somebody else's lies where a file is to be",
+        f"on the host, {', '.join(taken)} is a directory with something in it, and a file is to lie there"
+        if taken
+        else "",
+        f"look what it is, and move it away: mv {first} {first}.old",
+    )

@@ -31,9 +31,11 @@ def run(invocation: Invocation) -> None:
         if question := did_you_mean(stack, stacks):
             console.say(question)
         raise Exit(code=1)
-    path = stacks[stack].compose
     try:
-        needed = variables((invocation.root / path).read_bytes(), path).needed
+        read_files = [(path, (invocation.root / path).read_bytes()) for path in stacks[stack].compose]
+        needed = dict.fromkeys(
+            name for path, content in read_files for name in variables(content, path).needed
+        )
     except (OSError, UsageError) as error:
         console.error(error)
         raise Exit(code=1) from None

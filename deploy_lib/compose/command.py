@@ -6,7 +6,6 @@ The project is always named outright: a COMPOSE_PROJECT_NAME in the host's envir
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from deploy_lib.compose.project import Project
 from deploy_lib.shell import quote, words
@@ -14,18 +13,14 @@ from deploy_lib.shell import quote, words
 VERSION = "docker compose version --short"
 
 
-def compose_command(project: Project, *arguments: str, files_in: PurePosixPath | None = None) -> str:
-    """A call for a deployed stack.
-
-    Args:
-        files_in: where its files lie, when not in its directory.
-    """
-    return _call(project, quote(project.directory), quote(files_in or project.directory), arguments)
+def compose_command(project: Project, *arguments: str) -> str:
+    """A call for a deployed stack."""
+    return _call(project, quote(project.directory), arguments)
 
 
 def render_command(project: Project) -> str:
     """The call that renders the files in `$t/files`; values that no env file has come from the environment."""
-    return _call(project, '"$t"/files', '"$t"/files', _RENDER)
+    return _call(project, '"$t"/files', _RENDER)
 
 
 def deployed_command(project: Project) -> str:
@@ -44,11 +39,8 @@ puts an empty text in their place, with no other sign of it."""
 
 
 def hash_command(project: Project) -> str:
-    """The call that prints the configuration hash of each service, for files in `$t`.
-
-    The hashes depend on the directory, so it is the project's own.
-    """
-    return _call(project, quote(project.directory), '"$t"', ("config", "--hash", "*"))
+    """The call that prints a hash of each service's configuration, for the files in `$t/files`; a hash depends on the directory."""
+    return _call(project, '"$t"/files', ("config", "--hash", "*"))
 
 
 def up_command(project: Project, services: Sequence[str] = ()) -> str:
@@ -80,9 +72,13 @@ def remove_half_created(project: Project) -> str:
     )
 
 
-def _call(project: Project, directory: str, place: str, arguments: tuple[str, ...]) -> str:
-    """A call whose files lie in `place`; both are shell words."""
-    files = [f"-f {place}/{quote(name)}" for name in project.files]
-    env_files = [f"--env-file {place}/{quote(name)}" for name in project.env_files]
+def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
+    """A call; included files and relative paths start from where the others lie.
+
+    Args:
+        directory: as a shell word.
+    """
+    files = [f"-f {directory}/{quote(name)}" for name in project.files]
+    env_files = [f"--env-file {directory}/{quote(name)}" for name in project.env_files]
     options = " ".join([f"-p {quote(project.name)} --project-directory {directory}", *files, *env_files])
     return f"docker compose {options} {words(*arguments)}"

@@ -71,9 +71,9 @@ class Container:
         return self.labels.get(layout.SECRETS_LABEL, "")
 
     @property
-    def inputs(self) -> str:
+    def mounted(self) -> str:
         """The fingerprint of the files and configs that it mounts, "" without any."""
-        return self.labels.get(layout.INPUTS_LABEL, "")
+        return self.labels.get(layout.MOUNTED_LABEL, "")
 
     @property
     def delivery(self) -> str:

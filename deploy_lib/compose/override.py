@@ -30,7 +30,7 @@ def override_file(
     images: Mapping[str, Image],
     secrets: Mapping[str, str],
     secret_files: Mapping[str, str] | None = None,
-    inputs: Mapping[str, str] | None = None,
+    mounted: Mapping[str, str] | None = None,
 ) -> bytes:
     """The generated file that pins a release: images by digest, and labels that change with what Compose does not look at.
 
@@ -39,15 +39,15 @@ def override_file(
         secrets: by service, the fingerprints of its secret values.
         secret_files: by a secret's key in the Compose file, the file that has its value; none: Compose's own environment
             has it. Compose would keep a container that has the old source, hence a label.
-        inputs: by service, the fingerprint of the files and configs that it mounts; see `inputs_of`.
+        mounted: by service, the fingerprint of the files and configs that it mounts; see `mounted_mark`.
     """
     files = secret_files or {}
     delivery = {layout.DELIVERY_LABEL: delivered_in(files)} if files else {}
     services: dict[str, dict[str, Any]] = {}
     for name, image in sorted(images.items()):
         labels = {layout.SECRETS_LABEL: secrets[name], **delivery} if secrets.get(name) else {}
-        if inputs and inputs.get(name):
-            labels[layout.INPUTS_LABEL] = inputs[name]
+        if mounted and mounted.get(name):
+            labels[layout.MOUNTED_LABEL] = mounted[name]
         services[name] = {"image": str(image), **({"labels": labels} if labels else {})}
     body = yaml.safe_dump({"services": services}, sort_keys=True, width=1000)
     # The Compose file's own source would stand beside this one, and a secret has only one.
@@ -58,18 +58,18 @@ def override_file(
     return (f"{_HEAD}{body}" + (f"secrets:\n{sources}" if sources else "")).encode()
 
 
-def inputs_of(service: Service, files: Mapping[str, str], told: Collection[str]) -> str:
+def mounted_mark(service: Service, files: Mapping[str, str], told: Collection[str]) -> str:
     """A fingerprint of what a service mounts and Compose does not look at; "" when it mounts nothing of the kind.
 
     Args:
-        files: SHA-256 of the stack's files, by path.
+        files: the marks of the stack's files, by path.
         told: paths whose changes reach the running container in another way; what lies below them, too.
     """
-    mounted = [path for mount in service.mounts if (path := mount.shipped) is not None]
+    places = [path for mount in service.mounts if (path := mount.shipped) is not None]
     found = {
         path: digest
         for path, digest in files.items()
-        if any(PurePosixPath(path).is_relative_to(place) for place in mounted)
+        if any(PurePosixPath(path).is_relative_to(place) for place in places)
         and not any(PurePosixPath(path).is_relative_to(place) for place in told)
     }
     if not found and not service.contents:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deploy_lib.compose.file import load_yaml
+from deploy_lib.compose.reading import load_yaml
 from deploy_lib.errors import UsageError
 
 _REFERENCE = re.compile(

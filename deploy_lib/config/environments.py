@@ -13,9 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from deploy_lib.config.fields import EnvName, Model, Name, ProjectName
+from deploy_lib.config.fields import EnvName, Model, Name, Paths, ProjectName
 from deploy_lib.config.open_set import OpenSet
-from deploy_lib.config.stacks import Apply, Stack
+from deploy_lib.config.stacks import Apply, Stack, StackFiles
 from deploy_lib.config.versions import Versions
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
@@ -71,6 +71,7 @@ class NodeSpec(Model):
         stack: a key of [stacks].
         directory: where the stack's files live on the host.
         variables: further non-secret variables for the Compose file, for this node only.
+        env_file: in the place of the stack's, for this node only.
         replicas: by kind, how many it runs at first, without a flag.
         project: the name of the Compose project there, where it is not the stack's.
     """
@@ -79,6 +80,7 @@ class NodeSpec(Model):
     stack: str
     directory: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
     variables: dict[EnvName, str] = Field(default_factory=dict)
+    env_file: Paths | None = None
     replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     project: ProjectName | None = None
 
@@ -97,6 +99,7 @@ class EnvironmentSpec(Model):
         made_by: the command that makes the `ssh_config` and the secrets' file of an environment that lives on this
             machine; a message names it when one of them is missing.
         allow_dirty: images of a checkout with uncommitted changes may be pushed.
+        stacks: by stack, the files that are others here.
     """
 
     image_registry: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$")]
@@ -106,6 +109,7 @@ class EnvironmentSpec(Model):
     allow_dirty: bool = False
     registry: RegistryLogin
     secrets: Annotated[SecretSource, BeforeValidator(SOURCES.read)]
+    stacks: dict[Name, StackFiles] = Field(default_factory=dict)
     nodes: dict[Name, NodeSpec] = Field(min_length=1)
 
 
@@ -204,6 +208,9 @@ class File(Model):
             where = f"environments.{env_name}"
             if env.registry.password not in self.secrets:
                 raise ValueError(f"{where}.registry.password names no secret: {env.registry.password!r}")
+            for stack_name in env.stacks:
+                if stack_name not in self.stacks:
+                    raise _unknown(f"{where}.stacks", "stack", stack_name, self.stacks)
             for node_name, node in env.nodes.items():
                 if node.stack not in self.stacks:
                     raise _unknown(f"{where}.nodes.{node_name}.stack", "stack", node.stack, self.stacks)

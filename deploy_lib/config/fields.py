@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -39,6 +40,10 @@ RelativePath = Annotated[str, AfterValidator(inside)]
 def several(value: object) -> object:
     """Lets one text stand for a list of one."""
     return (value,) if isinstance(value, str) else value
+
+
+Paths = Annotated[tuple[RelativePath, ...], Field(strict=False), BeforeValidator(several)]
+"""One path, or a list of them."""
 
 
 class Model(BaseModel):

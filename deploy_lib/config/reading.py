@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from deploy_lib.config.environments import FILE, Environment, File, Node
+from deploy_lib.config.stacks import StackFiles
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 
@@ -56,7 +57,9 @@ def load(root: Path, environment: str | None = None, *, beside: Path | None = No
                 host=node.host,
                 directory=PurePosixPath(node.directory),
                 stack_name=node.stack,
-                stack=file.stacks[node.stack],
+                stack=file.stacks[node.stack]
+                .with_files(spec.stacks.get(node.stack, StackFiles()))
+                .with_files(StackFiles(env_file=node.env_file)),
                 variables=node.variables,
                 replicas=node.replicas,
                 needs=file.needed(node.stack),

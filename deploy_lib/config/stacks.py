@@ -20,6 +20,7 @@ from deploy_lib.config.fields import (
     Kind,
     Model,
     Name,
+    Paths,
     ProjectName,
     RelativePath,
     Seconds,
@@ -173,10 +174,26 @@ class Requires(Model):
     memory_mib: int = Field(ge=0, default=256)
 
 
+class StackFiles(Model):
+    """Files of a stack that are others in one environment; see `Stack`. What is not given stays."""
+
+    compose: Annotated[Paths, Field(min_length=1)] | None = None
+    env_file: Paths | None = None
+    directories: Annotated[tuple[RelativePath, ...], Field(strict=False)] | None = None
+    files: dict[RelativePath, RelativePath] = Field(default_factory=dict)
+    data: Annotated[tuple[RelativePath, ...], Field(strict=False)] | None = None
+
+
 class Stack(Model):
     """A Compose project and what proves it.
 
     Attributes:
+        compose: its Compose files, in their order; the folder of the first one is the project directory.
+        env_file: with non-secret variables, later ones count before earlier ones; None: `.env` beside the first Compose file, as
+            far as there is one.
+        directories: shipped whole, under their own name.
+        files: by path on the host, a file or directory of the checkout that is shipped there.
+        data: paths on the host that the stack itself fills; nothing is shipped there.
         needs: stacks that are deployed before this one, when one command deploys both; those may need others.
         switch_timeout: seconds that `docker compose up -d` may take.
         healthy_timeout: seconds until every service must be healthy after it.
@@ -193,9 +210,11 @@ class Stack(Model):
         unproven: services whose health check can say nothing, such as one that they inherit from their image; they must run.
     """
 
-    compose: RelativePath
-    env_file: RelativePath
+    compose: Annotated[Paths, Field(min_length=1)]
+    env_file: Paths | None = None
     directories: tuple[RelativePath, ...] = Field(default=(), strict=False)
+    files: dict[RelativePath, RelativePath] = Field(default_factory=dict)
+    data: tuple[RelativePath, ...] = Field(default=(), strict=False)
     needs: tuple[Name, ...] = Field(default=(), strict=False)
     switch_timeout: Seconds = 300
     healthy_timeout: Seconds = 180
@@ -214,3 +233,13 @@ class Stack(Model):
     project: ProjectName | None = None
     exposed: tuple[EnvName, ...] = Field(default=(), strict=False)
     unproven: tuple[str, ...] = Field(default=(), strict=False)
+
+    @property
+    def compose_shown(self) -> str:
+        """Its Compose files, for people."""
+        return ", ".join(self.compose)
+
+    def with_files(self, other: StackFiles) -> Stack:
+        """The stack with other files; `files` adds to those that it has."""
+        given = {name: value for name, value in other if value is not None}
+        return self.model_copy(update={**given, "files": {**self.files, **other.files}})

@@ -30,12 +30,12 @@ def prepare(
     """
     release_id, stop = new_id(), threading.Event()
     replicas.check(nodes, request.replicas)
-    stacks: dict[str, Local] = {n.stack_name: read_stack(environment, n) for n in nodes}
+    stacks: dict[str, Local] = {n.name: read_stack(environment, n) for n in nodes}
     scrapers = _scrapers(environment, nodes, connect)
     deployments = [
         Deployment(
             Site(
-                job=Job(environment, node, stacks[node.stack_name], request, release_id),
+                job=Job(environment, node, stacks[node.name], request, release_id),
                 session=connect(node),
                 console=console,
                 scraper=scrapers.get(node.name),

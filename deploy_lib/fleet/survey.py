@@ -6,20 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
 from deploy_lib.checks import (
     Check,
     check_exposure,
+    check_files,
     check_images,
     check_project,
     check_variables,
     local,
     reach,
-    read_env_file,
 )
 from deploy_lib.checks.check import failed
 from deploy_lib.checks.images import check_login, is_missing
+from deploy_lib.compose.interpolation import read_env_file
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import (
     DeployError,
@@ -221,6 +221,7 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
         checks += reach.stages(d.session.connection.target, error)
     except (RemoteError, UnforeseenError) as error:
         checks.append(_broken_off(error))
+    checks += check_files(d.node, d.local.shipped, facts)
     return NodeSurvey(d.node, facts, tuple(checks), began, _now())
 
 
@@ -236,9 +237,11 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         UsageError: the stack, deploy.toml and the command line do not agree on a name.
     """
     yield check_project(d.node, d.local.project, facts, named=d.local.named)
-    yield check_variables(
-        d.node, facts, read_env_file(d.local.files[PurePosixPath(d.node.stack.env_file).name])
-    )
+    shipped = d.local.shipped
+    given: dict[str, str] = {}
+    for path in shipped.env_files:
+        given |= read_env_file(shipped.files[path].content, given)
+    yield check_variables(d.node, facts, given)
     if facts.services:
         check_names(environment, d.node, facts.services)
         d.check_service(facts.services)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -11,29 +10,26 @@ from pathlib import PurePosixPath
 
 from deploy_lib.answers import understand
 from deploy_lib.errors import NotUnderstoodError
+from deploy_lib.release.files import Entry, entry
 from deploy_lib.shell import THERE, quote, words
 from deploy_lib.ssh.session import Session
 
 
-def digest(content: bytes) -> str:
-    """The SHA-256 that a file's content is compared by."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """The SHA-256 of every file."""
-    return {path: digest(content) for path, content in files.items()}
-
-
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """One tar stream of the files, readable by everybody and owned by root, the same for the same content."""
+def pack(files: Mapping[str, bytes | Entry]) -> bytes:
+    """One tar stream of the files, owned by root, the same for the same files; one without a mode is readable by everybody."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path, content in sorted(files.items()):
+        for path, each in sorted(files.items()):
+            it = entry(each)
             info = tarfile.TarInfo(path)
-            info.size = len(content)
-            info.mode = 0o644
-            archive.addfile(info, io.BytesIO(content))
+            info.mode = it.mode
+            if it.folder:
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+            elif it.target:
+                info.type, info.linkname = tarfile.SYMTYPE, it.target
+            else:
+                info.size = len(it.content)
+            archive.addfile(info, io.BytesIO(it.content))
     return stream.getvalue()
 
 
@@ -63,6 +59,7 @@ cd {quote(directory)} || exit
 found() {{
   for x in {words(*paths)}; do
     there "$x" || {{ [ $? = 1 ] && continue; return 1; }}
+    [ ! -d "$x" ] || continue
     [ ! -f "$x" ] || {{ [ -r "$x" ] && printf '%s\\n' "$x"; }} || {{ echo "$x: Permission denied" >&2; return 1; }}
   done
 }}

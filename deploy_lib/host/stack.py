@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from deploy_lib import layout
 from deploy_lib.compose.project import Project
 from deploy_lib.config import Node, Stack
+from deploy_lib.release.release import Release
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,19 @@ class HostStack:
 
     Attributes:
         project_name: of the Compose project that it is there.
+        compose_files, env_files: below its directory, as the checkout has them; empty where the checkout was not asked.
+        paths: what the checkout ships, below its directory.
+        borrowed: what Compose reads there, and the checkout lacks.
+        expected: what else has to be there already.
     """
 
     node: Node
     project_name: str
+    compose_files: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    borrowed: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -37,31 +47,50 @@ class HostStack:
         return self.node.directory
 
     @property
-    def compose_file(self) -> str:
-        """The Compose file, by its name in the directory."""
-        return PurePosixPath(self.settings.compose).name
-
-    @property
-    def env_file(self) -> str:
-        """The env file, by its name in the directory."""
-        return PurePosixPath(self.settings.env_file).name
-
-    @property
     def unpinned(self) -> Project:
         """Its Compose project as the checkout has it, without what a release generates."""
-        return Project(self.project_name, self.directory, (self.compose_file,), (self.env_file,))
+        return Project(self.project_name, self.directory, self._compose_files, self._env_files)
 
     @property
     def project(self) -> Project:
-        """Its Compose project as a release has it."""
-        files, env_files = (self.compose_file, layout.OVERRIDE), (self.env_file, layout.VARIABLES)
-        return Project(self.project_name, self.directory, files, env_files)
+        """Its Compose project as a release of this checkout has it."""
+        return self._pinned(self._compose_files, self._env_files)
+
+    def project_of(self, release: Release) -> Project:
+        """Its Compose project as a release has it; one of an earlier version does not say it, and had these files by their names."""
+        if release.compose_files:
+            return self._pinned(release.compose_files, release.env_files)
+        known = tuple(name for name in self._compose_files if name in release.files)
+        env_files = tuple(name for name in self._env_files if name in release.files)
+        return self._pinned(known or self._compose_files[:1], env_files)
+
+    def inputs_of(self, release: Release) -> tuple[str, ...]:
+        """The files that Compose reads of a release."""
+        return tuple(dict.fromkeys((*release.inputs, *self.project_of(release).inputs)))
 
     @property
-    def managed(self) -> list[str]:
-        """The files and directories, below its own, that are kept as recorded."""
-        directories = (PurePosixPath(path).name for path in self.settings.directories)
-        return sorted({*self.project.inputs, *directories})
+    def directories(self) -> list[str]:
+        """Directories below its own of which every file is part of a release."""
+        return sorted({PurePosixPath(path).name for path in self.settings.directories})
+
+    @property
+    def named(self) -> list[str]:
+        """Files and directories below its own that are part of every release."""
+        return sorted({*self.project.inputs, *self.directories, *self.settings.files})
+
+    @property
+    def _compose_files(self) -> tuple[str, ...]:
+        return self.compose_files or tuple(PurePosixPath(path).name for path in self.settings.compose)
+
+    @property
+    def _env_files(self) -> tuple[str, ...]:
+        if self.compose_files:
+            return self.env_files
+        return tuple(PurePosixPath(path).name for path in self.settings.env_file or ())
+
+    def _pinned(self, files: tuple[str, ...], env_files: tuple[str, ...]) -> Project:
+        files, env_files = (*files, layout.OVERRIDE), (*env_files, layout.VARIABLES)
+        return Project(self.project_name, self.directory, files, env_files)
 
     @property
     def secret_places(self) -> list[PurePosixPath]:

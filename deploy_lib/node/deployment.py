@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from deploy_lib.checks import (
     check_answered,
     check_ownership,
+    check_places,
     check_storage,
     require_passed,
 )
@@ -242,7 +243,7 @@ class Deployment:
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = decide_version(self.job, self.facts, version, manifests, values, key)
+        self.decision = self._possible(decide_version(self.job, self.facts, version, manifests, values, key))
 
     def decide_back(self, target: Event) -> None:
         """Decides how to bring an earlier release back.
@@ -251,7 +252,7 @@ class Deployment:
             PreflightError: the host no longer has the files or images.
         """
         self._recall_interruption()
-        self.decision = decide_rollback(self.job, self.facts, target)
+        self.decision = self._possible(decide_rollback(self.job, self.facts, target))
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the running release new secret values.
@@ -263,7 +264,7 @@ class Deployment:
             PreflightError: no release is recorded here.
         """
         self._recall_interruption()
-        self.decision = decide_rotation(self.job, self.facts, values, changed)
+        self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed))
 
     def rehearse(self, login: Login | None, values: Values) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
@@ -458,6 +459,12 @@ class Deployment:
         return self.plan.desired.release.id
 
     # --- steps of steps ---------------------------------------------------------------------------------------
+
+    def _possible(self, decision: Decision) -> Decision:
+        """The decision itself, unless its files cannot be put into their places."""
+        wanted = {path: decision.plan.desired.release.files[path] for path in decision.plan.changed}
+        require_passed(self.node, [check_places(self.node, wanted, self.facts)])
+        return decision
 
     def _decided(self) -> Decision:
         if self.decision is None:

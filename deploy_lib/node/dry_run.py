@@ -16,6 +16,8 @@ from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview, diffs, foresee
 from deploy_lib.plan.steps import shown_commands
+from deploy_lib.release.files import content_of
+from deploy_lib.release.release import Release
 from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.ssh.session import Session
 
@@ -39,18 +41,14 @@ def rehearse(
     if plan.nothing:
         return plan, Preview()
     old, new = _contents(session, job, plan)
-    inputs = job.stack.project.inputs
-    whole = {path: content for path in inputs if (content := new.get(path, old.get(path))) is not None}
-    if len(whole) == len(inputs):
-        shown = [p for p in plan.desired.release.places or () if p.kind == "environment"]
-        names = {name for place in shown for name in place.names}
-        env = placeholders(job.environment.secrets)
-        env |= {name: values[name].reveal() for name in names if name in values}
-        foreseen = ask_hashes(session, job.stack, whole, env)
-        # Without the values, the hash of a service that shows them says nothing.
-        unclear = {place.service for place in shown if not {*place.names} <= {*values}}
-        known = {service: found for service, found in foreseen.items() if service not in unclear}
-        plan = foresee(plan, facts, known, job.stack.project.env_files)
+    release, before = plan.desired.release, plan.before.release if plan.before else plan.desired.release
+    # What runs was made from what is recorded, whatever somebody has made of the files since.
+    recorded = {path: old[at] for path, mark in before.files.items() if (at := _object(mark)) in old}
+    after, ran = _inputs(job, release, new, old), _inputs(job, before, recorded, old)
+    if plan.before and after is not None and ran is not None:
+        projects = [(job.stack.project_of(before), ran), (job.stack.project_of(release), after)]
+        now, then = ask_hashes(session, projects, placeholders(job.environment.secrets))
+        plan = foresee(plan, now, then, job.stack.project_of(release).env_files)
     preview = Preview(
         diffs(plan, old, new),
         shown_commands(replace(decision, plan=plan), facts, job, login),
@@ -59,13 +57,34 @@ def rehearse(
     return plan, preview
 
 
+def _inputs(job: Job, release: Release, *places: Mapping[str, bytes]) -> dict[str, bytes] | None:
+    """What Compose reads of a release, each from the first of several places that has it; None where one is not known."""
+    found: dict[str, bytes] = {}
+    for path in job.stack.inputs_of(release):
+        content = next((files[path] for files in places if path in files), None)
+        if content is None:
+            return None
+        found[path] = content
+    return found
+
+
 def _contents(session: Session, job: Job, plan: Plan) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
     """Files by path, as the host has them and as the release has them; those of an earlier release only the host knows."""
-    digests = plan.desired.release.files
+    release = plan.desired.release
     objects = {
-        path: f"{layout.OBJECTS}/{digests[path]}" for path in plan.changed if path not in plan.desired.files
+        path: _object(release.files[path])
+        for path in plan.changed
+        if path not in plan.desired.files and content_of(release.files[path])
     }
-    paths = {*plan.changed, *plan.dropped, *job.stack.project.inputs, *objects.values()}
+    before = plan.before.release if plan.before else release
+    ran = job.stack.inputs_of(before)
+    kept = {_object(before.files[path]) for path in ran if path in before.files}
+    paths = {*plan.changed, *plan.dropped, *ran, *job.stack.inputs_of(release), *objects.values(), *kept}
     old = read_files(session, job.node.directory, sorted(paths))
     new = {**plan.desired.files, **{path: old[place] for path, place in objects.items() if place in old}}
     return old, new
+
+
+def _object(mark: str) -> str:
+    """Where a host keeps a file's content, below the stack's directory."""
+    return f"{layout.OBJECTS}/{content_of(mark)}"

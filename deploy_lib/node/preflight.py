@@ -32,7 +32,11 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
     if version is None:
         return gather(session, job.stack, {}, {})
     env = {**placeholders(job.environment.secrets), **job.variables(version, known or Facts())}
-    return gather(session, job.stack, job.local.files, env)
+    shipped = job.local.shipped
+    read = {path: shipped.files[path] for path in shipped.inputs}
+    # A link may lead to one of them.
+    read |= {path: entry for path, entry in shipped.files.items() if entry.target}
+    return gather(session, job.stack, read, env)
 
 
 def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:

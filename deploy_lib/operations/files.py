@@ -10,8 +10,9 @@ from fabric import Connection
 
 from deploy_lib.errors import UsageError
 from deploy_lib.host.change.place import Placement, place
-from deploy_lib.host.files import digests, pack
+from deploy_lib.host.files import pack
 from deploy_lib.operations.connections import session_on
+from deploy_lib.release.files import digest
 from deploy_lib.shell import IN_MEMORY, quote, words
 
 TIMEOUT = 600.0
@@ -67,13 +68,14 @@ def put_files(connection: Connection, files: Mapping[str, bytes], directory: str
         parts = PurePosixPath(path).parts
         if not parts or PurePosixPath(path).is_absolute() or ".." in parts:
             raise UsageError(f"{path!r} is not a path below the directory")
-    session, home, wanted = session_on(connection), PurePosixPath(directory), digests(files)
+    session, home = session_on(connection), PurePosixPath(directory)
+    wanted = {path: digest(content) for path, content in files.items()}
     found = _read_digests(session.run(digests_script(home, sorted(wanted)), step="comparing files").stdout)
-    changed = {path: digest for path, digest in wanted.items() if found.get(path) != digest}
+    changed = {path: mark for path, mark in wanted.items() if found.get(path) != mark}
     if changed:
         session.run(
             place_script(home, changed),
-            stdin=pack({digest: files[path] for path, digest in changed.items()}),
+            stdin=pack({mark: files[path] for path, mark in changed.items()}),
             timeout=TIMEOUT,
             step="placing files",
         )

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
 from deploy_lib.compose.model import secret_files
-from deploy_lib.compose.override import inputs_of
+from deploy_lib.compose.override import mounted_mark
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change import apply
-from deploy_lib.host.files import digests
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import Program
@@ -19,6 +18,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
 from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
 from deploy_lib.plan.plan import Plan, make_plan
+from deploy_lib.release.files import content_of, marks
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -46,7 +46,17 @@ class Job:
     @property
     def stack(self) -> HostStack:
         """The stack on its host."""
-        return HostStack(self.node, self.local.project)
+        shipped = self.local.shipped
+        borrowed = [e.reference.path for e in shipped.expected if e.reference.kind == "input"]
+        return HostStack(
+            self.node,
+            self.local.project,
+            compose_files=shipped.compose_files,
+            env_files=shipped.env_files,
+            paths=tuple(shipped.files),
+            borrowed=tuple(dict.fromkeys(borrowed)),
+            expected=tuple(dict.fromkeys(e.reference.path for e in shipped.expected)),
+        )
 
     def variables(self, version: Version, facts: Facts) -> dict[str, str]:
         """What the Compose file gets beside its env file, for a version; no secrets."""
@@ -95,7 +105,7 @@ def decide_version(
     Raises:
         PreflightError: it cannot be done from the host's present state.
     """
-    marks = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
+    prints = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
     named = {name: service.image for name, service in facts.services.items()}
     service = job.request.service
     if service is None:
@@ -104,14 +114,17 @@ def decide_version(
             version=version,
             files=job.local.files,
             images={name: _pinned(job, facts, image, manifests) for name, image in named.items()},
-            secrets=marks,
+            secrets=prints,
             variables=job.variables(version, facts),
             replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
             secret_files=_secret_files(job, facts),
             probes=job.node.stack.probes,
             places=[place for s in facts.services.values() for place in s.secrets],
-            inputs=_inputs(job, facts),
+            mounted=_mounted(job, facts),
             ends={name: s.ends for name, s in facts.services.items() if s.ends},
+            compose_files=job.local.shipped.compose_files,
+            env_files=job.local.shipped.env_files,
+            inputs=job.local.shipped.inputs,
         )
     else:
         desired = one_service(
@@ -121,7 +134,7 @@ def decide_version(
             facts=facts,
             service=service,
             image=_pinned(job, facts, named[service], manifests),
-            secret=marks.get(service, ""),
+            secret=prints.get(service, ""),
             node=job.node.name,
             probes=job.node.stack.probes,
         )
@@ -139,8 +152,8 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
     plan = make_plan(job.node, facts, desired)
     missing = [
         path
-        for path, digest in target.release.files.items()
-        if path not in desired.files and digest not in facts.objects and path in plan.changed
+        for path, mark in target.release.files.items()
+        if path not in desired.files and path in plan.changed and content_of(mark) not in {"", *facts.objects}
     ]
     if plan.pulls or missing:
         what = ", ".join([*map(str, plan.pulls), *missing])
@@ -184,11 +197,11 @@ def _pinned(job: Job, facts: Facts, reference: Image, manifests: Mapping[Image, 
     return reference.with_digest(digest)
 
 
-def _inputs(job: Job, facts: Facts) -> dict[str, str]:
+def _mounted(job: Job, facts: Facts) -> dict[str, str]:
     """By service, the fingerprint of what it mounts and is not told of in another way."""
-    files, reloads = digests(job.local.files), job.node.stack.reloads
+    files, reloads = marks(job.local.files), job.node.stack.reloads
     found = {
-        name: inputs_of(service, files, [r.path for r in reloads if r.service == name])
+        name: mounted_mark(service, files, [r.path for r in reloads if r.service == name])
         for name, service in facts.services.items()
     }
     return {name: text for name, text in found.items() if text}

@@ -13,8 +13,8 @@ from deploy_lib.compose.model import secret_files as files_of
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
 from deploy_lib.errors import PreflightError
-from deploy_lib.host.files import digest, digests
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.release.files import Entry, content_of, digest, entry, marks
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
@@ -24,7 +24,7 @@ from deploy_lib.secrets.places import Place
 
 @dataclass(frozen=True)
 class Desired:
-    """A release as it should be: its record, and the content of those of its files that the host may lack."""
+    """A release as it should be: its record, and the content of those of its files that the host may lack, by path."""
 
     release: Release
     files: Mapping[str, bytes]
@@ -34,7 +34,7 @@ def whole_release(
     *,
     release_id: str,
     version: Version,
-    files: Mapping[str, bytes],
+    files: Mapping[str, bytes | Entry],
     images: Mapping[str, Image],
     secrets: Mapping[str, str],
     variables: Mapping[str, str],
@@ -42,8 +42,11 @@ def whole_release(
     secret_files: Mapping[str, str] | None = None,
     probes: Sequence[Probe] | None = None,
     places: Sequence[Place] | None = None,
-    inputs: Mapping[str, str] | None = None,
+    mounted: Mapping[str, str] | None = None,
     ends: Mapping[str, str] | None = None,
+    compose_files: Sequence[str] = (),
+    env_files: Sequence[str] = (),
+    inputs: Sequence[str] = (),
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -51,12 +54,13 @@ def whole_release(
         images: by service, pinned.
         secrets: see `secrets.fingerprint.fingerprints`.
         variables: non-secret values for the Compose file.
-        secret_files, places, inputs, ends: see `Release`.
+        secret_files, places, mounted, ends: see `Release`.
         probes: what is to prove it.
+        compose_files, env_files, inputs: see `Release`.
     """
     whole = {
         **files,
-        layout.OVERRIDE: override_file(images, secrets, secret_files, inputs),
+        layout.OVERRIDE: override_file(images, secrets, secret_files, mounted),
         layout.VARIABLES: variables_file(variables),
     }
     release = Release(
@@ -64,16 +68,20 @@ def whole_release(
         version.tag,
         version.commit,
         dict(images),
-        digests(whole),
+        marks(whole),
         dict(secrets),
         dict(replicas),
         secret_files=dict(secret_files or {}),
         probes=None if probes is None else tuple(probes),
         places=None if places is None else tuple(places),
-        inputs=dict(inputs or {}),
+        mounted=dict(mounted or {}),
         ends=dict(ends or {}),
+        compose_files=tuple(compose_files),
+        env_files=tuple(env_files),
+        inputs=tuple(inputs),
     )
-    return Desired(release, whole)
+    entries = {path: entry(each) for path, each in whole.items()}
+    return Desired(release, {path: e.content for path, e in entries.items() if content_of(e.mark)})
 
 
 def one_service(
@@ -111,14 +119,14 @@ def one_service(
     named = image.tag == version.tag
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
     kept = before.release
-    generated = {layout.OVERRIDE: override_file(images, secrets, kept.secret_files, kept.inputs)}
+    generated = {layout.OVERRIDE: override_file(images, secrets, kept.secret_files, kept.mounted)}
     release = replace(
         before.release,
         id=release_id,
         tag=version.tag if named else before.release.tag,
         commit=version.commit if named else before.release.commit,
         images=images,
-        files={**before.release.files, **digests(generated)},
+        files={**before.release.files, **marks(generated)},
         secrets=secrets,
         restores=None,
         probes=None if probes is None else tuple(probes),
@@ -147,14 +155,14 @@ def rotated_release(release_id: str, running: Release, known: Mapping[str, str])
 
 def _again(release_id: str, target: Release, known: Mapping[str, str], *, restores: str | None) -> Desired:
     secrets = {
-        service: as_text({name: known.get(name, mark) for name, mark in read_marks(marks).items()})
-        for service, marks in target.secrets.items()
+        service: as_text({name: known.get(name, mark) for name, mark in read_marks(text).items()})
+        for service, text in target.secrets.items()
     }
-    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files, target.inputs)}
+    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files, target.mounted)}
     release = replace(
         target,
         id=release_id,
-        files={**target.files, **digests(generated)},
+        files={**target.files, **marks(generated)},
         secrets=secrets,
         restores=restores,
     )
@@ -170,11 +178,11 @@ def contents_by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> di
 def adopted_release(release_id: str, facts: Facts) -> Desired:
     """A project that runs without a record, as a release that can be gone back to."""
     images = {c.service: facts.pinned(c) for c in facts.containers}
-    marks = {c.service: mark for c in facts.containers if (mark := c.secrets)}
+    secrets = {c.service: mark for c in facts.containers if (mark := c.secrets)}
     secret_files = _secret_files(facts)
-    inputs = {c.service: found for c in facts.containers if (found := c.inputs)}
+    mounted = {c.service: found for c in facts.containers if (found := c.mounted)}
     generated = {
-        layout.OVERRIDE: override_file(images, marks, secret_files, inputs),
+        layout.OVERRIDE: override_file(images, secrets, secret_files, mounted),
         **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: variables_file({})}),
     }
     if layout.OVERRIDE in facts.files:
@@ -184,12 +192,12 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
         tag=_tag(images),
         commit=None,
         images=images,
-        files={**facts.files, **digests(generated)},
-        secrets=marks,
+        files={**facts.files, **marks(generated)},
+        secrets=secrets,
         replicas=dict(Counter(c.service for c in facts.containers)),
         secret_files=secret_files,
         places=None if facts.deployed is None else tuple(facts.places),
-        inputs=inputs,
+        mounted=mounted,
         ends={name: service.ends for name, service in (facts.deployed or {}).items() if service.ends},
     )
     return Desired(release, generated)

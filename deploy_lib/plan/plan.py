@@ -98,6 +98,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         before is not None
         and not (changed or dropped or orphans)
         and before.release.files == release.files
+        and before.release.same_order(release)
         and not other_probes
         and half is None
         and all(change.action == "keep" for change in changes)
@@ -164,7 +165,7 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
     delivery = delivered_in(release.secret_files)
     if name in release.secrets and any(c.delivery != delivery for c in running):
         return change("recreate", "delivery of its secrets")
-    if any(c.inputs != release.inputs.get(name, "") for c in running):
+    if any(c.mounted != release.mounted.get(name, "") for c in running):
         return change("recreate", "files that it mounts")
     if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
         return change("recreate", "it is not as recorded")

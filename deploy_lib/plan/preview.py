@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 
 from deploy_lib import layout
-from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.plan import Change, Plan
+from deploy_lib.release.files import content_of, mode_of, target_of
 from deploy_lib.release.image import Image
 
 
@@ -27,19 +27,20 @@ class Preview:
     sizes: Mapping[Image, int] = field(default_factory=dict)
 
 
-def foresee(plan: Plan, facts: Facts, hashes: Mapping[str, str], env_files: Collection[str]) -> Plan:
+def foresee(
+    plan: Plan, before: Mapping[str, str], after: Mapping[str, str], env_files: Collection[str]
+) -> Plan:
     """The plan, with the services that Compose would recreate for another reason than their image or their secrets.
 
     Args:
-        hashes: by service, the hash that its containers would carry.
+        before, after: by service, a hash of its configuration, now and then.
         env_files: the files that hold nothing but variables.
     """
     changed = {path for path in plan.changed if path != layout.OVERRIDE}
     why = "environment" if changed and changed <= {*env_files} else "configuration"
 
     def foreseen(change: Change) -> Change:
-        running = facts.of(change.service)
-        differs = any(c.config_hash != hashes.get(change.service, c.config_hash) for c in running)
+        differs = before.get(change.service) != after.get(change.service)
         kept = change.action in ("keep", "start")
         return replace(change, action="recreate", why=why) if kept and differs else change
 
@@ -55,10 +56,20 @@ def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dic
     """
     found = {}
     for path in sorted({*plan.changed, *plan.dropped}):
-        if path in plan.changed and path not in new:
+        if path in plan.changed and path not in new and content_of(plan.desired.release.files[path]):
             continue
+        mark = plan.desired.release.files.get(path, "") if path in plan.changed else ""
         before, after = old.get(path, b""), new.get(path, b"") if path in plan.changed else b""
-        found[path] = diff(path, before, after)
+        if mode_of(mark).endswith("00") and content_of(mark):
+            found[path] = f"{path} differs; its mode says that it is not for everybody to read"
+        elif mark and not content_of(mark):
+            found[path] = (
+                f"{path} becomes a link to {target}" if (target := target_of(mark)) else f"{path} is made"
+            )
+        elif mark and before == after:
+            found[path] = f"{path} has the mode {mode_of(mark)}"
+        else:
+            found[path] = diff(path, before, after)
     return found
 
 

@@ -27,7 +27,7 @@ def check(nodes: Sequence[Node], asked: Mapping[str, int]) -> None:
             if count > places:
                 raise UsageError(
                     f"--replicas-{kind} {count}: the stack {node.stack_name} has ports for {places} {kind} replicas",
-                    hint=f"ask for at most {places}, or add services to {node.stack.compose} and to deploy.toml",
+                    hint=f"ask for at most {places}, or add services to {node.stack.compose_shown} and to deploy.toml",
                 )
 
 

@@ -16,6 +16,7 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import contents_by_digest
+from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
 
 
@@ -23,18 +24,21 @@ def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
     """What the host lacks of the new release, and of the one that it may have to go back to."""
     plan = decision.plan
     have, back = facts.objects, plan.back
-    lacking = {d for d in plan.desired.release.files.values() if d not in have}
+    lacking = {
+        d for mark in plan.desired.release.files.values() if (d := content_of(mark)) not in {"", *have}
+    }
     contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
     back_images = set(back.release.images.values()) if back else set()
     lost = {image for image in back_images - set(plan.pulls) if not facts.has(image)}
     images = (set(plan.desired.release.images.values()) | back_images) - lost
     back_files = back.release.files if back else {}
+    lacking |= {d for mark in back_files.values() if (d := content_of(mark)) not in {"", *have}}
     return Staging(
-        uploads=contents_by_digest(contents, lacking | {d for d in back_files.values() if d not in have}),
+        uploads=contents_by_digest(contents, lacking),
         saves={
-            path: digest
-            for path, digest in {**plan.desired.release.files, **back_files}.items()
-            if digest not in have and facts.files.get(path) == digest
+            path: content_of(mark)
+            for path, mark in {**plan.desired.release.files, **back_files}.items()
+            if content_of(mark) in lacking and facts.files.get(path) == mark
         },
         pulls=plan.pulls,
         protect=sorted(image for image in images if image.keep_tag(stack.name) not in facts.keep_tags),
@@ -72,8 +76,10 @@ def make_switch(
         started=[*adopted, happens("started", "")],
         abandoned=happens("reverted", "its session had ended; the host went back by itself"),
         stuck=happens("failed", "its session had ended, and the host could not go back by itself"),
+        project=job.stack.project_of(release),
+        back_project=job.stack.project_of(back.release) if back else None,
+        paths=sorted({*release.files, *plan.dropped, *(back.release.files if back else ())}),
         one_offs=due_one_offs(decision, node.stack),
-        staged=Placement(release.files),
         reloads=plan.reloads,
         staying={
             change.service: [container.name for container in facts.of(change.service)]

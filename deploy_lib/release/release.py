@@ -38,7 +38,7 @@ class Release:
     Attributes:
         id: unique, and sorts by time.
         images: by service, pinned; of an adopted project, what it was started from.
-        files: by path below the stack's directory, the SHA-256 of the content.
+        files: by path below the stack's directory, the mark of what lies there: see `files.py`.
         secrets: by service, the keyed fingerprints of the secret values that it got.
         replicas: by service, how many containers it has.
         restores: id of the release that this one brings back, for a rollback.
@@ -48,8 +48,12 @@ class Release:
             they are not known.
         places: where its containers have their secrets, so that the values can be read back; None in records of earlier
             programs.
-        inputs: by service, the fingerprint of the files and configs that it mounts.
+        mounted: by service, the fingerprint of the files and configs that it mounts.
         ends: the services that end when they have done their work; see `compose.model.Service`.
+        compose_files: those of the files that Compose is given, in their order; empty where that is not recorded, as by earlier
+            versions: then `deploy.toml` says it.
+        env_files: likewise, those with its variables.
+        inputs: likewise, all files that Compose reads itself.
     """
 
     id: str
@@ -63,13 +67,16 @@ class Release:
     secret_files: Mapping[str, str] = field(default_factory=dict)
     probes: tuple[Probe, ...] | None = None
     places: tuple[Place, ...] | None = None
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    mounted: Mapping[str, str] = field(default_factory=dict)
     ends: Mapping[str, str] = field(default_factory=dict)
+    compose_files: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def configuration(self) -> str:
         """A fingerprint of the configuration: of every file but the generated ones, which follow from the rest."""
-        files = {path: digest for path, digest in self.files.items() if not path.startswith("release.")}
+        files = {path: mark for path, mark in self.files.items() if not path.startswith("release.")}
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -83,13 +90,20 @@ class Release:
         def content(release: Release) -> tuple[dict[str, Image], str, dict[str, int]]:
             return dict(release.images), release.configuration, dict(release.replicas)
 
-        return content(self) == content(other)
+        return content(self) == content(other) and self.same_order(other)
+
+    def same_order(self, other: Release) -> bool:
+        """Whether Compose is given the same files; also where one record does not say."""
+        unknown = not self.compose_files or not other.compose_files
+        return unknown or (self.compose_files, self.env_files) == (other.compose_files, other.env_files)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
         images = {service: str(image) for service, image in self.images.items()}
-        return {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
+        data = {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
+        # The record of an earlier version stays as it is.
+        return {key: value for key, value in data.items() if value != () or key not in _NEWER}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Release:
@@ -110,9 +124,15 @@ class Release:
             secret_files=_texts(data.get("secret_files", {})),
             probes=_probes(data.get("probes")),
             places=_places(data.get("places")),
-            inputs=_texts(data.get("inputs", {})),
+            mounted=_texts(data.get("mounted", {})),
             ends=_texts(data.get("ends", {})),
+            compose_files=_several(data.get("compose_files")),
+            env_files=_several(data.get("env_files")),
+            inputs=_several(data.get("inputs")),
         )
+
+
+_NEWER = ("compose_files", "env_files", "inputs")
 
 
 def _text(value: Any) -> str:
@@ -127,6 +147,10 @@ def _text_or_none(value: Any) -> str | None:
 
 def _texts(value: Any) -> dict[str, str]:
     return {_text(name): _text(each) for name, each in dict(value).items()}
+
+
+def _several(value: Any) -> tuple[str, ...]:
+    return tuple(_text(each) for each in value or ())
 
 
 def _whole(value: Any) -> int:

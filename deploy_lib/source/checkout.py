@@ -11,7 +11,8 @@ from deploy_lib.compose.model import Service
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
-from deploy_lib.source.files import collect
+from deploy_lib.release.files import Entry
+from deploy_lib.source.files import Shipped, collect
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Local:
         services: the names in the Compose file itself, for an answer to a name that is misspelt.
     """
 
-    files: Mapping[str, bytes]
+    shipped: Shipped
     project: str
     named: bool = True
     services: Collection[str] = ()
@@ -43,7 +44,12 @@ class Local:
     def mentions(self, name: str) -> bool:
         """Whether a file has this word; for what must be known of a stack whose host is not asked."""
         word = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])".encode())
-        return any(word.search(content) for content in self.files.values())
+        return any(word.search(each.content) for each in self.files.values())
+
+    @property
+    def files(self) -> Mapping[str, Entry]:
+        """By path below the stack's directory on a host."""
+        return self.shipped.files
 
 
 def read_stack(environment: Environment, node: Node) -> Local:
@@ -52,25 +58,27 @@ def read_stack(environment: Environment, node: Node) -> Local:
     Raises:
         UsageError: one is missing or broken.
     """
-    files = collect(environment.root, node.stack)
-    path = node.stack.compose
-    content = files[path.rpartition("/")[2]]
-    named = node.project or project_name(content, path)
-    return Local(files, named or default_name(node.directory.name), bool(named), service_names(content, path))
+    shipped = collect(environment.root, node.stack, node.variables)
+    contents = [(shipped.files[path].content, path) for path in shipped.compose_files]
+    # As with Compose, the last file that has a name counts.
+    named = node.project or next((name for each in reversed(contents) if (name := project_name(*each))), "")
+    services = sorted({service for each in contents for service in service_names(*each)})
+    return Local(shipped, named or default_name(node.directory.name), bool(named), services)
 
 
 def project_of(environment: Environment, node: Node) -> str:
     """The name of a node's Compose project, before any host is asked.
 
     Raises:
-        UsageError: the Compose file is missing or broken.
+        UsageError: a Compose file is missing or broken.
     """
-    path = node.stack.compose
-    try:
-        content = (environment.root / path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    return node.project or project_name(content, path) or default_name(node.directory.name)
+    found = [node.project or ""]
+    for path in node.stack.compose if not node.project else ():
+        try:
+            found.append(project_name((environment.root / path).read_bytes(), path))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    return next(filter(None, reversed(found)), default_name(node.directory.name))
 
 
 def check_names(environment: Environment, node: Node, services: Mapping[str, Service]) -> None:
@@ -79,7 +87,7 @@ def check_names(environment: Environment, node: Node, services: Mapping[str, Ser
     Raises:
         UsageError: one names a secret or a service that the other lacks.
     """
-    path, stack = node.stack.compose, node.stack
+    path, stack = node.stack.compose_shown, node.stack
     needed = sorted({name for service in services.values() for name in service.secret_names})
     undeclared = [name for name in needed if name not in environment.secrets]
     if undeclared:

@@ -1,32 +1,242 @@
-"""The files of a stack, as this checkout has them."""
+"""Which files of the checkout a stack gets on its hosts, and where they lie there.
+
+On a host a stack's directory is Compose's project directory; in the checkout that is the folder of the first Compose file. A path
+of a Compose file means the same path below the stack's directory. Here it is looked for in `files`, then in `directories` by
+their names, then beside the first Compose file. Compose files and env files that deploy.toml names lie in the stack's directory
+under their names.
+"""
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy_lib.compose.interpolation import read_env_file
+from deploy_lib.compose.reference import Reference
+from deploy_lib.compose.references import references
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
+from deploy_lib.release.files import Entry
+from deploy_lib.source.placing import Placing, covers
+from deploy_lib.source.tree import above, joined
+
+TOGETHER = 128 * 1024 * 1024
+"""Bytes of all files of a stack."""
 
 
-def collect(root: Path, stack: Stack) -> dict[str, bytes]:
-    """The files of a stack, by their path below the stack's directory on the host.
+@dataclass(frozen=True)
+class Expected:
+    """What a Compose file refers to and the checkout does not ship: the host has it already, or the stack cannot run.
+
+    Attributes:
+        why: it is not shipped, in a few words.
+        hint: what to do where the host lacks it.
+    """
+
+    reference: Reference
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A stack's files.
+
+    Attributes:
+        files: by path below the stack's directory on a host.
+        compose_files: those of them that Compose is given, in their order.
+        env_files: likewise, those with variables.
+        inputs: all that Compose reads itself, these included.
+        expected: what the host must have already.
+        values: the variables of the env files.
+        notes: what an operator should know, each with what to do about it.
+    """
+
+    files: Mapping[str, Entry]
+    compose_files: tuple[str, ...]
+    env_files: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    expected: tuple[Expected, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None) -> Shipped:
+    """The files of a stack.
+
+    Args:
+        variables: of the node; they count before those of the env files.
 
     Raises:
-        UsageError: one is missing or cannot be read.
+        UsageError: one is missing, cannot be read, or must not be shipped.
     """
-    files = {Path(name).name: _read(root / name) for name in (stack.compose, stack.env_file)}
-    for directory in stack.directories:
-        base = root / directory
-        if not base.is_dir():
-            raise UsageError(f"there is no directory {directory}", hint="see `directories` in deploy.toml")
-        for path in sorted(base.rglob("*")):
-            if path.is_file():
-                files[path.relative_to(base.parent).as_posix()] = _read(path)
-    return files
+    found = _Collection(root, stack)
+    found.explicit()
+    compose_files = found.named(stack.compose)
+    env_files = found.named(found.env_files())
+    values: dict[str, str] = {}
+    for path in env_files:
+        values |= read_env_file(found.files[path].content, {**values, **(variables or {})})
+    values |= variables or {}
+    _check_settings(stack, found.base, values)
+    found.directories()
+    named = [
+        (path, found.files[host].content) for path, host in zip(stack.compose, compose_files, strict=True)
+    ]
+    refers = references(named, found.read, values)
+    found.referred(refers.found)
+    found.check_size()
+    inputs = [r.path for r in refers.found if r.kind == "input" and r.path in found.files]
+    return Shipped(
+        files=dict(sorted(found.files.items())),
+        compose_files=tuple(compose_files),
+        env_files=tuple(env_files),
+        inputs=tuple(dict.fromkeys([*compose_files, *env_files, *inputs])),
+        expected=tuple(found.expected),
+        values=values,
+        notes=(
+            *found.notes(),
+            *((text, "give the variable a value in an env file") for text in refers.unknown),
+        ),
+    )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+class _Collection(Placing):
+    """The files, and what of those that Compose files refer to is not among them."""
+
+    def __init__(self, root: Path, stack: Stack) -> None:
+        super().__init__(root, stack)
+        self.expected: list[Expected] = []
+
+    def env_files(self) -> tuple[str, ...]:
+        """The env files, by their paths in the checkout."""
+        if self.stack.env_file is not None:
+            return self.stack.env_file
+        usual = joined(self.base, ".env")
+        return (usual,) if self.tree.has(usual) and not self.tree.ignored(usual) else ()
+
+    def referred(self, found: Iterable[Reference]) -> None:
+        """Ships what Compose files refer to, as far as the checkout has it.
+
+        Raises:
+            UsageError: it must not be shipped.
+        """
+        for reference in found:
+            path = reference.path
+            if path == "." and reference.kind != "input":
+                raise UsageError(
+                    f"{reference}, is the project directory itself; on a host that has this program's records, too",
+                    hint="mount the files and directories in it that the service needs",
+                )
+            if above(path):
+                self.above(reference)
+            elif reference.kind == "secret":
+                self.secret(reference)
+            elif reference.kind == "mount" and covers(self.stack.data, path):
+                continue
+            elif not self.ship(path) and reference.needed:
+                self.expect(reference)
+
+    def above(self, reference: Reference) -> None:
+        """What lies above the project directory is the host's own."""
+        source = joined(self.base, reference.path)
+        if not above(source) and self.tree.has(source) and not self.tree.ignored(source):
+            name = posixpath.basename(source)
+            raise UsageError(
+                f"{reference}, lies above the project directory {self.base or '.'}, and would not be shipped",
+                hint=f'name it ./{name} there, and ship it: files = {{ "{name}" = "{source}" }}',
+            )
+        if reference.needed:
+            self.expect(reference)
+
+    def secret(self, reference: Reference) -> None:
+        """A secret's file is never shipped.
+
+        Raises:
+            UsageError: git has it.
+        """
+        source = self.source(reference.path)
+        how = "give the secret `environment: NAME` in the place of `file:`, and add [secrets.NAME] to deploy.toml"
+        if source is not None and self.tree.is_tracked(source):
+            raise UsageError(f"{reference}, is a secret that git has", hint=f"{how}; then change its value")
+        if reference.needed:
+            self.expected.append(Expected(reference, "a secret's file is never shipped", how))
+
+    def expect(self, reference: Reference) -> None:
+        """Notes that the host has to have it."""
+        path, source = reference.path, self.source(reference.path)
+        if source is not None and self.tree.ignored(source):
+            hint = f'if it may be shipped, take it out of .gitignore, or: files = {{ "{path}" = "{source}" }}'
+            self.expected.append(Expected(reference, "git ignores it", hint))
+            return
+        place = joined(self.base, path)
+        hint = f"add {place} to the checkout" if not above(place) else "make it on the host"
+        if reference.kind == "mount" and not above(path):
+            hint += f', or where the stack fills it itself: data = ["{path}"]'
+        self.expected.append(Expected(reference, "the checkout has no such path", hint))
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content by its path on the host, for `references`."""
+        if path in self.files and not self.files[path].target:
+            return self.files[path].content
+        source = None if above(path) else self.source(path)
+        if source is None or not (self.tree.root / source).is_file() or self.tree.ignored(source):
+            return None
+        return self.tree.content(source)
+
+    def check_size(self) -> None:
+        """Refuses what is no configuration any more.
+
+        Raises:
+            UsageError: with the largest of them.
+        """
+        together = sum(len(entry.content) for entry in self.files.values())
+        if together > TOGETHER:
+            largest = max(self.files, key=lambda path: len(self.files[path].content))
+            raise UsageError(
+                f"the stack's files have {together // 1024 // 1024} MiB, the largest is {self.origins[largest]}",
+                hint="what a stack writes itself is named in its `data` in deploy.toml, or in .gitignore",
+            )
+
+    def notes(self) -> list[tuple[str, str]]:
+        """What an operator should know."""
+        found = []
+        if self.tree.problem:
+            found.append(
+                (
+                    f"all files are shipped, also what git would ignore: {self.tree.problem}",
+                    "clone it with git",
+                )
+            )
+        usual = joined(self.base, ".env")
+        if self.stack.env_file is None and self.tree.has(usual) and usual not in self.origins.values():
+            found.append(
+                (f"git ignores {usual}, so it is not shipped", f'if it has no secret: env_file = "{usual}"')
+            )
+        name, _, ending = joined(self.stack.compose[0]).rpartition(".")
+        override = f"{name}.override.{ending}"
+        if len(self.stack.compose) == 1 and self.tree.has(override):
+            listed = f'compose = ["{self.stack.compose[0]}", "{override}"]'
+            found.append(
+                (f"{override} is not deployed, as deploy.toml does not name it", f"if it is meant: {listed}")
+            )
+        return found
+
+
+def _check_settings(stack: Stack, base: str, values: Mapping[str, str]) -> None:
+    """Refuses an env file that means other Compose files than deploy.toml; Compose itself honours COMPOSE_PROFILES.
+
+    Raises:
+        UsageError: with the line for deploy.toml.
+    """
+    if said := values.get("COMPOSE_FILE"):
+        names = said.split(values.get("COMPOSE_PATH_SEPARATOR") or ":")
+        meant = [joined(base, name) for name in names]
+        if meant != [joined(path) for path in stack.compose]:
+            listed = ", ".join(f'"{path}"' for path in meant)
+            raise UsageError(
+                f"COMPOSE_FILE in the env file means other files than deploy.toml: {said}",
+                hint=f"compose = [{listed}]",
+            )

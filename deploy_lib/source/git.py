@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -150,6 +151,62 @@ def candidates(root: Path, follows: str) -> list[Commit]:
                 hint=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
             )
         return [_commit(c) for c in repo.iter_commits(follows, max_count=CANDIDATES)]
+
+
+_STAGED = re.compile(r"(?P<mode>[0-7]{6}) [0-9a-f]+ [0-3]\t(?P<path>.*)", re.DOTALL)
+_SUBMODULE = "160000"
+
+
+def listed(root: Path, path: str) -> dict[str, bool | None]:
+    """The files at or below a path that git does not ignore; by their path from `root`: whether git has them as executable.
+
+    None for a file that git does not know yet. Those of submodules, and of other repositories inside, are among them.
+
+    Args:
+        path: from `root`; "." for all of it.
+
+    Raises:
+        UsageError: git does not answer.
+    """
+    with _asking(root) as repo:
+        said = repo.git.execute(
+            [
+                *("git", "-C", str(root), "ls-files", "-z", "--stage", "--cached", "--others"),
+                *("--exclude-standard", "--", f":(literal){path}"),
+            ],
+            strip_newline_in_stdout=False,
+        )
+    found: dict[str, bool | None] = {}
+    for each in str(said).split("\0"):
+        staged = _STAGED.fullmatch(each)
+        name = staged["path"] if staged else each
+        if each.endswith("/") or (staged and staged["mode"] == _SUBMODULE):
+            inner = name.rstrip("/")
+            if (root / inner / ".git").exists():
+                found |= {f"{inner}/{below}": mode for below, mode in listed(root / inner, ".").items()}
+        elif name:
+            found[name] = staged["mode"] == "100755" if staged else None
+    return found
+
+
+def ignores(root: Path, path: str) -> bool:
+    """Whether git ignores a path, which need not exist.
+
+    Args:
+        path: from `root`.
+
+    Raises:
+        UsageError: git does not answer.
+    """
+    with _asking(root) as repo:
+        status, _, _ = repo.git.execute(
+            ["git", "-C", str(root), "check-ignore", "-q", "--", path],
+            with_extended_output=True,
+            with_exceptions=False,
+        )
+        if status not in (0, 1):
+            raise UsageError(f"git cannot say whether it ignores {path}", hint=f"git -C {root} status")
+        return bool(status == 0)
 
 
 def is_dirty(root: Path) -> bool:

@@ -11,6 +11,7 @@ from deploy_lib import layout
 from deploy_lib.compose import labels
 from deploy_lib.compose.project import Project
 from deploy_lib.config import Reload
+from deploy_lib.release.files import FOLDER, content_of, mode_of, target_of
 from deploy_lib.shell import quote, words
 
 
@@ -19,7 +20,7 @@ class Placement:
     """What changes among a stack's files.
 
     Attributes:
-        files: SHA-256 by path, of those that are put into place.
+        files: by path, the mark of what is put into place; see `release/files.py`.
         dropped: paths that are removed.
     """
 
@@ -27,39 +28,50 @@ class Placement:
     dropped: Sequence[str] = ()
 
 
-def place(
-    home: PurePosixPath, placement: Placement, into: PurePosixPath | None = None, *, objects: str = ""
-) -> str:
+def place(home: PurePosixPath, placement: Placement, *, objects: str = "") -> str:
     """Shell text that puts files into place: all are written beside their places first, compared with their SHA-256, and then
     renamed.
 
+    A directory in a file's place goes when it is empty, as one that Docker has made; otherwise the text fails.
+
     Args:
         home: the stack's directory, which has the objects.
-        into: where the files go, when not there.
         objects: where the objects lie, when not there, as a shell word.
     """
     if not (placement.files or placement.dropped):
         return ":"
-    target = into or home
-    pairs = words(*(word for pair in sorted(placement.files.items()) for word in pair))
-    paths = words(*sorted(placement.files))
-    drop = f"rm -f -- {words(*placement.dropped)}" if placement.dropped else ":"
+    new = {path: mark for path, mark in placement.files.items() if mark != FOLDER}
+    triples = words(*(word for path, mark in sorted(placement.files.items()) for word in _triple(path, mark)))
+    paths = words(*sorted(new))
+    first, left = _in_the_way(placement)
     return f"""\
 (
 umask 022
-mkdir -p {quote(target)} && cd {quote(target)} || exit
-set -- {pairs}
+mkdir -p {quote(home)} && cd {quote(home)} || exit
+{_drop(first, left)}
+set -- {triples}
 while [ $# -gt 0 ]; do
-  mkdir -p "$(dirname "$1")" && cat {objects or quote(home / layout.OBJECTS)}/"$2" > "$1.deploy-new" && {{
-    [ "$(sha256sum < "$1.deploy-new")" = "$2  -" ] || {{ echo "the content for $1 is not that of the release" >&2; false; }}
+  {{
+    case $1 in */*) [ -d "${{1%/*}}" ] || mkdir -p -- "${{1%/*}}";; esac &&
+    case $2 in
+      {FOLDER}) if [ -L "$1" ] || [ -f "$1" ]; then rm -f -- "$1"; fi && mkdir -p -- "$1";;
+      link) rm -rf -- "$1.deploy-new" && ln -s -- "$3" "$1.deploy-new";;
+      *)
+        rm -rf -- "$1.deploy-new" &&
+        (umask 077; cat {objects or quote(home / layout.OBJECTS)}/"$3" > "$1.deploy-new") && chmod "$2" "$1.deploy-new" &&
+        {{ [ "$(sha256sum < "$1.deploy-new")" = "$3  -" ] || {{ echo "the content for $1 is not that of the release" >&2; false; }}; }};;
+    esac
   }} || {{
-    for y in {paths}; do rm -f "$y.deploy-new"; done
+    for y in {paths}; do rm -f -- "$y.deploy-new"; done
     exit 1
   }}
-  shift 2
+  shift 3
 done
-for x in {paths}; do mv -f -- "$x.deploy-new" "$x" || exit; done
-{drop}
+for x in {paths}; do
+  if [ -d "$x" ] && [ ! -L "$x" ]; then rmdir -- "$x" || exit; fi
+  mv -fT -- "$x.deploy-new" "$x" || exit
+done
+{_drop(sorted({*placement.dropped} - {*first}))}
 )"""
 
 
@@ -68,7 +80,8 @@ def intact(home: PurePosixPath, placements: Iterable[Placement]) -> str:
 
     One that is absent is not looked at: it is brought, or nothing needs it before a host goes back.
     """
-    digests = sorted({digest for placement in placements for digest in placement.files.values()})
+    marks = {mark for placement in placements for mark in placement.files.values()}
+    digests = sorted(filter(None, map(content_of, marks)))
     if not digests:
         return "true"
     objects = home / layout.OBJECTS
@@ -81,6 +94,44 @@ for y in {words(*digests)}; do
 done
 [ -z "$x" ] || {{ printf 'files of the kept releases were changed:%s\\trm%s; the next deployment brings them anew\\n' "$x" "$x"; false; }}
 )"""
+
+
+def _triple(path: str, mark: str) -> tuple[str, str, str]:
+    """A path, what lies there, and from which object or whereto."""
+    if mark == FOLDER:
+        return path, FOLDER, ""
+    if target := target_of(mark):
+        return path, "link", target
+    return path, mode_of(mark), content_of(mark)
+
+
+def _in_the_way(placement: Placement) -> tuple[list[str], list[str]]:
+    """What has to go first: files where there will be a directory; those of a directory where there will be a file, and the
+    directories that they leave."""
+    new = {path for path, mark in placement.files.items() if mark != FOLDER}
+    folders = {folder for path in placement.files for folder in _above(path)}
+    first = sorted(p for p in placement.dropped if p in folders or not new.isdisjoint(_above(p)))
+    left = {f for path in first for f in _above(path) if not new.isdisjoint(_above(f))}
+    return first, sorted(left, reverse=True)
+
+
+def _above(path: str) -> set[str]:
+    """The directories that a path lies in."""
+    return {str(folder) for folder in PurePosixPath(path).parents} - {"."}
+
+
+def _drop(paths: Sequence[str], also: Sequence[str] = ()) -> str:
+    """Shell text that removes files and links, and directories that are empty.
+
+    Args:
+        also: directories, those below others first.
+    """
+    if not (paths or also):
+        return ":"
+    return f"""\
+for x in {words(*paths, *also)}; do
+  if [ -d "$x" ] && [ ! -L "$x" ]; then rmdir -- "$x" 2>/dev/null || true; else rm -f -- "$x" || exit; fi
+done"""
 
 
 def running(project: Project, service: str) -> str:
@@ -142,3 +193,9 @@ def _signal(signal: str) -> str:
     container again after a reboot (moby#41302).
     """
     return f"kill -s {signal.removeprefix('SIG')} 1"
+
+
+def note(home: PurePosixPath, paths: Sequence[str]) -> str:
+    """Shell text that keeps which paths below the stack's directory are this program's, so that a host can say what lies there."""
+    place = quote(home / layout.PATHS)
+    return f"printf '%s\\n' {words(*sorted(paths))} > {place}.new && mv -f {place}.new {place}"

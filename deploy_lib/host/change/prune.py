@@ -9,6 +9,7 @@ from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
+from deploy_lib.release.files import content_of
 from deploy_lib.release.image import any_keep_tag
 from deploy_lib.release.release import Release
 from deploy_lib.shell import GONE, quote, words
@@ -139,7 +140,7 @@ def prune_script(stack: HostStack, kept: Iterable[Release], *, dry_run: bool = F
         dry_run: it only lists what it would remove.
     """
     kept = list(kept)
-    files = sorted({digest for release in kept for digest in release.files.values()})
+    files = sorted({content_of(mark) for release in kept for mark in release.files.values()} - {""})
     images = [image for release in kept for image in release.images.values()]
     tags = sorted({tag for image in images for tag in image.all_keep_tags(stack.name)})
     return f"""\

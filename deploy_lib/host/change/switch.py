@@ -71,8 +71,9 @@ class Switch:
         token: the lock owner's; another one in the lock's file stops the switch before it begins.
         forward: the files of the new release.
         back: those of the release before; None when there was none, and the stack is taken down again.
+        project, back_project: Compose's files, of the new release and of the one before; None: as deploy.toml has them.
+        paths: every path that either release has.
         one_offs: commands of the new images that come first.
-        staged: all files of the new release, for `one_offs`, and to be removed where nothing ran before.
         reloads: what to do for services whose container stays although its files changed.
         staying: by service, the names of its containers that will stay, for a dry run.
         places: where the containers have their secrets now, from which these are read to be restored.
@@ -94,7 +95,9 @@ class Switch:
     abandoned: Event
     stuck: Event
     one_offs: Sequence[OneOff] = ()
-    staged: Placement = field(default_factory=Placement)
+    project: Project | None = None
+    back_project: Project | None = None
+    paths: Sequence[str] = ()
     reloads: Sequence[Reload] = ()
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
     places: Sequence[Place] = ()
@@ -110,7 +113,7 @@ class Switch:
 
 def switch_script(stack: HostStack, switch: Switch) -> str:
     """The detached script. Secret values come in its environment; its arguments and its output hold none."""
-    directory, project = stack.directory, stack.project
+    directory, project = stack.directory, switch.project or stack.project
     verdict = quote(directory / layout.VERDICT)
     return f"""\
 rm -f -- "$0"
@@ -140,7 +143,7 @@ engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-up() {{ engine && {remove_half_created(project)} && timeout -k 10 {int(stack.settings.switch_timeout)} {up_command(project)} "$@"; }}
+{_up(stack, project)}
 # Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
 up_at_last() {{
   up "$@"; r=$?
@@ -205,9 +208,14 @@ rm -f -- {verdict}
 """
 
 
+def _up(stack: HostStack, project: Project) -> str:
+    limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
+    return f"up() {{ engine && {remove_half_created(project)} && {limit} {up_command(project)}; }}"
+
+
 def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
     """The steps that take a host to the new release, in a shell function that ends with the first one that fails."""
-    project = stack.project
+    project = switch.project or stack.project
     env = "".join(f"{name}={MASK} " for name in switch.secrets)
     reloaded = [
         place.act(reload, quote(container))
@@ -216,9 +224,11 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
     ]
     return [
         Step(f"{values.deliver(switch.secret_files)} || return"),
-        *_one_off_steps(stack, switch, env),
         Step(place.remember(project, switch.reloads)),
+        Step(f"{place.note(stack.directory, switch.paths)} || return"),
         Step(f"{place.place(stack.directory, switch.forward)} || return"),
+        # They may read and mount any of the new files; those that are mounted already change for what runs, too.
+        *_one_off_steps(stack, switch, env),
         # A secret in a program's data is changed while the program runs; its open connections stay.
         Step(apply.forward(switch.applies)),
         Step(
@@ -247,8 +257,7 @@ def _later_steps(runs: Runs, env: str, project: Project) -> list[Step]:
 
 def _placements(switch: Switch) -> list[Placement]:
     """All that may be put into place, on the way to the new release and back."""
-    staged = [switch.staged] if switch.one_offs else []
-    return [switch.forward, *staged, *([switch.back] if switch.back else [])]
+    return [switch.forward, *([switch.back] if switch.back else [])]
 
 
 def _claim(switch: Switch) -> str:
@@ -268,13 +277,14 @@ def log_directory(project: str) -> str:
 
 
 def _back(stack: HostStack, switch: Switch) -> str:
-    directory, project = stack.directory, stack.project
+    directory, project = stack.directory, switch.back_project or stack.project
     if switch.back is None:
         return f"""\
 cd / || return
 engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
-{place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.staged.files})))}"""
+{place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.paths})))}"""
     return f"""\
+{_up(stack, project)}
 {values.restore({name for place in switch.places for name in place.names})}
 {values.deliver(switch.back_secret_files)} || return
 {place.remember(project, switch.reloads)}
@@ -286,18 +296,14 @@ up_at_last {_only(switch.back_runs.services)} || return
 {place.tell(project, switch.reloads)}"""
 
 
-def one_off_command(stack: HostStack, one_off: OneOff, *, alone: bool) -> str:
-    """The call that runs a one-off command on the staged files.
+def one_off_command(stack: HostStack, project: Project, one_off: OneOff, *, alone: bool) -> str:
+    """The call that runs a one-off command.
 
     Args:
         alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
     """
     options = ("--rm", "--name", _one_off_name(stack), *(("--no-deps",) if alone else ()), "-T")
-    return compose_command(
-        stack.project,
-        *("run", *options, one_off.service, *one_off.command),
-        files_in=stack.directory / layout.STAGED,
-    )
+    return compose_command(project, "run", *options, one_off.service, *one_off.command)
 
 
 def _one_off_name(stack: HostStack) -> str:
@@ -306,26 +312,22 @@ def _one_off_name(stack: HostStack) -> str:
 
 
 def _one_off_steps(stack: HostStack, switch: Switch, env: str) -> list[Step]:
-    """They run on the new files, which are not in their places yet, and outlive the session as the switch does.
+    """They outlive the session as the switch does.
 
     Args:
         env: what a dry run shows before each command.
     """
     if not switch.one_offs:
         return []
-    staged = stack.directory / layout.STAGED
     # A command that does not end in time, or that a reboot has cut short, leaves its container behind.
     clear = f"docker rm -f {quote(_one_off_name(stack))} >/dev/null 2>&1"
-    away = f"rm -rf {quote(staged)}"
-    steps = [Step(f"{clear}\n{away}\n{place.place(stack.directory, switch.staged, staged)} || return")]
+    steps = [Step(f"{clear} || true")]
     for one_off in switch.one_offs:
-        run = one_off_command(stack, one_off, alone=switch.back is not None)
+        run = one_off_command(stack, switch.project or stack.project, one_off, alone=switch.back is not None)
         said = quote(f"=== one-off {one_off.service}: {words(*one_off.command)}")
-        shell = (
-            f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; {away}; return $r; }}"
-        )
+        shell = f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; return $r; }}"
         steps.append(Step(f"echo {said}\n{shell}", (env + run,)))
-    return [*steps, Step(away)]
+    return steps
 
 
 def _append(events: Sequence[Event], otherwise: str = "") -> str:

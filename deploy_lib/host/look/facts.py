@@ -29,7 +29,9 @@ class Facts:
         memory: a directory in memory, "" without one.
         writable: the stack's directory can be written, or made where it is `missing`.
         key: the random key of the secrets' fingerprints, "" before the first deployment.
-        files: SHA-256 of the managed files, by path below the stack's directory.
+        files: the mark of what lies at this program's paths, by path below the stack's directory; see `release/files.py`.
+        occupied: those of them that are directories with something in them.
+        present: which of the paths are there that the stack expects and the checkout does not ship.
         images: id by `repository@sha256:...`, of every image on the host that has a digest.
         image_ids: of every image on the host.
         tags: image id by `repository:tag`, of every tag on the host.
@@ -58,6 +60,8 @@ class Facts:
     missing: bool = False
     key: str = field(default="", repr=False)
     files: Mapping[str, str] = field(default_factory=dict)
+    occupied: frozenset[str] = frozenset()
+    present: frozenset[str] = frozenset()
     images: Mapping[str, str] = field(default_factory=dict)
     image_ids: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)

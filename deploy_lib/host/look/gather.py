@@ -17,8 +17,11 @@ from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.lies import functions as what_lies
+from deploy_lib.host.look.lies import read_marks
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
+from deploy_lib.release.files import Entry
 from deploy_lib.release.history import parse_events
 from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
@@ -30,11 +33,11 @@ last."""
 TIMEOUT = 60.0
 
 
-def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: Mapping[str, str]) -> Facts:
+def gather(session: Session, stack: HostStack, files: Mapping[str, Entry], env: Mapping[str, str]) -> Facts:
     """Asks the host, read-only.
 
     Args:
-        files: the stack's files, which the host's Compose renders in memory; none: nothing is rendered.
+        files: those that Compose reads, which the host's Compose renders in memory; none: nothing is rendered.
         env: non-secret variables that they need.
 
     Raises:
@@ -49,7 +52,21 @@ def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: 
 
 TOOLS = (
     *("docker", "flock", "setsid", "timeout", "tar", "sha256sum"),
-    *("base64", "find", "grep", "mktemp", "sed", "stat", "sync", "tail", "truncate"),
+    *(
+        "base64",
+        "find",
+        "grep",
+        "mktemp",
+        "readlink",
+        "sed",
+        "sort",
+        "stat",
+        "sync",
+        "tail",
+        "tr",
+        "truncate",
+        "xargs",
+    ),
 )
 """Programs that the scripts call."""
 
@@ -71,7 +88,7 @@ export LC_ALL=C
 if [ -n "$m" ]; then
   {SCRATCH}
   e=$t/err
-  {'mkdir "$t/files" && tar -xf - -C "$t/files"' if render else ":"}
+  {_unpack(stack) if render else ":"}
 else
   e=/dev/null
 fi
@@ -92,16 +109,7 @@ directory() {{
   while [ ! -e "$x" ]; do x=$(dirname "$x"); done
   [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
 }}
-files() {{
-  there {home} || {{ [ $? = 1 ]; return; }}
-  cd {home} || return
-  r=0
-  for x in {words(*stack.managed)}; do
-    there "./$x"
-    case $? in 0) find "./$x" -type f -exec sha256sum {{}} + || r=1;; 1) ;; *) r=1;; esac
-  done
-  return $r
-}}
+{what_lies(stack)}
 {strangers(directory)}
 {_others(stack)}
 {ours(directory)}
@@ -110,6 +118,14 @@ shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
 key() {{ shown {key} cat {key}; }}
 history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
 objects() {{ shown {objects} ls {objects}; }}
+present() {{
+  r=0
+  for x in {words(*stack.expected)}; do
+    there {home}/"$x"
+    case $? in 0) printf '%s\\n' "$x";; 1) ;; *) r=1;; esac
+  done
+  return $r
+}}
 delivered() {{
   r=0
   for x in {words(*stack.secret_places)}; do
@@ -133,6 +149,7 @@ part directory directory
 part strangers others
 for x in files key history objects; do part "$x" mine "$x"; done
 part delivered delivered
+part present present
 part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
 part containers containers
 part config config
@@ -156,7 +173,7 @@ PARTS = (
         "history",
         "objects",
     ),
-    *("delivered", "images", "containers", "config", "blank", *machine.PARTS),
+    *("delivered", "present", "images", "containers", "config", "blank", *machine.PARTS),
 )
 """The script's parts, in their order."""
 
@@ -164,10 +181,20 @@ _BEGIN = re.compile(r"=== (\w+)\Z")
 _END = re.compile(r"=== (\w+) exit (\d{1,3})\Z")
 
 
+def _unpack(stack: HostStack) -> str:
+    """Shell text that puts the files that Compose reads into `$t/files`; what the checkout lacks is taken from the host itself."""
+    borrow = f"""\
+  for x in {words(*stack.borrowed)}; do
+    y={quote(stack.directory)}/$x
+    [ ! -f "$y" ] || {{ mkdir -p "$(dirname "$t/files/$x")" && cp "$y" "$t/files/$x"; }}
+  done"""
+    return 'mkdir "$t/files" && tar -xf - -C "$t/files"' + (f"\n{borrow}" if stack.borrowed else "")
+
+
 def _others(stack: HostStack) -> str:
     """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
     directory = stack.directory
-    below, state = words(*stack.managed), quote(directory / layout.STATE)
+    state = quote(directory / layout.STATE)
     places = words(*stack.secret_places)
     wanted = f"""\
   for d in {places}; do
@@ -191,10 +218,7 @@ within() {{
 }}
 others() {{
   strangers
-  for x in {below}; do
-    x={quote(directory)}/$x
-    [ ! -e "$x" ] || within "$x" "as root: chown -R $(id -un) $x"
-  done
+  loose
   # What another user has put there must not become this one's: a release's files are taken from there. Where all of it is
   # another user's, `strangers` has said so; and nothing here may advise to delete an earlier user's history.
   x={state}
@@ -225,6 +249,7 @@ def read_facts(text: str, node: str) -> Facts:
     engine, platform = parts.read("engine", _engine, ("", ""))
     images = parts.read("images", _images, list[tuple[str, str, str, str]]())
     directory = parts.read("directory", _words, frozenset[str]())
+    files, occupied = parts.read("files", read_marks, (dict[str, str](), frozenset[str]()))
     return Facts(
         engine=engine,
         platform=platform,
@@ -235,7 +260,8 @@ def read_facts(text: str, node: str) -> Facts:
         writable="writable" in directory,
         missing="missing" in directory,
         key=parts.read("key", _key, ""),
-        files=parts.read("files", _files, {}),
+        files=files,
+        occupied=occupied,
         images={f"{repository}@{digest}": i for repository, _, digest, i in images if digest != "<none>"},
         image_ids=frozenset(i for *_, i in images),
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
@@ -246,6 +272,7 @@ def read_facts(text: str, node: str) -> Facts:
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
         objects=parts.read("objects", _objects, frozenset()),
         delivered=parts.read("delivered", _words, frozenset()),
+        present=parts.read("present", lambda said: frozenset(filter(None, said.splitlines())), frozenset()),
         strangers=parts.read("strangers", _strangers, ()),
         machine=machine.read_machine(parts),
         problems=parts.problems,
@@ -305,17 +332,6 @@ def _images(said: str) -> list[tuple[str, str, str, str]]:
 
 def _containers(said: str) -> tuple[Container, ...]:
     return tuple(c for line in said.splitlines() if line.strip() and (c := read_container(line)))
-
-
-def _files(said: str) -> dict[str, str]:
-    return dict(_file_line(line) for line in said.splitlines() if line.strip())
-
-
-def _file_line(line: str) -> tuple[str, str]:
-    digest, gap, path = line.removeprefix("\\").partition("  ./")
-    if not (gap and path and re.fullmatch(r"[0-9a-f]+", digest)):
-        raise ValueError
-    return path, digest
 
 
 def _split(text: str, node: str) -> Parts:

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from deploy_lib.answers import understand
 from deploy_lib.compose.command import hash_command
+from deploy_lib.compose.project import Project
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.files import pack
-from deploy_lib.host.stack import HostStack
-from deploy_lib.shell import IN_MEMORY
+from deploy_lib.shell import IN_MEMORY, quote
 from deploy_lib.ssh.session import Session
 
 
 def ask_hashes(
-    session: Session, stack: HostStack, files: Mapping[str, bytes], env: Mapping[str, str]
-) -> dict[str, str]:
-    """By service, the hash that its containers would carry; the files lie in memory meanwhile.
+    session: Session, projects: Sequence[tuple[Project, Mapping[str, bytes]]], env: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """For each of several projects, a hash by service; where two differ, Compose would recreate the service's containers.
+
+    The files lie in memory meanwhile, one project's after the other's in the same place, and hashes count only beside each other:
+    what a project includes must lie beside its files, and a hash depends on the directory.
 
     Args:
-        files: the content of the project's `inputs`.
-        env: values of secrets that stand in the environment of containers, which counts; any value for the others.
+        projects: each with the content of the files that Compose reads.
+        env: any value for each secret.
 
     Raises:
         RemoteError: the host's Compose does not read them.
     """
-    result = session.run(hashes_script(stack), env=env, stdin=pack(files), step="looking closer")
+    files = {
+        f"{number}/{path}": content
+        for number, (_, each) in enumerate(projects)
+        for path, content in each.items()
+    }
+    script = hashes_script([project for project, _ in projects])
+    result = session.run(script, env=env, stdin=pack(files), step="looking closer")
     try:
-        return understand("Compose's hashes", lambda: read_hashes(result.stdout))
+        return understand(
+            "Compose's hashes", lambda: [read_hashes(part) for part in result.stdout.split(_NEXT)][1:]
+        )
     except NotUnderstoodError as error:
         error.node, error.step = session.node, "looking closer"
         raise
+
+
+_NEXT = "=== next\n"
 
 
 def read_hashes(text: str) -> dict[str, str]:
@@ -47,10 +61,14 @@ def read_hashes(text: str) -> dict[str, str]:
     return found
 
 
-def hashes_script(stack: HostStack) -> str:
-    """The files come on standard input. The hashes do not depend on what a Compose secret is."""
+def hashes_script(projects: Sequence[Project]) -> str:
+    """The files come on standard input, and something for each secret in the environment."""
+    each = "\n".join(
+        f'printf %s {quote(_NEXT)}; mv "$t/{number}" "$t/files" && {{\n{hash_command(project)}\n}} || exit; rm -rf "$t/files"'
+        for number, project in enumerate(projects)
+    )
     return f"""\
 {IN_MEMORY}
 tar -xf - -C "$t" || exit
-{hash_command(stack.project)}
+{each}
 """

@@ -1,11 +1,19 @@
+from dataclasses import replace
+
 import pytest
 
-from deploy_lib.checks import check_project, check_storage, check_variables, read_env_file
+from deploy_lib.checks import check_files, check_places, check_project, check_storage, check_variables
+from deploy_lib.compose.interpolation import read_env_file
 from deploy_lib.compose.model import Service
+from deploy_lib.compose.reference import Reference
 from deploy_lib.config import load
+from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.release.files import Entry
 from deploy_lib.release.image import Image
+from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
+from deploy_lib.source.files import Expected, Shipped
 from tests import ROOT
 from tests.unit import build
 
@@ -63,6 +71,59 @@ def test_a_project_without_a_fixed_name_is_given_the_line_that_fixes_it() -> Non
     assert check_project(NODES["core"], "ktrdr-core", Facts(), named=True).result == "ok"
 
 
+def test_an_env_file_s_values_are_quoted_commented_and_made_of_others() -> None:
+    content = (
+        b"A=1 # one\nB='$A # no comment'\nC=\"$A ${A:-x} ${Z}\"\nD=${A}2\nE=# all\nF='two\nlines'\nG=a#b\r\n"
+    )
+    assert read_env_file(content, {"A": "9"}) == {
+        **{
+            "A": "1",
+            "B": "$A # no comment",
+            "C": "$A ${A:-x} ${Z}",
+            "D": "92",
+            "E": "",
+            "F": "two\nlines",
+            "G": "a#b",
+        },
+    }
+
+
 def test_an_env_file_is_read_as_compose_does() -> None:
     content = b"# C=1\nA=1\n export B = 'two words' \nEMPTY=\nD=x=y\n"
     assert read_env_file(content) == {"A": "1", "B": "two words", "EMPTY": "", "D": "x=y"}
+
+
+def expected(path: str) -> Expected:
+    return Expected(Reference(path, "which web mounts", "a.yml line 3"), "git ignores it", "do this")
+
+
+def test_what_no_checkout_ships_must_be_on_the_host() -> None:
+    shipped = Shipped(
+        {"a.yml": Entry(b"")}, ("a.yml",), expected=(expected("data"), expected("x")), notes=(("n", "h"),)
+    )
+    files, places, note = check_files(NODES["core"], shipped, Facts(user="me", present=frozenset({"data"})))
+    assert files.result == "failed"
+    assert (
+        files.problem
+        == "a.yml line 3: x, which web mounts, is not on the host, and is not shipped: git ignores it"
+    )
+    assert files.hint == "do this"
+    assert places.result == "ok"
+    assert (note.result, note.problem) == ("warning", "n")
+    there = Facts(user="me", present=frozenset({"data", "x"}))
+    assert [c.result for c in check_files(NODES["core"], shipped, there)] == ["ok", "ok", "warning"]
+
+
+def test_a_directory_with_something_in_it_in_a_file_s_place_is_named_with_the_way_out() -> None:
+    facts = Facts(
+        files={"a": "directory", "b": "directory", "c": "directory"}, occupied=frozenset({"a", "c"})
+    )
+    check = check_places(NODES["core"], {"a": "1", "b": "1", "c": "directory"}, facts)
+    assert (check.result, check.hint) == (
+        "failed",
+        "look what it is, and move it away: mv /opt/ktrdr-core/a /opt/ktrdr-core/a.old",
+    )
+    # The release that runs has put it there, and takes it away.
+    recorded = Release("r", "t", None, {}, {"a/inner": "1"})
+    facts = replace(facts, history=(event("proven", recorded),))
+    assert check_places(NODES["core"], {"a": "1"}, facts).result == "ok"

@@ -112,7 +112,7 @@ def test_the_list_is_the_compose_files_own(
 
 
 def test_the_files_that_the_script_reads_are_those_of_deploy_toml() -> None:
-    stacks = {node.stack_name: node.stack.compose for node in load(ROOT, "lab").nodes.values()}
+    stacks = {node.stack_name: node.stack.compose[0] for node in load(ROOT, "lab").nodes.values()}
     assert stacks == {name: f"compose/docker-compose.{name}.yml" for name in REQUIRED}
 
 

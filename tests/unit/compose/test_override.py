@@ -2,9 +2,9 @@ import pytest
 import yaml
 
 from deploy_lib.compose.model import Mount, Service
-from deploy_lib.compose.override import inputs_of, override_file, variables_file
+from deploy_lib.compose.override import mounted_mark, override_file, variables_file
 from deploy_lib.errors import UsageError
-from deploy_lib.layout import DELIVERY_LABEL, INPUTS_LABEL, SECRETS_LABEL
+from deploy_lib.layout import DELIVERY_LABEL, MOUNTED_LABEL, SECRETS_LABEL
 from deploy_lib.release.image import Image
 
 
@@ -43,23 +43,23 @@ FILES = {"conf/a.conf": "1", "conf/sub/b.conf": "2", "conf.d/c.conf": "3", "comp
 
 
 def test_a_service_is_marked_by_the_files_that_it_mounts_and_by_no_others() -> None:
-    whole, one = inputs_of(mounting("conf"), FILES, ()), inputs_of(mounting("conf/a.conf"), FILES, ())
+    whole, one = mounted_mark(mounting("conf"), FILES, ()), mounted_mark(mounting("conf/a.conf"), FILES, ())
     assert whole
     assert len({whole, one, ""}) == 3
-    assert inputs_of(mounting("conf"), {**FILES, "conf/sub/b.conf": "9"}, ()) != whole
-    assert inputs_of(mounting("conf"), {**FILES, "conf.d/c.conf": "9", "compose.yml": "9"}, ()) == whole
-    assert inputs_of(mounting("/etc", "elsewhere"), FILES, ()) == ""
+    assert mounted_mark(mounting("conf"), {**FILES, "conf/sub/b.conf": "9"}, ()) != whole
+    assert mounted_mark(mounting("conf"), {**FILES, "conf.d/c.conf": "9", "compose.yml": "9"}, ()) == whole
+    assert mounted_mark(mounting("/etc", "elsewhere"), FILES, ()) == ""
 
 
 def test_what_it_is_told_of_in_another_way_does_not_count() -> None:
-    assert inputs_of(mounting("conf"), FILES, ["conf/"]) == ""
-    kept = inputs_of(mounting("conf"), FILES, ["conf/sub/"])
-    assert kept == inputs_of(mounting("conf"), {**FILES, "conf/sub/b.conf": "9"}, ["conf/sub/"])
-    assert kept != inputs_of(mounting("conf"), {**FILES, "conf/a.conf": "9"}, ["conf/sub/"])
+    assert mounted_mark(mounting("conf"), FILES, ["conf/"]) == ""
+    kept = mounted_mark(mounting("conf"), FILES, ["conf/sub/"])
+    assert kept == mounted_mark(mounting("conf"), {**FILES, "conf/sub/b.conf": "9"}, ["conf/sub/"])
+    assert kept != mounted_mark(mounting("conf"), {**FILES, "conf/a.conf": "9"}, ["conf/sub/"])
 
 
 def test_the_content_of_a_config_counts() -> None:
-    one, two = (inputs_of(mounting(contents={"/c": text}), {}, ()) for text in "12")
+    one, two = (mounted_mark(mounting(contents={"/c": text}), {}, ()) for text in "12")
     assert one and two  # noqa: PT018
     assert one != two
 
@@ -68,5 +68,5 @@ def test_the_mark_stands_beside_that_of_the_secrets() -> None:
     made = yaml.safe_load(
         override_file({"web": Image("x"), "db": Image("y")}, {"web": "S=1"}, None, {"web": "abc"})
     )
-    assert made["services"]["web"]["labels"] == {SECRETS_LABEL: "S=1", INPUTS_LABEL: "abc"}
+    assert made["services"]["web"]["labels"] == {SECRETS_LABEL: "S=1", MOUNTED_LABEL: "abc"}
     assert "labels" not in made["services"]["db"]

@@ -194,3 +194,28 @@ def test_messages_name_tasks_as_the_project_types_them(tmp_path: Path) -> None:
     node = sample.environment(tmp_path, deploy=text).nodes["front"]
     assert node.task("status") == "uv run invoke status"
     assert node.deploy_task == "uv run invoke deploy-my-shop"
+
+
+def test_an_environment_and_a_node_may_have_other_files_of_a_stack(tmp_path: Path) -> None:
+    more = """
+[environments.house.stacks.shop]
+compose = ["shop.yml", "more.yml"]
+files = { "b" = "y" }
+"""
+    deploy = sample.DEPLOY.replace('env_file = "shop.env"', 'env_file = "shop.env"\nfiles = { "a" = "x" }')
+    deploy = deploy.replace(
+        'directory = "/srv/shop"', 'directory = "/srv/shop"\nenv_file = ["shop.env", "front.env"]'
+    )
+    nodes = sample.environment(tmp_path, deploy=deploy, more=more).nodes
+    stack = nodes["front"].stack
+    assert stack.compose == ("shop.yml", "more.yml")
+    assert stack.env_file == ("shop.env", "front.env")
+    assert stack.files == {"a": "x", "b": "y"}
+    assert stack.probes
+    assert nodes["east"].stack.compose == ("jobs.yml",)
+    with pytest.raises(
+        UsageError, match=r"environments.house.stacks: there is no stack 'shp'.*did you mean shop"
+    ):
+        sample.environment(tmp_path, more="[environments.house.stacks.shp]\n")
+    with pytest.raises(UsageError, match=r"inside the folder of deploy.toml"):
+        sample.environment(tmp_path, more='[environments.house.stacks.shop]\ncompose = ["../a.yml"]\n')

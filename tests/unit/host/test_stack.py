@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+from deploy_lib.release.release import Release
 from tests.unit import build
 
 
@@ -5,7 +8,20 @@ def test_its_files_are_those_of_the_checkout_and_those_that_a_release_generates(
     stack = build.stack()
     assert stack.unpinned.inputs == ("compose.yml", "shop.env")
     assert stack.project.inputs == ("compose.yml", "release.yml", "shop.env", "release.env")
-    assert stack.managed == ["compose.yml", "conf", "release.env", "release.yml", "shop.env"]
+    assert stack.named == ["compose.yml", "conf", "release.env", "release.yml", "shop.env"]
+
+
+def test_a_release_is_run_with_the_files_that_it_was_deployed_with() -> None:
+    stack = replace(build.stack(), compose_files=("compose.yml", "more.yml"), env_files=("shop.env",))
+    assert stack.project.files == ("compose.yml", "more.yml", "release.yml")
+    release = Release("r1", "t", None, {}, {"compose.yml": "1", "release.yml": "2", "old.env": "3"})
+    recorded = replace(
+        release, compose_files=("old.yml",), env_files=("old.env",), inputs=("old.yml", "inner.yml")
+    )
+    assert stack.project_of(recorded).inputs == ("old.yml", "release.yml", "old.env", "release.env")
+    assert "inner.yml" in stack.inputs_of(recorded)
+    # An earlier version did not say it, and had one of each.
+    assert stack.project_of(release).inputs == ("compose.yml", "release.yml", "release.env")
 
 
 def test_its_secret_files_lie_where_a_host_deployed_before_has_them() -> None:

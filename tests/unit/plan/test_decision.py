@@ -15,6 +15,7 @@ from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.steps import due_one_offs, make_staging, make_switch
+from deploy_lib.release.files import Entry
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
@@ -22,6 +23,7 @@ from deploy_lib.request import Request
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
+from deploy_lib.source.files import Shipped
 from tests import ROOT
 from tests.unit.plan.test_plan import FILES, NEW, OLD, settled
 
@@ -31,11 +33,12 @@ NODE = LAB.nodes["core"].model_copy(
     update={"stack": LAB.nodes["core"].stack.model_copy(update={"before_switch": (MIGRATION,)})}
 )
 VERSION = Version("sha-0000002")
+SHIPPED = Shipped({path: Entry(content) for path, content in FILES.items()}, tuple(FILES)[:1])
 KEY = secrets.token_hex(32)
 
 
 def case(**request: str) -> Job:
-    return Job(LAB, NODE, Local(FILES, "ktrdr-core"), Request("deploy-core", **request), "r2")  # type: ignore[arg-type]
+    return Job(LAB, NODE, Local(SHIPPED, "ktrdr-core"), Request("deploy-core", **request), "r2")  # type: ignore[arg-type]
 
 
 def values() -> dict[str, Secret]:

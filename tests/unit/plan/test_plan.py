@@ -233,7 +233,7 @@ def test_work_that_is_done_is_not_done_again_before_it_changes(code: int, action
 
 
 def test_a_changed_file_recreates_who_is_marked_by_it() -> None:
-    marked = Desired(replace(desired().release, inputs={"web": "abc"}), {})
+    marked = Desired(replace(desired().release, mounted={"web": "abc"}), {})
     assert [(c.action, c.why) for c in make_plan(NODE, settled(), marked).changes] == [
         ("recreate", "files that it mounts")
     ]

@@ -5,6 +5,7 @@ from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.config import load
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.preview import diff, diffs, foresee
+from deploy_lib.release.files import Entry
 from deploy_lib.release.image import Image
 from tests import ROOT
 from tests.unit.plan.test_plan import NEW, OLD, desired, settled
@@ -24,6 +25,23 @@ def test_files_are_shown_as_what_changes_in_them() -> None:
     assert "-p" in found["monitoring/prometheus/prometheus.yml"].splitlines()
 
 
+def test_modes_links_and_what_is_not_for_everybody_are_said_and_not_shown() -> None:
+    files = {
+        "run": Entry(b"r", 0o755),
+        "key": Entry(b"private", 0o600),
+        "link": Entry(target="run"),
+        "d": Entry(folder=True),
+    }
+    plan = make_plan(NODE, settled(), desired(files=files))  # type: ignore[arg-type]
+    found = diffs(plan, {"run": b"r", "key": b"old"}, plan.desired.files)
+    assert {path: found[path] for path in files} == {
+        "run": "run has the mode 755",
+        "key": "key differs; its mode says that it is not for everybody to read",
+        "link": "link becomes a link to run",
+        "d": "d is made",
+    }
+
+
 def test_a_new_file_comes_from_nowhere_and_what_is_no_text_is_not_shown() -> None:
     assert diff("x", b"", b"new\n").splitlines()[:2] == ["--- /dev/null", "+++ b/x"]
     assert diff("x", b"\xff\x00", b"new\n") == "binary file x differs"
@@ -35,7 +53,7 @@ def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
 
     def change(found: str, changed: tuple[str, ...], image: Image = OLD) -> tuple[str, str]:
         plan = replace(make_plan(NODE, facts, desired(image)), changed=changed)
-        (change,) = foresee(plan, facts, {"web": found}, (".env.core", "release.env")).changes
+        (change,) = foresee(plan, {"web": running}, {"web": found}, (".env.core", "release.env")).changes
         return change.action, change.why
 
     assert change(running, (".env.core",)) == ("keep", "")

@@ -69,7 +69,7 @@ def test_a_stack_without_replicas_has_none() -> None:
 
 
 def test_every_service_listens_to_its_variable() -> None:
-    services: dict[str, Any] = yaml.safe_load((ROOT / NODE.stack.compose).read_text())["services"]
+    services: dict[str, Any] = yaml.safe_load((ROOT / NODE.stack.compose[0]).read_text())["services"]
     chosen = replicas.choose(NODE, {"backtest": 3, "training": 3}, {})
     assert set(chosen) == set(services)
     named = {name: spec["deploy"]["replicas"] for name, spec in services.items()}

@@ -3,15 +3,20 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from deploy_lib.host.change.place import Placement, intact, place
-from deploy_lib.host.files import digest
+from deploy_lib.host.change.place import Placement, intact, note, place
+from deploy_lib.release.files import FOLDER, digest, file_mark, link_mark
 
-NEW = digest(b"new")
+NEW, OTHER = digest(b"new"), digest(b"other")
 
 
-def run(home: Path, placement: Placement, into: Path | None = None) -> subprocess.CompletedProcess[str]:
-    script = place(PurePosixPath(home), placement, PurePosixPath(into) if into else None)
+def run(home: Path, placement: Placement) -> subprocess.CompletedProcess[str]:
+    script = place(PurePosixPath(home), placement)
     return subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+
+
+def put(home: Path, files: dict[str, str], *dropped: str) -> None:
+    done = run(home, Placement(files, dropped))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -19,6 +24,7 @@ def home(tmp_path: Path) -> Path:
     home = tmp_path / "it's home"
     (home / ".deploy/objects").mkdir(parents=True)
     (home / ".deploy/objects" / NEW).write_text("new")
+    (home / ".deploy/objects" / OTHER).write_text("other")
     (home / "sub").mkdir()
     (home / "a").write_text("old")
     (home / "sub/it's b").write_text("old")
@@ -30,18 +36,79 @@ def files(home: Path) -> dict[str, str]:
     return {str(p.relative_to(home)): p.read_text() for p in found}
 
 
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
 def test_changed_files_are_put_into_place_and_dropped_ones_removed(home: Path) -> None:
     (home / "gone").write_text("x")
-    done = run(home, Placement({"sub/it's b": NEW, "deep/er/c": NEW}, ["gone"]))
-    assert done.returncode == 0, done.stderr
+    put(home, {"sub/it's b": NEW, "deep/er/c": NEW}, "gone")
     assert files(home) == {"a": "old", "sub/it's b": "new", "deep/er/c": "new"}
-    assert (home / "sub/it's b").stat().st_mode & 0o777 == 0o644
+    assert mode(home / "sub/it's b") == 0o644
 
 
 def test_when_one_file_cannot_be_written_none_is_changed(home: Path) -> None:
     before = files(home)
     assert run(home, Placement({"a": NEW, "sub/it's b": digest(b"missing")}, ["a"])).returncode != 0
     assert files(home) == before
+
+
+def test_a_file_has_its_mode_whatever_the_umask_and_the_one_before_it(home: Path) -> None:
+    put(home, {"run.sh": file_mark(NEW, 0o755), "key": file_mark(NEW, 0o600), "a": file_mark(NEW, 0o755)})
+    assert [mode(home / name) for name in ("run.sh", "key", "a")] == [0o755, 0o600, 0o755]
+    put(home, {"a": NEW, "key": NEW})
+    assert [mode(home / name) for name in ("a", "key")] == [0o644, 0o644]
+
+
+def test_a_link_is_a_link_and_gives_way_to_a_file_and_back(home: Path) -> None:
+    put(home, {"latest": link_mark("sub/it's b"), "sub/dangling": link_mark("../nowhere")})
+    assert str((home / "latest").readlink()) == "sub/it's b"
+    put(home, {"latest": link_mark("sub")})
+    # A file in the place of a link to a directory does not go into that directory.
+    put(home, {"latest": NEW})
+    assert not (home / "latest").is_symlink()
+    assert files(home) == {"a": "old", "sub/it's b": "old", "latest": "new"}
+    put(home, {"latest": link_mark("a")})
+    assert (home / "latest").read_text() == "old"
+
+
+def test_an_empty_directory_in_a_file_s_place_goes_and_one_with_content_stays(home: Path) -> None:
+    (home / "empty").mkdir()
+    put(home, {"empty": NEW})
+    assert (home / "empty").read_text() == "new"
+    done = run(home, Placement({"sub": NEW}))
+    assert done.returncode != 0
+    assert files(home)["sub/it's b"] == "old"
+
+
+def test_a_file_becomes_a_directory_of_files_and_a_directory_a_file(home: Path) -> None:
+    put(home, {"a/inner/x": NEW, "a/inner/y": OTHER}, "a")
+    assert files(home) == {"a/inner/x": "new", "a/inner/y": "other", "sub/it's b": "old"}
+    put(home, {"a": NEW, "sub": NEW}, "a/inner/x", "a/inner/y", "sub/it's b")
+    assert files(home) == {"a": "new", "sub": "new"}
+    put(home, {"a": FOLDER, "sub": link_mark("a")})
+    assert (home / "a").is_dir()
+    put(home, {"sub/x": NEW}, "sub")
+    assert files(home) == {"sub/x": "new"}
+
+
+def test_an_empty_directory_is_made_and_goes_only_when_it_is_empty(home: Path) -> None:
+    put(home, {"cache": FOLDER, "data/deep": FOLDER})
+    (home / "data/deep/row").write_text("1")
+    put(home, {}, "cache", "data/deep")
+    assert not (home / "cache").exists()
+    assert (home / "data/deep/row").exists()
+
+
+def test_what_an_earlier_script_left_is_not_written_through(home: Path) -> None:
+    (home / "a.deploy-new").symlink_to(home / "sub/it's b")
+    put(home, {"a": NEW})
+    assert files(home) == {"a": "new", "sub/it's b": "old"}
+
+
+def test_the_paths_are_noted_a_line_each(home: Path) -> None:
+    subprocess.run(["sh", "-c", note(PurePosixPath(home), ["b c", "a"])], check=True)
+    assert (home / ".deploy/paths").read_text() == "a\nb c\n"
 
 
 def test_a_kept_file_that_was_changed_is_put_nowhere_and_named_with_its_remedy(home: Path) -> None:
@@ -63,9 +130,3 @@ def test_a_kept_file_that_was_changed_is_put_nowhere_and_named_with_its_remedy(h
     # One that is absent is brought.
     changed.unlink()
     assert subprocess.run(["sh", "-c", intact(PurePosixPath(home), [wanted])]).returncode == 0
-
-
-def test_files_can_go_elsewhere(home: Path, tmp_path: Path) -> None:
-    assert run(home, Placement({"a": NEW}), tmp_path / "staged").returncode == 0
-    assert (tmp_path / "staged/a").read_text() == "new"
-    assert (home / "a").read_text() == "old"

@@ -4,8 +4,9 @@ from pathlib import Path, PurePosixPath
 
 from deploy_lib.host.change import stage
 from deploy_lib.host.change.stage import Staging
-from deploy_lib.host.files import digest, pack
+from deploy_lib.host.files import pack
 from deploy_lib.host.look.registry import Login
+from deploy_lib.release.files import digest
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 from tests.unit import build

@@ -177,7 +177,7 @@ def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host)
 
 def test_files_that_an_interrupted_first_deployment_had_placed_are_removed_too(host: Host) -> None:
     (host.home / "b").write_text("the same as ever")
-    host.begin("new", back=None, staged=Placement({"a": KEPT["new"], "b": "same"}))
+    host.begin("new", back=None, paths=["a", "b"])
     host.until("=== switched 0")
     assert host.decide("revert", "failed") == 0
     host.until("=== back 0")
@@ -331,7 +331,7 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
             "before_switch": [{"service": "backend", "command": ["it's", "up"]}],
         }
     ).before_switch
-    host.begin("new", one_offs=one_off, staged=Placement({"a": KEPT["new"]}))
+    host.begin("new", one_offs=one_off, paths=["a"])
     host.until("=== switched 0")
     calls = host.calls.splitlines()
     first = next(
@@ -340,8 +340,8 @@ def test_one_off_commands_come_first_and_on_the_new_files(host: Host) -> None:
         if " run --rm --name shop-1-before-switch --no-deps -T backend it's up" in call
     )
     assert first < next(n for n, call in enumerate(calls) if " up -d " in call)
-    assert ".deploy/staged/release.yml" in calls[first]
-    assert not (host.home / ".deploy/staged").exists()
+    # What it includes and mounts is the new release's, too.
+    assert (host.home / ".deploy/paths").read_text() == "a\n"
 
 
 def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: Host) -> None:
@@ -353,7 +353,7 @@ def test_a_one_off_command_that_does_not_end_is_ended_with_its_container(host: H
         }
     ).before_switch
     host.docker('case "$*" in *hang*) sleep 30;; esac')
-    host.begin("new", one_offs=one_off, staged=Placement({"a": KEPT["new"]}))
+    host.begin("new", one_offs=one_off, paths=["a"])
     assert host.until("=== switched") == "=== switched 124"
     calls = host.calls.splitlines()
     run = next(n for n, call in enumerate(calls) if " hang" in call)

@@ -57,7 +57,13 @@ writable
 
 === strangers exit 0
 === files
+link ./latest	conf/new
+directory ./empty
+occupied ./full
+mode 644 ./docker-compose.core.yml
+mode 755 ./run.sh
 aa11  ./docker-compose.core.yml
+cc33  ./run.sh
 \bb22  ./odd\\name
 
 === files exit 0
@@ -76,6 +82,10 @@ bb22
 /run/ktrdr-secrets/ktrdr-core/DB_PASSWORD
 
 === delivered exit 0
+=== present
+targets
+
+=== present exit 0
 === images
 prom/prometheus v1 sha256:1234 sha256:id1
 ktrdr-deploy.local/keep abcd <none> sha256:id1
@@ -137,7 +147,11 @@ def test_the_parts_become_facts() -> None:
     assert found.writable
     assert found.strangers == (("/opt is loose", "chmod go-w /opt"),)
     assert found.key == "c0ffee"
-    assert found.files == {"docker-compose.core.yml": "aa11", r"odd\\name": "bb22"}
+    assert found.files == {
+        **{"docker-compose.core.yml": "aa11", r"odd\\name": "bb22", "run.sh": "cc33:755"},
+        **{"latest": "link:conf/new", "empty": "directory", "full": "directory"},
+    }
+    assert (found.occupied, found.present) == ({"full"}, {"targets"})
     assert found.images == {"prom/prometheus@sha256:1234": "sha256:id1"}
     assert found.image_ids == {"sha256:id1", "sha256:id2"}
     assert found.tags["prom/prometheus:v1"] == "sha256:id1"
@@ -200,8 +214,8 @@ def test_a_managed_file_that_others_can_change_is_named_with_its_hint(home: Path
     assert looked_at(home, str(memory)).strangers == ()
     (home / "monitoring/rules.yml").chmod(0o664)
     (found,) = looked_at(home, str(memory)).strangers
-    path = home / "monitoring"
-    assert found == (f"{path} can be changed by others, in part", f"chmod -R go-w {path}")
+    path = home / "monitoring/rules.yml"
+    assert found == (f"{path} can be changed by others", f"chmod go-w {path}")
     subprocess.run(["sh", "-c", found[1]], check=True)
     assert looked_at(home, str(memory)).strangers == ()
 
@@ -210,9 +224,13 @@ def test_a_managed_file_of_another_user_is_named_with_its_hint(home: Path, memor
     # Only root can give a file away; for others, what is not theirs is so by its directory already.
     if os.geteuid() == 0:
         os.chown(home / "monitoring/rules.yml", 12345, -1)
+        # What lies beside this program's files is nobody's business here, whoever has put it there.
+        assert looked_at(home, str(memory)).strangers == ()
+        assert "monitoring/rules.yml" not in looked_at(home, str(memory)).files
+        (home / ".deploy/paths").write_text("monitoring/rules.yml\n")
         (found,) = looked_at(home, str(memory)).strangers
-        assert found[0] == f"{home}/monitoring is, in part, of another user"
-        assert found[1].startswith("as root: chown -R ")
+        assert found[0] == f"{home}/monitoring/rules.yml belongs to another user"
+        assert found[1].startswith("as root: chown ")
 
 
 def test_an_object_that_another_user_has_planted_is_named_with_its_hint(home: Path, memory: Path) -> None:

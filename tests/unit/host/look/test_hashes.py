@@ -1,11 +1,15 @@
 import subprocess
 
-from deploy_lib.host.look.hashes import hashes_script
+from deploy_lib.host.look.hashes import hashes_script, read_hashes
 from tests.unit import build
 
 
-def test_the_script_reads_what_is_not_in_place_and_resolves_paths_as_if_it_were() -> None:
-    text = hashes_script(build.stack())
+def test_each_project_is_hashed_in_the_same_place() -> None:
+    project = build.stack().project
+    text = hashes_script([project, project])
     assert subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True).stderr == ""
-    assert "--project-directory /opt/shop" in text
-    assert '-f "$t"/compose.yml -f "$t"/release.yml' in text
+    assert text.count('--project-directory "$t"/files -f "$t"/files/compose.yml') == 2
+
+
+def test_hashes_are_read_by_service() -> None:
+    assert read_hashes("web aa\n\ndb bb\n") == {"web": "aa", "db": "bb"}

@@ -1,0 +1,67 @@
+"""Variables in a Compose file's texts, as far as they are known before any host is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_VARIABLE = re.compile(
+    r"""
+    \$(?:
+        (?P<escaped>\$)
+        | \{(?P<name>[A-Za-z_]\w*)(?:(?P<kind>:?[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}
+        | (?P<bare>[A-Za-z_]\w*)
+    )
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+_ENV_LINE = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*
+        (?: '(?P<single>[^']*)' | "(?P<double>(?:\\.|[^"\\])*)" | (?P<plain>[^\n]*?) )
+        [ \t]*(?:[ \t]\#[^\n]*)?\r?$""",
+    re.VERBOSE | re.ASCII | re.MULTILINE,
+)
+
+
+def filled(text: str, values: Mapping[str, str]) -> str | None:
+    """A text with its variables filled in; None where one is not known and has no default."""
+    unknown = False
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal unknown
+        if match["escaped"]:
+            return "$"
+        name, kind, word = match["name"] or match["bare"], match["kind"] or "", match["word"] or ""
+        found = values.get(name)
+        set_ = found is not None and not (kind.startswith(":") and not found)
+        if kind.endswith("+"):
+            inner = filled(word, values) if set_ else ""
+        elif set_:
+            inner = found
+        else:
+            inner = filled(word, values) if kind.endswith("-") else None
+        unknown = unknown or inner is None
+        return inner or ""
+
+    result = _VARIABLE.sub(value, text)
+    return None if unknown else result
+
+
+def read_env_file(content: bytes, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Names and values of an env file; variables in a value are filled in as far as they are known.
+
+    Args:
+        known: values that count before those of the file.
+    """
+    found: dict[str, str] = {}
+    for match in _ENV_LINE.finditer(content.decode(errors="replace")):
+        if match["single"] is not None:
+            found[match["name"]] = match["single"]
+            continue
+        text = match["plain"] if match["double"] is None else match["double"].replace('\\"', '"')
+        if match["plain"] is not None and text.startswith("#"):
+            text = ""
+        value = filled(text, {**found, **(known or {})})
+        found[match["name"]] = text if value is None else value
+    return found

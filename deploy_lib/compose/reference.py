@@ -1,0 +1,79 @@
+"""A path that a Compose file names, and the file that names it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy_lib.errors import UsageError
+
+Kind = Literal["input", "mount", "secret"]
+
+_REMOTE = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|oci:|git@|github\.com/)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A path that a Compose file names.
+
+    Attributes:
+        path: from the project directory; it may begin with "../".
+        what: what names it, in a few words.
+        where: the file and the line.
+        kind: "input": Compose reads it itself; "mount": a container gets it; "secret": the same, and it is a secret.
+        needed: a host that lacks it cannot run the service, or Docker would make a directory of that name.
+    """
+
+    path: str
+    what: str
+    where: str
+    kind: Kind = "mount"
+    needed: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.path}, {self.what}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A Compose file that is being read.
+
+    Attributes:
+        name: as an operator knows it.
+        folder: what its paths start from, below the project directory.
+        values: its variables.
+    """
+
+    name: str
+    folder: str
+    values: Mapping[str, str]
+
+    def where(self, value: object) -> str:
+        """The file, and the line of a text in it."""
+        line = getattr(value, "line", None)
+        return f"{self.name} line {line}" if line else self.name
+
+    def inner(self, path: str) -> str:
+        """What an operator would call a file that this one includes."""
+        return f"{path} (from {self.name.partition(' (')[0]})"
+
+    def at(self, path: str, line: object) -> str | None:
+        """A path from the project directory; None for the host's own.
+
+        Args:
+            line: the text that names it.
+
+        Raises:
+            UsageError: it is on another machine.
+        """
+        if _REMOTE.match(path):
+            raise UsageError(
+                f"{self.where(line)}: {path} is not a file: what is deployed must be in the checkout",
+                hint="put a copy of it beside the Compose file",
+            )
+        if path.startswith(("/", "~")):
+            return None
+        return posixpath.normpath(posixpath.join(self.folder, path))

@@ -1,0 +1,278 @@
+"""What a stack's Compose files refer to, so that it can be shipped: the only thing that raw YAML is read for.
+
+Compose takes a relative path from the project directory; in an included file from that one's own project directory, and in a
+file that a service extends from that file's folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy_lib.compose.interpolation import filled, read_env_file
+from deploy_lib.compose.reading import Replaced, load_marked
+from deploy_lib.compose.reference import Kind, Place, Reference
+from deploy_lib.errors import UsageError
+
+Read = Callable[[str], bytes | None]
+"""Gives the content of a file by its path below the project directory; None where the checkout has none."""
+
+
+@dataclass
+class References:
+    """What was found.
+
+    Attributes:
+        found: each path once for each service that names it.
+        unknown: what is named with a variable that has no value here, in words.
+    """
+
+    found: list[Reference] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[str, str]) -> References:
+    """What a stack's Compose files refer to, those included that they include or extend.
+
+    Args:
+        files: the files that Compose is given, in their order: as an operator knows them, with their content.
+        read: see `Read`.
+        values: variables, as far as they are known.
+
+    Raises:
+        UsageError: a file is no Compose file, or one that it includes is missing.
+    """
+    reader = _Reader(read)
+    for name, content in files:
+        reader.file(Place(name, "", values), content)
+    return reader.result()
+
+
+class _Reader:
+    """Keeps what a later file replaces under the key of what it would replace."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self.kept: dict[tuple[str, ...], Reference] = {}
+        self.unknown: list[str] = []
+        self.begun: list[tuple[str, ...]] = []
+
+    def result(self) -> References:
+        return References(list(dict.fromkeys(self.kept.values())), list(dict.fromkeys(self.unknown)))
+
+    def file(self, place: Place, content: bytes) -> None:
+        for document in load_marked(content, place.name):
+            if document is None:
+                continue
+            if not isinstance(document, dict):
+                raise UsageError(f"{place.name} is no Compose file")
+            for entry in _list(document.get("include")):
+                self.include(place, entry)
+            for name, service in _table(document.get("services")).items():
+                self.service(place, str(name), service)
+            for what in ("configs", "secrets"):
+                for name, spec in _table(document.get(what)).items():
+                    self.source(place, what, str(name), spec)
+            for name, spec in _table(document.get("volumes")).items():
+                self.volume(place, str(name), spec)
+
+    def include(self, place: Place, entry: Any) -> None:
+        spec = entry if isinstance(entry, dict) else {"path": entry}
+        paths = [p for p in (self.known(place, each, "include") for each in _list(spec.get("path"))) if p]
+        if not paths:
+            return
+        folder = (
+            self.known(place, spec["project_directory"], "include") if spec.get("project_directory") else None
+        )
+        folder = folder or posixpath.dirname(paths[0]) or "."
+        values = dict(place.values)
+        given = _list(spec.get("env_file"))
+        usual = posixpath.normpath(posixpath.join(folder, ".env"))
+        for path in [p for each in given if (p := self.known(place, each, "include"))] if given else [usual]:
+            content = self.read(path)
+            if content is not None or given:
+                line = next(iter(_list(spec.get("path"))), "")
+                self.keep(("env", path), place, line, path, "which an include reads", "input")
+            values = {**read_env_file(content or b"", values), **values}
+        for original, path in zip(_list(spec.get("path")), paths, strict=False):
+            content = self.required(place, original, path, "which it includes")
+            step = ("include", path)
+            if step in self.begun:
+                raise UsageError(f"{place.where(original)}: {path} includes itself")
+            self.begun.append(step)
+            self.file(Place(place.inner(path), "" if folder == "." else folder, values), content)
+            self.begun.pop()
+
+    def service(self, place: Place, name: str, spec: Any) -> None:
+        if isinstance(spec, Replaced):
+            self.forget("service", name)
+            spec = spec.value
+        if not isinstance(spec, dict):
+            return
+        self.extends(place, name, spec.get("extends"))
+        for key in ("env_file", "label_file"):
+            value = self.replacing(name, key, spec.get(key))
+            for entry in _list(value):
+                path = entry.get("path") if isinstance(entry, dict) else entry
+                needed = not (isinstance(entry, dict) and entry.get("required") is False)
+                if (at := self.known(place, path, f"the {key} of {name}")) is not None:
+                    self.keep(
+                        ("service", name, key, at), place, path, at, f"the {key} of {name}", "input", needed
+                    )
+        for entry in _list(self.replacing(name, "volumes", spec.get("volumes"))):
+            self.mount(place, name, entry)
+        for entry in _list(self.replacing(name, "security_opt", spec.get("security_opt"))):
+            key, _, path = str(entry).replace("=", ":", 1).partition(":")
+            if key == "seccomp" and path not in ("unconfined", "builtin", ""):
+                at = self.known(place, path, f"the seccomp profile of {name}", entry)
+                if at is not None:
+                    self.keep(
+                        ("service", name, "security_opt"),
+                        place,
+                        entry,
+                        at,
+                        f"the seccomp profile of {name}",
+                        "input",
+                    )
+
+    def extends(self, place: Place, name: str, value: Any) -> None:
+        if not isinstance(value, dict) or not value.get("file"):
+            return
+        path = self.known(place, value["file"], f"which {name} extends")
+        if path is None:
+            return
+        content = self.required(place, value["file"], path, f"which {name} extends")
+        step = ("extends", path, str(value.get("service")))
+        if step in self.begun:
+            raise UsageError(f"{place.where(value['file'])}: {name} extends itself")
+        self.begun.append(step)
+        inner = Place(place.inner(path), posixpath.dirname(path), place.values)
+        for document in load_marked(content, inner.name):
+            services = _table(document.get("services")) if isinstance(document, dict) else {}
+            self.extended(inner, name, str(value.get("service")), services)
+        self.begun.pop()
+
+    def extended(
+        self, place: Place, name: str, base: str, services: Mapping[Any, Any], depth: int = 0
+    ) -> None:
+        """A service of an extended file, and those of that file which it extends in turn."""
+        spec = services.get(base)
+        if not isinstance(spec, dict) or depth > len(services):
+            return
+        further = spec.get("extends")
+        if isinstance(further, str) or (isinstance(further, dict) and not further.get("file")):
+            other = further if isinstance(further, str) else str(further.get("service"))
+            self.extended(place, name, other, services, depth + 1)
+        self.service(place, name, spec)
+
+    def mount(self, place: Place, name: str, entry: Any) -> None:
+        what, needed = f"which {name} mounts", True
+        if isinstance(entry, dict):
+            source, target = entry.get("source"), str(entry.get("target"))
+            bind, line = entry.get("bind"), source
+            needed = not (isinstance(bind, dict) and bind.get("create_host_path") is True)
+            at = self.known(place, source, what) if entry.get("type") == "bind" else None
+        else:
+            text, line = filled(str(entry), place.values), entry
+            if text is None:
+                if str(entry).startswith((".", "$")):
+                    self.unknown.append(f"{place.where(entry)}: {entry}, {what}")
+                return
+            source, _, rest = text.partition(":")
+            target = rest.partition(":")[0] or source
+            # What begins otherwise is a volume, or the host's own path.
+            at = place.at(source, entry) if rest and source.startswith(".") else None
+        key = ("service", name, "volumes", target)
+        self.kept.pop(key, None)
+        if at is not None:
+            self.keep(key, place, line, at, what, "mount", needed)
+
+    def source(self, place: Place, what: str, name: str, spec: Any) -> None:
+        spec = spec.value if isinstance(spec, Replaced) else spec
+        self.kept.pop((what, name), None)
+        if isinstance(spec, dict) and spec.get("file"):
+            noun = what.removesuffix("s")
+            at = self.known(place, spec["file"], f"the file of the {noun} {name}")
+            if at is not None:
+                kind: Kind = "secret" if what == "secrets" else "mount"
+                self.keep((what, name), place, spec["file"], at, f"the file of the {noun} {name}", kind)
+
+    def volume(self, place: Place, name: str, spec: Any) -> None:
+        options = spec.get("driver_opts") if isinstance(spec, dict) else None
+        if (
+            isinstance(options, dict)
+            and "bind" in str(options.get("o", "")).split(",")
+            and options.get("device")
+        ):
+            at = self.known(place, options["device"], f"the directory of the volume {name}")
+            if at is not None:
+                self.keep(
+                    ("volume", name),
+                    place,
+                    options["device"],
+                    at,
+                    f"the directory of the volume {name}",
+                    "mount",
+                )
+
+    # --- what they have in common -------------------------------------------------------------------------
+
+    def known(self, place: Place, text: Any, what: str, line: Any = None) -> str | None:
+        """A path below the project directory; None for the host's own, and for what cannot be known.
+
+        Raises:
+            UsageError: it is on another machine.
+        """
+        if not isinstance(text, str) or not text:
+            return None
+        path = filled(text, place.values)
+        if path is None:
+            self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
+            return None
+        return place.at(path, line or text)
+
+    def required(self, place: Place, line: Any, path: str, what: str) -> bytes:
+        """The content of a file without which Compose cannot read the others."""
+        content = self.read(path)
+        if content is None:
+            raise UsageError(
+                f"{place.where(line)}: {path}, {what}, is not in the checkout, or git ignores it"
+            )
+        self.keep((what, path), place, line, path, what, "input")
+        return content
+
+    def keep(
+        self,
+        key: tuple[str, ...],
+        place: Place,
+        line: Any,
+        path: str,
+        what: str,
+        kind: Kind,
+        needed: bool = True,
+    ) -> None:
+        self.kept[key] = Reference(path, what, place.where(line), kind, needed)
+
+    def replacing(self, service: str, key: str, value: Any) -> Any:
+        """The value itself; one that replaces those of earlier files makes them forgotten."""
+        if not isinstance(value, Replaced):
+            return value
+        self.forget("service", service, key)
+        return value.value
+
+    def forget(self, *begin: str) -> None:
+        self.kept = {key: found for key, found in self.kept.items() if key[: len(begin)] != begin}
+
+
+def _list(value: Any) -> list[Any]:
+    value = value.value if isinstance(value, Replaced) else value
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _table(value: Any) -> Mapping[Any, Any]:
+    value = value.value if isinstance(value, Replaced) else value
+    return value if isinstance(value, dict) else {}

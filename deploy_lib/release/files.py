@@ -1,0 +1,81 @@
+"""A release's files, each with the mark that it is compared by and recorded with.
+
+A mark is what a host can say of a path, too: the SHA-256 of a file's content, with ":MODE" unless that is 644; "link:TARGET"; or
+"directory" for one that is there to be mounted. Records of earlier versions have the SHA-256 alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PLAIN = 0o644
+FOLDER = "directory"
+"""The mark of a directory."""
+
+_LINK = "link:"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies at one path: a file, a symbolic link, or a directory that is made although it is empty.
+
+    Attributes:
+        content: of a file.
+        mode: its permissions.
+        target: where a link leads, as it is written in it; "" for what is no link.
+        folder: it is a directory.
+    """
+
+    content: bytes = field(default=b"", repr=False)
+    mode: int = PLAIN
+    target: str = ""
+    folder: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What it is compared by."""
+        if self.folder:
+            return FOLDER
+        return link_mark(self.target) if self.target else file_mark(digest(self.content), self.mode)
+
+
+def digest(content: bytes) -> str:
+    """The SHA-256 that a file's content is kept under."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_mark(sha256: str, mode: int = PLAIN) -> str:
+    """The mark of a file."""
+    return sha256 if mode == PLAIN else f"{sha256}:{mode:o}"
+
+
+def link_mark(target: str) -> str:
+    """The mark of a link."""
+    return _LINK + target
+
+
+def entry(each: bytes | Entry) -> Entry:
+    """The entry itself; content alone is that of a file which everybody may read."""
+    return each if isinstance(each, Entry) else Entry(each)
+
+
+def marks(files: Mapping[str, bytes | Entry]) -> dict[str, str]:
+    """The mark of each file, by its path."""
+    return {path: entry(each).mark for path, each in files.items()}
+
+
+def content_of(mark: str) -> str:
+    """The SHA-256 of a file's content; "" for what has none."""
+    return "" if mark == FOLDER or mark.startswith(_LINK) else mark.partition(":")[0]
+
+
+def mode_of(mark: str) -> str:
+    """A file's permissions, in octal digits."""
+    return mark.partition(":")[2] or f"{PLAIN:o}"
+
+
+def target_of(mark: str) -> str:
+    """Where a link leads; "" for what is no link."""
+    return mark.removeprefix(_LINK) if mark.startswith(_LINK) else ""

@@ -1,0 +1,264 @@
+"""Which files of a checkout are shipped, from where, and as what."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy_lib.config import Stack
+from deploy_lib.errors import UsageError
+from deploy_lib.source.files import Shipped, collect
+
+COMPOSE = "services: {web: {image: x, volumes: [%s]}}"
+
+
+def write(root: Path, files: Mapping[str, str]) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet")
+    write(tmp_path, {"compose.yml": "services: {web: {image: x}}"})
+    return tmp_path
+
+
+def shipped(root: Path, mounts: str = "", **settings: Any) -> Shipped:
+    if mounts:
+        write(root, {settings.get("compose", "compose.yml"): COMPOSE % mounts})
+    return collect(root, Stack(**{"compose": "compose.yml", **settings}))
+
+
+def marks(found: Shipped) -> dict[str, str]:
+    return {
+        path: entry.target or ("/" if entry.folder else f"{entry.mode:o}")
+        for path, entry in found.files.items()
+    }
+
+
+def test_what_earlier_versions_shipped_lies_where_it_lay(root: Path) -> None:
+    write(
+        root,
+        {
+            "compose/core.yml": COMPOSE % "./monitoring/p:/p",
+            "compose/.env.core": "A=1",
+            "monitoring/p/x": "1",
+        },
+    )
+    write(root, {"monitoring/y": "2"})
+    found = shipped(
+        root, compose="compose/core.yml", env_file="compose/.env.core", directories=("monitoring",)
+    )
+    assert set(found.files) == {"core.yml", ".env.core", "monitoring/p/x", "monitoring/y"}
+    assert (found.compose_files, found.env_files) == (("core.yml",), (".env.core",))
+    assert found.expected == ()
+
+
+def test_what_is_referred_to_is_shipped_without_being_listed(root: Path) -> None:
+    write(
+        root,
+        {
+            "clickhouse/logs.xml": "x",
+            "app.env": "",
+            "extra.yml": "services: {b: {env_file: b.env}}",
+            "b.env": "",
+        },
+    )
+    write(
+        root,
+        {"compose.yml": "include: [extra.yml]\n" + COMPOSE % "./clickhouse/logs.xml:/l:ro", "not/this": "x"},
+    )
+    found = shipped(root)
+    assert set(found.files) == {"compose.yml", "extra.yml", "b.env", "clickhouse/logs.xml"}
+    assert found.inputs == ("compose.yml", "extra.yml", "b.env")
+
+
+def test_a_path_is_looked_for_in_files_then_in_directories_then_beside_the_compose_file(root: Path) -> None:
+    write(root, {f"{place}/{name}": place for place in ("deploy/conf", "conf", "else") for name in "abc"})
+    settings = {
+        "compose": "deploy/compose.yml",
+        "directories": ("conf",),
+        "files": {"conf/a": "else/a", "monitoring/prometheus.yml": "else/b", "whole": "else"},
+    }
+    found = shipped(root, "./conf:/conf, ./monitoring/prometheus.yml:/p", **settings)
+    content = {path: entry.content.decode() for path, entry in found.files.items() if path != "compose.yml"}
+    assert content == {
+        **{"conf/a": "else", "conf/b": "conf", "conf/c": "conf", "monitoring/prometheus.yml": "else"},
+        **{f"whole/{name}": "else" for name in "abc"},
+    }
+    assert found.expected == ()
+
+
+def test_only_what_git_does_not_ignore_and_with_its_modes(root: Path) -> None:
+    write(
+        root,
+        {".gitignore": ".env\nlocal/\n", "conf/.env": "S=1", "conf/a": "", "conf/run.sh": "", "conf/key": ""},
+    )
+    write(root, {"conf/local/x": "", "conf/new": ""})
+    (root / "conf/run.sh").chmod(0o755)
+    (root / "conf/key").chmod(0o600)
+    (root / "conf/latest").symlink_to("sub/../a")
+    git(root, "add", "conf/a", "conf/run.sh", "conf/key", "conf/latest")
+    found = marks(shipped(root, "./conf:/conf, ./empty:/e"))
+    assert found == {
+        **{"compose.yml": "644", "conf/a": "644", "conf/new": "644", "conf/run.sh": "755", "conf/key": "600"},
+        **{"conf/latest": "sub/../a"},
+    }
+    # What git has is not what is shipped, if it has become something else since.
+    (root / "conf/a").unlink()
+    write(root, {"conf/a/inner": ""})
+    (root / "conf/run.sh").unlink()
+    assert set(shipped(root, "./conf:/conf, ./empty:/e").files) == {*found, "conf/a/inner"} - {
+        "conf/a",
+        "conf/run.sh",
+    }
+    # Where every file of this machine is one's own, git's mode counts.
+    for path in root.rglob("*"):
+        if path.is_file() and not path.is_symlink() and ".git" not in path.parts:
+            path.chmod(path.stat().st_mode & 0o700)
+    assert marks(shipped(root, directories=("conf",)))["conf/key"] == "644"
+
+
+def test_an_ignored_file_that_deploy_toml_names_is_meant(root: Path) -> None:
+    write(root, {".gitignore": "*.env\n.env", "own.env": "A=1", "conf.env": "", ".env": "B=2"})
+    found = shipped(root, env_file="own.env", files={"b.env": "conf.env"})
+    assert set(found.files) == {"compose.yml", "own.env", "b.env"}
+    assert "git ignores .env" in shipped(root).notes[0][0]
+
+
+def test_an_env_file_beside_the_compose_file_is_compose_s_own_default(root: Path) -> None:
+    write(root, {".env": "WHERE=./here", "here": ""})
+    found = shipped(root, "$WHERE:/x")
+    assert set(found.files) == {"compose.yml", ".env", "here"}
+    assert found.env_files == (".env",)
+    assert shipped(root, env_file=()).env_files == ()
+
+
+def test_several_compose_files_and_env_files_lie_under_their_names(root: Path) -> None:
+    write(
+        root,
+        {"prod/compose.yml": COMPOSE % "./x:/x", "prod/a.env": "A=1\nX=./one", "b.env": "X=./two", "x": ""},
+    )
+    found = shipped(root, compose=("compose.yml", "prod/compose.yml"), env_file=("prod/a.env", "b.env"))
+    assert found.compose_files == ("compose.yml", "prod/compose.yml")
+    assert found.env_files == ("a.env", "b.env")
+    assert found.values == {"A": "1", "X": "./two"}
+    # Their paths start from the first one's folder.
+    assert "x" in found.files
+
+
+def test_links_inside_are_links_with_what_they_lead_to(root: Path) -> None:
+    write(root, {"real/a": "1", "conf/x": ""})
+    (root / "conf/link").symlink_to("../real/a")
+    (root / "alias").symlink_to("real")
+    assert marks(shipped(root, "./conf/link:/l, ./alias/a:/a")) == {
+        **{"compose.yml": "644", "conf/link": "../real/a", "real/a": "644", "alias": "real"},
+    }
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../outside", "../elsewhere"])
+def test_a_link_that_leads_out_is_refused_by_name(root: Path, target: str) -> None:
+    write(root, {"elsewhere": "", "deploy/conf/a": ""})
+    (root / "deploy/conf/link").symlink_to(f"../{target}" if target == "../elsewhere" else target)
+    with pytest.raises(UsageError, match=rf"deploy/conf/link is a link to \S*{target}, which leads out"):
+        shipped(root, "./conf:/conf", compose="deploy/compose.yml")
+
+
+def test_an_empty_directory_that_is_mounted_is_made(root: Path) -> None:
+    (root / "cache").mkdir()
+    assert marks(shipped(root, "./cache:/c"))["cache"] == "/"
+
+
+def test_what_nothing_ships_is_expected_of_the_host_with_the_way_out(root: Path) -> None:
+    write(root, {".gitignore": "library", "library/x": "", "mine/x": ""})
+    found = shipped(root, "./library:/l, ./postgres:/p, ./mine:/m, ./known:/k", data=("known", "mine"))
+    assert {e.reference.path: e.why for e in found.expected} == {
+        "library": "git ignores it",
+        "postgres": "the checkout has no such path",
+    }
+    assert 'data = ["postgres"]' in found.expected[1].hint
+    assert set(found.files) == {"compose.yml"}
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "message"),
+    [
+        (
+            {"s.txt": "", "compose.yml": "services: {}\nsecrets:\n  s:\n    file: s.txt"},
+            {},
+            "line 4: s.txt, the file of the secret s, is a secret that git has",
+        ),
+        ({"compose.yml": COMPOSE % ".:/all"}, {}, "is the project directory itself"),
+        (
+            {"a/compose.yml": COMPOSE % "../x:/x", "x": ""},
+            {"compose": "a/compose.yml"},
+            "x, which web mounts, lies above the project directory a",
+        ),
+        (
+            {"release.yml": "", "compose.yml": COMPOSE % "./release.yml:/x"},
+            {},
+            "which each deployment makes itself",
+        ),
+        (
+            {"a.env": "COMPOSE_FILE=compose.yml:b.yml"},
+            {"env_file": "a.env"},
+            "COMPOSE_FILE in the env file means other files",
+        ),
+        ({"a/c/x": "", "b/c/x": ""}, {"directories": ("a/c", "b/c"), "files": {"c/y": "b/c/x"}}, None),
+        ({}, {"files": {"x": "gone"}}, "there is no gone"),
+        ({}, {"directories": ("gone",)}, "there is no directory gone"),
+        ({}, {"compose": "gone.yml"}, "gone.yml cannot be read"),
+        ({".gitignore": "all", "all/x": ""}, {"directories": ("all",)}, "git ignores all"),
+    ],
+)
+def test_what_must_not_be_shipped_is_one_clear_line(
+    root: Path, files: dict[str, str], settings: dict[str, Any], message: str | None
+) -> None:
+    write(root, files)
+    git(root, "add", ".")
+    if message is None:
+        shipped(root, **settings)
+        return
+    with pytest.raises(UsageError, match=message):
+        shipped(root, **settings)
+
+
+def test_an_untracked_secret_file_is_not_shipped(root: Path) -> None:
+    write(root, {"s.txt": "", "compose.yml": "services: {}\nsecrets: {s: {file: s.txt}}"})
+    found = shipped(root)
+    assert set(found.files) == {"compose.yml"}
+    assert "add [secrets.NAME] to deploy.toml" in found.expected[0].hint
+
+
+def test_without_git_everything_is_shipped_and_said(tmp_path: Path) -> None:
+    write(tmp_path, {".gitignore": "x", "conf/x": "", "conf/sub/y": ""})
+    found = shipped(tmp_path, "./conf:/conf")
+    assert set(found.files) == {"compose.yml", "conf/x", "conf/sub/y"}
+    assert "is not in a git checkout" in found.notes[0][0]
+
+
+def test_a_project_that_another_one_ignores_is_its_own(root: Path) -> None:
+    write(root, {".gitignore": "copies", "copies/a/compose.yml": "", "copies/a/conf/x": ""})
+    found = shipped(root / "copies/a", "./conf:/conf")
+    assert "conf/x" in found.files
+    assert "git ignores all of" in found.notes[0][0]
+
+
+def test_compose_s_own_override_file_is_named(root: Path) -> None:
+    write(root, {"compose.override.yml": "services: {}"})
+    assert shipped(root).notes[0][1] == 'if it is meant: compose = ["compose.yml", "compose.override.yml"]'
+
+
+def test_what_is_no_configuration_any_more_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, {"conf/a": "x" * 1000})
+    monkeypatch.setattr("deploy_lib.source.tree.LARGEST", 500)
+    with pytest.raises(UsageError, match="conf/a has 0 MiB: that is data"):
+        shipped(root, "./conf:/conf")
