@@ -27,6 +27,40 @@ def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
     build_image(ROOT, tag=tag, push=push)
 
 
+@task(
+    auto_shortflags=False,
+    help={
+        "image": "its folder below docker/",
+        "tag": "as build-backend's",
+        "platforms": "built by buildx: linux/amd64,linux/arm64; otherwise this machine's",
+        "source": "where its source is to be seen: a URL",
+        "cache": "keep layers in GitHub's cache",
+        "bare": "no provenance and SBOM beside it",
+    },
+)
+def publish_image(
+    c: Context,
+    image: str = "",
+    tag: str = "",
+    platforms: str = "",
+    source: str = "",
+    cache: bool = False,
+    bare: bool = False,
+) -> None:
+    """Build one image of this repository, and push it to the environment's registry."""
+    from lab import pipeline_tasks
+
+    pipeline_tasks.publish(ROOT, image, tag, platforms=platforms, source=source, cache=cache, attest=not bare)
+
+
+@task(auto_shortflags=False)
+def move_latest(c: Context) -> None:
+    """Make `latest` lead to the newest commit whose images are in the environment's registry."""
+    from lab import pipeline_tasks
+
+    pipeline_tasks.latest(ROOT)
+
+
 @task(auto_shortflags=False)
 def demo(c: Context) -> None:
     """Start the lab, build the image, and deploy the stacks to it."""
@@ -37,9 +71,16 @@ def demo(c: Context) -> None:
 
 @task(auto_shortflags=False)
 def lint(c: Context) -> None:
-    """Check style and types."""
+    """Check style and types, and the workflows of .github."""
     catch_interrupts()
     c.run("ruff check . && ruff format --check . && mypy")
+    # None of them asks the network for anything.
+    c.run("zizmor --offline --no-progress --quiet --persona pedantic .github && actionlint")
+    for schema, files in (
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("dependabot", ".github/dependabot.yml"),
+    ):
+        c.run(f"check-jsonschema --quiet --builtin-schema vendor.{schema} {files}")
 
 
 @task(
@@ -67,6 +108,6 @@ def test(c: Context, full: bool = False, labs: int = 3) -> None:
 
 
 ns = collection(ROOT)
-for own in (build_backend, demo, lint, test):
+for own in (build_backend, demo, lint, move_latest, publish_image, test):
     ns.add_task(own)
 ns.add_collection(lab_collection(ROOT), "lab")
