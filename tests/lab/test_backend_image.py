@@ -1,6 +1,7 @@
 import json
 import re
 import secrets
+import subprocess
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -124,7 +125,7 @@ def test_it_is_healthy_by_its_own_check_and_stops_at_once_when_idle(backend_imag
     began = time.monotonic()
     container = build.run("run", "-d", *IDLE, backend_image, env=values).strip()
     try:
-        until(lambda: "Uvicorn running" in build.run("logs", container))
+        until(lambda: "Uvicorn running" in written(container))
         starting = time.monotonic() - began
         until(lambda: build.run("inspect", "-f", "{{.State.Health.Status}}", container).strip() == "healthy")
         began = time.monotonic()
@@ -134,6 +135,13 @@ def test_it_is_healthy_by_its_own_check_and_stops_at_once_when_idle(backend_imag
         assert build.run("inspect", "-f", "{{.State.ExitCode}}", container).strip() == "0"
     finally:
         build.run("rm", "-f", container)
+
+
+def written(container: str) -> str:
+    done = subprocess.run(
+        [build.docker(), "logs", container], stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
 
 
 def until(true: Callable[[], bool]) -> None:
