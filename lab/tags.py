@@ -58,17 +58,26 @@ class Registry:
         answer = self._ask("HEAD", repository, tag)
         return answer[0]["Docker-Content-Digest"] if answer else None
 
+    def manifest(self, repository: str, tag: str) -> tuple[str, bytes]:
+        """What a tag leads to, byte for byte, and its media type: of several platforms, the list of them.
+
+        Raises:
+            DeployError: there is no such tag, or the registry does not give it.
+        """
+        found = self._ask("GET", repository, tag)
+        if found is None:
+            raise DeployError(f"{self.host}/{repository} has no tag {tag}")
+        headers, body = found
+        return headers["Content-Type"], body
+
     def tag(self, repository: str, tag: str, new: str) -> str:
         """Makes `new` lead to what `tag` leads to, for all of its platforms, and gives the digest.
 
         Raises:
             DeployError: there is no such tag, or the registry refuses it.
         """
-        found = self._ask("GET", repository, tag)
-        if found is None:
-            raise DeployError(f"{self.host}/{repository} has no tag {tag}")
-        headers, manifest = found
-        written = self._ask("PUT", repository, new, manifest, headers["Content-Type"])
+        kind, manifest = self.manifest(repository, tag)
+        written = self._ask("PUT", repository, new, manifest, kind)
         if written is None:
             raise DeployError(f"{self.host}/{repository}:{new} could not be written")
         return str(written[0]["Docker-Content-Digest"])
