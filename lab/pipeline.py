@@ -23,7 +23,7 @@ from deploy_lib.source import git, versions
 from . import docker as build
 from . import images
 from .project import read
-from .tags import Registry
+from .tags import Refused, Registry
 
 USERNAME, PASSWORD = "REGISTRY_USERNAME", "REGISTRY_PASSWORD"
 """The login in the environment, where no vault has it: GitHub gives a job a token of its own."""
@@ -186,7 +186,7 @@ def publish(
     there = door(environment)
     folder = environment.image_registry.partition("/")[2]
     tags = [version.tag]
-    if image.fixed and there.registry.digest(f"{folder}/{image.repository}", image.fixed) is None:
+    if image.fixed and not _has(there.registry, f"{folder}/{image.repository}", image.fixed):
         tags.append(image.fixed)
     names = [f"{environment.image_registry}/{image.repository}:{tag}" for tag in tags]
     given = arguments(image, version, source)
@@ -201,6 +201,14 @@ def publish(
         for name, tag in zip(names, tags, strict=True):
             console.step("image", "push", name)
             build.push(names[0], f"{there.host}/{folder}/{image.repository}:{tag}", env)
+
+
+def _has(registry: Registry, repository: str, tag: str) -> bool:
+    try:
+        return registry.digest(repository, tag) is not None
+    except Refused:
+        # There may be no such image yet; a login that is no good is refused again by the push.
+        return False
 
 
 def move_latest(environment: Environment, console: Console) -> None:

@@ -27,6 +27,10 @@ KINDS = (
 TIMEOUT = 60.0
 
 
+class Refused(DeployError):  # noqa: N818 - it is one
+    """The registry refused the login. GitHub's also answers so where there is no such image yet."""
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A login is for the host that it was given for, and for no other that this one names."""
 
@@ -53,7 +57,8 @@ class Registry:
         """The digest that a tag leads to; None when there is no such tag.
 
         Raises:
-            DeployError: the registry cannot be reached, or refuses the login.
+            Refused: the login is not good for this.
+            DeployError: the registry cannot be reached.
         """
         answer = self._ask("HEAD", repository, tag)
         return answer[0]["Docker-Content-Digest"] if answer else None
@@ -98,11 +103,11 @@ class Registry:
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return None
-            why = "refused the login" if error.code in (401, 403) else f"answered {error.code}"
-            raise DeployError(
-                f"{self.host} {why}: {method} {repository}:{tag}",
-                hint="is the password right, and may its owner write there?" if why[0] == "r" else None,
-            ) from None
+            where = f"{method} {repository}:{tag}"
+            if error.code in (401, 403):
+                hint = "is the password right, and may its owner write there?"
+                raise Refused(f"{self.host} refused the login: {where}", hint=hint) from None
+            raise DeployError(f"{self.host} answered {error.code}: {where}") from None
         except OSError as error:
             raise DeployError(f"{self.host} cannot be reached: {getattr(error, 'reason', error)}") from None
 

@@ -14,6 +14,7 @@ from deploy_lib.secrets.value import Secret
 from deploy_lib.source import git
 from lab import docker as build
 from lab import pipeline
+from lab.tags import Refused
 from tests import ROOT
 
 COMMITS = ["c" * 40, "b" * 40, "a" * 40]
@@ -181,6 +182,17 @@ def test_a_tag_of_its_own_is_given_once_and_never_moved(
     registry.tags[NFS, fixed] = "sha256:there"
     publish(homelab, "nfs-server", platforms="linux/amd64")
     assert docker.tags() == ["ghcr.io/ktrdr/ktrdr-nfs-server:sha-ccccccc"]
+
+
+def test_the_first_image_of_its_name_gets_its_tag_although_the_registry_refuses_to_look(
+    homelab: Environment, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(repository: str, tag: str) -> str | None:
+        raise Refused("ghcr.io refused the login")
+
+    monkeypatch.setattr(registry, "digest", refuse)
+    publish(homelab, "nfs-server", platforms="linux/amd64")
+    assert len(docker.tags()) == 2
 
 
 def test_the_login_of_the_environment_comes_before_the_vault(
