@@ -23,16 +23,9 @@ from lab.settings import RELEASE
 
 pytestmark = pytest.mark.full
 
-ENGINE = {
-    "features": {"containerd-snapshotter": True},
-    "hosts": ["unix:///run/engine/socket"],
-    "pidfile": "/run/engine/pid",
-    "exec-root": "/run/engine/exec",
-    # It shares this machine's network, and leaves it alone.
-    "bridge": "none",
-    "iptables": False,
-    "ip-masq": False,
-}
+ENGINE = {"features": {"containerd-snapshotter": True}, "hosts": ["unix:///run/engine/socket"]}
+"""As the lab's hosts, it has a network namespace of its own: an engine sees to the bridges of the one that it is in."""
+
 DOCKERFILE = "FROM scratch\nARG VERSION\nCOPY Dockerfile /\nLABEL version=${VERSION}\n"
 
 
@@ -47,18 +40,21 @@ class Builder:
 
 
 @pytest.fixture(scope="module")
-def builder(lab: Lab) -> Iterator[Builder]:
+def builder(lab: Lab, homes: Environment) -> Iterator[Builder]:
     engine_major = int(build.run("version", "--format", "{{.Server.Version}}").partition(".")[0])
     allowed = hosts.privileges(hosts.capabilities(), engine_major)
     image = f"{images.HOST}:{RELEASE}"
     container = build.run(
-        "run", "-d", "--init", "--network", "host", *allowed, "--entrypoint", "sleep", image, "3600"
+        "run", "-d", "--init", "--network", lab.network, *allowed, "--entrypoint", "sleep", image, "3600"
     ).strip()
     try:
         made = Builder(container)
         made.sh(
             "apt-get -qq update && apt-get -qq install -y --no-install-recommends docker-buildx >/dev/null"
         )
+        authority = f"/etc/docker/certs.d/{homes.registry_host}/ca.crt"
+        trusted = (lab.directory / "registry" / "ca.crt").read_text()
+        made.sh(f"install -D /dev/stdin {authority}", trusted)
         made.sh("mkdir /run/engine && cat >/run/engine/config", json.dumps(ENGINE))
         made.sh("dockerd --config-file /run/engine/config >/run/engine/log 2>&1 &")
         end = time.monotonic() + 120
@@ -79,14 +75,14 @@ def test_one_command_makes_an_image_for_two_platforms_which_another_tag_keeps_wh
 ) -> None:
     repository, tag = f"ktrdr/try-{secrets.token_hex(4)}", "sha-1111111"
     image = pipeline.OwnImage("try", repository, Path("/try/Dockerfile"), Path("/try"), None)
-    name = f"{lab.registry}/{repository}:{tag}"
+    name = f"{homes.registry_host}/{repository}:{tag}"
     # This machine's certificates and index are not the container's, and nothing is downloaded.
     monkeypatch.setattr(build, "inputs", lambda arguments, labels: (["--build-arg", f"VERSION={tag}"], {}))
     command, _ = pipeline.buildx(image, [name], "linux/amd64,linux/arm64", {"VERSION": tag})
     at = command.index("type=sbom")
     del command[at - 1 : at + 1]
     builder.sh("mkdir /try && cat >/try/Dockerfile", DOCKERFILE)
-    builder.sh(f"docker login -u lab --password-stdin {lab.registry}", registry_password(lab))
+    builder.sh(f"docker login -u lab --password-stdin {homes.registry_host}", registry_password(lab))
     builder.sh(shlex.join(["docker", *command]))
 
     registry = pipeline.door(homes).registry

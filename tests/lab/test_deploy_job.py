@@ -50,7 +50,7 @@ def run(root: Path, lab: Lab, **more: str) -> tuple[Outcome, str]:
         stdin=subprocess.DEVNULL,
         timeout=300,
     )
-    # Nothing of it stays: no home, no agent's socket.
+    # Nothing of it stays: no configuration, no agent's socket.
     assert list((root / "tmp").iterdir()) == []
     return Outcome(done.returncode, done.stdout, done.stderr), summary.read_text()
 
@@ -85,6 +85,7 @@ def test_a_host_with_another_key_is_not_deployed_to(job: Path, lab: Lab) -> None
         ({"SSH_PRIVATE_KEY": ""}, "SSH_PRIVATE_KEY is not set"),
         ({"SSH_PRIVATE_KEY": "no key"}, "SSH_PRIVATE_KEY is no private key"),
         ({"KNOWN_HOSTS": ""}, "KNOWN_HOSTS is not set"),
+        ({"TAG": "--no-rollback"}, "TAG is no tag"),
         ({"STACK": "core --debug"}, "STACK is no stack's name"),
     ],
 )
@@ -108,6 +109,6 @@ def environ_of(pid: str) -> str:
 
 
 def test_an_unknown_tag_is_the_commands_own_answer(job: Path, lab: Lab) -> None:
-    outcome, summary = run(job, lab, TAG="--no-rollback")
+    outcome, summary = run(job, lab, TAG="no tag")
     assert outcome.code == 2
     assert summary.startswith("## deploy-core: bad configuration or argument")
