@@ -83,10 +83,12 @@ def _test(c: Context, console: Console, folder: Path, *, full: bool, labs: int) 
     chosen = "" if full else ' -m "not full"'
     # Who does what: tests/sharing.py.
     shared = f"-n {labs} --max-worker-restart {labs} --durations 20"
-    c.run(f"pytest{chosen} {shared}", env=measured.environment(folder))
+    tests = c.run(f"pytest{chosen} {shared}", env=measured.environment(folder), warn=True)
     shares = measured.combine(folder)
     for line in measured.told(shares):
         console.say(line)
+    if tests.failed:
+        raise Exit(code=tests.exited)
     measured.demand(shares)
 
 
