@@ -84,11 +84,12 @@ def _test(c: Context, console: Console, folder: Path, *, full: bool, labs: int) 
     # Who does what: tests/sharing.py.
     shared = f"-n {labs} --max-worker-restart {labs} --durations 20"
     tests = c.run(f"pytest{chosen} {shared}", env=measured.environment(folder), warn=True)
+    failed = 1 if tests is None else tests.exited
     shares = measured.combine(folder)
     for line in measured.told(shares):
         console.say(line)
-    if tests.failed:
-        raise Exit(code=tests.exited)
+    if failed:
+        raise Exit(code=failed)
     measured.demand(shares)
 
 

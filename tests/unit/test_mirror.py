@@ -13,7 +13,6 @@ import pytest
 from tests import ROOT
 
 THROUGH = {
-    "cli/change": "unit/cli/test_collection",
     "cli/command": "unit/cli/test_flags",
     "cli/deploy": "unit/cli/test_collection",
     "cli/history": "unit/cli/test_collection",
