@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from deploy_lib import collection
 from deploy_lib.fleet.interruption import catch_interrupts
 from lab import lab_collection
+
+if TYPE_CHECKING:
+    from deploy_lib.output.console import Console
 
 ROOT = Path(__file__).resolve().parent
 
@@ -27,6 +33,40 @@ def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
     build_image(ROOT, tag=tag, push=push)
 
 
+@task(
+    auto_shortflags=False,
+    help={
+        "image": "its folder below docker/",
+        "tag": "as build-backend's",
+        "platforms": "built by buildx: linux/amd64,linux/arm64; otherwise this machine's",
+        "source": "where its source is to be seen: a URL",
+        "cache": "keep layers in GitHub's cache",
+        "bare": "no provenance and SBOM beside it",
+    },
+)
+def publish_image(
+    c: Context,
+    image: str = "",
+    tag: str = "",
+    platforms: str = "",
+    source: str = "",
+    cache: bool = False,
+    bare: bool = False,
+) -> None:
+    """Build one image of this repository, and push it to the environment's registry."""
+    from lab import pipeline_tasks
+
+    pipeline_tasks.publish(ROOT, image, tag, platforms=platforms, source=source, cache=cache, attest=not bare)
+
+
+@task(auto_shortflags=False)
+def move_latest(c: Context) -> None:
+    """Make `latest` lead to the newest commit whose images are in the environment's registry."""
+    from lab import pipeline_tasks
+
+    pipeline_tasks.latest(ROOT)
+
+
 @task(auto_shortflags=False)
 def demo(c: Context) -> None:
     """Start the lab, build the image, and deploy the stacks to it."""
@@ -37,9 +77,17 @@ def demo(c: Context) -> None:
 
 @task(auto_shortflags=False)
 def lint(c: Context) -> None:
-    """Check style and types."""
+    """Check style and types, and the workflows of .github."""
     catch_interrupts()
     c.run("ruff check . && ruff format --check . && mypy")
+    # None of them asks the network for anything.
+    c.run("zizmor --offline --no-progress --quiet --persona pedantic .github && actionlint")
+    c.run("shellcheck .ci/run scripts/deploy-job scripts/run scripts/validate-env.sh")
+    for schema, files in (
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("dependabot", ".github/dependabot.yml"),
+    ):
+        c.run(f"check-jsonschema --quiet --builtin-schema vendor.{schema} {files}")
 
 
 @task(
@@ -50,23 +98,44 @@ def lint(c: Context) -> None:
     },
 )
 def test(c: Context, full: bool = False, labs: int = 3) -> None:
-    """Run the checks: style, types, and the unit, ssh and lab tests."""
+    """Run the checks: style, types, the unit, ssh and lab tests, and how much of the library they run."""
     from lab.tasks import speaking
+    from tests import measured
 
-    began = os.environ.get("RUN_BEGAN", str(time.time()))
-    lint(c)
-    with speaking() as console:
-        from lab.engine import programs
+    began = float(os.environ.get("RUN_BEGAN", time.time()))
+    ended = "FAILED"
+    with speaking() as console, tempfile.TemporaryDirectory() as folder:
+        try:
+            lint(c)
+            _test(c, console, Path(folder), full=full, labs=labs)
+            ended = "passed"
+        except measured.NotEnoughError as error:
+            raise Exit(f"error: {error}", code=1) from None
+        finally:
+            minutes, seconds = divmod(int(time.time() - began), 60)
+            console.say(f"the whole run {ended} after {minutes} min {seconds} s")
 
-        # The ssh tests run a server of their own.
-        programs({"sshd": "openssh-server", "ssh": "openssh-client"}, console.say)
+
+def _test(c: Context, console: Console, folder: Path, *, full: bool, labs: int) -> None:
+    from lab.engine import programs
+    from tests import measured
+
+    # The ssh tests run a server of their own.
+    programs({"sshd": "openssh-server", "ssh": "openssh-client"}, console.say)
     chosen = "" if full else ' -m "not full"'
     # Who does what: tests/sharing.py.
     shared = f"-n {labs} --max-worker-restart {labs} --durations 20"
-    c.run(f"pytest{chosen} {shared}", env={"RUN_BEGAN": began})
+    tests = c.run(f"pytest{chosen} {shared}", env=measured.environment(folder), warn=True)
+    failed = 1 if tests is None else tests.exited
+    shares = measured.combine(folder)
+    for line in measured.told(shares):
+        console.say(line)
+    if failed:
+        raise Exit(code=failed)
+    measured.demand(shares)
 
 
 ns = collection(ROOT)
-for own in (build_backend, demo, lint, test):
+for own in (build_backend, demo, lint, move_latest, publish_image, test):
     ns.add_task(own)
 ns.add_collection(lab_collection(ROOT), "lab")

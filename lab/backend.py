@@ -10,10 +10,10 @@ from deploy_lib.errors import UsageError
 from deploy_lib.output.console import Console
 from deploy_lib.release.release import Version
 from deploy_lib.request import word
-from deploy_lib.secrets.sources import fetch
 from deploy_lib.source import git, versions
 
 from . import docker as build
+from .pipeline import arguments, door, own_image
 
 IMAGE = "ktrdr-backend"
 
@@ -45,10 +45,10 @@ def build_backend(environment: Environment, version: Version, console: Console) 
     Raises:
         DeployError: the build failed.
     """
-    name = f"{environment.image_registry}/{IMAGE}:{version.tag}"
+    image = own_image(environment.root, "backend")
+    name = f"{environment.image_registry}/{image.repository}:{version.tag}"
     console.step("image", "build", name)
-    dockerfile = environment.root / "docker" / "backend" / "Dockerfile"
-    build.build(environment.root, dockerfile, name, arguments={"VERSION": version.tag})
+    build.build(image.context, image.dockerfile, name, arguments=arguments(image, version))
     return name
 
 
@@ -58,16 +58,8 @@ def push_backend(environment: Environment, version: Version, console: Console) -
     Raises:
         DeployError: the registry refused the login or the image.
     """
-    secret = environment.registry.password
-    password = fetch(environment, [secret])[secret]
+    there = door(environment)
     local = f"{environment.image_registry}/{IMAGE}:{version.tag}"
-    host, remote = environment.registry_host, local
-    if environment.name == "lab":
-        from .layout import load
-
-        # The registry's own name is known inside the lab only; from here it is a loopback port.
-        host = load(environment.root).registry
-        remote = host + local.removeprefix(environment.registry_host)
     console.step("image", "push", local)
-    with build.logged_in(host, environment.registry.username, password) as env:
-        return build.push(local, remote, env)
+    with build.logged_in(there.host, there.username, there.password) as env:
+        return build.push(local, there.host + local.removeprefix(environment.registry_host), env)

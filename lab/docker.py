@@ -94,21 +94,23 @@ def build(
     Raises:
         DeployError: the build failed; with the last lines of its output.
     """
+    given, env = inputs(arguments or {}, labels or {})
     command = ["build", "--network", "host", "--progress", "plain", "-t", tag, "-f", str(dockerfile)]
-    index = index_arguments()
-    for name in index:
-        command += [
-            "--build-arg",
-            name,
-        ]  # its value comes from the environment: an index's address may hold a password
-    for name, value in (arguments or {}).items():
-        command += ["--build-arg", f"{name}={value}"]
-    for name, value in (labels or {}).items():
-        command += ["--label", f"{name}={value}"]
-    bundle = ca_bundle()
-    if bundle:
-        command += ["--secret", f"id=ca,src={bundle}"]
-    run(*command, str(context), env=index, quiet=quiet)
+    run(*command, *given, str(context), env=env, quiet=quiet)
+
+
+def inputs(arguments: Mapping[str, str], labels: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """What goes into any build on this machine: flags of `docker build`, and variables for its environment."""
+    env = index_arguments()
+    # Their values come from the environment: an index's address may hold a password.
+    flags = [part for name in env for part in ("--build-arg", name)]
+    for name, value in arguments.items():
+        flags += ["--build-arg", f"{name}={value}"]
+    for name, value in labels.items():
+        flags += ["--label", f"{name}={value}"]
+    if bundle := ca_bundle():
+        flags += ["--secret", f"id=ca,src={bundle}"]
+    return flags, env
 
 
 def ca_bundle() -> Path | None:
@@ -150,7 +152,9 @@ def logged_in(registry: str, username: str, password: Secret) -> Iterator[Mappin
         plugins = Path.home() / ".docker" / "cli-plugins"
         if plugins.is_dir():
             (Path(directory) / "cli-plugins").symlink_to(plugins)
-        env = {"DOCKER_CONFIG": directory}
+        # Builders are found where they were made, whatever configuration the login needs.
+        builders = os.environ.get("BUILDX_CONFIG", str(Path.home() / ".docker" / "buildx"))
+        env = {"DOCKER_CONFIG": directory, "BUILDX_CONFIG": builders}
         run(
             "login",
             "--username",

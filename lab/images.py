@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -174,7 +175,8 @@ def make(
     """
     dockerfile = dockerfile or folder / "Dockerfile"
     used = arguments_of(dockerfile, arguments)
-    bases = "".join(build.inspect(value, "{{.Id}}") or value for value in used.values())
+    named = [*used.values(), *bases_of(dockerfile)]
+    bases = "".join(build.inspect(value, "{{.Id}}") or value for value in named)
     recipe = _hash(folder, bases)
     if _recipe_of(tag) == recipe:
         return
@@ -193,6 +195,11 @@ def arguments_of(dockerfile: Path, arguments: Mapping[str, str]) -> dict[str, st
     except OSError:
         raise UsageError(f"there is no {dockerfile}", hint=f"see [images] in {FILE}") from None
     return {name: value for name, value in arguments.items() if f"ARG {name}" in text}
+
+
+def bases_of(dockerfile: Path) -> list[str]:
+    """The images that stand in a Dockerfile itself, and not in its arguments."""
+    return re.findall(r"^FROM ([^\s$]+:[^\s$]+)", dockerfile.read_text(), re.MULTILINE)
 
 
 def _hash(folder: Path, seed: str) -> str:

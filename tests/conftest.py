@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +42,3 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from .scheduling import Scheduling
 
     return Scheduling(config, log, Path(config.stash[AGREED].name))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-    """The last line but pytest's own says how long the whole command took."""
-    began = os.environ.get("RUN_BEGAN")
-    if began is not None:
-        minutes, seconds = divmod(int(time.time() - float(began)), 60)
-        ended = "passed" if exitstatus == 0 else "FAILED"
-        terminalreporter.write_line(f"the whole run {ended} after {minutes} min {seconds} s")

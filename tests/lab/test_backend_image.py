@@ -1,17 +1,31 @@
+import json
+import re
 import secrets
+import subprocess
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pytest
+from packaging.markers import Marker, default_environment
 
 from ktrdr_backend.database import Database
 from ktrdr_backend.operations import DatabaseOperations
 from ktrdr_backend.settings import Database as Settings
 from lab import docker as build
+from tests import ROOT
 
 DATABASE = "timescale/timescaledb:2.19.3-pg17"
+
+IDLE = [
+    part
+    for name in ("DB_HOST=127.0.0.1", "DB_NAME=x", "DB_USER=x", "DB_PASSWORD", "JWT_SECRET")
+    for part in ("-e", name)
+]
+"""An API without its database; the secrets' values come from the environment of `docker`."""
 
 
 def test_it_holds_the_application_and_nothing_of_this_tool(backend_image: str) -> None:
@@ -45,6 +59,96 @@ def test_a_new_shared_volume_can_be_written_by_its_user(backend_image: str) -> N
         )
     finally:
         build.run("volume", "rm", volume)
+
+
+LOOK = """
+import importlib.util, json, pathlib, shutil, sys
+from importlib.metadata import distributions
+commands = "pip pip3 pip3.13 uv uvx poetry gcc g++ cc c++ cpp make ld as cargo rustc go git".split()
+modules = "pip setuptools wheel ensurepip uv hatchling build".split()
+wheels = [str(path) for top in ("/usr", "/opt") for path in pathlib.Path(top).rglob("*.whl")]
+print(json.dumps({
+    "tools": [c for c in commands if shutil.which(c)] + [m for m in modules if importlib.util.find_spec(m)] + wheels,
+    "installed": {d.name: d.version for d in distributions()},
+    "python": sys.version_info[:2],
+}))
+"""
+
+
+def look(image: str, python: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(build.run("run", "--rm", "--entrypoint", python, image, "-c", LOOK))
+    return said
+
+
+@pytest.mark.parametrize("python", ["python", "/usr/local/bin/python3"])
+def test_it_has_no_build_tools(backend_image: str, python: str) -> None:
+    # Both the application's environment and the Python that it stands on.
+    assert look(backend_image, python)["tools"] == []
+
+
+def name_of(text: str) -> str:
+    return re.sub("[-_.]+", "-", text).lower()
+
+
+def locked(root: str, python: str) -> dict[str, str]:
+    """What uv.lock has for a package and all that it needs on Linux, by name; without the package itself."""
+    packages = {p["name"]: p for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    here = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
+    found: dict[str, str] = {}
+    todo, seen = [(root, "")], set()
+    while todo:
+        name, extra = todo.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        package = packages[name]
+        found[name] = package["version"]
+        needs = (
+            package.get("optional-dependencies", {}).get(extra, [])
+            if extra
+            else package.get("dependencies", [])
+        )
+        for need in needs:
+            if "marker" not in need or Marker(need["marker"]).evaluate(here):
+                todo += [(need["name"], part) for part in ("", *need.get("extra", []))]
+    return found
+
+
+def test_what_is_installed_is_what_the_lock_file_says(backend_image: str) -> None:
+    said = look(backend_image, "python")
+    installed = {name_of(name): version for name, version in said["installed"].items()}
+    assert installed == locked("ktrdr-backend", "{}.{}".format(*said["python"]))
+
+
+def test_it_is_healthy_by_its_own_check_and_stops_at_once_when_idle(backend_image: str) -> None:
+    values = {name: secrets.token_hex(20) for name in ("DB_PASSWORD", "JWT_SECRET")}
+    began = time.monotonic()
+    container = build.run("run", "-d", *IDLE, backend_image, env=values).strip()
+    try:
+        until(lambda: "Uvicorn running" in written(container))
+        starting = time.monotonic() - began
+        until(lambda: build.run("inspect", "-f", "{{.State.Health.Status}}", container).strip() == "healthy")
+        began = time.monotonic()
+        build.run("stop", "-t", "60", container)
+        # Two seconds are what is asked for; a machine so busy that starting took longer gets that long for stopping, too.
+        assert time.monotonic() - began < max(2, starting)
+        assert build.run("inspect", "-f", "{{.State.ExitCode}}", container).strip() == "0"
+    finally:
+        build.run("rm", "-f", container)
+
+
+def written(container: str) -> str:
+    done = subprocess.run(
+        [build.docker(), "logs", container], stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

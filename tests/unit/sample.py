@@ -5,7 +5,9 @@ The shop (a web server and a database) runs on one host; jobs run on another one
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from deploy_lib.config import Environment, Node, load
 
@@ -86,7 +88,9 @@ services:
 """
 
 TASKS = """\
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from deploy_lib import collection
 
@@ -122,6 +126,13 @@ def project(folder: Path, *, more: str = "", deploy: str = DEPLOY) -> Path:
 def environment(folder: Path, *, more: str = "", deploy: str = DEPLOY) -> Environment:
     """The project's one environment."""
     return load(project(folder, more=more, deploy=deploy), "house")
+
+
+@cache
+def house() -> Environment:
+    """The environment without its files, for tests that read none."""
+    with TemporaryDirectory() as folder:
+        return environment(Path(folder))
 
 
 def node(folder: Path, name: str = "front") -> Node:

@@ -6,14 +6,13 @@ import pytest
 from deploy_lib.checks import Check, check_answered, check_host, require_passed
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.model import Port, Service
-from deploy_lib.config import load
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import TOOLS
 from deploy_lib.host.look.machine import Machine, Publisher
-from tests import ROOT
+from tests.unit import build
 
-NODE = load(ROOT, "lab").nodes["core"]
+NODE = build.node()
 GIB = 1024**3
 
 MACHINE = Machine(
@@ -67,12 +66,12 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (replace(GOOD, problems={"containers": "no such thing"}), "facts", "containers: no such thing", "what the host reports"),
         (replace(GOOD, memory=""), "memory-backed space", "tmpfs", "mount a tmpfs"),
         (replace(GOOD, strangers=(("/opt is loose", "chmod go-w /opt"),)), "ownership", "/opt is loose", "chmod go-w /opt"),
-        (replace(GOOD, writable=False), "directory", "/opt/ktrdr-core is not writable", "chown USER /opt/ktrdr-core"),
-        (replace(GOOD, writable=False, missing=True, user="op"), "directory", "does not exist", "mkdir -p /opt/ktrdr-core && chown op"),
+        (replace(GOOD, writable=False), "directory", "/opt/shop is not writable", "chown USER /opt/shop"),
+        (replace(GOOD, writable=False, missing=True, user="op"), "directory", "does not exist", "mkdir -p /opt/shop && chown op"),
         (replace(GOOD, writable=False, problems={"directory": "Permission denied"}), "directory", "cannot be told", "chown"),
         (
-            replace(GOOD, user="op", problems={"key": "stat: '/opt/ktrdr-core/.deploy/key': Permission denied"}),
-            "facts", "/opt/ktrdr-core/.deploy/key", "as root on the host: chown -R op /opt/ktrdr-core/.deploy",
+            replace(GOOD, user="op", problems={"key": "stat: '/opt/shop/.deploy/key': Permission denied"}),
+            "facts", "/opt/shop/.deploy/key", "as root on the host: chown -R op /opt/shop/.deploy",
         ),
         (with_machine(free={"docker": GIB, "directory": GIB}), "space for images", "/srv/docker has 1024 MiB", "docker image prune"),
         (with_machine(free={"docker": 50 * GIB, "directory": 9}), "space for files", "0 MiB", "free some space"),
@@ -86,7 +85,7 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
             "8000, for web, is in use by the container other-1",
             "ss -ltnp",
         ),
-        (replace(GOOD, services={}, problems={"config": "line 3: oops"}), "Compose file", "line 3: oops", "fix compose/"),
+        (replace(GOOD, services={}, problems={"config": "line 3: oops"}), "Compose file", "line 3: oops", "fix deploy/compose.yml"),
     ],
 )  # fmt: skip
 def test_each_failure_has_a_line_of_its_own_and_its_hint(

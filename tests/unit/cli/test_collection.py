@@ -250,6 +250,20 @@ def test_fab_takes_the_stack_that_is_meant_of_a_host_with_two(folder: Path, run:
     assert (done.returncode, "node east runs the stack jobs, not shop" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("command", ["deploy-shop", *sorted(FIXED)])
+def test_a_host_that_cannot_be_reached_is_exit_3_and_named_whatever_was_asked(
+    folder: Path, run: Run, command: str
+) -> None:
+    words = ["--json", "--tag", "1.4.2"] if command in ("deploy-shop", "preflight") else ["--json"]
+    done = run(
+        folder, "invoke", command, *words, "--node", "front", DB_PASSWORD="x" * 12, REGISTRY_TOKEN="y" * 12
+    )
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exit"], document["command"]) == (3, 3, command)
+    assert "a.example" in json.dumps(document)
+    assert "a.example" in done.stderr
+
+
 def test_fab_begins_no_other_task_after_one_that_failed_on_a_host(folder: Path, run: Run) -> None:
     done = run(folder, "fab", "-H", "a.example,b.example", "status", "--json", "history", "--json")
     commands = [json.loads(line)["command"] for line in done.stdout.splitlines()]

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from deploy_lib.compose.model import Service
-from deploy_lib.config import OneOff, load
+from deploy_lib.config import OneOff
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
+from deploy_lib.host.programs.postgres import PostgresRole
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.steps import due_one_offs, make_staging, make_switch
@@ -24,13 +25,14 @@ from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 from deploy_lib.source.files import Shipped
-from tests import ROOT
+from tests.unit import sample
 from tests.unit.plan.test_plan import FILES, NEW, OLD, settled
+from tests.unit.plan.test_plan import NODE as PLAIN
 
-LAB = load(ROOT, "lab")
 MIGRATION = OneOff(service="web", command=("migrate",))
-NODE = LAB.nodes["core"].model_copy(
-    update={"stack": LAB.nodes["core"].stack.model_copy(update={"before_switch": (MIGRATION,)})}
+ROLE = PostgresRole(kind="postgres-role", secret="DB_PASSWORD", service="db", role="DB_USER")
+NODE = PLAIN.model_copy(
+    update={"stack": PLAIN.stack.model_copy(update={"before_switch": (MIGRATION,), "apply": (ROLE,)})}
 )
 VERSION = Version("sha-0000002")
 SHIPPED = Shipped({path: Entry(content) for path, content in FILES.items()}, tuple(FILES)[:1])
@@ -38,7 +40,7 @@ KEY = secrets.token_hex(32)
 
 
 def case(**request: str) -> Job:
-    return Job(LAB, NODE, Local(SHIPPED, "ktrdr-core"), Request("deploy-core", **request), "r2")  # type: ignore[arg-type]
+    return Job(sample.house(), NODE, Local(SHIPPED, "shop-1"), Request("deploy-shop", **request), "r2")  # type: ignore[arg-type]
 
 
 def values() -> dict[str, Secret]:
@@ -131,7 +133,7 @@ def test_a_rollback_after_a_rollback_goes_to_where_it_would_have_gone_then() -> 
 
 def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
     facts, first = past()
-    path = "docker-compose.core.yml"
+    path = "compose.yml"
     edited = replace(facts, files={**facts.files, path: "other"})
     assert decide_rollback(
         case(), replace(edited, objects=frozenset({first.release.files[path]})), first
@@ -141,7 +143,7 @@ def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
         with pytest.raises(PreflightError) as raised:
             decide_rollback(case(), host, first)
         assert str(what) in raised.value.what
-        assert "invoke deploy-core --tag" in (raised.value.hint or "")
+        assert "invoke deploy-shop --tag" in (raised.value.hint or "")
 
 
 def test_an_image_of_the_release_before_that_is_gone_is_got_again_unless_no_registry_may_be_needed() -> None:

@@ -39,13 +39,13 @@ def test_what_runs_without_a_record_is_adopted_by_digest_with_the_files_that_lie
         image_id="i",
         labels={CONFIG_HASH: "h", SECRETS_LABEL: "S=1"},
     )
-    facts = replace(facts, history=(), containers=(container,), files={"docker-compose.core.yml": "c"})
+    facts = replace(facts, history=(), containers=(container,), files={"compose.yml": "c"})
     adopted = adopted_release("r1", facts)
     assert adopted.release.images == {"web": OLD}
     assert adopted.release.replicas == {"web": 1}
     assert Release.from_dict(json.loads(json.dumps(adopted.release.as_dict()))) == adopted.release
     assert build.pinned(adopted.files["release.yml"]) == {"web": (str(OLD), "S=1")}
-    assert adopted.release.files["docker-compose.core.yml"] == "c"
+    assert adopted.release.files["compose.yml"] == "c"
 
 
 def test_an_image_that_no_registry_knows_is_adopted_by_its_id() -> None:

@@ -5,7 +5,7 @@ import pytest
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.model import Service
-from deploy_lib.config import load
+from deploy_lib.config import Probe, Reload
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
@@ -14,11 +14,14 @@ from deploy_lib.plan.desired import Desired, one_service, whole_release
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
-from tests import ROOT
+from tests.unit import build
 
-NODE = load(ROOT, "lab").nodes["core"]
+PROBES = tuple(
+    Probe(name=name, service="web", url=f"http://127.0.0.1:8080/{name}") for name in ("open", "ready")
+)
+NODE = build.node(reloads=(Reload(path="conf", service="proxy", restart=True),), probes=PROBES)
 OLD, NEW = (Image.parse(f"h/x:{tag}@sha256:{digit * 64}") for tag, digit in ((1, "a"), (2, "b")))
-FILES = {"docker-compose.core.yml": b"c", "monitoring/prometheus/prometheus.yml": b"p"}
+FILES = {"compose.yml": b"c", "conf/site.conf": b"p"}
 
 
 def desired(image: Image = OLD, mark: str = "S=1", files: dict[str, bytes] = FILES) -> Desired:
@@ -107,16 +110,16 @@ def test_a_container_of_no_service_is_work() -> None:
 
 
 def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone() -> None:
-    plan = make_plan(NODE, settled(), desired(files={"docker-compose.core.yml": b"c"}))
-    assert plan.dropped == ("monitoring/prometheus/prometheus.yml",)
-    assert [r.service for r in plan.reloads] == ["prometheus"]
+    plan = make_plan(NODE, settled(), desired(files={"compose.yml": b"c"}))
+    assert plan.dropped == ("conf/site.conf",)
+    assert [r.service for r in plan.reloads] == ["proxy"]
 
 
 def test_one_service_alone_keeps_everything_else() -> None:
     facts = settled()
     single = one_service(
         release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
-        service="web", image=NEW, secret="S=1", node="core",
+        service="web", image=NEW, secret="S=1", node="A",
     )  # fmt: skip
     assert single.release.images == {"web": NEW}
     assert set(single.files) == {"release.yml"}
@@ -129,7 +132,7 @@ def test_one_service_alone_gives_the_release_its_tag_only_when_it_has_that_tag()
     for image, tag in ((NEW.with_tag("sha-0000002"), "sha-0000002"), (NEW, "sha-0000001")):
         single = one_service(
             release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
-            service="web", image=image, secret="S=1", node="core",
+            service="web", image=image, secret="S=1", node="A",
         )  # fmt: skip
         assert single.release.tag == tag
 
@@ -142,12 +145,12 @@ def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
         "service": "web",
         "image": NEW,
         "secret": "",
-        "node": "core",
+        "node": "A",
     }
     with pytest.raises(PreflightError, match="nothing is deployed yet"):
         one_service(before=None, facts=facts, **arguments)  # type: ignore[arg-type]
-    edited = replace(facts, files={**facts.files, "docker-compose.core.yml": "x"})
-    with pytest.raises(PreflightError, match=r"docker-compose\.core\.yml"):
+    edited = replace(facts, files={**facts.files, "compose.yml": "x"})
+    with pytest.raises(PreflightError, match=r"compose\.yml"):
         one_service(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]
 
 
@@ -174,7 +177,7 @@ def test_what_runs_without_a_record_is_adopted_but_not_what_a_first_deployment_l
 
 def test_going_back_puts_everything_right_although_the_failed_release_lies_there_already() -> None:
     before = desired()
-    new = desired(NEW, files={**FILES, "monitoring/prometheus/more.yml": b"more"})
+    new = desired(NEW, files={**FILES, "conf/more.conf": b"more"})
     left = replace(settled(), files=new.release.files)
     newest = event("failed", new.release)
     facts = replace(left, history=(*left.history, newest))
@@ -182,11 +185,11 @@ def test_going_back_puts_everything_right_although_the_failed_release_lies_there
     assert plan.changed == ()
     assert plan.undo is not None
     assert plan.undo.files == {"release.yml": before.release.files["release.yml"]}
-    assert plan.undo.dropped == ["monitoring/prometheus/more.yml"]
+    assert plan.undo.dropped == ["conf/more.conf"]
     # The service is told again: nobody knows whether it was.
     back = make_plan(NODE, facts, desired())
-    assert back.dropped == ("monitoring/prometheus/more.yml",)
-    assert [r.service for r in back.reloads] == ["prometheus"]
+    assert back.dropped == ("conf/more.conf",)
+    assert [r.service for r in back.reloads] == ["proxy"]
 
 
 def test_after_an_ordinary_release_going_back_touches_what_changed_and_no_more() -> None:
@@ -194,10 +197,10 @@ def test_after_an_ordinary_release_going_back_touches_what_changed_and_no_more()
     assert plan.undo is not None
     assert set(plan.undo.files) == {"release.yml"}
     assert not plan.undo.dropped
-    edited = replace(settled(), files={**settled().files, "docker-compose.core.yml": "by hand"})
+    edited = replace(settled(), files={**settled().files, "compose.yml": "by hand"})
     undo = make_plan(NODE, edited, desired(NEW)).undo
     assert undo is not None
-    assert set(undo.files) == {"release.yml", "docker-compose.core.yml"}
+    assert set(undo.files) == {"release.yml", "compose.yml"}
 
 
 def test_a_host_that_a_failure_was_left_on_is_recorded_again_when_somebody_put_it_right_by_hand() -> None:

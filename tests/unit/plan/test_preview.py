@@ -2,27 +2,23 @@ from dataclasses import replace
 
 from deploy_lib.cli.report import going_back
 from deploy_lib.compose.labels import CONFIG_HASH
-from deploy_lib.config import load
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.preview import diff, diffs, foresee
 from deploy_lib.release.files import Entry
 from deploy_lib.release.image import Image
-from tests import ROOT
-from tests.unit.plan.test_plan import NEW, OLD, desired, settled
-
-NODE = load(ROOT, "lab").nodes["core"]
+from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
 
 
 def test_files_are_shown_as_what_changes_in_them() -> None:
-    plan = make_plan(NODE, settled(), desired(files={"docker-compose.core.yml": b"one\nthree\n"}))
-    old = {"docker-compose.core.yml": b"one\ntwo\n", "monitoring/prometheus/prometheus.yml": b"p\n"}
+    plan = make_plan(NODE, settled(), desired(files={"compose.yml": b"one\nthree\n"}))
+    old = {"compose.yml": b"one\ntwo\n", "conf/site.conf": b"p\n"}
     found = diffs(plan, old, plan.desired.files)
-    assert found["docker-compose.core.yml"].splitlines() == [
-        *("--- a/docker-compose.core.yml", "+++ b/docker-compose.core.yml"),
+    assert found["compose.yml"].splitlines() == [
+        *("--- a/compose.yml", "+++ b/compose.yml"),
         *("@@ -1,2 +1,2 @@", " one", "-two", "+three"),
     ]
-    assert "+++ /dev/null" in found["monitoring/prometheus/prometheus.yml"]
-    assert "-p" in found["monitoring/prometheus/prometheus.yml"].splitlines()
+    assert "+++ /dev/null" in found["conf/site.conf"]
+    assert "-p" in found["conf/site.conf"].splitlines()
 
 
 def test_modes_links_and_what_is_not_for_everybody_are_said_and_not_shown() -> None:
@@ -53,13 +49,13 @@ def test_what_compose_would_recreate_is_foreseen_with_its_reason() -> None:
 
     def change(found: str, changed: tuple[str, ...], image: Image = OLD) -> tuple[str, str]:
         plan = replace(make_plan(NODE, facts, desired(image)), changed=changed)
-        (change,) = foresee(plan, {"web": running}, {"web": found}, (".env.core", "release.env")).changes
+        (change,) = foresee(plan, {"web": running}, {"web": found}, ("shop.env", "release.env")).changes
         return change.action, change.why
 
-    assert change(running, (".env.core",)) == ("keep", "")
-    assert change("other", (".env.core", "release.yml")) == ("recreate", "environment")
-    assert change("other", ("docker-compose.core.yml", ".env.core")) == ("recreate", "configuration")
-    assert change("other", ("docker-compose.core.yml",), NEW) == ("recreate", "image")
+    assert change(running, ("shop.env",)) == ("keep", "")
+    assert change("other", ("shop.env", "release.yml")) == ("recreate", "environment")
+    assert change("other", ("compose.yml", "shop.env")) == ("recreate", "configuration")
+    assert change("other", ("compose.yml",), NEW) == ("recreate", "image")
 
 
 def test_a_failure_and_a_later_rollback_may_lead_to_different_releases() -> None:

@@ -18,7 +18,7 @@ from tests.unit.plan.test_plan import NEW, OLD, desired, settled
 
 LOGIN = Login("docker.io", "me", Secret("a-password"))
 MIGRATE = OneOff(service="web", command=("migrate", "it's"))
-RELOAD = Reload(path="monitoring/", service="web", signal="SIGHUP", check=("true",))
+RELOAD = Reload(path="conf/", service="web", signal="SIGHUP", check=("true",))
 
 
 def job() -> Job:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy_lib.config import parse
+from deploy_lib.config import load, parse
+from deploy_lib.plan import replicas
 from tests import ROOT
 
 COMPOSE = ROOT / "compose"
@@ -241,3 +242,15 @@ def test_prometheus_finds_its_files_where_they_are_mounted() -> None:
 def test_datasources_have_the_uids_that_dashboards_name() -> None:
     content = (ROOT / "monitoring/grafana/provisioning/datasources/ktrdr.yml").read_text()
     assert {d["uid"] for d in yaml.safe_load(content)["datasources"]} == {"prometheus", "jaeger"}
+
+
+def test_every_replica_listens_to_its_variable() -> None:
+    node = load(ROOT, "lab").nodes["C"]
+    services: dict[str, Any] = yaml.safe_load((ROOT / node.stack.compose).read_text())["services"]
+    chosen = replicas.choose(node, {"backtest": 3, "training": 3}, {})
+    assert set(chosen) == set(services)
+    named = {name: spec["deploy"]["replicas"] for name, spec in services.items()}
+    assert {f"${{{variable}:-0}}" for variable in replicas.variables(chosen)} == set(named.values())
+    for service, count in chosen.items():
+        (variable,) = replicas.variables({service: count})
+        assert named[service] == f"${{{variable}:-0}}"

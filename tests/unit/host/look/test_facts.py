@@ -1,0 +1,87 @@
+"""What follows from a host's facts."""
+
+import secrets
+from dataclasses import replace
+
+from deploy_lib.compose.container import Container
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.layout import SECRETS_LABEL
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Release
+from deploy_lib.secrets.fingerprint import fingerprints
+from deploy_lib.secrets.value import Secret
+from tests.unit import build
+
+DIGEST = f"sha256:{'a' * 64}"
+WEB = Image("h/web", "1", DIGEST)
+KEY = secrets.token_hex(32)
+RELEASE = Release("r1", "1", None, {"web": WEB}, {}, secret_files={"one": "/run/s/A", "two": "/run/s/B"})
+
+
+def marks(**values: str) -> str:
+    return fingerprints({"web": tuple(values)}, {n: Secret(v) for n, v in values.items()}, KEY)["web"]
+
+
+def got(marks: str) -> Container:
+    """A container that got the values with these fingerprints."""
+    return build.container(labels={SECRETS_LABEL: marks})
+
+
+def wanted(**values: str) -> dict[str, Secret]:
+    return {name: Secret(value) for name, value in values.items()}
+
+
+def test_a_secret_has_changed_where_a_container_or_the_record_has_another_value() -> None:
+    running = Facts(key=KEY, containers=(got(marks(A="one", B="two")),))
+    assert running.changed(wanted(A="one", B="two")) == []
+    assert running.changed(wanted(A="one", B="new")) == ["B"]
+    recorded = Facts(key=KEY, history=(event("proven", replace(RELEASE, secrets={"web": marks(A="one")})),))
+    assert recorded.changed(wanted(A="new")) == ["A"]
+    # One container of two that still has the old value is enough.
+    both = replace(running, containers=(*running.containers, got(marks(A="old"))))
+    assert both.changed(wanted(A="one")) == ["A"]
+
+
+def test_a_secret_that_nothing_got_has_not_changed_and_without_a_key_nothing_is_known() -> None:
+    facts = Facts(key=KEY, containers=(got(marks(A="one")),))
+    assert facts.changed(wanted(NEW="value")) == []
+    assert replace(facts, key="").changed(wanted(A="other")) == []
+
+
+def test_an_image_is_found_by_its_digest_or_by_its_id() -> None:
+    facts = Facts(images={WEB.listed: "sha256:id"}, image_ids=frozenset({"sha256:id", DIGEST}))
+    assert facts.id_of(WEB) == "sha256:id"
+    assert facts.has(Image.parse(DIGEST))
+    assert not facts.has(Image("h/web", "1", f"sha256:{'b' * 64}"))
+
+
+def test_the_record_gives_a_reference_its_digest_and_a_pinned_one_has_its_own() -> None:
+    facts = Facts(history=(event("proven", RELEASE),))
+    assert facts.recorded_digest(Image("h/web", "1")) == DIGEST
+    assert facts.recorded_digest(Image("h/web", "2")) == ""
+    assert Facts().recorded_digest(WEB) == DIGEST
+
+
+def test_a_container_that_somebody_else_started_is_pinned_by_digest_or_else_by_id() -> None:
+    known = Facts(images={WEB.listed: "sha256:1"}, image_ids=frozenset({"sha256:1"}))
+    assert known.pinned(build.container()) == WEB
+    own = f"sha256:{'c' * 64}"
+    built = Facts(image_ids=frozenset({own}))
+    assert built.pinned(build.container(image_id=own)) == Image.parse(own)
+    assert Facts().pinned(build.container(image=WEB)) == WEB
+
+
+def test_a_project_without_a_record_is_one_that_runs_and_was_never_begun() -> None:
+    running = Facts(containers=(build.container(),))
+    assert running.unrecorded
+    assert running.replicas == {"web": 1}
+    assert not Facts().unrecorded
+    for kind in ("started", "proven"):
+        assert not replace(running, history=(event(kind, RELEASE),)).unrecorded
+
+
+def test_secret_files_that_memory_lost_are_named() -> None:
+    facts = Facts(delivered=frozenset({"/run/s/B"}))
+    assert facts.lost(RELEASE) == ["/run/s/A"]
+    assert replace(facts, delivered=frozenset({"/run/s/A", "/run/s/B"})).lost(RELEASE) == []

@@ -1,0 +1,152 @@
+"""Tests mirror the house: by its name, each module's test is found, and what has none is tested through a module above it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+
+THROUGH = {
+    "cli/command": "unit/cli/test_flags",
+    "cli/deploy": "unit/cli/test_collection",
+    "cli/history": "unit/cli/test_collection",
+    "cli/logs": "unit/cli/test_collection",
+    "cli/preflight": "unit/cli/test_collection",
+    "cli/prune": "unit/cli/test_collection",
+    "cli/report": "unit/fleet/test_pruning",
+    "cli/rollback": "unit/cli/test_collection",
+    "cli/rotate_secrets": "unit/cli/test_collection",
+    "cli/start": "unit/output/test_output",
+    "cli/status": "unit/cli/test_collection",
+    "compose/labels": "unit/plan/test_status",
+    "compose/project": "unit/compose/test_command",
+    "config/environments": "unit/config/test_config",
+    "config/reading": "unit/config/test_config",
+    "config/stacks": "unit/config/test_config",
+    "fleet/carry_out": "unit/fleet/test_deploy",
+    "fleet/done": "unit/fleet/test_pruning",
+    "fleet/each": "unit/fleet/test_deploy",
+    "fleet/prepare": "unit/fleet/test_deploy",
+    "host/change/step": "unit/plan/test_steps",
+    "host/programs": "unit/host/programs/test_outside",
+    "host/programs/immutable": "unit/host/change/test_apply",
+    "layout": "unit/test_floors",
+    "node/dry_run": "unit/node/test_deployment",
+    "node/preflight": "unit/node/test_deployment",
+    "node/pruning": "unit/node/test_deployment",
+    "node/switching": "unit/node/test_deployment",
+    "operations/commands": "ssh/test_operations",
+    "operations/compose": "ssh/test_operations",
+    "operations/connections": "ssh/test_operations",
+    "operations/files": "ssh/test_operations",
+    "operations/logs": "ssh/test_operations",
+    "operations/probes": "ssh/test_operations",
+    "operations/registry": "ssh/test_operations",
+    "output/outlet": "unit/output/test_output",
+    "output/streams": "unit/output/test_output",
+    "secrets/sources/environment": "unit/secrets/sources/test_sources",
+    "ssh/target": "unit/checks/test_reach",
+}
+"""By module, the test that covers it from a module above."""
+
+LIBRARY = ROOT / "deploy_lib"
+IMPORT = re.compile(r"^\s*(?:from (deploy_lib[\w.]*) import (.+)|import (deploy_lib[\w.]*))", re.MULTILINE)
+
+
+def defines(path: Path) -> bool:
+    """Whether a module has anything of its own; a package often only names what others are to use."""
+    body = ast.parse(path.read_text()).body
+    return any(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in body)
+
+
+def name_of(path: Path) -> str:
+    """Such as "host/look/facts", and "secrets/sources" for a package."""
+    return path.relative_to(LIBRARY).with_suffix("").as_posix().removesuffix("/__init__")
+
+
+MODULES = {
+    name_of(path): path
+    for path in sorted(LIBRARY.rglob("*.py"))
+    if path.name != "__init__.py" or defines(path)
+}
+COMMANDS = {
+    name: name.removeprefix("cli/").replace("_", "-")
+    for name, path in MODULES.items()
+    if name.startswith("cli/") and "\ndef run(invocation" in path.read_text()
+}
+"""By module, the command that is typed for it; of "deploy", how it begins."""
+
+
+def imports(text: str) -> Iterator[str]:
+    """Names of modules in the imports of a program, and in those of programs that it has as texts."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for package, names, module in IMPORT.findall(node.value):
+                yield module or package
+                yield from (
+                    f"{package}.{name.split()[0]}" for name in re.split(r"[,;]", names) if name.strip()
+                )
+
+
+@cache
+def reached(path: Path) -> frozenset[str]:
+    """The library's modules that a program imports, and the commands that it types, as one of the two programs' words."""
+    text = path.read_text()
+    names = {name.removeprefix("deploy_lib.").replace(".", "/") for name in imports(text)}
+    words = {
+        word
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for word in node.value.split()
+    }
+    typed = {
+        name
+        for name, word in COMMANDS.items()
+        if word in words or any(each.startswith(f"{word}-") for each in words)
+    }
+    return frozenset(names | (typed if words & {"invoke", "fab"} else set()))
+
+
+def above(name: str) -> set[str]:
+    """The modules that import a module, and so use it; a package may only hand it on."""
+    paths = {name_of(path): path for path in LIBRARY.rglob("*.py")}
+    return {other for other, path in paths.items() if name in reached(path) and other != "."}
+
+
+def own(name: str) -> list[Path]:
+    """The tests that have a module's name: without a host, and those of the session with a real sshd."""
+    room, _, module = name.rpartition("/")
+    # A package's test may lie in its own folder.
+    places = [f"unit/{room}/test_{module}.py", f"unit/{name}/test_{module}.py"]
+    if room == "ssh":
+        places.append(f"ssh/test_{module}.py")
+    return [path for place in places if (path := ROOT / "tests" / place).is_file()]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_module_is_tested_under_its_name_or_through_a_module_above_it(name: str) -> None:
+    if own(name):
+        assert name not in THROUGH, f"{name} has a test of its name: take it out of THROUGH"
+        return
+    assert name in THROUGH, (
+        f"{name} has no tests/unit/.../test_{Path(name).name}.py: write it, or say where it is tested"
+    )
+    path = ROOT / "tests" / f"{THROUGH[name]}.py"
+    used = reached(path)
+    assert name in used or above(name) & used, f"{path.name} uses neither {name} nor what imports it"
+
+
+def test_only_modules_that_there_are_are_listed() -> None:
+    assert set(THROUGH) <= set(MODULES)
+    assert [*THROUGH] == sorted(THROUGH)
