@@ -42,16 +42,15 @@ def check_variables(node: Node, facts: Facts, given: Mapping[str, str]) -> Check
         given: the names in the stack's env file, with their values.
     """
     problems = [f"{name} has no value" for name in sorted(facts.blank)]
+    file = " and ".join(node.stack.env_file or (".env",))
     problems += [
-        f"{name} is a secret, and has a value in {node.stack.env_file}, too"
-        for name in facts.secret_names
-        if name in given
+        f"{name} is a secret, and has a value in {file}, too" for name in facts.secret_names if name in given
     ]
     return judged(
         "variables",
         "each variable of the Compose file has a value, and no secret has one in a file",
         "; ".join(problems),
-        f"set it in {node.stack.env_file}, in the variables of node {node.name} in deploy.toml, or as a secret; "
+        f"set it in {file}, in the variables of node {node.name} in deploy.toml, or as a secret; "
         "${NAME:-} accepts an empty text",
     )
 
@@ -68,7 +67,7 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Che
         "the Compose project has a fixed name",
         ""
         if named
-        else f"{node.stack.compose} has no name:; Compose would take {project!r} from the directory{running}",
+        else f"{node.stack.compose_shown} has no name:; Compose would take {project!r} from the directory{running}",
         f'put project = "{project}" into [stacks.{node.stack_name}] of deploy.toml',
         found=project,
     )

@@ -30,11 +30,19 @@ class SecretSpec(Model):
         field: the field of the vault item, or the key in another source.
         min_length: fewest characters that are accepted.
         redact: whether output is searched for the value.
+        item, vault: where the field is, where a source has several of these and it is not in its own.
     """
 
     field: str = Field(min_length=1)
+    item: str | None = Field(min_length=1, default=None)
+    vault: str | None = Field(min_length=1, default=None)
     min_length: int = Field(ge=1, default=1)
     redact: bool = True
+
+    @property
+    def place(self) -> tuple[str | None, ...]:
+        """What tells whether two secrets are one value under two names."""
+        return self.vault, self.item, self.field
 
 
 class RegistryLogin(Model):
@@ -299,8 +307,14 @@ class Environment(Model):
 
     @property
     def apply(self) -> dict[str, Apply]:
-        """By secret, what changing it takes, whichever stack the step belongs to."""
-        return {step.secret: step for node in self.nodes.values() for step in node.stack.apply}
+        """By secret, what changing it takes, whichever stack the step belongs to, and whichever name the same field has there."""
+        steps = [step for node in self.nodes.values() for step in node.stack.apply]
+        return {name: step for step in steps for name in self.names_of(step.secret)}
+
+    def names_of(self, secret: str) -> list[str]:
+        """The names of the secrets that come from the same field as this one, itself among them."""
+        place = self.secrets[secret].place
+        return [name for name, spec in self.secrets.items() if spec.place == place]
 
     def nodes_at(self, host: str) -> list[Node]:
         """The nodes whose host is `host`: one for each stack that it runs.

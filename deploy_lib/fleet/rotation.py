@@ -98,7 +98,8 @@ def _check(
         left_out = [
             node.name
             for node in environment.nodes.values()
-            if node.name not in changed and read_stack(environment, node).mentions(step.secret)
+            if node.name not in changed
+            and any(map(read_stack(environment, node).mentions, environment.names_of(step.secret)))
         ]
         if left_out:
             raise PreflightError(

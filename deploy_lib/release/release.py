@@ -103,7 +103,7 @@ class Release:
         images = {service: str(image) for service, image in self.images.items()}
         data = {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
         # The record of an earlier version stays as it is.
-        return {key: value for key, value in data.items() if value != () or key not in _NEWER}
+        return {key: value for key, value in data.items() if key not in _NEWER or value != _NEWER[key]}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Release:
@@ -132,7 +132,12 @@ class Release:
         )
 
 
-_NEWER = ("compose_files", "env_files", "inputs")
+_NEWER: Mapping[str, object] = {
+    **dict.fromkeys(("compose_files", "env_files", "inputs"), ()),
+    "places": None,
+    "mounted": {},
+    "ends": {},
+}
 
 
 def _text(value: Any) -> str:

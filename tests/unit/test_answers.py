@@ -339,7 +339,7 @@ def test_sizes(documents: list[str]) -> None:
 @given(FOREIGN | mangled("web aa11\ndb bb22\n"))
 def test_hashes(text: str) -> None:
     session = cast(Session, SimpleNamespace(node="core", run=lambda *_, **__: SimpleNamespace(stdout=text)))
-    or_error(lambda: hashes.ask_hashes(session, [(HostStack(NODE, "p").project, {})]))
+    or_error(lambda: hashes.ask_hashes(session, [(HostStack(NODE, "p").project, {})], {}))
 
 
 TAR = base64.b64encode(files.pack({"a": b"x" * 600, "b": b"y"})).decode()

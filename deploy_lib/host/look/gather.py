@@ -268,7 +268,7 @@ def read_facts(text: str, node: str) -> Facts:
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=parts.read("containers", _containers, ()),
         services=parts.read("config", _services, {}),
-        blank=parts.read("blank", _words, frozenset()),
+        blank=parts.read("blank", _names, frozenset()),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
         objects=parts.read("objects", _objects, frozenset()),
         delivered=parts.read("delivered", _words, frozenset()),
@@ -315,6 +315,10 @@ def _key(said: str) -> str:
 
 def _words(said: str) -> frozenset[str]:
     return frozenset(said.split())
+
+
+def _names(said: str) -> frozenset[str]:
+    return frozenset(_fits(r"[A-Za-z_]\w*", line) for line in said.splitlines() if line.strip())
 
 
 def _objects(said: str) -> frozenset[str]:

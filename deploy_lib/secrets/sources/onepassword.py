@@ -35,6 +35,9 @@ PROBLEMS = {
 }
 """What the SDK says of one reference, in words."""
 
+_WHOLE = "op://"
+"""How a whole secret reference begins."""
+
 
 class OnePassword(Source):
     """A vault item whose fields are the secrets.
@@ -67,34 +70,35 @@ class OnePassword(Source):
         return self._values(references, answers)
 
     def _reference(self, spec: SecretSpec) -> str:
-        return f"op://{self.vault}/{self.item}/{spec.field}"
+        """A whole reference as the field stands for itself."""
+        if spec.field.startswith(_WHOLE):
+            return spec.field
+        return f"{_WHOLE}{spec.vault or self.vault}/{spec.item or self.item}/{spec.field}"
 
     def _values(
         self, references: Mapping[str, str], answers: Mapping[str, Secret | str]
     ) -> dict[str, Secret]:
         values: dict[str, Secret] = {}
-        lacking: dict[str, list[str]] = defaultdict(list)
+        lacking: dict[tuple[str, str, str], list[str]] = defaultdict(list)
         for name, reference in references.items():
             match answers.get(reference, "no answer"):
                 case Secret() as secret:
                     values[name] = secret
                 case str() as kind:
-                    lacking[kind].append(reference.removeprefix(self._reference_of_item()))
+                    vault, item, field = (*reference.removeprefix(_WHOLE).split("/", 2), "", "")[:3]
+                    lacking[kind, vault, item].append(field)
         if lacking:
             problems = [
                 PROBLEMS.get(kind, kind + ": {fields}").format(
-                    vault=self.vault, item=self.item, fields=", ".join(sorted(set(fields)))
+                    vault=vault, item=item, fields=", ".join(sorted(set(fields)))
                 )
-                for kind, fields in lacking.items()
+                for (kind, vault, item), fields in lacking.items()
             ]
             raise PreflightError(
                 f"1Password lacks secrets: {'; '.join(problems)}",
                 hint="fix the names in deploy.toml or in 1Password, and check that this account may read the vault",
             )
         return values
-
-    def _reference_of_item(self) -> str:
-        return f"op://{self.vault}/{self.item}/"
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> Any:

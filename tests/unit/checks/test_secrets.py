@@ -88,3 +88,10 @@ def test_a_compose_secret_from_elsewhere_is_refused() -> None:
 
 def test_without_secrets_in_the_environment_nothing_is_said() -> None:
     assert {check.result for check in exposed(FILE).values()} == {"ok"}
+
+
+def test_the_same_field_under_another_name_is_read_once_too() -> None:
+    other = {**LAB.secrets, "WORKERS_PASSWORD": LAB.secrets["DB_PASSWORD"]}
+    steps = LAB.model_copy(update={"secrets": other}).apply
+    assert check_once_read(NODE, steps, ["WORKERS_PASSWORD"], recorded=True).result == "failed"
+    assert check_once_read(NODE, steps, ["JWT_SECRET"], recorded=True).result == "ok"

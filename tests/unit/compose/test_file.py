@@ -2,7 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy_lib.compose.file import default_name, load_yaml, project_name
+from deploy_lib.compose.file import default_name, project_name
+from deploy_lib.compose.reading import load_yaml
 from deploy_lib.compose.variables import variables
 from deploy_lib.errors import UsageError
 
@@ -26,7 +27,7 @@ def test_a_project_without_a_name_has_the_one_that_compose_takes_from_the_direct
 
 def test_compose_s_own_tags_are_yaml() -> None:
     text = "a: !reset []\nb: !override {c: [1]}\nd: !reset null\n"
-    assert load_yaml(text, "f.yml") == {"a": [], "b": {"c": [1]}, "d": "null"}
+    assert load_yaml(text, "f.yml") == {"a": None, "b": {"c": [1]}, "d": None}
 
 
 @pytest.mark.parametrize("read", [project_name, variables])

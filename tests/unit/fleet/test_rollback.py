@@ -108,5 +108,5 @@ def test_a_rollback_that_could_not_be_proven_locks_nothing(unprovable: Unprovabl
 
 def test_nor_does_a_rotation(unprovable: Unprovable) -> None:
     with pytest.raises(PreflightError, match="AllowTcpForwarding"):
-        rotation._look(cast(list[Deployment], [unprovable]), {})
+        rotation._look(cast(list[Deployment], [unprovable]))
     assert unprovable.log == ["look again core", "check"]

@@ -30,7 +30,7 @@ def prove(*looks: Container, release: Release = RELEASE, now: tuple[Probe, ...] 
     session = SimpleNamespace(
         run=lambda *_, **__: SimpleNamespace(stdout="its last words\n"), require_alive=lambda: None
     )
-    stack = SimpleNamespace(probes=now, healthy_timeout=1)
+    stack = SimpleNamespace(probes=now, healthy_timeout=1, unproven=())
     node = SimpleNamespace(name="core", stack=stack)
     return proof.prove(
         cast(Session, session),

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.compose.model import Service
 from deploy_lib.config import load
 from deploy_lib.errors import UsageError
-from deploy_lib.source.checkout import read_stack
+from deploy_lib.release.image import Image
+from deploy_lib.secrets.places import Place
+from deploy_lib.source.checkout import check_names, read_stack
 from tests import ROOT
 
 TEXT = (ROOT / "deploy.toml").read_text()
@@ -39,7 +42,27 @@ def test_a_service_that_the_stack_has_not_is_named_with_those_that_it_has(
     assert old in TEXT
     (tmp_path / "deploy.toml").write_text(TEXT.replace(old, new, 1))
     environment = load(tmp_path, "lab").model_copy(update={"root": ROOT})
+    services = {
+        name: Service(name, Image("x")) for name in read_stack(environment, environment.nodes[node]).services
+    }
     with pytest.raises(
         UsageError, match=rf"\.{key} names the service '\S+', which compose/\S+ lacks; it has"
     ):
-        read_stack(environment, environment.nodes[node])
+        check_names(environment, environment.nodes[node], services)
+
+
+def test_a_secret_that_deploy_toml_does_not_declare_is_named() -> None:
+    environment = load(ROOT, "lab")
+    place = Place("db", "file", "/run/secrets/x", ("", "NOBODY_S", ""))
+    services = {"db": Service("db", Image("x"), secrets=(place,))}
+    with pytest.raises(UsageError, match="needs the secret NOBODY_S"):
+        check_names(environment, environment.nodes["core"], services)
+
+
+def test_a_service_that_no_file_has_a_word_of_is_refused_before_a_host_is_asked() -> None:
+    environment = load(ROOT, "lab")
+    local = read_stack(environment, environment.nodes["core"])
+    local.check_service("db")
+    with pytest.raises(UsageError, match="there is no service 'bakend'") as caught:
+        local.check_service("bakend")
+    assert caught.value.hint == "did you mean backend?"

@@ -17,8 +17,8 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch, verdict_script
-from deploy_lib.host.files import digest
 from deploy_lib.host.programs.grafana import GrafanaAdmin
+from deploy_lib.release.files import digest
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
 from deploy_lib.shell import ScriptExit

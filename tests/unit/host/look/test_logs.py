@@ -52,7 +52,9 @@ def group(process: subprocess.Popen[str]) -> list[str]:
 
 def test_every_container_of_the_stack_says_its_last_lines(docker: Path) -> None:
     said = start(docker).communicate(timeout=10)[0]
-    lines = [logs.read_line(line) for line in said.splitlines()]
+    found = [logs.read_line(line) for line in said.splitlines()]
+    assert [each.service for each in found if isinstance(each, logs.Known)] == ["web", "web", "db"]
+    lines = [each for each in found if isinstance(each, Line)]
     assert [line.service for line in lines] == ["web", "web", "web-2", "web-2", "db", "db"]
     assert lines[:2] == [Line("web", AT, "it's \\n c1"), Line("web", AT, " indented, no end")]
     assert "--tail 7" in Path(f"{docker}.calls").read_text()
@@ -60,7 +62,8 @@ def test_every_container_of_the_stack_says_its_last_lines(docker: Path) -> None:
 
 def test_one_service_alone(docker: Path) -> None:
     said = start(docker, "db").communicate(timeout=10)[0]
-    assert {logs.read_line(line).service for line in said.splitlines()} == {"db"}
+    found = [logs.read_line(line) for line in said.splitlines()]
+    assert {each.service for each in found if isinstance(each, Line)} == {"db"}
 
 
 def test_no_containers_is_no_line(docker: Path) -> None:

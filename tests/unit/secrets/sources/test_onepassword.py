@@ -402,3 +402,22 @@ def test_the_real_core_accepts_the_shape_of_what_was_asked(core: Core, homelab: 
     assert "invalid client id" in said.lower(), said
     broken = asyncio.run(replay(core.asked[0].replace("SecretsResolveAll", "NoSuchCall")))
     assert "invalid client id" not in broken.lower()
+
+
+def test_a_field_may_be_elsewhere_and_two_names_may_have_one(core: Core, homelab: Environment) -> None:
+    given = homelab.secrets
+    other = {
+        "OTHER_ITEM": given["DB_PASSWORD"].model_copy(update={"item": "workers"}),
+        "OTHER_VAULT": given["DB_PASSWORD"].model_copy(update={"vault": "Team"}),
+        "WHOLE": given["DB_PASSWORD"].model_copy(update={"field": "op://Team/item/section/db_password"}),
+        "SAME": given["DB_PASSWORD"],
+    }
+    found = fetch(homelab.model_copy(update={"secrets": {**given, **other}}), [*other, "DB_PASSWORD"])
+    assert {value.reveal() for value in found.values()} == {FIELDS["db_password"]}
+    (asked,) = core.asked
+    for reference in (
+        "op://KTRDR Homelab Secrets/workers/db_password",
+        "op://Team/ktrdr-homelab-core/db_password",
+        "op://Team/item/section/db_password",
+    ):
+        assert reference in asked
