@@ -24,8 +24,11 @@ THROUGH = {
     "cli/rotate_secrets": "unit/cli/test_collection",
     "cli/start": "unit/output/test_output",
     "cli/status": "unit/cli/test_collection",
+    "compose/interpolation": "unit/compose/test_references",
     "compose/labels": "unit/plan/test_status",
     "compose/project": "unit/compose/test_command",
+    "compose/reading": "unit/compose/test_references",
+    "compose/reference": "unit/compose/test_references",
     "config/environments": "unit/config/test_config",
     "config/reading": "unit/config/test_config",
     "config/stacks": "unit/config/test_config",
@@ -51,6 +54,8 @@ THROUGH = {
     "output/outlet": "unit/output/test_output",
     "output/streams": "unit/output/test_output",
     "secrets/sources/environment": "unit/secrets/sources/test_sources",
+    "source/placing": "unit/source/test_files",
+    "source/tree": "unit/source/test_files",
     "ssh/target": "unit/checks/test_reach",
 }
 """By module, the test that covers it from a module above."""

@@ -38,7 +38,7 @@ class Fleet:
         monkeypatch.setattr(rotation, "carry_out", self._carry_out)
 
     def _local(self, name: str) -> Any:
-        return SimpleNamespace(file=SimpleNamespace(secret_names=USED[name]))
+        return SimpleNamespace(mentions=lambda secret: secret in USED[name])
 
     def _node(self, name: str) -> Deployment:
         def note(what: str) -> Any:
@@ -55,7 +55,8 @@ class Fleet:
             console=Console(err=self.err),
             error=None,
             before=object() if self.running else None,
-            check_room=lambda _: None,
+            check_room=lambda *_: None,
+            running_secrets=USED[name],
             refresh_facts=look,
             check_back=lambda _: None,
             changed_secrets=lambda _: [s for s in USED[name] if s in self.changed],
@@ -74,7 +75,9 @@ class Fleet:
 
     def rotate(self, *names: str) -> Done:
         every = {name: node.node for name, node in self.nodes.items()}
-        environment = cast(Environment, SimpleNamespace(apply=self.apply, nodes=every))
+        environment = cast(
+            Environment, SimpleNamespace(apply=self.apply, nodes=every, names_of=lambda name: [name])
+        )
         chosen = [self.nodes[name] for name in names or USED]
         return rotation.rotate(environment, chosen, Request("rotate-secrets"), Console(err=self.err))
 

@@ -246,7 +246,7 @@ def test_datasources_have_the_uids_that_dashboards_name() -> None:
 
 def test_every_replica_listens_to_its_variable() -> None:
     node = load(ROOT, "lab").nodes["C"]
-    services: dict[str, Any] = yaml.safe_load((ROOT / node.stack.compose).read_text())["services"]
+    services: dict[str, Any] = yaml.safe_load((ROOT / node.stack.compose[0]).read_text())["services"]
     chosen = replicas.choose(node, {"backtest": 3, "training": 3}, {})
     assert set(chosen) == set(services)
     named = {name: spec["deploy"]["replicas"] for name, spec in services.items()}
