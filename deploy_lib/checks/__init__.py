@@ -4,7 +4,14 @@ from deploy_lib.checks.check import Check, Result, require_passed
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
 from deploy_lib.checks.secrets import check_exposure, check_once_read
-from deploy_lib.checks.stack import check_files, check_places, check_project, check_storage, check_variables
+from deploy_lib.checks.stack import (
+    check_files,
+    check_places,
+    check_project,
+    check_reloads,
+    check_storage,
+    check_variables,
+)
 
 __all__ = [
     "Check",
@@ -18,6 +25,7 @@ __all__ = [
     "check_ownership",
     "check_places",
     "check_project",
+    "check_reloads",
     "check_storage",
     "check_variables",
     "require_passed",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from pathlib import PurePosixPath
 
 from deploy_lib.checks.check import Check, judged
+from deploy_lib.compose.model import Service
 from deploy_lib.config import Node
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.files import FOLDER
@@ -70,6 +72,29 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Che
         else f"{node.stack.compose_shown} has no name:; Compose would take {project!r} from the directory{running}",
         f'put project = "{project}" into [stacks.{node.stack_name}] of deploy.toml',
         found=project,
+    )
+
+
+def check_reloads(node: Node, services: Mapping[str, Service], files: Collection[str]) -> Check:
+    """That a changed file reaches who is told of it: one that is mounted by itself keeps its old content when it is replaced.
+
+    Args:
+        files: the paths that are shipped.
+    """
+    found = [
+        f"{reload.service} mounts {path} by itself"
+        for reload in node.stack.reloads
+        for mount in services[reload.service].mounts
+        if not reload.restart
+        and (path := mount.shipped) in files
+        and PurePosixPath(path).is_relative_to(reload.path)
+    ]
+    return judged(
+        "reloads",
+        "a service that is told of changed files sees them",
+        f"{'; '.join(found)}: until it is restarted it has the old content" if found else "",
+        f"mount the directory, choose restart = true, or take the entry out of [[stacks.{node.stack_name}.reloads]]: "
+        "then a changed file recreates the service",
     )
 
 

@@ -13,6 +13,7 @@ from deploy_lib.checks import (
     check_files,
     check_images,
     check_project,
+    check_reloads,
     check_variables,
     local,
     reach,
@@ -246,6 +247,7 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         check_names(environment, d.node, facts.services)
         d.check_service(facts.services)
         yield from check_exposure(d.node, facts.services)
+        yield check_reloads(d.node, facts.services, d.local.files)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,16 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.checks import check_files, check_places, check_project, check_storage, check_variables
+from deploy_lib.checks import (
+    check_files,
+    check_places,
+    check_project,
+    check_reloads,
+    check_storage,
+    check_variables,
+)
 from deploy_lib.compose.interpolation import read_env_file
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.model import Mount, Service
 from deploy_lib.compose.reference import Reference
 from deploy_lib.config import load
 from deploy_lib.host.change.history import event
@@ -127,3 +134,23 @@ def test_a_directory_with_something_in_it_in_a_file_s_place_is_named_with_the_wa
     recorded = Release("r", "t", None, {}, {"a/inner": "1"})
     facts = replace(facts, history=(event("proven", recorded),))
     assert check_places(NODES["core"], {"a": "1"}, facts).result == "ok"
+
+
+@pytest.mark.parametrize(
+    ("reload", "mounted", "refused"),
+    [
+        ({"signal": "SIGHUP"}, "conf/a.conf", True),
+        ({"watched": True}, "conf/a.conf", True),
+        ({"restart": True}, "conf/a.conf", False),
+        ({"signal": "SIGHUP"}, "conf", False),
+        ({"signal": "SIGHUP"}, "other/a.conf", False),
+    ],
+)
+def test_a_file_that_is_mounted_by_itself_cannot_be_told_of(
+    reload: dict[str, object], mounted: str, refused: bool
+) -> None:
+    node = build.node(reloads=({"path": "conf/", "service": "web", **reload},))
+    services = {"web": Service("web", Image("x"), mounts=(Mount("bind", mounted, "/a"),))}
+    check = check_reloads(node, services, ["conf/a.conf", "other/a.conf"])
+    assert check.result == ("failed" if refused else "ok")
+    assert ("web mounts conf/a.conf by itself" in check.problem) == refused
