@@ -86,7 +86,8 @@ def check_reloads(node: Node, services: Mapping[str, Service], files: Collection
         for reload in node.stack.reloads
         for mount in services[reload.service].mounts
         if not reload.restart
-        and (path := mount.shipped) in files
+        and (path := mount.shipped) is not None
+        and path in files
         and PurePosixPath(path).is_relative_to(reload.path)
     ]
     return judged(

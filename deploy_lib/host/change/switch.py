@@ -210,7 +210,7 @@ rm -f -- {verdict}
 
 def _up(stack: HostStack, project: Project) -> str:
     limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
-    return f"up() {{ engine && {remove_half_created(project)} && {limit} {up_command(project)}; }}"
+    return f'up() {{ engine && {remove_half_created(project)} && {limit} {up_command(project)} "$@"; }}'
 
 
 def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
