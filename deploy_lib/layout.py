@@ -10,6 +10,7 @@ DIRECTORY/.deploy/            this program's own, readable by the user who deplo
     verdict                   the owner's verdict on the switch that is under way
     history.jsonl             append-only record
     objects/SHA256            the files of the kept releases, by their content
+    backups/ID.data, .json    backups of services' data, and what is known of each
     staged/                   the files of the release that is being switched to
 
 MEMORY/SECRETS/PROJECT/       secret values of a stack whose delivery is "memory", one file each
@@ -46,6 +47,7 @@ SWITCH_LOG = f"{STATE}/switch.log"
 VERDICT = f"{STATE}/verdict"
 HISTORY = f"{STATE}/history.jsonl"
 OBJECTS = f"{STATE}/objects"
+BACKUPS = f"{STATE}/backups"
 STAGED = f"{STATE}/staged"
 
 OVERRIDE = "release.yml"

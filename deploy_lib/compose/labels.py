@@ -11,6 +11,7 @@ PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 CONFIG_HASH = "com.docker.compose.config-hash"
 NUMBER = "com.docker.compose.container-number"
+DEPENDS_ON = "com.docker.compose.depends_on"
 ONE_OFF = "com.docker.compose.oneoff"
 
 NO_ONE_OFF = words("--filter", f"label={ONE_OFF}=False")

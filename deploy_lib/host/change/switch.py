@@ -49,6 +49,23 @@ Word = Literal["proven", "revert", "leave"]
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a switch does in place of a release's own steps: it changes data, and no file or container.
+
+    Attributes:
+        name: in the operator's words.
+        forward: in a shell function that ends with the first one that fails.
+        back: shell text for a function that undoes it.
+        seconds: that either may take.
+    """
+
+    name: str
+    forward: Sequence[Step]
+    back: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Switch:
     """What is to be done, all of it decided beforehand.
 
@@ -69,6 +86,7 @@ class Switch:
         abandoned: the event for a host that went back because its owner was gone.
         stuck: the event for a host that could not go back.
         prune: shell text that is run after everything, when the release was proven.
+        work: what is done instead of going to another release.
     """
 
     token: str
@@ -88,6 +106,7 @@ class Switch:
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"
+    work: Work | None = None
 
 
 def switch_script(stack: HostStack, switch: Switch) -> str:
@@ -189,6 +208,8 @@ rm -f -- {verdict}
 
 def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
     """The steps that take a host to the new release, in a shell function that ends with the first one that fails."""
+    if switch.work is not None:
+        return [*switch.work.forward]
     project = stack.project
     env = "".join(f"{name}={MASK} " for name in switch.secrets)
     reloaded = [
@@ -232,6 +253,8 @@ def log_directory(project: str) -> str:
 
 
 def _back(stack: HostStack, switch: Switch) -> str:
+    if switch.work is not None:
+        return switch.work.back
     directory, project = stack.directory, stack.project
     if switch.back is None:
         return f"""\

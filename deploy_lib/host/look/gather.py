@@ -50,7 +50,7 @@ def gather(session: Session, stack: HostStack, files: Mapping[str, bytes], env: 
 
 TOOLS = (
     *("docker", "flock", "setsid", "timeout", "tar", "sha256sum"),
-    *("base64", "find", "grep", "mktemp", "sed", "stat", "sync", "tail", "truncate"),
+    *("base64", "cut", "find", "grep", "mktemp", "sed", "sort", "stat", "sync", "tail", "truncate"),
 )
 """Programs that the scripts call."""
 
