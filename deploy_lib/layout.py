@@ -11,6 +11,7 @@ DIRECTORY/.deploy/            this program's own, readable by the user who deplo
     history.jsonl             append-only record
     objects/SHA256            the files of the kept releases, by their content
     paths                     which paths below DIRECTORY releases have put there
+    backups/ID.data, .json    backups of services' data, and what is known of each
 
 MEMORY/SECRETS/PROJECT/       secret values of a stack whose delivery is "memory", one file each
 """
@@ -50,6 +51,7 @@ VERDICT = f"{STATE}/verdict"
 HISTORY = f"{STATE}/history.jsonl"
 OBJECTS = f"{STATE}/objects"
 PATHS = f"{STATE}/paths"
+BACKUPS = f"{STATE}/backups"
 
 OVERRIDE = "release.yml"
 VARIABLES = "release.env"

@@ -30,6 +30,8 @@ class ScriptExit(IntEnum):
         ENDED: no switch waits for a verdict.
         NOTHING_THERE: the scraping stack was never deployed.
         CHANGED: a kept file's content is not what its name says.
+        NO_BACKUP: a backup could not be made, or is not whole; standard error says why.
+        EXPOSED: a container could reach the backups.
         TRUNCATED: the script did not arrive whole.
     """
 
@@ -47,6 +49,8 @@ class ScriptExit(IntEnum):
     ENDED = 83
     NOTHING_THERE = 84
     CHANGED = 85
+    NO_BACKUP = 86
+    EXPOSED = 87
     TRUNCATED = 125
 
 

@@ -69,6 +69,7 @@ def changing(invocation: Invocation) -> Iterator[Change]:
             for deployment in change.nodes:
                 name = deployment.node.name
                 reporting.show_plan(console, deployment, change.done.previews.get(name))
+                reporting.show_restoration(console, deployment)
                 if name in change.done.removed:
                     reporting.show_removals(console, name, change.done.removed[name])
         else:

@@ -20,6 +20,7 @@ from invoke.tasks import Task
 
 from deploy_lib.cli import flags
 from deploy_lib.cli.flags import (
+    BACKUP,
     DEBUG,
     DRY_RUN,
     EVENTS,
@@ -98,6 +99,27 @@ COMMANDS = (
         "prune",
         "Remove the files and images that no rollback could need.",
         (NODE, DRY_RUN, WAIT_LOCK, PARALLEL, JSON, DEBUG.saying("show what is removed")),
+    ),
+    Command(
+        "backup",
+        "Make the backups of the stacks' data that deploy.toml describes, now.",
+        (NODE, WAIT_LOCK, PARALLEL, JSON, DEBUG),
+    ),
+    Command(
+        "backups",
+        "List the backups that the hosts have.",
+        (NODE, PARALLEL, JSON, DEBUG.saying("show images, releases and SHA-256")),
+    ),
+    Command(
+        "restore",
+        "Put a backup back, after a backup of what is there now; if the stack is not proven with it, all is as before.",
+        (
+            *(NODE, BACKUP, DRY_RUN),
+            SKIP_VALIDATION.saying(
+                "go on without the host's checks, and where what is there cannot be backed up"
+            ),
+            *(WAIT_LOCK, JSON, DEBUG),
+        ),
     ),
     Command(
         "preflight",

@@ -115,6 +115,7 @@ TAG = _word(
     "an image tag (sha-abc1234, 1.4.2, latest), a full SHA, or a git ref; otherwise the environment's default",
 )
 SERVICE = _word("service", "change this service only")
+BACKUP = _word("backup", "the backup to put back, by its id; `backups` lists them")
 DRY_RUN = _switch("dry-run", "show what would change, and change nothing")
 SKIP_VALIDATION = _switch(
     "skip-validation", "only warn of failed checks, as far as the deployment can go on without them"

@@ -30,6 +30,14 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
         "services": services(deployment.containers or deployment.facts.containers),
         "error": str(deployment.error) if deployment.error else None,
     }
+    if deployment.backups:
+        data["backups"] = [backup.as_dict() for backup in deployment.backups]
+    if (what := deployment.restoration) is not None:
+        data["restore"] = {
+            "backup": what.file.as_dict(),
+            "stop": list(what.stop),
+            "commands": what.commands(deployment.site),
+        }
     if deployment.request.command == "prune":
         removed = list(done.removed.get(name, ())) if done else []
         data["pruned"] = [] if deployment.request.dry_run else removed
@@ -119,6 +127,22 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     for command in preview.commands:
         console.result(_indented(command))
     console.result(f"  {going_back(plan)}")
+
+
+def show_restoration(console: Console, deployment: Deployment) -> None:
+    """What a restore would do, for people."""
+    what = deployment.restoration
+    if what is None:
+        return
+    console.result(
+        f"{deployment.node.name}: {what.file.shown}, made when {what.file.tag} ran, into {what.backup.service}"
+    )
+    console.result("  first: a backup of the data that are there; a failure puts that back")
+    if what.stop:
+        console.result(f"  stopped meanwhile: {', '.join(what.stop)}")
+    console.result("  commands:")
+    for command in what.commands(deployment.site):
+        console.result(_indented(command))
 
 
 def show_removals(console: Console, node: str, removed: Sequence[str]) -> None:

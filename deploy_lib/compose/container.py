@@ -66,6 +66,12 @@ class Container:
         )
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The services that its own depends on (`depends_on`)."""
+        listed = self.labels.get(labels.DEPENDS_ON, "").split(",")
+        return tuple(name for each in listed if (name := each.partition(":")[0].strip()))
+
+    @property
     def secrets(self) -> str:
         """The fingerprints of the secret values that it got, "" without any."""
         return self.labels.get(layout.SECRETS_LABEL, "")

@@ -10,6 +10,7 @@ from deploy_lib.config.environments import (
 from deploy_lib.config.reading import load, parse, read
 from deploy_lib.config.stacks import (
     Apply,
+    Backup,
     OneOff,
     Probe,
     Reload,
@@ -21,6 +22,7 @@ from deploy_lib.config.versions import Versions
 
 __all__ = [
     "Apply",
+    "Backup",
     "Environment",
     "Node",
     "OneOff",

@@ -96,6 +96,47 @@ class OneOff(Model):
     timeout: Seconds = 300
 
 
+class Backup(Model):
+    """How a service's data are copied into a file around a deployment, and put back; any program's commands will do.
+
+    Attributes:
+        name: part of the ids of its files.
+        service: the running service that the commands are run in, each in its container, with that container's environment.
+        command: prints the data.
+        check: reads what was printed on its standard input, and fails where that is not whole.
+        restore: reads it on its standard input, and makes it the service's data.
+        stop: services that stand still while that is done; None for those that depend on `service`.
+        compress: the file is compressed on the host; false for a command whose output is.
+        keep: how many files stay on the host.
+        timeout: seconds that each of the commands may take.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
+    service: str
+    command: Annotated[tuple[str, ...], Field(strict=False)] = Field(min_length=1)
+    check: Annotated[tuple[str, ...], Field(strict=False)] = Field(min_length=1)
+    restore: Annotated[tuple[str, ...], Field(strict=False)] = Field(min_length=1)
+    stop: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    compress: bool = True
+    keep: int = Field(ge=1, le=1000, default=5)
+    timeout: Seconds = 600
+
+    @model_validator(mode="after")
+    def _runs(self) -> Backup:
+        if self.service in (self.stop or ()):
+            raise ValueError(
+                f"{self.service} has to run while its data are put back, so it cannot be in stop"
+            )
+        return self
+
+
+def _once(backups: tuple[Backup, ...]) -> tuple[Backup, ...]:
+    names = [backup.name for backup in backups]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two of them have the name {twice!r}")
+    return backups
+
+
 class Reload(Model):
     """How a service takes up changed files while its container stays.
 
@@ -199,6 +240,7 @@ class Stack(Model):
         healthy_timeout: seconds until every service must be healthy after it.
         requires: the least that its hosts must offer.
         shared_storage: where they have mounted what a stack that it needs serves; None for a stack without.
+        backups: of its services' data; made before a change that may touch them.
         keep_releases: how many releases stay on the host for a rollback.
         replicas: by kind, the services that are its replicas, in the order in which they come.
         scrape: who scrapes its containers; none when they are no targets.
@@ -225,6 +267,7 @@ class Stack(Model):
     probes: tuple[Probe, ...] = Field(default=(), strict=False)
     reloads: tuple[Reload, ...] = Field(default=(), strict=False)
     before_switch: tuple[OneOff, ...] = Field(default=(), strict=False)
+    backups: Annotated[tuple[Backup, ...], Field(strict=False), AfterValidator(_once)] = ()
     keep_releases: int = Field(ge=2, le=50, default=5)
     replicas: dict[Kind, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     scrape: Scrape | None = None

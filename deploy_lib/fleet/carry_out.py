@@ -24,7 +24,7 @@ def carry_out(
 ) -> ExitCode:
     """Carries out all nodes' plans, from the first file to the record; if one fails, all nodes go back.
 
-    Files and images go everywhere before the first host is switched; then stacks that others need are proven before
+    Files and images go everywhere, and backups are made, before the first host is switched; then stacks that others need are proven before
     those others begin; and no node's release is recorded before every node's is proven.
 
     Args:
@@ -36,6 +36,8 @@ def carry_out(
         deployment.switch(values)
 
     each(deployments, lambda d: d.stage(login), request.parallel)
+    if not failed(deployments):
+        each(deployments, lambda d: d.back_up(), request.parallel)
     for wave in waves(deployments):
         if not failed(deployments):
             each(wave, switch, request.parallel)

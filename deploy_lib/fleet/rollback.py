@@ -11,6 +11,7 @@ from deploy_lib.fleet.deploy import deploy, rehearse
 from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
 from deploy_lib.fleet.locks import locked
+from deploy_lib.node.backup import restore_command
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event
@@ -53,6 +54,9 @@ def roll_back(
 
     each(taking_part, decide)
     require(taking_part)
+    for deployment in taking_part:
+        if said := _data(deployment):
+            console.say(said)
     if request.dry_run:
         return rehearse(taking_part, None, {})
     with locked(taking_part, console):
@@ -88,6 +92,15 @@ def _left_out(deployments: Sequence[Deployment], taking_part: Sequence[Deploymen
     names = ", ".join(d.node.name for d in deployments if d not in taking_part)
     why = "nothing was ever deployed there" if tag else "not touched by the newest release"
     return f"not taking part: {names} ({why})" if names else ""
+
+
+def _data(deployment: Deployment) -> str:
+    """That the data stay as they are, where they were backed up before the release that is gone back from; "" otherwise."""
+    leaving = deployment.facts.unsettled or deployment.facts.proven
+    if leaving is None or not leaving.backups:
+        return ""
+    typed = " and ".join(restore_command(deployment.node, file) for file in leaving.backups)
+    return f"{deployment.node.name}: a rollback changes no data; what puts them back as they were before {leaving.release.tag}: {typed}"
 
 
 def _newest(deployment: Deployment) -> str:

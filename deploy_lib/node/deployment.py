@@ -15,9 +15,10 @@ from deploy_lib.checks import (
     require_passed,
 )
 from deploy_lib.compose.container import Container
-from deploy_lib.config import Node
+from deploy_lib.config import Backup, Node
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.change import apply, watch
+from deploy_lib.host.change.backup import BackupError, longest, pruned_after
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
@@ -27,7 +28,7 @@ from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.host.programs import Program
 from deploy_lib.layout import secrets_in
 from deploy_lib.names import did_you_mean
-from deploy_lib.node import proof, pruning
+from deploy_lib.node import backup, proof, pruning, restoring
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.preflight import (
@@ -39,6 +40,8 @@ from deploy_lib.node.preflight import (
     look_at_places,
     needed_values,
 )
+from deploy_lib.node.restoring import Restoration, Restoring
+from deploy_lib.node.restoring import final as final_restore
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
@@ -46,10 +49,12 @@ from deploy_lib.plan import replicas
 from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
-from deploy_lib.plan.steps import make_staging, make_switch
+from deploy_lib.plan.status import restore_problem
+from deploy_lib.plan.steps import due_backups, make_staging, make_switch
+from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.image import Image
-from deploy_lib.release.release import Version
+from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local
 from deploy_lib.ssh.framing import require_room
@@ -67,6 +72,8 @@ class Deployment:
         outcome: how far it came.
         error: why it failed on this node.
         containers: those that this command saw last, since the facts.
+        backups: those that this command has made.
+        restoration: what a restore puts back, once that is decided.
     """
 
     site: Site
@@ -75,9 +82,12 @@ class Deployment:
     outcome: Outcome = Outcome.NOT_STARTED
     error: DeployError | None = None
     containers: Sequence[Container] = ()
+    backups: Sequence[BackupFile] = ()
+    restoration: Restoration | None = None
     _deferred: bool = False
     _lock: Lock | None = None
     _switching: Switching | None = None
+    _restoring: Restoring | None = None
     _began: float = field(default_factory=time.monotonic)
 
     # --- what becomes of it -------------------------------------------------------------------------------
@@ -99,6 +109,9 @@ class Deployment:
         Args:
             recorded: names of the nodes of the same command on which its release counts.
         """
+        if self.restoration is not None:
+            code, self.error = final_restore(self.outcome, self.error, self.site, self.restoration)
+            return code
         if self.outcome is Outcome.NOT_STARTED and self.error is None:
             self.outcome = Outcome.UNTOUCHED
         code, self.error = final_outcome(
@@ -110,6 +123,8 @@ class Deployment:
             no_rollback=self.request.no_rollback,
             recorded=recorded,
         )
+        if self.error is not None and self.outcome not in (Outcome.NOT_STARTED, Outcome.UNTOUCHED):
+            backup.mention(self.error, self.node, self.backups)
         return code
 
     # --- before anything is changed ---------------------------------------------------------------------
@@ -229,7 +244,9 @@ class Deployment:
         stack = self.node.stack
         programs = [step.timeout for step in stack.apply if isinstance(step, Program)]
         one_offs = [one_off.timeout for one_off in stack.before_switch]
-        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs)) + 60
+        # Data are written, read, put back, and perhaps put back again.
+        data = 2 * (longest(stack.backups) + stack.switch_timeout) if stack.backups else 0
+        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs) + data) + 60
 
     def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
@@ -295,6 +312,85 @@ class Deployment:
         lacking = make_staging(decision, self.facts, self.site.stack)
         stage(self.session, self.site.stack, lacking, login, decision.key)
 
+    def back_up(self) -> None:
+        """Makes the backups of the data that the switch may touch; nothing else has been changed yet.
+
+        Raises:
+            DeployError: one could not be made. Where failed checks are only warned of, so is this.
+        """
+        decision = self._decided()
+        # A first deployment that failed and was left has data, too.
+        running = decision.plan.before or self.facts.unsettled
+        due = due_backups(decision, self.facts, self.node.stack)
+        if decision.plan.nothing or running is None or not due:
+            return
+        why = f"before {decision.plan.desired.release.tag}"
+        otherwise = f"{self.request.command} goes on without a backup"
+        self._make_backups(due, running.release, why, needed=otherwise)
+
+    def back_up_now(self) -> None:
+        """Makes all of the stack's backups, and removes old ones.
+
+        Raises:
+            DeployError: one could not be made.
+        """
+        release = pruning.require_record(self.node, self.facts, "backup").release
+        self.outcome = Outcome.UNTOUCHED
+        prune = pruned_after(self.site.stack, pruning.needed(self.facts))
+        wanted = self.node.stack.backups
+        self.backups = backup.make(
+            self.site, self.facts, wanted, release, self._token(), why="asked for", prune=prune
+        )
+        self.outcome = Outcome.BACKED_UP
+
+    def choose_backup(self, file: BackupFile) -> None:
+        """Decides how a backup is put back, and proves that it is whole.
+
+        Raises:
+            PreflightError: it cannot be put back here.
+            BackupError: it is not as it was when it was made.
+        """
+        self._recall_interruption()
+        self.restoration = restoring.choose(self.site, self.facts, file)
+        if said := self.restoration.other_release:
+            self.site.say("restore", said)
+        restoring.check_whole(self.site, self.restoration)
+        if self.request.dry_run:
+            self.outcome = Outcome.PLANNED
+
+    def restore(self) -> None:
+        """Makes a backup of the data that are there, puts the chosen one in their place, and proves the release with it; the
+        host then waits for `record` or `go_back`.
+        """
+        what = self.restoration
+        if what is None:
+            raise RuntimeError("a backup is chosen before it is put back")
+        self.outcome = Outcome.UNTOUCHED
+        self._make_backups(
+            [what.backup],
+            what.release,
+            f"before the restore of {what.file.id}",
+            needed="restores all the same",
+        )
+        self.restoration = what = replace(what, now=self.backups[0] if self.backups else None)
+        prune = pruned_after(self.site.stack, pruning.needed(self.facts))
+        self._restoring = Restoring(self.site, what, self._token(), prune, self._began)
+        self.outcome = Outcome.SWITCHED
+        try:
+            self.containers = self._restoring.prove()
+        except watch.NotBegunError:
+            self.outcome = Outcome.UNTOUCHED
+            raise
+
+    def _make_backups(self, due: Sequence[Backup], release: Release, why: str, *, needed: str) -> None:
+        try:
+            self.backups = backup.make(self.site, self.facts, due, release, self._token(), why=why)
+        except BackupError as error:
+            if not self.request.skip_validation:
+                error.hint = error.hint or f"--skip-validation {needed}"
+                raise
+            self.site.say("backup", f"warning: {error.what}\n  -> there is no backup to go back to")
+
     def switch(self, values: Values) -> None:
         """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.
 
@@ -329,6 +425,9 @@ class Deployment:
         if self._switching is not None:
             self._switching.record(self.containers)
             self.outcome = Outcome.DEPLOYED
+        if self._restoring is not None:
+            self._restoring.record()
+            self.outcome = Outcome.RESTORED
 
     def go_back(self, reason: str) -> None:
         """Takes the host back to the release before, and proves that one.
@@ -336,11 +435,12 @@ class Deployment:
         Args:
             reason: why, for the history.
         """
-        if self._switching is None:
+        going_back = self._switching or self._restoring
+        if going_back is None:
             return
         self.outcome = Outcome.FAILED
         try:
-            self.containers = self._switching.go_back(reason)
+            self.containers = going_back.go_back(reason)
         except watch.NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
@@ -453,7 +553,7 @@ class Deployment:
     def release_name(self) -> str | None:
         """The release that this node is being taken to, or the one that it stays at."""
         if self.plan is None:
-            return None
+            return self.restoration.release.id if self.restoration else None
         if self.plan.nothing and self.plan.before is not None:
             return self.plan.before.release.id
         return self.plan.desired.release.id
@@ -484,6 +584,8 @@ class Deployment:
         self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 
     def _recall_interruption(self) -> None:
+        if told := self._lock and restore_problem(self.facts):
+            self.site.say("recover", told)
         started = self.facts.interrupted
         if started is None:
             return
@@ -508,5 +610,6 @@ class Deployment:
             command=self.request.command,
             seconds=round(time.monotonic() - self._began, 1),
             replaced=plan.before.release.id if plan.before else None,
+            backups=tuple(file.id for file in self.backups),
             **more,
         )

@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     DEPLOYED = "deployed"
     UNCHANGED = "unchanged"
     PRUNED = "pruned"
+    BACKED_UP = "backed up"
+    RESTORED = "restored"
     REVERTED = "reverted"
     """Back on the release before, which is proven again."""
     FAILED = "failed"
@@ -49,7 +51,7 @@ def final_outcome(
     back = node.task(f"rollback --node {node.name}")
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
     match outcome:
-        case Outcome.DEPLOYED | Outcome.UNCHANGED | Outcome.PRUNED | Outcome.PLANNED:
+        case Outcome.DEPLOYED | Outcome.UNCHANGED | Outcome.PRUNED | Outcome.PLANNED | Outcome.BACKED_UP:
             return ExitCode.DONE, None
         case Outcome.NOT_STARTED if error is not None:
             return error.exit_code, error

@@ -27,10 +27,31 @@ def check_record(node: Node, facts: Facts) -> None:
         )
 
 
+def require_record(node: Node, facts: Facts, step: str) -> Event:
+    """The release that is recorded here.
+
+    Raises:
+        PreflightError: there is none.
+    """
+    if facts.proven is None:
+        raise PreflightError(
+            "no release is recorded here",
+            node=node.name,
+            step=step,
+            hint=f"deploy one first: {node.deploy_task}",
+        )
+    return facts.proven
+
+
 def kept(node: Node, facts: Facts) -> Sequence[Event]:
     """The releases that a rollback could need, and one that was interrupted or failed."""
     half = facts.unsettled
     return [*facts.kept(node.stack.keep_releases), *([half] if half else [])]
+
+
+def needed(facts: Facts) -> Sequence[str]:
+    """Ids of the releases that a rollback would go to; the newest backup of the data that each worked on stays."""
+    return [facts.proven.before] if facts.proven and facts.proven.before else []
 
 
 def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], object]) -> int:
@@ -53,7 +74,14 @@ def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], obje
         on_removed(what)
 
     try:
-        remove_old(site.session, site.stack, [event.release for event in releases], token, gone)
+        remove_old(
+            site.session,
+            site.stack,
+            [event.release for event in releases],
+            token,
+            gone,
+            needed=needed(facts),
+        )
     finally:
         site.say("prune", f"{len(removed)} removed, {len(releases)} releases are kept")
         for what in removed:
@@ -67,4 +95,5 @@ def foresee(site: Site, facts: Facts, on_found: Callable[[str], object]) -> None
     Raises:
         PruneError: the list is not complete.
     """
-    foresee_removal(site.session, site.stack, [event.release for event in kept(site.node, facts)], on_found)
+    releases = [event.release for event in kept(site.node, facts)]
+    foresee_removal(site.session, site.stack, releases, on_found, needed=needed(facts))

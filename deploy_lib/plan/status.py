@@ -100,7 +100,23 @@ def status(facts: Facts, behind: str = "") -> Status:
             "interrupted: the host goes back by itself, or the next deployment continues from there",
             *drift,
         )
+    if (restored := restore_problem(facts)) and not facts.machine.locked:
+        outcome, drift = "interrupted", (restored, *drift)
     return Status(outcome, proven, tuple(_rows(facts, proven)), drift, notes)
+
+
+def restore_problem(facts: Facts) -> str:
+    """What a restore has left, where that is unknown; "" otherwise."""
+    begun = facts.unsettled_restore
+    if begun is None:
+        return ""
+    came = "was interrupted" if begun.kind == "restoring" else "failed, and could not be undone"
+    file, *before = begun.backups or ("?",)
+    known = f", and {before[0]} as they were before it" if before else ""
+    return (
+        f"the restore of {file}, begun by {begun.who} on {begun.origin} at {begun.at}, {came}: it is unknown what the data are. "
+        f"Put a backup back (restore --backup ID): {file} has what was to be restored{known}"
+    )
 
 
 def _drift(facts: Facts, proven: Event) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from deploy_lib.config import OneOff, Stack
+from deploy_lib.config import Backup, OneOff, Stack
+from deploy_lib.host.change.backup import Order, make_steps
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
@@ -16,8 +17,10 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import contents_by_digest
+from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
+from deploy_lib.release.release import Release
 
 
 def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
@@ -94,7 +97,9 @@ def make_switch(
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
-        prune=prune_script(job.stack, [e.release for e in keep]),
+        prune=prune_script(
+            job.stack, [e.release for e in keep], needed=[plan.next_before] if plan.next_before else []
+        ),
     )
 
 
@@ -105,12 +110,37 @@ def shown_commands(decision: Decision, facts: Facts, job: Job, login: Login | No
     switch = make_switch(
         decision, facts, job, token="", happens=lambda kind, detail: event(kind, release, detail=detail)
     )
+    backups = [
+        step
+        for backup in due_backups(decision, facts, job.node.stack)
+        for step in make_steps(job.stack, new_order(job.stack, backup, release))
+    ]
     return shown_of(
         [
             *staging_steps(job.stack, staging, needed_login(staging, login)),
+            *backups,
             *forward_steps(job.stack, switch),
         ]
     )
+
+
+def due_backups(decision: Decision, facts: Facts, stack: Stack) -> list[Backup]:
+    """The data that the switch may touch: those of a service that gets another image, and all where a command comes first."""
+    before, images = decision.plan.before, decision.plan.desired.release.images
+    recorded = before.release.images if before else {}
+    anything = bool(due_one_offs(decision, stack))
+
+    def touched(service: str) -> bool:
+        running, image = facts.of(service), images.get(service)
+        # Where nothing ever ran there are no data; a service that ran and has stopped is one whose data cannot be read.
+        if anything or image is None:
+            return bool(running) or service in recorded
+        # An adopted project's containers may have been started from other names for the same images.
+        if running:
+            return any(container.image_id != facts.id_of(image) for container in running)
+        return service in recorded and recorded[service] != image
+
+    return [backup for backup in stack.backups if touched(backup.service)]
 
 
 def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
@@ -132,3 +162,38 @@ def _runs(services: Collection[str], settled: Collection[str], later: Collection
         tuple(sorted(name for name in services if name not in {*settled, *later})),
         tuple(sorted(name for name in services if name in later and name not in settled)),
     )
+
+
+def new_order(
+    stack: HostStack, backup: Backup, release: Release, *, why: str = "", image: str = "", command: str = ""
+) -> Order:
+    """A backup that is to be made now.
+
+    Args:
+        release: that runs.
+        why: what it is made for.
+        image: that its service runs.
+        command: that asks for it.
+    """
+    identity = new_id(backup.name)
+    made = event(
+        "backup",
+        release,
+        command=command,
+        detail=f"{identity}, {why}" if why else identity,
+        backups=(identity,),
+    )
+    file = BackupFile(
+        id=identity,
+        name=backup.name,
+        stack=stack.name,
+        service=backup.service,
+        image=image,
+        release=release.id,
+        tag=release.tag,
+        at=made.at,
+        by=f"{made.who}@{made.origin}",
+        why=why,
+        compressed=backup.compress,
+    )
+    return Order(backup, file, made)

@@ -11,7 +11,25 @@ from typing import Any, Literal, cast
 from deploy_lib.answers import text, texts, understand
 from deploy_lib.release.release import Release
 
-Kind = Literal["started", "proven", "failed", "reverted", "adopted", "aborted"]
+Kind = Literal[
+    "started",
+    "proven",
+    "failed",
+    "reverted",
+    "adopted",
+    "aborted",
+    "backup",
+    "restoring",
+    "restored",
+    "restore-failed",
+    "restore-reverted",
+]
+
+ASIDE = ("aborted", "backup")
+"""Kinds of events that change nothing that runs."""
+
+RESTORES = ("restoring", "restored", "restore-failed", "restore-reverted")
+"""Kinds of events of a restore; all begin alike, by which hosts choose them."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +38,10 @@ class Event:
 
     Attributes:
         kind: "started" (the switch began), "proven", "failed", "reverted" (the host is back on `replaced`), "adopted" (it
-            ran without a record) or "aborted" (it ended before the switch, and changed nothing that runs).
+            ran without a record) or "aborted" (it ended before the switch, and changed nothing that runs). Of the data that a
+            release works on: "backup" (one was made), "restoring" (putting one back began), "restored" (it is in place, and
+            the release is proven with it), "restore-failed" (it is not; what the data are is unknown until the next event)
+            and "restore-reverted" (the data are those of before the restore).
         at: UTC, RFC 3339, seconds.
         who: user, and `origin`: the machine that the command ran on.
         command: such as "deploy-web".
@@ -29,6 +50,7 @@ class Event:
         before: the id of the last proven release with other content, which a rollback goes to.
         replaced: the id of the release that ran until then.
         detail: why, for a failure.
+        backups: ids of the backups that were made before the switch, or that the event is about.
     """
 
     kind: Kind
@@ -42,15 +64,25 @@ class Event:
     before: str | None = None
     replaced: str | None = None
     detail: str = ""
+    backups: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
         """Whether its release is one that a rollback can go to."""
         return self.kind in ("proven", "adopted")
 
+    @property
+    def of_switch(self) -> bool:
+        """Whether it says how a switch to a release began or ended."""
+        return self.kind not in (*ASIDE, *RESTORES)
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**self.__dict__, "release": self.release.as_dict(), "hashes": dict(self.hashes)}
+        data = {**self.__dict__, "release": self.release.as_dict(), "hashes": dict(self.hashes)}
+        if not self.backups:
+            # As earlier programs have written it.
+            del data["backups"]
+        return data
 
     def line(self) -> str:
         """As one line of JSON, without its line end; its kind comes first, by which hosts choose lines (`grep`)."""
@@ -92,6 +124,7 @@ def _event(data: Mapping[str, Any]) -> Event:
         seconds=_seconds(data.get("seconds", 0)),
         hashes=texts(data.get("hashes", {})),
         detail=text({"detail": "", **data}, "detail"),
+        backups=tuple(text({"id": each}, "id") for each in data.get("backups") or ()),
         **optional,
     )
 
@@ -113,8 +146,8 @@ def find(history: Sequence[Event], release_id: str | None) -> Event | None:
 
 
 def newest_switch(history: Sequence[Event]) -> Event | None:
-    """The last event of the newest switch; "aborted" ones do not count: they changed nothing that runs."""
-    return next((e for e in reversed(history) if e.kind != "aborted"), None)
+    """The last event of the newest switch; those that changed nothing that runs do not count, nor do restores."""
+    return next((e for e in reversed(history) if e.of_switch), None)
 
 
 def interrupted(history: Sequence[Event]) -> Event | None:
@@ -124,9 +157,18 @@ def interrupted(history: Sequence[Event]) -> Event | None:
 
 
 def unsettled(history: Sequence[Event]) -> Event | None:
-    """The newest switch, when it did not end on a whole release: it was interrupted, or it failed and was not taken back."""
-    newest = newest_switch(history)
+    """The newest switch, when it did not end on a whole release: it was interrupted, or it failed and was not taken back.
+
+    A restore that proved the release of before has ended that.
+    """
+    newest = next((e for e in reversed(history) if e.kind == "restored" or e.of_switch), None)
     return newest if newest is not None and newest.kind in ("started", "failed") else None
+
+
+def unsettled_restore(history: Sequence[Event]) -> Event | None:
+    """The newest restore, when it is unknown what it has left of the data, and no release was proven with them since."""
+    newest = next((e for e in reversed(history) if e.counts or e.kind in RESTORES), None)
+    return newest if newest is not None and newest.kind in ("restoring", "restore-failed") else None
 
 
 def lineage(history: Sequence[Event], count: int) -> list[Event]:

@@ -109,6 +109,8 @@ def _services(stack: Stack) -> Iterator[tuple[str, str]]:
     yield from (("probes", probe.service) for probe in stack.probes if probe.service)
     yield from (("reloads", reload.service) for reload in stack.reloads)
     yield from (("before_switch", one_off.service) for one_off in stack.before_switch)
+    for backup in stack.backups:
+        yield from (("backups", service) for service in (backup.service, *(backup.stop or ())))
     yield from (("apply", step.service) for step in stack.apply)
     yield from (("unproven", service) for service in stack.unproven)
     yield from (("replicas", service) for services in stack.replicas.values() for service in services)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
+import textwrap
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.compose.labels import PROJECT, SERVICE
+from deploy_lib.errors import DeployError
 from deploy_lib.host.change import apply
 from deploy_lib.host.programs.mariadb import MariadbUser
 from deploy_lib.secrets.value import Secret
@@ -21,7 +25,7 @@ from lab.images import obtain_one
 from lab.layout import Lab
 from tests.worst import WORST
 
-from .conftest import ROOT
+from .conftest import CHECKOUT, ROOT
 
 IMAGE = "mariadb:11.8"
 LOG = "/var/lib/mysql/general.log"
@@ -289,3 +293,27 @@ def test_a_server_that_is_down_has_not_refused_and_is_started_first(server: Serv
     assert server.takes(APP, "old one") not in (0, 1)
     done = server.switch(APP, "old one", "new one")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_backup_that_the_documentation_shows_brings_a_table_back(server: Server) -> None:
+    text = (CHECKOUT / "docs/backups.md").read_text()
+    shown = next(block for block in re.findall(r"(?:^    .*\n)+", text, re.MULTILINE) if "mariadb" in block)
+    (entry,) = tomllib.loads(textwrap.dedent(shown))["stacks"]["shop"]["backups"]
+    name = f"{server.project}-db-1"
+    build.run("exec", "-i", name, "sh", "-c", "cat > /root/password", stdin=b"old one")
+    given = ("-e", "MARIADB_ROOT_PASSWORD_FILE=/root/password", "-e", "MARIADB_DATABASE=shop")
+
+    def run(command: list[str], data: str = "") -> str:
+        return build.run("exec", "-i", *given, name, *command, stdin=data.encode())
+
+    server.sql(
+        "CREATE DATABASE shop; CREATE TABLE shop.fault (word text); INSERT INTO shop.fault VALUES ('kept')"
+    )
+    data = run(entry["command"])
+    run(entry["check"], data)
+    with pytest.raises(DeployError):
+        run(entry["check"], data[:-200])
+    server.sql("DROP TABLE shop.fault")
+    run(entry["restore"], data)
+    assert server.sql("SELECT word FROM shop.fault").strip() == "kept"
+    server.sql("DROP DATABASE shop")

@@ -62,6 +62,16 @@ directory = "/srv/jobs"
 replicas = { mailer = 1 }
 """
 
+BACKUPS = """
+[[stacks.shop.backups]]
+name = "rows"
+service = "db"
+command = ["dump"]
+check = ["check"]
+restore = ["load"]
+"""
+"""For `more`: the shop's database is backed up."""
+
 SHOP = """\
 name: shop
 services:

@@ -17,8 +17,14 @@ from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE, ours, quote
 from deploy_lib.ssh.session import Session
 
-ABORTED = """'^{"kind":"aborted"'"""
-"""A pattern for `grep`, quoted: the events that say nothing about what runs."""
+COUNTING = """-e '^{"kind":"proven"' -e '^{"kind":"adopted"'"""
+"""Patterns for `grep`, quoted: the releases that a rollback could go to."""
+
+RESTORE = """-e '^{"kind":"restor'"""
+"""The same: the events of restores."""
+
+ASIDE = """-e '^{"kind":"aborted"' -e '^{"kind":"backup"'"""
+"""The same: the events that say nothing about what runs."""
 
 
 def event(kind: Kind, release: Release, **more: Any) -> Event:
@@ -42,7 +48,7 @@ def read_history(session: Session, directory: PurePosixPath, lines: int) -> list
 history() {{
   ours || return
   {_readable(path)}
-  grep -a '}}$' {path} | grep -av {ABORTED} | tail -n 1
+  grep -a '}}$' {path} | grep -av {ASIDE} {RESTORE} | tail -n 1
   grep -a '}}$' {path} | tail -n {lines}
 }}
 history
@@ -87,14 +93,17 @@ def write_event(session: Session, directory: PurePosixPath, token: str, happened
 
 
 def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int) -> str:
-    """Body of a shell function that prints what decisions need of a history: the newest releases, and the newest events of
-    switches. What a power cut leaves in a file may be no text (`-a`). It calls `there` of `shell`.
+    """Body of a shell function that prints what decisions need of a history, in its order: the newest releases, the newest
+    events of switches, and the newest of a restore. What a power cut leaves in a file may be no text (`-a`). It calls `there` of `shell`.
     """
     path = quote(directory / layout.HISTORY)
     return f"""\
 {_readable(path)}
-  grep -a -e '^{{"kind":"proven"' -e '^{{"kind":"adopted"' {path} | tail -n {proven_lines}
-  grep -av {ABORTED} {path} | tail -n {newest_lines}
+  {{
+    grep -an {COUNTING} {path} | tail -n {proven_lines}
+    grep -an {RESTORE} {path} | tail -n 1
+    grep -avn {ASIDE} {RESTORE} {path} | tail -n {newest_lines}
+  }} | LC_ALL=C sort -t : -k 1,1n -u | cut -d : -f 2-
 """
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from deploy_lib import layout
 from deploy_lib.errors import DeployError, StoppedError
+from deploy_lib.host.change import backup
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
@@ -31,12 +32,15 @@ def remove_old(
     kept: Iterable[Release],
     token: str,
     on_removed: Callable[[str], object],
+    *,
+    needed: Collection[str] = (),
 ) -> None:
-    """Removes what releases other than `kept` have left.
+    """Removes what releases other than `kept` have left, and old backups.
 
     Args:
         token: the lock owner's; one whose lock has lapsed removes nothing.
         on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
+        needed: see `backup.prune_text`.
 
     Raises:
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
@@ -44,19 +48,25 @@ def remove_old(
     """
     _run(
         session,
-        locked_prune_script(stack, kept, token),
+        locked_prune_script(stack, kept, token, needed=needed),
         on_removed,
         "some old files or images could not be removed",
     )
 
 
 def foresee_removal(
-    session: Session, stack: HostStack, kept: Iterable[Release], on_found: Callable[[str], object]
+    session: Session,
+    stack: HostStack,
+    kept: Iterable[Release],
+    on_found: Callable[[str], object],
+    *,
+    needed: Collection[str] = (),
 ) -> None:
     """Lists what `remove_old` would remove, and removes nothing.
 
     Args:
-        on_found: gets each file and image.
+        on_found: gets each file, backup and image.
+        needed: see `backup.prune_text`.
 
     Raises:
         PruneError: the list is not complete.
@@ -64,7 +74,7 @@ def foresee_removal(
     """
     _run(
         session,
-        prune_script(stack, kept, dry_run=True),
+        prune_script(stack, kept, needed=needed, dry_run=True),
         on_found,
         "some old files or images could not be listed",
     )
@@ -88,13 +98,15 @@ def _run(session: Session, text: str, on_line: Callable[[str], object], failed: 
             raise PruneError(f"{failed}: {problem}", step="prune")
 
 
-def locked_prune_script(stack: HostStack, kept: Iterable[Release], token: str) -> str:
+def locked_prune_script(
+    stack: HostStack, kept: Iterable[Release], token: str, *, needed: Collection[str] = ()
+) -> str:
     """The same as a script of its own: the next holder of the lock waits for it, as for a switch."""
     return f"""\
 exec 9>>{quote(stack.directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
 {owned(stack.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
-{prune_script(stack, kept)}"""
+{prune_script(stack, kept, needed=needed)}"""
 
 
 REMOVE = """\
@@ -130,13 +142,16 @@ erase() {{
 """The same for a dry run: they change nothing, and say what would be removed."""
 
 
-def prune_script(stack: HostStack, kept: Iterable[Release], *, dry_run: bool = False) -> str:
-    """Shell text that removes files and images of releases other than `kept`; it goes on after a failure, and
+def prune_script(
+    stack: HostStack, kept: Iterable[Release], *, needed: Collection[str] = (), dry_run: bool = False
+) -> str:
+    """Shell text that removes files and images of releases other than `kept`, and old backups; it goes on after a failure, and
     fails at the end.
 
     Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
 
     Args:
+        needed: see `backup.prune_text`.
         dry_run: it only lists what it would remove.
     """
     kept = list(kept)
@@ -171,5 +186,6 @@ for x in $tags; do
       if erase "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
+{backup.prune_text(stack, needed)}
 [ -z "$left" ]
 """

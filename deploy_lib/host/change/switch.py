@@ -64,6 +64,23 @@ class Runs:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a switch does in place of a release's own steps: it changes data, and no file or container.
+
+    Attributes:
+        name: in the operator's words.
+        forward: in a shell function that ends with the first one that fails.
+        back: shell text for a function that undoes it.
+        seconds: that either may take.
+    """
+
+    name: str
+    forward: Sequence[Step]
+    back: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Switch:
     """What is to be done, all of it decided beforehand.
 
@@ -86,6 +103,7 @@ class Switch:
         stuck: the event for a host that could not go back.
         prune: shell text that is run after everything, when the release was proven.
         runs, back_runs: which services are started, of the new release and of the one before.
+        work: what is done instead of going to another release.
     """
 
     token: str
@@ -109,6 +127,7 @@ class Switch:
     prune: str = ":"
     runs: Runs = Runs()
     back_runs: Runs = Runs()
+    work: Work | None = None
 
 
 def switch_script(stack: HostStack, switch: Switch) -> str:
@@ -215,6 +234,8 @@ def _up(stack: HostStack, project: Project) -> str:
 
 def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
     """The steps that take a host to the new release, in a shell function that ends with the first one that fails."""
+    if switch.work is not None:
+        return [*switch.work.forward]
     project = switch.project or stack.project
     env = "".join(f"{name}={MASK} " for name in switch.secrets)
     reloaded = [
@@ -277,6 +298,8 @@ def log_directory(project: str) -> str:
 
 
 def _back(stack: HostStack, switch: Switch) -> str:
+    if switch.work is not None:
+        return switch.work.back
     directory, project = stack.directory, switch.back_project or stack.project
     if switch.back is None:
         return f"""\

@@ -74,6 +74,7 @@ class Watch:
         self._session = session
         self._node = stack.node
         self._token = switch.token
+        self._name = switch.work.name if switch.work else "switch"
         self._longest_back = longest_forward(stack, switch) + stack.settings.switch_timeout + 30
         self._process = process
         self._on_line = on_line
@@ -92,9 +93,11 @@ class Watch:
         """
         code = self._until("=== switched ")
         if code:
-            reason = "Compose did not end in time" if code in (124, 137) else f"exit status {code}"
+            reason = "it did not end in time" if code in (124, 137) else f"exit status {code}"
             raise SwitchError(
-                f"the switch failed: {reason}{self._last_lines()}", node=self._node.name, step="switch"
+                f"the {self._name} failed: {reason}{self._last_lines()}",
+                node=self._node.name,
+                step=self._name,
             )
 
     def looks(self) -> Iterator[list[Container]]:
@@ -280,7 +283,7 @@ class Watch:
             return SwitchError(
                 "the switch's own process on the host has ended", node=self._node.name, step="switch"
             )
-        return LostError("the session ended during the switch", node=self._node.name, step="switch")
+        return LostError(f"the session ended during the {self._name}", node=self._node.name, step=self._name)
 
     def _uncertain(self) -> UncertainError:
         return UncertainError("the session ended while the release was being recorded", node=self._node.name)
@@ -293,6 +296,8 @@ def _status(line: str, sign: str) -> int:
 
 def longest_forward(stack: HostStack, switch: Switch) -> float:
     """Seconds until the containers must have been replaced, or that must have failed."""
+    if switch.work is not None:
+        return switch.work.seconds + ENGINE_TIMEOUT
     # A program that is given another value may be waited for before that and after it.
     extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
     return stack.settings.switch_timeout + extra + ENGINE_TIMEOUT

@@ -99,6 +99,11 @@ class Facts:
         return history.unsettled(self.history)
 
     @property
+    def unsettled_restore(self) -> Event | None:
+        """The newest restore, when it is unknown what it has left of the data."""
+        return history.unsettled_restore(self.history)
+
+    @property
     def unrecorded(self) -> bool:
         """Whether the project runs here without a record; a first deployment that was interrupted does not count as such."""
         return bool(self.containers) and self.proven is None and self.unsettled is None

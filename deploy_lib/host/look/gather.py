@@ -54,6 +54,7 @@ TOOLS = (
     *("docker", "flock", "setsid", "timeout", "tar", "sha256sum"),
     *(
         "base64",
+        "cut",
         "find",
         "grep",
         "mktemp",

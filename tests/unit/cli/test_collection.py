@@ -78,7 +78,10 @@ def listed(done: Done) -> set[str]:
     return {line.split()[0] for line in done.stdout.splitlines()[2:] if line[:3].strip()}
 
 
-FIXED = {"rollback", "rotate-secrets", "prune", "preflight", "status", "history", "logs"}
+FIXED = {
+    *("rollback", "rotate-secrets", "prune", "backup", "backups", "restore"),
+    *("preflight", "status", "history", "logs"),
+}
 FLEET = FIXED | {"deploy-all", "validate-env"}
 
 
@@ -254,7 +257,13 @@ def test_fab_takes_the_stack_that_is_meant_of_a_host_with_two(folder: Path, run:
 def test_a_host_that_cannot_be_reached_is_exit_3_and_named_whatever_was_asked(
     folder: Path, run: Run, command: str
 ) -> None:
-    words = ["--json", "--tag", "1.4.2"] if command in ("deploy-shop", "preflight") else ["--json"]
+    (folder / "deploy.toml").write_text((folder / "deploy.toml").read_text() + sample.BACKUPS)
+    more = {
+        "deploy-shop": ["--tag", "1.4.2"],
+        "preflight": ["--tag", "1.4.2"],
+        "restore": ["--backup", "one"],
+    }
+    words = ["--json", *more.get(command, [])]
     done = run(
         folder, "invoke", command, *words, "--node", "front", DB_PASSWORD="x" * 12, REGISTRY_TOKEN="y" * 12
     )

@@ -17,6 +17,7 @@ FLEET_ONLY = {"node", "parallel"}
 SHARED = {
     *("deploy-core", "deploy-workers", "rollback", "prune", "rotate-secrets"),
     *("preflight", "status", "history", "logs"),
+    *("backup", "backups", "restore"),
 }
 CHANGING = {"dry-run", "wait-lock", "json", "debug"}
 
@@ -46,6 +47,9 @@ def test_each_task_has_the_flags_that_the_design_gives_it() -> None:
     assert flags(INVOKE)["deploy-all"] == deploying | kinds | FLEET_ONLY
     assert fab["rollback"] == deploying
     assert fab["prune"] == fab["rotate-secrets"] == CHANGING
+    assert fab["backup"] == CHANGING - {"dry-run"}
+    assert fab["backups"] == {"json", "debug"}
+    assert fab["restore"] == CHANGING | {"backup", "skip-validation"}
     assert fab["preflight"] == {"tag", "json", "debug"}
     assert fab["status"] == {"json", "debug"}
     assert fab["history"] == {"tail", "json", "debug"}

@@ -219,3 +219,27 @@ files = { "b" = "y" }
         sample.environment(tmp_path, more="[environments.house.stacks.shp]\n")
     with pytest.raises(UsageError, match=r"inside the folder of deploy.toml"):
         sample.environment(tmp_path, more='[environments.house.stacks.shop]\ncompose = ["../a.yml"]\n')
+
+
+ROWS = sample.BACKUPS
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('check = ["check"]\n', ""), r"stacks\.shop\.backups\.0\.check: this key is missing"),
+        (('restore = ["load"]', "restore = []"), r"stacks\.shop\.backups\.0\.restore: .*at least 1 item"),
+        (('name = "rows"', 'name = "Rows of it"'), r"stacks\.shop\.backups\.0\.name"),
+        (('name = "rows"', 'name = "rows"\nkeep = 0'), r"stacks\.shop\.backups\.0\.keep: .*greater than or equal to 1"),
+        (('name = "rows"', 'name = "rows"\ntimeout = "1"'), r"stacks\.shop\.backups\.0\.timeout"),
+        (('name = "rows"', 'name = "rows"\nkepp = 3'), r"stacks\.shop\.backups\.0\.kepp: unknown key; did you mean keep\?"),
+        (('name = "rows"', 'name = "rows"\nstop = ["db"]'), r"stacks\.shop\.backups\.0: db has to run while"),
+        ((ROWS, ROWS + ROWS), r"stacks\.shop\.backups: two of them have the name 'rows'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_backup_is_one_line_with_the_keys_path(change: tuple[str, str], expected: str) -> None:
+    text = sample.DEPLOY + ROWS
+    assert parse(text).stacks["shop"].backups[0].keep == 5
+    with pytest.raises(UsageError, match=expected) as caught:
+        parse(text.replace(*change))
+    assert "\n" not in str(caught.value)

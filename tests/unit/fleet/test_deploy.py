@@ -40,6 +40,8 @@ class Fake:
     before: Any = None
     plan: Any = None
     interrupts: str = ""
+    backups: Any = ()
+    restoration: Any = None
     console: Console = field(default_factory=Console)
     session: Session = field(default_factory=Session)
 
@@ -60,6 +62,10 @@ class Fake:
     def stage(self, login: object) -> None:
         self.outcome = Outcome.UNTOUCHED
         self._step("stage", Outcome.UNTOUCHED)
+
+    def back_up(self) -> None:
+        if "backup" in self.fails:
+            raise self.fails["backup"]
 
     def check_deferred(self) -> None:
         if "deferred" in self.fails:
@@ -134,6 +140,14 @@ def test_what_cannot_be_pulled_everywhere_is_switched_to_nowhere() -> None:
         f"abort (B: no space) {name}" for name in ("B", "C", "core")
     }
     assert {n.outcome for n in nodes} == {"untouched"}
+
+
+def test_what_cannot_be_backed_up_anywhere_is_switched_nowhere() -> None:
+    code, log, nodes = run(core={"backup": DeployError("no dump")})
+    assert code is ExitCode.FAILED_REVERTED
+    assert not [step for step in log if step.startswith("switch")]
+    assert {node.outcome for node in nodes} == {"untouched"}
+    assert "what ran before still runs" in str(nodes[2].error) or "nothing was started" in str(nodes[2].error)
 
 
 def test_workers_are_not_begun_when_core_fails() -> None:
@@ -259,5 +273,5 @@ def test_no_more_nodes_are_worked_on_at_once_than_asked_for(limit: int) -> None:
 @pytest.mark.parametrize("asked", [1, None])
 def test_each_step_that_changes_hosts_keeps_to_it(asked: int | None, limits: list[int | None]) -> None:
     run(Request("deploy-all", parallel=asked))
-    # Staging, then two waves; recording is for all at once.
-    assert limits == [asked, asked, asked, None]
+    # Staging, backups, then two waves; recording is for all at once.
+    assert limits == [asked, asked, asked, asked, None]

@@ -36,6 +36,8 @@ class Fake:
     error: DeployError | None = None
     before: Any = None
     plan: Any = None
+    backups: Any = ()
+    restoration: Any = None
     containers: tuple[Container, ...] = ()
     request: Request = field(default_factory=lambda: Request("prune"))
     session: Any = field(default_factory=lambda: SimpleNamespace(stop=threading.Event(), close=lambda: None))

@@ -110,3 +110,18 @@ def test_nor_does_a_rotation(unprovable: Unprovable) -> None:
     with pytest.raises(PreflightError, match="AllowTcpForwarding"):
         rotation._look(cast(list[Deployment], [unprovable]))
     assert unprovable.log == ["look again core", "check"]
+
+
+def test_that_the_data_stay_is_said_with_the_backup_from_before_the_release_that_is_left() -> None:
+    def said(*past: Event) -> str:
+        leaving = node(*past)
+        cast(Any, leaving).node = SimpleNamespace(name="core", task=lambda words: f"invoke {words}")
+        return rollback._data(leaving)
+
+    migrated = replace(SECOND, backups=("b1",))
+    assert said(FIRST, SECOND) == ""
+    assert said(FIRST, migrated).endswith("before sha-0000002: invoke restore --node core --backup b1")
+    failed = replace(migrated, kind="failed", backups=("b2",))
+    assert "--backup b2" in said(FIRST, failed)
+    # What was taken back is not what is left.
+    assert said(FIRST, replace(failed, kind="reverted")) == ""

@@ -154,7 +154,7 @@ def test_pruning_keeps_what_was_left_half_way(monkeypatch: pytest.MonkeyPatch) -
     half = event("failed", replace(first.release, id="half"))
     node.facts = replace(node.facts, history=(first, half))
 
-    def prune(_: object, directory: object, kept: Iterable[Release], *rest: object) -> None:
+    def prune(_: object, directory: object, kept: Iterable[Release], *rest: object, **more: object) -> None:
         seen.extend(release.id for release in kept)
 
     monkeypatch.setattr(pruning, "remove_old", prune)

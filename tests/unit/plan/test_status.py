@@ -199,3 +199,20 @@ def test_an_image_of_the_hub_is_found_under_the_name_that_docker_lists(written: 
     assert status(moved).drift == (
         f"the tag web:1 on the host points to another image than the release's ({DIGEST})",
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("restoring", "was interrupted"), ("restore-failed", "could not be undone")]
+)
+def test_data_of_which_nobody_knows_what_they_are_are_no_quiet_matter(kind: Any, shown: str) -> None:
+    began = event(kind, RELEASE, backups=("b1", "b2"))
+    facts = replace(SETTLED, history=(*SETTLED.history, began))
+    found = status(facts)
+    assert found.outcome == "interrupted"
+    assert shown in found.drift[0]
+    assert "b2 as they were before it" in found.drift[0]
+    # Whoever holds the lock is still at it.
+    assert status(replace(facts, machine=replace(facts.machine, locked="{}"))).outcome == "as recorded"
+    for settled in ("restored", "restore-reverted"):
+        later = replace(facts, history=(*facts.history, event(settled, RELEASE, backups=("b1", "b2"))))  # type: ignore[arg-type]
+        assert status(later).outcome == "as recorded"

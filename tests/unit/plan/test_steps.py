@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from deploy_lib.config import OneOff, Reload
+from deploy_lib.config import Backup, OneOff, Reload, Stack
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.stage import needed_login, staging_script
 from deploy_lib.host.change.switch import switch_script
@@ -10,7 +10,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import make_plan
-from deploy_lib.plan.steps import make_staging, make_switch, shown_commands
+from deploy_lib.plan.steps import due_backups, make_staging, make_switch, shown_commands
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import MASK, Secret
 from tests.unit.plan.test_decision import NODE, case
@@ -81,3 +81,35 @@ def test_a_service_that_stays_is_told_of_its_files() -> None:
     name = facts.containers[0].name
     last = shown_commands(decision, facts, job(), None)[-1]
     assert last.startswith(f"docker exec {name} true && docker exec {name} sh -c 'kill -s HUP 1'")
+
+
+ROWS = Backup(name="rows", service="web", command=("dump",), check=("check",), restore=("load",))
+OTHER = ROWS.model_copy(update={"name": "other", "service": "other"})
+
+
+def test_data_are_backed_up_before_what_may_touch_them() -> None:
+    with_both = NODE.stack.model_copy(update={"backups": (ROWS, OTHER), "before_switch": ()})
+    migrating = with_both.model_copy(update={"before_switch": (MIGRATE,)})
+
+    def due(decision: Decision, facts: Facts, stack: Stack = with_both) -> list[str]:
+        return [backup.name for backup in due_backups(decision, facts, stack)]
+
+    facts = settled()
+    other = replace(facts.containers[0], id="2", service="other", image_id="sha256:other")
+    both = replace(facts, containers=(*facts.containers, other))
+    assert due(decided(), facts) == ["rows"]
+    assert due(decided(OLD), facts) == []
+    # A command may touch the data of any service that runs.
+    assert due(decided(), both, migrating) == ["rows", "other"]
+    assert due(decided(), facts, migrating) == ["rows"]
+    # One that ran and has stopped is not passed over.
+    assert due(decided(), replace(facts, containers=())) == ["rows"]
+    nothing = Facts()
+    assert due(Decision(make_plan(NODE, nothing, desired(NEW)), "key"), nothing, migrating) == []
+
+
+def test_a_dry_run_shows_the_backups_before_the_switch() -> None:
+    stack = job().node.stack.model_copy(update={"backups": (ROWS,)})
+    with_rows = replace(job(), node=NODE.model_copy(update={"stack": stack}))
+    shown = shown_commands(decided(), settled(), with_rows, LOGIN)
+    assert shown[2:4] == ["docker exec -i CONTAINER-OF-web dump", "docker exec -i CONTAINER-OF-web check"]

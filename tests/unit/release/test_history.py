@@ -52,6 +52,30 @@ def test_a_switch_is_unsettled_until_it_ended_on_a_whole_release() -> None:
     assert history.unsettled([]) is None
 
 
+def test_a_restore_is_unsettled_until_it_or_a_release_is_proven() -> None:
+    began = event("restoring", RELEASE, backups=("b1", "b2"))
+    for kind, whole in (
+        ("restored", True),
+        ("restore-reverted", True),
+        ("proven", True),
+        ("restore-failed", False),
+    ):
+        newest = replace(began, kind=kind)
+        assert history.unsettled_restore([began, newest]) is (None if whole else newest)
+    made, failed = event("backup", RELEASE), event("failed", RELEASE)
+    assert history.unsettled_restore([began, made, failed]) is began
+    assert history.unsettled_restore([made, failed]) is None
+
+
+def test_restores_and_backups_hide_no_switch_and_a_proven_restore_ends_one_that_failed() -> None:
+    started, failed = event("started", RELEASE), event("failed", RELEASE)
+    aside = [event(kind, RELEASE) for kind in ("backup", "restoring", "restore-reverted")]
+    assert history.interrupted([started, *aside]) is started
+    assert history.unsettled([failed, *aside]) is failed
+    assert history.unsettled([failed, *aside, event("restored", RELEASE)]) is None
+    assert history.newest_switch([failed, event("restored", RELEASE)]) is failed
+
+
 def test_what_an_earlier_program_has_written_comes_back_byte_for_byte() -> None:
     """Whatever it was written as: other spellings would be other images for Compose, and for what compares records."""
     images = {
@@ -79,3 +103,5 @@ def test_what_an_earlier_program_has_written_comes_back_byte_for_byte() -> None:
     )
     (found,) = parse_events(line)
     assert found.line() == line
+    (more_known,) = parse_events(replace(found, backups=("b1",)).line())
+    assert more_known.backups == ("b1",)

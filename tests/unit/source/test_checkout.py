@@ -33,6 +33,8 @@ def test_they_agree(node: str) -> None:
             "keep_releases = 5",
             'keep_releases = 5\nbefore_switch = [{ service = "backnd", command = ["x"] }]',
         ),
+        ("core", "backups", 'name = "database"\nservice = "db"', 'name = "database"\nservice = "dbb"'),
+        ("core", "backups", "compress = false\nkeep", 'compress = false\nstop = ["backnd"]\nkeep'),
         ("B", "replicas", '"backtest-worker-1"', '"backtest-wroker-1"'),
     ],
 )

@@ -37,6 +37,7 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
     events = [event(k, replace(RELEASE, id=f"r{i}")) for i in range(9) for k in ("started", "proven")]
     events.append(event("started", replace(RELEASE, id="r9")))
     events += [event("aborted", replace(RELEASE, id=f"a{i}")) for i in range(5)]
+    events[15:15] = [event(k, replace(RELEASE, id="b")) for k in ("restoring", "restored", "backup")]
     (tmp_path / ".deploy/history.jsonl").write_text("".join(f"{e.line()}\n" for e in events))
     script = f"{THERE}history() {{\n{read_command(PurePosixPath(tmp_path), 4, 3)}}}\nhistory"
     found = parse_events(
@@ -45,6 +46,8 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
     assert [(e.kind, e.release.id) for e in found] == [
         ("proven", "r5"),
         ("proven", "r6"),
+        # It began before r7 was proven, and comes before that.
+        ("restored", "b"),
         ("proven", "r7"),
         ("started", "r8"),
         ("proven", "r8"),

@@ -1,0 +1,72 @@
+"""`backups`: which backups the hosts have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.flags import PARALLEL
+from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.config import Node
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
+from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.host.look.backups import list_backups
+from deploy_lib.host.stack import HostStack
+from deploy_lib.output.console import Console
+from deploy_lib.release.backup import BackupFile, shown_size
+from deploy_lib.source.checkout import project_of
+
+
+def run(invocation: Invocation) -> None:
+    """Lists each node's backups, oldest first; it needs no secret. A node that cannot be reached does not hide the others.
+
+    Raises:
+        Exit: with status 3 when one could not be asked.
+    """
+    with invocation.begin() as (environment, console, report):
+        chosen = choose(environment, invocation)
+        projects = {node.name: project_of(environment, node) for node in chosen}
+        announce(console, environment, chosen)
+        sessions = sessions_with(environment, chosen, invocation.connection)
+        found: dict[str, list[BackupFile] | DeployError] = {}
+
+        def ask(node: Node) -> None:
+            session = sessions[node.name]
+            try:
+                with told(node.name):
+                    found[node.name] = list_backups(session, HostStack(node, projects[node.name]))
+            except DeployError as error:
+                found[node.name] = error
+            finally:
+                session.close()
+
+        side_by_side(chosen, ask, invocation.given[PARALLEL])
+        for node in chosen:
+            one = found[node.name]
+            if isinstance(one, DeployError):
+                console.error(one)
+                report.exit = ExitCode.NOT_STARTED
+                outcome = "unreachable" if isinstance(one, UnreachableError) else "failed"
+                report.nodes[node.name] = {"outcome": outcome, "error": str(one)}
+                continue
+            backups = [backup.as_dict() for backup in one]
+            report.nodes[node.name] = {"outcome": "done", "backups": backups, "error": None}
+            _show(console, node, one)
+
+
+def _show(console: Console, node: Node, backups: Sequence[BackupFile]) -> None:
+    if not backups:
+        none = "no backups yet" if node.stack.backups else f"deploy.toml has no backups for {node.stack_name}"
+        console.result(f"{node.name}: {none}")
+    rows = [
+        [backup.id, backup.service, backup.tag, shown_size(backup.size) if backup.whole else "DAMAGED"]
+        for backup in backups
+    ]
+    notes = [f"{backup.why}, by {backup.by}" for backup in backups]
+    console.table(node.name, ["backup", "service", "of", "size"], rows, flexible="of", notes=notes)
+    for backup in backups:
+        console.debug(
+            node.name,
+            f"{backup.id}: {backup.service} ran {backup.image}, release {backup.release}; by {backup.by}; "
+            f"SHA-256 {backup.sha256}",
+        )

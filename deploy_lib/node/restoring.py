@@ -1,0 +1,262 @@
+"""Putting a backup back on one node: made whole, proven and recorded, or undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploy_lib.compose.container import Container
+from deploy_lib.config import Backup
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError
+from deploy_lib.host.change import backup as backups
+from deploy_lib.host.change import watch
+from deploy_lib.host.change.history import event
+from deploy_lib.host.change.lock import LAPSE
+from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.restore import restore_steps, restore_work
+from deploy_lib.host.change.step import shown_of
+from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.names import did_you_mean
+from deploy_lib.node import proof
+from deploy_lib.node.backup import restore_command
+from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.site import Site
+from deploy_lib.release.backup import BackupFile
+from deploy_lib.release.history import Event, Kind
+from deploy_lib.release.release import Release
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What is put back, and how.
+
+    Attributes:
+        backup: its entry in deploy.toml.
+        file: what is put back.
+        release: that runs, and is proven with it.
+        stop: the services that stand still meanwhile.
+        now: of the data that are there, once it is made; None where there is none.
+    """
+
+    backup: Backup
+    file: BackupFile
+    release: Release
+    stop: tuple[str, ...]
+    now: BackupFile | None = None
+
+    def commands(self, site: Site) -> list[str]:
+        """The Docker commands that would be run, for a dry run."""
+        return shown_of(restore_steps(site.stack, self.backup, self.file, self.stop))
+
+    @property
+    def other_release(self) -> str:
+        """That it was made when another release ran; "" where that is not so."""
+        if self.file.release == self.release.id:
+            return ""
+        return (
+            f"the backup was made when {self.file.tag} ran (release {self.file.release}), and {self.release.tag} runs now: "
+            "where a migration lies between them, go back first (rollback)"
+        )
+
+
+def choose(site: Site, facts: Facts, file: BackupFile) -> Restoration:
+    """Decides how a backup is put back.
+
+    Raises:
+        PreflightError: it is not whole, nothing runs here that it could be put into, or deploy.toml no longer has its entry.
+    """
+    node = site.node
+
+    def refusal(what: str, hint: str) -> PreflightError:
+        return PreflightError(what, node=node.name, step="restore", hint=hint)
+
+    if not file.whole:
+        raise refusal(
+            f"the file of backup {file.id} is gone, or has another size", f"see: {node.task('backups')}"
+        )
+    entries = {backup.name: backup for backup in node.stack.backups}
+    if file.name not in entries:
+        raise refusal(
+            f"deploy.toml no longer says how {file.name!r} is put back: stacks.{node.stack_name}.backups has no such name",
+            did_you_mean(file.name, entries) or "put its entry back",
+        )
+    if facts.proven is None:
+        raise refusal(
+            "no release is recorded here that could be proven", f"deploy one first: {node.deploy_task}"
+        )
+    release = facts.proven.release
+    back = f"go back first: {node.task(f'rollback --node {node.name}')}"
+    if facts.interrupted is not None:
+        raise refusal(f"the switch to {facts.interrupted.release.tag} was interrupted", back)
+    if others := sorted({c.service for c in facts.containers if not _of(release, facts, c)}):
+        raise refusal(f"the proven release, {release.tag}, is not what runs: {', '.join(others)}", back)
+    backup = entries[file.name]
+    users = {c.service for c in facts.containers if backup.service in c.needs}
+    return Restoration(backup, file, release, tuple(sorted(users)) if backup.stop is None else backup.stop)
+
+
+def _of(release: Release, facts: Facts, container: Container) -> bool:
+    image = release.images.get(container.service)
+    return (
+        image is None or container.image == image or container.image_id == (facts.id_of(image) or str(image))
+    )
+
+
+class Restoring:
+    """A restore that has been started, and waits for its verdict once the data have been put back.
+
+    Args:
+        token: the lock owner's.
+        prune: shell text that is run once it is proven.
+        began: when the command did, by `time.monotonic`.
+    """
+
+    def __init__(self, site: Site, restoration: Restoration, token: str, prune: str, began: float) -> None:
+        self._site = site
+        self._what = restoration
+        self._began = began
+        self._watch = watch.start(site.session, site.stack, self._switch(token, prune), {}, site.detail)
+
+    def _switch(self, token: str, prune: str) -> Switch:
+        what, alone = self._what, "its session had ended"
+        return Switch(
+            token=token,
+            forward=Placement(),
+            back=Placement(),
+            started=[self._happens("restoring")],
+            abandoned=self._happens("restore-reverted", detail=f"{alone}; the host undid it by itself"),
+            stuck=self._happens(
+                "restore-failed", detail=f"{alone}, and the host could not undo it by itself"
+            ),
+            secret_files=what.release.secret_files,
+            back_secret_files=what.release.secret_files,
+            prune=prune,
+            work=restore_work(self._site.stack, what.backup, what.file, what.now, what.stop),
+        )
+
+    def prove(self) -> Sequence[Container]:
+        """Waits until the data have been put back, and proves the release with them.
+
+        Raises:
+            NotBegunError: nothing was changed.
+            DeployError: they could not be, or the release is not proven; the verdict is awaited.
+        """
+        what = self._what
+        still = f"; stopped meanwhile: {', '.join(what.stop)}" if what.stop else ""
+        self._site.say("restore", f"{what.file.id} into {what.backup.service}{still}")
+        self._watch.finish()
+        return self._prove()
+
+    def record(self) -> None:
+        """Records that the data are in place.
+
+        Raises:
+            LostError: the host could not record it, or the session ended.
+        """
+        self._watch.conclude("proven", [self._happens("restored")])
+        if not self._watch.await_end("proven"):
+            raise watch.LostError(
+                "the host could not record the restore, and undoes it", node=self._site.node.name
+            )
+        self._site.say("done", f"{self._what.release.tag} is proven with the data of {self._what.file.id}")
+
+    def go_back(self, reason: str) -> Sequence[Container]:
+        """Puts back what was there before, and proves the release with that.
+
+        Raises:
+            NotBegunError: there was nothing to undo.
+            LostError: the session ended; the host undoes it by itself.
+            DeployError: that failed.
+        """
+        self._site.say(
+            "back", f"to {self._what.now.id}" if self._what.now else "there is nothing to go back to"
+        )
+        self._watch.conclude("revert", [self._happens("restore-failed", detail=reason)])
+        containers: Sequence[Container] = ()
+        problem: DeployError | None = None
+        try:
+            self._watch.await_back()
+            containers = self._prove()
+        except watch.LostError:
+            raise
+        except DeployError as error:
+            problem = error
+        kind: Kind = "restore-reverted" if problem is None else "restore-failed"
+        said = "" if problem is None else problem.what.partition("\n")[0]
+        detail = self._site.console.redactor.clean(said)
+        self._watch.conclude("leave", [self._happens(kind, detail=detail or reason)])
+        self._watch.await_end("revert")
+        if problem is not None:
+            raise problem
+        self._site.say("back", "the data are those of before, and the release is proven with them")
+        return containers
+
+    def _happens(self, kind: Kind, detail: str = "") -> Event:
+        what = self._what
+        return event(
+            kind,
+            what.release,
+            command=self._site.job.request.command,
+            seconds=round(time.monotonic() - self._began, 1),
+            detail=detail or what.file.id,
+            backups=(what.file.id, *([what.now.id] if what.now else [])),
+        )
+
+    def _prove(self) -> Sequence[Container]:
+        site = self._site
+        return proof.prove(
+            site.session, site.node, self._what.release, self._watch.looks(), site.say, site.follow
+        )
+
+
+def final(
+    outcome: Outcome, error: DeployError | None, site: Site, restoration: Restoration
+) -> tuple[ExitCode, DeployError | None]:
+    """A restore's exit status, and its error with the state that the data are in."""
+    node, now = site.node, restoration.now
+    match outcome:
+        case Outcome.RESTORED | Outcome.PLANNED:
+            return ExitCode.DONE, None
+        case Outcome.NOT_STARTED if error is not None:
+            return error.exit_code, error
+        case Outcome.NOT_STARTED | Outcome.UNTOUCHED if isinstance(error, StoppedError):
+            return ExitCode.INTERRUPTED, error
+        case Outcome.NOT_STARTED | Outcome.UNTOUCHED | Outcome.REVERTED:
+            stopped = isinstance(error, StoppedError)
+            hint = "run the command again" if stopped else "fix the cause, then run the command again"
+            code = ExitCode.FAILED_REVERTED
+            state = "the data are as they were before"
+        case _:
+            code = ExitCode.FAILED_INCONSISTENT
+            back = restore_command(node, now.id if now else restoration.file.id)
+            if isinstance(error, watch.LostError):
+                state = f"the host puts {now.id if now else 'nothing'} back by itself, within {LAPSE} s of the session's end"
+                hint = f"when it can be reached again, see: {node.task('history')}"
+            else:
+                state = f"it is unknown what the data of {restoration.backup.service} are now"
+                kept = (
+                    f"as they were before the restore, they are in {now.shown}"
+                    if now
+                    else "no backup of them was made"
+                )
+                state, hint = f"{state}; {kept}", f"put them back: {back}"
+    stated = DeployError(
+        f"{error.what if error is not None else 'the restore failed'}\n  {state}",
+        node=node.name,
+        step=error.step if error is not None else None,
+        hint=(error.hint if error is not None else None) or hint,
+    )
+    stated.__cause__ = error.__cause__ if error is not None else None
+    return code, stated
+
+
+def check_whole(site: Site, restoration: Restoration) -> None:
+    """Proves that the backup is as it was when it was made; nothing is changed.
+
+    Raises:
+        DeployError: it is not.
+    """
+    backups.verify(site.session, site.stack, restoration.backup, restoration.file)
+    site.say("verify", f"{restoration.file.shown} is as it was when it was made")

@@ -1,0 +1,170 @@
+"""Which backup can be put back, and what is said of the data when that fails."""
+
+import io
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.compose.labels import DEPENDS_ON
+from deploy_lib.config import Backup
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
+from deploy_lib.host.change.backup import BackupError
+from deploy_lib.host.change.history import event
+from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.change.watch import LostError
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.node import backup as node_backup
+from deploy_lib.node import restoring
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.restoring import Restoration
+from deploy_lib.node.site import Site
+from deploy_lib.output.console import Console
+from deploy_lib.plan.steps import new_order
+from deploy_lib.release.backup import BackupFile
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Release
+from deploy_lib.ssh.session import Session
+from tests.unit import build
+from tests.unit.plan.test_decision import case
+
+ENTRY = Backup(name="rows", service="db", command=("dump",), check=("check",), restore=("load",), timeout=5)
+IMAGES = {name: Image.parse(f"h/{name}:1@sha256:{'a' * 64}") for name in ("db", "web", "watch")}
+RELEASE = Release("r1", "sha-0000001", None, IMAGES, {})
+
+
+def container(service: str, needs: str = "", **more: Any) -> Any:
+    return build.container(
+        service=service, id=service, image=IMAGES[service], labels={DEPENDS_ON: needs}, **more
+    )
+
+
+FACTS = Facts(
+    history=(event("proven", RELEASE),),
+    containers=(
+        container("db"),
+        container("web", "db:service_healthy:false"),
+        container("watch", "web:service_started:true,other:service_started:false"),
+    ),
+)
+
+
+def deployment(*entries: Backup, request: dict[str, Any] | None = None) -> Deployment:
+    job = case(**(request or {}))
+    node = job.node.model_copy(update={"stack": job.node.stack.model_copy(update={"backups": entries})})
+    connected = cast(Session, SimpleNamespace(stop=None, node="core"))
+    made = Deployment(Site(replace(job, node=node), connected, Console(err=io.StringIO())))
+    made.facts = FACTS
+    made._lock = Lock(made.session, node.directory, me("a test"))
+    return made
+
+
+def file(**changes: Any) -> BackupFile:
+    made = new_order(build.stack(), ENTRY, RELEASE, why="a test").file
+    return replace(made, size=5, **changes)
+
+
+def test_what_depends_on_the_data_stands_still_unless_deploy_toml_says_otherwise() -> None:
+    site = deployment(ENTRY).site
+    assert restoring.choose(site, FACTS, file()).stop == ("web",)
+    site = deployment(ENTRY.model_copy(update={"stop": ("watch",)})).site
+    assert restoring.choose(site, FACTS, file()).stop == ("watch",)
+    site = deployment(ENTRY.model_copy(update={"stop": ()})).site
+    assert restoring.choose(site, FACTS, file()).stop == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "what", "said"),
+    [
+        (FACTS, {"whole": False}, "is gone, or has another size"),
+        (FACTS, {"name": "rowz"}, "no such name\n  -> did you mean rows?"),
+        (Facts(), {}, "no release is recorded"),
+        (replace(FACTS, history=(*FACTS.history, event("started", RELEASE))), {}, "was interrupted"),
+        (
+            replace(FACTS, containers=(replace(FACTS.containers[0], image=Image("h/db", "2")),)),
+            {},
+            "the proven release, sha-0000001, is not what runs: db",
+        ),
+    ],
+)
+def test_what_cannot_be_put_back_is_refused_with_what_to_do(
+    facts: Facts, what: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(PreflightError) as raised:
+        restoring.choose(deployment(ENTRY).site, facts, file(**what))
+    assert said in str(raised.value)
+
+
+def test_data_can_be_put_back_where_the_release_of_before_did_not_prove_itself_without_them() -> None:
+    failed = event("failed", replace(RELEASE, id="r2"))
+    assert restoring.choose(deployment(ENTRY).site, replace(FACTS, history=(*FACTS.history, failed)), file())
+
+
+def test_a_backup_of_another_release_is_said_to_be_one() -> None:
+    site = deployment(ENTRY).site
+    assert restoring.choose(site, FACTS, file()).other_release == ""
+    assert "rollback" in restoring.choose(site, FACTS, file(release="r0")).other_release
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "code", "said"),
+    [
+        (Outcome.RESTORED, None, ExitCode.DONE, ""),
+        (
+            Outcome.UNTOUCHED,
+            BackupError("no dump"),
+            ExitCode.FAILED_REVERTED,
+            "no dump\n  the data are as they were before",
+        ),
+        (
+            Outcome.REVERTED,
+            DeployError("ill"),
+            ExitCode.FAILED_REVERTED,
+            "ill\n  the data are as they were before",
+        ),
+        (Outcome.UNTOUCHED, StoppedError("interrupted"), ExitCode.INTERRUPTED, "interrupted"),
+        (Outcome.NOT_STARTED, RemoteError("no answer"), ExitCode.NOT_STARTED, "no answer"),
+        (
+            Outcome.FAILED,
+            DeployError("ill"),
+            ExitCode.FAILED_INCONSISTENT,
+            "restore --node A --backup NOW",
+        ),
+        (Outcome.SWITCHED, LostError("gone"), ExitCode.FAILED_INCONSISTENT, "puts NOW back by itself"),
+    ],
+)
+def test_a_restore_ends_with_a_status_and_the_state_of_the_data(
+    outcome: Outcome, error: DeployError | None, code: ExitCode, said: str
+) -> None:
+    site = deployment(ENTRY).site
+    now = file(id="20260101T000000Z-rows-0001")
+    what = Restoration(ENTRY, file(), RELEASE, ("web",), now)
+    ended, told = restoring.final(outcome, error, site, what)
+    assert ended is code
+    assert said.replace("NOW", now.id) in str(told or "")
+
+
+def test_what_cannot_be_backed_up_stops_a_deployment_unless_checks_are_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_dump(*_: object, **__: object) -> None:
+        raise BackupError("no dump")
+
+    monkeypatch.setattr(node_backup.backups, "make", no_dump)
+    strict = deployment(ENTRY)
+    with pytest.raises(BackupError, match="no dump") as raised:
+        strict._make_backups([ENTRY], RELEASE, "before 2", needed="goes on")
+    assert "--skip-validation" in str(raised.value)
+    lenient = deployment(ENTRY, request={"skip_validation": True})
+    lenient._make_backups([ENTRY], RELEASE, "before 2", needed="goes on")
+    assert lenient.backups == ()
+
+
+def test_a_release_that_failed_names_the_backup_before_it_and_what_puts_it_back() -> None:
+    node = deployment(ENTRY)
+    node.backups, node.outcome = [file()], Outcome.REVERTED
+    node.fail(DeployError("the migration failed"))
+    assert node.conclude() is ExitCode.FAILED_REVERTED
+    assert f"invoke restore --node A --backup {node.backups[0].id}" in str(node.error)
