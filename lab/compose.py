@@ -41,7 +41,7 @@ def published(path: Path) -> tuple[int, ...]:
         dict.fromkeys(
             port
             for spec in _services(path).values()
-            for entry in spec.get("ports", [])
+            for entry in spec.get("ports") or []
             for port in _published(entry)
         )
     )
