@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deploy_lib.compose.reading import load_yaml
 from deploy_lib.errors import UsageError
 
 
@@ -42,7 +41,7 @@ def published(path: Path) -> tuple[int, ...]:
         dict.fromkeys(
             port
             for spec in _services(path).values()
-            for entry in spec.get("ports", [])
+            for entry in spec.get("ports") or []
             for port in _published(entry)
         )
     )
@@ -67,9 +66,7 @@ def _services(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text())
+        data = load_yaml(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError:
-        raise UsageError(f"{path} is not valid YAML") from None
     return data if isinstance(data, dict) else {}
