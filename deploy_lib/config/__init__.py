@@ -3,6 +3,7 @@
 from deploy_lib.config.environments import (
     Environment,
     Node,
+    Registry,
     RegistryLogin,
     SecretSource,
     SecretSpec,
@@ -25,6 +26,7 @@ __all__ = [
     "Node",
     "OneOff",
     "Probe",
+    "Registry",
     "RegistryLogin",
     "Reload",
     "Requires",
