@@ -19,6 +19,7 @@ class Request:
         command: the task's name, as in "deploy-web".
         tag: `--tag` as given; None for the environment's default.
         service: the one service to be changed; None for all.
+        refresh: the service whose tag is looked up anew; "" for all of them; None: other people's images stay as recorded.
         dry_run: show the plan and change nothing.
         no_rollback: a failed release is left in place, to look at it.
         skip_validation: failed checks are only warned of, as far as the deployment can go on without them.
@@ -30,6 +31,7 @@ class Request:
     command: str
     tag: str | None = None
     service: str | None = None
+    refresh: str | None = None
     dry_run: bool = False
     no_rollback: bool = False
     skip_validation: bool = False

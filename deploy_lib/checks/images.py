@@ -1,16 +1,28 @@
-"""Whether the registry has what is to be deployed, for this host."""
+"""Whether the registries have what is to be deployed, for this host; each fault with the advice that fits it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from deploy_lib.checks.check import Check, Result
+from deploy_lib.checks.check import Check, Result, judged
+from deploy_lib.compose.asks import asks_of
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.host.look.registry import Login, Manifest, login_for
+from deploy_lib.release.image import HUB, Image
+
+_HUB_HOST = "registry-1.docker.io"
+"""Where Docker Hub's images are."""
 
 
-def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]:
-    """That each image exists, for this host's platform."""
+def check_images(
+    facts: Facts, manifests: Iterable[Manifest], logins: Sequence[Login], place: str
+) -> Iterator[Check]:
+    """That each image exists, for this host's platform.
+
+    Args:
+        logins: of deploy.toml.
+        place: REGISTRY/OWNER of the project's own images; "" for none.
+    """
     for manifest in manifests:
         name = f"image {manifest.reference.short}"
         proves = f"the registry has it, for {facts.platform}"
@@ -30,62 +42,123 @@ def check_images(facts: Facts, manifests: Iterable[Manifest]) -> Iterator[Check]
             problem = f"{manifest.reference}: {manifest.problem}" + (
                 "; the recorded one is on the host, and is used" if result == "warning" else ""
             )
-            yield Check(name, proves, result, problem=problem, hint=_hint(manifest))
+            login = login_for(logins, manifest.reference)
+            own = manifest.reference.below(place)
+            yield Check(name, proves, result, problem=problem, hint=advice(manifest, login, own=own))
 
 
-def check_login(credentials: Login | None, manifests: Iterable[Manifest]) -> Check:
-    """That the registry takes the credentials.
+def check_login(login: Login, manifests: Iterable[Manifest], *, only: bool = True) -> Check:
+    """That a registry takes the credentials.
 
     Args:
-        credentials: None when there are none to try.
+        only: there is no other login.
     """
-    name, proves = "registry login", "the private registry accepts this user and password"
-    if credentials is None:
-        return Check(
-            name, proves, "failed", problem="there is no password to try", hint="see the check 'secrets'"
-        )
-    where = f"{credentials.username} at {credentials.host}"
-    own = [m for m in manifests if credentials.covers(m.reference)]
-    refused = next((m for m in own if _refused(m)), None)
+    name = "registry login" if only else f"registry login at {login.host}"
+    proves = "the registry accepts this user and password"
+    where = f"{login.username} at {login.host}"
+    own = [m for m in manifests if login.covers(m.reference)]
+    refused = next((m for m in own if m.fault == "refused"), None)
     if refused is not None:
-        return Check(name, proves, "failed", where, f"{where} is refused: {refused.problem}", _hint(refused))
+        problem = f"{where} is refused: {refused.problem}"
+        return Check(name, proves, "failed", where, problem, advice(refused, login))
     unclear = next((m for m in own if not m.digest and not is_missing(m)), None)
     if unclear is not None:
-        return Check(name, proves, "warning", where, f"{credentials.host}: {unclear.problem}", _hint(unclear))
-    return Check(name, proves, found=where)
+        problem = f"{login.host}: {unclear.problem}"
+        return Check(name, proves, "warning", where, problem, advice(unclear, login))
+    return Check(name, proves, found=where if own else f"{where}, not tried: no image of it is asked for")
 
 
-def _refused(manifest: Manifest) -> bool:
-    said = manifest.problem.lower()
-    return manifest.status in (401, 403) or any(words in said for words in _REFUSED)
+def check_local(facts: Facts) -> Check:
+    """That the host has the images that are in no registry, as `pull_policy: never` says."""
+    wanted = {s.name: s.image for s in facts.services.values() if s.replicas and asks_of(s).local}
+    missing = {name: image for name, image in wanted.items() if facts.on_host(image) is None}
+    names = " ".join(sorted({str(image) for image in missing.values()}))
+    return judged(
+        "images of the host",
+        "those that are never pulled are there",
+        "; ".join(
+            f"{name} has pull_policy: never, and the host has no {image}" for name, image in missing.items()
+        ),
+        f"bring it there (docker save {names} | ssh HOST docker load), or take pull_policy: never out",
+        found=", ".join(str(image) for image in wanted.values()),
+    )
+
+
+def check_newer(facts: Facts, manifests: Iterable[Manifest], refresh: str) -> Iterator[Check]:
+    """Whether a tag of somebody else's image has moved since it was deployed; no answer says nothing.
+
+    Args:
+        refresh: the command that takes the newest.
+    """
+    for manifest in manifests:
+        recorded = facts.recorded_digest(manifest.reference)
+        if manifest.digest and recorded and manifest.digest != recorded:
+            users = sorted(s.name for s in facts.services.values() if s.image == manifest.reference)
+            yield Check(
+                f"newer {manifest.reference.short}",
+                "the tag still means the image that is deployed",
+                "warning",
+                problem=f"the registry has a newer {manifest.reference} ({manifest.digest[:19]}); "
+                f"the recorded one ({recorded[:19]}) stays",
+                hint=f"to take it: {refresh} {users[0] if len(users) == 1 else ''}".rstrip(),
+            )
 
 
 def is_missing(manifest: Manifest) -> bool:
     """Whether a registry says that it does not have this image; a fault on the way there is no such answer."""
-    said = manifest.problem.lower()
-    known = manifest.status == 404 or any(words in said for words in _MISSING)
-    return not manifest.digest and known and not _refused(manifest)
+    return manifest.fault == "missing"
 
 
-_REFUSED = (
-    "unauthorized",
-    "access denied",
-    "requested access to the resource is denied",
-    "no basic auth credentials",
-)
-_MISSING = (
-    "manifest unknown",
-    "name unknown",
-    "repository name not known",
-    "not found: manifest",
-    "manifest not found",
-)
-"""What registries and the Engine say, where the HTTP status does not tell."""
+def advice(manifest: Manifest, login: Login | None, *, own: bool = False) -> str:
+    """What to do about an image that cannot be had.
+
+    Args:
+        login: that of deploy.toml at its registry; None: the host's own counts, if it has one.
+        own: it is one of the project's own images, which has versions.
+    """
+    host = _host(manifest.reference)
+    match manifest.fault:
+        case "refused" if login is not None:
+            return f"does the registry's token of {login.username} at {login.host} have read:packages, and has it expired?"
+        case "refused":
+            named = HUB if manifest.reference.registry == HUB else host
+            return (
+                f"is the name right? Registries refuse unknown images, too. Otherwise log in: on the host (docker login {named}), "
+                f'or with [[environments.*.registries]] host = "{named}" in deploy.toml'
+            )
+        case "missing" if not own:
+            return f"is its name right? {host} has no such image"
+        case "missing":
+            return "has CI built and pushed this tag? Name another version with --tag"
+        case "limit" if login is None:
+            named = HUB if manifest.reference.registry == HUB else host
+            return (
+                f"{named} limits requests without a login: wait, or add a login to deploy.toml: "
+                f'[[environments.*.registries]] host = "{named}"'
+            )
+        case "limit":
+            return (
+                f"{host} limits requests, also those of {login.username}: wait, or give the engine a mirror of it"
+                if login
+                else ""
+            )
+        case "authority":
+            return f"put the certificate of the registry's CA on the host: /etc/docker/certs.d/{host}/ca.crt"
+        case "expired":
+            return f"renew the certificate of {host}; is the host's clock right? (date)"
+        case "misnamed":
+            return f"the certificate of {host} is for another name: use that one, or give it one for {host}"
+        case "plain":
+            return f'give {host} a certificate, or add it to "insecure-registries" in /etc/docker/daemon.json of the host'
+        case "name":
+            return f"does the host's DNS know {host}? On the host: getent hosts {host.partition(':')[0]}"
+        case "proxy":
+            return "does the engine's proxy answer? On the host: systemctl show docker --property Environment"
+        case "down":
+            return f"{host} itself fails: try again later"
+        case _:
+            return f"can the host reach the registry? On the host: curl -v https://{host}/v2/"
 
 
-def _hint(manifest: Manifest) -> str:
-    if _refused(manifest):
-        return "does the registry's token have read:packages, and has it expired?"
-    if is_missing(manifest):
-        return "has CI built and pushed this tag? Name another version with --tag"
-    return "can the host reach the registry?"
+def _host(image: Image) -> str:
+    return _HUB_HOST if image.registry == HUB else image.registry

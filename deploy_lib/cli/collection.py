@@ -30,6 +30,7 @@ from deploy_lib.cli.flags import (
     NO_ROLLBACK,
     NODE,
     PARALLEL,
+    REFRESH,
     SERVICE,
     SKIP_VALIDATION,
     STACK,
@@ -150,6 +151,7 @@ COMMANDS = (
 )
 """The commands of every project; those that deploy follow from its stacks."""
 
+_REFRESH_ALL = "take the newest images of tags that are not the project's own"
 _DEPLOYING = (DRY_RUN, SKIP_VALIDATION, NO_ROLLBACK, WAIT_LOCK, PARALLEL, JSON)
 
 
@@ -161,7 +163,7 @@ def deploying(names: Outline) -> Iterator[Command]:
         yield Command(
             f"deploy-{stack}",
             f"Deploy the stack {stack}.",
-            (flags.of_node(names.nodes_of(stack)), TAG, SERVICE, *counts, *_DEPLOYING, said),
+            (flags.of_node(names.nodes_of(stack)), TAG, SERVICE, REFRESH, *counts, *_DEPLOYING, said),
             stack=stack,
             module="deploy",
         )
@@ -169,7 +171,7 @@ def deploying(names: Outline) -> Iterator[Command]:
     yield Command(
         f"deploy-{ALL}",
         "Deploy every stack, those first that others need; if one node fails, all go back.",
-        (NODE, TAG, *counts, *_DEPLOYING, said),
+        (NODE, TAG, REFRESH.saying(_REFRESH_ALL), *counts, *_DEPLOYING, said),
         module="deploy",
         on_host=False,
     )
@@ -200,6 +202,7 @@ class ProjectTask(Task[Callable[..., None]]):
             auto_shortflags=False,
             help={flag.key: flag.help for flag in accepted},
             positional=[flag.key for flag in accepted if flag.required],
+            optional=[flag.key for flag in accepted if flag.optional],
             iterable=[flag.key for flag in accepted if flag.several],
         )
 

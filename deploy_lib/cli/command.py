@@ -134,6 +134,7 @@ class Invocation:
             command=self.name,
             tag=given[flags.TAG],
             service=given[flags.SERVICE],
+            refresh=given[flags.REFRESH],
             dry_run=given[flags.DRY_RUN],
             no_rollback=given[flags.NO_ROLLBACK],
             skip_validation=given[flags.SKIP_VALIDATION],

@@ -29,6 +29,7 @@ class Flag(Generic[Value]):
         empty: what Invoke gives when it was not typed. "" makes it a flag with a text, False a switch.
         several: it may be given more than once.
         required: it is an argument, typed without its name.
+        optional: it may be given without a text, which is then True.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Flag(Generic[Value]):
     empty: Raw = ""
     several: bool = False
     required: bool = False
+    optional: bool = False
 
     @property
     def key(self) -> str:
@@ -116,6 +118,12 @@ TAG = _word(
 )
 SERVICE = _word("service", "change this service only")
 BACKUP = _word("backup", "the backup to put back, by its id; `backups` lists them")
+REFRESH: Flag[str | None] = Flag(
+    "refresh",
+    "take the newest image of a tag that is not the project's own: of all services, or of the one that is named",
+    lambda raw: "" if raw is True else word("--refresh", _text(raw)),
+    optional=True,
+)
 DRY_RUN = _switch("dry-run", "show what would change, and change nothing")
 SKIP_VALIDATION = _switch(
     "skip-validation", "only warn of failed checks, as far as the deployment can go on without them"

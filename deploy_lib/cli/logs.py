@@ -41,7 +41,7 @@ def run(invocation: Invocation) -> None:
         stacks = {node.name: HostStack(node, local[node.name].project) for node in chosen}
         announce(console, environment, chosen)
         mask_what_is_at_hand(environment)
-        if not source_of(environment).at_hand:
+        if environment.secret_source is not None and not source_of(environment).at_hand:
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = sessions_with(environment, chosen, invocation.connection)
         services = [wanted] if wanted else []

@@ -164,6 +164,9 @@ def _container(data: Any) -> Container | None:
 PUBLISHED = (
     '{"name":{{json .Name}},'
     f'"project":{{{{json (index .Config.Labels "{labels.PROJECT}")}}}},'
-    '"ports":[""{{range .NetworkSettings.Ports}}{{range .}},{{json .HostPort}}{{end}}{{end}}]}'
+    '"network":{{json .HostConfig.NetworkMode}},'
+    '"ports":[""{{range $p, $several := .NetworkSettings.Ports}}{{range $several}},'
+    '{{json (printf "%s %s %s" $p .HostIp .HostPort)}}{{end}}{{end}}]}'
 )
-"""Format for `docker inspect`: which ports a container publishes, and the project that it belongs to, null without one."""
+"""Format for `docker inspect`: which ports a container publishes, as in "80/tcp 0.0.0.0 8080", and the project that it belongs
+to, null without one."""

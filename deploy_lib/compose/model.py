@@ -7,6 +7,7 @@ which secret, and in which way: however deep it was interpolated, through `exten
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,15 @@ class Port:
     published: int
     protocol: str = "tcp"
     address: str = ""
+
+    def __str__(self) -> str:
+        udp = "" if self.protocol == "tcp" else f"/{self.protocol}"
+        return f"{self.published}{udp}" + (f" on {self.address}" if self.address else "")
+
+    def collides(self, other: Port) -> bool:
+        """Whether both cannot be bound at once: the same protocol and number, on the same address or on one and all."""
+        same = (self.published, self.protocol) == (other.published, other.protocol)
+        return same and _overlap(_address(self.address), _address(other.address))
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,8 @@ class Service:
         ends: "must": it has done its work when it has ended with status 0: another service waits for that, or its restart policy
             is "no" in so many words; "may": ending so is fine, and so is running (`on-failure`); "": it runs.
         builds: the file says how to build it.
+        external: networks and volumes that somebody else makes: what each is, and its name on the host.
+        host_network: its ports are the host's own, and none are published.
         spec: its part of the rendering, for checks.
     """
 
@@ -92,6 +104,8 @@ class Service:
     contents: Mapping[str, str] = field(default_factory=dict)
     ends: Ends = ""
     builds: bool = False
+    external: tuple[tuple[str, str], ...] = ()
+    host_network: bool = False
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -176,6 +190,8 @@ def _service(
         contents=dict(_contents(spec, data)),
         ends="must" if awaited or restart == "no" else "may" if restart.startswith("on-failure") else "",
         builds=bool(spec.get("build")),
+        external=tuple(_external(spec, data)),
+        host_network=spec.get("network_mode") == "host",
         spec=spec,
     )
 
@@ -262,6 +278,37 @@ def _port(data: Mapping[str, Any]) -> Port | None:
     if not published.isdecimal() or not int(published):
         return None
     return Port(int(published), str(data.get("protocol") or "tcp"), str(data.get("host_ip") or ""))
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address | str
+
+
+def _address(text: str) -> Address:
+    """An address of a host; "" for all of them; what is none stays as it is."""
+    try:
+        found = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return text
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    # Whoever listens on all addresses of IPv6 usually has those of IPv4, too.
+    if "" in (one, other) or one == other or ipaddress.IPv6Address(0) in (one, other):
+        return True
+    if isinstance(one, str) or isinstance(other, str) or one.version != other.version:
+        return False
+    return one.is_unspecified or other.is_unspecified
+
+
+def _external(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    volumes = [each.get("source") for each in spec.get("volumes") or () if each["type"] == "volume"]
+    for kind, keys in (("network", [*(spec.get("networks") or ())]), ("volume", volumes)):
+        for key in keys:
+            made = (data.get(f"{kind}s") or {}).get(key) or {}
+            if made.get("external"):
+                yield kind, str(made.get("name") or key)
 
 
 def _mount(data: Mapping[str, Any], base: str) -> Mount:

@@ -3,6 +3,7 @@
 from deploy_lib.config.environments import (
     Environment,
     Node,
+    Registry,
     RegistryLogin,
     SecretSource,
     SecretSpec,
@@ -27,6 +28,7 @@ __all__ = [
     "Node",
     "OneOff",
     "Probe",
+    "Registry",
     "RegistryLogin",
     "Reload",
     "Requires",

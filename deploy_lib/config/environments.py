@@ -46,10 +46,20 @@ class SecretSpec(Model):
 
 
 class RegistryLogin(Model):
-    """Who logs in to the private registry; `password` names a secret."""
+    """Who logs in to the registry of `image_registry`; `password` names a secret."""
 
     username: str = Field(min_length=1)
     password: EnvName
+
+
+class Registry(RegistryLogin):
+    """A registry, and who logs in there.
+
+    Attributes:
+        host: `host[:port]` as image references begin; "docker.io" for Docker Hub.
+    """
+
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")]
 
 
 class SecretSource(Model):
@@ -100,7 +110,8 @@ class EnvironmentSpec(Model):
     """One set of nodes, its registry, and where its secrets come from.
 
     Attributes:
-        image_registry: REGISTRY/OWNER of the project's own images.
+        image_registry: REGISTRY/OWNER of the project's own images; None for a project that has none. Then nothing but its
+            files has a version.
         default_tag: what is deployed without --tag: REMOTE/BRANCH for its newest commit that has an image, HEAD for this
             checkout's commit, or an image tag.
         ssh_config: read instead of the operator's own.
@@ -108,17 +119,46 @@ class EnvironmentSpec(Model):
             machine; a message names it when one of them is missing.
         allow_dirty: images of a checkout with uncommitted changes may be pushed.
         stacks: by stack, the files that are others here.
+        registry: the login at the registry of `image_registry`; None: the host's own, or none.
+        registries: logins at further registries. Images of all others are pulled as the host itself would.
+        secrets: None for stacks without any secret.
     """
 
-    image_registry: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$")]
-    default_tag: DefaultTag
+    image_registry: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+$")] | None
+    ) = None
+    default_tag: DefaultTag = "HEAD"
     ssh_config: str | None = None
     made_by: str | None = None
     allow_dirty: bool = False
-    registry: RegistryLogin
-    secrets: Annotated[SecretSource, BeforeValidator(SOURCES.read)]
+    registry: RegistryLogin | None = None
+    registries: tuple[Registry, ...] = Field(default=(), strict=False)
+    secrets: Annotated[SecretSource, BeforeValidator(SOURCES.read)] | None = None
     stacks: dict[Name, StackFiles] = Field(default_factory=dict)
     nodes: dict[Name, NodeSpec] = Field(min_length=1)
+
+    @property
+    def logins(self) -> dict[str, Registry]:
+        """All logins by where they stand in the environment's table, that of its own registry first."""
+        own = self.registry
+        host = (self.image_registry or "").partition("/")[0]
+        short = {} if own is None else {"registry": Registry(host=host, **own.model_dump())}
+        return {**short, **{f"registries.{number}": each for number, each in enumerate(self.registries)}}
+
+    @model_validator(mode="after")
+    def _one_login_each(self) -> EnvironmentSpec:
+        if self.registry is not None and self.image_registry is None:
+            raise ValueError(
+                "registry is the login at the registry of image_registry, which is missing; "
+                "that of another one belongs into [[registries]], with its host"
+            )
+        seen: dict[str, str] = {}
+        for where, each in self.logins.items():
+            name = each.host.lower()
+            other = seen.setdefault("docker.io" if name == "index.docker.io" else name, where)
+            if other != where:
+                raise ValueError(f"{where}.host: {each.host} has a login already, in {other}")
+        return self
 
 
 def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> ValueError:
@@ -153,7 +193,7 @@ class File(Model):
     default_environment: Name | None = None
     command: str = Field(min_length=1, default="invoke")
     versions: Versions = Versions()
-    secrets: dict[EnvName, SecretSpec]
+    secrets: dict[EnvName, SecretSpec] = Field(default_factory=dict)
     stacks: dict[Name, Stack]
     environments: dict[Name, EnvironmentSpec]
 
@@ -214,8 +254,9 @@ class File(Model):
                     raise _unknown(f"stacks.{stack_name}.exposed", "secret", name, self.secrets)
         for env_name, env in self.environments.items():
             where = f"environments.{env_name}"
-            if env.registry.password not in self.secrets:
-                raise ValueError(f"{where}.registry.password names no secret: {env.registry.password!r}")
+            for place, login in env.logins.items():
+                if login.password not in self.secrets:
+                    raise ValueError(f"{where}.{place}.password names no secret: {login.password!r}")
             for stack_name in env.stacks:
                 if stack_name not in self.stacks:
                     raise _unknown(f"{where}.stacks", "stack", stack_name, self.stacks)
@@ -272,7 +313,8 @@ class Environment(Model):
 
     Attributes:
         root: the folder that holds deploy.toml; its paths are relative to it.
-        registry_host: the registry's `host[:port]`, from `image_registry`.
+        image_registry: "" for a project without images of its own.
+        registries: all logins, that of `image_registry` first.
 
     See `EnvironmentSpec` and `File` for the others.
     """
@@ -280,20 +322,35 @@ class Environment(Model):
     name: str
     root: Path
     image_registry: str
-    registry: RegistryLogin
+    registries: tuple[Registry, ...] = ()
     default_tag: str
     versions: Versions
     ssh_config: Path | None
     made_by: str | None = None
     allow_dirty: bool = False
-    secret_source: SecretSource
+    secret_source: SecretSource | None
     secrets: Mapping[str, SecretSpec]
     nodes: Mapping[str, Node]
 
     @property
     def registry_host(self) -> str:
-        """The registry's `host[:port]`."""
+        """`host[:port]` of the registry of `image_registry`; "" without one."""
         return self.image_registry.partition("/")[0]
+
+    @property
+    def registry(self) -> Registry:
+        """The login at the registry of `image_registry`, for those who push images.
+
+        Raises:
+            UsageError: the environment has none.
+        """
+        found = next((each for each in self.registries if each.host == self.registry_host), None)
+        if found is None:
+            lacks = "registry" if self.image_registry else "image_registry"
+            raise UsageError(
+                f"{FILE}: environments.{self.name}.{lacks} is missing, so no image can be pushed"
+            )
+        return found
 
     @property
     def follows(self) -> str | None:

@@ -42,8 +42,8 @@ def load(root: Path, environment: str | None = None, *, beside: Path | None = No
     return Environment(
         name=name,
         root=root,
-        image_registry=spec.image_registry,
-        registry=spec.registry,
+        image_registry=spec.image_registry or "",
+        registries=tuple(spec.logins.values()),
         default_tag=spec.default_tag,
         versions=file.versions,
         made_by=spec.made_by,

@@ -18,7 +18,7 @@ def carry_out(
     deployments: Sequence[Deployment],
     request: Request,
     values: Values,
-    login: Login | None,
+    logins: Sequence[Login],
     *,
     needed_first: bool = False,
 ) -> ExitCode:
@@ -35,7 +35,7 @@ def carry_out(
         deployment.check_deferred()
         deployment.switch(values)
 
-    each(deployments, lambda d: d.stage(login), request.parallel)
+    each(deployments, lambda d: d.stage(logins), request.parallel)
     if not failed(deployments):
         each(deployments, lambda d: d.back_up(), request.parallel)
     for wave in waves(deployments):

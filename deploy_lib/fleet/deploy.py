@@ -41,18 +41,18 @@ def deploy(
 
     if request.dry_run:
         each(deployments, decide)
-        return rehearse(deployments, found.login, found.values)
+        return rehearse(deployments, found.logins, found.values)
     with locked(deployments, console):
         each(deployments, decide)
         require(deployments)
-        return Done(carry_out(deployments, request, found.values, found.login), deployments)
+        return Done(carry_out(deployments, request, found.values, found.logins), deployments)
 
 
-def rehearse(deployments: Sequence[Deployment], login: Login | None, values: Values) -> Done:
+def rehearse(deployments: Sequence[Deployment], logins: Sequence[Login], values: Values) -> Done:
     """What the decisions would do to their hosts, in detail.
 
     Args:
-        login: what images would be pulled with.
+        logins: what images would be pulled with.
         values: of the secrets; empty where those that run would stay.
 
     Raises:
@@ -61,7 +61,7 @@ def rehearse(deployments: Sequence[Deployment], login: Login | None, values: Val
     previews: dict[str, Preview] = {}
 
     def look_closer(deployment: Deployment) -> None:
-        previews[deployment.node.name] = deployment.rehearse(login, values)
+        previews[deployment.node.name] = deployment.rehearse(logins, values)
 
     each(deployments, look_closer)
     require(deployments)

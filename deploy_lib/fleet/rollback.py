@@ -58,12 +58,12 @@ def roll_back(
         if said := _data(deployment):
             console.say(said)
     if request.dry_run:
-        return rehearse(taking_part, None, {})
+        return rehearse(taking_part, (), {})
     with locked(taking_part, console):
         each(taking_part, lambda d: d.refresh_facts(None))
         each(taking_part, decide)
         require(taking_part)
-        return Done(carry_out(taking_part, request, {}, None), taking_part)
+        return Done(carry_out(taking_part, request, {}, ()), taking_part)
 
 
 def _meant(

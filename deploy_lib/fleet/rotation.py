@@ -53,14 +53,14 @@ def rotate(
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)
     if request.dry_run:
-        return replace(rehearse(taking_part, None, values), nodes=deployments)
+        return replace(rehearse(taking_part, (), values), nodes=deployments)
     with locked(taking_part, console):
         _look(taking_part)
         changed = _changed(taking_part, values)
         each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
         require(taking_part)
         # The program goes back first: its users, which go back to the old values next, must find these accepted.
-        return Done(carry_out(taking_part, request, values, None, needed_first=True), deployments)
+        return Done(carry_out(taking_part, request, values, (), needed_first=True), deployments)
 
 
 def _look(deployments: Sequence[Deployment]) -> None:

@@ -4,14 +4,13 @@ that deploys."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from deploy_lib.checks import (
     Check,
     check_exposure,
     check_files,
-    check_images,
     check_project,
     check_reloads,
     check_variables,
@@ -19,9 +18,8 @@ from deploy_lib.checks import (
     reach,
 )
 from deploy_lib.checks.check import failed
-from deploy_lib.checks.images import check_login, is_missing
 from deploy_lib.compose.interpolation import read_env_file
-from deploy_lib.config import Environment, Node
+from deploy_lib.config import Environment, Node, Registry
 from deploy_lib.errors import (
     DeployError,
     PreflightError,
@@ -32,9 +30,10 @@ from deploy_lib.errors import (
     told,
 )
 from deploy_lib.fleet.parallel import side_by_side
-from deploy_lib.host.look import registry
+from deploy_lib.fleet.registries import Asker, Question, Registries, ask_registries
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.names import did_you_mean
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
@@ -44,7 +43,7 @@ from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch, source_of
 from deploy_lib.source import git
 from deploy_lib.source.checkout import check_names
-from deploy_lib.source.versions import ambiguous, in_version, versions
+from deploy_lib.source.versions import ambiguous, require_own_images, versions
 from deploy_lib.ssh.framing import require_room
 
 HERE = "here"
@@ -89,6 +88,8 @@ class Survey:
         here: the checks of this machine.
         nodes: by name.
         version: the version that a deployment takes; None when none was found.
+        logins: at registries, as far as this command needs them.
+        fetched: the secrets' source gave all values.
         manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
             nodes get the same digests.
     """
@@ -97,8 +98,9 @@ class Survey:
     nodes: Mapping[str, NodeSurvey]
     version: Version | None
     values: Values
-    login: Login | None
+    logins: Sequence[Login]
     manifests: Mapping[Image, Manifest]
+    fetched: bool = True
 
     @property
     def columns(self) -> dict[str, Sequence[Check]]:
@@ -117,31 +119,52 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     Raises:
         UsageError: the configuration or the tag is wrong, so that nothing could be checked.
     """
+    require_own_images(environment, request.tag)
     wanted = versions(environment, request.tag)
     stacks = {d.node.stack_name for d in deployments}
     looks = side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
     nodes = {look.node.name: look for look in looks}
+    _check_refresh(request, [look.facts for look in looks])
     vault = _vault(environment, deployments, nodes)
     ready = [d for d in deployments if nodes[d.node.name].ready]
-    if vault.values:
+    if vault.fetched:
         for d in ready:
             found = nodes[d.node.name]
             nodes[d.node.name] = found.also(judge_secrets(d.job, found.facts, vault.values))
-    registries = _Registries(version=wanted[0] if len(wanted) == 1 else None)
-    if vault.login is not None and ready:
-        registries = _ask_registries(ready, nodes, wanted, request, vault.login)
+    registries = Registries(version=wanted[0] if len(wanted) == 1 else None)
+    if vault.fetched and ready:
+        askers = [Asker(d, nodes[d.node.name].facts) for d in ready]
+        question = Question(environment.image_registry, wanted, request, vault.logins)
+        registries = ask_registries(environment, askers, question)
+        for name, checks in registries.nodes.items():
+            nodes[name] = replace(nodes[name].also(*checks), ended=_now())
     checkout = local.checkout(
         environment, _checkout(environment), registries.version, default=request.tag is None
     )
     meaning = local.meaning(ambiguous(request.tag, wanted, registries.version))
     return Survey(
         here=(*checkout, vault.check, *registries.checks, *meaning),
-        nodes={**nodes, **registries.nodes},
+        nodes=nodes,
         version=registries.version,
         values=vault.values,
-        login=vault.login,
+        logins=vault.logins,
         manifests=registries.manifests,
+        fetched=vault.fetched,
     )
+
+
+def _check_refresh(request: Request, found: Sequence[Facts]) -> None:
+    """Refuses to refresh a service that no stack has.
+
+    Raises:
+        UsageError: with the names of the known ones.
+    """
+    known = {name for facts in found for name in facts.services}
+    if request.refresh and known and request.refresh not in known:
+        raise UsageError(
+            f"--refresh: there is no service {request.refresh!r}; there are {', '.join(sorted(known))}",
+            hint=did_you_mean(request.refresh, known),
+        )
 
 
 def require_checks(found: Survey, console: Console, *, lenient: bool = False) -> Version:
@@ -159,7 +182,7 @@ def require_checks(found: Survey, console: Console, *, lenient: bool = False) ->
             if check.result in warnings:
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.hint}")
     impossible = (
-        found.version is None or not found.values or any(not node.ready for node in found.nodes.values())
+        found.version is None or not found.fetched or any(not node.ready for node in found.nodes.values())
     )
     if found.failed and (impossible or not lenient):
         raise PreflightError(failures(found))
@@ -181,31 +204,45 @@ def failures(found: Survey) -> str:
 
 @dataclass(frozen=True)
 class _Vault:
-    """What the secrets' source gave; no values and no login where it failed."""
+    """What the secrets' source gave; no values and no logins where it failed."""
 
     values: Values
-    login: Login | None
+    logins: Sequence[Login]
     check: Check
+    fetched: bool = True
 
 
 def _vault(
     environment: Environment, deployments: Sequence[Deployment], nodes: Mapping[str, NodeSurvey]
 ) -> _Vault:
-    """Fetches what the stacks need, as their hosts have rendered them."""
-    password = environment.registry.password
-    names = sorted({name for found in nodes.values() for name in found.facts.secret_names} | {password})
+    """Fetches what the stacks need, as their hosts have rendered them, and the passwords of their registries."""
+    registries = _needed_registries(environment, [found.facts for found in nodes.values()])
+    passwords = {registry.password for registry in registries}
+    names = sorted({name for found in nodes.values() for name in found.facts.secret_names} | passwords)
+    if not names:
+        return _Vault({}, (), local.secrets(None, "no source", 0))
     source = source_of(environment).name(environment.root)
     try:
         values = fetch(environment, names)
     except UsageError:
         raise
     except DeployError as error:
-        return _Vault({}, None, local.secrets(error, source, len(names)))
-    require_room({password: values[password].reveal()})
+        return _Vault({}, (), local.secrets(error, source, len(names)), fetched=False)
+    require_room({name: values[name].reveal() for name in passwords})
     for deployment in deployments:
         deployment.check_room(values, nodes[deployment.node.name].facts.secret_names)
-    login = Login(environment.registry_host, environment.registry.username, values[password])
-    return _Vault(values, login, local.secrets(None, source, len(names)))
+    logins = tuple(Login(each.host, each.username, values[each.password]) for each in registries)
+    return _Vault(values, logins, local.secrets(None, source, len(names)))
+
+
+def _needed_registries(environment: Environment, found: Sequence[Facts]) -> list[Registry]:
+    """The logins at registries that one of the images comes from; all of them where no host says which images there are."""
+    images = [service.image for facts in found for service in facts.services.values()]
+    return [
+        each
+        for each in environment.registries
+        if not images or any(image.in_registry(each.host) for image in images)
+    ]
 
 
 def _look(environment: Environment, d: Deployment, version: Version, stacks: set[str]) -> NodeSurvey:
@@ -248,85 +285,6 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         d.check_service(facts.services)
         yield from check_exposure(d.node, facts.services)
         yield check_reloads(d.node, facts.services, d.local.files)
-
-
-@dataclass(frozen=True)
-class _Registries:
-    """What the registries say.
-
-    Attributes:
-        nodes: the nodes that asked, with what came of it.
-        checks: what does not concern a single node.
-    """
-
-    version: Version | None
-    manifests: Mapping[Image, Manifest] = field(default_factory=dict)
-    nodes: Mapping[str, NodeSurvey] = field(default_factory=dict)
-    checks: Sequence[Check] = ()
-
-
-def _ask_registries(
-    ready: Sequence[Deployment],
-    nodes: Mapping[str, NodeSurvey],
-    wanted: Sequence[Version],
-    request: Request,
-    login: Login,
-) -> _Registries:
-    """Chooses the version, and asks for every image through every node: each has to reach the registry itself."""
-    version = _choose_version(ready[0], nodes[ready[0].node.name].facts, wanted, login)
-    if version is None:
-        tags = f"{wanted[0].tag} to {wanted[-1].tag}"
-        problem = f"none of the newest {len(wanted)} commits ({tags}) has an image in {login.host}"
-        if request.tag is not None:
-            problem = f"neither {wanted[0].tag} nor {wanted[-1].tag} has an image in {login.host}"
-        hint = "has CI built and pushed one? Name another version with --tag"
-        check = Check("version", "a commit has an image", "failed", problem=problem, hint=hint)
-        return _Registries(None, checks=(check,))
-
-    def ask(d: Deployment) -> tuple[NodeSurvey, Mapping[Image, Manifest]]:
-        found = nodes[d.node.name]
-        names = _references(found.facts, wanted[0], version, login)
-        try:
-            with told(d.node.name):
-                manifests = registry.resolve(d.session, names, login)
-        except DeployError as error:
-            return found.also(_broken_off(error)), {}
-        images = check_images(found.facts, manifests.values())
-        found = found.also(check_login(login, manifests.values()), *images)
-        return replace(found, ended=_now()), manifests
-
-    answers = side_by_side(ready, ask, request.parallel)
-    return _Registries(
-        version,
-        manifests={reference: m for _, manifests in reversed(answers) for reference, m in manifests.items()},
-        nodes={found.node.name: found for found, _ in answers},
-    )
-
-
-def _references(facts: Facts, placeholder: Version, version: Version, login: Login) -> list[Image]:
-    """The images to be asked for: those of the private registry with the version's tag, and what no record has yet."""
-    named = {
-        in_version(service.image, placeholder, version) if login.covers(service.image) else service.image
-        for service in facts.services.values()
-    }
-    return sorted(image for image in named if login.covers(image) or not facts.recorded_digest(image))
-
-
-def _choose_version(d: Deployment, facts: Facts, wanted: Sequence[Version], login: Login) -> Version | None:
-    """The first of the versions whose images exist; a single one is taken unchecked."""
-    if len(wanted) == 1:
-        return wanted[0]
-    for version in wanted:
-        names = [n for n in _references(facts, wanted[0], version, login) if n.tag == version.tag]
-        try:
-            with told():
-                manifests = registry.resolve(d.session, names, login)
-        except DeployError:
-            return version  # whoever asks for its images next says why there is no answer
-        # A registry that refuses or fails says nothing about which images there are.
-        if not any(is_missing(manifest) for manifest in manifests.values()):
-            return version
-    return None
 
 
 def _checkout(environment: Environment) -> git.Checkout | UsageError:

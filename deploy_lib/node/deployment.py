@@ -283,22 +283,22 @@ class Deployment:
         self._recall_interruption()
         self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed))
 
-    def rehearse(self, login: Login | None, values: Values) -> Preview:
+    def rehearse(self, logins: Sequence[Login], values: Values) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
 
         Args:
-            login: what images would be pulled with.
+            logins: what images would be pulled with.
             values: of the secrets; empty where those that run would stay.
         """
         decision = self._decided()
-        plan, preview = rehearse(self.session, self.job, decision, self.facts, login, values)
+        plan, preview = rehearse(self.session, self.job, decision, self.facts, logins, values)
         self.decision = replace(decision, plan=plan)
         self.outcome = Outcome.PLANNED
         return preview
 
     # --- the change ---------------------------------------------------------------------------------------
 
-    def stage(self, login: Login | None) -> None:
+    def stage(self, logins: Sequence[Login]) -> None:
         """Brings files and images to the host, beside what runs; the running release is not touched."""
         decision = self._decided()
         plan = decision.plan
@@ -310,7 +310,7 @@ class Deployment:
                 "pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images"
             )
         lacking = make_staging(decision, self.facts, self.site.stack)
-        stage(self.session, self.site.stack, lacking, login, decision.key)
+        stage(self.session, self.site.stack, lacking, logins, decision.key)
 
     def back_up(self) -> None:
         """Makes the backups of the data that the switch may touch; nothing else has been changed yet.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from deploy_lib import layout
@@ -23,12 +23,12 @@ from deploy_lib.ssh.session import Session
 
 
 def rehearse(
-    session: Session, job: Job, decision: Decision, facts: Facts, login: Login | None, values: Values
+    session: Session, job: Job, decision: Decision, facts: Facts, logins: Sequence[Login], values: Values
 ) -> tuple[Plan, Preview]:
     """Reads the host's files that would change, and works out what Compose would recreate and what would run.
 
     Args:
-        login: what images would be pulled with.
+        logins: what images would be pulled with.
         values: of the secrets; empty where those that run would stay.
 
     Returns:
@@ -51,8 +51,8 @@ def rehearse(
         plan = foresee(plan, now, then, job.stack.project_of(release).env_files)
     preview = Preview(
         diffs(plan, old, new),
-        shown_commands(replace(decision, plan=plan), facts, job, login),
-        ask_sizes(session, plan.pulls, facts.platform, login),
+        shown_commands(replace(decision, plan=plan), facts, job, logins),
+        ask_sizes(session, plan.pulls, facts.platform, logins),
     )
     return plan, preview
 

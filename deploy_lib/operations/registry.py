@@ -27,7 +27,7 @@ class RegistryLogin:
     """A login under way.
 
     Attributes:
-        configuration: the directory in the host's memory that DOCKER_CONFIG names.
+        configuration: the directory in the host's memory that DOCKER_CONFIG names; it has this login, and no other.
     """
 
     registry: str
@@ -64,7 +64,7 @@ def docker_login(
             said = process.stderr.strip() or f"exit status {code}"
             refused = code == ScriptExit.LOGIN_FAILED
             raise RemoteError(
-                f"the login at {registry} failed: {said}" if refused else f"no login was tried: {said}",
+                said if refused else f"no login was tried: {said}",
                 node=session.node,
                 step="login",
                 hint="does the registry answer, and are user and password still good?" if refused else None,
@@ -80,4 +80,4 @@ def docker_login(
 
 def login_script(login: Login) -> str:
     """Logs in, prints the directory of the configuration, and keeps it until standard input ends."""
-    return f'{IN_MEMORY}\n{log_in(login)}\necho "$t"\ntimeout {LONGEST} cat >/dev/null\n'
+    return f'{IN_MEMORY}\n{log_in([login])}\necho "$t/login"\ntimeout {LONGEST} cat >/dev/null\n'

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
-from deploy_lib.compose.model import secret_files
+from deploy_lib.compose.asks import asks_of
+from deploy_lib.compose.model import Service, secret_files
 from deploy_lib.compose.override import mounted_mark
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
@@ -62,9 +63,18 @@ class Job:
         """What the Compose file gets beside its env file, for a version; no secrets."""
         return {
             **self.node.variables,
-            self.environment.versions.registry_variable: self.environment.image_registry,
-            self.environment.versions.tag_variable: version.tag,
+            **self._version(version),
             **replicas.variables(self.replicas(facts)),
+        }
+
+    def _version(self, version: Version) -> dict[str, str]:
+        """What says where the project's own images are, and which; nothing for a project that has none."""
+        environment = self.environment
+        if not environment.image_registry:
+            return {}
+        return {
+            environment.versions.registry_variable: environment.image_registry,
+            environment.versions.tag_variable: version.tag,
         }
 
     def replicas(self, facts: Facts) -> dict[str, int]:
@@ -106,14 +116,13 @@ def decide_version(
         PreflightError: it cannot be done from the host's present state.
     """
     prints = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
-    named = {name: service.image for name, service in facts.services.items()}
     service = job.request.service
     if service is None:
         desired = whole_release(
             release_id=job.release_id,
             version=version,
             files=job.local.files,
-            images={name: _pinned(job, facts, image, manifests) for name, image in named.items()},
+            images={name: _pinned(job, facts, each, manifests) for name, each in facts.services.items()},
             secrets=prints,
             variables=job.variables(version, facts),
             replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
@@ -133,7 +142,7 @@ def decide_version(
             before=facts.proven,
             facts=facts,
             service=service,
-            image=_pinned(job, facts, named[service], manifests),
+            image=_pinned(job, facts, facts.services[service], manifests),
             secret=prints.get(service, ""),
             node=job.node.name,
             probes=job.node.stack.probes,
@@ -189,7 +198,15 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
 
 
-def _pinned(job: Job, facts: Facts, reference: Image, manifests: Mapping[Image, Manifest]) -> Image:
+def _pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:
+    reference = service.image
+    if asks_of(service).local:
+        found = facts.on_host(reference)
+        if found is None:
+            raise PreflightError(f"the host has no {reference}", node=job.node.name, step="preflight")
+        return found
+    if reference.digest:
+        return reference
     answer = manifests.get(reference)
     digest = answer.digest if answer is not None and answer.digest else facts.recorded_digest(reference)
     if not digest:

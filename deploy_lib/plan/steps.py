@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from deploy_lib.config import Backup, OneOff, Stack
 from deploy_lib.host.change.backup import Order, make_steps
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
-from deploy_lib.host.change.stage import Staging, needed_login, staging_steps
+from deploy_lib.host.change.stage import Staging, needed_logins, staging_steps
 from deploy_lib.host.change.step import shown_of
 from deploy_lib.host.change.switch import Runs, Switch, forward_steps
 from deploy_lib.host.look.facts import Facts
@@ -103,7 +103,7 @@ def make_switch(
     )
 
 
-def shown_commands(decision: Decision, facts: Facts, job: Job, login: Login | None) -> list[str]:
+def shown_commands(decision: Decision, facts: Facts, job: Job, logins: Sequence[Login]) -> list[str]:
     """The Docker commands that carrying out a decision would run, from the very steps that its scripts are made of."""
     release = decision.plan.desired.release
     staging = make_staging(decision, facts, job.stack)
@@ -117,7 +117,7 @@ def shown_commands(decision: Decision, facts: Facts, job: Job, login: Login | No
     ]
     return shown_of(
         [
-            *staging_steps(job.stack, staging, needed_login(staging, login)),
+            *staging_steps(job.stack, staging, needed_logins(staging, logins)),
             *backups,
             *forward_steps(job.stack, switch),
         ]

@@ -16,6 +16,9 @@ _ID = re.compile(r"sha256:[0-9a-f]{64}\Z")
 HUB = "docker.io"
 """The registry of a reference that names none."""
 
+HUB_LOGIN = f"https://index.{HUB}/v1/"
+"""What Docker calls it where it keeps logins."""
+
 _ALIASES = {f"index.{HUB}": HUB}
 
 
@@ -77,6 +80,21 @@ class Image:
         registry = self._parts[0]
         # In a name of one word only capital letters show that it is a registry, and not a folder of Docker Hub.
         return registry.lower() if set(".:") & set(registry) else registry
+
+    @property
+    def host(self) -> str:
+        """The registry as it is written, which is how Docker looks a login up; "" for an image that has no name."""
+        return self._parts[0] if self.repository else ""
+
+    def below(self, place: str) -> bool:
+        """Whether it is in a part of a registry.
+
+        Args:
+            place: REGISTRY/OWNER; "" has no images.
+        """
+        return bool(place and self.repository) and self.normal.startswith(
+            Image(f"{place}/x").normal.removesuffix("x:latest")
+        )
 
     def in_registry(self, host: str) -> bool:
         """Whether it comes from a registry.

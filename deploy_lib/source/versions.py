@@ -19,6 +19,9 @@ _NUMBER = re.compile(r"v?[0-9]+(\.[0-9]+)*([._-][A-Za-z0-9._-]*)?")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*(?:[~^][0-9]*)*")
 LATEST = "latest"
 
+UNVERSIONED = "unversioned"
+"""What a release is called that has no images of the project's own, from files that are in no git checkout."""
+
 
 def versions(environment: Environment, tag: str | None) -> list[Version]:
     """The versions that may be meant, best first; the first one that has an image is taken.
@@ -31,9 +34,32 @@ def versions(environment: Environment, tag: str | None) -> list[Version]:
     """
     if tag is not None:
         return meant(environment, tag)
+    if not environment.image_registry:
+        return [_of_files(environment)]
     if environment.follows is not None:
         return [of_commit(environment, c.sha) for c in git.candidates(environment.root, environment.follows)]
     return [Version(environment.fixed_tag) if environment.fixed_tag else head(environment)]
+
+
+def require_own_images(environment: Environment, tag: str | None) -> None:
+    """Refuses to deploy a version where nothing has one.
+
+    Raises:
+        UsageError: a tag was given, and the environment has no `image_registry`.
+    """
+    if tag is not None and not environment.image_registry:
+        raise UsageError(
+            f"--tag {tag} names a version of the project's own images, and environment {environment.name} has no image_registry",
+            hint="leave it out: this checkout's files are deployed, with the images that they name",
+        )
+
+
+def _of_files(environment: Environment) -> Version:
+    """The version that this checkout's files are, where no image of the project's own has one."""
+    if environment.fixed_tag:
+        return Version(environment.fixed_tag)
+    sha = git.known(environment.root, "HEAD")
+    return of_commit(environment, sha) if sha else Version(UNVERSIONED)
 
 
 def of_commit(environment: Environment, sha: str) -> Version:

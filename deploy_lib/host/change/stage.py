@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +10,7 @@ from deploy_lib import layout
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change.step import Step, script_of
 from deploy_lib.host.files import pack
-from deploy_lib.host.look.registry import Login
+from deploy_lib.host.look.registry import Login, login_for
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.image import Image
 from deploy_lib.shell import IN_MEMORY, ScriptExit, quote, words
@@ -40,82 +41,114 @@ class Staging:
     recover: Sequence[Image] = ()
 
 
-def stage(session: Session, stack: HostStack, staging: Staging, login: Login | None, key: str) -> None:
+def stage(session: Session, stack: HostStack, staging: Staging, logins: Sequence[Login], key: str) -> None:
     """Brings a release's files and images to the host; nothing that runs is touched.
 
     Args:
-        login: used when one of the images is in its registry.
+        logins: those are used in whose registry one of the images is.
         key: the key of the secrets' fingerprints, written when the host has none yet.
 
     Raises:
         RemoteError: no space, no permission, a refused login, or an image that cannot be pulled.
     """
-    needed = needed_login(staging, login)
+    needed = needed_logins(staging, logins)
     try:
         session.run(
             staging_script(stack, staging, needed),
-            env={KEY: key, **({PASSWORD: needed.password.reveal()} if needed else {})},
+            env={KEY: key, **passwords(needed)},
             stdin=pack(staging.uploads),
             timeout=TIMEOUT,
             step="pull" if staging.pulls or staging.recover else "staging files",
         )
     except CommandError as error:
-        if needed is None or error.code != ScriptExit.LOGIN_FAILED:
+        if error.code != ScriptExit.LOGIN_FAILED:
             raise
-        _, _, words = error.what.partition("\n")
+        _, _, said = error.what.partition("\n")
         raise RemoteError(
-            f"the login at {needed.host} failed\n{words}",
+            said.strip(),
             step="pull",
             hint="does the registry answer, and is its token still good?",
         ) from None
 
 
-def needed_login(staging: Staging, login: Login | None) -> Login | None:
-    """The login, when one of the images is in its registry."""
-    pulls = (*staging.pulls, *staging.recover)
-    return login if login is not None and any(login.covers(image) for image in pulls) else None
+def needed_logins(staging: Staging, logins: Sequence[Login]) -> list[Login]:
+    """The logins in whose registries one of the images is."""
+    return logins_for((*staging.pulls, *staging.recover), logins)
 
 
-def log_in(login: Login | None) -> str:
-    """Shell text that logs in with a configuration in `$t`, which is memory and gone with the script.
+def logins_for(images: Sequence[Image], logins: Sequence[Login]) -> list[Login]:
+    """The logins in whose registries one of the images is, with the registry's name as those images have it."""
+    found: dict[str, Login] = {}
+    for image in images:
+        if (login := login_for(logins, image)) is not None:
+            # Docker looks a login up by the very name, capital letters included.
+            found[image.host] = replace(login, host=image.host)
+    return list(found.values())
 
-    The password is read from the environment, and removed from it.
+
+def passwords(logins: Sequence[Login]) -> dict[str, str]:
+    """The variables that `log_in` reads."""
+    return {_variable(number): login.password.reveal() for number, login in enumerate(logins)}
+
+
+def _variable(number: int) -> str:
+    return f"{PASSWORD}_{number + 1}" if number else PASSWORD
+
+
+def log_in(logins: Sequence[Login]) -> str:
+    """Shell text that logs in with a configuration in `$t/login`, which is memory and gone with the script.
+
+    The host's own configuration stays as it is, and in use. The passwords are read from the environment, and removed from it.
     """
-    if login is None:
+    if not logins:
         return f"unset {PASSWORD}"
-    return f"""\
-for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/cli-plugins"; done
-export DOCKER_CONFIG=$t
-printf %s "${PASSWORD}" | docker login --username {quote(login.username)} --password-stdin {quote(login.host)} \\
-  >/dev/null 2>"$t/err" || {{ cat "$t/err" >&2; exit {ScriptExit.LOGIN_FAILED}; }}
-unset {PASSWORD}"""
+    # With an entry of its own, Docker does not turn to the host's credential store, where the login would stay.
+    entries = json.dumps({"auths": {login.host: {} for login in logins}})
+    lines = [
+        'mkdir "$t/login"',
+        'for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/login/cli-plugins"; done',
+        f'printf %s {quote(entries)} >"$t/login/config.json"',
+    ]
+    for number, login in enumerate(logins):
+        variable = _variable(number)
+        lines += [
+            f'printf %s "${variable}" | {OURS} docker login --username {quote(login.username)} '
+            f"--password-stdin {quote(login.host)} \\",
+            f'  >/dev/null 2>"$t/err" || {{ echo {quote(f"the login at {login.host} failed")} >&2; cat "$t/err" >&2; '
+            f"exit {ScriptExit.LOGIN_FAILED}; }}",
+            f"unset {variable}",
+        ]
+    return "\n".join(lines)
 
 
-def staging_script(stack: HostStack, staging: Staging, login: Login | None) -> str:
-    """The script of `stage`: files from standard input, the registry password from the environment."""
-    return IN_MEMORY + script_of(staging_steps(stack, staging, login))
+OURS = 'DOCKER_CONFIG="$t/login"'
+"""Before a call of Docker: with our logins, and not with the host's own."""
 
 
-def staging_steps(stack: HostStack, staging: Staging, login: Login | None) -> list[Step]:
+def staging_script(stack: HostStack, staging: Staging, logins: Sequence[Login]) -> str:
+    """The script of `stage`: files from standard input, the registries' passwords from the environment."""
+    return IN_MEMORY + script_of(staging_steps(stack, staging, logins))
+
+
+def staging_steps(stack: HostStack, staging: Staging, logins: Sequence[Login]) -> list[Step]:
     """What staging does on the host.
 
     Args:
-        login: see `needed_login`.
+        logins: see `needed_logins`.
     """
     steps = [Step(line) for line in _file_lines(stack, staging)]
-    shown = (
-        [words("docker", "login", "--username", login.username, "--password-stdin", login.host)]
-        if login
-        else []
-    )
-    steps.append(Step(log_in(login), tuple(shown)))
+    shown = [
+        words("docker", "login", "--username", login.username, "--password-stdin", login.host)
+        for login in logins
+    ]
+    steps.append(Step(log_in(logins), tuple(shown)))
     pulled = [image for image in staging.protect if image in staging.pulls]
     steps += [Step(_protect(stack, image)) for image in staging.protect if image not in pulled]
     for image in staging.pulls:
         # At once, so that the image can be pruned even if something fails later: only images with this tag are.
-        steps += [_pull(image), *([Step(_protect(stack, image))] if image in pulled else [])]
+        steps += [_pull(image, logins), *([Step(_protect(stack, image))] if image in pulled else [])]
     for image in staging.recover:
-        pull = _pull(image)
+        pull = _pull(image, logins)
         steps.append(replace(pull, text=f"{pull.text} && {_protect(stack, image)} || true"))
     return steps
 
@@ -143,9 +176,15 @@ def _file_lines(stack: HostStack, staging: Staging) -> list[str]:
     ]
 
 
-def _pull(image: Image) -> Step:
+def _pull(image: Image, logins: Sequence[Login]) -> Step:
     # The output of a pull is progress for people; what went wrong is on standard error.
-    return Step(f"docker pull --quiet {quote(image)} >/dev/null", (words("docker", "pull", image),))
+    command = f"{with_login(image, logins)}docker pull --quiet {quote(image)} >/dev/null"
+    return Step(command, (words("docker", "pull", image),))
+
+
+def with_login(image: Image, logins: Sequence[Login]) -> str:
+    """What stands before a call of Docker for an image; nothing where the host's own logins count."""
+    return f"{OURS} " if login_for(logins, image) is not None else ""
 
 
 def _protect(stack: HostStack, image: Image) -> str:

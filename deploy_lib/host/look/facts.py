@@ -173,6 +173,17 @@ class Facts:
         images = self.proven.release.images.values() if self.proven else ()
         return reference.digest or next((i.digest for i in images if i.unpinned == reference), "")
 
+    def on_host(self, reference: Image) -> Image | None:
+        """What a reference means on this host, by digest or, where no registry has it, by id; None where it has no such image."""
+        if reference.digest:
+            return reference if self.has(reference) else None
+        image_id = self.tags.get(reference.listed_tag)
+        if image_id is None:
+            return None
+        digests = (Image.parse(name).digest for name, known in self.images.items() if known == image_id)
+        found = (reference.with_digest(digest) for digest in digests)
+        return next((image for image in found if self.has(image)), Image.parse(image_id))
+
     def pinned(self, container: Container) -> Image:
         """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
         image = container.image

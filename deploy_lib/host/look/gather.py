@@ -139,7 +139,7 @@ delivered() {{
 {containers_function(stack.project)}
 {machine.functions(directory, stack.settings.shared_storage)}
 config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
-rendered() {{ echo "$t/files"; "$@" 2>"$t/said"; r=$?; cat "$t/said" >&2; return $r; }}
+rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}
 blank() {{ [ ! -e "$t/said" ] || sed -n {quote(command.BLANK)} "$t/said"; }}
 part memory echo "$m"
 part user id -un

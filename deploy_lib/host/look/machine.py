@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -12,7 +13,10 @@ from typing import Any
 from deploy_lib import layout
 from deploy_lib.answers import Parts, text
 from deploy_lib.compose.container import PUBLISHED
+from deploy_lib.compose.model import Port
 from deploy_lib.host.change.lock import holder
+from deploy_lib.host.look import offers
+from deploy_lib.host.look.offers import Offers, read_offers
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
 
@@ -26,11 +30,13 @@ class Publisher:
 
     Attributes:
         project: its Compose project, "" without one.
+        host_network: its programs listen on the host's own ports, which Docker does not know.
     """
 
     name: str
     project: str
-    ports: frozenset[int]
+    ports: frozenset[Port]
+    host_network: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,25 +48,27 @@ class Machine:
         docker_root: where Docker keeps images.
         free: free bytes by what they are for: "docker", "directory".
         memory: bytes that programs could still get.
-        listening: TCP ports that something listens on.
+        listening: ports of TCP and UDP that something listens on, with its address.
         publishers: running containers that publish ports, those of the stack among them.
         swap: what it swaps to.
         storage: of the shared storage: "mounted", "writable", both or nothing.
         locked: the owner's note, while somebody holds the deployment lock.
+        offers: what containers can be given; None when it did not say.
     """
 
     now: float = 0
     docker_root: str = ""
     free: Mapping[str, int] = field(default_factory=dict)
     memory: int = 0
-    listening: frozenset[int] = frozenset()
+    listening: frozenset[Port] = frozenset()
     publishers: tuple[Publisher, ...] = ()
     swap: tuple[str, ...] = ()
     storage: frozenset[str] = frozenset()
     locked: str = ""
+    offers: Offers | None = None
 
 
-PARTS = ("clock", "space", "ram", "listening", "published", "swap", "storage", "locked")
+PARTS = ("clock", "space", "ram", "listening", "published", "swap", "storage", "locked", *offers.PARTS)
 
 
 def ask_storage(session: Session, path: str) -> frozenset[str]:
@@ -85,7 +93,7 @@ space() {{
   x={quote(directory)}
   while [ ! -e "$x" ]; do x=$(dirname "$x"); done
   echo "directory $(df -Pk "$x" | tail -n 1)"
-  d=$(docker info --format '{{{{.DockerRootDir}}}}') && [ -n "$d" ] || return
+  about && d=$(printf '%s\\n' "$about" | sed -n 's/^root //p') && [ -n "$d" ] || return
   echo "root $d"
   # Where one may not look into it, it is below one that one may.
   while [ ! -x "$d" ] && [ "$d" != / ]; do d=$(dirname "$d"); done
@@ -94,8 +102,11 @@ space() {{
 ram() {{ cat /proc/meminfo; }}
 listening() {{
   r=0
-  for x in /proc/net/tcp /proc/net/tcp6; do
-    [ ! -e "$x" ] || grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0A' "$x" || [ $? = 1 ] || r=1
+  # States: 0A listens; a socket of UDP that is bound and not connected has 07.
+  for x in tcp tcp6 udp udp6; do
+    [ -e "/proc/net/$x" ] || continue
+    echo "$x"
+    grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0[A7]' "/proc/net/$x" || [ $? = 1 ] || r=1
   done
   return $r
 }}
@@ -109,7 +120,7 @@ locked() {{
   there {owner} || {{ [ $? = 1 ]; return; }}
   {holder(directory)} && head -n 1 {owner} 2>/dev/null || true
 }}
-"""
+{offers.FUNCTIONS}"""
 
 
 def _storage_script(path: str | None) -> str:
@@ -122,7 +133,7 @@ def _storage_script(path: str | None) -> str:
 
 
 _DF = re.compile(r"(\w+) .*?(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s+/")
-_LISTENING = re.compile(r" *\d+: [0-9A-F]+:([0-9A-F]{4}) ")
+_LISTENING = re.compile(r" *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) \S+ 0([A7])")
 _MEMORY = re.compile(r"MemAvailable:\s+(\d+) kB")
 
 
@@ -139,6 +150,7 @@ def read_machine(parts: Parts) -> Machine:
         swap=parts.read("swap", _swap, ()),
         storage=parts.read("storage", lambda said: frozenset(said.split()), frozenset()),
         locked=parts.read("locked", str.strip, ""),
+        offers=parts.read("offers", lambda said: read_offers(said) if said.strip() else None, None),
     )
 
 
@@ -158,12 +170,25 @@ def _memory(said: str) -> int:
     return int(available[1]) * 1024 if available else 0
 
 
-def _listening(said: str) -> frozenset[int]:
-    lines = [line for line in said.splitlines() if line.strip()]
-    found = [_LISTENING.match(line) for line in lines]
-    if None in found:
-        raise ValueError
-    return frozenset(int(match[1], 16) for match in found if match)
+def _listening(said: str) -> frozenset[Port]:
+    found, protocol = set[Port](), ""
+    for line in said.splitlines():
+        if line.strip() in ("tcp", "tcp6", "udp", "udp6"):
+            protocol = line.strip().removesuffix("6")
+        elif line.strip():
+            match = _LISTENING.match(line)
+            if match is None or not protocol:
+                raise ValueError(line)
+            if match[3] == ("A" if protocol == "tcp" else "7"):
+                found.add(Port(int(match[2], 16), protocol, _address(match[1])))
+    return frozenset(found)
+
+
+def _address(text: str) -> str:
+    """An address as the kernel prints it: words of four bytes, each backwards."""
+    words = (bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    found = ipaddress.ip_address(b"".join(words))
+    return str((found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None) or found)
 
 
 def _swap(said: str) -> tuple[str, ...]:
@@ -175,6 +200,13 @@ def _publishers(said: str) -> tuple[Publisher, ...]:
 
 
 def _publisher(data: Any) -> Publisher:
-    ports = frozenset(int(port) for port in data["ports"] if port)
+    ports = frozenset(_published(str(port)) for port in data["ports"] if port)
     project = data["project"] and text(data, "project")
-    return Publisher(text(data, "name").removeprefix("/"), project or "", ports)
+    host = data["network"] == "host"
+    return Publisher(text(data, "name").removeprefix("/"), project or "", ports, host)
+
+
+def _published(said: str) -> Port:
+    """A published port: PORT/PROTOCOL of the container, the host's address and its port."""
+    _, protocol, address, port = re.split(r"[/ ]", said)
+    return Port(int(port), protocol, address)

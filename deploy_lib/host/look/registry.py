@@ -14,7 +14,8 @@ from urllib.parse import quote as url_quote
 
 from deploy_lib.answers import text, understand
 from deploy_lib.errors import NotUnderstoodError, RemoteError
-from deploy_lib.release.image import Image
+from deploy_lib.host.look.faults import Fault, fault_of
+from deploy_lib.release.image import HUB, HUB_LOGIN, Image
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
@@ -25,10 +26,10 @@ _DIGEST = re.compile(r"\w+:[0-9a-f]{32,}\Z")
 
 @dataclass(frozen=True)
 class Login:
-    """Credentials of the private registry.
+    """Credentials at one registry.
 
     Attributes:
-        host: `host[:port]`, as image references begin.
+        host: `host[:port]`, as image references begin; "docker.io" for Docker Hub.
     """
 
     host: str
@@ -38,6 +39,11 @@ class Login:
     def covers(self, image: Image) -> bool:
         """Whether an image is in this registry."""
         return image.in_registry(self.host)
+
+
+def login_for(logins: Sequence[Login], image: Image) -> Login | None:
+    """The login at an image's registry; None: the host's own counts, if it has one."""
+    return next((login for login in logins if login.covers(image)), None)
 
 
 @dataclass(frozen=True)
@@ -57,11 +63,17 @@ class Manifest:
     problem: str = ""
     status: int = 200
 
+    @property
+    def fault(self) -> Fault | None:
+        """What the problem is; None where there is a digest."""
+        return None if self.digest else fault_of(self.status, self.problem)
 
-def resolve(session: Session, references: Sequence[Image], login: Login | None) -> dict[Image, Manifest]:
+
+def resolve(session: Session, references: Sequence[Image], logins: Sequence[Login]) -> dict[Image, Manifest]:
     """Asks the registries, through the host's own engine: its names, its certificates, its mirrors.
 
-    The credentials go over the session to the engine's socket; nothing is stored on the host.
+    The credentials go over the session to the engine's socket; nothing is stored on the host. Its own credentials are not
+    used: see `host_login`.
 
     Raises:
         RemoteError: the engine's socket cannot be used.
@@ -70,17 +82,29 @@ def resolve(session: Session, references: Sequence[Image], login: Login | None) 
         return {}
     # The Engine cancels a request whose client has closed its sending side, so that stays open until the answer.
     with session.start("exec docker system dial-stdio", timeout=RESOLVE_TIMEOUT, keep_stdin=True) as process:
-        process.send(b"".join(_request(r, login, r == references[-1]) for r in references))
-        answers = _Answers(process.read())
+        process.send(b"".join(_request(r, login_for(logins, r), r == references[-1]) for r in references))
+        said = process.read()
         stderr = process.stderr
-    if not answers.getbuffer():
+    if not said:
         raise RemoteError(f"Docker's socket did not answer: {stderr.strip()}", node=session.node)
+    return read_answers(said, references)
+
+
+def read_answers(said: bytes, references: Sequence[Image]) -> dict[Image, Manifest]:
+    """What the engine has answered, one after the other; an answer that is missing is one that was cut short."""
+    answers = _Answers(said)
     return {reference: _manifest(reference, *_response(answers)) for reference in references}
 
 
+def asked_path(reference: Image) -> str:
+    """Where the engine answers for a reference. Of one with tag and digest the digest counts."""
+    asked = reference.with_tag("") if reference.digest else reference
+    return f"/distribution/{url_quote(str(asked), safe='/:@')}/json"
+
+
 def _request(reference: Image, login: Login | None, last: bool) -> bytes:
-    lines = [f"GET /distribution/{url_quote(str(reference), safe='/:@')}/json HTTP/1.1", "Host: docker"]
-    if login is not None and login.covers(reference):
+    lines = [f"GET {asked_path(reference)} HTTP/1.1", "Host: docker"]
+    if login is not None:
         lines.append(f"X-Registry-Auth: {_auth_header(login)}")
     if last:
         lines.append("Connection: close")
@@ -91,7 +115,8 @@ def _auth_header(login: Login) -> str:
     fields = {
         "username": login.username,
         "password": login.password.reveal(),
-        "serveraddress": login.host,
+        # Docker Hub's own name for where one logs in.
+        "serveraddress": HUB_LOGIN if login.host == HUB else login.host,
     }
     return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode()
 
@@ -129,5 +154,7 @@ def _meaning(reference: Image, status: int, data: Any) -> Manifest:
     digest = text(data["Descriptor"], "digest")
     if not _DIGEST.match(digest):
         raise ValueError(digest)
+    if reference.digest not in ("", digest):
+        return Manifest(reference, problem=f"it has another digest: {digest}", status=status)
     platforms = {f"{text(p, 'os')}/{text(p, 'architecture')}" for p in data.get("Platforms") or []}
     return Manifest(reference, digest, tuple(sorted(platforms)))

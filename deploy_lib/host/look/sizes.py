@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy_lib.answers import understand
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.change.stage import PASSWORD, log_in
+from deploy_lib.host.change.stage import log_in, logins_for, passwords, with_login
 from deploy_lib.host.look.registry import Login
 from deploy_lib.release.image import Image
 from deploy_lib.shell import IN_MEMORY, quote
@@ -20,23 +20,23 @@ TIMEOUT = 60
 
 
 def ask_sizes(
-    session: Session, images: Sequence[Image], platform: str, login: Login | None
+    session: Session, images: Sequence[Image], platform: str, logins: Sequence[Login]
 ) -> dict[Image, int]:
     """Bytes to be transferred, by image; one whose registry does not say is left out.
 
     Args:
         platform: the host's, such as "linux/amd64".
-        login: used when one of the images is in its registry; nothing of it is left on the host.
+        logins: those are used in whose registry one of the images is; nothing of them is left on the host.
 
     Raises:
         RemoteError: the host did not answer, or the login was refused.
     """
     if not images:
         return {}
-    needed = login if login is not None and any(login.covers(image) for image in images) else None
+    needed = logins_for(images, logins)
     answer = session.run(
         sizes_script(images, needed),
-        env={PASSWORD: needed.password.reveal()} if needed else {},
+        env=passwords(needed),
         timeout=TIMEOUT + 15,
         step="looking closer",
     )
@@ -44,13 +44,14 @@ def ask_sizes(
     return {image: found[str(image)] for image in images if str(image) in found}
 
 
-def sizes_script(images: Sequence[Image], login: Login | None) -> str:
+def sizes_script(images: Sequence[Image], logins: Sequence[Login]) -> str:
     """One JSON document for each image, after a line that names it."""
     asked = "\n".join(
-        f"echo {quote(f'=== {image}')}; timeout {TIMEOUT // len(images) + 1} docker manifest inspect -v {quote(image)} 2>/dev/null"
+        f"echo {quote(f'=== {image}')}; {with_login(image, logins)}timeout {TIMEOUT // len(images) + 1} "
+        f"docker manifest inspect -v {quote(image)} 2>/dev/null"
         for image in images
     )
-    return f"{IN_MEMORY}\n{log_in(login)}\n{asked}\ntrue"
+    return f"{IN_MEMORY}\n{log_in(logins)}\n{asked}\ntrue"
 
 
 def read_sizes(text: str, platform: str) -> dict[str, int]:

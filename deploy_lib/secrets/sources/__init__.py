@@ -50,9 +50,14 @@ def source_of(environment: Environment) -> Source:
     """The source that deploy.toml names for this environment.
 
     Raises:
-        UsageError: it names no `Source`.
+        UsageError: it names none, or what is no `Source`.
     """
     source = environment.secret_source
+    if source is None:
+        raise UsageError(
+            f"environment {environment.name} has no source of secrets",
+            hint=f"add [environments.{environment.name}.secrets] to deploy.toml, or leave the secrets out",
+        )
     if not isinstance(source, Source):
         raise UsageError(
             f"{source.source} is no source of secrets: {type(source).__name__} is not made from Source"
@@ -73,6 +78,8 @@ def fetch(environment: Environment, names: Sequence[str]) -> dict[str, Secret]:
             f"deploy.toml declares no secret {', '.join(unknown)}",
             hint=f"add [secrets.{unknown[0]}] with its field",
         )
+    if not names:
+        return {}
     specs = {name: environment.secrets[name] for name in names}
     source = source_of(environment)
     try:
@@ -99,7 +106,8 @@ def mask_what_is_at_hand(environment: Environment) -> None:
     from deploy_lib.secrets.sources.environment import ProcessEnvironment
 
     specs = {name: spec for name, spec in environment.secrets.items() if spec.redact}
-    for source in (ProcessEnvironment(), source_of(environment)):
+    sources = [source_of(environment)] if environment.secret_source is not None else []
+    for source in (ProcessEnvironment(), *sources):
         if source.at_hand:
             with contextlib.suppress(PreflightError):
                 REDACTOR.add(source.fetch(specs, environment.root).values())

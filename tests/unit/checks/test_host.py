@@ -20,8 +20,8 @@ MACHINE = Machine(
     docker_root="/srv/docker",
     free={"docker": 50 * GIB, "directory": GIB},
     memory=4 * GIB,
-    listening=frozenset({22, 8000}),
-    publishers=(Publisher("web-1", "p", frozenset({8000})),),
+    listening=frozenset({Port(22, "tcp", "0.0.0.0"), Port(8000, "tcp", "0.0.0.0")}),
+    publishers=(Publisher("web-1", "p", frozenset({Port(8000, "tcp", "0.0.0.0")})),),
 )
 CONTAINER = Container("1", "web-1", "web", "i", "id", "running", None, 0, 0, "")
 GOOD = Facts(
@@ -76,14 +76,12 @@ def test_a_good_host_passes_everything_and_says_what_was_found() -> None:
         (with_machine(free={"docker": GIB, "directory": GIB}), "space for images", "/srv/docker has 1024 MiB", "docker image prune"),
         (with_machine(free={"docker": 50 * GIB, "directory": 9}), "space for files", "0 MiB", "free some space"),
         (with_machine(memory=100), "memory", "0 MiB", "give the host more"),
-        (with_machine(now=1007.0), "clock", "6 s ahead of", "NTP"),
-        (with_machine(now=990.0), "clock", "10 s behind", "NTP"),
-        (with_machine(listening=frozenset({9090})), "ports", "9090, for web, is in use by another program", "ss -ltnp"),
+        (with_machine(listening=frozenset({Port(9090, "tcp", "127.0.0.1")})), "ports", "9090, for web, is in use by another program", "ss -lntup"),
         (
-            with_machine(publishers=(Publisher("other-1", "", frozenset({8000})),)),
+            with_machine(publishers=(Publisher("other-1", "", frozenset({Port(8000, "tcp", "::")})),)),
             "ports",
             "8000, for web, is in use by the container other-1",
-            "ss -ltnp",
+            "ss -lntup",
         ),
         (replace(GOOD, services={}, problems={"config": "line 3: oops"}), "Compose file", "line 3: oops", "fix deploy/compose.yml"),
     ],
@@ -99,6 +97,14 @@ def test_each_failure_has_a_line_of_its_own_and_its_hint(
         require_passed(NODE, found)
     assert problem in str(caught.value)
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(("now", "said"), [(1007.0, "6 s ahead of"), (990.0, "10 s behind")])
+def test_a_clock_that_is_off_is_no_reason_not_to_deploy(now: float, said: str) -> None:
+    (check,) = (c for c in check_host(NODE, with_machine(now=now), rendered=True) if c.result != "ok")
+    assert (check.name, check.result) == ("clock", "warning")
+    assert said in check.problem
+    assert "NTP" in check.hint
 
 
 @pytest.mark.parametrize("now", [996.0, 1005.9])

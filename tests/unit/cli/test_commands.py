@@ -42,9 +42,9 @@ def test_each_task_has_the_flags_that_the_design_gives_it() -> None:
     fab = flags(FAB)
     deploying = CHANGING | {"tag", "skip-validation", "no-rollback"}
     kinds = {"replicas-backtest", "replicas-training"}
-    assert fab["deploy-core"] == deploying | {"service"}
-    assert fab["deploy-workers"] == deploying | {"service"} | kinds
-    assert flags(INVOKE)["deploy-all"] == deploying | kinds | FLEET_ONLY
+    assert fab["deploy-core"] == deploying | {"service", "refresh"}
+    assert fab["deploy-workers"] == deploying | {"service", "refresh"} | kinds
+    assert flags(INVOKE)["deploy-all"] == deploying | {"refresh"} | kinds | FLEET_ONLY
     assert fab["rollback"] == deploying
     assert fab["prune"] == fab["rotate-secrets"] == CHANGING
     assert fab["backup"] == CHANGING - {"dry-run"}

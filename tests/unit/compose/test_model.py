@@ -158,3 +158,23 @@ def test_anything_else_is_not_understood(text: str) -> None:
 def test_replicas_come_from_the_rendered_file() -> None:
     found = read(services(a={}, b={"deploy": {"replicas": 0}}, c={"scale": 3}))
     assert {name: service.replicas for name, service in found.items()} == {"a": 1, "b": 0, "c": 3}
+
+
+def test_what_somebody_else_makes_and_who_is_in_the_hosts_network_is_known() -> None:
+    spec = {
+        "image": "x",
+        "networks": {"edge": None, "default": None},
+        "volumes": [
+            {"type": "volume", "source": "data", "target": "/a"},
+            {"type": "bind", "source": "/b", "target": "/b"},
+        ],
+    }
+    model = {
+        "services": {"a": spec, "b": {"image": "x", "network_mode": "host"}},
+        "networks": {"edge": {"name": "edge-net", "external": True}, "default": {"name": "p_default"}},
+        "volumes": {"data": {"name": "photos", "external": True}},
+    }
+    found = read_model(json.dumps(model))
+    assert found["a"].external == (("network", "edge-net"), ("volume", "photos"))
+    assert not found["a"].host_network
+    assert found["b"].host_network

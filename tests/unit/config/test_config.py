@@ -221,6 +221,65 @@ files = { "b" = "y" }
         sample.environment(tmp_path, more='[environments.house.stacks.shop]\ncompose = ["../a.yml"]\n')
 
 
+def minimal(environment: str = "", top: str = "") -> str:
+    return f"""
+{top}
+[stacks.web]
+compose = "web.yml"
+env_file = "web.env"
+[environments.home]
+{environment}
+[environments.home.nodes.one]
+host = "one.example"
+stack = "web"
+directory = "/opt/web"
+"""
+
+
+def test_a_project_needs_neither_a_registry_nor_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "deploy.toml").write_text(minimal())
+    found = load(tmp_path)
+    assert (found.image_registry, found.registries, found.secret_source) == ("", (), None)
+    assert found.follows is None
+    with pytest.raises(
+        UsageError, match=r"environments\.home\.image_registry is missing, so no image can be pushed"
+    ):
+        _ = found.registry
+
+
+SEVERAL = """
+image_registry = "ghcr.io/me"
+registry = { username = "me", password = "A" }
+secrets = { source = "environment" }
+registries = [{ host = "docker.io", username = "hub", password = "B" }, { host = "r.example:5000", username = "r", password = "A" }]
+"""
+TWO = '[secrets.A]\nfield = "a"\n[secrets.B]\nfield = "b"\n'
+
+
+def test_the_short_form_is_the_login_at_the_projects_own_registry(tmp_path: Path) -> None:
+    (tmp_path / "deploy.toml").write_text(minimal(SEVERAL, TWO))
+    found = load(tmp_path)
+    assert [(r.host, r.username, r.password) for r in found.registries] == [
+        *(("ghcr.io", "me", "A"), ("docker.io", "hub", "B"), ("r.example:5000", "r", "A")),
+    ]
+    assert found.registry.username == "me"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('image_registry = "ghcr.io/me"', ""), r"environments\.home: registry is the login at .* image_registry, which is missing"),
+        (('host = "docker.io"', 'host = "GHCR.io"'), r"registries\.0\.host: GHCR\.io has a login already, in registry"),
+        (('"r.example:5000"', '"index.docker.io"'), r"registries\.1\.host: index\.docker\.io has a login already, in registries\.0"),
+        (('password = "B"', 'password = "C"'), r"environments\.home\.registries\.0\.password names no secret: 'C'"),
+        (('"r.example:5000"', '"https://r.example"'), r"environments\.home\.registries\.1\.host: "),
+    ],
+)  # fmt: skip
+def test_a_login_that_makes_no_sense_is_named(change: tuple[str, str], expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        parse(minimal(SEVERAL.replace(*change), TWO))
+
+
 ROWS = sample.BACKUPS
 
 

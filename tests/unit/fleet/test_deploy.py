@@ -96,7 +96,7 @@ def run(
     request = request or Request("deploy-all")
     nodes = [Fake(NODES[n], log, fails.get(n, {}), request) for n in ("B", "C", "core")]
     monkey = cast(list[Deployment], nodes)
-    code = carry_out(monkey, request, {}, None, needed_first=needed_first)
+    code = carry_out(monkey, request, {}, (), needed_first=needed_first)
     return code, log, nodes
 
 
@@ -199,7 +199,7 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
     node = Fake(NODES["core"], log)
     assert node.session.stop is not None
     node.session.stop.set()
-    code = carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    code = carry_out(cast(list[Deployment], [node]), node.request, {}, ())
     assert code is ExitCode.INTERRUPTED
     assert log == []
 
@@ -207,7 +207,7 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
 def test_ctrl_c_between_the_proof_and_the_record_takes_all_back() -> None:
     log: list[str] = []
     node = Fake(NODES["core"], log, interrupts="switch")
-    code = carry_out(cast(list[Deployment], [node]), node.request, {}, None)
+    code = carry_out(cast(list[Deployment], [node]), node.request, {}, ())
     assert code is ExitCode.FAILED_REVERTED
     assert log == ["stage core", "switch core", "back core"]
     assert "run the command again" in str(node.error)
@@ -218,7 +218,7 @@ def test_ctrl_c_while_nodes_are_recorded_comes_too_late() -> None:
     shared = Session()
     nodes = [Fake(NODES[n], log, session=shared, interrupts="record") for n in ("B", "C")]
     requested = Request("deploy-workers", parallel=1)
-    code = carry_out(cast(list[Deployment], nodes), requested, {}, None)
+    code = carry_out(cast(list[Deployment], nodes), requested, {}, ())
     assert code is ExitCode.DONE
     assert {n.outcome for n in nodes} == {"deployed"}
 

@@ -11,9 +11,12 @@ import pytest
 from deploy_lib.checks.host import check_ownership
 from deploy_lib.config import Environment
 from deploy_lib.errors import PreflightError, RemoteError, UsageError
-from deploy_lib.fleet import rotation
+from deploy_lib.fleet import registries, rotation
 from deploy_lib.fleet import survey as surveying
+from deploy_lib.fleet.registries import Asker, Question, Registries
 from deploy_lib.fleet.survey import NodeSurvey, Survey
+from deploy_lib.host.look import registry
+from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
@@ -34,7 +37,7 @@ def node(strangers: tuple[tuple[str, str], ...]) -> tuple[Deployment, NodeSurvey
 
 
 def survey_of(found: NodeSurvey) -> Survey:
-    return Survey((), {found.node.name: found}, VERSION, values(), None, {})
+    return Survey((), {found.node.name: found}, VERSION, values(), (), {})
 
 
 @pytest.mark.parametrize(("strangers", "asked"), [((), 1), (LOOSE, 0)])
@@ -43,18 +46,20 @@ def test_no_login_goes_by_way_of_it(
 ) -> None:
     ready: list[Deployment] = []
     one, found = node(strangers)
-    vault = surveying._Vault(values(), cast(Any, "a login"), found.checks[0])
+    vault = surveying._Vault(values(), (cast(Any, "a login"),), found.checks[0])
 
-    def ask(nodes: Sequence[Deployment], *_: object) -> surveying._Registries:
-        ready.extend(nodes)
-        return surveying._Registries(VERSION)
+    def ask(_: object, askers: Sequence[Asker], *__: object) -> Registries:
+        ready.extend(asker.deployment for asker in askers)
+        return Registries(VERSION)
 
     monkeypatch.setattr(surveying, "versions", lambda *_: [VERSION])
     monkeypatch.setattr(surveying, "_vault", lambda *_: vault)
     monkeypatch.setattr(surveying, "_look", lambda *_: found)
-    monkeypatch.setattr(surveying, "_ask_registries", ask)
+    monkeypatch.setattr(surveying, "ask_registries", ask)
     monkeypatch.setattr(surveying, "_checkout", lambda _: UsageError("no git"))
-    environment = cast(Environment, SimpleNamespace(root=None, follows=None, apply={}))
+    environment = cast(
+        Environment, SimpleNamespace(root=None, follows=None, apply={}, image_registry="h.example")
+    )
     surveying.survey(environment, [one], one.request)
     assert len(ready) == asked
 
@@ -89,8 +94,9 @@ def test_a_registry_that_refuses_is_not_one_without_images(
             raise RemoteError("the engine does not answer")
         return {name: answer(name) for name in names}
 
-    monkeypatch.setattr(surveying.registry, "resolve", resolve)
-    found = surveying._choose_version(deployment(), rendered(f"h.example/x:{WANTED[0].tag}"), WANTED, LOGIN)
+    monkeypatch.setattr(registry, "resolve", resolve)
+    asker = Asker(deployment(), rendered(f"h.example/x/y:{WANTED[0].tag}"))
+    found = registries.choose_version([asker], Question("h.example/x", WANTED, Request("preflight"), [LOGIN]))
     assert (found and found.tag) == chosen
 
 
@@ -104,13 +110,13 @@ def large(_: object, names: Sequence[str]) -> dict[str, Secret]:
 def test_a_value_without_room_stops_a_deployment_before_a_host_is_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    registry = SimpleNamespace(password="A_TOKEN", username="me")
-    environment = cast(Environment, SimpleNamespace(registry=registry, registry_host="h.example", root=None))
+    login = SimpleNamespace(password="A_TOKEN", username="me", host="h.example")
+    environment = cast(Environment, SimpleNamespace(registries=(login,), root=None))
+    made, found = node(())
     monkeypatch.setattr(surveying, "source_of", lambda _: SimpleNamespace(name=lambda root: "vault"))
     monkeypatch.setattr(surveying, "fetch", large)
-    one = deployment()
     with pytest.raises(UsageError, match="has 131072 bytes") as caught:
-        surveying._vault(environment, [one], {one.node.name: NodeSurvey(one.node, one.facts, (), "", "")})
+        surveying._vault(environment, [made], {made.node.name: replace(found, facts=Facts())})
     assert LARGE[:9] not in str(caught.value)
 
 

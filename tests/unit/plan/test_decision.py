@@ -199,3 +199,26 @@ def test_a_reference_that_is_pinned_already_is_used_as_it_is() -> None:
     for answers in ([], [Manifest(Image.parse(reference), f"sha256:{'b' * 64}")]):
         made = forward(rendered(reference), *answers)
         assert [str(image) for image in made.plan.desired.release.images.values()] == [reference]
+
+
+def test_what_is_pinned_in_the_file_is_used_as_it_is() -> None:
+    digest = f"sha256:{'c' * 64}"
+    for text in (f"prom/prometheus:v2@{digest}", f"h.example:5000/x@{digest}"):
+        assert forward(rendered(text)).plan.desired.release.images == {"web": Image.parse(text)}
+
+
+def test_what_is_never_pulled_is_the_hosts_own_image() -> None:
+    facts = rendered("made/here:1")
+    local = replace(facts.services["web"], spec={"pull_policy": "never"})
+    facts = replace(facts, services={"web": local})
+    with pytest.raises(PreflightError, match="the host has no made/here:1"):
+        forward(facts)
+    there = replace(facts, tags={"made/here:1": "sha256:" + "d" * 64})
+    assert str(forward(there).plan.desired.release.images["web"]) == "sha256:" + "d" * 64
+
+
+def test_a_project_without_images_of_its_own_has_no_variables_of_a_version() -> None:
+    plain = replace(case(), environment=sample.house().model_copy(update={"image_registry": ""}))
+    both = {sample.house().versions.tag_variable, sample.house().versions.registry_variable}
+    assert both <= set(case().variables(VERSION, settled()))
+    assert not both & set(plain.variables(VERSION, settled()))

@@ -1,10 +1,11 @@
 """What a dry run shows comes from the steps that the scripts are made of."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from deploy_lib.config import Backup, OneOff, Reload, Stack
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.stage import needed_login, staging_script
+from deploy_lib.host.change.stage import needed_logins, staging_script
 from deploy_lib.host.change.switch import switch_script
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
@@ -30,20 +31,20 @@ def decided(image: Image = NEW, facts: Facts | None = None) -> Decision:
     return Decision(make_plan(NODE, facts or settled(), desired(image, mark="A=1 B=2")), "key")
 
 
-def scripts(decision: Decision, facts: Facts, login: Login | None) -> str:
+def scripts(decision: Decision, facts: Facts, logins: Sequence[Login]) -> str:
     staging = make_staging(decision, facts, job().stack)
     release = decision.plan.desired.release
     switch = make_switch(
         decision, facts, job(), token="t", happens=lambda kind, detail: event(kind, release, detail=detail)
     )
-    return staging_script(job().stack, staging, needed_login(staging, login)) + switch_script(
+    return staging_script(job().stack, staging, needed_logins(staging, logins)) + switch_script(
         job().stack, switch
     )
 
 
 def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
     project = job().stack.project_name
-    login, pull, one_off, up = shown_commands(decided(), settled(), job(), LOGIN)
+    login, pull, one_off, up = shown_commands(decided(), settled(), job(), [LOGIN])
     assert login == "docker login --username me --password-stdin docker.io"
     assert pull == f"docker pull {NEW}"
     assert one_off.startswith(f"A=*** B=*** docker compose -p {project} ")
@@ -55,8 +56,8 @@ def test_the_commands_come_in_their_order_and_show_no_secret() -> None:
 
 
 def test_what_is_shown_is_what_is_run() -> None:
-    text = scripts(decided(), settled(), LOGIN)
-    for command in shown_commands(decided(), settled(), job(), LOGIN):
+    text = scripts(decided(), settled(), [LOGIN])
+    for command in shown_commands(decided(), settled(), job(), [LOGIN]):
         bare = command.replace(f"A={MASK} B={MASK} ", "")
         words = bare.removeprefix("docker login ").removeprefix("docker pull ")
         assert words in text, command
@@ -65,21 +66,21 @@ def test_what_is_shown_is_what_is_run() -> None:
 
 def test_what_going_back_would_need_is_pulled_and_shown_as_well() -> None:
     facts = replace(settled(), images={}, image_ids=frozenset())
-    shown = shown_commands(decided(facts=facts), facts, job(), None)
+    shown = shown_commands(decided(facts=facts), facts, job(), ())
     assert f"docker pull {OLD}" in shown
-    assert f"docker pull --quiet {OLD}" in scripts(decided(facts=facts), facts, None)
+    assert f"docker pull --quiet {OLD}" in scripts(decided(facts=facts), facts, ())
 
 
 def test_there_is_no_login_without_a_private_image() -> None:
     other = replace(LOGIN, host="other")
-    assert not [c for c in shown_commands(decided(), settled(), job(), other) if "login" in c]
+    assert not [c for c in shown_commands(decided(), settled(), job(), [other]) if "login" in c]
 
 
 def test_a_service_that_stays_is_told_of_its_files() -> None:
     facts = settled()
     decision = Decision(replace(make_plan(NODE, facts, desired()), nothing=False, reloads=(RELOAD,)), "key")
     name = facts.containers[0].name
-    last = shown_commands(decision, facts, job(), None)[-1]
+    last = shown_commands(decision, facts, job(), ())[-1]
     assert last.startswith(f"docker exec {name} true && docker exec {name} sh -c 'kill -s HUP 1'")
 
 

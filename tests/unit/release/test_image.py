@@ -161,3 +161,29 @@ def test_what_an_earlier_program_protected_stays_protected() -> None:
     ):
         old = f"{KEEP}:{hashlib.sha256(written.encode()).hexdigest()[:16]}-web"
         assert Image.parse(text).all_keep_tags("web") >= {old, Image.parse(text).keep_tag("web")}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "below"),
+    [
+        ("ghcr.io/me/app:1", "ghcr.io/me", True),
+        ("GHCR.io/me/app:1", "ghcr.io/me", True),
+        ("ghcr.io/me/deep/app", "ghcr.io/me", True),
+        ("ghcr.io/meme/app", "ghcr.io/me", False),
+        ("ghcr.io/you/app", "ghcr.io/me", False),
+        ("me/app", "docker.io/me", True),
+        ("redis", "docker.io/me", False),
+        ("redis", "", False),
+        (f"sha256:{'a' * 64}", "ghcr.io/me", False),
+    ],
+)
+def test_which_images_are_the_projects_own(text: str, place: str, below: bool) -> None:
+    assert Image.parse(text).below(place) == below
+
+
+def test_a_login_is_looked_up_by_the_registry_as_it_is_written() -> None:
+    found = {
+        text: Image.parse(text).host
+        for text in ("H.example:5/x", "redis", "index.docker.io/library/redis", "h/x")
+    }
+    assert list(found.values()) == ["H.example:5", "docker.io", "docker.io", "docker.io"]

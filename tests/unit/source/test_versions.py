@@ -97,3 +97,28 @@ def test_the_projects_own_pattern_names_commits(house: Environment) -> None:
     assert versions.of_commit(environment, "a" * 40).tag == "build-aaaaaaaaaa"
     with pytest.raises(UsageError, match=r"build-abc1234def, 1.4.2"):
         versions.meant(environment, "nope")
+
+
+def test_without_images_of_its_own_a_release_is_called_after_the_checkout(
+    house: Environment, tmp_path: Path
+) -> None:
+    plain = house.model_copy(update={"image_registry": "", "default_tag": "origin/main"})
+    assert versions.versions(plain, None) == [of(house, "HEAD")]
+    assert versions.versions(plain.model_copy(update={"default_tag": "1.0"}), None) == [Version("1.0")]
+    nowhere = plain.model_copy(update={"root": Path("/")})
+    assert versions.versions(nowhere, None) == [Version(versions.UNVERSIONED)]
+
+
+def test_nor_can_one_of_its_versions_be_deployed(house: Environment) -> None:
+    versions.require_own_images(house, "1.0")
+    plain = house.model_copy(update={"image_registry": ""})
+    versions.require_own_images(plain, None)
+    with pytest.raises(UsageError, match=r"--tag 1\.0 names a version .* has no image_registry"):
+        versions.require_own_images(plain, "1.0")
+
+
+@pytest.mark.parametrize("branch", ["main", "master", "release/2"])
+def test_the_branch_is_whatever_deploy_toml_says(house: Environment, branch: str) -> None:
+    git(house.root, "update-ref", f"refs/remotes/origin/{branch}", "HEAD~1")
+    follows = house.model_copy(update={"default_tag": f"origin/{branch}"})
+    assert versions.versions(follows, None) == [of(house, "HEAD~1")]

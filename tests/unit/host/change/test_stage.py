@@ -17,7 +17,7 @@ LOGIN = Login("ghcr.io", "me", Secret("registry-pass"))
 
 
 def run(home: Path, staging: Staging) -> subprocess.CompletedProcess[bytes]:
-    script = stage.staging_script(build.stack(str(home)), staging, None)
+    script = stage.staging_script(build.stack(str(home)), staging, ())
     command = ["sh", "-c", script]
     return subprocess.run(
         command, input=pack(staging.uploads), capture_output=True, env={"FINGERPRINT_KEY": "k"}
@@ -25,13 +25,13 @@ def run(home: Path, staging: Staging) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_nothing_is_logged_in_to_when_nothing_private_is_pulled() -> None:
-    script = stage.staging_script(build.stack(), Staging(pulls=[Image("a/b", "1", DIGEST)]), None)
+    script = stage.staging_script(build.stack(), Staging(pulls=[Image("a/b", "1", DIGEST)]), ())
     assert "login" not in script
     assert f"docker pull --quiet a/b:1@{DIGEST}" in script
 
 
 def test_the_password_stands_in_no_script() -> None:
-    script = stage.staging_script(build.stack(), Staging(pulls=[Image("ghcr.io/b", "1", DIGEST)]), LOGIN)
+    script = stage.staging_script(build.stack(), Staging(pulls=[Image("ghcr.io/b", "1", DIGEST)]), [LOGIN])
     assert "registry-pass" not in script
     assert "--password-stdin" in script
 
@@ -51,7 +51,7 @@ def test_files_are_kept_by_their_content_and_those_of_the_release_before_are_sav
 def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds(tmp_path: Path) -> None:
     content = b"x" * 100_000
     staging = Staging(uploads={digest(content): content})
-    script = stage.staging_script(build.stack(str(tmp_path)), staging, None)
+    script = stage.staging_script(build.stack(str(tmp_path)), staging, ())
     cut = subprocess.run(["sh", "-c", script], input=pack(staging.uploads)[:50_000], capture_output=True)
     assert cut.returncode != 0
     assert b"the files could not be written; their disk:" in cut.stderr
@@ -68,7 +68,7 @@ def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
     )
     (tmp_path / "docker").chmod(0o755)
     script = stage.staging_script(
-        build.stack(str(tmp_path / "home")), Staging(pulls=images[1:], protect=images), None
+        build.stack(str(tmp_path / "home")), Staging(pulls=images[1:], protect=images), ()
     )
     env = {"FINGERPRINT_KEY": "k", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     (tmp_path / "home").mkdir()
@@ -81,3 +81,70 @@ def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
         ("tag", images[1].keep_tag("shop")),
         ("pull", str(images[2])),
     ]
+
+
+DOCKER = """\
+#!/bin/sh
+set -eu
+case $1 in
+  login)
+    for host; do :; done
+    grep -q "\\"$host\\"" "$DOCKER_CONFIG/config.json" # an entry of its own keeps Docker from the host's credential store
+    [ "$(cat)" = "pass-of-$host" ] || { echo "denied: $host" >&2; exit 1; }
+    echo "login $host $3" >>"$CALLS"; echo "$host" >>"$DOCKER_CONFIG/in";;
+  pull)
+    for image; do :; done
+    echo "pull $image with ${DOCKER_CONFIG:+$(tr '\\n' ' ' <"$DOCKER_CONFIG/in")}" >>"$CALLS";;
+esac
+"""
+
+
+def logins(*hosts: str) -> list[Login]:
+    return [Login(host, "me", Secret(f"pass-of-{host}")) for host in hosts]
+
+
+def pulled(folder: Path, given: list[Login], *images: str) -> tuple[list[str], str]:
+    """What staging calls Docker for, and what it says."""
+    (folder / "docker").write_text(DOCKER)
+    (folder / "docker").chmod(0o755)
+    (folder / "home").mkdir(exist_ok=True)
+    staging = Staging(pulls=[Image.parse(f"{image}@{DIGEST}") for image in images])
+    needed = stage.needed_logins(staging, given)
+    script = stage.staging_script(build.stack(str(folder / "home")), staging, needed)
+    env = {
+        "FINGERPRINT_KEY": "k",
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "CALLS": f"{folder}/calls",
+    }
+    done = subprocess.run(
+        ["sh", "-c", script], input=pack({}), capture_output=True, env=env | stage.passwords(needed)
+    )
+    calls = folder / "calls"
+    said = done.stderr.decode() if done.returncode else ""
+    return calls.read_text().replace(f"@{DIGEST}", "").splitlines() if calls.exists() else [], said
+
+
+def test_each_image_is_pulled_with_our_login_at_its_registry_or_as_the_host_would(tmp_path: Path) -> None:
+    images = ("h.example:5000/a:1", "redis:7", "other.example/c:1")
+    calls, said = pulled(tmp_path, logins("h.example:5000", "docker.io", "unused.example"), *images)
+    assert said == ""
+    assert calls == [
+        *("login h.example:5000 me", "login docker.io me"),
+        "pull h.example:5000/a:1 with h.example:5000 docker.io ",
+        "pull redis:7 with h.example:5000 docker.io ",
+        "pull other.example/c:1 with ",
+    ]
+
+
+def test_a_login_is_known_by_the_name_that_the_image_has(tmp_path: Path) -> None:
+    given = [Login("h.example", "me", Secret("pass-of-H.example"))]
+    calls, said = pulled(tmp_path, given, "H.example/a:1")
+    assert (calls, said) == (["login H.example me", "pull H.example/a:1 with H.example "], "")
+
+
+def test_which_login_failed_is_said_and_nothing_is_pulled(tmp_path: Path) -> None:
+    wrong = Login("b.example", "me", Secret("another"))
+    calls, said = pulled(tmp_path, [*logins("a.example"), wrong], "a.example/x:1", "b.example/y:1")
+    assert calls == ["login a.example me"]
+    assert said == "the login at b.example failed\ndenied: b.example\n"

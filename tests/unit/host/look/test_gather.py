@@ -121,11 +121,12 @@ MemAvailable:    1024 kB
 
 === ram exit 0
 === listening
+tcp
    0: 00000000:0016 00000000:0000 0A
 
 === listening exit 0
 === published
-{"name":"/web-1","project":"ktrdr-core","ports":["","5003"]}
+{"name":"/web-1","project":"ktrdr-core","network":"bridge","ports":["","80/tcp 0.0.0.0 5003"]}
 
 === published exit 0
 === swap
@@ -137,6 +138,12 @@ MemAvailable:    1024 kB
 === locked
 
 === locked exit 0
+=== offers
+cpus 4
+memory 8000000000
+runtime runc
+
+=== offers exit 0
 === end
 """
 

@@ -10,6 +10,7 @@ import pytest
 
 from deploy_lib import shell
 from deploy_lib.answers import Parts
+from deploy_lib.compose.model import Port
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine, Publisher
@@ -22,10 +23,13 @@ PARTS = {
     ),
     "ram": "MemTotal:       24684096 kB\nMemAvailable:   2048 kB\n",
     "listening": (
-        "   0: 00000000:1F40 00000000:0000 0A 00000000:00000000 00:00000000\n"
+        "tcp\n   0: 00000000:1F40 00000000:0000 0A 00000000:00000000 00:00000000\n"
         "   1: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0\n"
+        "tcp6\n   2: 0000000000000000FFFF00000100007F:0050 00000000000000000000000000000000:0000 0A 0\n"
+        "udp\n  422: 3500007F:0035 00000000:0000 07 00000000:00000000\n"
+        "udp6\n"
     ),
-    "published": '{"name":"/web-1","project":"p","ports":["","8000","8000"]}\n{"name":"/x","project":"","ports":[""]}\n',
+    "published": '{"name":"/web-1","project":"p","network":"p_default","ports":["","80/tcp 0.0.0.0 8000","80/tcp :: 8000"]}\n{"name":"/x","project":"","network":"host","ports":[""]}\n',
     "storage": "mounted\nwritable\n",
     "locked": '{"who":"a"}\n',
 }
@@ -35,8 +39,15 @@ def test_the_answers_become_a_machine() -> None:
     found = machine.read_machine(Parts(PARTS))
     assert (found.now, found.docker_root, found.memory) == (1795519218.25, "/srv/docker", 2048 * 1024)
     assert found.free == {"directory": 76915636 * 1024, "docker": 100 * 1024}
-    assert found.listening == {8000, 22}
-    assert found.publishers == (Publisher("web-1", "p", frozenset({8000})), Publisher("x", "", frozenset()))
+    assert found.listening == {
+        *(Port(8000, "tcp", "0.0.0.0"), Port(22, "tcp", "::")),
+        *(Port(80, "tcp", "127.0.0.1"), Port(53, "udp", "127.0.0.53")),
+    }
+    web = frozenset({Port(8000, "tcp", "0.0.0.0"), Port(8000, "tcp", "::")})
+    assert found.publishers == (
+        Publisher("web-1", "p", web),
+        Publisher("x", "", frozenset(), host_network=True),
+    )
     assert (found.storage, found.locked) == ({"mounted", "writable"}, '{"who":"a"}')
 
 
@@ -59,7 +70,7 @@ def test_this_machine_answers(tmp_path: Path) -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         found = ask(tmp_path / "not" / "yet", "/proc")
-        assert server.getsockname()[1] in found.listening
+        assert Port(server.getsockname()[1], "tcp", "127.0.0.1") in found.listening
     assert abs(found.now - time.time()) < 60
     assert found.free["directory"] > 0
     assert found.memory > 0

@@ -2,7 +2,7 @@ import base64
 import json
 
 from deploy_lib.host.look import registry
-from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.host.look.registry import Login, Manifest, login_for
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 
@@ -11,9 +11,12 @@ DIGEST = "sha256:" + "a" * 64
 
 
 def test_credentials_go_to_their_own_registry_only() -> None:
-    own = registry._request(Image("ghcr.io/o/x", "1"), LOGIN, last=False)
-    other = registry._request(Image("prom/prometheus", "v2"), LOGIN, last=True)
-    lookalike = registry._request(Image("ghcr.io.evil.example/o/x", "1"), LOGIN, last=True)
+    own = registry._request(Image("ghcr.io/o/x", "1"), login_for([LOGIN], Image("ghcr.io/o/x")), last=False)
+    other = registry._request(
+        Image("prom/prometheus", "v2"), login_for([LOGIN], Image("prom/prometheus", "v2")), last=True
+    )
+    evil = Image("ghcr.io.evil.example/o/x", "1")
+    lookalike = registry._request(evil, login_for([LOGIN], evil), last=True)
     assert b"X-Registry-Auth" in own
     assert b"X-Registry-Auth" not in other
     assert b"X-Registry-Auth" not in lookalike

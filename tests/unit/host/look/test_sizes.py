@@ -32,7 +32,7 @@ def test_a_size_that_no_registry_says_is_unknown() -> None:
 
 def test_the_script_holds_no_password_and_sh_understands_it() -> None:
     script = sizes.sizes_script(
-        [Image.parse("r.example/o/it's:1")], Login("r.example", "me", Secret("the password"))
+        [Image.parse("r.example/o/it's:1")], [Login("r.example", "me", Secret("the password"))]
     )
     assert "the password" not in script
     assert subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True).stderr == ""

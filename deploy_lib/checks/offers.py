@@ -1,0 +1,178 @@
+"""Whether a host has what the services of a stack ask for beyond an image: devices, networks, CPUs, and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploy_lib.checks.check import Check, judged
+from deploy_lib.compose.asks import Asks, Gpu, asks_of
+from deploy_lib.compose.model import Service
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.offers import Offers
+from deploy_lib.shell import words
+
+_MIB = 1024 * 1024
+
+_ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
+
+
+def check_offers(facts: Facts) -> Iterator[Check]:
+    """What the services ask for, and what they are made from."""
+    running = [service for service in facts.services.values() if service.replicas]
+    asked = {service.name: asks_of(service) for service in running}
+    yield from _check_sources(running, asked)
+    yield _check_platform(facts, asked)
+    offers = facts.machine.offers
+    if offers is not None:
+        yield _check_external(running, offers)
+        yield from _check_devices(asked, offers)
+        yield from _check_size(asked, offers)
+
+
+def _check_sources(running: list[Service], asked: dict[str, Asks]) -> Iterator[Check]:
+    nameless = [service.name for service in running if not str(service.image)]
+    built = [name for name, asks in asked.items() if asks.builds and name not in nameless]
+    yield judged(
+        "images",
+        "each service names an image that is built already",
+        "; ".join(
+            [
+                *(f"{name} has no image:, only build:, and nothing is built on a host" for name in nameless),
+                *(f"{name} has pull_policy: build, and nothing is built on a host" for name in built),
+            ]
+        ),
+        "build it where you build, push it, and name it beside build: (image: REGISTRY/NAME:TAG)"
+        + ("; take pull_policy: build out" if built else ""),
+    )
+
+
+def _check_platform(facts: Facts, asked: dict[str, Asks]) -> Check:
+    other = [
+        f"{name} is for {asks.platform}"
+        for name, asks in asked.items()
+        if asks.platform and _normal(asks.platform) != _normal(facts.platform)
+    ]
+    return judged(
+        "platforms",
+        "each service is for the host's platform",
+        f"{'; '.join(other)}, and the host is {facts.platform}" if other and facts.platform else "",
+        "deploy it to a host of that platform, or take platform: out of the Compose file",
+        found=facts.platform,
+    )
+
+
+def _normal(platform: str) -> tuple[str, ...]:
+    """Operating system and architecture; a variant is left out, as in linux/arm64/v8."""
+    system, _, rest = platform.lower().partition("/")
+    if not rest:
+        system, rest = "linux", system
+    architecture = rest.partition("/")[0]
+    return system, _ALIASES.get(architecture, architecture)
+
+
+def _check_external(running: list[Service], offers: Offers) -> Check:
+    needed = sorted({each for service in running for each in service.external})
+    there = {"network": offers.networks, "volume": offers.volumes}
+    missing = [(kind, name) for kind, name in needed if name not in there[kind]]
+    return judged(
+        "external networks and volumes",
+        "those that somebody else makes are there",
+        "; ".join(
+            f"there is no {kind} {name}, which the Compose file calls external" for kind, name in missing
+        ),
+        "on the host: " + " && ".join(words("docker", kind, "create", name) for kind, name in missing),
+        found=", ".join(name for _, name in needed),
+    )
+
+
+def _check_devices(asked: dict[str, Asks], offers: Offers) -> Iterator[Check]:
+    missing = [
+        (name, path) for name, asks in asked.items() for path in asks.devices if path not in offers.devices
+    ]
+    yield judged(
+        "devices",
+        "the devices of the Compose file are there",
+        "; ".join(f"there is no {path}, which {name} gets" for name, path in missing),
+        "is it plugged in, and is its driver loaded? On the host: "
+        + words("ls", "-l", *sorted({path for _, path in missing})),
+    )
+    lacking = [
+        (name, driver) for name, asks in asked.items() for gpu in asks.gpus if (driver := _lacks(gpu, offers))
+    ]
+    nvidia = any(driver == "nvidia" for _, driver in lacking)
+    yield judged(
+        "device drivers",
+        "the engine has the drivers for reserved devices",
+        "; ".join(
+            f"{name} reserves a device of the driver {driver}, which this host has not"
+            for name, driver in lacking
+        ),
+        "install the NVIDIA driver and the NVIDIA Container Toolkit there, then: "
+        "nvidia-ctk runtime configure --runtime=docker && systemctl restart docker"
+        if nvidia
+        else "install it there, or leave the reservation out",
+        found=", ".join(sorted(offers.drivers)),
+    )
+    unknown = [
+        (name, asks.runtime)
+        for name, asks in asked.items()
+        # The name of a shim needs no entry in the engine's configuration.
+        if asks.runtime
+        and asks.runtime not in offers.runtimes
+        and not asks.runtime.startswith("io.containerd.")
+    ]
+    yield judged(
+        "runtimes",
+        "the engine has the runtimes of the Compose file",
+        "; ".join(
+            f"{name} asks for the runtime {runtime}, which the engine does not have"
+            for name, runtime in unknown
+        ),
+        f'install it, and add it to "runtimes" in /etc/docker/daemon.json; there are {", ".join(sorted(offers.runtimes))}',
+    )
+
+
+def _lacks(gpu: Gpu, offers: Offers) -> str:
+    """The driver that a reservation would need and the host lacks; "" for none."""
+    driver = gpu.driver or ("nvidia" if "gpu" in gpu.capabilities else "")
+    return driver if driver and driver not in offers.drivers else ""
+
+
+def _check_size(asked: dict[str, Asks], offers: Offers) -> Iterator[Check]:
+    many = [
+        f"{name} asks for {asks.cpus:g}"
+        for name, asks in asked.items()
+        if offers.cpus and asks.cpus > offers.cpus
+    ]
+    many += [
+        f"{name} asks for number {asks.cpuset}"
+        for name, asks in asked.items()
+        if offers.cpus and _highest(asks.cpuset) >= offers.cpus
+    ]
+    yield judged(
+        "CPUs",
+        "the host has the CPUs that the services ask for",
+        f"{'; '.join(many)}; the host has {offers.cpus}, numbered from 0" if many else "",
+        "lower cpus: or cpuset: in the Compose file, or give the host more",
+        found=str(offers.cpus),
+    )
+    much = [
+        f"{name} asks for {asks.memory // _MIB} MiB"
+        for name, asks in asked.items()
+        if offers.memory and asks.memory > offers.memory
+    ]
+    yield judged(
+        "memory limits",
+        "the host has the memory that the services ask for",
+        f"{'; '.join(much)}; the host has {offers.memory // _MIB}" if much else "",
+        "the limit never takes effect: lower it, or give the host more",
+        found=f"{offers.memory // _MIB} MiB",
+        otherwise="warning",
+    )
+
+
+def _highest(cpuset: str) -> int:
+    """The highest CPU that is named, -1 for none."""
+    return max(
+        (int(each) for each in cpuset.replace("-", ",").split(",") if each.strip().isdecimal()), default=-1
+    )

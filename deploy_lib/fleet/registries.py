@@ -1,0 +1,174 @@
+"""What the registries are asked before a deployment, and by way of which host; a part of the survey."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from deploy_lib.checks.check import Check
+from deploy_lib.checks.images import check_images, check_local, check_login, check_newer, is_missing
+from deploy_lib.compose.asks import asks_of
+from deploy_lib.compose.model import Service
+from deploy_lib.config import Environment
+from deploy_lib.errors import DeployError, told
+from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.host.look import host_login, registry
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Login, Manifest, login_for
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Version
+from deploy_lib.request import Request
+from deploy_lib.source.versions import in_version
+from deploy_lib.ssh.session import Session
+
+
+@dataclass(frozen=True)
+class Registries:
+    """What the registries say.
+
+    Attributes:
+        version: the one that is deployed; None when none of those that may be meant has images.
+        manifests: by reference, what is deployed where nothing is recorded; the first node's answer counts.
+        checks: what does not concern a single node.
+        nodes: by node, the checks that were made from there.
+    """
+
+    version: Version | None
+    manifests: Mapping[Image, Manifest] = field(default_factory=dict)
+    checks: Sequence[Check] = ()
+    nodes: Mapping[str, Sequence[Check]] = field(default_factory=dict)
+
+
+class Asker(NamedTuple):
+    """A node that asks registries, with what is known of it."""
+
+    deployment: Deployment
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be found out.
+
+    Attributes:
+        place: REGISTRY/OWNER of the project's own images; "" for none.
+        wanted: the versions that may be meant, best first; the facts were rendered for the first one.
+    """
+
+    place: str
+    wanted: Sequence[Version]
+    request: Request
+    logins: Sequence[Login]
+
+    def needed(self, facts: Facts, version: Version) -> list[Image]:
+        """The images that a deployment must ask for: the project's own, those of no record, and what is to be refreshed."""
+        services = [s for s in facts.services.values() if s.image.repository and not asks_of(s).local]
+        named = {self._image(s, version) for s in services if self._asked(facts, s, self._image(s, version))}
+        return sorted(named)
+
+    def own(self, facts: Facts, version: Version) -> list[Image]:
+        """Those whose tag is the version's."""
+        return [i for i in self.needed(facts, version) if i.below(self.place) and i.tag == version.tag]
+
+    def recorded(self, facts: Facts, version: Version) -> list[Image]:
+        """Other people's images that stay as they are recorded, whatever their tag means now."""
+        known = {
+            s.image for s in facts.services.values() if facts.recorded_digest(s.image) and not s.image.digest
+        }
+        local = {s.image for s in facts.services.values() if asks_of(s).local}
+        return sorted(known - local - set(self.needed(facts, version)))
+
+    def _image(self, service: Service, version: Version) -> Image:
+        if not service.image.below(self.place):
+            return service.image
+        return in_version(service.image, self.wanted[0], version)
+
+    def _asked(self, facts: Facts, service: Service, image: Image) -> bool:
+        if image.digest:
+            return not facts.has(image)
+        refreshed = self.request.refresh in ("", service.name) or asks_of(service).newest
+        return image.below(self.place) or refreshed or not facts.recorded_digest(image)
+
+
+def ask_registries(environment: Environment, askers: Sequence[Asker], question: Question) -> Registries:
+    """Chooses the version, and asks for every image through every node: each has to reach the registry itself."""
+    version = choose_version(askers, question)
+    if version is None:
+        return Registries(None, checks=(_none(environment, question),))
+
+    def ask(asker: Asker) -> tuple[list[Check], Mapping[Image, Manifest]]:
+        facts, session = asker.facts, asker.deployment.session
+        names = question.needed(facts, version)
+        # What would be new is of interest to those who ask what there is, and must delay no deployment.
+        others = question.recorded(facts, version) if question.request.command == "preflight" else []
+        try:
+            with told(asker.deployment.node.name):
+                found = resolve(session, [*names, *others], question.logins)
+        except DeployError as error:
+            hint = error.hint or "run the same command again"
+            return [Check("registries", "the host can ask them", "failed", problem=error.what, hint=hint)], {}
+        manifests = {name: found[name] for name in names}
+        refresh = f"{asker.deployment.node.deploy_task} --refresh"
+        only = len(question.logins) == 1
+        return [
+            *(check_login(login, manifests.values(), only=only) for login in question.logins),
+            *check_images(facts, manifests.values(), question.logins, question.place),
+            check_local(facts),
+            *check_newer(facts, (found[name] for name in others), refresh),
+        ], manifests
+
+    answers = side_by_side(askers, ask, question.request.parallel)
+    merged = {name: m for _, manifests in reversed(answers) for name, m in manifests.items()}
+    return Registries(
+        version,
+        manifests=merged,
+        nodes={
+            asker.deployment.node.name: checks for asker, (checks, _) in zip(askers, answers, strict=True)
+        },
+    )
+
+
+def choose_version(askers: Sequence[Asker], question: Question) -> Version | None:
+    """The first of the versions whose images exist for all nodes; a single one is taken unchecked."""
+    wanted = question.wanted
+    if len(wanted) == 1:
+        return wanted[0]
+    first = askers[0]
+    for version in wanted:
+        names = sorted({image for asker in askers for image in question.own(asker.facts, version)})
+        try:
+            with told():
+                manifests = resolve(first.deployment.session, names, question.logins)
+        except DeployError:
+            return version  # whoever asks for its images next says why there is no answer
+        # A registry that refuses or fails says nothing about which images there are.
+        if not any(is_missing(manifest) for manifest in manifests.values()):
+            return version
+    return None
+
+
+def resolve(session: Session, references: Sequence[Image], logins: Sequence[Login]) -> dict[Image, Manifest]:
+    """Asks through the host's engine; where that is refused and no login is ours, with the host's own logins.
+
+    Raises:
+        RemoteError: the host does not answer.
+    """
+    found = registry.resolve(session, references, logins)
+    refused = [
+        i for i, m in found.items() if m.fault in ("refused", "limit") and login_for(logins, i) is None
+    ]
+    again = host_login.ask_with_host_login(session, refused)
+    # The engine's own words are those that people know.
+    return found | {i: m for i, m in again.items() if m.digest}
+
+
+def _none(environment: Environment, question: Question) -> Check:
+    wanted, where = question.wanted, environment.registry_host
+    tags = f"{wanted[0].tag} to {wanted[-1].tag}"
+    problem = f"none of the newest {len(wanted)} commits ({tags}) has an image in {where}"
+    if question.request.tag is not None:
+        problem = f"neither {wanted[0].tag} nor {wanted[-1].tag} has an image in {where}"
+    hint = "has CI built and pushed one? Name another version with --tag"
+    return Check("version", "a commit has an image", "failed", problem=problem, hint=hint)

@@ -1,0 +1,82 @@
+"""What a registry's refusal means: the words of registries, engines and Go's network library, told apart."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Fault = Literal[
+    "limit", "authority", "expired", "misnamed", "plain", "refused", "missing", "name", "proxy", "route", "down", "other"
+]  # fmt: skip
+"""Why an image cannot be had.
+
+limit: the registry has had too many requests. authority: its certificate comes from an authority that the host does not know.
+expired, misnamed: its certificate is no longer valid, or for another name. plain: it speaks HTTP without TLS. refused: a
+login, or what was tried without one. missing: it has no such image. name: its name cannot be looked up. proxy: the engine's
+proxy does not answer. route: it cannot be reached, or does not answer in time. down: it answers that it fails. other: none of
+these.
+"""
+
+_WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
+    ("limit", ("toomanyrequests", "too many requests", "rate limit")),
+    ("expired", ("certificate has expired or is not yet valid",)),
+    ("misnamed", ("certificate is valid for", "is not valid for any names", "doesn't contain any ip sans", "cannot validate certificate for")),
+    ("authority", ("x509: certificate signed by unknown authority", "certificate is not trusted", "x509: ")),
+    ("plain", ("server gave http response to https client",)),
+    (
+        "refused",
+        (
+            "unauthorized",
+            "authentication required",
+            "incorrect username or password",
+            "access denied",
+            "access forbidden",
+            "requested access to the resource is denied",
+            "no basic auth credentials",
+            "insufficient_scope",
+            "error from registry: denied",
+        ),
+    ),
+    (
+        "missing",
+        ("manifest unknown", "name unknown", "repository name not known", "not found: manifest", "manifest not found", "no such manifest"),
+    ),
+    ("name", ("no such host", "server misbehaving", "name resolution")),
+    ("proxy", ("proxyconnect",)),
+    ("down", ("unexpected http status: 5", "internal server error", "bad gateway", "service unavailable")),
+    (
+        "route",
+        (
+            "connection refused",
+            "no route to host",
+            "network is unreachable",
+            "i/o timeout",
+            "handshake timeout",
+            "client.timeout",
+            "deadline exceeded",
+            "request canceled while waiting",
+            "connection reset",
+            "broken pipe",
+            ": eof",
+            "cut short",
+        ),
+    ),
+)  # fmt: skip
+"""In this order: what comes first is the more certain."""
+
+_STATUS: dict[int, Fault] = {429: "limit", 401: "refused", 403: "refused", 404: "missing"}
+
+
+def fault_of(status: int, said: str) -> Fault:
+    """What a failure means.
+
+    Args:
+        status: of HTTP, as the engine answers; most failures of a registry are its 500.
+        said: in whose words ever.
+    """
+    text = said.lower()
+    found = next((fault for fault, words in _WORDS if any(word in text for word in words)), None)
+    known = _STATUS.get(status)
+    # An engine answers 404 to what was refused, too: the words say more.
+    if known is not None and (found is None or known in ("limit", "refused")):
+        return known
+    return found or "other"

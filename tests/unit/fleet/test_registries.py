@@ -1,0 +1,177 @@
+"""Which images the registries are asked for, and with whose logins."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.compose.model import Service, read_model
+from deploy_lib.fleet import registries
+from deploy_lib.fleet.registries import Asker, Question, ask_registries
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look import host_login, registry
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Release, Version
+from deploy_lib.request import Request
+from deploy_lib.secrets.value import Secret
+from tests.unit.node.test_deployment import deployment
+
+DIGEST, NEWER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+FIRST, SECOND = Version("sha-000000b"), Version("sha-000000a")
+LOGIN = Login("h.example", "me", Secret("a-password"))
+
+SERVICES = {
+    "app": {"image": f"h.example/me/app:{FIRST.tag}"},
+    "other": {"image": "h.example/you/other:1"},
+    "cache": {"image": "redis"},
+    "moving": {"image": "busybox:1", "pull_policy": "always"},
+    "by_hand": {"image": "made/here:1", "pull_policy": "never"},
+    "pinned": {"image": f"prom/prometheus:v2@{DIGEST}"},
+    "built": {"build": {"context": "."}},
+}
+RECORDED = {
+    name: Image.parse(f"{SERVICES[name]['image']}@{DIGEST}") for name in ("app", "other", "cache", "moving")
+}
+
+
+def facts(*, recorded: bool = True, images: Sequence[str] = (), services: Any = SERVICES) -> Facts:
+    release = Release("r1", "t", None, RECORDED if recorded else {}, {})
+    return Facts(
+        platform="linux/amd64",
+        services=read_model(json.dumps({"services": services})),
+        history=(event("proven", release),),
+        images=dict.fromkeys(images, "sha256:id"),
+    )
+
+
+def question(**request: Any) -> Question:
+    return Question("h.example/me", [FIRST, SECOND], Request("deploy-x", **request), [LOGIN])
+
+
+APP, NEXT = f"h.example/me/app:{FIRST.tag}", f"h.example/me/app:{SECOND.tag}"
+
+
+def test_a_plain_deployment_asks_for_its_own_images_and_what_it_does_not_know() -> None:
+    there = [f"prom/prometheus@{DIGEST}"]
+    assert [str(i) for i in question().needed(facts(images=there), FIRST)] == ["busybox:1", APP]
+    assert [str(i) for i in question().needed(facts(images=there), SECOND)] == ["busybox:1", NEXT]
+    # A pinned image that the host lacks is asked for, so that a wrong digest is told before anything is changed.
+    everything = question().needed(facts(recorded=False), FIRST)
+    assert [str(i) for i in everything] == [
+        *("busybox:1", APP, "h.example/you/other:1", f"prom/prometheus:v2@{DIGEST}", "redis"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refresh", "asked"),
+    [("cache", ["busybox:1", APP, "redis"]), ("", ["busybox:1", APP, "h.example/you/other:1", "redis"])],
+)
+def test_a_tag_that_is_somebody_elses_is_looked_up_anew_on_request(refresh: str, asked: list[str]) -> None:
+    there = facts(images=[f"prom/prometheus@{DIGEST}"])
+    assert [str(i) for i in question(refresh=refresh).needed(there, FIRST)] == asked
+
+
+def test_of_a_project_without_a_registry_no_image_has_its_version() -> None:
+    services = {"web": {"image": f"nginx:{FIRST.tag}"}}
+    alone = Question("", [FIRST], Request("deploy-x"), [])
+    assert [str(i) for i in alone.needed(facts(services=services), SECOND)] == [f"nginx:{FIRST.tag}"]
+
+
+class Answers:
+    """Registries, as they answer through the engine and through the host's own Docker."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, engine: Any, own: Any = None) -> None:
+        self.own: list[str] = []
+
+        def resolve(_: object, names: Sequence[Image], __: object) -> dict[Image, Manifest]:
+            return {name: engine(name) for name in names}
+
+        def ask(_: object, names: Sequence[Image]) -> dict[Image, Manifest]:
+            self.own += [str(name) for name in names]
+            return {name: own(name) for name in names}
+
+        monkeypatch.setattr(registry, "resolve", resolve)
+        monkeypatch.setattr(host_login, "ask_with_host_login", ask)
+
+
+def there(image: Image, digest: str = DIGEST) -> Manifest:
+    return Manifest(image, digest, ("linux/amd64",))
+
+
+def refused(image: Image) -> Manifest:
+    return Manifest(image, problem="no basic auth credentials", status=500)
+
+
+def ask(asked: Question, *found: Facts) -> registries.Registries:
+    return ask_registries(cast(Any, None), [Asker(deployment(), each) for each in found], asked)
+
+
+def test_what_is_refused_without_a_login_of_ours_is_asked_for_with_the_hosts_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = Answers(monkeypatch, refused, there)
+    services = {"a": {"image": "h.example/me/a:1"}, "b": {"image": "other.example/b:1"}}
+    alone = replace(question(), wanted=[FIRST])
+    found = ask(alone, facts(services=services))
+    assert answers.own == ["other.example/b:1"]
+    assert found.manifests[Image.parse("other.example/b:1")].digest == DIGEST
+    (checks,) = found.nodes.values()
+    assert {check.name: check.result for check in checks if check.result != "ok"} == {
+        "registry login": "failed",
+        "image a:1": "failed",
+    }
+
+
+def test_what_the_hosts_own_login_does_not_help_with_is_told_in_the_engines_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Answers(monkeypatch, refused, lambda image: Manifest(image, problem="what?", status=500))
+    found = ask(
+        replace(question(), wanted=[FIRST], logins=()), facts(services={"b": {"image": "other.example/b:1"}})
+    )
+    (checks,) = found.nodes.values()
+    (bad,) = (check for check in checks if check.result == "failed")
+    assert bad.problem == "other.example/b:1: no basic auth credentials"
+    assert "docker login other.example" in bad.hint
+
+
+def test_the_newest_commit_counts_that_has_the_images_of_all_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = f"h.example/me/late:{FIRST.tag}"
+
+    def engine(image: Image) -> Manifest:
+        return (
+            Manifest(image, problem="manifest unknown", status=404) if str(image) == missing else there(image)
+        )
+
+    Answers(monkeypatch, engine)
+    late = facts(services={"late": {"image": missing}})
+    early = facts(services={"app": SERVICES["app"]})
+    assert registries.choose_version([Asker(deployment(), early)], question()) == FIRST
+    assert (
+        registries.choose_version([Asker(deployment(), each) for each in (early, late)], question()) == SECOND
+    )
+
+
+@pytest.mark.parametrize(("command", "said"), [("preflight", ["newer redis"]), ("deploy-x", [])])
+def test_only_preflight_says_that_a_tag_has_moved(
+    monkeypatch: pytest.MonkeyPatch, command: str, said: list[str]
+) -> None:
+    Answers(monkeypatch, lambda image: there(image, NEWER))
+    services = {name: SERVICES[name] for name in ("app", "cache")}
+    asked = replace(question(), wanted=[FIRST], request=Request(command))
+    found = ask(asked, facts(services=services))
+    (checks,) = found.nodes.values()
+    warned = [check for check in checks if check.result != "ok"]
+    assert [check.name for check in warned] == said
+    assert all(check.result == "warning" and check.hint.endswith("--refresh cache") for check in warned)
+    assert Image.parse("redis") not in found.manifests
+
+
+def test_a_service_without_an_image_is_asked_for_nowhere() -> None:
+    built = {"built": SERVICES["built"]}
+    assert question().needed(facts(recorded=False, services=built), FIRST) == []
+    assert Service("built", Image("")).image == Image("")
