@@ -10,8 +10,9 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging, needed_logins, staging_steps
+from deploy_lib.host.change.start import Runs
 from deploy_lib.host.change.step import shown_of
-from deploy_lib.host.change.switch import Runs, Switch, forward_steps
+from deploy_lib.host.change.switch import Switch, forward_steps
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
@@ -90,8 +91,8 @@ def make_switch(
             if change.action == "keep"
         },
         places=facts.places,
-        runs=_runs(release.images, settled, ending if decision.keep_values else set()),
-        back_runs=_runs(back.release.images, settled, set(back.release.ends)) if back else Runs(),
+        runs=_runs(release.images, settled, ending, late=decision.keep_values),
+        back_runs=_runs(back.release.images, settled, back.release.ends, late=True) if back else Runs(),
         secrets=sorted(release.marks),
         keep_values=decision.keep_values,
         applies=decision.applies,
@@ -149,19 +150,22 @@ def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
 
 
-def _runs(services: Collection[str], settled: Collection[str], later: Collection[str]) -> Runs:
+def _runs(
+    services: Collection[str], settled: Collection[str], ending: Collection[str], *, late: bool
+) -> Runs:
     """Which services Compose starts, and when.
 
     Args:
-        settled: those that have done their work and have not changed: Compose would start them again.
-        later: those that end by themselves, of an earlier release: what it does to data may have been done by a newer one since.
+        settled: those that have done their work, and have not changed as far as is known here.
+        ending: those that end when they have done their work.
+        late: of an earlier release: what they do to data may have been done by a newer one since.
     """
-    if not settled and not later:
+    later = [name for name in services if late and name in ending and name not in settled]
+    done = [name for name in services if name in settled]
+    if not later and not done:
         return Runs()
-    return Runs(
-        tuple(sorted(name for name in services if name not in {*settled, *later})),
-        tuple(sorted(name for name in services if name in later and name not in settled)),
-    )
+    rest = [name for name in services if name not in {*later, *done}]
+    return Runs(tuple(sorted(rest)), tuple(sorted(done)), tuple(sorted(later)), changed_later=late)
 
 
 def new_order(

@@ -13,12 +13,12 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from deploy_lib import layout
-from deploy_lib.compose.command import compose_command, down_command, remove_half_created, up_command
+from deploy_lib.compose.command import compose_command, down_command
 from deploy_lib.compose.container import containers_function
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
-from deploy_lib.host.change import apply, place, values
+from deploy_lib.host.change import apply, place, start, values
 from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
@@ -48,19 +48,6 @@ UNKNOWN = "=== unknown"
 _NOW = "@now@"
 
 Word = Literal["proven", "revert", "leave"]
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Which services Compose starts.
-
-    Attributes:
-        services: these; none: all of them at once.
-        later: these after them, and their failure is no failure of the switch.
-    """
-
-    services: Sequence[str] = ()
-    later: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -125,8 +112,8 @@ class Switch:
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"
-    runs: Runs = Runs()
-    back_runs: Runs = Runs()
+    runs: start.Runs = field(default_factory=start.Runs)
+    back_runs: start.Runs = field(default_factory=start.Runs)
     work: Work | None = None
 
 
@@ -162,15 +149,7 @@ engine() {{
   n=0
   until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
 }}
-{_up(stack, project)}
-# Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
-up_at_last() {{
-  up "$@"; r=$?
-  case $r in 0|124|137) return $r;; esac
-  sleep 1
-  up "$@"
-}}
-forward() {{
+{start.functions(stack, switch.project or project)}forward() {{
 {script_of(forward_steps(stack, switch))}
 }}
 back() {{
@@ -227,11 +206,6 @@ rm -f -- {verdict}
 """
 
 
-def _up(stack: HostStack, project: Project) -> str:
-    limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
-    return f'up() {{ engine && {remove_half_created(project)} && {limit} {up_command(project)} "$@"; }}'
-
-
 def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
     """The steps that take a host to the new release, in a shell function that ends with the first one that fails."""
     if switch.work is not None:
@@ -252,27 +226,9 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
         *_one_off_steps(stack, switch, env),
         # A secret in a program's data is changed while the program runs; its open connections stay.
         Step(apply.forward(switch.applies)),
-        Step(
-            f"up {_only(switch.runs.services)} || return", (env + up_command(project, switch.runs.services),)
-        ),
-        *_later_steps(switch.runs, env, project),
+        *start.forward_steps(switch.runs, project, env),
         Step(place.tell(project, switch.reloads), tuple(reloaded)),
         Step(apply.prove(switch.applies)),
-    ]
-
-
-def _only(services: Sequence[str]) -> str:
-    return words("--no-deps", *services) if services else ""
-
-
-def _later_steps(runs: Runs, env: str, project: Project) -> list[Step]:
-    """The services that are started after the others, each by itself, so that one that fails keeps no other back."""
-    return [
-        Step(
-            f"up {_only([service])} || echo {quote(f'{service} could not be started')}",
-            (env + up_command(project, [service]),),
-        )
-        for service in runs.later
     ]
 
 
@@ -307,14 +263,13 @@ cd / || return
 engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.paths})))}"""
     return f"""\
-{_up(stack, project)}
+{start.functions(stack, project)}
 {values.restore({name for place in switch.places for name in place.names})}
 {values.deliver(switch.back_secret_files)} || return
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return
 {apply.back(switch.applies)}
-up_at_last {_only(switch.back_runs.services)} || return
-{script_of(_later_steps(switch.back_runs, "", project))}
+{start.back(switch.back_runs)}
 {apply.back_later(switch.applies)}
 {place.tell(project, switch.reloads)}"""
 

@@ -112,5 +112,5 @@ def test_data_are_backed_up_before_what_may_touch_them() -> None:
 def test_a_dry_run_shows_the_backups_before_the_switch() -> None:
     stack = job().node.stack.model_copy(update={"backups": (ROWS,)})
     with_rows = replace(job(), node=NODE.model_copy(update={"stack": stack}))
-    shown = shown_commands(decided(), settled(), with_rows, LOGIN)
+    shown = shown_commands(decided(), settled(), with_rows, [LOGIN])
     assert shown[2:4] == ["docker exec -i CONTAINER-OF-web dump", "docker exec -i CONTAINER-OF-web check"]

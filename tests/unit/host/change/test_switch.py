@@ -16,7 +16,8 @@ from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
-from deploy_lib.host.change.switch import Runs, Switch, verdict_script
+from deploy_lib.host.change.start import Runs
+from deploy_lib.host.change.switch import Switch, verdict_script
 from deploy_lib.host.programs.grafana import GrafanaAdmin
 from deploy_lib.release.files import digest
 from deploy_lib.release.release import Release
@@ -567,14 +568,35 @@ def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
     assert (host.home / "a").read_text() == "old"
 
 
-def test_what_is_done_is_not_started_and_what_comes_later_may_fail(host: Host) -> None:
-    host.docker('case "$*" in *" up "*" job") exit 7;; esac')
-    runs = Runs(("db", "web"), ("job",))
-    host.begin("new", runs=runs, back_runs=Runs(("web",), ("job",)))
-    assert host.until("=== switched") == "=== switched 0"
+HASHES = """
+case "$*" in
+  *"config --hash"*) printf 'job new\\nsame old\\nweb w\\n'; exit;;
+  *'io.ktrdr'*|*config-hash*) echo old; exit;;
+  *" up "*" job") exit 7;;
+esac
+"""
+
+
+def started(host: Host) -> list[str]:
     ups = [call.partition(" up ")[2] for call in host.calls.splitlines() if " up " in call]
-    assert [call.partition("--no-deps ")[2] for call in ups] == ["db web", "job"]
+    return [call.partition("--no-deps ")[2] for call in ups]
+
+
+@pytest.mark.parametrize(
+    ("late", "forth", "back"),
+    [(False, ["web job"], ["web", "job"]), (True, ["web", "job"], ["web", "job"])],
+)
+def test_what_is_done_is_started_when_it_has_changed_and_later_where_its_failure_counts_for_nothing(
+    host: Host, late: bool, forth: list[str], back: list[str]
+) -> None:
+    host.docker(HASHES)
+    host.begin(
+        "new",
+        runs=Runs(("web",), ("job", "same"), (), late),
+        back_runs=Runs(("web",), ("job", "same"), (), True),
+    )
+    assert host.until("=== switched") == f"=== switched {0 if late else 7}"
+    assert started(host) == forth
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
-    ups = [call.partition(" up ")[2] for call in host.calls.splitlines() if " up " in call]
-    assert [call.partition("--no-deps ")[2] for call in ups][2:] == ["web", "job"]
+    assert started(host)[len(forth) :] == back

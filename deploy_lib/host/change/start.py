@@ -1,0 +1,99 @@
+"""Which services Compose starts in a switch, and when: what has done its work is not started again before it changes.
+
+Compose would start it each time. Whether a service has changed only Compose can say, once the files are in their places, so the
+script asks it for its hash of the configuration and compares that with the container's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploy_lib.compose import labels
+from deploy_lib.compose.command import compose_command, remove_half_created, up_command
+from deploy_lib.compose.project import Project
+from deploy_lib.host.change.step import Step
+from deploy_lib.host.stack import HostStack
+from deploy_lib.shell import quote, words
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Which services Compose starts.
+
+    Attributes:
+        services: these in any case; none of the three: all services at once, as Compose itself would.
+        done: these when their configuration is another one than their containers': they have done their work.
+        later: these after the others, and their failure is no failure of the switch.
+        changed_later: the same for those of `done` that have changed.
+    """
+
+    services: Sequence[str] = ()
+    done: Sequence[str] = ()
+    later: Sequence[str] = ()
+    changed_later: bool = False
+
+    @property
+    def all(self) -> bool:
+        """Whether all services are started at once."""
+        return not (self.services or self.done or self.later)
+
+
+def functions(stack: HostStack, project: Project) -> str:
+    """Shell functions `up SERVICE...`, `up_at_last`, `changed SERVICE...` and `start_later SERVICE...`; take `engine`."""
+    limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
+    hashed = f'{{{{.Label "{labels.CONFIG_HASH}"}}}}'
+    one = f"docker ps -a {project.filters} {labels.of_service_in('1')} {labels.NO_ONE_OFF} --format {quote(hashed)}"
+    return f"""\
+up() {{ engine && {remove_half_created(project)} && {limit} {up_command(project)} "$@"; }}
+# Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
+up_at_last() {{
+  up "$@"; r=$?
+  case $r in 0|124|137) return $r;; esac
+  sleep 1
+  up "$@"
+}}
+hash_of() {{ {one} | head -n 1; }}
+# changed SERVICE...: prints those whose containers were made from another configuration. What is unknown counts as changed.
+changed() {{
+  h=$({compose_command(project, "config", "--hash", "*")})
+  for x; do case "
+$h
+" in *"
+$x $(hash_of "$x")
+"*) ;; *) printf '%s ' "$x";; esac; done
+}}
+start_later() {{ for x; do up --no-deps "$x" || echo "$x could not be started"; done; }}
+"""
+
+
+def forward_steps(runs: Runs, project: Project, env: str) -> list[Step]:
+    """The steps of the way to the new release; `$ran` then has those of `done` that were started.
+
+    Args:
+        env: what a dry run shows before each command.
+    """
+    if runs.all:
+        return [Step("ran=; up || return", (env + up_command(project),))]
+    some = words(*runs.services)
+    steps = [Step(f"ran=$(changed {words(*runs.done)})" if runs.done else "ran=")]
+    first = f"{some} {'' if runs.changed_later else '$ran'}".strip()
+    if first:
+        shown = (env + up_command(project, runs.services),) if some else ()
+        steps.append(Step(f'set -- {first}; [ $# = 0 ] || up --no-deps "$@" || return', shown))
+    later = f"{words(*runs.later)} {'$ran' if runs.changed_later else ''}".strip()
+    if later:
+        steps.append(
+            Step(
+                f"start_later {later}", tuple(env + up_command(project, [service]) for service in runs.later)
+            )
+        )
+    return steps
+
+
+def back(runs: Runs) -> str:
+    """Shell text of the way back: what was started again meanwhile comes later, too."""
+    if runs.all:
+        return "up_at_last || return"
+    some = f"up_at_last --no-deps {words(*runs.services)} || return" if runs.services else ":"
+    return f"{some}\nstart_later {words(*runs.later)} $ran"
