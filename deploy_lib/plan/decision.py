@@ -19,7 +19,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
 from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
 from deploy_lib.plan.plan import Plan, make_plan
-from deploy_lib.release.files import content_of, marks
+from deploy_lib.release.files import content_of, followed, marks
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -216,7 +216,7 @@ def _pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, 
 
 def _mounted(job: Job, facts: Facts) -> dict[str, str]:
     """By service, the fingerprint of what it mounts and is not told of in another way."""
-    files, reloads = marks(job.local.files), job.node.stack.reloads
+    files, reloads = followed(marks(job.local.files)), job.node.stack.reloads
     found = {
         name: mounted_mark(service, files, [r.path for r in reloads if r.service == name])
         for name, service in facts.services.items()

@@ -7,6 +7,7 @@ A mark is what a host can say of a path, too: the SHA-256 of a file's content, w
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ FOLDER = "directory"
 """The mark of a directory."""
 
 _LINK = "link:"
+
+_LINKS = 4
+"""How many links in a row are followed."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,22 @@ def entry(each: bytes | Entry) -> Entry:
 def marks(files: Mapping[str, bytes | Entry]) -> dict[str, str]:
     """The mark of each file, by its path."""
     return {path: entry(each).mark for path, each in files.items()}
+
+
+def followed(files: Mapping[str, str]) -> dict[str, str]:
+    """The marks, with what is reached through links under the path by which it is reached."""
+    found = dict(files)
+    for _ in range(_LINKS):
+        more: dict[str, str] = {}
+        for path, mark in files.items():
+            if target := target_of(mark):
+                leads = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+                more |= {path: f"{mark} {found[leads]}"} if leads in found else {}
+                more |= {
+                    path + p.removeprefix(leads): m for p, m in found.items() if p.startswith(f"{leads}/")
+                }
+        found |= more
+    return found
 
 
 def content_of(mark: str) -> str:

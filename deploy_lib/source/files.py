@@ -79,13 +79,13 @@ def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None
     values: dict[str, str] = {}
     for path in env_files:
         values |= read_env_file(found.files[path].content, {**values, **(variables or {})})
-    values |= variables or {}
+    known = {**values, **(variables or {})}
     _check_settings(stack, found.base, values)
     found.directories()
     named = [
         (path, found.files[host].content) for path, host in zip(stack.compose, compose_files, strict=True)
     ]
-    refers = references(named, found.read, values)
+    refers = references(named, found.read, known)
     found.referred(refers.found)
     found.check_size()
     inputs = [r.path for r in refers.found if r.kind == "input" and r.path in found.files]

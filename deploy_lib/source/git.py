@@ -205,7 +205,7 @@ def ignores(root: Path, path: str) -> bool:
             with_exceptions=False,
         )
         if status not in (0, 1):
-            raise UsageError(f"git cannot say whether it ignores {path}", hint=f"git -C {root} status")
+            raise OSError(f"git cannot say whether it ignores {path}")  # `_asking` says why
         return bool(status == 0)
 
 

@@ -36,12 +36,29 @@ class Tree:
 
     @cached_property
     def problem(self) -> str:
-        """Why git cannot say what it ignores; "" when it can."""
+        """Why git knows nothing of what is here; "" when it does.
+
+        Raises:
+            UsageError: it does, and does not answer: what it ignores, such as a file of secrets, would be shipped.
+        """
         try:
             # A copy of a project that lies in another one's ignored folder is none of that one's.
             return f"git ignores all of {self.root}" if git.ignores(self.root, ".") else ""
         except UsageError as error:
+            if self._repository:
+                raise UsageError(
+                    f"git does not say which files it ignores: {error.what}", hint=error.hint
+                ) from None
             return error.what
+
+    @property
+    def _repository(self) -> bool:
+        """Whether there is a git repository here, whatever git says."""
+        try:
+            folders = [self.root, *self.root.absolute().parents]
+        except OSError:  # the working directory is gone
+            folders = [self.root]
+        return any((folder / ".git").exists() for folder in folders)
 
     def has(self, path: str) -> bool:
         """Whether something is there, be it ignored."""

@@ -1,6 +1,6 @@
 import pytest
 
-from deploy_lib.release.files import Entry, content_of, digest, entry, mode_of, target_of
+from deploy_lib.release.files import Entry, content_of, digest, entry, followed, mode_of, target_of
 from deploy_lib.release.release import Release
 
 
@@ -24,6 +24,20 @@ def test_a_mark_says_what_lies_there(it: Entry, mark: str, content: str, mode: s
 def test_content_alone_is_a_file_that_everybody_may_read() -> None:
     assert entry(b"x") == Entry(b"x")
     assert "secret" not in repr(Entry(b"secret"))
+
+
+def test_what_is_reached_through_a_link_changes_with_what_it_leads_to() -> None:
+    files = {
+        "real/a": "1",
+        "alias": "link:real",
+        "conf/link": "link:../alias/a",
+        "round": "link:round",
+        "conf/b": "2",
+    }
+    found = followed(files)
+    assert found["alias/a"] == "1"
+    assert followed({**files, "real/a": "3"})["conf/link"] != found["conf/link"]
+    assert found["conf/b"] == "2"
 
 
 def test_a_release_says_what_compose_is_given_and_an_earlier_one_does_not() -> None:

@@ -245,6 +245,13 @@ def test_without_git_everything_is_shipped_and_said(tmp_path: Path) -> None:
     assert "is not in a git checkout" in found.notes[0][0]
 
 
+def test_where_git_does_not_answer_nothing_is_shipped(root: Path) -> None:
+    write(root, {".gitignore": ".env", "conf/.env": "S=1"})
+    (root / ".git/config").write_bytes(b"\xff[")
+    with pytest.raises(UsageError, match="git does not say which files it ignores: "):
+        shipped(root, "./conf:/conf")
+
+
 def test_a_project_that_another_one_ignores_is_its_own(root: Path) -> None:
     write(root, {".gitignore": "copies", "copies/a/compose.yml": "", "copies/a/conf/x": ""})
     found = shipped(root / "copies/a", "./conf:/conf")
