@@ -324,7 +324,7 @@ def _append_now(event: Event) -> str:
     """An event that was made beforehand happens when it is written, and its command has taken until then."""
     line = replace(event, at=_NOW, seconds=0).line()
     spent = f"$(($(date +%s) - began + {int(event.seconds)}))"
-    now = f"\"s/{_NOW}/$(date -u +%FT%TZ)/\"';s/\",\"seconds\":0,/\",\"seconds\":'\"{spent}\"',/'"
+    now = f'"s/{_NOW}/$(date -u +%FT%TZ)/"\';s/","seconds":0,/","seconds":\'"{spent}"\',/\''
     return f"sed {now} <<'=EVENTS=' | append\n{line}\n=EVENTS="
 
 

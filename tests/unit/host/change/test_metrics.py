@@ -87,9 +87,7 @@ def test_text_of_an_event_is_not_taken_for_its_fields(tmp_path: Path) -> None:
     odd = 'x","seconds":99,"hashes":{} \\","release":{"id":"no","tag":"no"} \n $(id) `id` %s'
     append(
         tmp_path,
-        replace(
-            happened("proven", "2026-01-02T00:00:00Z", 7, detail=odd), who=odd, command=odd
-        ),
+        replace(happened("proven", "2026-01-02T00:00:00Z", 7, detail=odd), who=odd, command=odd),
     )
     found = read(tmp_path)
     assert found["deploy_duration_seconds"] == 7
@@ -143,9 +141,7 @@ def test_what_a_power_cut_left_in_the_history_is_no_event(tmp_path: Path) -> Non
 def test_a_host_that_goes_back_by_itself_says_how_long_it_took(tmp_path: Path) -> None:
     (tmp_path / ".deploy").mkdir()
     abandoned = replace(event("reverted", RELEASE, detail='"seconds":0, stays'), seconds=5.2)
-    script = (
-        f"{append_function(stack(str(tmp_path)))}began=$(($(date +%s) - 20))\n{_append_now(abandoned)}"
-    )
+    script = f"{append_function(stack(str(tmp_path)))}began=$(($(date +%s) - 20))\n{_append_now(abandoned)}"
     subprocess.run(["sh", "-c", script], check=True, env={"PATH": os.environ["PATH"]})
     (written,) = parse_events((tmp_path / ".deploy/history.jsonl").read_text())
     assert 25 <= written.seconds < 60
