@@ -67,11 +67,11 @@ def dashboard() -> Dashboard:
                 width=12,
             ),
             graph(
-                "Deployments that ended",
+                "Deployments that were proven",
                 "short",
-                Query("changes(deploy_last_end_timestamp_seconds[$__range])", name),
+                Query("changes(deploy_last_success_timestamp_seconds[$__range])", name),
                 width=12,
-                what="Within the time shown, however they ended.",
+                what="Within the time shown.",
             ),
         ],
     )

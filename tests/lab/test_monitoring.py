@@ -187,7 +187,7 @@ def test_each_node_tells_its_own_deployments(fleet: Monitored) -> None:
     rows = fleet.query('deploy_last_outcome{outcome="proven"} == 1')
     assert {(r["metric"]["node"], r["metric"]["stack"]) for r in rows} == {("core", "core"), ("B", "workers")}
     assert {r["metric"]["tag"] for r in fleet.query("deploy_release_info")} == {FIRST}
-    assert all(0 < number < 600 for number in fleet.numbers("deploy_duration_seconds"))
+    assert all(number > 0 for number in fleet.numbers("deploy_duration_seconds"))
     ages = fleet.numbers("time() - deploy_last_success_timestamp_seconds")
     assert len(ages) == 2
 
