@@ -65,7 +65,9 @@ measured() {{
 }}
 metrics() (
   umask 022
-  mkdir -p {quote(directory)} && measured >{new} && mv -f {new} {path}
+  # Nobody else may have made it, or lead elsewhere with it.
+  mkdir -p {quote(directory)} && [ -O {quote(directory)} ] && [ ! -L {quote(directory)} ] || return
+  measured >{new} && mv -f {new} {path}
 )
 """
 

@@ -113,8 +113,15 @@ def test_the_file_is_never_seen_half_written(tmp_path: Path) -> None:
         assert reader.read() == before
 
 
-def test_what_cannot_be_measured_is_said_and_recorded_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "deploy-metrics").write_text("in the way")
+@pytest.mark.parametrize("leads_elsewhere", [False, True])
+def test_what_cannot_be_measured_is_said_and_recorded_all_the_same(
+    tmp_path: Path, leads_elsewhere: bool
+) -> None:
+    if leads_elsewhere:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "deploy-metrics").symlink_to(tmp_path / "elsewhere")
+    else:
+        (tmp_path / "deploy-metrics").write_text("in the way")
     (tmp_path / ".deploy").mkdir()
     script = f"{append_function(stack(str(tmp_path)))}append"
     done = subprocess.run(
@@ -125,6 +132,7 @@ def test_what_cannot_be_measured_is_said_and_recorded_all_the_same(tmp_path: Pat
     )
     assert done.returncode == 0
     assert "deploy-metrics/deploy.prom could not be written" in done.stdout
+    assert not list(tmp_path.glob("elsewhere/*"))
     assert [e.kind for e in parse_events((tmp_path / ".deploy/history.jsonl").read_text())] == ["proven"]
 
 
