@@ -54,6 +54,7 @@ def dashboard() -> Dashboard:
                 "percentunit",
                 Query(f"({wrong} or 0 * {requests}) / {requests}", "{{job}}"),
                 steps=((0, GOOD), (0.05, BAD)),
+                traces=True,
             ),
             graph(
                 "Time to answer",
@@ -61,6 +62,7 @@ def dashboard() -> Dashboard:
                 Query(_latency("0.5"), "{{job}}, half"),
                 Query(_latency("0.95"), "{{job}}, 19 of 20"),
                 steps=((0, GOOD), (1000, BAD)),
+                traces=True,
             ),
             graph(
                 "Requests by route",

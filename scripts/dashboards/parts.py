@@ -79,8 +79,13 @@ def graph(
     width: int = 8,
     most: float | None = None,
     what: str = "",
+    traces: bool = False,
 ) -> Panel:
-    """Values over time; `steps` become lines across it."""
+    """Values over time; `steps` become lines across it.
+
+    Args:
+        traces: a link leads from it to the requests that it is about.
+    """
     panel = timeseries.Panel().title(title).description(what).datasource(PROMETHEUS).unit(unit)
     panel = panel.height(8).span(width).min(0).fill_opacity(10).show_points(common.VisibilityMode.NEVER)
     panel = panel.legend(
@@ -92,6 +97,8 @@ def graph(
     panel = panel.tooltip(draw.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
     if most is not None:
         panel = panel.max(most)
+    if traces:
+        panel = panel.links([build.DashboardLink("Traces").url(TRACES)])
     if steps:
         style = draw.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds(_thresholds(steps)).thresholds_style(style)
