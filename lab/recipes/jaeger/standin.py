@@ -99,7 +99,9 @@ def receiver() -> grpc.Server:
     service = "opentelemetry.proto.collector.trace.v1.TraceService"
     server = grpc.server(ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, export),))
-    server.add_insecure_port("[::]:4317")
+    # Not [::]: where a host has no IPv6, nothing would listen, and nothing would say so.
+    if not server.add_insecure_port("0.0.0.0:4317"):
+        raise SystemExit("port 4317 cannot be had")
     return server
 
 
