@@ -94,20 +94,23 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def receiver() -> grpc.Server:
+def receiver(address: str) -> tuple[grpc.Server, int]:
+    """What takes spans, and its port. Whoever starts it keeps it: a server that nothing refers to is ended."""
     export = {"Export": grpc.unary_unary_rpc_method_handler(take)}
     service = "opentelemetry.proto.collector.trace.v1.TraceService"
     server = grpc.server(ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, export),))
     # Not [::]: where a host has no IPv6, nothing would listen, and nothing would say so.
-    if not server.add_insecure_port("0.0.0.0:4317"):
-        raise SystemExit("port 4317 cannot be had")
-    return server
+    port = server.add_insecure_port(address)
+    if not port:
+        raise SystemExit(f"{address} cannot be had")
+    return server, port
 
 
 if __name__ == "__main__":
     print("stand-in for Jaeger, listening on ports 16686, 14269 and 4317", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    receiver().start()
+    server, _ = receiver("0.0.0.0:4317")
+    server.start()
     threading.Thread(target=ThreadingHTTPServer(("", 14269), Handler).serve_forever, daemon=True).start()
     ThreadingHTTPServer(("", 16686), Handler).serve_forever()
