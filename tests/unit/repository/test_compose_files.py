@@ -261,8 +261,8 @@ def test_every_replica_listens_to_its_variable() -> None:
     node = load(ROOT, "lab").nodes["C"]
     services: dict[str, Any] = yaml.safe_load((ROOT / node.stack.compose).read_text())["services"]
     chosen = replicas.choose(node, {"backtest": 3, "training": 3}, {})
-    assert set(chosen) == set(services)
-    named = {name: spec["deploy"]["replicas"] for name, spec in services.items()}
+    assert set(chosen) == set(services) - {"node-exporter"}
+    named = {name: services[name]["deploy"]["replicas"] for name in chosen}
     assert {f"${{{variable}:-0}}" for variable in replicas.variables(chosen)} == set(named.values())
     for service, count in chosen.items():
         (variable,) = replicas.variables({service: count})
