@@ -10,7 +10,7 @@ from typing import get_args
 
 from deploy_lib import layout
 from deploy_lib.host.stack import HostStack
-from deploy_lib.release.history import Kind
+from deploy_lib.release.history import RESTORES, Kind
 from deploy_lib.shell import quote
 
 SUCCESS = "deploy_last_success_timestamp_seconds"
@@ -19,12 +19,15 @@ OUTCOME = "deploy_last_outcome"
 DURATION = "deploy_duration_seconds"
 RELEASE = "deploy_release_info"
 
+KINDS = tuple(kind for kind in get_args(Kind) if kind not in ("backup", *RESTORES))
+"""The events of deployments; backups and restores are none."""
+
 _HELP = {
     SUCCESS: "When a release was last proven on this node, in Unix time.",
     RELEASE: "The release that was last proven on this node; always 1.",
     END: "When a deployment last ended on this node, however it ended, in Unix time.",
     DURATION: "How long that deployment took.",
-    OUTCOME: "1 for what the newest event of this node's history is, 0 for everything else.",
+    OUTCOME: "1 for what the newest deployment of this node has come to, 0 for everything else.",
 }
 
 
@@ -37,7 +40,7 @@ def function(stack: HostStack) -> str:
     new, path = quote(directory / ".new"), quote(stack.directory / layout.METRICS)
     history = quote(stack.directory / layout.HISTORY)
     labels = f"node={_label(stack.node.name)},stack={_label(stack.name)}"
-    kinds = " ".join(get_args(Kind))
+    events = quote(f'^{{"kind":"({"|".join(KINDS)})".*}}$')
     # JSON has a quote within a string as \", so `","seconds":` is a key's beginning and never part of a text.
     return f"""\
 # The events' fields, in their order: see `Event` of `release/history.py`. busybox knows no T between date and time.
@@ -46,13 +49,14 @@ metric_moment() {{ date -u -d "$(metric_field "$1" '^{{"kind":"[a-z]*","at":"\\(
 metric_help() {{ printf '# HELP %s %s\\n# TYPE %s gauge\\n' "$1" "$2" "$1"; }}
 metric() {{ printf '%s{{%s}} %s\\n' "$1" {quote(labels)}"$2" "$3"; }}
 measured() {{
-  l=$(grep -a '}}$' {history} | tail -n 1) || return
+  l=$(grep -aE {events} {history} | tail -n 1)
+  [ -n "$l" ] || return 0
   {_help(OUTCOME)}
-  for k in {kinds}; do
+  for k in {" ".join(KINDS)}; do
     if [ "$(metric_field "$l" '^{{"kind":"\\([a-z]*\\)".*')" = "$k" ]; then v=1; else v=0; fi
     metric {OUTCOME} ",outcome=\\"$k\\"" $v
   done
-  l=$(grep -a '}}$' {history} | grep -av '^{{"kind":"started"' | tail -n 1)
+  l=$(grep -aE {events} {history} | grep -av '^{{"kind":"started"' | tail -n 1)
   if [ -n "$l" ]; then
     v=$(metric_moment "$l") && {_help(END)} && metric {END} '' "$v" || return
     v=$(metric_field "$l" '.*","seconds":\\([-+.0-9e]*\\),"hashes".*') && {_help(DURATION)} && metric {DURATION} '' "${{v:-0}}" || return

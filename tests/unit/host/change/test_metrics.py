@@ -6,14 +6,14 @@ import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy_lib.host.change.history import append_function, event
+from deploy_lib.host.change.metrics import KINDS
 from deploy_lib.host.change.switch import _append_now
-from deploy_lib.release.history import Event, Kind, parse_events
+from deploy_lib.release.history import RESTORES, Event, Kind, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from tests.unit.build import stack
@@ -67,7 +67,7 @@ def test_they_follow_the_history(tmp_path: Path, shell: list[str]) -> None:
     assert found["deploy_last_end_timestamp_seconds"] == 1767312010
     assert found["deploy_duration_seconds"] == 12.5
     assert found["deploy_release_info r1 sha-0000001"] == 1
-    assert {name.split()[1] for name in found if "outcome" in name} == set(get_args(Kind))
+    assert {name.split()[1] for name in found if "outcome" in name} == set(KINDS)
 
     second = replace(RELEASE, id="r2", tag="2.0")
     append(tmp_path, happened("started", "2026-01-02T01:00:00Z", 1, second), shell=run)
@@ -81,6 +81,16 @@ def test_they_follow_the_history(tmp_path: Path, shell: list[str]) -> None:
     assert found["deploy_last_end_timestamp_seconds"] == 1767312010 + 3630
     assert found["deploy_duration_seconds"] == 40
     assert found["deploy_release_info r1 sha-0000001"] == 1
+
+
+def test_backups_and_restores_are_no_deployments(tmp_path: Path) -> None:
+    append(tmp_path, happened("backup", "2026-01-01T00:00:00Z", 9))
+    assert read(tmp_path) == {}
+    append(tmp_path, happened("proven", "2026-01-02T00:00:00Z", 3))
+    before = read(tmp_path)
+    for kind in ("backup", *RESTORES):
+        append(tmp_path, happened(kind, "2026-01-03T00:00:00Z", 9))  # type: ignore[arg-type]
+        assert read(tmp_path) == before
 
 
 def test_text_of_an_event_is_not_taken_for_its_fields(tmp_path: Path) -> None:
