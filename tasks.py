@@ -15,6 +15,7 @@ from invoke.tasks import task
 from deploy_lib import collection
 from deploy_lib.fleet.interruption import catch_interrupts
 from lab import lab_collection
+from lab.dev.tasks import dev_collection
 
 if TYPE_CHECKING:
     from deploy_lib.output.console import Console
@@ -139,3 +140,4 @@ ns = collection(ROOT)
 for own in (build_backend, demo, lint, move_latest, publish_image, test):
     ns.add_task(own)
 ns.add_collection(lab_collection(ROOT), "lab")
+ns.add_collection(dev_collection(ROOT), "dev")

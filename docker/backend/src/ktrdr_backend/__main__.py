@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uvicorn
+from fastapi import FastAPI
 
 from ktrdr_backend import app, logs, settings, tracing
 from ktrdr_backend.database import Database
@@ -14,19 +15,26 @@ from ktrdr_backend.workers import Workers
 def main() -> None:
     """Serves until SIGTERM, then answers what it has begun."""
     config = settings.api()
-    logs.configure(config.log_level)
-    tracing.configure("ktrdr-api", config.otlp_endpoint)
-    database = Database(config.database, "ktrdr-api")
-    operations, workers = DatabaseOperations(database.pool), Workers()
     uvicorn.run(
-        app.create(database.state, operations, workers, Dispatcher(workers, operations), config.version),
+        application(config),
         host=config.host,
         port=config.port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=20,
     )
-    database.close()
+
+
+def application(config: settings.Api | None = None) -> FastAPI:
+    """The API as its environment says, for a server that calls this each time it loads the source anew."""
+    config = config or settings.api()
+    logs.configure(config.log_level)
+    tracing.configure("ktrdr-api", config.otlp_endpoint)
+    database = Database(config.database, "ktrdr-api")
+    operations, workers = DatabaseOperations(database.pool), Workers()
+    return app.create(
+        database.state, operations, workers, Dispatcher(workers, operations), config.version, database.close
+    )
 
 
 if __name__ == "__main__":

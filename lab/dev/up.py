@@ -1,0 +1,271 @@
+"""The development environment up and down, step by step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deploy_lib.errors import DeployError, ExitCode, PreflightError, UsageError
+from deploy_lib.names import did_you_mean
+from deploy_lib.secrets.redaction import REDACTOR
+from deploy_lib.secrets.value import Secret
+
+from .. import docker as build
+from .. import engine, images
+from ..layout import alone
+from ..project import DIRECTORY
+from ..settings import FILE as LAB_FILE
+from ..settings import parse
+from . import ports, variables
+from .compose import COMPOSE, find
+
+PROFILE = "workers"
+IMAGE = "ktrdr-backend:dev"
+"""What the Compose file serves unless DEV_IMAGE is set."""
+
+SHARED = "dev-shared"
+HEALTHY_TIMEOUT = 180.0
+DATABASE_TIMEOUT = 30.0
+
+_MADE_OF = ("pyproject.toml", "uv.lock", "docker/backend/pyproject.toml")
+_DOCKERFILES = ("docker/backend/Dockerfile", "docker/backend/dev.Dockerfile")
+
+Say = Callable[[str], None]
+
+
+class NotUpError(DeployError):
+    """The environment was started, and is not as it should be."""
+
+    exit_code = ExitCode.FAILED_INCONSISTENT
+
+
+def project_of(root: Path) -> str:
+    """Two checkouts on one machine get two names."""
+    return f"ktrdr-dev-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]}"
+
+
+def up(root: Path, say: Say, *, workers: bool = False) -> dict[str, Any]:
+    """Brings the environment up, from nothing or from whatever is left of it, and says what it serves where.
+
+    Args:
+        say: gets a line about everything that is changed.
+        workers: start the workers, too.
+
+    Raises:
+        DeployError: with what is missing on this machine, or what failed.
+    """
+    root, project = root.resolve(), project_of(root)
+    with alone(root):
+        engine.ensure(root / DIRECTORY, say)
+        if done := variables.ensure(root, data=_database_of(project)):
+            say(done)
+        _redact(root)
+        compose = find(root, project, say)
+        model = compose.model(*([PROFILE] if workers else []))
+        ports.require(model, (root / COMPOSE).read_text(), project)
+        served = str(model["services"]["backend"]["image"])
+        origins = _images(root, model, served, say)
+        _make_shared(root)
+        say(f"starting {', '.join(model['services'])}")
+        chosen = ["--profile", PROFILE] if workers else []
+        compose.run(*chosen, "up", "-d", "--no-build", "--pull", "never")
+        services = _await_healthy(project, set(model["services"]))
+        urls = {
+            f"{name}:{target}": f"http://127.0.0.1:{port}" for name, port, target in ports.published(model)
+        }
+        _require_database(urls["backend:8000"])
+    mode = "reload" if served == IMAGE else "image"
+    return {
+        "project": project,
+        "mode": mode,
+        "image": served,
+        "urls": urls,
+        "services": services,
+        "images": origins,
+    }
+
+
+def down(root: Path, say: Say, *, volumes: bool = False) -> dict[str, Any]:
+    """Stops it and removes its containers.
+
+    Args:
+        volumes: and its data.
+
+    Raises:
+        PreflightError: no engine answers.
+    """
+    root, project = root.resolve(), project_of(root)
+    _require_engine()
+    with alone(root):
+        compose = find(root, project, say)
+        compose.run("--profile", PROFILE, "down", *(["--volumes"] if volumes else []))
+    return {"project": project, "volumes": "removed" if volumes else "kept"}
+
+
+def logs(root: Path, say: Say, *, service: str | None, follow: bool, tail: int) -> int:
+    """Shows what the containers write, on this process's own output; gives Compose's exit status.
+
+    Raises:
+        UsageError: there is no such service.
+        PreflightError: no engine answers, or nothing runs.
+    """
+    root, project = root.resolve(), project_of(root)
+    _require_engine()
+    compose = find(root, project, say)
+    known = compose.model(PROFILE)["services"]
+    if service and service not in known:
+        hint = did_you_mean(service, known) or f"there are {', '.join(known)}"
+        raise UsageError(f"there is no service {service!r}", hint=hint)
+    if not _services(project):
+        raise PreflightError("nothing runs here", hint="invoke dev.up")
+    words = ["--follow"] if follow else []
+    command = compose.command(
+        "--profile", PROFILE, "logs", *words, "--tail", str(tail), *([service] if service else [])
+    )
+    return subprocess.run(command, env=compose.env, cwd=root, stdin=subprocess.DEVNULL).returncode
+
+
+def _require_engine() -> None:
+    if not engine.answers():
+        raise PreflightError("no Docker Engine answers", hint="start Docker; then: invoke dev.up")
+
+
+def _redact(root: Path) -> None:
+    REDACTOR.add(Secret(value) for value in variables.secret_values(root).values())
+
+
+def _database_of(project: str) -> str | None:
+    name = f"{project}_postgres_data"
+    return name if name in build.run("volume", "ls", "-q", "--filter", f"name={name}").split() else None
+
+
+def _images(root: Path, model: dict[str, Any], served: str, say: Say) -> dict[str, str]:
+    """Gets every image of the model, and says where each came from."""
+    try:
+        specs = parse((root / LAB_FILE).read_text(encoding="utf-8")).images
+    except OSError as error:
+        raise UsageError(f"{LAB_FILE}: {error}") from None
+    public = dict.fromkeys(spec["image"] for spec in model["services"].values())
+    public.pop(served)
+    found: dict[str, str] = (
+        {**images.obtain_all(public, {**specs}, root, say)}
+        if served != IMAGE
+        else {**images.obtain_all([*images.bases(specs), *public], specs, root, say)}
+    )
+    if served == IMAGE:
+        _build(root, say)
+        found[served] = "built"
+    elif build.inspect(served, "{{.Id}}") is None:
+        _pull(served, say)
+        found[served] = "pulled"
+    else:
+        found[served] = "here"
+    return {name: found[name] for name in (served, *public)}
+
+
+def _build(root: Path, say: Say) -> None:
+    """The image with the source's dependencies; the source itself is mounted, so a changed line builds nothing."""
+    digest = hashlib.sha256()
+    for name in (*_MADE_OF, *_DOCKERFILES):
+        try:
+            digest.update(f"{name}\0".encode() + (root / name).read_bytes() + b"\0")
+        except OSError as error:
+            raise UsageError(f"{name}: {error}") from None
+    recipe = digest.hexdigest()[:24]
+    if images.recipe_of(IMAGE) == recipe:
+        return
+    say(f"building {IMAGE}")
+    backend, own = (root / name for name in _DOCKERFILES)
+    build.build(root, backend, f"{IMAGE}-base")
+    build.build(own.parent, own, IMAGE, arguments={"BACKEND": f"{IMAGE}-base"}, labels={build.LABEL: recipe})
+
+
+def _pull(name: str, say: Say) -> None:
+    say(f"pulling {name}")
+    try:
+        build.run("pull", "-q", name)
+    except DeployError as error:
+        said = error.what.splitlines()[-1].strip()
+        raise PreflightError(
+            f"DEV_IMAGE: {name} is not on this machine and cannot be pulled: {said}",
+            hint="docker login first, or build it: invoke build-backend --tag local",
+        ) from None
+
+
+def _make_shared(root: Path) -> None:
+    """Compose must not make it: it would be root's."""
+    try:
+        (root / SHARED).mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{SHARED}: {error}") from None
+
+
+def _services(project: str) -> dict[str, dict[str, str]]:
+    """By service, its container, that one's state, and its health."""
+    ids = build.run("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}").split()
+    template = (
+        '{{index .Config.Labels "com.docker.compose.service"}} {{.Name}} {{.State.Status}} '
+        "{{if .State.Health}}{{.State.Health.Status}}{{end}}"
+    )
+    listed = build.run("container", "inspect", "--format", template, *ids).splitlines() if ids else []
+    rows = (line.split(" ") for line in listed)
+    return {row[0]: {"container": row[1].lstrip("/"), "state": row[2], "health": row[3]} for row in rows}
+
+
+def _await_healthy(project: str, wanted: set[str]) -> dict[str, dict[str, str]]:
+    deadline = time.monotonic() + HEALTHY_TIMEOUT
+    while True:
+        found = _services(project)
+        for name in sorted(wanted & found.keys()):
+            state, health = found[name]["state"], found[name]["health"]
+            late = time.monotonic() > deadline and health != "healthy"
+            if state in ("exited", "dead") or health == "unhealthy" or late:
+                what = state if state != "running" else health
+                raise NotUpError(
+                    f"{name} is {what}{_last_words(found[name]['container'])}",
+                    hint=f"invoke dev.logs --service {name}; a running one serves a corrected source line at once",
+                )
+        if wanted <= found.keys() and all(
+            row["state"] == "running" and row["health"] in ("healthy", "")
+            for name, row in found.items()
+            if name in wanted
+        ):
+            return found
+        time.sleep(0.3)
+
+
+def _last_words(container: str) -> str:
+    done = subprocess.run(
+        [build.docker(), "logs", "--tail", "3", container],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    said = " / ".join(line.strip() for line in done.stdout.strip().splitlines())
+    return f"; it says: {said}" if said else ""
+
+
+def _require_database(url: str) -> None:
+    """The API reaches its database; an application whose health has no such field is believed."""
+    deadline = time.monotonic() + DATABASE_TIMEOUT
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/api/v1/health", timeout=5) as answer:  # noqa: S310 - loopback
+                state = json.load(answer).get("database", "ok")
+        except (OSError, ValueError, AttributeError):
+            state = "unavailable"
+        if state == "ok":
+            return
+        if time.monotonic() > deadline:
+            raise NotUpError(
+                f"{url} answers, but does not reach its database",
+                hint=f"if DB_... was changed in {variables.FILE} since the first start: invoke dev.down --volumes",
+            )
+        time.sleep(0.3)
