@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy_lib.compose.variables import variables
-from deploy_lib.errors import DeployError, PreflightError
+from deploy_lib.errors import DeployError, PreflightError, UsageError
 
 from .. import docker as build
 from .. import images
@@ -41,10 +41,10 @@ class Compose:
     env: Mapping[str, str]
 
     def command(self, *arguments: str) -> list[str]:
-        """A whole command line; workers are always meant, but for `up`."""
+        """A whole command line, from Compose's own arguments."""
         env_file = FILE if (self.root / FILE).exists() else EXAMPLE
         files = ("-f", str(self.root / COMPOSE), "--env-file", str(self.root / env_file))
-        return [*self.program, "-p", self.project, *files, *arguments]
+        return [*self.program, "--ansi", "never", "-p", self.project, *files, *arguments]
 
     def run(self, *arguments: str) -> str:
         """Runs it and gives its standard output.
@@ -52,6 +52,25 @@ class Compose:
         Raises:
             DeployError: it failed; with the last lines of what it said.
         """
+        code, out, said = self._run(*arguments)
+        if code:
+            raise DeployError(f"docker compose failed: {said or f'exit {code}'}")
+        return out
+
+    def model(self, *profiles: str) -> dict[str, Any]:
+        """The file with its variables put in, as Compose reads it.
+
+        Raises:
+            UsageError: Compose refuses it, or a variable's value.
+        """
+        chosen = [word for profile in profiles for word in ("--profile", profile)]
+        code, out, said = self._run(*chosen, "config", "--format", "json")
+        if code:
+            raise UsageError(f"{COMPOSE}, with {FILE} and the shell's {OVERRIDING}... variables: {said}")
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    def _run(self, *arguments: str) -> tuple[int, str, str]:
         done = subprocess.run(
             self.command(*arguments),
             env=self.env,
@@ -61,16 +80,7 @@ class Compose:
             text=True,
             errors="replace",
         )
-        if done.returncode:
-            said = " / ".join(done.stderr.strip().splitlines()[-3:])
-            raise DeployError(f"docker compose failed: {said or f'exit {done.returncode}'}")
-        return done.stdout
-
-    def model(self, *profiles: str) -> dict[str, Any]:
-        """The file with its variables put in, as Compose reads it."""
-        chosen = [word for profile in profiles for word in ("--profile", profile)]
-        found: dict[str, Any] = json.loads(self.run(*chosen, "config", "--format", "json"))
-        return found
+        return done.returncode, done.stdout, " / ".join(done.stderr.strip().splitlines()[-3:])
 
 
 def find(root: Path, project: str, say: images.Say) -> Compose:

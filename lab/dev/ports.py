@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from deploy_lib.errors import PreflightError
@@ -38,19 +37,20 @@ def require(model: Mapping[str, Any], text: str, project: str) -> None:
     """
     variable = {int(target): name for name, target in _PORT.findall(text)}
     ours = set(_ours(project))
-    wanted: dict[int, str] = {}
-    taken = []
+    seen: dict[int, str] = {}
+    taken: dict[str, list[str]] = {}
     for service, port, target in published(model):
         name = variable.get(target, service)
-        if port in wanted:
-            taken.append(f"{port} ({name}) is {wanted[port]}'s already")
-        elif port not in ours and not _can_be_had(port):
-            taken.append(f"{port} ({name}) is taken{_holder(port)}")
-        wanted.setdefault(port, name)
+        holder = seen.get(port) or (None if port in ours or _can_be_had(port) else _holder(port))
+        if holder:
+            taken.setdefault(holder, []).append(f"{port} ({name})")
+        seen.setdefault(port, name)
     if taken:
         raise PreflightError(
-            f"port {'; port '.join(taken)}",
-            hint=f"stop what has it (another checkout's: invoke dev.down there), or choose another port in {FILE}",
+            "; ".join(
+                f"127.0.0.1:{', '.join(found)} is taken by {holder}" for holder, found in taken.items()
+            ),
+            hint=f"stop that, or choose other ports in {FILE}; another checkout's environment: invoke dev.down there",
         )
 
 
@@ -72,6 +72,6 @@ def _holder(port: int) -> str:
     template = f'{{{{.Names}}}}\t{{{{.Label "{_WORKING_DIR}"}}}}'
     lines = build.run("ps", "--filter", f"publish={port}", "--format", template).splitlines()
     if not lines:
-        return ""
+        return "another program"
     name, _, folder = lines[0].partition("\t")
-    return f" by the container {name}" + (f" of {Path(folder).parent}" if folder else "")
+    return f"the Compose project of {folder}" if folder else f"the container {name}"

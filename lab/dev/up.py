@@ -31,6 +31,8 @@ IMAGE = "ktrdr-backend:dev"
 
 SHARED = "dev-shared"
 HEALTHY_TIMEOUT = 180.0
+UNHEALTHY_TIMEOUT = 15.0
+"""What was unhealthy before may be just about to answer."""
 DATABASE_TIMEOUT = 30.0
 
 _MADE_OF = ("pyproject.toml", "uv.lock", "docker/backend/pyproject.toml")
@@ -55,7 +57,7 @@ def up(root: Path, say: Say, *, workers: bool = False) -> dict[str, Any]:
 
     Args:
         say: gets a line about everything that is changed.
-        workers: start the workers, too.
+        workers: start the workers, too; those that run already stay, and become what the others are.
 
     Raises:
         DeployError: with what is missing on this machine, or what failed.
@@ -67,14 +69,19 @@ def up(root: Path, say: Say, *, workers: bool = False) -> dict[str, Any]:
             say(done)
         _redact(root)
         compose = find(root, project, say)
-        model = compose.model(*([PROFILE] if workers else []))
+        model = compose.model(PROFILE)
+        running = _services(project)
+        model["services"] = {
+            name: spec
+            for name, spec in model["services"].items()
+            if workers or name in running or not spec.get("profiles")
+        }
         ports.require(model, (root / COMPOSE).read_text(), project)
         served = str(model["services"]["backend"]["image"])
         origins = _images(root, model, served, say)
         _make_shared(root)
         say(f"starting {', '.join(model['services'])}")
-        chosen = ["--profile", PROFILE] if workers else []
-        compose.run(*chosen, "up", "-d", "--no-build", "--pull", "never")
+        compose.run("--profile", PROFILE, "up", "-d", "--no-build", "--pull", "never", *model["services"])
         services = _await_healthy(project, set(model["services"]))
         urls = {
             f"{name}:{target}": f"http://127.0.0.1:{port}" for name, port, target in ports.published(model)
@@ -128,7 +135,13 @@ def logs(root: Path, say: Say, *, service: str | None, follow: bool, tail: int) 
     command = compose.command(
         "--profile", PROFILE, "logs", *words, "--tail", str(tail), *([service] if service else [])
     )
-    return subprocess.run(command, env=compose.env, cwd=root, stdin=subprocess.DEVNULL).returncode
+    with subprocess.Popen(command, env=compose.env, cwd=root, stdin=subprocess.DEVNULL) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()  # killed, a client would leave its container behind
+            process.wait()
+            raise
 
 
 def _require_engine() -> None:
@@ -219,13 +232,15 @@ def _services(project: str) -> dict[str, dict[str, str]]:
 
 
 def _await_healthy(project: str, wanted: set[str]) -> dict[str, dict[str, str]]:
-    deadline = time.monotonic() + HEALTHY_TIMEOUT
+    began = time.monotonic()
     while True:
+        waited = time.monotonic() - began
         found = _services(project)
         for name in sorted(wanted & found.keys()):
             state, health = found[name]["state"], found[name]["health"]
-            late = time.monotonic() > deadline and health != "healthy"
-            if state in ("exited", "dead") or health == "unhealthy" or late:
+            ill = health == "unhealthy" and waited > UNHEALTHY_TIMEOUT
+            late = health == "starting" and waited > HEALTHY_TIMEOUT
+            if state in ("exited", "dead") or ill or late:
                 what = state if state != "running" else health
                 raise NotUpError(
                     f"{name} is {what}{_last_words(found[name]['container'])}",
