@@ -48,7 +48,7 @@ def require(model: Mapping[str, Any], text: str, project: str) -> None:
     if taken:
         raise PreflightError(
             "; ".join(
-                f"127.0.0.1:{', '.join(found)} is taken by {holder}" for holder, found in taken.items()
+                f"on 127.0.0.1 {holder} has port {', '.join(found)}" for holder, found in taken.items()
             ),
             hint=f"stop that, or choose other ports in {FILE}; another checkout's environment: invoke dev.down there",
         )

@@ -35,8 +35,8 @@ UNHEALTHY_TIMEOUT = 15.0
 """What was unhealthy before may be just about to answer."""
 DATABASE_TIMEOUT = 30.0
 
-_MADE_OF = ("pyproject.toml", "uv.lock", "docker/backend/pyproject.toml")
-_DOCKERFILES = ("docker/backend/Dockerfile", "docker/backend/dev.Dockerfile")
+_MADE_OF = ("pyproject.toml", "uv.lock", "docker/backend/pyproject.toml", "docker/backend/dev/reload.py")
+_DOCKERFILES = ("docker/backend/Dockerfile", "docker/backend/dev/Dockerfile")
 
 Say = Callable[[str], None]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uvicorn
-from fastapi import FastAPI
 
 from ktrdr_backend import app, logs, settings, tracing
 from ktrdr_backend.database import Database
@@ -15,26 +14,19 @@ from ktrdr_backend.workers import Workers
 def main() -> None:
     """Serves until SIGTERM, then answers what it has begun."""
     config = settings.api()
+    logs.configure(config.log_level)
+    tracing.configure("ktrdr-api", config.otlp_endpoint)
+    database = Database(config.database, "ktrdr-api")
+    operations, workers = DatabaseOperations(database.pool), Workers()
     uvicorn.run(
-        application(config),
+        app.create(database.state, operations, workers, Dispatcher(workers, operations), config.version),
         host=config.host,
         port=config.port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=20,
     )
-
-
-def application(config: settings.Api | None = None) -> FastAPI:
-    """The API as its environment says, for a server that calls this each time it loads the source anew."""
-    config = config or settings.api()
-    logs.configure(config.log_level)
-    tracing.configure("ktrdr-api", config.otlp_endpoint)
-    database = Database(config.database, "ktrdr-api")
-    operations, workers = DatabaseOperations(database.pool), Workers()
-    return app.create(
-        database.state, operations, workers, Dispatcher(workers, operations), config.version, database.close
-    )
+    database.close()
 
 
 if __name__ == "__main__":

@@ -45,14 +45,12 @@ def create(
     workers: Workers,
     dispatcher: Dispatcher,
     version: str,
-    close: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The application.
 
     Args:
         database_state: asks the database; "ok" or "unavailable".
         version: what the health endpoint says it is.
-        close: called when all has been answered.
     """
 
     @asynccontextmanager
@@ -60,7 +58,6 @@ def create(
         dispatcher.start()
         yield
         dispatcher.stop()
-        close()
 
     app = FastAPI(title="KTRDR reference API", version=version, lifespan=lifespan, telemetry=web.TELEMETRY)
     _measure(web.instrument(app), workers)
