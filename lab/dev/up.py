@@ -30,9 +30,9 @@ IMAGE = "ktrdr-backend:dev"
 """What the Compose file serves unless DEV_IMAGE is set."""
 
 SHARED = "dev-shared"
-HEALTHY_TIMEOUT = 180.0
-UNHEALTHY_TIMEOUT = 15.0
-"""What was unhealthy before may be just about to answer."""
+HEALTHY_TIMEOUT = 300.0
+UNHEALTHY_TIMEOUT = 60.0
+"""What was unhealthy before, or on a busy machine, may be just about to answer."""
 DATABASE_TIMEOUT = 30.0
 
 _MADE_OF = ("pyproject.toml", "uv.lock", "docker/backend/pyproject.toml", "docker/backend/dev/reload.py")
