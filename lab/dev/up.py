@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
-import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, UsageError
+from deploy_lib.errors import DeployError, PreflightError, UsageError
 from deploy_lib.names import did_you_mean
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
@@ -22,7 +19,7 @@ from ..layout import alone
 from ..project import DIRECTORY
 from ..settings import FILE as LAB_FILE
 from ..settings import parse
-from . import ports, variables
+from . import health, ports, variables
 from .compose import COMPOSE, find
 
 PROFILE = "workers"
@@ -30,21 +27,10 @@ IMAGE = "ktrdr-backend:dev"
 """What the Compose file serves unless DEV_IMAGE is set."""
 
 SHARED = "dev-shared"
-HEALTHY_TIMEOUT = 300.0
-UNHEALTHY_TIMEOUT = 60.0
-"""What was unhealthy before, or on a busy machine, may be just about to answer."""
-DATABASE_TIMEOUT = 30.0
-
 _MADE_OF = ("pyproject.toml", "uv.lock", "docker/backend/pyproject.toml", "docker/backend/dev/reload.py")
 _DOCKERFILES = ("docker/backend/Dockerfile", "docker/backend/dev/Dockerfile")
 
 Say = Callable[[str], None]
-
-
-class NotUpError(DeployError):
-    """The environment was started, and is not as it should be."""
-
-    exit_code = ExitCode.FAILED_INCONSISTENT
 
 
 def project_of(root: Path) -> str:
@@ -70,7 +56,7 @@ def up(root: Path, say: Say, *, workers: bool = False) -> dict[str, Any]:
         _redact(root)
         compose = find(root, project, say)
         model = compose.model(PROFILE)
-        running = _services(project)
+        running = health.services(project)
         model["services"] = {
             name: spec
             for name, spec in model["services"].items()
@@ -82,11 +68,11 @@ def up(root: Path, say: Say, *, workers: bool = False) -> dict[str, Any]:
         _make_shared(root)
         say(f"starting {', '.join(model['services'])}")
         compose.run("--profile", PROFILE, "up", "-d", "--no-build", "--pull", "never", *model["services"])
-        services = _await_healthy(project, set(model["services"]))
+        services = health.await_healthy(project, set(model["services"]))
         urls = {
             f"{name}:{target}": f"http://127.0.0.1:{port}" for name, port, target in ports.published(model)
         }
-        _require_database(urls["backend:8000"])
+        health.require_database(urls["backend:8000"])
     mode = "reload" if served == IMAGE else "image"
     return {
         "project": project,
@@ -129,7 +115,7 @@ def logs(root: Path, say: Say, *, service: str | None, follow: bool, tail: int) 
     if service and service not in known:
         hint = did_you_mean(service, known) or f"there are {', '.join(known)}"
         raise UsageError(f"there is no service {service!r}", hint=hint)
-    if not _services(project):
+    if not health.services(project):
         raise PreflightError("nothing runs here", hint="invoke dev.up")
     words = ["--follow"] if follow else []
     command = compose.command(
@@ -217,70 +203,3 @@ def _make_shared(root: Path) -> None:
         (root / SHARED).mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(f"{SHARED}: {error}") from None
-
-
-def _services(project: str) -> dict[str, dict[str, str]]:
-    """By service, its container, that one's state, and its health."""
-    ids = build.run("ps", "-aq", "--filter", f"label=com.docker.compose.project={project}").split()
-    template = (
-        '{{index .Config.Labels "com.docker.compose.service"}} {{.Name}} {{.State.Status}} '
-        "{{if .State.Health}}{{.State.Health.Status}}{{end}}"
-    )
-    listed = build.run("container", "inspect", "--format", template, *ids).splitlines() if ids else []
-    rows = (line.split(" ") for line in listed)
-    return {row[0]: {"container": row[1].lstrip("/"), "state": row[2], "health": row[3]} for row in rows}
-
-
-def _await_healthy(project: str, wanted: set[str]) -> dict[str, dict[str, str]]:
-    began = time.monotonic()
-    while True:
-        waited = time.monotonic() - began
-        found = _services(project)
-        for name in sorted(wanted & found.keys()):
-            state, health = found[name]["state"], found[name]["health"]
-            ill = health == "unhealthy" and waited > UNHEALTHY_TIMEOUT
-            late = health == "starting" and waited > HEALTHY_TIMEOUT
-            if state in ("exited", "dead") or ill or late:
-                what = state if state != "running" else health
-                raise NotUpError(
-                    f"{name} is {what}{_last_words(found[name]['container'])}",
-                    hint=f"invoke dev.logs --service {name}; a running one serves a corrected source line at once",
-                )
-        if wanted <= found.keys() and all(
-            row["state"] == "running" and row["health"] in ("healthy", "")
-            for name, row in found.items()
-            if name in wanted
-        ):
-            return found
-        time.sleep(0.3)
-
-
-def _last_words(container: str) -> str:
-    done = subprocess.run(
-        [build.docker(), "logs", "--tail", "3", container],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    said = " / ".join(line.strip() for line in done.stdout.strip().splitlines())
-    return f"; it says: {said}" if said else ""
-
-
-def _require_database(url: str) -> None:
-    """The API reaches its database; an application whose health has no such field is believed."""
-    deadline = time.monotonic() + DATABASE_TIMEOUT
-    while True:
-        try:
-            with urllib.request.urlopen(f"{url}/api/v1/health", timeout=5) as answer:  # noqa: S310 - loopback
-                state = json.load(answer).get("database", "ok")
-        except (OSError, ValueError, AttributeError):
-            state = "unavailable"
-        if state == "ok":
-            return
-        if time.monotonic() > deadline:
-            raise NotUpError(
-                f"{url} answers, but does not reach its database",
-                hint=f"if DB_... was changed in {variables.FILE} since the first start: invoke dev.down --volumes",
-            )
-        time.sleep(0.3)
