@@ -44,9 +44,7 @@ def dev_collection(root: Path) -> Collection:
                     result(f"{name:<11} {url}{path}")
             for name, origin in document["images"].items():
                 if origin == "stand-in":
-                    result(
-                        f"{name} is a stand-in: it cannot be pulled here, and only answers its health endpoint"
-                    )
+                    result(f"{name} is a stand-in: the real one cannot be pulled here")
             result(f"serves      {served}; invoke dev.logs --follow, invoke dev.down")
 
     @task(auto_shortflags=False, help={"volumes": "remove the data, too: database, metrics", "json": JSON})
