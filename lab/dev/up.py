@@ -67,7 +67,10 @@ def up(root: Path, say: Say, *, workers: bool = False) -> dict[str, Any]:
         origins = _images(root, model, served, say)
         _make_shared(root)
         say(f"starting {', '.join(model['services'])}")
-        compose.run("--profile", PROFILE, "up", "-d", "--no-build", "--pull", "never", *model["services"])
+        try:
+            compose.run("--profile", PROFILE, "up", "-d", "--no-build", "--pull", "never", *model["services"])
+        except DeployError as error:
+            raise health.NotUpError(error.what, hint="invoke dev.logs shows why") from None
         services = health.await_healthy(project, set(model["services"]))
         urls = {
             f"{name}:{target}": f"http://127.0.0.1:{port}" for name, port, target in ports.published(model)
