@@ -15,13 +15,10 @@ import pytest
 
 from lab import docker as build
 from lab.dev.up import project_of
-from lab.layout import free_ports
+from lab.layout import Lab, free_ports
 
 from .beside import in_turn
 from .conftest import CHECKOUT, Outcome, command
-
-# Its first test may wait until another process has made its images.
-pytestmark = pytest.mark.timeout(1800)
 
 PORTS = ("API", "DB", "PROMETHEUS", "GRAFANA", "JAEGER", "OTLP", "BACKTEST", "TRAINING")
 SERVED_WITHIN = 5.0
@@ -69,7 +66,8 @@ def until(true: Callable[[], object], seconds: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+def dev(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """It runs; after the lab, which has made the images that both need."""
     clone = tmp_path_factory.mktemp("dev") / "clone"
     clone.mkdir()
     # As git would clone it, with what is not committed yet.
