@@ -87,7 +87,7 @@ def find(root: Path, project: str, say: images.Say) -> Compose:
     """Compose for this checkout.
 
     Raises:
-        PreflightError: there is none, and its container could not use this machine's engine.
+        PreflightError: the engine is not on this machine.
         DeployError: the container's image can be neither pulled nor made.
     """
     read = variables((root / COMPOSE).read_bytes(), str(COMPOSE))
@@ -97,9 +97,9 @@ def find(root: Path, project: str, say: images.Say) -> Compose:
         for name, value in os.environ.items()
         if (name not in names or name.startswith(OVERRIDING)) and not name.startswith("COMPOSE_")
     }
-    program = plugin()
+    socket, program = _socket(), plugin()
     if program is None:
-        program = _container(root, [name for name in names if name in env], say)
+        program = _container(root, [name for name in names if name in env], socket, say)
     return Compose(program, root, project, env)
 
 
@@ -112,16 +112,21 @@ def plugin() -> tuple[str, ...] | None:
     return None
 
 
-def _container(root: Path, names: Sequence[str], say: images.Say) -> tuple[str, ...]:
+def _socket() -> str:
+    """The engine's: source and ports are this machine's, so it has to be here."""
     address = os.environ.get("DOCKER_HOST") or build.run(
         "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"
     )
-    socket = address.strip().removeprefix("unix://")
-    if not socket.startswith("/"):
+    address = address.strip()
+    if not address.startswith(("unix://", "npipe://")):
         raise PreflightError(
-            "the docker command here has no Compose plugin, and its engine is not on this machine",
-            hint="install the plugin: https://docs.docker.com/compose/install",
+            f"docker works with {address}, and the source that is served lies on this machine",
+            hint="docker context use default, and no DOCKER_HOST",
         )
+    return address.partition("://")[2]
+
+
+def _container(root: Path, names: Sequence[str], socket: str, say: images.Say) -> tuple[str, ...]:
     images.obtain_base(RELEASE, root, say)
     images.make(IMAGE, images.RECIPES / "compose", {"BASE": images.BASE}, say)
     mounts = (f"{socket}:/var/run/docker.sock", f"{root}:{root}:ro")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,8 @@ def up(root: Path, say: Say, *, workers: bool = False) -> dict[str, Any]:
     """
     root, project = root.resolve(), project_of(root)
     with alone(root):
+        if os.environ.get("DOCKER_HOST"):
+            _require_engine()  # what that names is not ours to install or start
         engine.ensure(root / DIRECTORY, say)
         if done := variables.ensure(root, data=_database_of(project)):
             say(done)

@@ -218,7 +218,7 @@ def test_what_is_wrong_is_one_line(
 
 def test_without_docker_it_says_what_to_do(dev: Dev) -> None:
     nowhere = {"DOCKER_HOST": "unix:///nowhere.sock"}
-    for words in (["dev.down", "--json"], ["dev.logs"]):
+    for words in (["dev.up"], ["dev.down", "--json"], ["dev.logs"]):
         outcome = dev.invoke(*words, **nowhere)
         assert outcome.code == 3, outcome.err
         assert "no Docker Engine answers\n  -> start Docker" in outcome.err

@@ -104,10 +104,13 @@ def test_the_shell_s_secrets_do_not_slip_in_and_no_value_is_an_argument(
     assert ("DEV_IMAGE" in command) == (plugin is None)
 
 
-def test_without_the_plugin_the_engine_has_to_be_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "plugin", lambda: None)
+@pytest.mark.parametrize("plugin", [("docker", "compose"), None])
+def test_the_engine_has_to_be_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, plugin: tuple[str, ...] | None
+) -> None:
+    monkeypatch.setattr(compose, "plugin", lambda: plugin)
     monkeypatch.setenv("DOCKER_HOST", "ssh://elsewhere")
-    with pytest.raises(PreflightError, match="no Compose plugin, and its engine is not on this machine"):
+    with pytest.raises(PreflightError, match="docker works with ssh://elsewhere"):
         compose.find(ROOT, "p", lambda _: None)
 
 
