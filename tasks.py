@@ -15,6 +15,8 @@ from invoke.tasks import task
 from deploy_lib import collection
 from deploy_lib.fleet.interruption import catch_interrupts
 from lab import lab_collection
+from lab.dev.tasks import dev_collection
+from lab.pipeline_tasks import pipeline_tasks
 
 if TYPE_CHECKING:
     from deploy_lib.output.console import Console
@@ -31,40 +33,6 @@ def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
     from lab.backend import build_image
 
     build_image(ROOT, tag=tag, push=push)
-
-
-@task(
-    auto_shortflags=False,
-    help={
-        "image": "its folder below docker/",
-        "tag": "as build-backend's",
-        "platforms": "built by buildx: linux/amd64,linux/arm64; otherwise this machine's",
-        "source": "where its source is to be seen: a URL",
-        "cache": "keep layers in GitHub's cache",
-        "bare": "no provenance and SBOM beside it",
-    },
-)
-def publish_image(
-    c: Context,
-    image: str = "",
-    tag: str = "",
-    platforms: str = "",
-    source: str = "",
-    cache: bool = False,
-    bare: bool = False,
-) -> None:
-    """Build one image of this repository, and push it to the environment's registry."""
-    from lab import pipeline_tasks
-
-    pipeline_tasks.publish(ROOT, image, tag, platforms=platforms, source=source, cache=cache, attest=not bare)
-
-
-@task(auto_shortflags=False)
-def move_latest(c: Context) -> None:
-    """Make `latest` lead to the newest commit whose images are in the environment's registry."""
-    from lab import pipeline_tasks
-
-    pipeline_tasks.latest(ROOT)
 
 
 @task(auto_shortflags=False)
@@ -136,6 +104,7 @@ def _test(c: Context, console: Console, folder: Path, *, full: bool, labs: int) 
 
 
 ns = collection(ROOT)
-for own in (build_backend, demo, lint, move_latest, publish_image, test):
+for own in (build_backend, demo, lint, test, *pipeline_tasks(ROOT)):
     ns.add_task(own)
 ns.add_collection(lab_collection(ROOT), "lab")
+ns.add_collection(dev_collection(ROOT), "dev")

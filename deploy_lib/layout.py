@@ -2,6 +2,7 @@
 
 DIRECTORY/                    what Compose reads and mounts; renamed into place file by file
 DIRECTORY/release.yml, .env   generated: images by digest, labels, non-secret variables
+DIRECTORY/deploy-metrics/     how the newest deployments ended, for node-exporter's textfile collector; everybody may read it
 DIRECTORY/.deploy/            this program's own, readable by the user who deploys only
     key                       random key of the secrets' fingerprints
     lock, lock.owner          the deployment lock; who holds it
@@ -52,6 +53,7 @@ HISTORY = f"{STATE}/history.jsonl"
 OBJECTS = f"{STATE}/objects"
 PATHS = f"{STATE}/paths"
 BACKUPS = f"{STATE}/backups"
+METRICS = "deploy-metrics/deploy.prom"
 
 OVERRIDE = "release.yml"
 VARIABLES = "release.env"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +46,6 @@ def public(project: Project) -> list[str]:
         UsageError: lab.toml has an image without a tag that no Compose file names.
     """
     specs = project.file.images
-    bases = [name for name, spec in specs.items() if ":" in name and spec.dockerfile is None]
     plain = {name.removeprefix("docker.io/").removeprefix("library/") for name in project.image_names}
     found = sorted(name for name in plain if "$" not in name and "@" not in name)
     repositories = {name.partition(":")[0] for name in found}
@@ -56,7 +55,14 @@ def public(project: Project) -> list[str]:
                 f"{FILE}: images.{name}: no Compose file has this image",
                 hint=did_you_mean(name, repositories) or "give it a tag, if other images are built on it",
             )
-    return list(dict.fromkeys([*bases, *(name for name in found if _on_hub(name) or _spec(project, name))]))
+    return list(
+        dict.fromkeys([*bases(specs), *(name for name in found if _on_hub(name) or _spec(specs, name))])
+    )
+
+
+def bases(specs: Mapping[str, ImageSpec]) -> list[str]:
+    """The images that others are built on."""
+    return [name for name, spec in specs.items() if ":" in name and spec.dockerfile is None]
 
 
 def own(project: Project) -> dict[str, ImageSpec]:
@@ -93,10 +99,21 @@ def obtain(project: Project, say: Say) -> dict[str, Origin]:
     Raises:
         DeployError: one can neither be pulled nor made.
     """
-    online = obtain_base(RELEASE, project.root, say)
-    origins = {name: _obtain(project, name, online, say) for name in public(project)}
+    origins = obtain_all(public(project), project.file.images, project.root, say)
     make(f"{REGISTRY}:{RELEASE}", RECIPES / "registry", {"BASE": BASE}, say)
     return origins
+
+
+def obtain_all(
+    names: Iterable[str], specs: Mapping[str, ImageSpec], root: Path, say: Say
+) -> dict[str, Origin]:
+    """Gets public images onto this machine's engine, those that others are built on first.
+
+    Raises:
+        DeployError: one can neither be pulled nor made.
+    """
+    online = obtain_base(RELEASE, root, say)
+    return {name: _obtain(root, specs, name, online, say) for name in names}
 
 
 def obtain_one(name: str, root: Path, say: Say) -> Origin:
@@ -120,7 +137,7 @@ def obtain_base(release: str, root: Path, say: Say) -> bool:
         DeployError: it can neither be pulled nor made.
     """
     name = debian.base(release)
-    made = _recipe_of(name)
+    made = recipe_of(name)
     if made == debian.MADE_HERE:
         return False
     if made == "" or (made is None and _pull(name, say)):
@@ -139,22 +156,21 @@ def make_host(release: str, root: Path, say: Say) -> None:
     make(f"{HOST}:{release}", RECIPES / "host", {"BASE": debian.base(release)}, say)
 
 
-def _obtain(project: Project, name: str, online: bool, say: Say) -> Origin:
+def _obtain(root: Path, specs: Mapping[str, ImageSpec], name: str, online: bool, say: Say) -> Origin:
     if _pulled(name, online, say):
         return "pulled"
-    spec = _spec(project, name)
+    spec = _spec(specs, name)
     if spec is None:
         raise DeployError(
             f"{name} cannot be pulled here, and {FILE} does not say how to make it",
             hint=f'add [images."{name.partition(":")[0]}"] to {FILE}, or run the lab where a registry can be reached',
         )
-    folder = project.root / str(spec.recipe or spec.standin)
+    folder = root / str(spec.recipe or spec.standin)
     make(name, folder, {"BASE": BASE, **spec.arguments}, say)
     return "stand-in" if spec.standin else "built"
 
 
-def _spec(project: Project, name: str) -> ImageSpec | None:
-    specs = project.file.images
+def _spec(specs: Mapping[str, ImageSpec], name: str) -> ImageSpec | None:
     return specs.get(name) or specs.get(name.partition(":")[0])
 
 
@@ -178,7 +194,7 @@ def make(
     named = [*used.values(), *bases_of(dockerfile)]
     bases = "".join(build.inspect(value, "{{.Id}}") or value for value in named)
     recipe = _hash(folder, bases)
-    if _recipe_of(tag) == recipe:
+    if recipe_of(tag) == recipe:
         return
     say(f"building {tag}")
     build.build(folder, dockerfile, tag, arguments=used, labels={build.LABEL: recipe})
@@ -210,14 +226,14 @@ def _hash(folder: Path, seed: str) -> str:
     return digest.hexdigest()[:24]
 
 
-def _recipe_of(name: str) -> str | None:
+def recipe_of(name: str) -> str | None:
     """What an image was made from; empty when it was pulled, None when there is none."""
     return build.inspect(name, f'{{{{index .Config.Labels "{build.LABEL}"}}}}')
 
 
 def _pulled(name: str, online: bool, say: Say) -> bool:
     """Whether an image is a registry's; one that was made here stays so."""
-    there = _recipe_of(name)
+    there = recipe_of(name)
     return there == "" or (there is None and online and _pull(name, say))
 
 

@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+from typing import Any
 
-from deploy_lib.cli.command import command
-from deploy_lib.errors import UsageError
-from deploy_lib.request import word
-from deploy_lib.source import git, versions
-
-from . import pipeline
-
-_PLATFORMS = re.compile(r"[a-z0-9]+(/[a-z0-9]+)+(,[a-z0-9]+(/[a-z0-9]+)+)*")
-_SOURCE = re.compile(r"https://[A-Za-z0-9._/-]+")
-"""Without a user in it: it becomes a label that everybody reads."""
+from invoke.context import Context
+from invoke.tasks import Task, task
 
 
-def publish(
-    root: Path, name: str, tag: str, *, platforms: str, source: str, cache: bool, attest: bool
-) -> None:
-    """Builds and pushes one image.
+def pipeline_tasks(root: Path) -> tuple[Task[Any], ...]:
+    """Both, for this checkout."""
 
-    Raises:
-        Exit: with the fixed exit status, when that is not 0.
-    """
-    with command("publish-image", root, as_json=False, debug=False) as (environment, console, _):
-        image = pipeline.own_image(root, name)
-        asked = word("--tag", tag)
-        # Of two meanings the commit: an image tag alone says nothing of what is to be built.
-        version = versions.meant(environment, asked)[-1] if asked else versions.head(environment)
-        if git.is_dirty(root) and not environment.allow_dirty:
-            raise UsageError("the checkout has uncommitted changes", hint="commit them")
-        pipeline.publish(
-            *(environment, image, version, console),
-            platforms=_shaped("--platforms", platforms, _PLATFORMS, "linux/amd64,linux/arm64"),
-            source=_shaped("--source", source, _SOURCE, "https://github.com/OWNER/REPOSITORY"),
-            cache=cache,
-            attest=attest,
-        )
+    @task(
+        auto_shortflags=False,
+        help={
+            "image": "its folder below docker/",
+            "tag": "as build-backend's",
+            "platforms": "built by buildx: linux/amd64,linux/arm64; otherwise this machine's",
+            "source": "where its source is to be seen: a URL",
+            "cache": "keep layers in GitHub's cache",
+            "bare": "no provenance and SBOM beside it",
+        },
+    )
+    def publish_image(
+        c: Context,
+        image: str = "",
+        tag: str = "",
+        platforms: str = "",
+        source: str = "",
+        cache: bool = False,
+        bare: bool = False,
+    ) -> None:
+        """Build one image of this repository, and push it to the environment's registry."""
+        from . import pipeline_commands as commands
 
+        commands.publish(root, image, tag, platforms=platforms, source=source, cache=cache, attest=not bare)
 
-def latest(root: Path) -> None:
-    """Moves the tag `latest`.
+    @task(auto_shortflags=False)
+    def move_latest(c: Context) -> None:
+        """Make `latest` lead to the newest commit whose images are in the environment's registry."""
+        from . import pipeline_commands as commands
 
-    Raises:
-        Exit: with the fixed exit status, when that is not 0.
-    """
-    with command("move-latest", root, as_json=False, debug=False) as (environment, console, _):
-        pipeline.move_latest(environment, console)
+        commands.latest(root)
 
-
-def _shaped(flag: str, text: str, pattern: re.Pattern[str], example: str) -> str:
-    if text and not pattern.fullmatch(text):
-        raise UsageError(f"{flag}: {text!r} is none", hint=f"it looks like {example}")
-    return text
+    return publish_image, move_latest

@@ -19,6 +19,7 @@ SECONDS = {
     "fleet": 28.0,
     "bench": 22.0,
     "vault": 20.0,
+    "dev": 15.0,
     "back_to_first": 13.0,
     "deploy": 5.0,
 }

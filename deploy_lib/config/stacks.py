@@ -190,11 +190,13 @@ class Scrape(Model):
         stack: the stack that Prometheus belongs to.
         directory: below that stack's directory, where it looks for target files.
         address: of a container, with the placeholders of a probe's `entry`.
+        services: those that are scraped beside the replicas, and stand in no register.
     """
 
     stack: str
     directory: RelativePath
     address: str
+    services: tuple[str, ...] = Field(strict=False, default=())
 
 
 class Requires(Model):

@@ -458,7 +458,7 @@ class Deployment:
             return
         try:
             happened = self._event("aborted", detail=reason)
-            write_event(self.session, self.node.directory, self._token(), happened)
+            write_event(self.session, self.site.stack, self._token(), happened)
         except DeployError as error:
             self.site.detail(f"this could not be written into the history: {error}")
 

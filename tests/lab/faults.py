@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import signal
 import subprocess
@@ -17,12 +18,13 @@ from typing import Any
 from urllib.parse import quote
 
 from deploy_lib.config import load
+from deploy_lib.layout import METRICS
 from lab import hosts
 
 from .changes import restart_engine, until
 from .conftest import ROOT, Host, Outcome, command, environment
 
-SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
+SERVICES = {"db", "backend", "prometheus", "node-exporter", "grafana", "jaeger", "nfs-server"}
 HOME = "/opt/ktrdr-core"
 NO_DATABASE = "sha-000000c"
 """An image that is healthy and fails its probe."""
@@ -237,6 +239,12 @@ class Bench:
         assert (looked.code, looked.core["drift"]) == (0, []), looked.err
         assert "before the fault" in self.core.sql("SELECT word FROM fault")
         self.clean()
+
+    def measured(self) -> str:
+        """The newest event, as the host's metrics tell it."""
+        text = self.core.sh(f"grep '^deploy_last_outcome.* 1$' {HOME}/{METRICS}")
+        (kind,) = re.findall(r'outcome="(\w+)"', text)
+        return str(kind)
 
     def running(self) -> dict[str, tuple[str, str]]:
         """Image and health by service; no service may have two containers, and no one-off may be left."""

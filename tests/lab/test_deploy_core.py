@@ -22,7 +22,7 @@ from lab.layout import Lab
 from .changes import await_seen, restart_engine
 from .conftest import FIRST, ROOT, SECOND, Host, Run, command, environment
 
-SERVICES = {"db", "backend", "prometheus", "grafana", "jaeger", "nfs-server"}
+SERVICES = {"db", "backend", "prometheus", "node-exporter", "grafana", "jaeger", "nfs-server"}
 Get = Callable[[int, str], Any]
 
 
@@ -35,7 +35,7 @@ def channels(log: str) -> tuple[int, int, int]:
     )
 
 
-def test_six_services_are_healthy_and_the_api_has_its_database(deploy: Run, get: Get) -> None:
+def test_every_service_is_healthy_and_the_api_has_its_database(deploy: Run, get: Get) -> None:
     outcome = deploy("--tag", FIRST)
     services = outcome.core["services"]
     assert set(services) == SERVICES

@@ -23,7 +23,9 @@ def empty(bench: Bench) -> Bench:
 
 
 def is_empty(bench: Bench) -> bool:
-    files = bench.core.sh(f"find {HOME} -type f ! -path '*/.deploy/*' ! -path '*/targets/*'")
+    files = bench.core.sh(
+        f"find {HOME} -type f ! -path '*/.deploy/*' ! -path '*/targets/*' ! -path '*/deploy-metrics/*'"
+    )
     return not bench.running() and not files
 
 

@@ -12,6 +12,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE
 from deploy_lib.ssh.session import Session
+from tests.unit.build import stack
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 
@@ -22,8 +23,8 @@ def test_it_comes_after_what_is_there_and_stays_a_line(session: Session, tmp_pat
     with Lock(session, home, me("a test")) as lock:
         lock.take()
         (tmp_path / ".deploy/history.jsonl").write_text('{"kind":"pro')
-        write_event(session, home, lock.owner.token, aborted)
-        write_event(session, home, lock.owner.token, event("started", RELEASE))
+        write_event(session, stack(str(home)), lock.owner.token, aborted)
+        write_event(session, stack(str(home)), lock.owner.token, event("started", RELEASE))
     found = read_history(session, home, 10)
     assert [e.kind for e in found] == ["aborted", "started"]
     assert found[0] == aborted
@@ -34,9 +35,9 @@ def test_one_whose_lock_has_lapsed_writes_nothing(session: Session, tmp_path: Pa
     with Lock(session, home, me("a test")) as lock:
         lock.take()
         with pytest.raises(RemoteError, match="lapsed"):
-            write_event(session, home, "another token", event("aborted", RELEASE))
+            write_event(session, stack(str(home)), "another token", event("aborted", RELEASE))
     with pytest.raises(RemoteError, match="lapsed"):
-        write_event(session, home, lock.owner.token, event("aborted", RELEASE))
+        write_event(session, stack(str(home)), lock.owner.token, event("aborted", RELEASE))
     assert read_history(session, home, 10) == []
 
 
@@ -57,7 +58,7 @@ def test_what_a_power_cut_leaves_hides_nothing(session: Session, tmp_path: Path)
     with Lock(session, home, me("a test")) as lock:
         lock.take()
         path.write_bytes(f'{before.line()}\n{{"kind":"pro'.encode() + b"\xff\x00" * 3 + b"\0" * 500)
-        write_event(session, home, lock.owner.token, event("started", RELEASE))
+        write_event(session, stack(str(home)), lock.owner.token, event("started", RELEASE))
     assert [e.kind for e in read_history(session, home, 10)] == ["proven", "started"]
     script = f"{THERE}history() {{ {read_command(home, 10, 10)}}}\nhistory"
     assert [e.kind for e in parse_events(session.run(script).stdout)] == ["proven", "started"]

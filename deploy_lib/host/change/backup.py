@@ -128,7 +128,7 @@ w=$(exposed) || fail 'it is unknown which containers could reach the backups'
 # What a script that was killed has left.
 rm -f "$d"/*.new
 for x in "$d"/*.data; do [ ! -e "$x" ] || [ -e "${{x%.data}}.json" ] || rm -f -- "$x"; done
-{append_function(stack.directory)}
+{append_function(stack)}
 {work_function(stack)}
 {script_of(step for order in orders for step in make_steps(stack, order))}
 {prune}

@@ -11,7 +11,9 @@ from typing import Any
 
 from deploy_lib import layout
 from deploy_lib.errors import CommandError, NotUnderstoodError
+from deploy_lib.host.change import metrics
 from deploy_lib.host.change.lock import owned
+from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event, Kind, parse_events
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE, ours, quote
@@ -74,7 +76,7 @@ def _hint(what: str, directory: PurePosixPath) -> str:
     return f"let the user who deploys read it, as root on the host: chown -R USER {quote(path)}"
 
 
-def write_event(session: Session, directory: PurePosixPath, token: str, happened: Event) -> None:
+def write_event(session: Session, stack: HostStack, token: str, happened: Event) -> None:
     """Adds an event to a host's history.
 
     Args:
@@ -85,8 +87,8 @@ def write_event(session: Session, directory: PurePosixPath, token: str, happened
     """
     line = quote(happened.line())
     session.run(
-        f"{owned(directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}\n"
-        f"{append_function(directory)}printf '%s\\n' {line} | append",
+        f"{owned(stack.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}\n"
+        f"{append_function(stack)}printf '%s\\n' {line} | append",
         timeout=10,
         step="writing the history",
     )
@@ -112,18 +114,20 @@ def _readable(path: str) -> str:
     return f"there {path} || {{ [ $? = 1 ]; return; }}; head -c 1 {path} >/dev/null || return"
 
 
-def append_function(directory: PurePosixPath) -> str:
-    """Shell function `append`: adds the lines on its standard input, and waits until they are on the disk.
+def append_function(stack: HostStack) -> str:
+    """Shell function `append`: adds the lines on its standard input, waits until they are on the disk, and measures them.
 
     Lines that cannot be written whole are removed again. A line that a crash has cut short is ended first, so that it cannot
-    spoil these; a crash may leave zeros, too.
+    spoil these; a crash may leave zeros, too. Metrics that cannot be written are said, and undo nothing.
     """
-    path = quote(directory / layout.HISTORY)
+    path = quote(stack.directory / layout.HISTORY)
     return f"""\
+{metrics.function(stack)}
 append() {{
   if [ -s {path} ] && [ -n "$(tail -c 1 {path} | tr '\\000' 0)" ]; then echo >> {path}; fi
   z=$(stat -c %s {path} 2>/dev/null) || z=0
   cat >> {path} && sync {path} || {{ truncate -s "$z" {path}; return 1; }}
+  metrics </dev/null || echo '{layout.METRICS} could not be written: it does not tell of this'
 }}
 """
 

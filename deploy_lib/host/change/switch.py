@@ -123,6 +123,7 @@ def switch_script(stack: HostStack, switch: Switch) -> str:
     verdict = quote(directory / layout.VERDICT)
     return f"""\
 rm -f -- "$0"
+began=$(date +%s)
 exec </dev/null 9>>{quote(directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'another switch is still running'; exit {ScriptExit.BUSY}; }}
 owned() {{ {owned(directory, switch.token)}; }}
@@ -137,7 +138,7 @@ done
 ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
 # A switch that cannot write its log must not begin.
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
-{append_function(directory)}
+{append_function(stack)}
 {containers_function(project)}
 {values.capture(stack, switch.places)}
 {values.restore(switch.secrets) if switch.keep_values else ":"}
@@ -314,9 +315,11 @@ def _append(events: Sequence[Event], otherwise: str = "") -> str:
 
 
 def _append_now(event: Event) -> str:
-    """An event that was made beforehand happens when it is written."""
-    line = replace(event, at=_NOW).line()
-    return f"sed \"s/{_NOW}/$(date -u +%FT%TZ)/\" <<'=EVENTS=' | append\n{line}\n=EVENTS="
+    """An event that was made beforehand happens when it is written, and its command has taken until then."""
+    line = replace(event, at=_NOW, seconds=0).line()
+    spent = f"$(($(date +%s) - began + {int(event.seconds)}))"
+    now = f'"s/{_NOW}/$(date -u +%FT%TZ)/"\';s/","seconds":0,/","seconds":\'"{spent}"\',/\''
+    return f"sed {now} <<'=EVENTS=' | append\n{line}\n=EVENTS="
 
 
 def launcher(project: str, detached: str) -> str:

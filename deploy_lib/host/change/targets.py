@@ -20,14 +20,18 @@ from deploy_lib.ssh.session import Session
 
 
 def content(node: Node, scrape: Scrape, containers: Sequence[Container]) -> str:
-    """The targets that a node's replicas are, in Prometheus's file_sd format."""
-    there = roster.members(node, containers)
+    """The targets that a node's replicas are, and the services beside them, in Prometheus's file_sd format.
+
+    A service that is no replica has its own name as its kind.
+    """
+    there = roster.published(node, containers)
+    beside = {service: (service,) for service in scrape.services}
     groups = [
         {
             "targets": [roster.fill(scrape.address, member.values)],
             "labels": {"node": node.name, "kind": kind, "service": service},
         }
-        for kind, services in node.stack.replicas.items()
+        for kind, services in {**node.stack.replicas, **beside}.items()
         for service in services
         for member in there
         if member.service == service

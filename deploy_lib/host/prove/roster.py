@@ -32,6 +32,12 @@ class Member:
 
 
 def members(node: Node, containers: Sequence[Container]) -> tuple[Member, ...]:
+    """The node's containers that publish a port, but for those that are there only to be scraped."""
+    beside = node.stack.scrape.services if node.stack.scrape else ()
+    return tuple(m for m in published(node, containers) if m.service not in beside)
+
+
+def published(node: Node, containers: Sequence[Container]) -> tuple[Member, ...]:
     """The node's containers that publish a port, as the rest of the world knows them."""
     return tuple(
         Member(c.service, c.id, {**node.variables, "container": c.id[:SHORT_ID], "port": str(port)})

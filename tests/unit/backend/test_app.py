@@ -62,6 +62,12 @@ def test_health_says_how_the_database_is(backend: Backend) -> None:
     assert (answer.status_code, answer.json()["database"]) == (200, "unavailable")
 
 
+@pytest.mark.parametrize(("state", "value"), [("ok", "1.0"), ("unavailable", "0.0")])
+def test_metrics_say_how_the_database_is(backend: Backend, state: str, value: str) -> None:
+    backend.database = state
+    assert f"ktrdr_database_up {value}" in backend.client.get("/metrics").text.splitlines()
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
 def test_metrics_have_the_contract_s_names(backend: Backend, path: str) -> None:
     backend.client.get("/api/v1/workers/no-such-worker")

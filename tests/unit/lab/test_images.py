@@ -16,7 +16,7 @@ OURS = read(ROOT)
 
 def test_every_public_image_of_the_compose_files_can_be_made() -> None:
     for name in images.public(OURS):
-        spec = images._spec(OURS, name)
+        spec = images._spec(OURS.file.images, name)
         assert spec is not None
         assert (ROOT / str(spec.recipe or spec.standin) / "Dockerfile").is_file()
 
@@ -85,9 +85,9 @@ def test_only_arguments_that_a_dockerfile_declares_are_given(tmp_path: Path) -> 
 def test_an_image_that_nobody_knows_how_to_make_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_recipe_of", lambda name: None)
+    monkeypatch.setattr(images, "recipe_of", lambda name: None)
     with pytest.raises(DeployError, match=r'redis:7\.4.*lab\.toml does not say(.|\n)*\[images\."redis"\]'):
-        images._obtain(sample(tmp_path), "redis:7.4", online=False, say=lambda _: None)
+        images._obtain(tmp_path, sample(tmp_path).file.images, "redis:7.4", online=False, say=lambda _: None)
 
 
 def test_a_recipe_is_built_again_when_any_of_its_files_changed(tmp_path: Path) -> None:

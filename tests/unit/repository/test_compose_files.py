@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy_lib import layout
 from deploy_lib.config import load, parse
 from deploy_lib.plan import replicas
 from tests import ROOT
 
 COMPOSE = ROOT / "compose"
+METRICS = layout.METRICS.partition("/")[0]
 STACKS = [path.name.split(".")[1] for path in sorted(COMPOSE.glob("docker-compose.*.yml"))]
 DEPLOYED = [name for name in STACKS if name != "dev"]
 
@@ -119,7 +121,7 @@ def test_what_is_mounted_from_the_project_is_shipped(stack: str) -> None:
     directories = shipped[stack].directories if stack in shipped else ()
     for spec in compose(stack)["services"].values():
         for source in bind_sources(spec):
-            if source.startswith("./") and source != "./targets":
+            if source.startswith("./") and source not in ("./targets", f"./{METRICS}"):
                 assert source.split("/")[1] in directories, source
 
 
@@ -219,8 +221,18 @@ def test_a_worker_replica_knows_its_own_port(kind: str, replica: int) -> None:
     assert spec["deploy"]["replicas"] == f"${{{kind.upper()}_WORKER_{replica}:-0}}"
 
 
-def test_the_worker_stack_has_no_other_service() -> None:
-    assert set(compose("workers")["services"]) == {f"{kind}-worker-{n}" for kind in PORTS for n in (1, 2, 3)}
+def test_the_worker_stack_has_no_other_service_but_its_host_s_metrics() -> None:
+    workers = {f"{kind}-worker-{n}" for kind in PORTS for n in (1, 2, 3)}
+    assert set(compose("workers")["services"]) == {*workers, "node-exporter"}
+
+
+def test_the_exporter_of_both_stacks_is_the_same_and_reads_where_deployments_write() -> None:
+    core, workers = (compose(stack)["services"]["node-exporter"] for stack in ("core", "workers"))
+    for key in ("image", "command", "volumes", "read_only", "deploy"):
+        assert core[key] == workers[key]
+    (mount,) = core["volumes"]
+    assert (mount["source"], mount["read_only"]) == (f"./{METRICS}", True)
+    assert f"--collector.textfile.directory={mount['target']}" in core["command"]
 
 
 def test_prometheus_finds_its_files_where_they_are_mounted() -> None:
@@ -248,8 +260,8 @@ def test_every_replica_listens_to_its_variable() -> None:
     node = load(ROOT, "lab").nodes["C"]
     services: dict[str, Any] = yaml.safe_load((ROOT / node.stack.compose[0]).read_text())["services"]
     chosen = replicas.choose(node, {"backtest": 3, "training": 3}, {})
-    assert set(chosen) == set(services)
-    named = {name: spec["deploy"]["replicas"] for name, spec in services.items()}
+    assert set(chosen) == set(services) - {"node-exporter"}
+    named = {name: services[name]["deploy"]["replicas"] for name in chosen}
     assert {f"${{{variable}:-0}}" for variable in replicas.variables(chosen)} == set(named.values())
     for service, count in chosen.items():
         (variable,) = replicas.variables({service: count})

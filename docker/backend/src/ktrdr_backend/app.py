@@ -60,7 +60,7 @@ def create(
         dispatcher.stop()
 
     app = FastAPI(title="KTRDR reference API", version=version, lifespan=lifespan, telemetry=web.TELEMETRY)
-    _measure(web.instrument(app), workers)
+    _measure(web.instrument(app), workers, database_state)
 
     # None of these is async: they ask the database or a worker and block, and FastAPI runs such functions in threads.
     @app.get("/api/v1/health")
@@ -136,7 +136,10 @@ def create(
     return app
 
 
-def _measure(registry: CollectorRegistry, workers: Workers) -> None:
+def _measure(registry: CollectorRegistry, workers: Workers, database_state: Callable[[], str]) -> None:
+    Gauge("ktrdr_database_up", "1 when the database answers, otherwise 0.", registry=registry).set_function(
+        lambda: database_state() == "ok"
+    )
     registered = Gauge(
         "ktrdr_workers_registered_total",
         "Workers that the backend knows.",

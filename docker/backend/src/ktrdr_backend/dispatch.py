@@ -12,6 +12,7 @@ import httpx
 import psycopg
 from opentelemetry import propagate
 
+from ktrdr_backend import tracing
 from ktrdr_backend.operations import Operations
 from ktrdr_backend.workers import FORGET_AFTER, Worker, Workers
 
@@ -114,11 +115,14 @@ class Dispatcher:
 
     def _took(self, worker: Worker, operation_id: str) -> bool:
         headers: dict[str, str] = {}
-        propagate.inject(headers)
         try:
-            answer = self._http.post(
-                f"{worker.endpoint_url}/operations/{operation_id}/start", headers=headers
-            )
+            with tracing.call(
+                "POST /operations/{operation_id}/start", **{"server.address": worker.endpoint_url}
+            ):
+                propagate.inject(headers)
+                answer = self._http.post(
+                    f"{worker.endpoint_url}/operations/{operation_id}/start", headers=headers
+                )
         except httpx.HTTPError:
             self._workers.missed(worker.worker_id)
             return False

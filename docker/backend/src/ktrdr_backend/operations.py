@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from psycopg.errors import UndefinedTable
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
+
+from ktrdr_backend import tracing
 
 SCHEMA = """
 -- IF NOT EXISTS alone fails when two connections make the same table at once.
@@ -191,10 +194,20 @@ class DatabaseOperations:
         )
 
     def _change(self, statement: str, *values: Any) -> bool:
-        with self._pool.connection() as connection:
+        with _span(statement), self._pool.connection() as connection:
             # Without values, nothing is prepared, and several statements may go at once.
             return connection.execute(statement.encode(), values or None).rowcount > 0
 
     def _rows(self, statement: str, *values: Any) -> list[Row]:
-        with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        with (
+            _span(statement),
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
             return cursor.execute(statement.encode(), values).fetchall()
+
+
+def _span(statement: str) -> AbstractContextManager[None]:
+    # The statement has places for values, and never a value.
+    text = {"db.system.name": "postgresql", "db.query.text": statement}
+    return tracing.call(f"postgresql {statement.split()[0]}", **text)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -18,3 +21,14 @@ def configure(service: str, endpoint: str) -> None:
     exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=1)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+
+
+@contextmanager
+def call(name: str, **attributes: str) -> Iterator[None]:
+    """A span for a call of another service, in the trace under way; none where there is no trace: polling is not traced."""
+    if not trace.get_current_span().get_span_context().is_valid:
+        yield
+        return
+    tracer = trace.get_tracer("ktrdr_backend")
+    with tracer.start_as_current_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes):
+        yield

@@ -16,18 +16,18 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE
 from deploy_lib.ssh.session import Session
+from tests.unit.build import stack
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 
 
 def test_events_survive_a_torn_line_and_one_of_another_program(tmp_path: Path) -> None:
-    directory = PurePosixPath(tmp_path)
     (tmp_path / ".deploy").mkdir()
     path = tmp_path / ".deploy/history.jsonl"
     first, second = event("started", RELEASE), event("proven", RELEASE, detail="it's $HOME")
     for happened, torn in ((first, '{"a":' * 100_000), (second, '{"kind":"pro')):
         path.write_text((path.read_text() if path.exists() else "not json\n") + torn)
-        script = f"{append_function(directory)}append"
+        script = f"{append_function(stack(str(tmp_path)))}append"
         subprocess.run(["sh", "-c", script], input=f"{happened.line()}\n".encode(), check=True)
     assert parse_events(path.read_text()) == [first, second]
 

@@ -18,6 +18,7 @@ CONTAINERS = [
     container("training-worker-1", "1" * 64, 5005),
     container("backtest-worker-2", "2" * 64, 5004),
     container("backtest-worker-1", "3" * 64, 5003),
+    container("node-exporter", "5" * 64, 9100),
     container("of no kind", "4" * 64, 80),
 ]
 
@@ -33,7 +34,9 @@ def test_what_runs_is_a_target_and_nothing_else() -> None:
         "ktrdr-workers-c.internal:5003",
         "ktrdr-workers-c.internal:5004",
         "ktrdr-workers-c.internal:5005",
+        "ktrdr-workers-c.internal:9100",
     ]
+    assert groups[-1]["labels"] == {"node": "C", "kind": "node-exporter", "service": "node-exporter"}
     assert groups[0]["labels"] == {"node": "C", "kind": "backtest", "service": "backtest-worker-1"}
     assert json.loads(content([])) == []
 

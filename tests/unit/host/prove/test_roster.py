@@ -37,6 +37,7 @@ MEMBERS = members(
         container("training-worker-1", TWO, 5005),
         container("backtest-worker-1", ONE, 5003),
         container("quiet", "3" * 64),
+        container("node-exporter", "4" * 64, 9100),
     ],
 )
 
@@ -52,7 +53,7 @@ def row(port: int, container_id: str, status: str = "available") -> dict[str, An
 GOOD = [row(5003, ONE), row(5005, TWO, "busy")]
 
 
-def test_who_publishes_no_port_is_no_member() -> None:
+def test_who_publishes_no_port_or_is_there_only_to_be_scraped_is_no_member() -> None:
     assert [(m.service, m.values["port"]) for m in MEMBERS] == [
         ("backtest-worker-1", "5003"),
         ("training-worker-1", "5005"),
