@@ -59,7 +59,10 @@ def read_stack(environment: Environment, node: Node) -> Local:
         UsageError: one is missing or broken.
     """
     shipped = collect(environment.root, node.stack, node.variables)
-    contents = [(shipped.files[path].content, path) for path in shipped.compose_files]
+    contents = [
+        (shipped.files[path].content, name)
+        for path, name in zip(shipped.compose_files, node.stack.compose, strict=True)
+    ]
     # As with Compose, the last file that has a name counts.
     named = node.project or next((name for each in reversed(contents) if (name := project_name(*each))), "")
     services = sorted({service for each in contents for service in service_names(*each)})
