@@ -110,7 +110,7 @@ class HostExecutor(Executor):
         arguments = self.core[0].args
         given = arguments["ssh-config"].value
         connection = connection_to(environment, host, Path(given) if given else None)
-        connection.connect_kwargs["key_filename"] += list(arguments["identity"].value or [])
+        connection.add_keys(*(arguments["identity"].value or []))
         return connection
 
 

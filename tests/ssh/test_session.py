@@ -256,4 +256,5 @@ def test_a_refused_login_says_what_to_check(sshd: Sshd) -> None:
     assert error.stage == "login"
     message = str(error)
     assert "refused the login" in message
-    assert "SSH_AUTH_SOCK" in message
+    assert f"tried {sshd.directory}/other" in message
+    assert "authorized_keys" in message
