@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import paramiko
 from paramiko.message import Message
 
-from deploy_lib.ssh.hostkeys import fingerprint, matches
+from deploy_lib.ssh.hostkeys import fingerprint
 
 SUFFIX = "-cert-v01@openssh.com"
 """What a certificate's type ends with; the type of its key is what comes before."""
@@ -79,7 +79,8 @@ class Certificate:
             return f"it is not valid before {_when(self.begins)}"
         if now >= self.ends:
             return f"it has expired at {_when(self.ends)}"
-        if self.principals and not any(matches(pattern, name.lower()) for pattern in self.principals):
+        # Exactly one of them: these are no patterns.
+        if self.principals and name.lower() not in self.principals:
             return f"it is for {', '.join(self.principals)}, and not for {name}"
         return ""
 

@@ -43,7 +43,7 @@ class SafeRemote(Remote):
         while chunk := super().read_proc_stdout(num_bytes):
             if own := self._preamble.strip(chunk):
                 return own
-        return b""
+        return self._preamble.rest()
 
     def generate_result(self, **kwargs: Any) -> Any:
         """The result, whose `env` names the variables without their values: results are shown, logged and pickled."""

@@ -134,11 +134,16 @@ class Process:
             self._channel.settimeout(min(_PATIENCE, self._remaining()))
             with contextlib.suppress(TimeoutError):
                 chunk = self._channel.recv(_CHUNK)
-                own = self._preamble.strip(chunk) if self._preamble is not None else chunk
+                own = self._stripped(chunk)
                 if own or not chunk:
                     return own
                 continue
             self._check()
+
+    def _stripped(self, chunk: bytes) -> bytes:
+        if self._preamble is None:
+            return chunk
+        return self._preamble.strip(chunk) if chunk else self._preamble.rest()
 
     def _check_interrupt(self) -> None:
         if self._stopped():

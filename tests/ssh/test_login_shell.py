@@ -42,7 +42,12 @@ echo '=== tools'
 echo '{"id": 1}'
 printf 'locked\\nno line end: \\377'
 echo 'a warning' >&2
-eval "$SSH_ORIGINAL_COMMAND"
+sh -c "$SSH_ORIGINAL_COMMAND"
+code=$?
+echo '=== Goodbye ==='
+echo '{"id": 2}'
+printf '#:ended:'
+exit $code
 """
 
 

@@ -107,8 +107,8 @@ def test_ctrl_c_is_heard_although_output_never_pauses(session: Session) -> None:
 
 
 def test_a_session_that_was_killed_is_not_silently_opened_again(session: Session) -> None:
-    with session.start("echo $PPID; sleep 20") as process:
-        sshd_child = int(next(iter(process)))
+    with session.start("grep PPid: /proc/$PPID/status; sleep 20") as process:
+        sshd_child = int(next(iter(process)).split()[1])
         os.kill(sshd_child, 9)
         with pytest.raises(RemoteError, match="session ended"):
             process.wait()
