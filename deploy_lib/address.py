@@ -42,6 +42,18 @@ def parse(destination: str) -> Address:
     return Address(host, user, port)
 
 
+def completed(given: str, known: str) -> str:
+    """A destination with what it leaves open taken from another one of the same host.
+
+    Raises:
+        ValueError: one of them is no destination.
+    """
+    mine, other = parse(given), parse(known)
+    user, port = mine.user or other.user, mine.port or other.port
+    host = f"[{mine.host}]" if ":" in mine.host else mine.host
+    return f"{f'{user}@' if user else ''}{host}{f':{port}' if port else ''}"
+
+
 def _split_port(address: str) -> tuple[str, str]:
     if address.startswith("["):
         host, closed, rest = address[1:].partition("]")
