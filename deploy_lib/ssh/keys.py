@@ -111,13 +111,14 @@ def find(wanted: Keys, further: tuple[Path, ...] = ()) -> Found:
     preferred = [
         c for path in wanted.certificates if (c := _certified(path, listed, held, agent)) is not None
     ]
+    others = []
     for key in held:
         own = next((c for c in listed if c.blob == key.blob), None)
         if own is not None:
             listed.remove(own)
             preferred.append(Candidate(own.title, own.blob, own.plain, own.file, agent, held=key.blob))
         elif not wanted.only:
-            preferred.append(Candidate(_title(key), key.blob, key.blob, None, agent, held=key.blob))
+            others.append(Candidate(_title(key), key.blob, key.blob, None, agent, held=key.blob))
     for candidate in listed:
         # A certificate beside its key: the agent may have the key alone.
         if candidate.blob != candidate.plain and any(k.blob == candidate.plain for k in held):
@@ -129,7 +130,7 @@ def find(wanted: Keys, further: tuple[Path, ...] = ()) -> Found:
         for c in listed
         if c not in usable
     ]
-    return Found([c for c in (*preferred, *usable) if _accepted(c, wanted.accepted)], notes)
+    return Found([c for c in (*preferred, *others, *usable) if _accepted(c, wanted.accepted)], notes)
 
 
 def _held_by_agent(path: str | None, notes: list[str]) -> list[AgentKey]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,9 @@ from deploy_lib.ssh.process import Process
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
+
+_SETTLING = 0.5
+"""Seconds until sshd has certainly forgotten a session that was closed."""
 
 _PROHIBITED = 1
 """SSH's reason for a channel that is not opened: "administratively prohibited"."""
@@ -49,6 +53,7 @@ class Session:
         self.connection = connection
         self.stop: threading.Event | None = None
         self._spare: dict[tuple[str, int], paramiko.Channel] = {}
+        self._reserved: deque[paramiko.Channel] = deque()
         self._opened = False
         self._opening = threading.Lock()
 
@@ -152,9 +157,16 @@ class Session:
         self.open()
         deadline = time.monotonic() + timeout
         try:
-            channel = self.connection.create_session()
+            channel = self._channel()
             channel.settimeout(timeout)
             channel.exec_command(line)
+        except ChannelException as error:
+            raise RemoteError(
+                f"sshd opens no further session: {error.text}",
+                node=self.node,
+                hint="MaxSessions in the host's sshd_config is too low for what this command does at once: set 10, which is "
+                "sshd's own value, and reload sshd",
+            ) from None
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no command could be started: {error}", node=self.node) from None
         process = Process(
@@ -166,6 +178,48 @@ class Session:
         if not keep_stdin:
             process.close_stdin()
         return process
+
+    def reserve(self, count: int) -> int:
+        """Opens sessions ahead, for the next scripts: so a limit is found out before anything depends on them.
+
+        Returns:
+            how many of `count` there are. When there are fewer, sshd has refused one more, and none is kept.
+
+        Raises:
+            RemoteError: the session has ended.
+        """
+        self.open()
+        try:
+            while len(self._reserved) < count:
+                self._reserved.append(self._create())
+        except ChannelException:
+            found = len(self._reserved)
+            while self._reserved:
+                self._reserved.pop().close()
+            return found
+        except (SSHException, OSError, EOFError) as error:
+            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
+        return count
+
+    def _channel(self) -> paramiko.Channel:
+        """A session for one script: one that was opened ahead, or a new one."""
+        with contextlib.suppress(IndexError):
+            while (channel := self._reserved.popleft()).closed:
+                pass
+            return channel
+        return self._create()
+
+    def _create(self) -> paramiko.Channel:
+        deadline = time.monotonic() + _SETTLING
+        while True:
+            try:
+                created: paramiko.Channel = self.connection.create_session()
+                return created
+            except ChannelException:
+                # sshd counts one that was closed until it has looked at its channels again.
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.05)
 
     def forward(self, host: str, port: int) -> paramiko.Channel:
         """A socket to `host:port` as the node sees it.

@@ -659,7 +659,7 @@ def by_ssh(case: Case) -> tuple[Verdict, str]:
         timeout=60,
     )
     seen = "\n".join(line for line in done.stderr.splitlines() if not line.startswith("debug1"))
-    inside = [line.removeprefix("in:") for line in done.stdout.splitlines() if line.startswith("in:")]
+    inside = re.findall(r"in:(\w+)", done.stdout)
     if done.returncode or not inside:
         return Verdict(""), seen
     *_, found = _KEY.findall(done.stderr)

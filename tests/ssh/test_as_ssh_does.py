@@ -98,7 +98,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[matrix.World]:
         "rsa": ["rsa"],
     }
     try:
-        for name, names in held.items():
+        for name in held:
             agents[name] = str(keys / f"{name}.sock")
             command = ["ssh-agent", "-D", "-a", agents[name]]
             started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))

@@ -225,7 +225,7 @@ def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
         asked.append((host, port))
         return forbidden
 
-    node = deployment(forbids_forwarding=forbids)
+    node = deployment(forbids_forwarding=forbids, reserve=lambda count: count)
     with pytest.raises(PreflightError) as caught:
         node.check_back(())
     assert ("AllowTcpForwarding" in str(caught.value)) == forbidden
@@ -233,7 +233,7 @@ def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
 
 
 def test_shared_storage_that_the_same_command_brings_back_is_looked_at_later() -> None:
-    node = deployment(forbids_forwarding=lambda *_: False)
+    node = deployment(forbids_forwarding=lambda *_: False, reserve=lambda count: count)
     needy = node.node.stack.model_copy(update={"shared_storage": "/mnt/shared", "needs": ["core"]})
     node.site = replace(node.site, job=replace(node.job, node=node.node.model_copy(update={"stack": needy})))
     found = [
