@@ -100,14 +100,14 @@ def frame(
     block = _encode(text)
     # No core dumps: set before the first secret is read.
     reader = (
-        f"ulimit -S -c 0 2>/dev/null; b=$(head -c {len(block)}); "
+        f"ulimit -S -c 0 2>/dev/null; b=$(dd bs={len(block)} count=1 iflag=fullblock 2>/dev/null); "
         f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
     )
     if preamble is None:
         return f"exec sh -c {shlex.quote(reader)}", block
     # A shell around it prints the mark of the end, whatever way the script ends. Each word is the same to sh, csh and fish.
     end = preamble.end.encode()
-    around = f'e=$(head -c {len(end)}); sh -c "$1"; c=$?; printf %s "$e"; exit $c'
+    around = f'e=$(dd bs={len(end)} count=1 iflag=fullblock 2>/dev/null); sh -c "$1"; c=$?; printf %s "$e"; exit $c'
     return f"exec sh -c {shlex.quote(around)} - {shlex.quote(reader)}", end + block
 
 

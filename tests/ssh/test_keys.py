@@ -13,6 +13,7 @@ from deploy_lib.errors import UnreachableError
 from deploy_lib.ssh import asking, keyfiles
 
 from .conftest import NAME, Sshd
+from .wire import Server
 
 Keygen = Callable[..., Path]
 
@@ -184,3 +185,71 @@ def test_too_many_keys_are_told_with_the_setting(sshd_factory: Callable[..., Ssh
     message = refusal(sshd)
     assert "Too many authentication failures" in message
     assert "MaxAuthTries" in message
+
+
+# --- other ways than a key ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def serving(sshd: Sshd) -> Iterator[Callable[..., Sshd]]:
+    """The client's side of a server that lets in whom a test says."""
+    servers: list[Server] = []
+
+    def make(*methods: str, questions: tuple[str, ...] = (), answers: tuple[str, ...] = ()) -> Sshd:
+        servers.append(Server(sshd.directory / "host", methods, questions, answers))
+        sshd.configure()
+        port = servers[-1].port
+        sshd.ssh_config.write_text(sshd.ssh_config.read_text().replace(f"Port {sshd.port}", f"Port {port}"))
+        sshd.trust(f"[127.0.0.1]:{port} {sshd.public_key('host')}")
+        return sshd
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+def enters_with_ssh(sshd: Sshd, *options: str) -> bool:
+    """Whether `ssh` gets in, where it has no terminal."""
+    command = ["ssh", "-F", str(sshd.ssh_config), *options, NAME, "true"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, start_new_session=True
+    )
+    return done.returncode == 0
+
+
+KEYLESS = ("none",)
+SILENT = ("publickey", "keyboard-interactive")
+
+
+@pytest.mark.parametrize("key", ["id", "no-such-key"])
+def test_a_server_that_asks_for_nothing_is_entered(serving: Callable[..., Sshd], key: str) -> None:
+    sshd = serving(*KEYLESS)
+    sshd.ssh_config.write_text(sshd.ssh_config.read_text().replace("/id\n", f"/{key}\n"))
+    assert enters_with_ssh(sshd, "-o", "BatchMode=yes")
+    assert enter(sshd) == "there\n"
+
+
+def test_a_second_factor_that_asks_nothing_is_passed(serving: Callable[..., Sshd]) -> None:
+    sshd = serving(*SILENT)
+    assert enters_with_ssh(sshd)
+    assert enter(sshd) == "there\n"
+
+
+def test_a_second_factor_that_asks_is_told_where_nobody_can_answer(serving: Callable[..., Sshd]) -> None:
+    sshd = serving(*SILENT, questions=("Code: ",), answers=("123456",))
+    assert not enters_with_ssh(sshd)
+    message = refusal(sshd)
+    assert "the server asks 'Code:', and there is no terminal" in message
+
+
+def test_a_second_factor_is_asked_of_the_operator(
+    serving: Callable[..., Sshd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(os.urandom(4).hex())
+    monkeypatch.setattr("deploy_lib.ssh.login.Asker", lambda batch: person)
+    sshd = serving(*SILENT, questions=("Code: ",), answers=(person.answer,))
+    assert enter(sshd) == "there\n"
+    assert person.asked == [f"(root@{NAME}) Code: "]
+    wrong = serving(*SILENT, questions=("Code: ",), answers=("another",))
+    assert person.answer not in refusal(wrong)
+    assert len(person.asked) == 1 + 3
