@@ -27,6 +27,9 @@ TOTAL_ROOM = 1024 * 1024
 """Bytes that all variables of a script may have together: half of what Linux gives a program by default (ARG_MAX, a quarter of
 the stack's limit), since the host's own variables and the arguments count as well."""
 
+PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin:/snap/bin"
+"""Where programs are looked for that a session's own PATH does not have; only root can change these."""
+
 FOREIGN_KEPT = 2000
 """Bytes of foreign output that are kept, for messages: the last ones."""
 
@@ -105,9 +108,10 @@ def frame(
     )
     if preamble is None:
         return f"exec sh -c {shlex.quote(reader)}", block
+    # Sessions without a terminal often have a short PATH, and Docker may be elsewhere (/usr/local/bin, /snap/bin).
     # A shell around it prints the mark of the end, whatever way the script ends. Each word is the same to sh, csh and fish.
     end = preamble.end.encode()
-    around = f'e=$(dd bs={len(end)} count=1 iflag=fullblock 2>/dev/null); sh -c "$1"; c=$?; printf %s "$e"; exit $c'
+    around = f'PATH="${{PATH:-/usr/bin:/bin}}:{PLACES}"; export PATH; e=$(dd bs={len(end)} count=1 iflag=fullblock 2>/dev/null); sh -c "$1"; c=$?; printf %s "$e"; exit $c'
     return f"exec sh -c {shlex.quote(around)} - {shlex.quote(reader)}", end + block
 
 

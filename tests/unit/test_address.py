@@ -42,7 +42,7 @@ def test_a_destination_has_a_host_and_perhaps_a_user_and_a_port(text: str, expec
     ],
 )
 def test_what_is_no_destination_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not|has no"):
+    with pytest.raises(ValueError, match=r"is not|has no"):
         parse(text)
 
 

@@ -18,6 +18,7 @@ from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.shape import SHAPE
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
 from deploy_lib.release.history import parse_events
@@ -85,8 +86,8 @@ part() {{
   printf '\\n=== %s exit %s\\n' "$name" "$r"
   [ "$r" = 0 ] || [ "$e" = /dev/null ] || sed 's/^/! /' "$e"
 }}
-tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; true; }}
-directory() {{
+tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; shape; }}
+{SHAPE}directory() {{
   there {home}; r=$?
   [ $r != 2 ] || return
   [ $r = 0 ] || echo missing

@@ -228,7 +228,7 @@ def test_a_host_may_have_a_user_and_a_port_and_is_found_without_them(tmp_path: P
     assert both == [node.name for node in environment.nodes_at("you@[fe80::1%eth0]:2201")]
     assert [node.name for node in environment.nodes_at("[fe80::1%eth0]:2202")] == ["east"]
     assert set(both) == {"front", "night"}
-    with pytest.raises(UsageError, match="means several hosts: .*2201, .*2202"):
+    with pytest.raises(UsageError, match=r"means several hosts: .*2201, .*2202"):
         environment.nodes_at("fe80::1%eth0")
     for wrong in ("a:port", "-oProxyCommand=id", ""):
         with pytest.raises(UsageError):
