@@ -39,6 +39,11 @@ class Presented:
         return self.key.asbytes()
 
     @property
+    def whole(self) -> bytes:
+        """The certificate, where there is one; otherwise the public key."""
+        return self.key.public_blob.key_blob if self.key.public_blob is not None else self.blob
+
+    @property
     def shown(self) -> str:
         """Type and fingerprint, for messages."""
         return f"{self.key.get_name()} {fingerprint(self.blob)}"
@@ -140,9 +145,9 @@ class Known:
             **self.target.tokens,
             "I": reason,
             "H": self.target.known_names[0],
-            "t": key.key.get_name() if key else "NONE",
+            "t": paramiko.Message(key.whole).get_text() if key else "NONE",
             "f": fingerprint(key.blob) if key else "NONE",
-            "K": key.key.get_base64() if key else "NONE",
+            "K": base64.b64encode(key.whole).decode() if key else "NONE",
         }
         # ssh splits it first: what a token stands for is never more than one word.
         words = [tokens.expand(word, values, "KnownHostsCommand") for word in shlex.split(command)]
@@ -164,10 +169,8 @@ class Known:
         path = self.target.trust.revoked
         if path is None:
             return False
-        shown = key.key.public_blob
-        blobs = [shown.key_blob] if shown is not None and key.certificate is not None else []
         with tempfile.TemporaryDirectory() as directory:
-            for number, blob in enumerate([key.blob, *blobs]):
+            for number, blob in enumerate({key.blob, key.whole}):
                 kind = paramiko.Message(blob).get_text()
                 public = Path(directory, f"{number}.pub")
                 public.write_text(f"{kind} {base64.b64encode(blob).decode()}\n")
