@@ -146,7 +146,7 @@ class Options:
             accept_new=self.one("stricthostkeychecking") == "accept-new",
             hashed=self._yes("hashknownhosts"),
             algorithms=self._list("hostkeyalgorithms"),
-            chosen=bool(self._chosen("hostkeyalgorithms")),
+            chosen=self._ordered("hostkeyalgorithms"),
             authorities=self._list("casignaturealgorithms"),
         )
 
@@ -160,6 +160,11 @@ class Options:
     def _chosen(self, keyword: str) -> tuple[str, ...]:
         """A list of algorithms, where ssh_config has set it."""
         return self._list(keyword) if self.one(keyword) != _own().one(keyword) else ()
+
+    def _ordered(self, keyword: str) -> bool:
+        """Whether ssh_config has set an order: `+` adds at the end and `-` takes away, and both leave ssh's own order."""
+        mine, own = self._list(keyword), _own()._list(keyword)
+        return mine[: len(own)] != own and mine != tuple(name for name in own if name in mine)
 
     def _paths(self, keyword: str) -> tuple[Path, ...]:
         return tuple(

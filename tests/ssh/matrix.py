@@ -418,6 +418,16 @@ def types_in_an_order_of_ones_own(case: Case) -> None:
     case.lines += ["HostKeyAlgorithms rsa-sha2-512,ssh-ed25519"]
 
 
+def types_without_the_known_one(case: Case) -> None:
+    known(case)
+    case.lines += ["HostKeyAlgorithms -ssh-ed25519"]
+
+
+def fewer_types(case: Case) -> None:
+    other_type_known(case)
+    case.lines += ["HostKeyAlgorithms -ecdsa-sha2-nistp256"]
+
+
 def changed_with_another_type_known(case: Case) -> None:
     changed(case)
     other_type_known(case)
@@ -431,7 +441,7 @@ def broken_lines(case: Case) -> None:
 KNOWN: list[Value] = [
     known, hashed, wildcard, negated, without_the_port, changed, unknown, revoked, revoked_in_a_file, nothing_revoked,
     revoked_file_is_gone, alias, alias_unknown, second_file, global_file, file_with_tokens, said_by_a_command,
-    command_with_tokens, command_that_fails, other_type_known, other_type_asked_for, types_in_an_order_of_ones_own,
+    command_with_tokens, command_that_fails, other_type_known, other_type_asked_for, types_in_an_order_of_ones_own, types_without_the_known_one, fewer_types,
     changed_with_another_type_known, broken_lines,
 ]  # fmt: skip
 
