@@ -56,7 +56,7 @@ class Certificate:
     @property
     def signed_by(self) -> str:
         """The authority, for messages."""
-        return f"{Message(self.authority).get_text()} {fingerprint(self.authority)}"
+        return f"{_first(self.authority)} {fingerprint(self.authority)}"
 
     def problem(self, name: str, algorithms: Collection[str], now: float | None = None) -> str:
         """Why it does not prove that a key belongs to the host `name`; "" when it does, if its authority is trusted.
@@ -66,7 +66,7 @@ class Certificate:
             now: seconds since 1970.
         """
         now = time.time() if now is None else now
-        algorithm = Message(self.signature).get_text()
+        algorithm = _first(self.signature)
         if self.use != HOST:
             return "it is no certificate for a host"
         if algorithms and algorithm not in algorithms:
@@ -86,54 +86,93 @@ class Certificate:
 
     def _verified(self) -> bool:
         try:
-            key = paramiko.PKey.from_type_string(Message(self.authority).get_text(), self.authority)
+            if len(_strings(self.signature)) != 2:
+                return False  # one that a security key has made has more fields, which Paramiko does not verify
+            key = paramiko.PKey.from_type_string(_first(self.authority), self.authority)
             return bool(key.verify_ssh_sig(self.signed, Message(self.signature)))
         except Exception:  # noqa: BLE001 - whatever cannot be verified is not
             return False
 
 
 def parse(blob: bytes) -> Certificate | None:
-    """A certificate from its binary form; None for what is none, or one that cannot be read."""
-    message = Message(blob)
-    kind = message.get_text()
-    fields = _KEY_FIELDS.get(kind.removesuffix(SUFFIX))
+    """A certificate from its binary form; None for what is none, or one that is not exactly in that form."""
+    try:
+        return _parse(_Reader(blob), blob)
+    except ValueError:
+        return None
+
+
+def _parse(reader: _Reader, blob: bytes) -> Certificate | None:
+    kind = reader.string().decode()
+    plain = kind.removesuffix(SUFFIX)
+    fields = _KEY_FIELDS.get(plain)
     if not kind.endswith(SUFFIX) or fields is None:
         return None
-    message.get_binary()  # the nonce
+    reader.string()  # the nonce
     subject = Message()
-    plain = kind.removesuffix(SUFFIX)
     subject.add_string(f"{plain}@openssh.com" if plain.startswith("sk-") else plain)
     for _ in range(fields):
-        subject.add_string(message.get_binary())
-    message.get_int64()  # the serial number
-    use = message.get_int()
-    message.get_binary()  # the key's id
-    principals = tuple(text.decode(errors="replace") for text in _strings(message.get_binary()))
-    begins, ends = message.get_int64(), message.get_int64()
-    critical = tuple(text.decode(errors="replace") for text in _strings(message.get_binary())[::2])
-    message.get_binary()  # extensions
-    message.get_binary()  # reserved
-    authority, signature = message.get_binary(), message.get_binary()
-    if not signature or message.get_remainder():
-        return None
+        subject.add_string(reader.string())
+    reader.number(8)  # the serial number
+    use = reader.number(4)
+    reader.string()  # the key's id
+    principals = _strings(reader.string())
+    begins, ends = reader.number(8), reader.number(8)
+    critical = _strings(reader.string())[::2]
+    reader.string()  # extensions
+    reader.string()  # reserved
+    authority = reader.string()
+    signed = blob[: reader.place]
+    signature = reader.string()
+    reader.end()
     return Certificate(
         subject=subject.asbytes(),
         use=use,
-        principals=principals,
+        principals=tuple(text.decode() for text in principals),
         begins=begins,
         ends=ends,
-        critical=critical,
+        critical=tuple(text.decode(errors="replace") for text in critical),
         authority=authority,
-        signed=blob[: -len(signature) - 4],
+        signed=signed,
         signature=signature,
     )
 
 
+class _Reader:
+    """The fields of a blob. Paramiko's own reader makes up what is missing; here that is a ValueError."""
+
+    def __init__(self, blob: bytes) -> None:
+        self._blob = blob
+        self.place = 0
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self._take(size), "big")
+
+    def string(self) -> bytes:
+        return self._take(self.number(4))
+
+    def end(self) -> None:
+        if self.place != len(self._blob):
+            raise ValueError("there is more than there should be")
+
+    def _take(self, size: int) -> bytes:
+        taken = self._blob[self.place : self.place + size]
+        if len(taken) != size:
+            raise ValueError("it is cut short")
+        self.place += size
+        return taken
+
+
 def _strings(packed: bytes) -> list[bytes]:
-    message, found = Message(packed), []
-    while message.get_remainder():
-        found.append(message.get_binary())
+    reader, found = _Reader(packed), []
+    while reader.place < len(packed):
+        found.append(reader.string())
     return found
+
+
+def _first(blob: bytes) -> str:
+    """The type that a key or a signature begins with."""
+    return Message(blob).get_binary().decode(errors="replace")
 
 
 def _when(seconds: int) -> str:
