@@ -32,6 +32,10 @@ def stages(target: Target, error: UnreachableError | None) -> Iterator[Check]:
         yield Check(name, proves, found=found.get(stage, ""))
 
 
+SESSIONS = "sessions"
+"""The name of the check for sessions at once."""
+
+
 def sessions(allowed: int, needed: int) -> Check:
     """That as many scripts can run at once as a deployment needs.
 
@@ -39,7 +43,7 @@ def sessions(allowed: int, needed: int) -> Check:
         allowed: how many sessions sshd has opened of those that were asked for.
     """
     return judged(
-        "sessions",
+        SESSIONS,
         f"sshd allows {needed} sessions at once, which a deployment needs",
         f"sshd allows {allowed} at once (MaxSessions), and a deployment needs {needed}"
         if allowed < needed

@@ -21,7 +21,7 @@ from deploy_lib.node import preflight as node_preflight
 from deploy_lib.node import pruning
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
-from deploy_lib.node.preflight import judge_host
+from deploy_lib.node.preflight import judge_host, judge_way
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
@@ -294,3 +294,13 @@ def test_the_history_gets_no_lines_of_a_containers_log() -> None:
     with pytest.raises(DeployError, match="web is not healthy"):
         node.go_back("the reason")
     assert told == ["the reason", "web is not healthy"]
+
+
+def test_a_stack_whose_probes_ask_no_url_needs_no_forwarding() -> None:
+    node = deployment(reserve=lambda count: count)
+    silent = node.node.model_copy(update={"stack": node.node.stack.model_copy(update={"probes": ()})})
+    assert [check.name for check in judge_way(node.session, silent, Facts())] == ["sessions"]
+    narrow = deployment(reserve=lambda count: count - 1)
+    (check,) = judge_way(narrow.session, silent, Facts())
+    assert check.result == "failed"
+    assert "MaxSessions" in check.problem
