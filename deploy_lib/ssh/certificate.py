@@ -86,8 +86,9 @@ class Certificate:
 
     def _verified(self) -> bool:
         try:
+            # One that a security key has made has more fields, which Paramiko does not verify.
             if len(_strings(self.signature)) != 2:
-                return False  # one that a security key has made has more fields, which Paramiko does not verify
+                return False
             key = paramiko.PKey.from_type_string(_first(self.authority), self.authority)
             return bool(key.verify_ssh_sig(self.signed, Message(self.signature)))
         except Exception:  # noqa: BLE001 - whatever cannot be verified is not

@@ -181,9 +181,9 @@ class Process:
             f"\n    {line}" for line in (*foreign.splitlines(), *self.stderr.strip().splitlines()[-5:])
         )
         return NotRunError(
-            f"the login shell did not run the script: exit status {code}{said}",
+            f"the login shell did not run the script: exit status {code}{'; it printed:' if said else ''}{said}",
             node=self._node,
-            hint="does `ssh HOST sh -c true` work there? See the user's login shell and its start files, and ForceCommand",
+            hint=_way_in(said.lower()),
         )
 
     def _lost(self) -> RemoteError:
@@ -192,3 +192,15 @@ class Process:
             node=self._node,
             hint="check the network and the host, then run the same command again",
         )
+
+
+def _way_in(said: str) -> str:
+    """What lets a script run, from what was printed in its place."""
+    if "sftp" in said:
+        return "this user may only transfer files (ForceCommand internal-sftp): take that out, or log in as another (User in ssh_config)"
+    if "not available" in said or "nologin" in said:
+        return "this user's login shell lets nobody in: chsh -s /bin/sh USER on the host, or log in as another (User in ssh_config)"
+    return (
+        "see this user's login shell and its start files on the host, ForceCommand in sshd_config, and command= in "
+        "authorized_keys: each has to run what it is asked for"
+    )

@@ -158,3 +158,14 @@ def test_the_end_is_marked_whatever_way_a_script_ends() -> None:
         assert preamble.strip(done.stdout) == b"x\n"
         assert preamble.end not in line
         assert done.returncode == code
+
+
+def test_programs_are_found_where_a_short_path_does_not_lead() -> None:
+    preamble = Preamble()
+    line, block = frame('echo "$PATH"', None, preamble)
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], input=block, capture_output=True, timeout=10, env={"PATH": "/usr/bin:/bin"}
+    )
+    places = preamble.strip(done.stdout).decode().strip().split(":")
+    assert places[:2] == ["/usr/bin", "/bin"]  # the session's own come first
+    assert {"/usr/local/bin", "/snap/bin", "/usr/sbin"} <= set(places)
