@@ -13,6 +13,7 @@ import random
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -518,7 +519,7 @@ def command_that_passes_its_socket(case: Case) -> None:
         "made = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
         "socket.send_fds(socket.socket(fileno=1), [b'x'], [made.fileno()])\n"
     )
-    case.lines += [f"ProxyCommand python3 {script} %h %p", "ProxyUseFdpass yes"]
+    case.lines += [f"ProxyCommand {sys.executable} {script} %h %p", "ProxyUseFdpass yes"]
 
 
 def _relay(case: Case) -> str:
