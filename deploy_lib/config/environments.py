@@ -314,8 +314,8 @@ class Environment(Model):
         if not found:
             known = list(dict.fromkeys(node.host for node in self.nodes.values()))
             raise UsageError(
-                f"{FILE} knows no host {host!r} in environment {self.name}; it knows {', '.join(known)}",
-                hint=did_you_mean(host, known),
+                f"{FILE} knows no host {wanted.host!r} in environment {self.name}; it knows {', '.join(known)}",
+                hint=did_you_mean(wanted.host, known),
             )
         return found
 
