@@ -307,7 +307,8 @@ class Environment(Model):
         except ValueError as error:
             raise UsageError(str(error)) from None
         found = [node for node in self.nodes.values() if address.parse(node.host).is_at(wanted)]
-        if len(hosts := list(dict.fromkeys(node.host for node in found))) > 1 and not wanted.port:
+        if len({address.parse(node.host).port for node in found}) > 1 and not wanted.port:
+            hosts = dict.fromkeys(node.host for node in found)
             raise UsageError(
                 f"{host!r} means several hosts: {', '.join(hosts)}", hint="name the port as well"
             )
