@@ -9,6 +9,7 @@ from deploy_lib import layout
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.checks.offers import check_offers
 from deploy_lib.checks.ports import check_ports
+from deploy_lib.checks.shape import check_shape
 from deploy_lib.config import Node, Requires
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import TOOLS
@@ -30,6 +31,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
             needs are made: it brings nothing new, and must not fail on a clock or a disk.
     """
     yield _tools(facts)
+    yield check_shape(node, facts)
     yield from _docker(node.stack.requires, facts)
     unanswered = unknown(facts)
     yield judged(
@@ -103,8 +105,10 @@ def _tools(facts: Facts) -> Check:
     return judged(
         "tools",
         "the programs that the scripts call are there",
-        f"the host lacks {', '.join(missing)}" if missing else "",
-        "install Docker Engine"
+        f"the host lacks {', '.join(missing)}, or PATH does not have them for {facts.user or 'this user'}"
+        if missing
+        else "",
+        "install Docker Engine, or link it where sessions without a terminal find it: ln -s .../docker /usr/local/bin"
         if missing == ["docker"]
         else "apt-get install docker.io util-linux coreutils findutils grep sed tar",
     )

@@ -32,6 +32,27 @@ def stages(target: Target, error: UnreachableError | None) -> Iterator[Check]:
         yield Check(name, proves, found=found.get(stage, ""))
 
 
+SESSIONS = "sessions"
+"""The name of the check for sessions at once."""
+
+
+def sessions(allowed: int, needed: int) -> Check:
+    """That as many scripts can run at once as a deployment needs.
+
+    Args:
+        allowed: how many sessions sshd has opened of those that were asked for.
+    """
+    return judged(
+        SESSIONS,
+        f"sshd allows {needed} sessions at once, which a deployment needs",
+        f"sshd allows {allowed} at once (MaxSessions), and a deployment needs {needed}"
+        if allowed < needed
+        else "",
+        f"MaxSessions {needed} or more in the host's sshd_config (its own value is 10), then reload sshd",
+        found=str(allowed) if allowed < needed else f"at least {needed}",
+    )
+
+
 def forwarding(*, forbidden: bool) -> Check:
     """That probes can be asked through the session."""
     return judged(

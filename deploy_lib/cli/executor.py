@@ -14,9 +14,10 @@ from fabric import Executor
 from fabric.tasks import ConnectionCall
 from invoke.exceptions import Exit
 
+from deploy_lib import address
 from deploy_lib.cli.collection import ProjectTask
 from deploy_lib.cli.command import refuse
-from deploy_lib.cli.nodes import connection_to, host_of
+from deploy_lib.cli.nodes import connection_to
 from deploy_lib.config import Environment, load
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.fleet.interruption import signals
@@ -56,7 +57,7 @@ class HostExecutor(Executor):
             hosts = self._hosts()
             self._environment = load(self._root(calls))
             for host in hosts:
-                self._environment.nodes_at(host_of(host))
+                self._environment.nodes_at(host)
             self._connections: dict[str, StrictConnection] = {}
             return super().expand_calls(calls, apply_hosts)
         except DeployError as error:
@@ -109,8 +110,10 @@ class HostExecutor(Executor):
     def _connect(self, host: str, environment: Environment) -> StrictConnection:
         arguments = self.core[0].args
         given = arguments["ssh-config"].value
-        connection = connection_to(environment, host, Path(given) if given else None)
-        connection.connect_kwargs["key_filename"] += list(arguments["identity"].value or [])
+        # What the command line leaves open, deploy.toml may have.
+        destination = address.completed(host, environment.nodes_at(host)[0].host)
+        connection = connection_to(environment, destination, Path(given) if given else None)
+        connection.add_keys(*(arguments["identity"].value or []))
         return connection
 
 

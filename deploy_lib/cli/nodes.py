@@ -29,7 +29,7 @@ def choose(environment: Environment, invocation: Invocation) -> list[Node]:
     connection, stack = invocation.connection, invocation.stack
     if connection is None:
         return environment.select(invocation.given[NODE], stack)
-    here = environment.nodes_at(host_of(connection.target.name))
+    here = environment.nodes_at(f"[{connection.target.name}]:{connection.target.port}")
     return environment.select(
         [node.name for node in here if stack in (None, node.stack_name)] or [here[0].name], stack
     )
@@ -67,12 +67,6 @@ def sessions_with(
     """
     ways = [connection, *(connection.twin() for _ in nodes[1:])] if connection else [None] * len(nodes)
     return {node.name: session_to(environment, node, way) for node, way in zip(nodes, ways, strict=True)}
-
-
-def host_of(destination: str) -> str:
-    """The host in `[user@]host[:port]`."""
-    host = destination.rpartition("@")[2]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
 @contextmanager

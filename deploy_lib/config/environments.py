@@ -7,12 +7,14 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     StringConstraints,
     model_validator,
 )
 
+from deploy_lib import address
 from deploy_lib.config.fields import EnvName, Model, Name, Paths, ProjectName
 from deploy_lib.config.open_set import OpenSet
 from deploy_lib.config.stacks import Apply, Stack, StackFiles
@@ -81,11 +83,16 @@ SOURCES = OpenSet(
 )
 
 
+def _destination(text: str) -> str:
+    address.parse(text)
+    return text
+
+
 class NodeSpec(Model):
     """One host and the stack it runs.
 
     Attributes:
-        host: the name given to ssh, looked up in ssh_config.
+        host: the name given to ssh, looked up in ssh_config: [user@]host[:port].
         stack: a key of [stacks].
         directory: where the stack's files live on the host.
         variables: further non-secret variables for the Compose file, for this node only.
@@ -94,7 +101,7 @@ class NodeSpec(Model):
         project: the name of the Compose project there, where it is not the stack's.
     """
 
-    host: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]*$")
+    host: Annotated[str, AfterValidator(_destination)]
     stack: str
     directory: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
     variables: dict[EnvName, str] = Field(default_factory=dict)
@@ -217,10 +224,11 @@ class File(Model):
         for name, environment in self.environments.items():
             if "all" in environment.nodes:
                 raise ValueError(f"environments.{name}.nodes.all: `--node all` already means every node")
-            places: dict[tuple[str, str], str] = {}
+            places: dict[tuple[str, str, str], str] = {}
             for node, spec in environment.nodes.items():
+                at = address.parse(spec.host)
                 for what in (spec.stack, spec.directory):
-                    other = places.setdefault((spec.host.lower(), what), node)
+                    other = places.setdefault((at.host.lower(), at.port, what), node)
                     if other != node:
                         raise ValueError(
                             f"environments.{name}.nodes.{node}: {other} already has {what} on {spec.host}"
@@ -374,17 +382,26 @@ class Environment(Model):
         return [name for name, spec in self.secrets.items() if spec.place == place]
 
     def nodes_at(self, host: str) -> list[Node]:
-        """The nodes whose host is `host`: one for each stack that it runs.
+        """The nodes whose host is `host` ([user@]host[:port]): one for each stack that it runs.
 
         Raises:
-            UsageError: no node of this environment has it.
+            UsageError: no node of this environment has it, or several hosts differ by their ports alone.
         """
-        found = [node for node in self.nodes.values() if node.host.lower() == host.lower()]
+        try:
+            wanted = address.parse(host)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        found = [node for node in self.nodes.values() if address.parse(node.host).is_at(wanted)]
+        if len({address.parse(node.host).port for node in found}) > 1 and not wanted.port:
+            hosts = dict.fromkeys(node.host for node in found)
+            raise UsageError(
+                f"{host!r} means several hosts: {', '.join(hosts)}", hint="name the port as well"
+            )
         if not found:
             known = list(dict.fromkeys(node.host for node in self.nodes.values()))
             raise UsageError(
-                f"{FILE} knows no host {host!r} in environment {self.name}; it knows {', '.join(known)}",
-                hint=did_you_mean(host, known),
+                f"{FILE} knows no host {wanted.host!r} in environment {self.name}; it knows {', '.join(known)}",
+                hint=did_you_mean(wanted.host, known),
             )
         return found
 

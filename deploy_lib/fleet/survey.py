@@ -68,7 +68,12 @@ class NodeSurvey:
     def ready(self) -> bool:
         """Whether secrets may be sent to this host: its Compose answers, and no other user could read or change what lies there."""
         unknown = self.facts.strangers or "strangers" in self.facts.problems
-        return bool(self.facts.services) and not unknown
+        return bool(self.facts.services) and not unknown and not self.narrow
+
+    @property
+    def narrow(self) -> bool:
+        """Whether sshd allows too few sessions at once: a switch would begin and could not be proven."""
+        return any(check.name == reach.SESSIONS and check.result == "failed" for check in self.checks)
 
     @property
     def deferred(self) -> bool:

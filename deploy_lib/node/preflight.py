@@ -17,6 +17,10 @@ from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
+AT_ONCE = 3
+"""Scripts that run on a host at the same time, at most: the one that holds the lock, the one that follows the switch, and one
+more, such as that with the verdict. They are also the fewest that any command takes, so that none is opened in vain."""
+
 Values = Mapping[str, Secret]
 
 
@@ -70,7 +74,7 @@ def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
 
 
 def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
-    """Whether the probes can be asked through the session; nothing where none asks over HTTP.
+    """Whether all that a deployment does at once goes through the session, and its probes where they ask over HTTP.
 
     Args:
         facts: they have the releases that a failure could go back to, with their own probes.
@@ -81,11 +85,12 @@ def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
     recorded = [event.release.probes or () for event in facts.history]
     probes = [*(probe for some in recorded for probe in some), *node.stack.probes]
     urls = [urlsplit(probe.url) for probe in probes if probe.url]
+    checks = [reach.sessions(session.reserve(AT_ONCE), AT_ONCE)]
     if not urls:
-        return []
+        return checks
     # The last one, since the first is what is replaced most often.
     forbidden = session.forbids_forwarding(urls[-1].hostname or "127.0.0.1", urls[-1].port or 80)
-    return [reach.forwarding(forbidden=forbidden)]
+    return [*checks, reach.forwarding(forbidden=forbidden)]
 
 
 def judge_host(node: Node, facts: Facts, stacks: Collection[str], *, rendered: bool) -> list[Check]:

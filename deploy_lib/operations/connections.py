@@ -11,7 +11,8 @@ from fabric import Connection
 
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
-from deploy_lib.ssh.connection import StrictConnection, connect_to, explain
+from deploy_lib.ssh.connection import StrictConnection, connect_to
+from deploy_lib.ssh.refusals import explain
 from deploy_lib.ssh.session import Session
 from deploy_lib.ssh.target import Target
 

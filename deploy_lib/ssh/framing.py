@@ -4,8 +4,10 @@ The remote command line is the same for every script, apart from one number: how
 the script. What follows them is the script's own standard input. The script's first and last lines are sentinels, so a
 stream that was cut short, or that a login shell has read from, runs nothing at all.
 
-sshd runs that command line by way of the user's login shell, which may print what it likes before: a greeting, the output
-of a `.bashrc`. So the script first prints a mark that nobody can guess, and what comes before the mark is not its own.
+sshd runs that command line by way of the user's login shell, which may print what it likes before and after: a greeting,
+the output of a `.bashrc`. So a mark that nobody can guess is printed before the script's output and another one after it,
+and what is not between them is not its own. The marks, too, come on standard input: a shell that prints the command line
+before it runs it does not print them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ TOTAL_ROOM = 1024 * 1024
 """Bytes that all variables of a script may have together: half of what Linux gives a program by default (ARG_MAX, a quarter of
 the stack's limit), since the host's own variables and the arguments count as well."""
 
+PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin:/snap/bin"
+"""Where programs are looked for that a session's own PATH does not have; only root can change these."""
+
 FOREIGN_KEPT = 2000
 """Bytes of foreign output that are kept, for messages: the last ones."""
 
@@ -37,22 +42,39 @@ class Preamble:
 
     Attributes:
         mark: what the script prints on a line of its own before anything else.
+        end: what is printed when the script has ended; it need not begin a line.
         passed: the mark has come; what comes from then on is the script's own.
     """
 
     def __init__(self) -> None:
         self.mark = f"#:begin:{secrets.token_hex(16)}"
+        self.end = f"#:ended:{secrets.token_hex(16)}"
         self.passed = False
         self._foreign = b""
+        self._ended = False
+        self._held = b""
 
     def strip(self, chunk: bytes) -> bytes:
-        """What of the next chunk is the script's own."""
-        if self.passed:
-            return chunk
-        before, found, own = (self._foreign + chunk).partition(f"{self.mark}\n".encode())
-        self.passed = bool(found)
-        self._foreign = before[-FOREIGN_KEPT:]
-        return own
+        """What of the next chunk is the script's own; what may be the beginning of the end is kept for the next call."""
+        if not self.passed:
+            before, found, chunk = (self._foreign + chunk).partition(f"{self.mark}\n".encode())
+            self.passed = bool(found)
+            self._foreign = before[-FOREIGN_KEPT:]
+        if self._ended:
+            return b""
+        end = self.end.encode()
+        own, found_end, _ = (self._held + chunk).partition(end)
+        self._ended = bool(found_end)
+        last = own.rfind(end[:1], max(0, len(own) - len(end) + 1))
+        while not self._ended and last >= 0 and not end.startswith(own[last:]):
+            last = own.find(end[:1], last + 1)
+        self._held = own[last:] if last >= 0 and not self._ended else b""
+        return own[: len(own) - len(self._held)]
+
+    def rest(self) -> bytes:
+        """What was kept, when nothing more comes."""
+        rest, self._held = self._held, b""
+        return rest
 
     @property
     def foreign(self) -> str:
@@ -81,10 +103,16 @@ def frame(
     block = _encode(text)
     # No core dumps: set before the first secret is read.
     reader = (
-        f"ulimit -S -c 0 2>/dev/null; b=$(head -c {len(block)}); "
+        f"ulimit -S -c 0 2>/dev/null; b=$(dd bs={len(block)} count=1 iflag=fullblock 2>/dev/null); "
         f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
     )
-    return f"exec sh -c {shlex.quote(reader)}", block
+    if preamble is None:
+        return f"exec sh -c {shlex.quote(reader)}", block
+    # Sessions without a terminal often have a short PATH, and Docker may be elsewhere (/usr/local/bin, /snap/bin).
+    # A shell around it prints the mark of the end, whatever way the script ends. Each word is the same to sh, csh and fish.
+    end = preamble.end.encode()
+    around = f'PATH="${{PATH:-/usr/bin:/bin}}:{PLACES}"; export PATH; e=$(dd bs={len(end)} count=1 iflag=fullblock 2>/dev/null); sh -c "$1"; c=$?; printf %s "$e"; exit $c'
+    return f"exec sh -c {shlex.quote(around)} - {shlex.quote(reader)}", end + block
 
 
 def assignment(name: str, value: str) -> str:

@@ -49,11 +49,13 @@ class Verdict:
 
     Attributes:
         name: the one that the accepted keys were found under; "" without any.
+        authorities: those whose certificates are accepted for the host.
     """
 
     accepted: tuple[KnownHost, ...]
     revoked: frozenset[bytes]
     name: str = ""
+    authorities: tuple[KnownHost, ...] = ()
 
 
 def parse_known_hosts(text: str) -> list[KnownHost]:
@@ -81,12 +83,14 @@ def judge(entries: Sequence[KnownHost], names: Sequence[str]) -> Verdict:
         entries: the lines of all known_hosts files, in order.
         names: what it is looked up as; the first name that has keys counts.
     """
-    revoked = frozenset(e.key for e in _about(entries, names) if e.marker == "@revoked")
+    about = _about(entries, names)
+    revoked = frozenset(e.key for e in about if e.marker == "@revoked")
+    authorities = tuple(e for e in about if e.marker == "@cert-authority" and e.key not in revoked)
     for name in names:
         plain = [e for e in _about(entries, [name]) if not e.marker]
         if plain:
-            return Verdict(tuple(e for e in plain if e.key not in revoked), revoked, name)
-    return Verdict((), revoked)
+            return Verdict(tuple(e for e in plain if e.key not in revoked), revoked, name, authorities)
+    return Verdict((), revoked, authorities=authorities)
 
 
 def fingerprint(key: bytes) -> str:
@@ -107,5 +111,10 @@ def _pattern_matches(pattern: str, name: str) -> bool:
             return False
         # SHA-1 is the file format's choice, made by OpenSSH to hide names, not to prove them.
         return hmac.compare_digest(hmac.new(salt, name.encode(), hashlib.sha1).digest(), digest)
+    return matches(pattern, name)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name in lower case is like a pattern with `*` and `?`."""
     regex = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern.lower())
     return re.fullmatch(regex, name) is not None

@@ -6,29 +6,26 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
-from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError, StoppedError
+from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError
 from deploy_lib.secrets.redaction import REDACTOR
-from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import Preamble, frame
+from deploy_lib.ssh.process import Process
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
 
-_CHUNK = 64 * 1024
+_SETTLING = 0.5
+"""Seconds until sshd has certainly forgotten a session that was closed."""
 
 _PROHIBITED = 1
 """SSH's reason for a channel that is not opened: "administratively prohibited"."""
-
-_PATIENCE = 0.25
-"""Seconds between two looks at whether the operator has pressed Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -38,174 +35,6 @@ class Result:
     exit_code: int
     stdout: str
     stderr: str = field(repr=False)
-
-
-class Process:
-    """A script that runs on the host; iterate over it for its lines of standard output.
-
-    What the login shell has printed before the script began is no part of that.
-
-    Leaving the `with` block closes the channel: what still runs in it ends at its next write.
-    """
-
-    def __init__(
-        self,
-        channel: paramiko.Channel,
-        node: str,
-        deadline: float,
-        stopped: Callable[[], bool] = lambda: False,
-        preamble: Preamble | None = None,
-    ) -> None:
-        self._channel = channel
-        self._preamble = preamble
-        self._node = node
-        self._deadline = deadline
-        self._stopped = stopped
-        self._lines: deque[bytes] = deque()
-        self._rest = b""
-        self._stderr = bytearray()
-        self._drain = threading.Thread(target=self._read_stderr, daemon=True)
-        self._drain.start()
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[str]:
-        """Lines of standard output, without their line ends; a second iteration goes on where the first one stopped."""
-        while True:
-            while self._lines:
-                yield self._lines.popleft().decode(errors="replace")
-            chunk = self._receive()
-            if not chunk:
-                break
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            self._lines.extend(lines)
-        if self._rest:
-            last, self._rest = self._rest, b""
-            yield last.decode(errors="replace")
-
-    def send(self, data: bytes) -> None:
-        """Writes to the script's standard input."""
-        try:
-            self._channel.sendall(data)
-        except OSError as error:
-            raise self._lost() from error
-
-    def drain(self) -> bool:
-        """Throws away the output that has come, without waiting for more; says whether there was any."""
-        found = False
-        while self._channel.recv_ready() and self._channel.recv(_CHUNK):
-            found = True
-        return found
-
-    def close_stdin(self) -> None:
-        """Ends the script's standard input."""
-        with contextlib.suppress(OSError):
-            self._channel.shutdown_write()
-
-    def read(self) -> bytes:
-        """All the rest of standard output."""
-        output = bytearray()
-        while chunk := self._receive():
-            output += chunk
-        return bytes(output)
-
-    def wait(self) -> int:
-        """The script's exit status, when its standard output has been read.
-
-        Raises:
-            RemoteError: the deadline passed, the session ended before the script did, or the script never began.
-        """
-        while not self._channel.status_event.wait(min(_PATIENCE, self._remaining())):
-            self._check()
-        code = self._channel.recv_exit_status()
-        if code == -1:
-            raise self._lost()
-        self._drain.join(self._remaining())
-        if self._preamble is not None and not self._preamble.passed:
-            raise self._not_begun(code, self._preamble.foreign)
-        return code
-
-    def extend(self, seconds: float) -> None:
-        """Sets its deadline to this many seconds from now."""
-        self._deadline = time.monotonic() + seconds
-
-    @property
-    def stderr(self) -> str:
-        """Standard error so far; whole after `wait`."""
-        return self._stderr.decode(errors="replace")
-
-    def close(self) -> None:
-        """Closes the channel."""
-        self._channel.close()
-
-    def _receive(self) -> bytes:
-        while True:
-            self._check_interrupt()  # here, too: output may never pause
-            self._channel.settimeout(min(_PATIENCE, self._remaining()))
-            with contextlib.suppress(TimeoutError):
-                chunk = self._channel.recv(_CHUNK)
-                own = self._preamble.strip(chunk) if self._preamble is not None else chunk
-                if own or not chunk:
-                    return own
-                continue
-            self._check()
-
-    def _check_interrupt(self) -> None:
-        if self._stopped():
-            raise StoppedError("interrupted", node=self._node)
-
-    def _check(self) -> None:
-        self._check_interrupt()
-        if time.monotonic() >= self._deadline:
-            raise self._timed_out()
-
-    def _read_stderr(self) -> None:
-        while True:
-            try:
-                chunk = self._channel.recv_stderr(_CHUNK)
-            except TimeoutError:
-                continue  # the channel has one timeout, and it is that of the reader of standard output
-            except OSError:
-                return
-            if not chunk:
-                return
-            self._stderr += chunk
-
-    def _remaining(self) -> float:
-        return max(0.01, self._deadline - time.monotonic())
-
-    def _timed_out(self) -> RemoteError:
-        self.close()
-        return RemoteError("the host did not answer in time", node=self._node)
-
-    def _not_begun(self, code: int, foreign: str) -> RemoteError:
-        """The error for a script of which nothing was run: its missing output says nothing about the host."""
-        if code == ScriptExit.TRUNCATED:
-            return NotRunError("the script did not arrive whole", node=self._node)
-        said = "".join(
-            f"\n    {line}" for line in (*foreign.splitlines(), *self.stderr.strip().splitlines()[-5:])
-        )
-        return NotRunError(
-            f"the login shell did not run the script: exit status {code}{said}",
-            node=self._node,
-            hint="does `ssh HOST sh -c true` work there? See the user's login shell and its start files, and ForceCommand",
-        )
-
-    def _lost(self) -> RemoteError:
-        return RemoteError(
-            "the SSH session ended before the command did",
-            node=self._node,
-            hint="check the network and the host, then run the same command again",
-        )
 
 
 class Session:
@@ -224,6 +53,7 @@ class Session:
         self.connection = connection
         self.stop: threading.Event | None = None
         self._spare: dict[tuple[str, int], paramiko.Channel] = {}
+        self._reserved: deque[paramiko.Channel] = deque()
         self._opened = False
         self._opening = threading.Lock()
 
@@ -327,9 +157,16 @@ class Session:
         self.open()
         deadline = time.monotonic() + timeout
         try:
-            channel = self.connection.create_session()
+            channel = self._channel()
             channel.settimeout(timeout)
             channel.exec_command(line)
+        except ChannelException as error:
+            raise RemoteError(
+                f"sshd opens no further session: {error.text}",
+                node=self.node,
+                hint="MaxSessions in the host's sshd_config is too low for what this command does at once: set 10, which is "
+                "sshd's own value, and reload sshd",
+            ) from None
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no command could be started: {error}", node=self.node) from None
         process = Process(
@@ -341,6 +178,48 @@ class Session:
         if not keep_stdin:
             process.close_stdin()
         return process
+
+    def reserve(self, count: int) -> int:
+        """Opens sessions ahead, for the next scripts: so a limit is found out before anything depends on them.
+
+        Returns:
+            how many of `count` there are. When there are fewer, sshd has refused one more, and none is kept.
+
+        Raises:
+            RemoteError: the session has ended.
+        """
+        self.open()
+        try:
+            while len(self._reserved) < count:
+                self._reserved.append(self._create())
+        except ChannelException:
+            found = len(self._reserved)
+            while self._reserved:
+                self._reserved.pop().close()
+            return found
+        except (SSHException, OSError, EOFError) as error:
+            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
+        return count
+
+    def _channel(self) -> paramiko.Channel:
+        """A session for one script: one that was opened ahead, or a new one."""
+        with contextlib.suppress(IndexError):
+            while (channel := self._reserved.popleft()).closed:
+                pass
+            return channel
+        return self._create()
+
+    def _create(self) -> paramiko.Channel:
+        deadline = time.monotonic() + _SETTLING
+        while True:
+            try:
+                created: paramiko.Channel = self.connection.create_session()
+                return created
+            except ChannelException:
+                # sshd counts one that was closed until it has looked at its channels again.
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.05)
 
     def forward(self, host: str, port: int) -> paramiko.Channel:
         """A socket to `host:port` as the node sees it.

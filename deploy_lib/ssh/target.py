@@ -1,17 +1,68 @@
-"""Where a host is and how to log in to it, as OpenSSH itself reads ssh_config.
-
-Paramiko's reader knows no `Include`, `IdentityAgent` or `IdentitiesOnly`; `ssh -G` is the accurate resolver.
-"""
+"""Where a host is, which host keys are its own, and how to log in to it."""
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
-from deploy_lib.errors import UsageError
+METHODS = ("publickey", "keyboard-interactive", "password")
+"""The ways to log in that this program knows, in ssh's order."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How to log in.
+
+    Attributes:
+        files: the IdentityFiles, in their order; some may not exist.
+        certificates: the CertificateFiles.
+        only: nothing of the agent that is not among these (IdentitiesOnly).
+        agent: the agent's socket.
+        methods: the methods that may be tried, in their order.
+        batch: nothing may be asked (BatchMode).
+        prompts: how often a passphrase or password is asked for.
+        accepted: the algorithms that a key may have; empty: all.
+    """
+
+    files: tuple[Path, ...] = ()
+    certificates: tuple[Path, ...] = ()
+    only: bool = False
+    agent: str | None = None
+    methods: tuple[str, ...] = METHODS
+    batch: bool = False
+    prompts: int = 3
+    accepted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Which host keys are accepted.
+
+    Attributes:
+        alias: HostKeyAlias.
+        user_files: the user's known_hosts files; a new key goes into the first.
+        global_files: the machine's.
+        command: KnownHostsCommand, whose output is one more file; its tokens are not expanded.
+        revoked: the file of RevokedHostKeys.
+        accept_new: StrictHostKeyChecking is "accept-new"; anything else is strict.
+        hashed: names are hashed in new lines (HashKnownHosts).
+        algorithms: HostKeyAlgorithms; empty: all.
+        chosen: these differ from ssh's own, so that their order counts more than what is known.
+        authorities: the algorithms that a certificate may be signed with (CASignatureAlgorithms); empty: all.
+    """
+
+    alias: str | None = None
+    user_files: tuple[Path, ...] = ()
+    global_files: tuple[Path, ...] = ()
+    command: str | None = None
+    revoked: Path | None = None
+    accept_new: bool = False
+    hashed: bool = False
+    algorithms: tuple[str, ...] = ()
+    chosen: bool = False
+    authorities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -22,7 +73,13 @@ class Target:
         name: the name that the operator uses.
         hostname: the name or address to connect to.
         jump: the ProxyJump hosts, nearest first.
-        accept_new: ssh_config's StrictHostKeyChecking is "accept-new"; anything else is strict.
+        proxy_command: a shell's command line, expanded.
+        passes_socket: that command hands over a connected socket (ProxyUseFdpass).
+        family: AddressFamily: "any", "inet" or "inet6".
+        bind: BindAddress.
+        timeout: ConnectTimeout, in seconds; None: this program's own.
+        ciphers, macs, kex: the algorithms, where ssh_config sets them; empty: Paramiko's own.
+        tokens: what ssh_config's tokens stand for, where they were needed.
         jump_of: the host that it is a jump host of; "" when it is none.
     """
 
@@ -30,15 +87,18 @@ class Target:
     hostname: str
     port: int
     user: str
-    identity_files: tuple[Path, ...] = ()
-    identities_only: bool = False
-    identity_agent: str | None = None
+    keys: Keys = Keys()
+    trust: Trust = Trust()
     jump: tuple[str, ...] = ()
     proxy_command: str | None = None
-    host_key_alias: str | None = None
-    user_known_hosts: tuple[Path, ...] = ()
-    global_known_hosts: tuple[Path, ...] = ()
-    accept_new: bool = False
+    passes_socket: bool = False
+    family: str = "any"
+    bind: str | None = None
+    timeout: int | None = None
+    ciphers: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    kex: tuple[str, ...] = ()
+    tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     jump_of: str = ""
 
     @property
@@ -49,79 +109,6 @@ class Target:
     @property
     def known_names(self) -> tuple[str, ...]:
         """The names that known_hosts is searched for, as `ssh` does; a new key is written down under the first."""
-        if self.host_key_alias:
-            return (self.host_key_alias,)
+        if self.trust.alias:
+            return (self.trust.alias,)
         return (self.hostname,) if self.port == 22 else (f"[{self.hostname}]:{self.port}", self.hostname)
-
-
-def resolve(destination: str, ssh_config: Path | None = None) -> Target:
-    """Asks `ssh -G` where `destination` ([user@]host[:port]) is.
-
-    Raises:
-        UsageError: there is no `ssh`, or ssh_config does not parse.
-    """
-    user, _, address = destination.rpartition("@")
-    host, port = _split_port(address)
-    command = ["ssh", "-G", *(["-F", str(ssh_config)] if ssh_config else [])]
-    command += ["-l", user] if user else []
-    command += ["-p", port] if port else []
-    if host.startswith("-"):
-        raise UsageError(f"{destination!r} is not a host name")
-    if ssh_config and not ssh_config.is_file():
-        raise UsageError(
-            f"there is no ssh_config at {ssh_config}",
-            hint="see `ssh_config` in deploy.toml, and -S of fab",
-        )
-    try:
-        done = subprocess.run([*command, host], capture_output=True, text=True, timeout=20)
-    except FileNotFoundError:
-        raise UsageError(
-            "the ssh program is not installed", hint="install OpenSSH's client (openssh-client)"
-        ) from None
-    if done.returncode:
-        raise UsageError(f"ssh -G {host}: {done.stderr.strip()}", hint="fix your ssh_config")
-    return parse(host, done.stdout)
-
-
-def parse(name: str, text: str) -> Target:
-    """A `Target` from the output of `ssh -G`."""
-    options: dict[str, list[str]] = defaultdict(list)
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        options[key.lower()].append(value)
-
-    def one(key: str) -> str | None:
-        value = options[key][0] if options[key] else None
-        return None if value in (None, "none") else value
-
-    return Target(
-        name=name,
-        hostname=one("hostname") or name,
-        port=int(one("port") or 22),
-        user=one("user") or "root",
-        identity_files=_paths(options["identityfile"]),
-        identities_only=one("identitiesonly") == "yes",
-        identity_agent=one("identityagent"),
-        jump=tuple((one("proxyjump") or "").split(",")) if one("proxyjump") else (),
-        proxy_command=one("proxycommand"),
-        host_key_alias=one("hostkeyalias"),
-        user_known_hosts=_path_list(one("userknownhostsfile")),
-        global_known_hosts=_path_list(one("globalknownhostsfile")),
-        accept_new=one("stricthostkeychecking") == "accept-new",
-    )
-
-
-def _path_list(value: str | None) -> tuple[Path, ...]:
-    return _paths(shlex.split(value)) if value else ()
-
-
-def _paths(values: list[str]) -> tuple[Path, ...]:
-    return tuple(Path(value.strip('"')).expanduser() for value in values if value != "none")
-
-
-def _split_port(address: str) -> tuple[str, str]:
-    if address.startswith("["):
-        host, _, rest = address[1:].partition("]")
-        return host, rest.removeprefix(":")
-    host, _, port = address.partition(":")
-    return (address, "") if ":" in port else (host, port)

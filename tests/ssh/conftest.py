@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import socket
 import subprocess
@@ -73,11 +74,52 @@ def keygen(path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
 
 
-@pytest.fixture(scope="session")
-def sshd_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sshd]]:
+@functools.cache
+def without_penalties(program: str) -> tuple[str, ...]:
+    """What keeps a newer sshd from locking this machine out: tests fail to log in on purpose."""
+    line = "PerSourcePenalties no"
+    tried = subprocess.run(
+        [program, "-t", "-f", "/dev/null", "-o", line.replace(" ", "=")], capture_output=True, text=True
+    )
+    return () if "Bad configuration option" in tried.stderr else (line,)
+
+
+def serve(directory: Path, *options: str) -> Sshd:
+    """Starts sshd with the lines that every test wants, and these.
+
+    Args:
+        directory: has `authorized_keys`, and gets configuration and log.
+    """
     program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin:/usr/bin")
     assert program, "these tests need OpenSSH's server: apt-get install openssh-server"
     Path("/run/sshd").mkdir(exist_ok=True)  # sshd refuses to start without it
+    port = free_port()
+    settings = [
+        f"Port {port}",
+        "ListenAddress 127.0.0.1",
+        f"AuthorizedKeysFile {directory}/authorized_keys",
+        "PermitRootLogin yes",
+        "StrictModes no",
+        "UsePAM no",
+        "PidFile none",
+        "LogLevel DEBUG1",
+        *without_penalties(program),
+        *options,
+    ]
+    (directory / "sshd_config").write_text("\n".join(settings) + "\n")
+    with (directory / "sshd.log").open("wb") as log:
+        process = subprocess.Popen([program, "-D", "-e", "-f", str(directory / "sshd_config")], stderr=log)
+    server = Sshd(directory, port, process)
+    deadline = time.monotonic() + 10
+    while "Server listening" not in server.log:
+        assert process.poll() is None, server.log
+        assert time.monotonic() < deadline, "sshd did not start"
+        time.sleep(0.02)
+    return server
+
+
+@pytest.fixture(scope="session")
+def sshd_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sshd]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*options: str) -> Sshd:
@@ -87,31 +129,8 @@ def sshd_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         keygen(directory / "other")
         keygen(directory / "id")
         shutil.copy(directory / "id.pub", directory / "authorized_keys")
-        port = free_port()
-        settings = [
-            f"Port {port}",
-            "ListenAddress 127.0.0.1",
-            f"HostKey {directory}/host",
-            f"AuthorizedKeysFile {directory}/authorized_keys",
-            "PermitRootLogin yes",
-            "StrictModes no",
-            "UsePAM no",
-            "PidFile none",
-            "LogLevel DEBUG1",
-            *options,
-        ]
-        (directory / "sshd_config").write_text("\n".join(settings) + "\n")
-        with (directory / "sshd.log").open("wb") as log:
-            process = subprocess.Popen(
-                [program, "-D", "-e", "-f", str(directory / "sshd_config")], stderr=log
-            )
-        started.append(process)
-        server = Sshd(directory, port, process)
-        deadline = time.monotonic() + 10
-        while "Server listening" not in server.log:
-            assert process.poll() is None, server.log
-            assert time.monotonic() < deadline, "sshd did not start"
-            time.sleep(0.02)
+        server = serve(directory, f"HostKey {directory}/host", *options)
+        started.append(server.process)
         server.trust()
         server.configure()
         return server

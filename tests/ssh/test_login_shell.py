@@ -42,7 +42,12 @@ echo '=== tools'
 echo '{"id": 1}'
 printf 'locked\\nno line end: \\377'
 echo 'a warning' >&2
-eval "$SSH_ORIGINAL_COMMAND"
+sh -c "$SSH_ORIGINAL_COMMAND"
+code=$?
+echo '=== Goodbye ==='
+echo '{"id": 2}'
+printf '#:ended:'
+exit $code
 """
 
 
@@ -68,8 +73,9 @@ def test_what_it_prints_is_no_part_of_any_output(shell: Shell, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("echo This account is not available; exit 1", r"exit status 1\n +This account is not available"),
-        ("exit 0", "exit status 0"),
+        ("echo This account is not available; exit 1", r"exit status 1; it printed:\n +This account is not available\n[^\0]*chsh"),
+        ("exit 0", r"exit status 0[^\0]*ForceCommand"),
+        ("echo This service allows sftp connections only.; exit 1", r"only\.\n[^\0]*internal-sftp"),
         ("read -r x; eval \"$SSH_ORIGINAL_COMMAND\"", "did not arrive whole"),
         ("echo broken >&2; exit 3", r"exit status 3[^\0]*broken"),
     ],

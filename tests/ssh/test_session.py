@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import secrets
@@ -107,8 +108,8 @@ def test_ctrl_c_is_heard_although_output_never_pauses(session: Session) -> None:
 
 
 def test_a_session_that_was_killed_is_not_silently_opened_again(session: Session) -> None:
-    with session.start("echo $PPID; sleep 20") as process:
-        sshd_child = int(next(iter(process)))
+    with session.start("grep PPid: /proc/$PPID/status; sleep 20") as process:
+        sshd_child = int(next(iter(process)).split()[1])
         os.kill(sshd_child, 9)
         with pytest.raises(RemoteError, match="session ended"):
             process.wait()
@@ -132,6 +133,39 @@ def test_whether_forwarding_is_allowed_does_not_hang_on_who_listens(
     strict = sshd_factory("AllowTcpForwarding no").session()
     assert strict.forbids_forwarding("127.0.0.1", sshd.port)
     strict.close()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_limit_of_sessions_is_found_out_before_anything_depends_on_it(
+    sshd_factory: Callable[..., Sshd], most: int
+) -> None:
+    sshd = sshd_factory(f"MaxSessions {most}")
+    session = sshd.session()
+    for _ in range(3):
+        assert session.run("echo one after the other").stdout == "one after the other\n"
+    assert session.reserve(3) == most
+    check = reach.sessions(most, 3)
+    assert (check.result, "MaxSessions" in check.problem) == (("failed", True) if most < 3 else ("ok", False))
+    with contextlib.ExitStack() as held:
+        for _ in range(most):
+            held.enter_context(session.start("cat", keep_stdin=True))
+        with pytest.raises(RemoteError, match="MaxSessions"):
+            session.run("true")
+    session.close()
+
+
+def test_sessions_that_were_opened_ahead_are_those_that_are_used(sshd: Sshd, session: Session) -> None:
+    before = sshd.log.count("new session [server-session]")
+    assert session.reserve(3) == 3
+    for _ in range(4):
+        assert session.run("echo x").stdout == "x\n"
+    assert sshd.log.count("new session [server-session]") - before == 4
+
+
+def test_no_terminal_is_asked_for(sshd_factory: Callable[..., Sshd]) -> None:
+    session = sshd_factory("PermitTTY no", "Banner /etc/hostname", "PrintMotd yes").session()
+    assert session.run("echo there").stdout == "there\n"
+    session.close()
 
 
 # --- what cannot be reached -------------------------------------------------------------------------------
@@ -256,4 +290,5 @@ def test_a_refused_login_says_what_to_check(sshd: Sshd) -> None:
     assert error.stage == "login"
     message = str(error)
     assert "refused the login" in message
-    assert "SSH_AUTH_SOCK" in message
+    assert f"tried {sshd.directory}/other" in message
+    assert "authorized_keys" in message

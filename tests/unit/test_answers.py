@@ -39,7 +39,8 @@ from deploy_lib.plan.status import status
 from deploy_lib.release.history import parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
-from deploy_lib.ssh.session import Process, Session
+from deploy_lib.ssh.process import Process
+from deploy_lib.ssh.session import Session
 from tests import ROOT
 from tests.unit.host.look.test_gather import ANSWER
 

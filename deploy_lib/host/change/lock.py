@@ -20,7 +20,8 @@ from deploy_lib.answers import text
 from deploy_lib.errors import DeployError, LockedError, RemoteError
 from deploy_lib.host.change import values
 from deploy_lib.shell import TRUST, ScriptExit, quote, strangers
-from deploy_lib.ssh.session import Process, Session
+from deploy_lib.ssh.process import Process
+from deploy_lib.ssh.session import Session
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life."""

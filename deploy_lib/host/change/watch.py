@@ -23,7 +23,8 @@ from deploy_lib.host.change.switch import (
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.shell import ScriptExit
-from deploy_lib.ssh.session import Process, Session
+from deploy_lib.ssh.process import Process
+from deploy_lib.ssh.session import Session
 
 SILENCE = 45.0
 """Seconds without a line, while the containers are looked at, after which the session counts as lost."""

@@ -19,6 +19,7 @@ from deploy_lib.host.look import machine
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.lies import functions as what_lies
 from deploy_lib.host.look.lies import read_marks
+from deploy_lib.host.look.shape import SHAPE
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
 from deploy_lib.release.files import Entry
@@ -101,8 +102,8 @@ part() {{
   printf '\\n=== %s exit %s\\n' "$name" "$r"
   [ "$r" = 0 ] || [ "$e" = /dev/null ] || sed 's/^/! /' "$e"
 }}
-tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; true; }}
-directory() {{
+tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; shape; }}
+{SHAPE}directory() {{
   there {home}; r=$?
   [ $r != 2 ] || return
   [ $r = 0 ] || echo missing

@@ -14,7 +14,8 @@ from deploy_lib.compose.project import Project
 from deploy_lib.errors import DeployError, RemoteError, told
 from deploy_lib.host.change.lock import HEARTBEAT, LAPSE
 from deploy_lib.shell import quote, words
-from deploy_lib.ssh.session import Process, Session
+from deploy_lib.ssh.process import Process
+from deploy_lib.ssh.session import Session
 
 TIMEOUT = 120.0
 """Seconds until all existing lines must have come."""

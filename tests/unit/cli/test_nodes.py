@@ -8,29 +8,15 @@ import pytest
 
 from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
-from deploy_lib.cli.nodes import choose, connection_to, host_of, sessions_with
+from deploy_lib.cli.nodes import choose, connection_to, sessions_with
 from deploy_lib.errors import UsageError
 from tests.unit import sample
-
-
-@pytest.mark.parametrize(
-    ("destination", "host"),
-    [
-        ("a.example", "a.example"),
-        ("root@a.example", "a.example"),
-        ("root@a.example:2222", "a.example"),
-        ("a@b@c.example", "c.example"),
-        ("::1", "::1"),
-    ],
-)
-def test_a_destination_names_its_host(destination: str, host: str) -> None:
-    assert host_of(destination) == host
 
 
 def invocation(
     stack: str | None = None, nodes: list[str] | None = None, host: str | None = None
 ) -> Invocation:
-    connection = SimpleNamespace(target=SimpleNamespace(name=host)) if host else None
+    connection = SimpleNamespace(target=SimpleNamespace(name=host, port=22)) if host else None
     return cast(Invocation, SimpleNamespace(connection=connection, stack=stack, given={NODE: nodes}))
 
 
@@ -40,7 +26,7 @@ def invocation(
         (invocation(), ["front", "night", "east"]),
         (invocation(nodes=["east"]), ["east"]),
         (invocation(stack="jobs"), ["night", "east"]),
-        (invocation(host="root@a.example:22"), ["front", "night"]),
+        (invocation(host="a.example"), ["front", "night"]),
         (invocation(host="a.example", stack="jobs"), ["night"]),
     ],
 )

@@ -302,3 +302,24 @@ def test_a_mistake_in_a_backup_is_one_line_with_the_keys_path(change: tuple[str,
     with pytest.raises(UsageError, match=expected) as caught:
         parse(text.replace(*change))
     assert "\n" not in str(caught.value)
+
+
+def test_a_host_may_have_a_user_and_a_port_and_is_found_without_them(tmp_path: Path) -> None:
+    text = sample.DEPLOY.replace('host = "a.example"', 'host = "me@[fe80::1%eth0]:2201"')
+    text = text.replace('host = "b.example"', 'host = "[fe80::1%eth0]:2202"')
+    environment = sample.environment(tmp_path, deploy=text)
+    both = [node.name for node in environment.nodes_at("[FE80::1%eth0]:2201")]
+    assert both == [node.name for node in environment.nodes_at("you@[fe80::1%eth0]:2201")]
+    assert [node.name for node in environment.nodes_at("[fe80::1%eth0]:2202")] == ["east"]
+    assert set(both) == {"front", "night"}
+    with pytest.raises(UsageError, match=r"means several hosts: .*2201, .*2202"):
+        environment.nodes_at("fe80::1%eth0")
+    for wrong in ("a:port", "-oProxyCommand=id", ""):
+        with pytest.raises(UsageError):
+            environment.nodes_at(wrong)
+
+
+@pytest.mark.parametrize("host", ["a b", "a:0", "-x", "@a", "$(id)", ""])
+def test_a_host_that_is_no_destination_is_told_by_its_key(host: str) -> None:
+    with pytest.raises(UsageError, match=r"nodes\.east\.host: "):
+        parse(sample.DEPLOY.replace('host = "b.example"', f'host = "{host}"'))

@@ -21,7 +21,7 @@ from deploy_lib.node import preflight as node_preflight
 from deploy_lib.node import pruning
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
-from deploy_lib.node.preflight import judge_host
+from deploy_lib.node.preflight import judge_host, judge_way
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
@@ -225,7 +225,7 @@ def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
         asked.append((host, port))
         return forbidden
 
-    node = deployment(forbids_forwarding=forbids)
+    node = deployment(forbids_forwarding=forbids, reserve=lambda count: count)
     with pytest.raises(PreflightError) as caught:
         node.check_back(())
     assert ("AllowTcpForwarding" in str(caught.value)) == forbidden
@@ -233,7 +233,7 @@ def test_what_cannot_be_proven_is_not_switched_to(forbidden: bool) -> None:
 
 
 def test_shared_storage_that_the_same_command_brings_back_is_looked_at_later() -> None:
-    node = deployment(forbids_forwarding=lambda *_: False)
+    node = deployment(forbids_forwarding=lambda *_: False, reserve=lambda count: count)
     needy = node.node.stack.model_copy(update={"shared_storage": "/mnt/shared", "needs": ["core"]})
     node.site = replace(node.site, job=replace(node.job, node=node.node.model_copy(update={"stack": needy})))
     found = [
@@ -294,3 +294,13 @@ def test_the_history_gets_no_lines_of_a_containers_log() -> None:
     with pytest.raises(DeployError, match="web is not healthy"):
         node.go_back("the reason")
     assert told == ["the reason", "web is not healthy"]
+
+
+def test_a_stack_whose_probes_ask_no_url_needs_no_forwarding() -> None:
+    node = deployment(reserve=lambda count: count)
+    silent = node.node.model_copy(update={"stack": node.node.stack.model_copy(update={"probes": ()})})
+    assert [check.name for check in judge_way(node.session, silent, Facts())] == ["sessions"]
+    narrow = deployment(reserve=lambda count: count - 1)
+    (check,) = judge_way(narrow.session, silent, Facts())
+    assert check.result == "failed"
+    assert "MaxSessions" in check.problem

@@ -1,3 +1,4 @@
+import itertools
 import resource
 import subprocess
 
@@ -113,3 +114,58 @@ def test_a_mark_is_another_one_each_time_and_on_no_command_line() -> None:
     line, block = frame("true", preamble=first)
     assert first.mark not in line
     assert first.mark.encode() in block
+
+
+NOISE = st.one_of(
+    st.binary(max_size=200),
+    st.sampled_from([b"=== tools\n", b"#:begin:", b"#:ended:", b"#:script\n", b"{}\n", b"\n", b"locked\n"]),
+)
+
+
+@given(
+    before=NOISE,
+    own=st.one_of(st.binary(max_size=400), st.sampled_from([b"#", b"#:ended:", b"a#:ended:0", b"#:#:ended"])),
+    after=NOISE,
+    cuts=st.lists(st.integers(0, 1000), max_size=8),
+)
+def test_no_text_of_a_login_shell_is_part_of_the_output_and_no_byte_of_it_is_lost(
+    before: bytes, own: bytes, after: bytes, cuts: list[int]
+) -> None:
+    preamble = Preamble()
+    stream = before + f"{preamble.mark}\n".encode() + own + preamble.end.encode() + after
+    places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
+    found = b"".join(preamble.strip(stream[a:b]) for a, b in itertools.pairwise(places))
+    assert found + preamble.rest() == own
+
+
+@given(own=st.one_of(st.binary(max_size=400), st.sampled_from([b"#", b"#:ended:", b"x#:ended:12"])))
+def test_output_that_was_cut_off_is_given_whole(own: bytes) -> None:
+    preamble = Preamble()
+    found = preamble.strip(f"{preamble.mark}\n".encode() + own)
+    assert found + preamble.rest() == own
+
+
+def test_the_end_is_marked_whatever_way_a_script_ends() -> None:
+    for script, code in {
+        "echo x; exit 3": 3,
+        "echo x": 0,
+        "echo x; kill -9 $$": 137,
+        "exec echo x": 0,
+    }.items():
+        preamble = Preamble()
+        line, block = frame(script, None, preamble)
+        done = sh(f"{line}; printf after", block)
+        assert preamble.strip(done.stdout) == b"x\n"
+        assert preamble.end not in line
+        assert done.returncode == code
+
+
+def test_programs_are_found_where_a_short_path_does_not_lead() -> None:
+    preamble = Preamble()
+    line, block = frame('echo "$PATH"', None, preamble)
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], input=block, capture_output=True, timeout=10, env={"PATH": "/usr/bin:/bin"}
+    )
+    places = preamble.strip(done.stdout).decode().strip().split(":")
+    assert places[:2] == ["/usr/bin", "/bin"]  # the session's own come first
+    assert {"/usr/local/bin", "/snap/bin", "/usr/sbin"} <= set(places)

@@ -15,7 +15,8 @@ from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
 from deploy_lib.release.release import Release
 from deploy_lib.shell import ScriptExit
-from deploy_lib.ssh.session import Process, Session
+from deploy_lib.ssh.process import Process
+from deploy_lib.ssh.session import Session
 from tests.unit import build
 
 STACK = build.stack()

@@ -1,0 +1,64 @@
+"""A destination as an operator writes it: `[user@]host[:port]`, with `[v6]:port` for an address of IPv6."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_HOST = re.compile(r"(?!-)[^\s\x00-\x1f'\"`$\\;&<>|(){}/@,]+\Z")
+"""The names that every `ssh` takes: those that mean something to a shell are refused by its newer versions."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """The parts of a destination; "" for what it leaves to ssh_config."""
+
+    host: str
+    user: str = ""
+    port: str = ""
+
+    def is_at(self, other: Address) -> bool:
+        """Whether both may mean the same host: users do not matter, and ports where both are given."""
+        return self.host.lower() == other.host.lower() and (
+            "" in (self.port, other.port) or self.port == other.port
+        )
+
+
+def parse(destination: str) -> Address:
+    """The parts of `[user@]host[:port]`.
+
+    Raises:
+        ValueError: that is no destination; the message says why.
+    """
+    # The last "@", as ssh has it: users of a directory service have one in their names.
+    user, at, address = destination.removeprefix("ssh://").rpartition("@")
+    host, port = _split_port(address)
+    if at and (not user or user.startswith("-")):
+        raise ValueError(f"{destination!r} has no user before the @")
+    if not _HOST.match(host):
+        raise ValueError(f"{destination!r} is not a host name")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"{destination!r}: {port!r} is not a port")
+    return Address(host, user, port)
+
+
+def completed(given: str, known: str) -> str:
+    """A destination with what it leaves open taken from another one of the same host.
+
+    Raises:
+        ValueError: one of them is no destination.
+    """
+    mine, other = parse(given), parse(known)
+    user, port = mine.user or other.user, mine.port or other.port
+    host = f"[{mine.host}]" if ":" in mine.host else mine.host
+    return f"{f'{user}@' if user else ''}{host}{f':{port}' if port else ''}"
+
+
+def _split_port(address: str) -> tuple[str, str]:
+    if address.startswith("["):
+        host, closed, rest = address[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            return "", ""
+        return host, rest.removeprefix(":")
+    host, _, port = address.partition(":")
+    return (address, "") if ":" in port else (host, port)

@@ -1,0 +1,27 @@
+"""What a host has in the place of what scripts rely on: other programs by the same name, and a logind that tidies up."""
+
+from __future__ import annotations
+
+GNU = ("find", "tail", "timeout")
+"""The programs whose BusyBox versions lack what scripts need: `-ls`, `--pid`, and the exit status 124."""
+
+SHAPE = f"""\
+# shape: `KIND:NAME` for each program that is not what its name says, and each setting of logind that breaks a promise.
+shape() {{
+  for x in {" ".join(GNU)}; do
+    case $(readlink -f "$(command -v "$x")") in */busybox*) echo "busybox:$x";; esac
+  done
+  x=$(command -v docker) || return 0
+  case $x:$(readlink -f "$x") in */snap/bin/*|*:*/snap) echo snap:docker;; esac
+  [ "$(dd if="$x" bs=2 count=1 2>/dev/null | tr '\\000' 0)" != '#!' ] || ! grep -q podman "$x" || echo podman:docker
+  # root's processes and memory are left alone, and so is everything where no logind runs.
+  [ "$(id -u)" != 0 ] && [ -d /run/systemd/seats ] && command -v busctl >/dev/null || return 0
+  for x in KillUserProcesses RemoveIPC; do
+    case $x:$(id -u) in RemoveIPC:?|RemoveIPC:??|RemoveIPC:???) continue;; esac
+    [ "$x" = KillUserProcesses ] || [ ! -e "/var/lib/systemd/linger/$(id -un)" ] || continue
+    o=org.freedesktop.login1
+    case $(busctl get-property $o /org/freedesktop/login1 $o.Manager $x 2>/dev/null) in *true) echo "logind:$x";; esac
+  done
+}}
+"""
+"""Shell function `shape`. What belongs to system users (below 1000), or to those who linger, is not removed at logout."""

@@ -1,0 +1,121 @@
+"""Paramiko's client, which trusts and logs in as `ssh` does."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from paramiko.client import SSHClient
+from paramiko.message import Message
+from paramiko.ssh_exception import IncompatiblePeer
+
+from deploy_lib.ssh.login import log_in
+from deploy_lib.ssh.refusals import refusal
+from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.trust import Known, presented
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for the TCP connection and for the server's first words, each, unless ssh_config has a ConnectTimeout."""
+
+CHANNEL_TIMEOUT = 20.0
+"""Seconds until a host must have opened a channel; a frozen peer is noticed here."""
+
+
+class StrictTransport(paramiko.Transport):
+    """A session that asks for the host keys that can be verified.
+
+    Attributes:
+        wanted: the host key algorithms, certificates among them.
+        farewell: why the server has ended the session, in its words; "" when it said nothing.
+    """
+
+    wanted: tuple[str, ...] = ()
+    farewell = ""
+
+    def _parse_disconnect(self, message: Message) -> None:
+        message.get_int()
+        self.farewell = message.get_text().strip()
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """What the server is asked for."""
+        return self.wanted
+
+
+class StrictClient(SSHClient):
+    """A client for one target.
+
+    Attributes:
+        further: private key files that come before those of ssh_config.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self.target = target
+        self.further: tuple[Path, ...] = ()
+
+    def connect(self, *, sock: Any) -> paramiko.Transport:  # type: ignore[override]
+        """Verifies the host and logs in.
+
+        Args:
+            sock: a socket or channel that leads to the host.
+
+        Returns:
+            the session.
+
+        Raises:
+            HostKeyError: the host's key is not accepted; the user's name was not sent.
+            paramiko.SSHException, OSError: the session or the login failed; see `refusals.explain`.
+        """
+        if isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Without this every small message waits for the acknowledgement of the one before it.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        timeout = self.target.timeout or CONNECT_TIMEOUT
+        transport = self._transport = StrictTransport(sock)
+        transport.banner_timeout = timeout
+        transport.channel_timeout = CHANNEL_TIMEOUT
+        _set_algorithms(transport, self.target)
+        known = Known(self.target)
+        transport.wanted = known.algorithms(_verifiable())
+        if not transport.wanted:
+            raise IncompatiblePeer("HostKeyAlgorithms has none that this program can verify")
+        transport.start_client(timeout=timeout)
+        key = presented(transport.get_remote_server_key())
+        problem = known.problem(key)
+        if problem == "new" and self.target.trust.accept_new:
+            known.write_down(key)
+        elif problem:
+            raise refusal(known, key, problem)
+        log_in(transport, self.target, self.further)
+        return transport
+
+
+def _verifiable() -> tuple[str, ...]:
+    # All that it can do, in its order.
+    return tuple(vars(paramiko.Transport)["_preferred_keys"])
+
+
+def _set_algorithms(transport: paramiko.Transport, target: Target) -> None:
+    """The algorithms that ssh_config sets, as far as Paramiko has them."""
+    for keyword, attribute, wanted in (
+        ("Ciphers", "ciphers", target.ciphers),
+        ("MACs", "digests", target.macs),
+        ("KexAlgorithms", "kex", target.kex),
+    ):
+        if not wanted:
+            continue
+        options = transport.get_security_options()
+        able = _able(transport, attribute)
+        usable = tuple(name for name in wanted if name in able)
+        if not usable:
+            raise IncompatiblePeer(
+                f"ssh_config's {keyword} has nothing that this program can do, which is {', '.join(able)}"
+            )
+        setattr(options, attribute, usable)
+
+
+def _able(transport: paramiko.Transport, attribute: str) -> tuple[str, ...]:
+    table = {"ciphers": "_cipher_info", "digests": "_mac_info", "kex": "_kex_info"}[attribute]
+    return tuple(getattr(transport, table))

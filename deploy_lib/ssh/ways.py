@@ -1,0 +1,100 @@
+"""Ways to a host: TCP, and programs that make the connection (ProxyCommand)."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import socket
+import subprocess
+from typing import Any
+
+from paramiko.ssh_exception import NoValidConnectionsError
+
+from deploy_lib.ssh.refusals import ProxyError
+from deploy_lib.ssh.target import Target
+
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+
+
+def dial(target: Target, timeout: float) -> socket.socket:
+    """A TCP connection to a host: its addresses are tried in their order.
+
+    Raises:
+        socket.gaierror: its name does not resolve.
+        NoValidConnectionsError, OSError: no address accepts connections.
+    """
+    family = _FAMILIES.get(target.family, socket.AF_UNSPEC)
+    errors: dict[Any, OSError] = {}
+    for kind, _, _, _, place in socket.getaddrinfo(target.hostname, target.port, family, socket.SOCK_STREAM):
+        conn = socket.socket(kind, socket.SOCK_STREAM)
+        try:
+            conn.settimeout(timeout)
+            if target.bind:
+                conn.bind((target.bind, 0))
+            conn.connect(place)
+            return conn
+        except OSError as error:
+            conn.close()
+            errors[place[:2]] = error
+    if len(errors) == 1 or any(isinstance(error, TimeoutError) for error in errors.values()):
+        raise next(iter(errors.values()))
+    raise NoValidConnectionsError(errors)
+
+
+class Proxy:
+    """What a ProxyCommand makes: a socket for Paramiko, and the program's end with it.
+
+    It is run as `ssh` does it, by the user's shell, which the program replaces.
+    """
+
+    def __init__(self, target: Target) -> None:
+        command = target.proxy_command or ""
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self.process = subprocess.Popen(
+                    [shell, "-c", f"exec {command}"],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self.socket.close()
+                raise ProxyError(f"{shell}: {error.strerror}") from None
+        if target.passes_socket:
+            self._receive()
+
+    def problem(self) -> str:
+        """Why a session could not begin, when that is because the program has ended; "" otherwise."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(timeout=1)
+            return f"it ended with exit status {code}"
+        return ""
+
+    def end(self) -> None:
+        """Ends the program, as far as it has not ended with its socket."""
+        self.socket.close()
+        try:
+            self.process.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=5)
+
+    def _receive(self) -> None:
+        """Takes the connected socket that the program hands over (ProxyUseFdpass)."""
+        numbers = array.array("i")
+        self.socket.settimeout(30)
+        try:
+            _, ancillary, _, _ = self.socket.recvmsg(1, socket.CMSG_LEN(numbers.itemsize))
+        except OSError:
+            ancillary = []
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                numbers.frombytes(data[: numbers.itemsize])
+        if not numbers:
+            raise ProxyError("it handed over no connection (ProxyUseFdpass)")
+        self.socket.close()
+        self.socket = socket.socket(fileno=numbers[0])

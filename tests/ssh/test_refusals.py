@@ -1,0 +1,150 @@
+"""Every failure to connect names its stage and the one thing to do; each is made here for real."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy_lib.errors import ExitCode, Stage, UnreachableError, UsageError
+
+from .conftest import NAME, Sshd, keygen, serve
+
+
+def refusal(sshd: Sshd) -> UnreachableError:
+    with pytest.raises(UnreachableError) as caught:
+        sshd.session().open()
+    assert caught.value.exit_code is ExitCode.NOT_STARTED
+    assert caught.value.hint
+    return caught.value
+
+
+def first(sshd: Sshd, *lines: str) -> None:
+    """Puts lines before all others: the first value counts."""
+    text = sshd.ssh_config.read_text()
+    sshd.ssh_config.write_text(text.replace(f"Host {NAME}\n", "\n".join([f"Host {NAME}", *lines]) + "\n"))
+
+
+@pytest.fixture
+def speaking(sshd: Sshd) -> Iterator[Callable[[bytes], int]]:
+    """A port where something answers that is no SSH server."""
+    listeners: list[socket.socket] = []
+
+    def make(words: bytes) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def answer() -> None:
+            while True:
+                try:
+                    made, _ = listener.accept()
+                except OSError:
+                    return
+                with made:
+                    made.sendall(words)
+
+        threading.Thread(target=answer, daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield make
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_is_no_ssh_server(sshd: Sshd, speaking: Callable[[bytes], int], words: bytes) -> None:
+    first(sshd, f"Port {speaking(words)}")
+    error = refusal(sshd)
+    assert error.stage == "SSH"
+    assert "is that an SSH server" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("lines", "stage", "expected"),
+    [
+        (["HostName no-such-host.invalid"], "name", "does not resolve.*\n.*check DNS"),
+        (["AddressFamily inet6"], "name", "127.0.0.1 does not resolve.*\n.*AddressFamily is inet6"),
+        (["Port 1"], "TCP", "Connection refused.*\n.*is the host up"),
+        (["ProxyCommand false"], "TCP", "ProxyCommand .* ended with exit status 1\n.*run it by hand"),
+        (["ProxyCommand /nowhere/program %h"], "TCP", "exit status 12[67]\n"),
+        (["ProxyCommand true", "ProxyUseFdpass yes"], "TCP", "handed over no connection"),
+        (["KexAlgorithms sntrup761x25519-sha512@openssh.com"], "SSH", "KexAlgorithms has nothing"),
+        (["HostKeyAlgorithms ssh-dss"], "SSH", "HostKeyAlgorithms has none"),
+        (["MACs hmac-md5"], "SSH", "no acceptable macs|no algorithm suits both"),
+        (["User no-such-user"], "login", "refused the login: tried .*id.*\n.*is no-such-user the right user"),
+        (["HostKeyAlias elsewhere"], "host key", "is not known.*SHA256.*\n.*then add it"),
+    ],
+)
+def test_the_stage_and_the_remedy_are_named(
+    sshd: Sshd, lines: list[str], stage: Stage, expected: str
+) -> None:
+    import re
+
+    first(sshd, *lines)
+    error = refusal(sshd)
+    assert error.stage == stage, str(error)
+    assert re.search(expected, str(error)), str(error)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("IdentityFile ~/%z", "IdentityFile ~/%z: there is no token '%z'"),
+        ("CertificateFile ${NO_SUCH_VARIABLE}/x", "the environment has no NO_SUCH_VARIABLE"),
+        ("KnownHostsCommand /bin/false", "ended with exit status 1"),
+        ("ProxyJump jump", "ProxyJump leads in a circle, by way of jump"),
+    ],
+)
+def test_a_mistake_in_ssh_config_is_one_line(sshd: Sshd, line: str, expected: str) -> None:
+    sshd.ssh_config.write_text(f"Host *\n{line}\nHostName 127.0.0.1\nPort {sshd.port}\n")
+    with pytest.raises(UsageError) as caught:
+        sshd.session().open()
+    assert expected.lower() in str(caught.value).lower()
+
+
+# --- certificates -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A server whose certificate ran out long ago."""
+    directory = tmp_path_factory.mktemp("certified")
+    for name in ("host", "ca", "id", "other"):
+        keygen(directory / name)
+    shutil.copy(directory / "id.pub", directory / "authorized_keys")
+    sign = ["ssh-keygen", "-q", "-s", str(directory / "ca"), "-I", "x", "-h", "-n", "127.0.0.1"]
+    subprocess.run(
+        [*sign, "-V", "20200101:20210101", str(directory / "host.pub")], check=True, capture_output=True
+    )
+    server = serve(directory, f"HostKey {directory}/host", f"HostCertificate {directory}/host-cert.pub")
+    server.configure()
+    yield server
+    server.process.terminate()
+    server.process.wait(timeout=10)
+
+
+def fingerprint(key: Path) -> str:
+    done = subprocess.run(["ssh-keygen", "-lf", str(key)], check=True, capture_output=True, text=True)
+    return done.stdout.split()[1]
+
+
+def test_a_certificate_that_does_not_count_is_named_with_its_authority(certified: Sshd) -> None:
+    certified.trust(f"@cert-authority * {certified.public_key('ca')}")
+    message = str(refusal(certified))
+    assert f"signed by ssh-ed25519 {fingerprint(certified.directory / 'ca.pub')}" in message
+    assert "it has expired at 20" in message
+    certified.trust(f"@cert-authority * {certified.public_key('other')}")
+    assert f"the @cert-authority line in {certified.known_hosts} has another" in str(refusal(certified))
+    certified.trust("x ssh-ed25519 AAAA")
+    assert "no @cert-authority line has that" in str(refusal(certified))
+
+
+def test_a_host_without_a_certificate_is_told_with_the_line_that_wants_one(sshd: Sshd) -> None:
+    sshd.trust(f"@cert-authority * {sshd.public_key('other')}")
+    expected = f"{sshd.known_hosts} has a @cert-authority line for it, and it presents no certificate"
+    assert expected in str(refusal(sshd))
