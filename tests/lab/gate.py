@@ -36,7 +36,7 @@ class Gate(BaseHTTPRequestHandler):
         length = answer.getheader("Content-Length") if self.command == "HEAD" else None
         self.reply(answer.status, headers, answer.read(), length)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name is http.server's
 
     def reply(self, status: int, headers: dict[str, str], body: bytes, length: str | None = None) -> None:
         self.send_response(status)

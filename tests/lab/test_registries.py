@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.layout import TEMPORARY
 from lab import hosts
 from lab.layout import Lab
 
@@ -166,4 +167,6 @@ def test_each_registry_gets_its_own_login_and_the_hosts_stays_as_it_is(made: Pro
     assert json.loads(made.sh("cat /root/.docker/config.json"))["auths"] == {"kept.example": {}}
     for value in (gate, made.fields["registry"]):
         assert value not in done.out + done.err
-        assert not made.sh(f"grep -rlF '{value}' /run /dev/shm /root /opt/images 2>/dev/null", check=False)
+        # The rest of /run has the environment of the second registry's container.
+        search = f"grep -rlFf - /run/{TEMPORARY}* /dev/shm /root /opt/images 2>/dev/null || true"
+        assert not hosts.execute(made.lab, NODE, "sh", "-c", search, stdin=f"{value}\n".encode())
