@@ -113,7 +113,7 @@ def ask_registries(environment: Environment, askers: Sequence[Asker], question: 
         return [
             *(check_login(login, manifests.values(), only=only) for login in question.logins),
             *check_images(facts, manifests.values(), question.logins, question.place),
-            check_local(facts),
+            *check_local(facts),
             *check_newer(facts, _newer(session, facts, version, question), refresh),
         ], manifests
 
