@@ -56,6 +56,20 @@ def compose(more: str = "", **images: str) -> str:
     return f"services:\n{services}{more}"
 
 
+OWN = "registry.ktrdr.internal:5443"
+
+
+def push(made: Project, name: str, content: str) -> None:
+    """Puts an image into the lab's registry, from the host; nothing of it stays there."""
+    script = (
+        "DOCKER_CONFIG=$(mktemp -d /run/push.XXXX); export DOCKER_CONFIG; trap 'rm -rf \"$DOCKER_CONFIG\"' EXIT; "
+        f"docker login -u lab --password-stdin {OWN} && "
+        f"printf 'FROM python:3.13-slim-trixie\\nENV CONTENT={content}\\n' | docker build -q -t {name} - && "
+        f"docker push -q {name} && docker rmi {name}"
+    )
+    hosts.execute(made.lab, NODE, "sh", "-c", script, stdin=made.fields["registry"].encode())
+
+
 @pytest.fixture
 def made(lab: Lab, tmp_path: Path) -> Iterator[Project]:
     with project(lab, tmp_path, "images") as found:
@@ -142,13 +156,7 @@ def test_the_hosts_own_login_is_used_where_none_is_given(made: Project, gate: st
 
 
 def test_each_registry_gets_its_own_login_and_the_hosts_stays_as_it_is(made: Project, gate: str) -> None:
-    own = "registry.ktrdr.internal:5443"
-    push = (
-        "DOCKER_CONFIG=$(mktemp -d /run/push.XXXX); export DOCKER_CONFIG; trap 'rm -rf \"$DOCKER_CONFIG\"' EXIT; "
-        f"docker login -u lab --password-stdin {own} && docker tag python:3.13-slim-trixie {own}/ktrdr/several:1.0 && "
-        f"docker push -q {own}/ktrdr/several:1.0 && docker rmi {own}/ktrdr/several:1.0"
-    )
-    hosts.execute(made.lab, NODE, "sh", "-c", push, stdin=made.fields["registry"].encode())
+    push(made, f"{OWN}/ktrdr/several:1.0", "1")
     hosts.execute(made.lab, NODE, "sh", "-c", "cat >/root/.docker/config.json", stdin=KEPT.encode())
     made.configure(f"{SEVERAL}\n{STACK}", head=HEAD)
     made.write(
@@ -170,3 +178,24 @@ def test_each_registry_gets_its_own_login_and_the_hosts_stays_as_it_is(made: Pro
         # The rest of /run has the environment of the second registry's container.
         search = f"grep -rlFf - /run/{TEMPORARY}* /dev/shm /root /opt/images 2>/dev/null || true"
         assert not hosts.execute(made.lab, NODE, "sh", "-c", search, stdin=f"{value}\n".encode())
+
+
+def test_a_tag_that_has_moved_is_followed_on_request(made: Project) -> None:
+    moving = f"{OWN}/elsewhere/moving:1"
+    made.configure(STACK)
+    made.write({"compose.yml": compose(web=moving, other=f"docker.io/{PYTHON}")})
+    push(made, moving, "one")
+    assert made.deploy().code == 0
+    push(made, moving, "two")
+    assert made.deploy().document["nodes"]["here"]["outcome"] == "unchanged"
+    looked = made.run("preflight")
+    assert looked.code == 0, looked.err
+    assert f"the registry has a newer {moving}" in looked.err
+    assert "deploy-images --refresh web" in looked.err
+    assert made.deploy("--refresh", "other").document["nodes"]["here"]["outcome"] == "unchanged"
+    assert made.environment("web")["CONTENT"] == "one"
+    assert made.deploy("--refresh", "web").code == 0
+    assert made.environment("web")["CONTENT"] == "two"
+    assert made.run("status").code == 0
+    assert made.run("rollback").code == 0
+    assert made.environment("web")["CONTENT"] == "one"
