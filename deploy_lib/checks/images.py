@@ -68,12 +68,14 @@ def check_login(login: Login, manifests: Iterable[Manifest], *, only: bool = Tru
     return Check(name, proves, found=where if own else f"{where}, not tried: no image of it is asked for")
 
 
-def check_local(facts: Facts) -> Check:
+def check_local(facts: Facts) -> Iterator[Check]:
     """That the host has the images that are in no registry, as `pull_policy: never` says."""
     wanted = {s.name: s.image for s in facts.services.values() if s.replicas and asks_of(s).local}
+    if not wanted:
+        return
     missing = {name: image for name, image in wanted.items() if facts.on_host(image) is None}
     names = " ".join(sorted({str(image) for image in missing.values()}))
-    return judged(
+    yield judged(
         "images of the host",
         "those that are never pulled are there",
         "; ".join(

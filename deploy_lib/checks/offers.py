@@ -17,22 +17,34 @@ _ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
 
 
 def check_offers(facts: Facts) -> Iterator[Check]:
-    """What the services ask for, and what they are made from."""
+    """What the services ask for, and what they are made from; nothing of what none of them asks for."""
     running = [service for service in facts.services.values() if service.replicas]
     asked = {service.name: asks_of(service) for service in running}
-    yield from _check_sources(running, asked)
-    yield _check_platform(facts, asked)
-    offers = facts.machine.offers
-    if offers is not None:
+    every, offers = asked.values(), facts.machine.offers
+    if any(service.builds for service in running) or any(asks.builds for asks in every):
+        yield _check_sources(running, asked)
+    if any(asks.platform for asks in every):
+        yield _check_platform(facts, asked)
+    if offers is None:
+        return
+    if any(service.external for service in running):
         yield _check_external(running, offers)
-        yield from _check_devices(asked, offers)
-        yield from _check_size(asked, offers)
+    if any(asks.devices for asks in every):
+        yield _check_devices(asked, offers)
+    if any(asks.gpus for asks in every):
+        yield _check_drivers(asked, offers)
+    if any(asks.runtime for asks in every):
+        yield _check_runtimes(asked, offers)
+    if any(asks.cpus or asks.cpuset for asks in every):
+        yield _check_cpus(asked, offers)
+    if any(asks.memory for asks in every):
+        yield _check_memory(asked, offers)
 
 
-def _check_sources(running: list[Service], asked: dict[str, Asks]) -> Iterator[Check]:
+def _check_sources(running: list[Service], asked: dict[str, Asks]) -> Check:
     nameless = [service.name for service in running if not str(service.image)]
     built = [name for name, asks in asked.items() if asks.builds and name not in nameless]
-    yield judged(
+    return judged(
         "images",
         "each service names an image that is built already",
         "; ".join(
@@ -85,22 +97,25 @@ def _check_external(running: list[Service], offers: Offers) -> Check:
     )
 
 
-def _check_devices(asked: dict[str, Asks], offers: Offers) -> Iterator[Check]:
+def _check_devices(asked: dict[str, Asks], offers: Offers) -> Check:
     missing = [
         (name, path) for name, asks in asked.items() for path in asks.devices if path not in offers.devices
     ]
-    yield judged(
+    return judged(
         "devices",
         "the devices of the Compose file are there",
         "; ".join(f"there is no {path}, which {name} gets" for name, path in missing),
         "is it plugged in, and is its driver loaded? On the host: "
         + words("ls", "-l", *sorted({path for _, path in missing})),
     )
+
+
+def _check_drivers(asked: dict[str, Asks], offers: Offers) -> Check:
     lacking = [
         (name, driver) for name, asks in asked.items() for gpu in asks.gpus if (driver := _lacks(gpu, offers))
     ]
     nvidia = any(driver == "nvidia" for _, driver in lacking)
-    yield judged(
+    return judged(
         "device drivers",
         "the engine has the drivers for reserved devices",
         "; ".join(
@@ -113,6 +128,9 @@ def _check_devices(asked: dict[str, Asks], offers: Offers) -> Iterator[Check]:
         else "install it there, or leave the reservation out",
         found=", ".join(sorted(offers.drivers)),
     )
+
+
+def _check_runtimes(asked: dict[str, Asks], offers: Offers) -> Check:
     unknown = [
         (name, asks.runtime)
         for name, asks in asked.items()
@@ -121,7 +139,7 @@ def _check_devices(asked: dict[str, Asks], offers: Offers) -> Iterator[Check]:
         and asks.runtime not in offers.runtimes
         and not asks.runtime.startswith("io.containerd.")
     ]
-    yield judged(
+    return judged(
         "runtimes",
         "the engine has the runtimes of the Compose file",
         "; ".join(
@@ -138,7 +156,7 @@ def _lacks(gpu: Gpu, offers: Offers) -> str:
     return driver if driver and driver not in offers.drivers else ""
 
 
-def _check_size(asked: dict[str, Asks], offers: Offers) -> Iterator[Check]:
+def _check_cpus(asked: dict[str, Asks], offers: Offers) -> Check:
     many = [
         f"{name} asks for {asks.cpus:g}"
         for name, asks in asked.items()
@@ -149,19 +167,22 @@ def _check_size(asked: dict[str, Asks], offers: Offers) -> Iterator[Check]:
         for name, asks in asked.items()
         if offers.cpus and _highest(asks.cpuset) >= offers.cpus
     ]
-    yield judged(
+    return judged(
         "CPUs",
         "the host has the CPUs that the services ask for",
         f"{'; '.join(many)}; the host has {offers.cpus}, numbered from 0" if many else "",
         "lower cpus: or cpuset: in the Compose file, or give the host more",
         found=str(offers.cpus),
     )
+
+
+def _check_memory(asked: dict[str, Asks], offers: Offers) -> Check:
     much = [
         f"{name} asks for {asks.memory // _MIB} MiB"
         for name, asks in asked.items()
         if offers.memory and asks.memory > offers.memory
     ]
-    yield judged(
+    return judged(
         "memory limits",
         "the host has the memory that the services ask for",
         f"{'; '.join(much)}; the host has {offers.memory // _MIB}" if much else "",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -101,22 +102,19 @@ def ask_registries(environment: Environment, askers: Sequence[Asker], question: 
     def ask(asker: Asker) -> tuple[list[Check], Mapping[Image, Manifest]]:
         facts, session = asker.facts, asker.deployment.session
         names = question.needed(facts, version)
-        # What would be new is of interest to those who ask what there is, and must delay no deployment.
-        others = question.recorded(facts, version) if question.request.command == "preflight" else []
         try:
             with told(asker.deployment.node.name):
-                found = resolve(session, [*names, *others], question.logins)
+                manifests = resolve(session, names, question.logins)
         except DeployError as error:
             hint = error.hint or "run the same command again"
             return [Check("registries", "the host can ask them", "failed", problem=error.what, hint=hint)], {}
-        manifests = {name: found[name] for name in names}
         refresh = f"{asker.deployment.node.deploy_task} --refresh"
         only = len(question.logins) == 1
         return [
             *(check_login(login, manifests.values(), only=only) for login in question.logins),
             *check_images(facts, manifests.values(), question.logins, question.place),
-            check_local(facts),
-            *check_newer(facts, (found[name] for name in others), refresh),
+            *check_local(facts),
+            *check_newer(facts, _newer(session, facts, version, question), refresh),
         ], manifests
 
     answers = side_by_side(askers, ask, question.request.parallel)
@@ -172,3 +170,15 @@ def _none(environment: Environment, question: Question) -> Check:
         problem = f"neither {wanted[0].tag} nor {wanted[-1].tag} has an image in {where}"
     hint = "has CI built and pushed one? Name another version with --tag"
     return Check("version", "a commit has an image", "failed", problem=problem, hint=hint)
+
+
+def _newer(session: Session, facts: Facts, version: Version, question: Question) -> Collection[Manifest]:
+    """What the registries have for other people's tags now; nothing where they do not say.
+
+    That is for those who look: it must neither delay a deployment nor fail it.
+    """
+    if question.request.command != "preflight":
+        return ()
+    with contextlib.suppress(DeployError):
+        return resolve(session, question.recorded(facts, version), question.logins).values()
+    return ()

@@ -116,7 +116,7 @@ def _auth_header(login: Login) -> str:
         "username": login.username,
         "password": login.password.reveal(),
         # Docker Hub's own name for where one logs in.
-        "serveraddress": HUB_LOGIN if login.host == HUB else login.host,
+        "serveraddress": HUB_LOGIN if login.covers(Image(HUB + "/x")) else login.host,
     }
     return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode()
 

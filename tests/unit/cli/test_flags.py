@@ -70,3 +70,13 @@ def test_a_bad_number_of_lines_is_too(flag: flags.Flag[int], bad: str) -> None:
     assert Given({"tail": "7"})[flag] == 7
     with pytest.raises(UsageError, match="--tail must be a whole number"):
         Given({"tail": bad})[flag]
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("", None), (True, ""), ("web", "web")])
+def test_refresh_is_for_all_services_or_for_one(typed: flags.Raw, meant: str | None) -> None:
+    assert Given({"refresh": typed})[flags.REFRESH] == meant
+
+
+def test_refresh_that_names_no_service_is_refused() -> None:
+    with pytest.raises(UsageError, match="--refresh"):
+        _ = Given({"refresh": "a b"})[flags.REFRESH]
