@@ -134,8 +134,8 @@ def outcome(done: Outcome) -> tuple[int, str]:
 def lies(core: Host) -> str:
     """What lies on the host, with modes and links, but for what is generated, the program's own and the stack's data."""
     return core.sh(
-        f"cd {HOME} && find . '(' -name .deploy -o -name data -o -name made ')' -prune -o ! -name 'release.*' "
-        "-printf '%p %y %m %l\\n' | sort; find . -name .deploy -prune -o -name data -prune -o -type f ! -name 'release.*' "
+        f"cd {HOME} && find . '(' -name .deploy -o -name deploy-metrics -o -name data -o -name made ')' -prune -o ! -name 'release.*' "
+        "-printf '%p %y %m %l\\n' | sort; find . -name .deploy -prune -o -name deploy-metrics -prune -o -name data -prune -o -type f ! -name 'release.*' "
         "-exec sha256sum {} + | sort"
     )
 

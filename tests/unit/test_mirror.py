@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -66,7 +66,18 @@ THROUGH = {
     "secrets/sources/environment": "unit/secrets/sources/test_sources",
     "source/placing": "unit/source/test_files",
     "source/tree": "unit/source/test_files",
+    "ssh/agent": "ssh/test_keys",
+    "ssh/asking": "ssh/test_keys",
+    "ssh/client": "ssh/test_session",
+    "ssh/dialogue": "ssh/test_keys",
+    "ssh/keyfiles": "ssh/test_keys",
+    "ssh/login": "ssh/test_keys",
+    "ssh/process": "ssh/test_session",
+    "ssh/resolve": "ssh/test_as_ssh_does",
     "ssh/target": "unit/checks/test_reach",
+    "ssh/tokens": "ssh/test_keys",
+    "ssh/trust": "ssh/test_hostkeys",
+    "ssh/ways": "ssh/test_as_ssh_does",
 }
 """By module, the test that covers it from a module above."""
 
@@ -134,9 +145,16 @@ def reached(path: Path) -> frozenset[str]:
 
 
 def above(name: str) -> set[str]:
-    """The modules that import a module, and so use it; a package may only hand it on."""
+    """The modules that use a module: those that import it, and those of its room that import one of these."""
     paths = {name_of(path): path for path in LIBRARY.rglob("*.py")}
-    return {other for other, path in paths.items() if name in reached(path) and other != "."}
+    found: set[str] = set()
+    left = {name}
+    while left:
+        # A package may only hand it on.
+        direct = {other for other, path in paths.items() if left & reached(path) and other != "."} - found
+        found |= direct
+        left = {other for other in direct if PurePosixPath(other).parent == PurePosixPath(name).parent}
+    return found
 
 
 def own(name: str) -> list[Path]:
@@ -158,7 +176,9 @@ def test_each_module_is_tested_under_its_name_or_through_a_module_above_it(name:
         f"{name} has no tests/unit/.../test_{Path(name).name}.py: write it, or say where it is tested"
     )
     path = ROOT / "tests" / f"{THROUGH[name]}.py"
-    used = reached(path)
+    # What its folder's fixtures use, it uses.
+    fixtures = path.with_name("conftest.py")
+    used = reached(path) | (reached(fixtures) if fixtures.is_file() else frozenset())
     assert name in used or above(name) & used, f"{path.name} uses neither {name} nor what imports it"
 
 
