@@ -64,6 +64,14 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Che
         named: it stands in the Compose file or in deploy.toml.
     """
     running = f", under which {len(facts.containers)} containers are here" if facts.containers else ""
+    found = {c.project.directory for c in facts.containers if c.project} if facts.unrecorded else set()
+    if named and (elsewhere := sorted(map(str, found - {node.directory}))):
+        return judged(
+            "project name",
+            "the Compose project has a fixed name, and lies where it was started",
+            f"{project} was started by hand in {', '.join(elsewhere)}, and not in {node.directory}",
+            f'put directory = "{elsewhere[0]}" into the node {node.name} of deploy.toml, or take the containers down first',
+        )
     return judged(
         "project name",
         "the Compose project has a fixed name",

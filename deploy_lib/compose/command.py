@@ -78,7 +78,12 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
     Args:
         directory: as a shell word.
     """
-    files = [f"-f {directory}/{quote(name)}" for name in project.files]
-    env_files = [f"--env-file {directory}/{quote(name)}" for name in project.env_files]
+
+    def place(name: str) -> str:
+        # What was started by hand may have files anywhere.
+        return quote(name) if name.startswith("/") else f"{directory}/{quote(name)}"
+
+    files = [f"-f {place(name)}" for name in project.files]
+    env_files = [f"--env-file {place(name)}" for name in project.env_files]
     options = " ".join([f"-p {quote(project.name)} --project-directory {directory}", *files, *env_files])
     return f"docker compose {options} {words(*arguments)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -58,12 +58,8 @@ class Container:
         directory, files, env_files = found
         if not directory or not files:
             return None
-        name = self.labels.get(labels.PROJECT, "")
-        return Project(
-            name,
-            PurePosixPath(directory),
-            *(tuple(filter(None, each.split(","))) for each in (files, env_files)),
-        )
+        name, home = self.labels.get(labels.PROJECT, ""), PurePosixPath(directory)
+        return Project(name, home, *(tuple(_below(home, each)) for each in (files, env_files)))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -117,6 +113,13 @@ INSPECT = (
     + ',"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}}}'
 )
 """Format for `docker inspect`: one JSON object a line, without the container's environment."""
+
+
+def _below(home: PurePosixPath, listed: str) -> Iterator[str]:
+    """Paths of a label, those in the project's directory by their place there."""
+    for each in filter(None, listed.split(",")):
+        path = PurePosixPath(each)
+        yield str(path.relative_to(home)) if path.is_relative_to(home) else each
 
 
 def containers_function(project: Project) -> str:

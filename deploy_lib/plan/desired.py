@@ -199,8 +199,15 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
         places=None if facts.deployed is None else tuple(facts.places),
         mounted=mounted,
         ends={name: service.ends for name, service in (facts.deployed or {}).items() if service.ends},
+        compose_files=_others(facts.by_hand.files if facts.by_hand else ()),
+        env_files=_others(facts.by_hand.env_files if facts.by_hand else ()),
     )
     return Desired(release, generated)
+
+
+def _others(files: Sequence[str]) -> tuple[str, ...]:
+    """Without the generated ones, which every project has in the end."""
+    return tuple(name for name in files if name not in (layout.OVERRIDE, layout.VARIABLES))
 
 
 def _secret_files(facts: Facts) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.model import Service
+from deploy_lib.compose.project import Project
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.release import history
 from deploy_lib.release.history import Event
@@ -42,6 +43,7 @@ class Facts:
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the stack that lies in its directory, as the host's Compose renders it; see `knows_places`.
+        by_hand: what it was started from, where that was not this program.
         delivered: the secret files in its memory.
         strangers: why others than this user and root could change what is deployed, and what fixes it.
         machine: its clock, space, memory, ports and mounts.
@@ -72,6 +74,7 @@ class Facts:
     history: tuple[Event, ...] = ()
     objects: frozenset[str] = frozenset()
     deployed: Mapping[str, Service] | None = None
+    by_hand: Project | None = None
     delivered: frozenset[str] = frozenset()
     strangers: tuple[tuple[str, str], ...] = ()
     machine: Machine = field(default_factory=Machine)

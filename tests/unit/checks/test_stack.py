@@ -154,3 +154,15 @@ def test_a_file_that_is_mounted_by_itself_cannot_be_told_of(
     check = check_reloads(node, services, ["conf/a.conf", "other/a.conf"])
     assert check.result == ("failed" if refused else "ok")
     assert ("web mounts conf/a.conf by itself" in check.problem) == refused
+
+
+def test_what_was_started_in_another_directory_is_given_the_line_that_finds_it() -> None:
+    labels = {
+        "com.docker.compose.project.working_dir": "/srv/web",
+        "com.docker.compose.project.config_files": "/srv/web/c.yml",
+    }
+    facts = Facts(containers=(build.container(labels=labels),))
+    check = check_project(build.node(), "shop-1", facts, named=True)
+    assert check.result == "failed"
+    assert 'directory = "/srv/web"' in (check.hint or "")
+    assert check_project(build.node("/srv/web"), "shop-1", facts, named=True).result == "ok"

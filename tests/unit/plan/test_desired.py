@@ -1,8 +1,10 @@
 import json
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.model import Service
+from deploy_lib.compose.project import Project
 from deploy_lib.host.change.history import event
 from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
 from deploy_lib.plan.desired import Desired, adopted_release, earlier_release, rotated_release
@@ -116,3 +118,11 @@ def test_a_project_without_a_record_keeps_its_delivery() -> None:
     deployed = {"web": Service("web", OLD, sources={"s": "S"})}
     facts = replace(facts, history=(), containers=(labelled,), deployed=deployed)
     assert adopted_release("r1", facts).release.secret_files == FILES
+
+
+def test_what_was_started_by_hand_goes_back_to_the_files_that_it_was_started_from() -> None:
+    started = Project("p", PurePosixPath("/opt/p"), ("by-hand.yml", "release.yml"), (".env", "release.env"))
+    facts = replace(settled(), history=(), by_hand=started)
+    release = adopted_release("r1", facts).release
+    assert (release.compose_files, release.env_files) == (("by-hand.yml",), (".env",))
+    assert adopted_release("r1", replace(facts, by_hand=None)).release.compose_files == ()
