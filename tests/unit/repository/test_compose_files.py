@@ -94,6 +94,15 @@ def test_an_image_is_pinned_or_takes_the_release_s_tag(stack: str, spec: dict[st
         assert re.search(r"\d+\.\d+", tag), f"{name} has the moving tag {tag}"
 
 
+def test_the_workers_run_the_backend_s_image() -> None:
+    backend = compose("core")["services"]["backend"]["image"]
+    workers = {
+        spec["image"] for name, spec in compose("workers")["services"].items() if name != "node-exporter"
+    }
+    assert workers == {backend}
+    assert "/ktrdr-backend:${IMAGE_TAG" in backend
+
+
 @each_service
 def test_a_service_has_no_fixed_container_name(stack: str, spec: dict[str, Any]) -> None:
     # Two of a service could not run side by side.

@@ -123,6 +123,13 @@ def test_a_symptom_is_what_the_programs_say() -> None:
             assert f'"{check}"' in text, check
 
 
+def test_every_section_of_the_plan_is_there() -> None:
+    chapters = re.findall(r"^## (.+)$", GUIDE, re.MULTILINE)
+    wanted = ["Prerequisites", "1Password", "First deployment", "Updating", "Scaling workers", "Rollback"]
+    assert [name for name in chapters if name in wanted] == wanted
+    assert any(name.startswith("Troubleshooting") for name in chapters)
+
+
 def test_what_it_points_to_is_there() -> None:
     chapters = set(re.findall(r"^## (.+)$", GUIDE, re.MULTILINE))
     text = re.sub(r"\s+", " ", GUIDE)

@@ -214,6 +214,18 @@ def test_latest_is_moved_by_one_run_at_a_time_which_looks_at_main_as_it_then_is(
     assert load(ROOT, "homelab").follows == "origin/main"
 
 
+def test_every_folder_of_tests_is_run() -> None:
+    folders = {path.parent.relative_to(ROOT).parts[1] for path in (ROOT / "tests").rglob("test_*.py")}
+    commands = [
+        step["run"] for job in workflow("ci")["jobs"].values() for step in steps(job) if "run" in step
+    ]
+    run = {
+        name for command in commands if "pytest" in command for name in re.findall(r"tests/(\w+)", command)
+    }
+    assert run == folders
+    assert (ROOT / ".ci/run").read_text().rstrip().endswith("scripts/run invoke test")
+
+
 def test_the_tests_of_main_are_never_ended_by_a_newer_commit_s() -> None:
     group = workflow("ci")["concurrency"]["group"]
     assert group == "ci-${{ github.event.pull_request.number || github.run_id }}"
