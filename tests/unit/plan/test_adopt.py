@@ -100,4 +100,5 @@ def test_its_tag_is_that_of_its_own_images(images: tuple[str, ...], tag: str) ->
 
 def test_nothing_of_an_adopted_release_claims_to_have_been_proven() -> None:
     release = adopted_release("r0", running(container("web", A, A))).release
-    assert (release.probes, release.restores, release.secret_files) == (None, None, {})
+    # It is judged by its health alone: nobody knows which of today's probes it could pass.
+    assert (release.probes, release.restores, release.secret_files) == ((), None, {})
