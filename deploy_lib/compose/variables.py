@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deploy_lib.compose.interpolation import VARIABLE
 from deploy_lib.compose.reading import load_yaml
 from deploy_lib.errors import UsageError
-
-_REFERENCE = re.compile(
-    r"""
-    \$\$                                                              # a dollar sign that stands for itself
-    | \$\{(?P<name>[A-Za-z_]\w*)
-          (?::?(?P<kind>[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}     # ${NAME}, ${NAME:-word}, ${NAME:?word}
-    | \$(?P<bare>[A-Za-z_]\w*)                                        # $NAME
-    """,
-    re.VERBOSE | re.ASCII,
-)
 
 
 @dataclass(frozen=True)
@@ -83,9 +73,9 @@ def _strings(data: Any) -> Iterator[str]:
 
 
 def _references(text: str) -> Iterator[tuple[str, str]]:
-    for match in _REFERENCE.finditer(text):
-        name = match["name"] or match["bare"]
+    for match in VARIABLE.finditer(text):
+        name, kind = match["name"] or match["bare"], (match["kind"] or "").removeprefix(":")
         if name:
-            yield name, match["kind"] or ""
-            if match["kind"] in ("-", "+"):
+            yield name, kind
+            if kind in ("-", "+"):
                 yield from _references(match["word"])
