@@ -1,4 +1,4 @@
-"""The model of a stack, as the host's own Compose renders it: the only parser of Compose files.
+"""The model of a stack, as the host's own Compose renders it: what is decided about its services is decided from this.
 
 It was rendered with a placeholder for each secret (`secrets/placeholders.py`). Where one comes back tells which service gets
 which secret, and in which way: however deep it was interpolated, through `extends`, `include`, anchors and several files.
