@@ -18,13 +18,11 @@ class Variables:
     Attributes:
         read: every variable, in the order of the file.
         required: those that it insists on, as in `${NAME:?}`.
-        optional: those that have a default wherever they are read.
         secrets: the environment names that its secrets come from.
     """
 
     read: tuple[str, ...]
     required: frozenset[str]
-    optional: frozenset[str]
     secrets: tuple[str, ...]
 
     @property
@@ -49,12 +47,10 @@ def variables(content: bytes, path: str) -> Variables:
         raise UsageError(f"{path} has a part that contains itself") from None
     # Anchors put parts of the file elsewhere; the order is the one that a reader sees.
     names = sorted({name for name, _ in found}, key=lambda name: text.find(f"${{{name}"))
-    plain = {name for name, kind in found if kind not in ("-", "+")}
     sources = (data.get("secrets") or {}).values()
     return Variables(
         read=tuple(names),
         required=frozenset(name for name, kind in found if kind == "?"),
-        optional=frozenset(names) - plain,
         secrets=tuple(
             dict.fromkeys(s["environment"] for s in sources if isinstance(s, dict) and "environment" in s)
         ),
