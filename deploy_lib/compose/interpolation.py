@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_VARIABLE = re.compile(
+VARIABLE = re.compile(
     r"""
     \$(?:
-        (?P<escaped>\$)
-        | \{(?P<name>[A-Za-z_]\w*)(?:(?P<kind>:?[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}
-        | (?P<bare>[A-Za-z_]\w*)
+        (?P<escaped>\$)                                                # a dollar sign that stands for itself
+        | \{(?P<name>[A-Za-z_]\w*)
+            (?:(?P<kind>:?[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}    # ${NAME}, ${NAME:-word}, ${NAME:?word}
+        | (?P<bare>[A-Za-z_]\w*)                                       # $NAME
     )
     """,
     re.VERBOSE | re.ASCII,
 )
+"""One variable in a text, as Compose writes it; what is read of one and what is filled in both follow from it."""
 
 _ENV_LINE = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*
@@ -44,7 +46,7 @@ def filled(text: str, values: Mapping[str, str]) -> str | None:
         unknown = unknown or inner is None
         return inner or ""
 
-    result = _VARIABLE.sub(value, text)
+    result = VARIABLE.sub(value, text)
     return None if unknown else result
 
 

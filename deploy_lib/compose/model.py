@@ -1,4 +1,4 @@
-"""The model of a stack, as the host's own Compose renders it: the only parser of Compose files.
+"""The model of a stack, as the host's own Compose renders it: what is decided about its services is decided from this.
 
 It was rendered with a placeholder for each secret (`secrets/placeholders.py`). Where one comes back tells which service gets
 which secret, and in which way: however deep it was interpolated, through `extends`, `include`, anchors and several files.
@@ -62,7 +62,6 @@ class Mount:
     kind: str
     source: str
     target: str
-    read_only: bool = False
 
     @property
     def shipped(self) -> str | None:
@@ -240,7 +239,7 @@ def _config_files(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[
         file = (data["configs"][each["source"]] or {}).get("file")
         if file is not None:
             target = each.get("target") or f"/{each['source']}"
-            yield {"type": "bind", "source": file, "target": target, "read_only": True}
+            yield {"type": "bind", "source": file, "target": target}
 
 
 def _contents(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -315,9 +314,4 @@ def _mount(data: Mapping[str, Any], base: str) -> Mount:
     source = str(data.get("source") or "")
     if base and data["type"] == "bind" and PurePosixPath(source).is_relative_to(base):
         source = str(PurePosixPath(source).relative_to(base))
-    return Mount(
-        text(data, "type"),
-        source,
-        text(data, "target"),
-        bool(data.get("read_only")),
-    )
+    return Mount(text(data, "type"), source, text(data, "target"))

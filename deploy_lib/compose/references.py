@@ -1,4 +1,4 @@
-"""What a stack's Compose files refer to, so that it can be shipped: the only thing that raw YAML is read for.
+"""What a stack's Compose files refer to, so that it can be shipped; read before any host is asked.
 
 Compose takes a relative path from the project directory; in an included file from that one's own project directory, and in a
 file that a service extends from that file's folder.

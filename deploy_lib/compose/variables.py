@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deploy_lib.compose.interpolation import VARIABLE
 from deploy_lib.compose.reading import load_yaml
 from deploy_lib.errors import UsageError
-
-_REFERENCE = re.compile(
-    r"""
-    \$\$                                                              # a dollar sign that stands for itself
-    | \$\{(?P<name>[A-Za-z_]\w*)
-          (?::?(?P<kind>[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}     # ${NAME}, ${NAME:-word}, ${NAME:?word}
-    | \$(?P<bare>[A-Za-z_]\w*)                                        # $NAME
-    """,
-    re.VERBOSE | re.ASCII,
-)
 
 
 @dataclass(frozen=True)
@@ -28,13 +18,11 @@ class Variables:
     Attributes:
         read: every variable, in the order of the file.
         required: those that it insists on, as in `${NAME:?}`.
-        optional: those that have a default wherever they are read.
         secrets: the environment names that its secrets come from.
     """
 
     read: tuple[str, ...]
     required: frozenset[str]
-    optional: frozenset[str]
     secrets: tuple[str, ...]
 
     @property
@@ -59,12 +47,10 @@ def variables(content: bytes, path: str) -> Variables:
         raise UsageError(f"{path} has a part that contains itself") from None
     # Anchors put parts of the file elsewhere; the order is the one that a reader sees.
     names = sorted({name for name, _ in found}, key=lambda name: text.find(f"${{{name}"))
-    plain = {name for name, kind in found if kind not in ("-", "+")}
     sources = (data.get("secrets") or {}).values()
     return Variables(
         read=tuple(names),
         required=frozenset(name for name, kind in found if kind == "?"),
-        optional=frozenset(names) - plain,
         secrets=tuple(
             dict.fromkeys(s["environment"] for s in sources if isinstance(s, dict) and "environment" in s)
         ),
@@ -83,9 +69,9 @@ def _strings(data: Any) -> Iterator[str]:
 
 
 def _references(text: str) -> Iterator[tuple[str, str]]:
-    for match in _REFERENCE.finditer(text):
-        name = match["name"] or match["bare"]
+    for match in VARIABLE.finditer(text):
+        name, kind = match["name"] or match["bare"], (match["kind"] or "").removeprefix(":")
         if name:
-            yield name, match["kind"] or ""
-            if match["kind"] in ("-", "+"):
+            yield name, kind
+            if kind in ("-", "+"):
                 yield from _references(match["word"])

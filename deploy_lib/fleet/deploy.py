@@ -13,7 +13,6 @@ from deploy_lib.fleet.locks import locked
 from deploy_lib.fleet.survey import require_checks, survey
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node.deployment import Deployment
-from deploy_lib.node.preflight import Values
 from deploy_lib.output.console import Console
 from deploy_lib.plan.preview import Preview
 from deploy_lib.request import Request
@@ -41,19 +40,18 @@ def deploy(
 
     if request.dry_run:
         each(deployments, decide)
-        return rehearse(deployments, found.logins, found.values)
+        return rehearse(deployments, found.logins)
     with locked(deployments, console):
         each(deployments, decide)
         require(deployments)
         return Done(carry_out(deployments, request, found.values, found.logins), deployments)
 
 
-def rehearse(deployments: Sequence[Deployment], logins: Sequence[Login], values: Values) -> Done:
+def rehearse(deployments: Sequence[Deployment], logins: Sequence[Login]) -> Done:
     """What the decisions would do to their hosts, in detail.
 
     Args:
         logins: what images would be pulled with.
-        values: of the secrets; empty where those that run would stay.
 
     Raises:
         DeployError: a node's decision failed, or its host does not answer.
@@ -61,7 +59,7 @@ def rehearse(deployments: Sequence[Deployment], logins: Sequence[Login], values:
     previews: dict[str, Preview] = {}
 
     def look_closer(deployment: Deployment) -> None:
-        previews[deployment.node.name] = deployment.rehearse(logins, values)
+        previews[deployment.node.name] = deployment.rehearse(logins)
 
     each(deployments, look_closer)
     require(deployments)

@@ -58,7 +58,7 @@ def roll_back(
         if said := _data(deployment):
             console.say(said)
     if request.dry_run:
-        return rehearse(taking_part, (), {})
+        return rehearse(taking_part, ())
     with locked(taking_part, console):
         each(taking_part, lambda d: d.refresh_facts(None))
         each(taking_part, decide)

@@ -53,7 +53,7 @@ def rotate(
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)
     if request.dry_run:
-        return replace(rehearse(taking_part, (), values), nodes=deployments)
+        return replace(rehearse(taking_part, ()), nodes=deployments)
     with locked(taking_part, console):
         _look(taking_part)
         changed = _changed(taking_part, values)

@@ -283,15 +283,14 @@ class Deployment:
         self._recall_interruption()
         self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed))
 
-    def rehearse(self, logins: Sequence[Login], values: Values) -> Preview:
+    def rehearse(self, logins: Sequence[Login]) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
 
         Args:
             logins: what images would be pulled with.
-            values: of the secrets; empty where those that run would stay.
         """
         decision = self._decided()
-        plan, preview = rehearse(self.session, self.job, decision, self.facts, logins, values)
+        plan, preview = rehearse(self.session, self.job, decision, self.facts, logins)
         self.decision = replace(decision, plan=plan)
         self.outcome = Outcome.PLANNED
         return preview

@@ -11,7 +11,6 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.hashes import ask_hashes
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.look.sizes import ask_sizes
-from deploy_lib.node.preflight import Values
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview, diffs, foresee
@@ -23,13 +22,12 @@ from deploy_lib.ssh.session import Session
 
 
 def rehearse(
-    session: Session, job: Job, decision: Decision, facts: Facts, logins: Sequence[Login], values: Values
+    session: Session, job: Job, decision: Decision, facts: Facts, logins: Sequence[Login]
 ) -> tuple[Plan, Preview]:
     """Reads the host's files that would change, and works out what Compose would recreate and what would run.
 
     Args:
         logins: what images would be pulled with.
-        values: of the secrets; empty where those that run would stay.
 
     Returns:
         The plan, with what only the host's Compose can tell, and its details.

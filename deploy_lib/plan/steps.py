@@ -114,7 +114,7 @@ def shown_commands(decision: Decision, facts: Facts, job: Job, logins: Sequence[
     backups = [
         step
         for backup in due_backups(decision, facts, job.node.stack)
-        for step in make_steps(job.stack, new_order(job.stack, backup, release))
+        for step in make_steps(new_order(job.stack, backup, release))
     ]
     return shown_of(
         [

@@ -66,9 +66,9 @@ class BackupFile:
         return f"{self.id} ({shown_size(self.size)})"
 
 
-def new_id(name: str, now: datetime | None = None) -> str:
+def new_id(name: str) -> str:
     """An id: UTC time to the second, the entry's name, and four digits that keep two of one second apart."""
-    return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}-{secrets.token_hex(2)}"
 
 
 def read_backup(line: str) -> BackupFile:

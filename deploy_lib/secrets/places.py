@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -70,16 +70,13 @@ class Reading:
     places: Sequence[Place]
 
 
-def readings(places: Iterable[Place], given: Collection[str] = ()) -> list[Reading]:
+def readings(places: Iterable[Place]) -> list[Reading]:
     """In which order secrets can be read back, those in front helping with those behind.
 
     A text with two unknown values could be taken apart in several ways, so such a secret is not among them.
-
-    Args:
-        given: secrets whose values are known without being read.
     """
     left = list(dict.fromkeys(places))
-    known, found = set(given), list[Reading]()
+    known, found = set[str](), list[Reading]()
     while True:
         ready: dict[str, list[Place]] = {}
         for place in left:

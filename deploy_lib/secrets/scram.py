@@ -16,16 +16,16 @@ ITERATIONS = 4096
 SALT_BYTES = 16
 
 
-def verifier(password: Secret, salt: bytes, iterations: int = ITERATIONS) -> Secret:
+def verifier(password: Secret, salt: bytes) -> Secret:
     """`SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`, as in `pg_authid.rolpassword`.
 
     Args:
         salt: random, SALT_BYTES of them.
     """
-    salted = hashlib.pbkdf2_hmac("sha256", prepared(password.reveal()), salt, iterations)
+    salted = hashlib.pbkdf2_hmac("sha256", prepared(password.reveal()), salt, ITERATIONS)
     stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
     server = _hmac(salted, b"Server Key")
-    return Secret(f"SCRAM-SHA-256${iterations}:{_text(salt)}${_text(stored)}:{_text(server)}")
+    return Secret(f"SCRAM-SHA-256${ITERATIONS}:{_text(salt)}${_text(stored)}:{_text(server)}")
 
 
 def prepared(password: str) -> bytes:

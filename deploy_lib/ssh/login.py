@@ -20,9 +20,7 @@ REPLY_TIMEOUT = 30.0
 """Seconds that a server may take to answer one request; a directory of users is slow."""
 
 
-def log_in(
-    transport: paramiko.Transport, target: Target, further: tuple[Path, ...] = (), asker: Asker | None = None
-) -> None:
+def log_in(transport: paramiko.Transport, target: Target, further: tuple[Path, ...] = ()) -> None:
     """Logs in on a session whose host is verified.
 
     Args:
@@ -32,16 +30,14 @@ def log_in(
         LoginError: nothing was accepted; it says what was tried and what was not usable.
         paramiko.AuthenticationException: the server ended the session, or did not answer.
     """
-    _Login(transport, target, further, asker or Asker(batch=target.keys.batch)).run()
+    _Login(transport, target, further).run()
 
 
 class _Login:
-    def __init__(
-        self, transport: paramiko.Transport, target: Target, further: tuple[Path, ...], asker: Asker
-    ) -> None:
+    def __init__(self, transport: paramiko.Transport, target: Target, further: tuple[Path, ...]) -> None:
         self._transport = transport
         self._target = target
-        self._asker = asker
+        self._asker = Asker(batch=target.keys.batch)
         self._dialogue = Dialogue(transport, target.user, REPLY_TIMEOUT)
         self._found = find(target.keys, further)
         self._left = iter(self._found.keys)

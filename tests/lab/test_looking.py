@@ -346,7 +346,6 @@ def test_a_registry_that_is_gone_is_a_warning_where_the_host_has_the_recorded_im
 # --- status -----------------------------------------------------------------------------------------------
 
 DIRECTORY = "/opt/ktrdr-core"
-UP = f"docker compose -p ktrdr-core --project-directory {DIRECTORY}"
 
 
 def status() -> Outcome:

@@ -60,8 +60,8 @@ class Sshd:
         ]
         self.ssh_config.write_text("\n".join(lines) + "\n")
 
-    def session(self, name: str = NAME) -> Session:
-        return Session("core", connect_to(name, self.ssh_config))
+    def session(self) -> Session:
+        return Session("core", connect_to(NAME, self.ssh_config))
 
 
 def free_port() -> int:

@@ -130,13 +130,13 @@ rm -f "$d"/*.new
 for x in "$d"/*.data; do [ ! -e "$x" ] || [ -e "${{x%.data}}.json" ] || rm -f -- "$x"; done
 {append_function(stack)}
 {work_function(stack)}
-{script_of(step for order in orders for step in make_steps(stack, order))}
+{script_of(step for order in orders for step in make_steps(order))}
 {prune}
 :
 """
 
 
-def make_steps(stack: HostStack, order: Order) -> list[Step]:
+def make_steps(order: Order) -> list[Step]:
     """How one backup is made, in a script that has what `make_script` begins with."""
     backup, file = order.backup, order.file
     seconds, new = int(backup.timeout), f'"$d"/{file.id}.data.new'

@@ -1,4 +1,5 @@
-"""Staging: a release's files and images onto a host, beside what runs, with credentials that never rest there."""
+"""Staging: a release's files and images onto a host, beside what runs, logged in at each registry with credentials that never
+rest there."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Which services Compose starts in a switch, and when: what has done its work is not started again before it changes.
 
-Compose would start it each time. Whether a service has changed only Compose can say, once the files are in their places, so the
-script asks it for its hash of the configuration and compares that with the container's.
+Compose would start such one-shot services each time. On the way back, also in a rollback, those of the earlier release come last,
+and their failure is none of the switch. Whether a service has changed only Compose can say, once the files are in their places,
+so the script asks it for its hash of the configuration and compares that with the container's.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ class Facts:
         user: who deploys there.
         compose: the Compose plugin's version, "" without one.
         memory: a directory in memory, "" without one.
+        tools: the programs of scripts that it has; with a `:` in it, what one is that is not what its name says; see `shape.py`.
         writable: the stack's directory can be written, or made where it is `missing`.
         key: the random key of the secrets' fingerprints, "" before the first deployment.
         files: the mark of what lies at this program's paths, by path below the stack's directory; see `release/files.py`.
@@ -42,7 +43,7 @@ class Facts:
         blank: the variables of its files that have no value from any place.
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
-        deployed: the stack that lies in its directory, as the host's Compose renders it; see `knows_places`.
+        deployed: the stack that lies in its directory, as the host's Compose renders it; None where `knows_places` needs none.
         by_hand: what it was started from, where that was not this program.
         delivered: the secret files in its memory.
         strangers: why others than this user and root could change what is deployed, and what fixes it.

@@ -103,13 +103,13 @@ def test_ports_have_a_protocol_and_an_address() -> None:
 
 def test_mounts_below_the_directory_are_relative() -> None:
     volumes = [
-        {"type": "bind", "source": "/t/files/conf/a.conf", "target": "/a", "read_only": True},
+        {"type": "bind", "source": "/t/files/conf/a.conf", "target": "/a"},
         {"type": "bind", "source": "/mnt/data", "target": "/data"},
         {"type": "volume", "source": "db", "target": "/db"},
         {"type": "volume", "target": "/cache"},
     ]
     assert read(services(web={"volumes": volumes}), "/t/files")["web"].mounts == (
-        Mount("bind", "conf/a.conf", "/a", read_only=True),
+        Mount("bind", "conf/a.conf", "/a"),
         Mount("bind", "/mnt/data", "/data"),
         Mount("volume", "db", "/db"),
         Mount("volume", "", "/cache"),

@@ -24,7 +24,6 @@ def test_each_way_of_reading_a_variable() -> None:
     found = variables(FILE, "f")
     assert set(found.read) == {"LATE", "LEVEL", "REGISTRY", "MIRROR", "TAG", "BARE", "MORE", "EARLY"}
     assert found.required == {"LATE", "EARLY"}
-    assert found.optional == {"REGISTRY", "TAG", "MORE"}
     assert found.secrets == ("PASSWORD",)
 
 

@@ -17,7 +17,6 @@ def test_a_value_by_itself_is_read_before_one_inside_a_text_and_a_file_before_a_
 
 def test_what_is_known_helps_to_take_a_text_apart() -> None:
     assert [(r.name, list(r.places)) for r in readings([BOTH, FILE])] == [("PW", [FILE]), ("WHO", [BOTH])]
-    assert [r.name for r in readings([BOTH], given=["WHO"])] == ["PW"]
 
 
 @pytest.mark.parametrize(
