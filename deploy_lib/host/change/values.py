@@ -58,8 +58,8 @@ capture() {{
     # An engine under load may refuse once.
     [ $n = 1 ] || sleep 1
     ids=$(docker ps -aq --no-trunc {filters} 2>&1) ||
-      {{ unread="the secret $1 cannot be read: the containers of $2 cannot be listed: $ids"; continue; }}
-    unread=
+      {{ why="the secret $1 cannot be read: the containers of $2 cannot be listed: $ids"; continue; }}
+    why=
     for c in $ids; do
       "$3" "$c" "$4"
       case $? in
@@ -69,16 +69,17 @@ capture() {{
           v=${{v#"$5"}}
           v=${{v%"$6"}}
           eval "old_$1=\\$v has_$1=1"
-          unread=
           return 0;;
         1) ;;
         *)
           x=$(docker inspect -f '{{{{.Name}}}}' "$c" 2>/dev/null) || x=$c
-          unread="the secret $1 cannot be read from the container ${{x#/}}: $e";;
+          why="the secret $1 cannot be read from the container ${{x#/}}: $e";;
       esac
     done
-    [ -n "$unread" ] || return 1
+    [ -n "$why" ] || return 1
   done
+  # Another place, which has nothing, does not take that back.
+  unread=$why
   return 1
 }}
 absent() {{ [ -z "$unread" ] || {{ printf '%s\\n' "$unread"; exit {ScriptExit.NO_OLD_VALUES}; }}; }}
