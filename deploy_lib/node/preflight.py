@@ -52,7 +52,9 @@ def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
     if facts.knows_places:
         return facts
     made = next((c.project for c in facts.containers if c.project), None) if facts.unrecorded else None
-    found = ask_deployed(session, made or job.stack.project, job.environment.secrets)
+    lies = facts.unsettled or facts.proven
+    project = made or (job.stack.project_of(lies.release) if lies else job.stack.project)
+    found = ask_deployed(session, project, job.environment.secrets)
     # Where the old files cannot be read, the new ones are the best that is known.
     return replace(facts, deployed=facts.services if found is None else found)
 

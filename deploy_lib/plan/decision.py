@@ -192,6 +192,14 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
             node=job.node.name,
             hint=f"deploy it first: {job.node.deploy_task}",
         )
+    placed = {name for place in facts.places for name in place.names}
+    if lost := [name for name in changed if name not in placed]:
+        raise PreflightError(
+            f"nothing could go back to the running value of {', '.join(lost)}: it is not known where the containers have it",
+            node=job.node.name,
+            step="rotation",
+            hint=f"does Compose read the files in {job.node.directory}? See {job.node.task('status')}",
+        )
     applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: fingerprint(name, values[name], facts.key) for name in changed}
     plan = make_plan(job.node, facts, rotated_release(job.release_id, before.release, known))

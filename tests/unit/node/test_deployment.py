@@ -9,6 +9,7 @@ from typing import Self, cast
 
 import pytest
 
+from deploy_lib.compose.project import Project
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
@@ -78,6 +79,18 @@ def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.Monke
     for version in (None, VERSION):
         with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
             deployment().refresh_facts(version)
+
+
+def test_what_lies_on_a_host_is_read_by_the_names_that_its_release_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = rendered("h/x:2")
+    old = replace(facts.history[0].release, files={"old.yml": "1", "old.env": "2"}, places=None)
+    asked: list[Project] = []
+    monkeypatch.setattr(node_preflight, "ask_deployed", lambda _, project, *__: asked.append(project))
+    node = deployment()
+    node_preflight.look_at_places(node.session, node.job, replace(facts, history=(event("proven", old),)))
+    assert asked[0].inputs == ("old.yml", "release.yml", "old.env", "release.env")
 
 
 @pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])

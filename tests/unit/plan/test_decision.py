@@ -161,13 +161,23 @@ def test_a_migration_runs_for_a_new_image_and_for_no_other_change() -> None:
 
 def test_a_rotation_changes_fingerprints_and_no_image() -> None:
     facts = rendered("h/x:1")
-    release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"})
+    places = facts.services["web"].secrets
+    release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"}, places=places)
     facts = replace(facts, history=(replace(facts.history[0], release=release),))
     made = decide_rotation(case(), facts, values(), ["DB_PASSWORD"])
     assert made.plan.desired.release.images == release.images
     assert made.plan.desired.release.secrets != release.secrets
     assert made.plan.applies == tuple(step.secret for step in made.applies) == ("DB_PASSWORD",)
     assert due_one_offs(made, NODE.stack) == []
+
+
+def test_nothing_is_rotated_that_could_not_be_taken_back() -> None:
+    facts = rendered("h/x:1")
+    release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"}, places=None)
+    # Its files were not read, and no record says where the value is.
+    facts = replace(facts, history=(replace(facts.history[0], release=release),), services={}, deployed={})
+    with pytest.raises(PreflightError, match="nothing could go back to the running value of DB_PASSWORD"):
+        decide_rotation(case(), facts, values(), ["DB_PASSWORD"])
 
 
 def test_nothing_is_rotated_where_nothing_is_recorded() -> None:
