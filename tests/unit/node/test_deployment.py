@@ -73,6 +73,15 @@ def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPat
             deployment().refresh_facts(version)
 
 
+def test_no_flag_deploys_a_secret_that_stands_in_a_command() -> None:
+    node = deployment()
+    node.site = replace(node.site, job=case(skip_validation=True))  # type: ignore[arg-type]
+    web = replace(node.facts.services["web"], refused=(("services.web.command", "--key=${KEY}"),))
+    node.facts = replace(node.facts, services={"web": web})
+    with pytest.raises(PreflightError, match="a secret would stand in services.web.command"):
+        node.check_secrets(values())
+
+
 def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
     monkeypatch.setattr(node_preflight, "gather", lambda *_: loose)
