@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -83,6 +84,7 @@ class Service:
         sources: by the key of a Compose secret that it gets, the secret's name.
         foreign: the keys of Compose secrets that come from a file or from outside, which this program does not deliver.
         mounts: bind mounts, configs that are files, and volumes.
+        reads: what it gets in other ways of what lies below the stack's directory: the device of a volume, a seccomp profile.
         contents: by its path in the container, the SHA-256 of a config whose content stands in the Compose file.
         ends: "must": it has done its work when it has ended with status 0: another service waits for that, or its restart policy
             is "no" in so many words; "may": ending so is fine, and so is running (`on-failure`); "": it runs.
@@ -101,6 +103,7 @@ class Service:
     sources: Mapping[str, str] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    reads: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
     ends: Ends = ""
     builds: bool = False
@@ -187,6 +190,7 @@ def _service(
         mounts=tuple(
             _mount(each, base) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
         ),
+        reads=tuple(_reads(spec, data, base)),
         contents=dict(_contents(spec, data)),
         ends="must" if awaited or restart == "no" else "may" if restart.startswith("on-failure") else "",
         builds=bool(spec.get("build")),
@@ -313,11 +317,36 @@ def _external(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tupl
 
 def _mount(data: Mapping[str, Any], base: str) -> Mount:
     source = str(data.get("source") or "")
-    if base and data["type"] == "bind" and PurePosixPath(source).is_relative_to(base):
-        source = str(PurePosixPath(source).relative_to(base))
+    if data["type"] == "bind":
+        source = _below(source, base)
     return Mount(
         text(data, "type"),
         source,
         text(data, "target"),
         bool(data.get("read_only")),
     )
+
+
+def _reads(spec: Mapping[str, Any], data: Mapping[str, Any], base: str) -> Iterator[str]:
+    found = []
+    for each in spec.get("volumes") or ():
+        volume = (data.get("volumes") or {}).get(each.get("source")) if each["type"] == "volume" else None
+        options = (volume or {}).get("driver_opts") or {}
+        if "bind" in str(options.get("o") or "").split(","):
+            found.append(str(options.get("device") or ""))
+    for each in spec.get("security_opt") or ():
+        kind, _, path = str(each).replace("=", ":", 1).partition(":")
+        if kind == "seccomp" and path not in ("unconfined", "builtin"):
+            found.append(path)
+    for path in found:
+        place = posixpath.normpath(_below(path, base)) if path else "/"
+        # A profile written out as JSON is no path.
+        if not place.startswith(("/", "../", "{")):
+            yield place
+
+
+def _below(path: str, base: str) -> str:
+    """A path of the host, relative where it is below `base`."""
+    if base and PurePosixPath(path).is_relative_to(base):
+        return str(PurePosixPath(path).relative_to(base))
+    return path
