@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from deploy_lib.compose import labels
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.stack import HostStack
+from deploy_lib.secrets.placeholders import placeholder
 from deploy_lib.secrets.places import Place, readings
 from deploy_lib.shell import ScriptExit, quote, words
 
@@ -125,6 +126,17 @@ def have_values(names: Iterable[str]) -> str:
     Compose, given none, would find out only after it has removed the container that is to be replaced.
     """
     return " && ".join(f'[ -n "${{{n}+set}}" ]' for n in sorted(names)) or "true"
+
+
+def fill(names: Iterable[str]) -> str:
+    """Shell text that gives secrets which no service has what they had when the files were rendered.
+
+    Compose fills in all of a file, also what belongs to a profile that is not in use, and `${NAME:?}` there insists on a value.
+    """
+    return (
+        "\n".join(f'[ -n "${{{n}+set}}" ] || export {n}={quote(placeholder(n))}' for n in sorted(names))
+        or ":"
+    )
 
 
 def deliver(files: Mapping[str, str]) -> str:

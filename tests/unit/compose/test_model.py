@@ -187,7 +187,10 @@ def test_what_a_container_gets_of_the_files_in_another_way_than_by_a_mount_is_kn
             "volumes": volumes,
             "security_opt": ["seccomp:./profile.json", "apparmor:unconfined", "no-new-privileges:true"],
         },
-        plain={"security_opt": ["seccomp=unconfined", "seccomp:/etc/p.json", 'seccomp:{"a":1}'], "volumes": None},
+        plain={
+            "security_opt": ["seccomp=unconfined", "seccomp:/etc/p.json", 'seccomp:{"a":1}'],
+            "volumes": None,
+        },
         moved={"security_opt": ["seccomp=/t/files/sec/p.json"]},
     )
     bind = {"type": "none", "o": "rw,bind"}
