@@ -50,7 +50,7 @@ def check_exposure(node: Node, services: Mapping[str, Service]) -> Iterator[Chec
         f"{'; '.join(foreign)}, which has no `environment:` as its source" if foreign else "",
         "give it `environment: NAME` in the Compose file, and [secrets.NAME] in deploy.toml",
     )
-    yield check_plain_sight(services)
+    yield from check_plain_sight(services)
     found = [
         (service, name, where) for service in services.values() for name, where in service.exposed.items()
     ]
@@ -79,10 +79,23 @@ def check_exposure(node: Node, services: Mapping[str, Service]) -> Iterator[Chec
     )
 
 
-def check_plain_sight(services: Mapping[str, Service]) -> Check:
-    """That no secret stands where its value must not be; it would not be fetched, and be deployed as an empty text."""
+def check_plain_sight(services: Mapping[str, Service]) -> Iterator[Check]:
+    """That no secret stands where its value must not be, or where it is not seen; it would not be fetched, and be deployed as an
+    empty text."""
     refused = [f"{key} ({line})" for service in services.values() for key, line in service.refused]
-    return judged(
+    unseen = {
+        f"{service.name} gets the config {key} by `environment: {name}`": f'content: "${{{name}}}"'
+        for service in services.values()
+        for key, name in service.unseen.items()
+    }
+    if unseen:
+        yield judged(
+            "configs",
+            "the content of each config can be seen",
+            f"{'; '.join(unseen)}, whose value no rendering shows",
+            f"write {', '.join(dict.fromkeys(unseen.values()))} in its place, which means the same",
+        )
+    yield judged(
         "secrets in plain sight",
         "no secret stands in a command, a label or the like",
         f"a secret would stand in {'; '.join(refused)}" if refused else "",

@@ -86,6 +86,7 @@ class Service:
         mounts: bind mounts, configs that are files, and volumes.
         reads: what it gets in other ways of what lies below the stack's directory: the device of a volume, a seccomp profile.
         contents: by its path in the container, the SHA-256 of a config whose content stands in the Compose file.
+        unseen: by the key of a config that it gets, the variable that has its content, which no rendering shows.
         ends: "must": it has done its work when it has ended with status 0: another service waits for that, or its restart policy
             is "no" in so many words; "may": ending so is fine, and so is running (`on-failure`); "": it runs.
         builds: the file says how to build it.
@@ -105,6 +106,7 @@ class Service:
     mounts: tuple[Mount, ...] = ()
     reads: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
     ends: Ends = ""
     builds: bool = False
     external: tuple[tuple[str, str], ...] = ()
@@ -192,6 +194,7 @@ def _service(
         ),
         reads=tuple(_reads(spec, data, base)),
         contents=dict(_contents(spec, data)),
+        unseen=dict(_unseen(spec, data)),
         ends="must" if awaited or restart == "no" else "may" if restart.startswith("on-failure") else "",
         builds=bool(spec.get("build")),
         external=tuple(_external(spec, data)),
@@ -236,6 +239,13 @@ def _configs(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple
         content = (data["configs"][each["source"]] or {}).get("content")
         if content is not None:
             yield each.get("target") or f"/{each['source']}", str(content)
+
+
+def _unseen(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for each in spec.get("configs") or []:
+        config = data["configs"][each["source"]] or {}
+        if config.get("environment") and config.get("content") is None:
+            yield each["source"], text(config, "environment")
 
 
 def _config_files(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -200,7 +200,7 @@ class Deployment:
         Raises:
             PreflightError: which those are.
         """
-        found = [judge_secrets(self.job, self.facts, values), check_plain_sight(self.facts.services)]
+        found = [judge_secrets(self.job, self.facts, values), *check_plain_sight(self.facts.services)]
         require_passed(self.node, found)
 
     def check_room(self, values: Values, names: Collection[str]) -> None:

@@ -202,3 +202,10 @@ def test_what_a_container_gets_of_the_files_in_another_way_than_by_a_mount_is_kn
     found = read(data, "/t/files")
     assert found["web"].reads == ("site", "profile.json")
     assert (found["plain"].reads, found["moved"].reads) == ((), ("sec/p.json",))
+
+
+def test_a_config_from_the_environment_is_not_seen_in_what_compose_renders() -> None:
+    data = services(web={"configs": [{"source": "app", "target": "/app.ini"}, {"source": "b"}]})
+    data["configs"] = {"app": {"environment": "APP_INI", "name": "x_app"}, "b": {"content": PW}}
+    web = read(data)["web"]
+    assert (web.unseen, web.secret_names) == ({"app": "APP_INI"}, ("PW",))
