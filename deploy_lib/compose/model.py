@@ -186,7 +186,10 @@ def _service(
         1 if replicas is None else int(replicas),
         tuple(port for each in spec.get("ports") or [] if (port := _port(each))),
         secrets=tuple(_places(name, spec, data, given)),
-        refused=tuple(_refused(f"services.{name}", {k: v for k, v in spec.items() if k != "environment"})),
+        # Values of variables have places; their names have none.
+        refused=tuple(
+            _refused(f"services.{name}", {**spec, "environment": [*(spec.get("environment") or ())]})
+        ),
         sources=given,
         foreign=tuple(key for key in _keys(spec) if key not in given),
         mounts=tuple(

@@ -209,3 +209,9 @@ def test_a_config_from_the_environment_is_not_seen_in_what_compose_renders() -> 
     data["configs"] = {"app": {"environment": "APP_INI", "name": "x_app"}, "b": {"content": PW}}
     web = read(data)["web"]
     assert (web.unseen, web.secret_names) == ({"app": "APP_INI"}, ("PW",))
+
+
+def test_the_name_of_a_variable_is_no_place_for_a_secret() -> None:
+    web = read(services(web={"environment": {PW: "x", "KEY": WHO}}))["web"]
+    assert web.refused == (("services.web.environment", "${PW}"),)
+    assert web.secret_names == ("WHO",)
