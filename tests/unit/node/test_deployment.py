@@ -78,7 +78,7 @@ def test_no_flag_deploys_a_secret_that_stands_in_a_command() -> None:
     node.site = replace(node.site, job=case(skip_validation=True))  # type: ignore[arg-type]
     web = replace(node.facts.services["web"], refused=(("services.web.command", "--key=${KEY}"),))
     node.facts = replace(node.facts, services={"web": web})
-    with pytest.raises(PreflightError, match="a secret would stand in services.web.command"):
+    with pytest.raises(PreflightError, match=r"a secret would stand in services\.web\.command"):
         node.check_secrets(values())
 
 
