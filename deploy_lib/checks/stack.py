@@ -82,7 +82,7 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Che
         "the Compose project has a fixed name",
         ""
         if named
-        else f"{node.stack.compose_shown} has no name:; Compose would take {project!r} from the directory{running}",
+        else f"{node.stack.compose_shown} has no name:; Compose would choose {project!r} by itself{running}",
         f'put project = "{project}" into [stacks.{node.stack_name}] of deploy.toml',
         found=project,
     )
