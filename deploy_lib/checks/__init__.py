@@ -3,7 +3,7 @@
 from deploy_lib.checks.check import Check, Result, require_passed
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
-from deploy_lib.checks.secrets import check_exposure, check_once_read
+from deploy_lib.checks.secrets import check_exposure, check_once_read, check_plain_sight
 from deploy_lib.checks.stack import (
     check_files,
     check_places,
@@ -24,6 +24,7 @@ __all__ = [
     "check_once_read",
     "check_ownership",
     "check_places",
+    "check_plain_sight",
     "check_project",
     "check_reloads",
     "check_storage",

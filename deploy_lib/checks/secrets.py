@@ -50,13 +50,7 @@ def check_exposure(node: Node, services: Mapping[str, Service]) -> Iterator[Chec
         f"{'; '.join(foreign)}, which has no `environment:` as its source" if foreign else "",
         "give it `environment: NAME` in the Compose file, and [secrets.NAME] in deploy.toml",
     )
-    refused = [f"{key} ({line})" for service in services.values() for key, line in service.refused]
-    yield judged(
-        "secrets in plain sight",
-        "no secret stands in a command, a label or the like",
-        f"a secret would stand in {'; '.join(refused)}" if refused else "",
-        "hand it over as a Compose secret, and let the command read /run/secrets/NAME",
-    )
+    yield from check_plain_sight(services)
     found = [
         (service, name, where) for service in services.values() for name, where in service.exposed.items()
     ]
@@ -71,7 +65,7 @@ def check_exposure(node: Node, services: Mapping[str, Service]) -> Iterator[Chec
         for service, name, where in unaccepted
     )
     unsafe = "; ".join(
-        f"{name} could not be restored: it stands only in {place.where} of {place.service}, beside another secret"
+        f"{name} could not be restored: it stands only in {place.where} of {place.service}, beside another secret, or twice"
         for name, place in sorted(lost.items())
     )
     yield judged(
@@ -82,6 +76,30 @@ def check_exposure(node: Node, services: Mapping[str, Service]) -> Iterator[Chec
         if problem
         else "give it to the service by itself, too: as a Compose secret, or as a variable of its own",
         found=", ".join(sorted({f"{name} in {service.name}" for service, name, _ in found})),
+    )
+
+
+def check_plain_sight(services: Mapping[str, Service]) -> Iterator[Check]:
+    """That no secret stands where its value must not be, or where it is not seen; it would not be fetched, and be deployed as an
+    empty text."""
+    refused = [f"{key} ({line})" for service in services.values() for key, line in service.refused]
+    unseen = {
+        f"{service.name} gets the config {key} by `environment: {name}`": f'content: "${{{name}}}"'
+        for service in services.values()
+        for key, name in service.unseen.items()
+    }
+    if unseen:
+        yield judged(
+            "configs",
+            "the content of each config can be seen",
+            f"{'; '.join(unseen)}, whose value no rendering shows",
+            f"write {', '.join(dict.fromkeys(unseen.values()))} in its place, which means the same",
+        )
+    yield judged(
+        "secrets in plain sight",
+        "no secret stands in a command, a label or the like",
+        f"a secret would stand in {'; '.join(refused)}" if refused else "",
+        "hand it over as a Compose secret, and let the command read /run/secrets/NAME",
     )
 
 

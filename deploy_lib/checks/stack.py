@@ -45,15 +45,28 @@ def check_variables(node: Node, facts: Facts, given: Mapping[str, str]) -> Check
     """
     problems = [f"{name} has no value" for name in sorted(facts.blank)]
     file = " and ".join(node.stack.env_file or (".env",))
-    problems += [
-        f"{name} is a secret, and has a value in {file}, too" for name in facts.secret_names if name in given
+    twice = [name for name in facts.secret_names if name in given]
+    advice = [
+        *(
+            [
+                f"set it in {file}, in the variables of node {node.name} in deploy.toml, or as a secret; "
+                "${NAME:-} accepts an empty text"
+            ]
+            if problems
+            else []
+        ),
+        *(
+            [f"take {', '.join(twice)} out of {file}: a secret's value comes from its source"]
+            if twice
+            else []
+        ),
     ]
+    problems += [f"{name} is a secret, and has a value in {file}, too" for name in twice]
     return judged(
         "variables",
         "each variable of the Compose file has a value, and no secret has one in a file",
         "; ".join(problems),
-        f"set it in {file}, in the variables of node {node.name} in deploy.toml, or as a secret; "
-        "${NAME:-} accepts an empty text",
+        "; ".join(advice),
     )
 
 
@@ -77,7 +90,7 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Che
         "the Compose project has a fixed name",
         ""
         if named
-        else f"{node.stack.compose_shown} has no name:; Compose would take {project!r} from the directory{running}",
+        else f"{node.stack.compose_shown} has no name:; Compose would choose {project!r} by itself{running}",
         f'put project = "{project}" into [stacks.{node.stack_name}] of deploy.toml',
         found=project,
     )

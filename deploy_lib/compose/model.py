@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -82,7 +83,9 @@ class Service:
         sources: by the key of a Compose secret that it gets, the secret's name.
         foreign: the keys of Compose secrets that come from a file or from outside, which this program does not deliver.
         mounts: bind mounts, configs that are files, and volumes.
+        reads: what it gets in other ways of what lies below the stack's directory: the device of a volume, a seccomp profile.
         contents: by its path in the container, the SHA-256 of a config whose content stands in the Compose file.
+        unseen: by the key of a config that it gets, the variable that has its content, which no rendering shows.
         ends: "must": it has done its work when it has ended with status 0: another service waits for that, or its restart policy
             is "no" in so many words; "may": ending so is fine, and so is running (`on-failure`); "": it runs.
         builds: the file says how to build it.
@@ -100,7 +103,9 @@ class Service:
     sources: Mapping[str, str] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    reads: tuple[str, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
     ends: Ends = ""
     builds: bool = False
     external: tuple[tuple[str, str], ...] = ()
@@ -180,13 +185,18 @@ def _service(
         1 if replicas is None else int(replicas),
         tuple(port for each in spec.get("ports") or [] if (port := _port(each))),
         secrets=tuple(_places(name, spec, data, given)),
-        refused=tuple(_refused(f"services.{name}", {k: v for k, v in spec.items() if k != "environment"})),
+        # Values of variables have places; their names have none.
+        refused=tuple(
+            _refused(f"services.{name}", {**spec, "environment": [*(spec.get("environment") or ())]})
+        ),
         sources=given,
         foreign=tuple(key for key in _keys(spec) if key not in given),
         mounts=tuple(
             _mount(each, base) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
         ),
+        reads=tuple(_reads(spec, data, base)),
         contents=dict(_contents(spec, data)),
+        unseen=dict(_unseen(spec, data)),
         ends="must" if awaited or restart == "no" else "may" if restart.startswith("on-failure") else "",
         builds=bool(spec.get("build")),
         external=tuple(_external(spec, data)),
@@ -231,6 +241,13 @@ def _configs(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple
         content = (data["configs"][each["source"]] or {}).get("content")
         if content is not None:
             yield each.get("target") or f"/{each['source']}", str(content)
+
+
+def _unseen(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for each in spec.get("configs") or []:
+        config = data["configs"][each["source"]] or {}
+        if config.get("environment") and config.get("content") is None:
+            yield each["source"], text(config, "environment")
 
 
 def _config_files(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -312,6 +329,31 @@ def _external(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tupl
 
 def _mount(data: Mapping[str, Any], base: str) -> Mount:
     source = str(data.get("source") or "")
-    if base and data["type"] == "bind" and PurePosixPath(source).is_relative_to(base):
-        source = str(PurePosixPath(source).relative_to(base))
+    if data["type"] == "bind":
+        source = _below(source, base)
     return Mount(text(data, "type"), source, text(data, "target"))
+
+
+def _reads(spec: Mapping[str, Any], data: Mapping[str, Any], base: str) -> Iterator[str]:
+    found = []
+    for each in spec.get("volumes") or ():
+        volume = (data.get("volumes") or {}).get(each.get("source")) if each["type"] == "volume" else None
+        options = (volume or {}).get("driver_opts") or {}
+        if "bind" in str(options.get("o") or "").split(","):
+            found.append(str(options.get("device") or ""))
+    for each in spec.get("security_opt") or ():
+        kind, _, path = str(each).replace("=", ":", 1).partition(":")
+        if kind == "seccomp" and path not in ("unconfined", "builtin"):
+            found.append(path)
+    for path in found:
+        place = posixpath.normpath(_below(path, base)) if path else "/"
+        # A profile written out as JSON is no path.
+        if not place.startswith(("/", "../", "{")):
+            yield place
+
+
+def _below(path: str, base: str) -> str:
+    """A path of the host, relative where it is below `base`."""
+    if base and PurePosixPath(path).is_relative_to(base):
+        return str(PurePosixPath(path).relative_to(base))
+    return path

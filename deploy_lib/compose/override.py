@@ -59,13 +59,14 @@ def override_file(
 
 
 def mounted_mark(service: Service, files: Mapping[str, str], told: Collection[str]) -> str:
-    """A fingerprint of what a service mounts and Compose does not look at; "" when it mounts nothing of the kind.
+    """A fingerprint of what a service mounts or reads and Compose does not look at; "" when it mounts nothing of the kind.
 
     Args:
         files: the marks of the stack's files, by path.
         told: paths whose changes reach the running container in another way; what lies below them, too.
     """
     places = [path for mount in service.mounts if (path := mount.shipped) is not None]
+    places += service.reads
     found = {
         path: digest
         for path, digest in files.items()

@@ -57,12 +57,19 @@ class HostStack:
         return self._pinned(self._compose_files, self._env_files)
 
     def project_of(self, release: Release) -> Project:
-        """Its Compose project as a release has it; one of an earlier version does not say it, and had these files by their names."""
+        """Its Compose project as a release has it.
+
+        A record of an earlier version does not say it: that had one file of each kind, by the names that deploy.toml has, or
+        had then.
+        """
         if release.compose_files:
             return self._pinned(release.compose_files, release.env_files)
         known = tuple(name for name in self._compose_files if name in release.files)
         env_files = tuple(name for name in self._env_files if name in release.files)
-        return self._pinned(known or self._compose_files[:1], env_files)
+        return self._pinned(
+            known or _only(release, layout.OVERRIDE, ".yml", ".yaml") or self._compose_files[:1],
+            env_files or _only(release, layout.VARIABLES, ".env", ".env."),
+        )
 
     def inputs_of(self, release: Release) -> tuple[str, ...]:
         """The files that Compose reads of a release."""
@@ -96,3 +103,19 @@ class HostStack:
     def secret_places(self) -> list[PurePosixPath]:
         """Where its secret files may lie in the host's memory."""
         return [layout.secrets_in(memory, self.project_name) for memory in layout.MEMORY]
+
+
+def _only(release: Release, generated: str, *endings: str) -> tuple[str, ...]:
+    """The one file of a kind that lies in the stack's directory itself; none where there are several.
+
+    Args:
+        generated: the one of this kind that each release generates.
+        endings: of the names; one with a dot at its end is how names begin.
+    """
+    begins = tuple(each for each in endings if each.endswith("."))
+    found = [
+        path
+        for path in release.files
+        if "/" not in path and path != generated and (path.endswith(endings) or path.startswith(begins))
+    ]
+    return tuple(found) if len(found) == 1 else ()

@@ -11,6 +11,7 @@ from deploy_lib.checks import (
     check_answered,
     check_ownership,
     check_places,
+    check_plain_sight,
     check_storage,
     require_passed,
 )
@@ -193,12 +194,14 @@ class Deployment:
         return sorted(self.before.release.marks) if self.before else []
 
     def check_secrets(self, values: Values) -> None:
-        """Refuses secrets with which a program could no longer open its data, or its users no longer log in; no flag skips this.
+        """Refuses secrets with which a program could no longer open its data, or its users no longer log in, and those that would
+        be deployed as an empty text; no flag skips this.
 
         Raises:
             PreflightError: which those are.
         """
-        require_passed(self.node, [judge_secrets(self.job, self.facts, values)])
+        found = [judge_secrets(self.job, self.facts, values), *check_plain_sight(self.facts.services)]
+        require_passed(self.node, found)
 
     def check_room(self, values: Values, names: Collection[str]) -> None:
         """Refuses values that are too large for a program's environment.

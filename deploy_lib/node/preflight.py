@@ -52,7 +52,9 @@ def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
     if facts.knows_places:
         return facts
     made = next((c.project for c in facts.containers if c.project), None) if facts.unrecorded else None
-    project, found = ask_deployed(session, made or job.stack.project, job.environment.secrets)
+    lies = facts.unsettled or facts.proven
+    lying = made or (job.stack.project_of(lies.release) if lies else job.stack.project)
+    project, found = ask_deployed(session, lying, job.environment.secrets)
     # Where the old files cannot be read, the new ones are the best that is known.
     known = facts.services if found is None else found
     return replace(facts, deployed=known, by_hand=project if made and found is not None else None)

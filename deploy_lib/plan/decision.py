@@ -24,7 +24,7 @@ from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
-from deploy_lib.secrets.fingerprint import fingerprint, fingerprints
+from deploy_lib.secrets.fingerprint import fingerprint, fingerprints, read_marks
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 
@@ -136,6 +136,7 @@ def decide_version(
             inputs=job.local.shipped.inputs,
         )
     else:
+        _require_same_secrets(job, facts, service)
         desired = one_service(
             release_id=job.release_id,
             version=version,
@@ -192,10 +193,39 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
             node=job.node.name,
             hint=f"deploy it first: {job.node.deploy_task}",
         )
+    placed = {name for place in facts.places for name in place.names}
+    if lost := [name for name in changed if name not in placed]:
+        raise PreflightError(
+            f"nothing could go back to the running value of {', '.join(lost)}: it is not known where the containers have it",
+            node=job.node.name,
+            step="rotation",
+            hint=f"does Compose read the files in {job.node.directory}? See {job.node.task('status')}",
+        )
     applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: fingerprint(name, values[name], facts.key) for name in changed}
     plan = make_plan(job.node, facts, rotated_release(job.release_id, before.release, known))
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
+
+
+def _require_same_secrets(job: Job, facts: Facts, service: str) -> None:
+    """Refuses to deploy a service by itself when this checkout's secrets are not those of the files that stay on the host.
+
+    Those files would be filled in without a value for a secret that only they have.
+
+    Raises:
+        PreflightError: which those are.
+    """
+    if facts.proven is None:
+        return
+    recorded = facts.proven.release
+    own = set(read_marks(recorded.secrets.get(service, "")))
+    other = own ^ set(facts.services[service].secret_names) | set(recorded.marks) - set(facts.secret_names)
+    if other:
+        raise PreflightError(
+            f"the Compose file that is deployed has other secrets than this checkout's: {', '.join(sorted(other))}",
+            node=job.node.name,
+            hint=f"deploy the whole stack, without --service: {job.node.deploy_task}",
+        )
 
 
 def _pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:

@@ -196,7 +196,7 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
         secrets=secrets,
         replicas=dict(Counter(c.service for c in facts.containers)),
         secret_files=secret_files,
-        places=None if facts.deployed is None else tuple(facts.places),
+        places=_places(facts),
         mounted=mounted,
         ends={name: service.ends for name, service in (facts.deployed or {}).items() if service.ends},
         # Nobody knows which of today's probes it could pass.
@@ -210,6 +210,17 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
 def _others(files: Sequence[str]) -> tuple[str, ...]:
     """Without the generated ones, which every project has in the end."""
     return tuple(name for name in files if name not in (layout.OVERRIDE, layout.VARIABLES))
+
+
+def _places(facts: Facts) -> tuple[Place, ...] | None:
+    """The places for the record of a project that somebody else has started; None where they are not known, or not to be
+    recorded: beside a secret may stand what nobody has declared as one, such as a password of an env file on the host.
+
+    Its files are looked at again where that matters.
+    """
+    if facts.deployed is None or not all(place.whole for place in facts.places):
+        return None
+    return tuple(facts.places)
 
 
 def _secret_files(facts: Facts) -> dict[str, str]:

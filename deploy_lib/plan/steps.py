@@ -94,6 +94,7 @@ def make_switch(
         runs=_runs(release.images, settled, ending, late=decision.keep_values),
         back_runs=_runs(back.release.images, settled, back.release.ends, late=True) if back else Runs(),
         secrets=sorted(release.marks),
+        unused=_unused(job, facts, [release, *([back.release] if back else [])]),
         keep_values=decision.keep_values,
         applies=decision.applies,
         secret_files=release.secret_files,
@@ -102,6 +103,15 @@ def make_switch(
             job.stack, [e.release for e in keep], needed=[plan.next_before] if plan.next_before else []
         ),
     )
+
+
+def _unused(job: Job, facts: Facts, releases: Sequence[Release]) -> list[str]:
+    """The declared secrets of which no container has anything; none where that is not known of one of the releases."""
+    if any(release.places is None for release in releases):
+        return []
+    places = [*facts.places, *(place for release in releases for place in release.places or ())]
+    used = {name for place in places for name in place.names} | {n for r in releases for n in r.marks}
+    return sorted(set(job.environment.secrets) - used)
 
 
 def shown_commands(decision: Decision, facts: Facts, job: Job, logins: Sequence[Login]) -> list[str]:

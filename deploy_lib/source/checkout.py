@@ -66,7 +66,9 @@ def read_stack(environment: Environment, node: Node) -> Local:
     # As with Compose, the last file that has a name counts.
     named = node.project or next((name for each in reversed(contents) if (name := project_name(*each))), "")
     services = sorted({service for each in contents for service in service_names(*each)})
-    return Local(shipped, named or default_name(node.directory.name), bool(named), services)
+    # What Compose itself would choose: there, a project may run already.
+    chosen = shipped.values.get("COMPOSE_PROJECT_NAME") or default_name(node.directory.name)
+    return Local(shipped, named or chosen, bool(named), services)
 
 
 def project_of(environment: Environment, node: Node) -> str:

@@ -82,6 +82,7 @@ class Switch:
         staying: by service, the names of its containers that will stay, for a dry run.
         places: where the containers have their secrets now, from which these are read to be restored.
         secrets: names of the secrets that the new release needs.
+        unused: names of declared secrets that no service has, of the new release and of the one before.
         keep_values: the secrets that run now are used, not ones that the script is given.
         applies: secrets that are changed in a program's own data, too.
         secret_files, back_secret_files: see `Release.secret_files`, of the new release and of the one before.
@@ -107,6 +108,7 @@ class Switch:
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
     places: Sequence[Place] = ()
     secrets: Sequence[str] = ()
+    unused: Sequence[str] = ()
     keep_values: bool = False
     applies: Sequence[Program] = ()
     secret_files: Mapping[str, str] = field(default_factory=dict)
@@ -143,6 +145,7 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {values.capture(stack, switch.places)}
 {values.restore(switch.secrets) if switch.keep_values else ":"}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
+{values.fill(switch.unused)}
 {apply.functions(project.name, switch.applies)}
 {apply.wake(switch.applies)}
 {apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}

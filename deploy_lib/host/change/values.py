@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from deploy_lib.compose import labels
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.stack import HostStack
+from deploy_lib.secrets.placeholders import placeholder
 from deploy_lib.secrets.places import Place, readings
 from deploy_lib.shell import ScriptExit, quote, words
 
@@ -58,8 +59,8 @@ capture() {{
     # An engine under load may refuse once.
     [ $n = 1 ] || sleep 1
     ids=$(docker ps -aq --no-trunc {filters} 2>&1) ||
-      {{ unread="the secret $1 cannot be read: the containers of $2 cannot be listed: $ids"; continue; }}
-    unread=
+      {{ why="the secret $1 cannot be read: the containers of $2 cannot be listed: $ids"; continue; }}
+    why=
     for c in $ids; do
       "$3" "$c" "$4"
       case $? in
@@ -69,16 +70,17 @@ capture() {{
           v=${{v#"$5"}}
           v=${{v%"$6"}}
           eval "old_$1=\\$v has_$1=1"
-          unread=
           return 0;;
         1) ;;
         *)
           x=$(docker inspect -f '{{{{.Name}}}}' "$c" 2>/dev/null) || x=$c
-          unread="the secret $1 cannot be read from the container ${{x#/}}: $e";;
+          why="the secret $1 cannot be read from the container ${{x#/}}: $e";;
       esac
     done
-    [ -n "$unread" ] || return 1
+    [ -n "$why" ] || return 1
   done
+  # Another place, which has nothing, does not take that back.
+  unread=$why
   return 1
 }}
 absent() {{ [ -z "$unread" ] || {{ printf '%s\\n' "$unread"; exit {ScriptExit.NO_OLD_VALUES}; }}; }}
@@ -124,6 +126,17 @@ def have_values(names: Iterable[str]) -> str:
     Compose, given none, would find out only after it has removed the container that is to be replaced.
     """
     return " && ".join(f'[ -n "${{{n}+set}}" ]' for n in sorted(names)) or "true"
+
+
+def fill(names: Iterable[str]) -> str:
+    """Shell text that gives secrets which no service has what they had when the files were rendered.
+
+    Compose fills in all of a file, also what belongs to a profile that is not in use, and `${NAME:?}` there insists on a value.
+    """
+    return (
+        "\n".join(f'[ -n "${{{n}+set}}" ] || export {n}={quote(placeholder(n))}' for n in sorted(names))
+        or ":"
+    )
 
 
 def deliver(files: Mapping[str, str]) -> str:

@@ -95,3 +95,10 @@ def test_the_same_field_under_another_name_is_read_once_too() -> None:
     steps = LAB.model_copy(update={"secrets": other}).apply
     assert check_once_read(NODE, steps, ["WORKERS_PASSWORD"], recorded=True).result == "failed"
     assert check_once_read(NODE, steps, ["JWT_SECRET"], recorded=True).result == "ok"
+
+
+def test_a_config_whose_content_no_rendering_shows_is_refused_with_the_line_that_means_the_same() -> None:
+    found = exposed(unseen={"app": "APP_INI"})["configs"]
+    assert found.result == "failed"
+    assert "web gets the config app by `environment: APP_INI`" in found.problem
+    assert 'content: "${APP_INI}"' in (found.hint or "")

@@ -68,6 +68,9 @@ def test_nothing_is_deployed_blank(facts: Facts, given: dict[str, str], problem:
     check = check_variables(NODES["core"], facts, given)
     assert check.problem == problem
     assert check.result == ("failed" if problem else "ok")
+    # The advice is that for what is wrong, and no other.
+    assert ("set it in" in (check.hint or "")) == bool(facts.blank)
+    assert ("take S out of" in (check.hint or "")) == ("S" in given)
 
 
 def test_a_project_without_a_fixed_name_is_given_the_line_that_fixes_it() -> None:

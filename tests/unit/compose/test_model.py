@@ -178,3 +178,40 @@ def test_what_somebody_else_makes_and_who_is_in_the_hosts_network_is_known() -> 
     assert found["a"].external == (("network", "edge-net"), ("volume", "photos"))
     assert not found["a"].host_network
     assert found["b"].host_network
+
+
+def test_what_a_container_gets_of_the_files_in_another_way_than_by_a_mount_is_known() -> None:
+    volumes = [{"type": "volume", "source": name, "target": f"/{name}"} for name in ("site", "data", "far")]
+    data = services(
+        web={
+            "volumes": volumes,
+            "security_opt": ["seccomp:./profile.json", "apparmor:unconfined", "no-new-privileges:true"],
+        },
+        plain={
+            "security_opt": ["seccomp=unconfined", "seccomp:/etc/p.json", 'seccomp:{"a":1}'],
+            "volumes": None,
+        },
+        moved={"security_opt": ["seccomp=/t/files/sec/p.json"]},
+    )
+    bind = {"type": "none", "o": "rw,bind"}
+    data["volumes"] = {
+        "site": {"driver_opts": {**bind, "device": "/t/files/site"}},
+        "far": {"driver_opts": {**bind, "device": "/mnt/far"}},
+        "data": None,
+    }
+    found = read(data, "/t/files")
+    assert found["web"].reads == ("site", "profile.json")
+    assert (found["plain"].reads, found["moved"].reads) == ((), ("sec/p.json",))
+
+
+def test_a_config_from_the_environment_is_not_seen_in_what_compose_renders() -> None:
+    data = services(web={"configs": [{"source": "app", "target": "/app.ini"}, {"source": "b"}]})
+    data["configs"] = {"app": {"environment": "APP_INI", "name": "x_app"}, "b": {"content": PW}}
+    web = read(data)["web"]
+    assert (web.unseen, web.secret_names) == ({"app": "APP_INI"}, ("PW",))
+
+
+def test_the_name_of_a_variable_is_no_place_for_a_secret() -> None:
+    web = read(services(web={"environment": {PW: "x", "KEY": WHO}}))["web"]
+    assert web.refused == (("services.web.environment", "${PW}"),)
+    assert web.secret_names == ("WHO",)

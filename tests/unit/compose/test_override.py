@@ -51,6 +51,13 @@ def test_a_service_is_marked_by_the_files_that_it_mounts_and_by_no_others() -> N
     assert mounted_mark(mounting("/etc", "elsewhere"), FILES, ()) == ""
 
 
+def test_a_profile_and_the_directory_of_a_volume_count_as_mounted() -> None:
+    service = Service("web", Image.parse("x"), reads=("conf/sub", "compose.yml"))
+    mark = mounted_mark(service, FILES, ())
+    assert mounted_mark(service, {**FILES, "conf/sub/b.conf": "9"}, ()) not in (mark, "")
+    assert mounted_mark(service, {**FILES, "conf/a.conf": "9"}, ()) == mark
+
+
 def test_what_it_is_told_of_in_another_way_does_not_count() -> None:
     assert mounted_mark(mounting("conf"), FILES, ["conf/"]) == ""
     kept = mounted_mark(mounting("conf"), FILES, ["conf/sub/"])

@@ -21,7 +21,18 @@ def test_a_release_is_run_with_the_files_that_it_was_deployed_with() -> None:
     assert stack.project_of(recorded).inputs == ("old.yml", "release.yml", "old.env", "release.env")
     assert "inner.yml" in stack.inputs_of(recorded)
     # An earlier version did not say it, and had one of each.
-    assert stack.project_of(release).inputs == ("compose.yml", "release.yml", "release.env")
+    assert stack.project_of(release).inputs == ("compose.yml", "release.yml", "old.env", "release.env")
+
+
+def test_a_release_of_an_earlier_version_has_its_files_whatever_deploy_toml_calls_them_since() -> None:
+    stack = replace(build.stack(), compose_files=("new.yml",), env_files=("new.env",))
+    generated = dict.fromkeys(("release.yml", "release.env", "conf/x.yml", "conf/y.env"), "1")
+    for name, env in (("old.yml", ".env.core"), ("old.yaml", "core.env")):
+        release = Release("r1", "t", None, {}, {name: "1", env: "2", **generated})
+        assert stack.project_of(release).inputs == (name, "release.yml", env, "release.env")
+    # What cannot be told stays as deploy.toml has it.
+    several = Release("r1", "t", None, {}, {"a.yml": "1", "b.yml": "2", "a.env": "3", "b.env": "4"})
+    assert stack.project_of(several).inputs == ("new.yml", "release.yml", "release.env")
 
 
 def test_its_secret_files_lie_where_a_host_deployed_before_has_them() -> None:

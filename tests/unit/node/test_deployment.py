@@ -9,6 +9,7 @@ from typing import Self, cast
 
 import pytest
 
+from deploy_lib.compose.project import Project
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
@@ -72,12 +73,33 @@ def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPat
             deployment().refresh_facts(version)
 
 
+def test_no_flag_deploys_a_secret_that_stands_in_a_command() -> None:
+    node = deployment()
+    node.site = replace(node.site, job=case(skip_validation=True))  # type: ignore[arg-type]
+    web = replace(node.facts.services["web"], refused=(("services.web.command", "--key=${KEY}"),))
+    node.facts = replace(node.facts, services={"web": web})
+    with pytest.raises(PreflightError, match=r"a secret would stand in services\.web\.command"):
+        node.check_secrets(values())
+
+
 def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
     monkeypatch.setattr(node_preflight, "gather", lambda *_: loose)
     for version in (None, VERSION):
         with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
             deployment().refresh_facts(version)
+
+
+def test_what_lies_on_a_host_is_read_by_the_names_that_its_release_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = rendered("h/x:2")
+    old = replace(facts.history[0].release, files={"old.yml": "1", "old.env": "2"}, places=None)
+    asked: list[Project] = []
+    monkeypatch.setattr(node_preflight, "ask_deployed", lambda _, project, *__: asked.append(project))
+    node = deployment()
+    node_preflight.look_at_places(node.session, node.job, replace(facts, history=(event("proven", old),)))
+    assert asked[0].inputs == ("old.yml", "release.yml", "old.env", "release.env")
 
 
 @pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])

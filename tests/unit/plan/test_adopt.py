@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from deploy_lib.compose.container import Container
+from deploy_lib.compose.model import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan.desired import adopted_release
 from deploy_lib.release.image import Image
+from deploy_lib.secrets.places import Place
 from tests.unit import build
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -102,3 +104,12 @@ def test_nothing_of_an_adopted_release_claims_to_have_been_proven() -> None:
     release = adopted_release("r0", running(container("web", A, A))).release
     # It is judged by its health alone: nobody knows which of today's probes it could pass.
     assert (release.probes, release.restores, release.secret_files) == ((), None, {})
+
+
+def test_what_stands_beside_a_secret_is_not_recorded_for_nobody_may_have_declared_it() -> None:
+    whole = Place("web", "environment", "KEY", ("", "PW", ""))
+    beside = Place("web", "environment", "URL", ("db://", "WHO", ":undeclared@db"))
+    for places, recorded in (((whole,), (whole,)), ((whole, beside), None), ((), ())):
+        deployed = {"web": Service("web", Image.parse(A), secrets=places)}
+        facts = replace(running(container("web", A, A)), deployed=deployed)
+        assert adopted_release("r0", facts).release.places == recorded

@@ -81,12 +81,31 @@ def test_an_image_without_a_digest_is_never_deployed() -> None:
 
 
 def test_one_service_alone_has_only_its_own_image_settled() -> None:
-    facts = rendered("h/x:2")
+    facts = with_secrets("h/x:2", web="DB_PASSWORD=1")
     facts = replace(facts, services={**facts.services, "other": Service("other", "h/unknown:1")})
     known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
     made = decide_version(case(service="web"), facts, VERSION, known, values(), KEY)
     assert made.plan.desired.release.images == {"web": NEW}
     assert made.plan.desired.release.probes == NODE.stack.probes
+
+
+def with_secrets(reference: str, **secrets: str) -> Facts:
+    """The same host, with these fingerprints in its record."""
+    facts = rendered(reference)
+    release = replace(facts.history[0].release, secrets=secrets)
+    return replace(facts, history=(replace(facts.history[0], release=release),))
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [{}, {"web": "OLD=1"}, {"web": "DB_PASSWORD=1 OLD=1"}, {"web": "DB_PASSWORD=1", "other": "OLD=1"}],
+)
+def test_one_service_alone_is_refused_where_the_files_that_stay_have_other_secrets(
+    recorded: dict[str, str],
+) -> None:
+    facts = with_secrets("h/x:1", **recorded)
+    with pytest.raises(PreflightError, match=r"other secrets than this checkout's: (OLD|DB_PASSWORD)"):
+        decide_version(case(service="web"), facts, VERSION, {}, values(), KEY)
 
 
 def test_no_decision_shows_the_key() -> None:
@@ -161,13 +180,23 @@ def test_a_migration_runs_for_a_new_image_and_for_no_other_change() -> None:
 
 def test_a_rotation_changes_fingerprints_and_no_image() -> None:
     facts = rendered("h/x:1")
-    release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"})
+    places = facts.services["web"].secrets
+    release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"}, places=places)
     facts = replace(facts, history=(replace(facts.history[0], release=release),))
     made = decide_rotation(case(), facts, values(), ["DB_PASSWORD"])
     assert made.plan.desired.release.images == release.images
     assert made.plan.desired.release.secrets != release.secrets
     assert made.plan.applies == tuple(step.secret for step in made.applies) == ("DB_PASSWORD",)
     assert due_one_offs(made, NODE.stack) == []
+
+
+def test_nothing_is_rotated_that_could_not_be_taken_back() -> None:
+    facts = rendered("h/x:1")
+    release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"}, places=None)
+    # Its files were not read, and no record says where the value is.
+    facts = replace(facts, history=(replace(facts.history[0], release=release),), services={}, deployed={})
+    with pytest.raises(PreflightError, match="nothing could go back to the running value of DB_PASSWORD"):
+        decide_rotation(case(), facts, values(), ["DB_PASSWORD"])
 
 
 def test_nothing_is_rotated_where_nothing_is_recorded() -> None:

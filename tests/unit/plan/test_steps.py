@@ -13,6 +13,7 @@ from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.steps import due_backups, make_staging, make_switch, shown_commands
 from deploy_lib.release.image import Image
+from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK, Secret
 from tests.unit.plan.test_decision import NODE, case
 from tests.unit.plan.test_plan import NEW, OLD, desired, settled
@@ -62,6 +63,26 @@ def test_what_is_shown_is_what_is_run() -> None:
         words = bare.removeprefix("docker login ").removeprefix("docker pull ")
         assert words in text, command
     assert "a-password" not in text
+
+
+def test_a_secret_that_neither_release_has_anywhere_is_not_in_use() -> None:
+    plan = decided().plan
+    place = Place("web", "environment", "KEY", ("", "DB_PASSWORD", ""))
+    assert plan.back is not None
+
+    def unused(new: tuple[Place, ...] | None, old: tuple[Place, ...] | None) -> Sequence[str]:
+        assert plan.back is not None
+        after = replace(plan.desired, release=replace(plan.desired.release, places=new))
+        before = replace(plan.back, release=replace(plan.back.release, places=old))
+        decision = Decision(replace(plan, desired=after, back=before), "key")
+        return make_switch(
+            decision, settled(), job(), token="t", happens=lambda kind, _: event(kind, after.release)
+        ).unused
+
+    assert unused((), ()) == ["DB_PASSWORD", "REGISTRY_TOKEN"]
+    assert unused((), (place,)) == unused((place,), ()) == ["REGISTRY_TOKEN"]
+    # A record of an earlier version does not say which ones it has: they stay without a value, as they were.
+    assert unused((), None) == unused(None, ()) == []
 
 
 def test_what_going_back_would_need_is_pulled_and_shown_as_well() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.compose.model import Service
-from deploy_lib.config import load
+from deploy_lib.config import Stack, load
 from deploy_lib.errors import UsageError
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
@@ -68,3 +68,15 @@ def test_a_service_that_no_file_has_a_word_of_is_refused_before_a_host_is_asked(
     with pytest.raises(UsageError, match="there is no service 'bakend'") as caught:
         local.check_service("bakend")
     assert caught.value.hint == "did you mean backend?"
+
+
+def test_the_name_that_compose_would_choose_may_stand_in_the_env_file(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services: {web: {image: x}}\n")
+    environment = load(ROOT, "lab")
+    stack = Stack(compose="compose.yml", env_file="shop.env")
+    node = environment.nodes["core"].model_copy(update={"stack": stack, "project": None})
+    here = environment.model_copy(update={"root": tmp_path})
+    for content, name in (("A=1\n", node.directory.name), ("COMPOSE_PROJECT_NAME=shop\n", "shop")):
+        (tmp_path / "shop.env").write_text(content)
+        found = read_stack(here, node)
+        assert (found.project, found.named) == (name, False)

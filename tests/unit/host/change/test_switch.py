@@ -312,6 +312,14 @@ def test_a_secret_without_a_value_stops_it_before_anything_is_changed(host: Host
     assert (host.home / "a").read_text() == "old"
 
 
+def test_a_secret_that_no_service_has_is_no_empty_text_for_compose(host: Host) -> None:
+    host.docker('case "$*" in *" up "*) echo "$OTHER $GIVEN" > "$FAKE/given";; esac')
+    host.env["GIVEN"] = "given"
+    host.begin("new", unused=["GIVEN", "OTHER"])
+    host.until("=== switched")
+    assert (host.folder / "given").read_text() == "deploy-secret.OTHER.value given\n"
+
+
 @pytest.mark.parametrize("which", ["old", "new"])
 def test_a_kept_file_that_was_changed_stops_it_before_anything_is_changed(host: Host, which: str) -> None:
     """Of the new release, and of the one that it would have to go back to."""

@@ -130,6 +130,17 @@ def test_a_secret_that_docker_does_not_give_is_not_an_absent_one(
     assert b"went on" not in done.stdout
 
 
+def test_a_second_place_that_is_empty_does_not_make_the_first_an_absent_one(fake: Path) -> None:
+    variable = Place("web", "environment", "KEY", ("", "TOKEN", ""))
+    script = f"{values.capture(STACK, [PLACES[0], variable])}\necho went on"
+    trouble = {"COMPLAINT": "Error response from daemon: context deadline exceeded", "VARIABLE": "OTHER"}
+    done = start(fake, script, "value", TOKEN="given", **trouble)
+    assert (done.returncode, b"went on" in done.stdout) == (ScriptExit.NO_OLD_VALUES, False)
+    # Where the second has it, nothing is wanting.
+    found = start(fake, script, "value", TOKEN="given", **{**trouble, "VARIABLE": "KEY", "SHOWN": "x"})
+    assert (found.returncode, found.stdout) == (0, b"went on\n")
+
+
 def test_a_refusal_of_an_engine_under_load_is_asked_again(fake: Path) -> None:
     # Both the attempt and the question why fail, of one container.
     busy = """case "$1 $2" in "cp running:/run/secrets/token") mkdir "$FAKE/a" || mkdir "$FAKE/b" && exit 1;; esac 2>/dev/null"""
