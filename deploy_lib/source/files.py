@@ -207,7 +207,7 @@ class _Collection(Placing):
             found.append(
                 (
                     f"all files are shipped, also what git would ignore: {self.tree.problem}",
-                    "clone it with git",
+                    "commit the project, or clone it with git",
                 )
             )
         usual = joined(self.base, ".env")
