@@ -77,8 +77,10 @@ def dev(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             (clone / name).write_bytes((CHECKOUT / name).read_bytes())
     assert git(clone, "init", "-q").returncode == 0
-    made = Dev(clone, {f"DEV_{n}_PORT": str(p) for n, p in zip(PORTS, free_ports(8, set()), strict=True)})
     with in_turn(CHECKOUT):
+        # Ports that are free now may be a lab's by the time that its turn comes.
+        ports = {f"DEV_{n}_PORT": str(p) for n, p in zip(PORTS, free_ports(8, set()), strict=True)}
+        made = Dev(clone, ports)
         outcome = made.invoke("dev.up", "--json")
     try:
         assert outcome.code == 0, outcome.err
