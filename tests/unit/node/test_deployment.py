@@ -96,7 +96,9 @@ def test_what_lies_on_a_host_is_read_by_the_names_that_its_release_has(
     facts = rendered("h/x:2")
     old = replace(facts.history[0].release, files={"old.yml": "1", "old.env": "2"}, places=None)
     asked: list[Project] = []
-    monkeypatch.setattr(node_preflight, "ask_deployed", lambda _, project, *__: asked.append(project))
+    monkeypatch.setattr(
+        node_preflight, "ask_deployed", lambda _, project, *__: (project, asked.append(project))
+    )
     node = deployment()
     node_preflight.look_at_places(node.session, node.job, replace(facts, history=(event("proven", old),)))
     assert asked[0].inputs == ("old.yml", "release.yml", "old.env", "release.env")
