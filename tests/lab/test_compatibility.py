@@ -1,6 +1,7 @@
 """A host that an earlier version of this program deployed is taken as it is: nothing to change, and a way back."""
 
 import io
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from lab.layout import Lab
 
-from .conftest import FIRST, ROOT, SECOND, Host, Run, command
+from .conftest import FIRST, ROOT, SECOND, Host, Run, command, copy_checkout
 
 BEFORE = "19d35ae5f013e1613832d7db6f73f91eba063a27"
 """The last commit before the modules moved to the rooms that they are in now."""
@@ -31,15 +32,25 @@ def before(lab: Lab, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def same_files(lab: Lab, before: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Today's program and deploy.toml, with the files of then: it is the program that is compared."""
+    made = copy_checkout(lab, tmp_path_factory.mktemp("same"))
+    for name in ("compose", "monitoring"):
+        shutil.rmtree(made / name)
+        shutil.copytree(before / name, made / name)
+    return made
+
+
 def test_what_an_earlier_version_deployed_is_recognised(
-    before: Path, deploy: Run, core: Host, back_to_first: None
+    before: Path, same_files: Path, deploy: Run, core: Host, back_to_first: None
 ) -> None:
     for tag in (FIRST, SECOND):
         done = command("invoke", "deploy-core", "--json", "--tag", tag, root=before, PYTHONPATH=str(before))
         assert done.code == 0, done.err
         assert not (before / "deploy_lib/host").exists()
     containers = core.containers()
-    again = deploy("--tag", SECOND)
+    again = deploy("--tag", SECOND, root=same_files)
     assert (again.code, again.core["outcome"]) == (0, "unchanged"), again.err
     assert core.containers() == containers
     assert command("invoke", "status", "--json", "--node", "core").code == 0
