@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import EVENTS, PARALLEL
@@ -39,7 +40,7 @@ def run(invocation: Invocation) -> None:
                 continue
             report.nodes[node.name] = {
                 "outcome": "interrupted" if interrupted(events) else "done",
-                "events": [event.as_dict() for event in events[-lines:]],
+                "events": [shown(event) for event in events[-lines:]],
                 "error": None,
             }
             _show(console, node.name, events, lines)
@@ -89,3 +90,10 @@ def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> N
 
 def _kind(event: Event, events: Sequence[Event]) -> str:
     return "interrupted" if event is interrupted(events) else event.kind
+
+
+def shown(event: Event) -> dict[str, Any]:
+    """An event for the document, without what only a host needs: a text beside a secret may be one that nobody has declared."""
+    data = event.as_dict()
+    data["release"].pop("places", None)
+    return data

@@ -17,7 +17,6 @@ THROUGH = {
     "cli/backups": "unit/cli/test_collection",
     "cli/command": "unit/cli/test_flags",
     "cli/deploy": "unit/cli/test_collection",
-    "cli/history": "unit/cli/test_collection",
     "cli/logs": "unit/cli/test_collection",
     "cli/preflight": "unit/cli/test_collection",
     "cli/prune": "unit/cli/test_collection",
