@@ -115,6 +115,12 @@ def decide_version(
     Raises:
         PreflightError: it cannot be done from the host's present state.
     """
+    if unknown := [name for name in facts.secret_names if name not in values]:
+        raise PreflightError(
+            f"the host's files need {', '.join(unknown)} now, which they did not a moment ago",
+            node=job.node.name,
+            hint="somebody has changed a file there that Compose reads: run the command again",
+        )
     prints = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
     service = job.request.service
     if service is None:

@@ -251,3 +251,8 @@ def test_a_project_without_images_of_its_own_has_no_variables_of_a_version() -> 
     both = {sample.house().versions.tag_variable, sample.house().versions.registry_variable}
     assert both <= set(case().variables(VERSION, settled()))
     assert not both & set(plain.variables(VERSION, settled()))
+
+
+def test_a_secret_that_is_needed_only_now_stops_before_anything_is_changed() -> None:
+    with pytest.raises(PreflightError, match="need DB_PASSWORD now"):
+        decide_version(case(), rendered("h/x:1"), VERSION, {}, {}, KEY)
