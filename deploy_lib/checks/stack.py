@@ -70,12 +70,21 @@ def check_variables(node: Node, facts: Facts, given: Mapping[str, str]) -> Check
     )
 
 
-def check_project(node: Node, project: str, facts: Facts, *, named: bool) -> Check:
+def check_project(node: Node, project: str, facts: Facts, *, named: bool, otherwise: str = "") -> Check:
     """That the name of the Compose project does not hang on the directory: with another one, a stack gets new, empty volumes.
 
     Args:
         named: it stands in the Compose file or in deploy.toml.
+        otherwise: another one, which an env file gives: Compose by itself would take that one.
     """
+    if otherwise:
+        return judged(
+            "project name",
+            "the Compose project has one name",
+            f"name: is {project!r}, and COMPOSE_PROJECT_NAME in the env file is {otherwise!r}, which Compose would take",
+            f'put the one that the volumes have into [stacks.{node.stack_name}] of deploy.toml: project = "{otherwise}", '
+            f'or "{project}"; docker volume ls shows them',
+        )
     running = f", under which {len(facts.containers)} containers are here" if facts.containers else ""
     found = {c.project.directory for c in facts.containers if c.project} if facts.unrecorded else set()
     if named and (elsewhere := sorted(map(str, found - {node.directory}))):

@@ -279,7 +279,7 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
     Raises:
         UsageError: the stack, deploy.toml and the command line do not agree on a name.
     """
-    yield check_project(d.node, d.local.project, facts, named=d.local.named)
+    yield check_project(d.node, d.local.project, facts, named=d.local.named, otherwise=d.local.otherwise)
     shipped = d.local.shipped
     given: dict[str, str] = {}
     for path in shipped.env_files:

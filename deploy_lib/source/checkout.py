@@ -22,12 +22,14 @@ class Local:
     Attributes:
         named: the name stands in the Compose file or in deploy.toml, and was not only derived.
         services: the names in the Compose file itself, for an answer to a name that is misspelt.
+        otherwise: the project's name that an env file gives, where the Compose file gives another one and deploy.toml none.
     """
 
     shipped: Shipped
     project: str
     named: bool = True
     services: Collection[str] = ()
+    otherwise: str = ""
 
     def check_service(self, name: str) -> None:
         """Refuses, before a host is asked, a service that no file of the stack has a word of.
@@ -67,8 +69,11 @@ def read_stack(environment: Environment, node: Node) -> Local:
     named = node.project or next((name for each in reversed(contents) if (name := project_name(*each))), "")
     services = sorted({service for each in contents for service in service_names(*each)})
     # What Compose itself would choose: there, a project may run already.
-    chosen = shipped.values.get("COMPOSE_PROJECT_NAME") or default_name(node.directory.name)
-    return Local(shipped, named or chosen, bool(named), services)
+    given = shipped.values.get("COMPOSE_PROJECT_NAME") or ""
+    otherwise = given if named and not node.project and given != named else ""
+    return Local(
+        shipped, named or given or default_name(node.directory.name), bool(named), services, otherwise
+    )
 
 
 def project_of(environment: Environment, node: Node) -> str:

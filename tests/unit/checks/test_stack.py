@@ -169,3 +169,10 @@ def test_what_was_started_in_another_directory_is_given_the_line_that_finds_it()
     assert check.result == "failed"
     assert 'directory = "/srv/web"' in (check.hint or "")
     assert check_project(build.node("/srv/web"), "shop-1", facts, named=True).result == "ok"
+
+
+def test_a_name_that_an_env_file_gives_otherwise_is_not_passed_over() -> None:
+    check = check_project(build.node(), "shop-1", Facts(), named=True, otherwise="old-shop")
+    assert check.result == "failed"
+    assert "COMPOSE_PROJECT_NAME in the env file is 'old-shop'" in check.problem
+    assert 'project = "old-shop"' in (check.hint or "")

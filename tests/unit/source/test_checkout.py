@@ -11,6 +11,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
 from deploy_lib.source.checkout import check_names, read_stack
 from tests import ROOT
+from tests.unit import sample
 
 TEXT = (ROOT / "deploy.toml").read_text()
 
@@ -80,3 +81,12 @@ def test_the_name_that_compose_would_choose_may_stand_in_the_env_file(tmp_path: 
         (tmp_path / "shop.env").write_text(content)
         found = read_stack(here, node)
         assert (found.project, found.named) == (name, False)
+
+
+def test_a_name_in_an_env_file_counts_where_compose_would_take_it(tmp_path: Path) -> None:
+    sample.project(tmp_path)
+    (tmp_path / "shop.env").write_text("GREETING=x\nMODE=open\nCOMPOSE_PROJECT_NAME=old\n")
+    local = read_stack(environment := load(tmp_path, "house"), environment.nodes["front"])
+    assert (local.project, local.otherwise) == ("shop", "old")
+    (tmp_path / "shop.env").write_text("GREETING=x\nMODE=open\nCOMPOSE_PROJECT_NAME=shop\n")
+    assert read_stack(environment, environment.nodes["front"]).otherwise == ""
