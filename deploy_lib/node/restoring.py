@@ -23,6 +23,7 @@ from deploy_lib.node import proof
 from deploy_lib.node.backup import restore_command
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
+from deploy_lib.node.switching import take_back
 from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.release import Release
@@ -173,23 +174,13 @@ class Restoring:
         self._site.say(
             "back", f"to {self._what.now.id}" if self._what.now else "there is nothing to go back to"
         )
-        self._watch.conclude("revert", [self._happens("restore-failed", detail=reason)])
-        containers: Sequence[Container] = ()
-        problem: DeployError | None = None
-        try:
+
+        def await_back() -> Sequence[Container]:
             self._watch.await_back()
-            containers = self._prove()
-        except watch.LostError:
-            raise
-        except DeployError as error:
-            problem = error
-        kind: Kind = "restore-reverted" if problem is None else "restore-failed"
-        said = "" if problem is None else problem.what.partition("\n")[0]
-        detail = self._site.console.redactor.clean(said)
-        self._watch.conclude("leave", [self._happens(kind, detail=detail or reason)])
-        self._watch.await_end("revert")
-        if problem is not None:
-            raise problem
+            return self._prove()
+
+        kinds: tuple[Kind, Kind] = ("restore-failed", "restore-reverted")
+        containers = take_back(self._site, self._watch, self._happens, kinds, reason, await_back)
         self._site.say("back", "the data are those of before, and the release is proven with them")
         return containers
 

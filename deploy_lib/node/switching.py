@@ -18,6 +18,46 @@ Happens = Callable[..., Event]
 """Makes an event of the new release: its kind, and further fields."""
 
 
+def take_back(
+    site: Site,
+    started: watch.Watch,
+    happens: Happens,
+    kinds: tuple[Kind, Kind],
+    reason: str,
+    await_back: Callable[[], Sequence[Container]],
+) -> Sequence[Container]:
+    """Gives a switch the verdict to go back, waits until that is done and proven, and has it recorded.
+
+    Args:
+        kinds: of the events: for a failure, also of going back, and for a host that is as it was before.
+        reason: why, for the history.
+        await_back: waits, and gives the containers.
+
+    Raises:
+        NotBegunError: there was nothing to take back.
+        LostError: the session ended; the host goes back by itself.
+        DeployError: going back failed.
+    """
+    failed, reverted = kinds
+    started.conclude("revert", [happens(failed, detail=reason)])
+    containers: Sequence[Container] = ()
+    problem: DeployError | None = None
+    try:
+        containers = await_back()
+    except watch.LostError:
+        raise
+    except DeployError as error:
+        problem = error
+    # The first line: what follows it may be lines of a container's log, which have no place in the history.
+    said = "" if problem is None else problem.what.partition("\n")[0]
+    detail = site.console.redactor.clean(said)
+    started.conclude("leave", [happens(failed if problem else reverted, detail=detail or reason)])
+    started.await_end("revert")
+    if problem is not None:
+        raise problem
+    return containers
+
+
 class Switching:
     """A switch that has been started, and waits for its verdict once the containers have been replaced.
 
@@ -77,23 +117,10 @@ class Switching:
         back = self._decision.plan.back.release if self._decision.plan.back else None
         to = f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
         self._site.say("back", to)
-        self._watch.conclude("revert", [self._happens("failed", detail=reason)])
-        containers: Sequence[Container] = ()
-        problem: DeployError | None = None
-        try:
-            containers = self._await_back(back)
-        except watch.LostError:
-            raise
-        except DeployError as error:
-            problem = error
-        kind: Kind = "reverted" if problem is None else "failed"
-        # The first line: what follows it may be lines of a container's log, which have no place in the history.
-        said = "" if problem is None else problem.what.partition("\n")[0]
-        detail = self._site.console.redactor.clean(said)
-        self._watch.conclude("leave", [self._happens(kind, detail=detail or reason)])
-        self._watch.await_end("revert")
-        if problem is not None:
-            raise problem
+        kinds: tuple[Kind, Kind] = ("failed", "reverted")
+        containers = take_back(
+            self._site, self._watch, self._happens, kinds, reason, lambda: self._await_back(back)
+        )
         self._site.say("back", f"release {back.id} is proven again" if back else "the host is empty again")
         return containers
 

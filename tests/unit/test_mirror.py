@@ -51,7 +51,6 @@ THROUGH = {
     "node/dry_run": "unit/node/test_deployment",
     "node/preflight": "unit/node/test_deployment",
     "node/pruning": "unit/node/test_deployment",
-    "node/switching": "unit/node/test_deployment",
     "operations/commands": "ssh/test_operations",
     "operations/compose": "ssh/test_operations",
     "operations/connections": "ssh/test_operations",

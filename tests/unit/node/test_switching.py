@@ -1,0 +1,98 @@
+"""A switch that is taken back: what is judged then, and what the history gets."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.errors import DeployError
+from deploy_lib.host.change.watch import LostError, Watch
+from deploy_lib.node import proof
+from deploy_lib.node.site import Site
+from deploy_lib.node.switching import Switching
+from deploy_lib.plan.decision import Decision
+from deploy_lib.release.release import Release
+
+BEFORE = Release("r1", "1.0", None, {}, {}, ends={"job": "must"})
+AFTER = Release("r2", "2.0", None, {}, {}, ends={"task": "must"})
+
+
+class World:
+    """A switch whose proof does what a test wants."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, judge: Callable[[], object], *, kept: bool = False
+    ) -> None:
+        self.verdicts: list[tuple[str, list[tuple[str, str]]]] = []
+        self.tolerated: list[set[str]] = []
+
+        def prove(*arguments: Any) -> Any:
+            self.tolerated.append(set(arguments[-1]))
+            return judge()
+
+        monkeypatch.setattr(proof, "prove", prove)
+        started = SimpleNamespace(
+            conclude=lambda word, events: self.verdicts.append((word, events)),
+            finish=lambda: None,
+            await_back=lambda: None,
+            await_end=lambda _: True,
+            looks=list,
+        )
+        console = SimpleNamespace(redactor=SimpleNamespace(clean=lambda text: text.replace("value", "***")))
+        site = SimpleNamespace(
+            say=lambda *_: None, console=console, session=None, node=None, follow=None, follow_back=None
+        )
+        plan = SimpleNamespace(
+            back=SimpleNamespace(release=BEFORE),
+            desired=SimpleNamespace(release=AFTER),
+            ill=("mcp",),
+            subject="",
+        )
+        self.switching = Switching(
+            cast(Site, site),
+            cast(Decision, SimpleNamespace(plan=plan, applies=(), keep_values=kept)),
+            cast(Watch, started),
+            lambda kind, detail="", **_: (kind, detail),  # type: ignore[arg-type,return-value]
+        )
+
+
+def test_what_was_ill_before_and_what_ends_by_itself_is_no_failure_of_going_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, list)
+    world.switching.go_back("a probe failed")
+    assert world.tolerated == [{"mcp", "job"}]
+    assert world.verdicts == [
+        ("revert", [("failed", "a probe failed")]),
+        ("leave", [("reverted", "a probe failed")]),
+    ]
+
+
+@pytest.mark.parametrize(("kept", "tolerated"), [(False, set()), (True, {"task"})])
+def test_the_new_release_is_judged_whole_and_an_earlier_one_without_what_it_does_once(
+    monkeypatch: pytest.MonkeyPatch, kept: bool, tolerated: set[str]
+) -> None:
+    world = World(monkeypatch, list, kept=kept)
+    world.switching.prove()
+    assert world.tolerated == [tolerated]
+
+
+def test_the_history_gets_the_first_line_of_what_failed_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> object:
+        raise DeployError("it has no value\n  | a line of a log")
+
+    world = World(monkeypatch, fails)
+    with pytest.raises(DeployError, match="it has no value"):
+        world.switching.go_back("a probe failed")
+    assert world.verdicts[-1] == ("leave", [("failed", "it has no ***")])
+
+
+def test_a_session_that_is_lost_gives_no_second_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost() -> object:
+        raise LostError("gone")
+
+    world = World(monkeypatch, lost)
+    with pytest.raises(LostError):
+        world.switching.go_back("a probe failed")
+    assert [word for word, _ in world.verdicts] == ["revert"]
