@@ -32,9 +32,12 @@ class Asker:
         return _turn
 
     def secret(self, question: str) -> str:
-        """An answer that is not shown while it is typed."""
+        """An answer that is not shown while it is typed; "" when the terminal's input is at its end (Ctrl-D)."""
         with _turn:
-            return getpass.getpass(question)
+            try:
+                return getpass.getpass(question)
+            except EOFError:
+                return ""
 
     def answers(self, title: str, prompts: Sequence[tuple[str, bool]]) -> list[str]:
         """The answers to what a server asks.
