@@ -26,11 +26,6 @@ def answered(control_path: str, host_key_alias: str | None) -> dict[str, str]:
     return {**tokens, "d": str(home()), "k": host_key_alias or tokens["n"], "%": "%"}
 
 
-def needed(values: list[str]) -> bool:
-    """Whether any of these values has a token."""
-    return any("%" in value for value in values)
-
-
 def expand(value: str, tokens: Mapping[str, str], keyword: str, *, variables: bool = True) -> str:
     """A value with its variables and tokens replaced.
 
