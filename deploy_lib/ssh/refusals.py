@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import socket
 
@@ -96,12 +97,8 @@ def refusal(known: Known, key: Presented, problem: str) -> HostKeyError:
     name = target.known_names[0]
     accepted = ", ".join(f"{k.key_type} {fingerprint(k.key)}" for k in verdict.accepted)
     if problem == "revoked":
-        places = [*known.where("@revoked", target.known_names)]
-        places += [str(target.trust.revoked)] if target.trust.revoked else []
-        error = HostKeyError(
-            f"{target.title} presents a key that is marked @revoked: {key.shown}",
-            hint=f"the host needs a new host key; the mark is in {', '.join(places)}",
-        )
+        what, hint = _revoked(known, key)
+        error = HostKeyError(what, hint=hint)
     elif problem == "changed":
         files = known.where("", [name])
         error = HostKeyError(
@@ -121,6 +118,33 @@ def refusal(known: Known, key: Presented, problem: str) -> HostKeyError:
         )
     error.jump = bool(target.jump_of)
     return error
+
+
+def _revoked(known: Known, key: Presented) -> tuple[str, str]:
+    """What revokes a key, and what to do about that very thing."""
+    title, verdict, path = known.target.title, known.verdict, known.target.trust.revoked
+    marks = ", ".join(known.where("@revoked", known.target.known_names))
+    proof = key.certificate
+    if key.blob in verdict.revoked:
+        return (
+            f"{title} presents a key that is marked @revoked: {key.shown}",
+            f"the host needs a new host key; the mark is in {marks}",
+        )
+    if proof is not None and proof.authority in verdict.revoked:
+        return (
+            f"{title} presents a certificate of an authority that is marked @revoked: {proof.signed_by}",
+            f"the host needs a certificate of another authority; the mark is in {marks}",
+        )
+    if path is not None and not os.access(path, os.R_OK):
+        return (
+            f"RevokedHostKeys is {path}, which cannot be read, so that no host key is accepted: not that of {title} either",
+            "make that file readable, or take RevokedHostKeys out of ssh_config; an empty file revokes nothing",
+        )
+    return (
+        f"{title} presents a key that RevokedHostKeys has: {key.shown}",
+        f"the host needs a new host key, or certificate; where {path} should not have it: one line there that is no key, "
+        "or a damaged list, revokes every key",
+    )
 
 
 def _about_authorities(known: Known, key: Presented) -> str:

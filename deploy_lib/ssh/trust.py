@@ -25,6 +25,9 @@ from deploy_lib.ssh.target import Target
 COMMAND_TIMEOUT = 20
 """Seconds until KnownHostsCommand must have ended."""
 
+_KRL = b"SSHKRL\n\0"
+"""What a key revocation list of ssh-keygen begins with; RevokedHostKeys may also be a plain list of public keys."""
+
 
 @dataclass(frozen=True)
 class Presented:
@@ -169,6 +172,13 @@ class Known:
         path = self.target.trust.revoked
         if path is None:
             return False
+        try:
+            listed = path.read_bytes()
+        except OSError:
+            return True
+        if not listed.startswith(_KRL):
+            own = {key.blob, key.whole}
+            return _in_list(listed, own | {key.certificate.authority} if key.certificate else own)
         with tempfile.TemporaryDirectory() as directory:
             for number, blob in enumerate({key.blob, key.whole}):
                 kind = paramiko.Message(blob).get_text()
@@ -198,6 +208,24 @@ def ends_with_a_line(path: Path) -> bool:
     """Whether a line that is added begins a new one."""
     found = text(path)
     return not found or found.endswith("\n")
+
+
+def _in_list(listed: bytes, keys: set[bytes]) -> bool:
+    """Whether a list of public keys, one a line, has one of these; `ssh` takes a line that is no key for the worst."""
+    for each in listed.splitlines():
+        words = each.split()
+        if not words or words[0].startswith(b"#"):
+            continue
+        try:
+            blob = base64.b64decode(words[1], validate=True)
+        except (IndexError, ValueError):
+            return True
+        # A certificate in the list stands for its key.
+        listed_certificate = certificate.parse(blob)
+        plain = listed_certificate.subject if listed_certificate else blob
+        if paramiko.Message(blob).get_binary() != words[0] or not {blob, plain}.isdisjoint(keys):
+            return True
+    return False
 
 
 def _hashed(name: str) -> str:

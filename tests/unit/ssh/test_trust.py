@@ -1,0 +1,104 @@
+"""What revokes a host's key, and what is said then."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from deploy_lib.ssh.refusals import refusal
+from deploy_lib.ssh.target import Target, Trust
+from deploy_lib.ssh.trust import Known, Presented, presented
+
+NAME = "a.internal"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trust")
+    for name in ("ca", "host", "other"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    command = ["ssh-keygen", "-q", "-s", str(folder / "ca"), "-I", "x", "-h", "-n", NAME]
+    subprocess.run([*command, str(folder / "host.pub")], check=True)
+    return folder
+
+
+def plain(keys: Path) -> Presented:
+    return presented(paramiko.Ed25519Key.from_private_key_file(str(keys / "host")))
+
+
+def certified(keys: Path) -> Presented:
+    key = paramiko.Ed25519Key.from_private_key_file(str(keys / "host"))
+    key.load_certificate(str(keys / "host-cert.pub"))
+    return presented(key)
+
+
+def known(keys: Path, folder: Path, revoked: str | None = None, marks: str = "") -> Known:
+    """What is known of a host whose key and authority are trusted.
+
+    Args:
+        revoked: what RevokedHostKeys has.
+        marks: further lines of known_hosts.
+    """
+    hosts, listed = folder / "known_hosts", folder / "revoked"
+    host, ca = ((keys / f"{name}.pub").read_text() for name in ("host", "ca"))
+    hosts.write_text(f"{NAME} {host}@cert-authority {NAME} {ca}{marks}")
+    if revoked is not None:
+        listed.write_text(revoked)
+    trust = Trust(user_files=(hosts,), revoked=listed if revoked is not None else None)
+    return Known(Target(NAME, NAME, 22, "root", trust=trust))
+
+
+def test_a_plain_list_of_revoked_keys_revokes_those_alone(keys: Path, tmp_path: Path) -> None:
+    host, other, ca, cert = (
+        (keys / f"{name}.pub").read_text() for name in ("host", "other", "ca", "host-cert")
+    )
+    for harmless in ("", "# none yet\n\n", f"# once\n  {other}"):
+        assert known(keys, tmp_path, harmless).problem(plain(keys)) == ""
+        assert known(keys, tmp_path, harmless).problem(certified(keys)) == ""
+    for bad in (host, f"{other}{host}", cert):
+        assert known(keys, tmp_path, bad).problem(plain(keys)) == "revoked"
+        assert known(keys, tmp_path, bad).problem(certified(keys)) == "revoked"
+    assert known(keys, tmp_path, ca).problem(certified(keys)) == "revoked"
+    assert known(keys, tmp_path, ca).problem(plain(keys)) == ""
+
+
+@pytest.mark.parametrize(
+    "line", ["what is this?", "ssh-ed25519", "ssh-ed25519 AAAA", "SSHKRL", "x ssh-ed25519"]
+)
+def test_a_list_that_cannot_be_read_revokes_every_key(keys: Path, tmp_path: Path, line: str) -> None:
+    listed = (keys / "other.pub").read_text() + line
+    assert known(keys, tmp_path, listed).problem(plain(keys)) == "revoked"
+
+
+def test_a_revocation_list_of_ssh_keygen_counts(keys: Path, tmp_path: Path) -> None:
+    for name, problem in {"host": "revoked", "other": ""}.items():
+        found = known(keys, tmp_path, "")
+        command = ["ssh-keygen", "-q", "-k", "-f", str(tmp_path / "revoked"), str(keys / f"{name}.pub")]
+        subprocess.run(command, check=True)
+        assert found.problem(plain(keys)) == problem
+
+
+def test_what_revokes_a_key_is_said_with_its_own_advice(keys: Path, tmp_path: Path) -> None:
+    host, ca = ((keys / f"{name}.pub").read_text() for name in ("host", "ca"))
+    gone = known(keys, tmp_path, "")
+    (tmp_path / "revoked").unlink()
+    for found, key, what, hint in (
+        (known(keys, tmp_path, marks=f"@revoked * {host}"), plain(keys), "marked @revoked", "a new host key"),
+        (
+            known(keys, tmp_path, marks=f"@revoked * {ca}"),
+            certified(keys),
+            "of an authority that is marked",
+            "another authority",
+        ),
+        (gone, plain(keys), "which cannot be read", "make that file readable"),
+    ):
+        assert found.problem(key) == "revoked"
+        error = refusal(found, key, "revoked")
+        assert what in error.what
+        assert hint in str(error.hint)
+    listed = known(keys, tmp_path, host)
+    assert listed.problem(plain(keys)) == "revoked"
+    assert "RevokedHostKeys has" in refusal(listed, plain(keys), "revoked").what
