@@ -125,16 +125,23 @@ class Known:
         """Adds a host's first key, as StrictHostKeyChecking "accept-new" has it.
 
         Raises:
-            UsageError: there is no file for it.
+            UsageError: there is no file for it, or it cannot be written.
         """
         files = self.target.trust.user_files
         if not files:
             raise UsageError("StrictHostKeyChecking is accept-new, but there is no UserKnownHostsFile")
         path = files[0]
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        start = "" if ends_with_a_line(path) else "\n"
-        with path.open("a") as file:
-            file.write(f"{start}{line(self.target, key)}\n")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            start = "" if ends_with_a_line(path) else "\n"
+            with path.open("a") as file:
+                file.write(f"{start}{line(self.target, key)}\n")
+        except OSError as error:
+            raise UsageError(
+                f"StrictHostKeyChecking is accept-new, but the key of {self.target.title} cannot be kept in {path}: "
+                f"{error.strerror}",
+                hint="make that file writable, or name another as the first UserKnownHostsFile",
+            ) from None
 
     def _judged(self) -> Verdict:
         return judge([entry for _, entry in self._entries], self.target.known_names)

@@ -1,4 +1,4 @@
-"""What revokes a host's key, and what is said then."""
+"""What revokes a host's key, what is said then, and a first key that cannot be kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from deploy_lib.errors import UsageError
 from deploy_lib.ssh.refusals import refusal
 from deploy_lib.ssh.target import Target, Trust
 from deploy_lib.ssh.trust import Known, Presented, presented
@@ -102,3 +103,11 @@ def test_what_revokes_a_key_is_said_with_its_own_advice(keys: Path, tmp_path: Pa
     listed = known(keys, tmp_path, host)
     assert listed.problem(plain(keys)) == "revoked"
     assert "RevokedHostKeys has" in refusal(listed, plain(keys), "revoked").what
+
+
+def test_a_first_key_that_cannot_be_kept_is_no_fault_of_the_network(keys: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "known_hosts"
+    found = Known(Target(NAME, NAME, 22, "root", trust=Trust(user_files=(path,), accept_new=True)))
+    with pytest.raises(UsageError, match=r"cannot be kept in .*known_hosts"):
+        found.write_down(plain(keys))
