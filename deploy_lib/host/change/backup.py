@@ -117,10 +117,11 @@ flock -n 9 || {{ echo 'a switch is still running on the host' >&2; exit {ScriptE
 {IN_MEMORY}\
 {_directory(stack)}
 {_FAIL}
-trap 'rm -f "$d"/*.new; rm -rf "$t"' EXIT
 if [ ! -e "$d" ] && [ ! -L "$d" ]; then mkdir -m 700 "$d" || fail 'there is no place for backups'; fi
 w=$(own "$d")
 [ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {ScriptExit.NOT_OURS}; }}
+# Only now: nothing is removed where others may have made it.
+trap 'rm -f "$d"/*.new; rm -rf "$t"' EXIT
 chmod 700 "$d" || exit
 {_EXPOSED}
 w=$(exposed) || fail 'it is unknown which containers could reach the backups'

@@ -161,10 +161,12 @@ def test_no_container_may_reach_the_backups(host: Keeper) -> None:
 def test_a_directory_of_somebody_else_is_no_place_for_backups(host: Keeper) -> None:
     host.directory.parent.mkdir(exist_ok=True)
     (host.folder / "elsewhere").mkdir()
+    theirs = host.folder / "elsewhere/notes.new"
+    theirs.touch()
     host.directory.symlink_to(host.folder / "elsewhere")
     done = host.make()
     assert done.returncode == ScriptExit.NOT_OURS
-    assert list((host.folder / "elsewhere").iterdir()) == []
+    assert list((host.folder / "elsewhere").iterdir()) == [theirs]
 
 
 def test_a_backup_is_verified_to_its_last_byte(host: Keeper) -> None:
