@@ -201,3 +201,12 @@ def test_the_newest_stay_and_those_that_a_rollback_needs(host: Keeper) -> None:
         [other.name, *(f"{name}.{kind}" for name in kept for kind in ("data", "json"))]
     )
     assert host.run(script).stdout == ""
+
+
+def test_one_that_was_just_made_stays_although_a_slow_clock_has_named_it(host: Keeper) -> None:
+    names = [f"2026010{day}T000000Z-rows-000{day}" for day in range(1, 5)]
+    host.made(*(host.order(name) for name in names[1:]))
+    done = host.make(host.order(names[0]), prune=backup.pruned_after(host.stack, []))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1:] == [f"removed backup {names[1]}"]
+    assert {name.partition(".")[0] for name in host.left()} == {names[0], *names[2:]}
