@@ -318,6 +318,28 @@ def revoked_in_a_file(case: Case) -> None:
     case.lines += [f"RevokedHostKeys {case.key('revoked')}"]
 
 
+def revoked_in_a_list(case: Case) -> None:
+    known(case)
+    case.lines += [f"RevokedHostKeys {case.key('host')}.pub"]
+
+
+def another_revoked_in_a_list(case: Case) -> None:
+    known(case)
+    case.lines += [f"RevokedHostKeys {case.key('other')}.pub"]
+
+
+def authority_revoked_in_a_list(case: Case) -> None:
+    authority(case)
+    case.lines += [f"RevokedHostKeys {case.key('ca')}.pub"]
+
+
+def key_in_a_list_that_is_torn(case: Case) -> None:
+    known(case)
+    listed = case.directory / "torn"
+    listed.write_text(f"{case.world.public('other')}\nssh-ed25519 AAAA\n")
+    case.lines += [f"RevokedHostKeys {listed}"]
+
+
 def nothing_revoked(case: Case) -> None:
     known(case)
     case.lines += [f"RevokedHostKeys {case.key('revoked_other')}"]
@@ -450,6 +472,11 @@ AUTHORITIES: list[Value] = [
     authority, authority_for_all, another_authority, authority_of_another_host, authority_revoked, authority_and_plain,
     authority_and_another_key, authority_and_alias,
 ]  # fmt: skip
+
+LISTS: list[Value] = [
+    revoked_in_a_list, another_revoked_in_a_list, authority_revoked_in_a_list, key_in_a_list_that_is_torn,
+]  # fmt: skip
+"""RevokedHostKeys as a plain list; not among those that are drawn, so that the others stay the same ones."""
 
 
 # --- ways ---------------------------------------------------------------------------------------------------
@@ -595,6 +622,7 @@ def plans() -> list[Plan]:
     made += [(key_file, each, direct, "usual") for each in KNOWN]
     made += [(key_file, authority_for_all, direct, kind) for kind in CERTIFIED]
     made += [(key_file, each, direct, "certified") for each in (*AUTHORITIES, known, unknown)]
+    made += [(key_file, each, direct, kind) for each in LISTS for kind in ("usual", "certified")]
     made += [(key_file, authority_and_alias, direct, "wild-name")]
     made += [(key_file, known, way, "usual") for way in WAYS]
     made += [
