@@ -82,7 +82,7 @@ def explain(target: Target, error: Exception) -> UnreachableError:
     else:
         stage, what = "SSH", f"no SSH session with {where}: {error}"
         hint = f"is that an SSH server, and has it room for one more connection? See: ssh -v {target.name}"
-    problem = UnreachableError(what, hint=hint)
+    problem = UnreachableError(_printable(what), hint=hint)
     problem.stage, problem.jump = stage, bool(target.jump_of)
     return problem
 
@@ -116,8 +116,14 @@ def refusal(known: Known, key: Presented, problem: str) -> HostKeyError:
             hint=f"compare that fingerprint with the host's own ({_OWN_FINGERPRINT}), "
             f"then add it: {_adding(target, key)}",
         )
+    error.what = _printable(error.what)
     error.jump = bool(target.jump_of)
     return error
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey: the words of a host that nobody has verified are among it."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def _revoked(known: Known, key: Presented) -> tuple[str, str]:

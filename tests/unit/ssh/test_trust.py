@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
 import pytest
 
-from deploy_lib.errors import UsageError
-from deploy_lib.ssh.refusals import refusal
+from deploy_lib.errors import UnreachableError, UsageError
+from deploy_lib.ssh.refusals import explain, refusal
 from deploy_lib.ssh.target import Target, Trust
 from deploy_lib.ssh.trust import Known, Presented, presented
 
@@ -111,3 +112,16 @@ def test_a_first_key_that_cannot_be_kept_is_no_fault_of_the_network(keys: Path, 
     found = Known(Target(NAME, NAME, 22, "root", trust=Trust(user_files=(path,), accept_new=True)))
     with pytest.raises(UsageError, match=r"cannot be kept in .*known_hosts"):
         found.write_down(plain(keys))
+
+
+def test_what_a_stranger_says_moves_no_cursor(keys: Path, tmp_path: Path) -> None:
+    found, key = known(keys, tmp_path), certified(keys)
+    said = "\x1b[2J\r\x9bgone"
+    error: UnreachableError = explain(found.target, paramiko.SSHException(said))
+    assert r"\x1b[2J\r\x9bgone" in str(error)
+    assert key.certificate is not None
+    kind = paramiko.Message()
+    kind.add_string(said)
+    proof = replace(key.certificate, authority=kind.asbytes())
+    error = refusal(found, replace(key, certificate=proof), "new")
+    assert r"signed by \x1b[2J\r\x9bgone" in str(error)
