@@ -23,7 +23,7 @@ from deploy_lib.source import git, versions
 from . import docker as build
 from . import images
 from .project import read
-from .tags import Refused, Registry
+from .tags import RefusedError, Registry
 
 USERNAME, PASSWORD = "REGISTRY_USERNAME", "REGISTRY_PASSWORD"
 """The login in the environment, where no vault has it: GitHub gives a job a token of its own."""
@@ -206,7 +206,7 @@ def publish(
 def _has(registry: Registry, repository: str, tag: str) -> bool:
     try:
         return registry.digest(repository, tag) is not None
-    except Refused:
+    except RefusedError:
         # There may be no such image yet; a login that is no good is refused again by the push.
         return False
 

@@ -105,7 +105,8 @@ class Project:
         form = '{{.Label "com.docker.compose.service"}} {{.ID}}'
         label = f"label=com.docker.compose.project={self.name}"
         listed = self.sh(f"docker ps -a --no-trunc --filter {label} --format '{form}'")
-        return dict(line.split() for line in listed.splitlines())  # type: ignore[misc]
+        rows = (line.partition(" ") for line in listed.splitlines())
+        return {service: container for service, _, container in rows}
 
     def inside(self, service: str, script: str) -> str:
         """Shell text in a service's container."""

@@ -14,7 +14,7 @@ from deploy_lib.secrets.value import Secret
 from deploy_lib.source import git
 from lab import docker as build
 from lab import pipeline
-from lab.tags import Refused
+from lab.tags import RefusedError
 from tests import ROOT
 
 COMMITS = ["c" * 40, "b" * 40, "a" * 40]
@@ -188,7 +188,7 @@ def test_the_first_image_of_its_name_gets_its_tag_although_the_registry_refuses_
     homelab: Environment, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(repository: str, tag: str) -> str | None:
-        raise Refused("ghcr.io refused the login")
+        raise RefusedError("ghcr.io refused the login")
 
     monkeypatch.setattr(registry, "digest", refuse)
     publish(homelab, "nfs-server", platforms="linux/amd64")

@@ -17,7 +17,7 @@ import pytest
 from deploy_lib.errors import DeployError
 from deploy_lib.secrets.value import Secret
 from lab.credentials import make_certificate
-from lab.tags import KINDS, Refused, Registry
+from lab.tags import KINDS, RefusedError, Registry
 
 
 class Served:
@@ -139,7 +139,7 @@ def test_a_tag_that_is_not_there_cannot_be_given_on(served: Served) -> None:
 
 def test_a_wrong_password_is_said_and_not_shown(served: Served) -> None:
     wrong = secrets.token_urlsafe(12)
-    with pytest.raises(Refused, match=r"localhost:\d+ refused the login: HEAD o/i:one") as caught:
+    with pytest.raises(RefusedError, match=r"localhost:\d+ refused the login: HEAD o/i:one") as caught:
         served.as_user(wrong).digest("o/i", "one")
     assert wrong not in str(caught.value)
 
