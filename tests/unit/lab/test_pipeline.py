@@ -10,6 +10,7 @@ from deploy_lib.config import Environment, load
 from deploy_lib.errors import UsageError
 from deploy_lib.output.console import Console
 from deploy_lib.release.release import Version
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source import git
 from lab import docker as build
@@ -202,5 +203,6 @@ def test_the_login_of_the_environment_comes_before_the_vault(
     monkeypatch.setenv(pipeline.PASSWORD, password)
     monkeypatch.setenv(pipeline.USERNAME, "robot")
     assert pipeline.login(homelab) == ("robot", Secret(password))
+    assert REDACTOR.clean(f"robot:{password}") == "robot:***"
     monkeypatch.delenv(pipeline.USERNAME)
     assert pipeline.login(homelab) == (homelab.registry.username, Secret(password))
