@@ -105,7 +105,11 @@ class Registry:
                 return None
             where = f"{method} {repository}:{tag}"
             if error.code in (401, 403):
-                hint = "is the password right, and may its owner write there?"
+                hint = (
+                    "is the password right, and may its owner write there?"
+                    if method == "PUT"
+                    else "is the password right, and may its owner read that? Registries refuse unknown images, too"
+                )
                 raise RefusedError(f"{self.host} refused the login: {where}", hint=hint) from None
             raise DeployError(f"{self.host} answered {error.code}: {where}") from None
         except OSError as error:

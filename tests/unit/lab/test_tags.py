@@ -142,6 +142,8 @@ def test_a_wrong_password_is_said_and_not_shown(served: Served) -> None:
     with pytest.raises(RefusedError, match=r"localhost:\d+ refused the login: HEAD o/i:one") as caught:
         served.as_user(wrong).digest("o/i", "one")
     assert wrong not in str(caught.value)
+    # To look takes no right to write.
+    assert "may its owner read that?" in str(caught.value)
 
 
 @pytest.mark.parametrize(("repository", "code"), [("o/broken", 500), ("o/moved", 307)])
