@@ -100,6 +100,10 @@ class Project:
         """Shell text on the host, from outside."""
         return hosts.execute(self.lab, NODE, "sh", "-c", script, check=check)
 
+    def given(self, text: str, script: str) -> str:
+        """Shell text on the host that has a text on its standard input: a secret stands in no command line."""
+        return hosts.execute(self.lab, NODE, "sh", "-c", script, stdin=text.encode())
+
     def containers(self) -> dict[str, str]:
         """Container ids by service."""
         form = '{{.Label "com.docker.compose.service"}} {{.ID}}'
