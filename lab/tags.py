@@ -10,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from email.message import Message
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from deploy_lib.errors import DeployError
@@ -114,6 +114,9 @@ class Registry:
             raise DeployError(f"{self.host} answered {error.code}: {where}") from None
         except OSError as error:
             raise DeployError(f"{self.host} cannot be reached: {getattr(error, 'reason', error)}") from None
+        except HTTPException as error:
+            hint = "run the same command again"
+            raise DeployError(f"{self.host} gave no whole answer: {error}", hint=hint) from None
 
     def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None = None

@@ -84,6 +84,10 @@ def handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 return self.reply(307, Location=f"https://{served.host}/token")
             if repository == "o/broken":
                 return self.reply(500)
+            if repository == "o/cut":
+                self.send_response(200)
+                self.send_header("Content-Length", "9")
+                return self.end_headers()
             if self.command == "PUT":
                 served.manifests[tag] = (str(self.headers["Content-Type"]), body)
                 return self.reply(201, Docker_Content_Digest=digest(body))
@@ -152,6 +156,11 @@ def test_what_else_a_registry_answers_is_an_error_and_no_redirect_is_followed(
 ) -> None:
     with pytest.raises(DeployError, match=f"answered {code}: HEAD {repository}:one"):
         served.as_user(served.password).digest(repository, "one")
+
+
+def test_an_answer_that_is_cut_short_is_told_in_one_line(served: Served) -> None:
+    with pytest.raises(DeployError, match=r"localhost:\d+ gave no whole answer: "):
+        served.as_user(served.password).manifest("o/cut", "one")
 
 
 def test_no_password_is_sent_where_anybody_could_read_it(served: Served) -> None:
