@@ -16,6 +16,7 @@ from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
 from deploy_lib.release.release import Version
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.sources import fetch
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source import git, versions
@@ -23,7 +24,7 @@ from deploy_lib.source import git, versions
 from . import docker as build
 from . import images
 from .project import read
-from .tags import Refused, Registry
+from .tags import RefusedError, Registry
 
 USERNAME, PASSWORD = "REGISTRY_USERNAME", "REGISTRY_PASSWORD"
 """The login in the environment, where no vault has it: GitHub gives a job a token of its own."""
@@ -115,13 +116,15 @@ def buildx(
 
 
 def login(environment: Environment) -> tuple[str, Secret]:
-    """Who pushes: the environment's variables, or the login of deploy.toml.
+    """Who pushes: the environment's variables, or the login of deploy.toml; from now on no output shows the password.
 
     Raises:
         PreflightError: the source of secrets does not give the password.
     """
     if PASSWORD in os.environ:
-        return os.environ.get(USERNAME) or environment.registry.username, Secret(os.environ[PASSWORD])
+        password = Secret(os.environ[PASSWORD])
+        REDACTOR.add([password])
+        return os.environ.get(USERNAME) or environment.registry.username, password
     name = environment.registry.password
     return environment.registry.username, fetch(environment, [name])[name]
 
@@ -206,7 +209,7 @@ def publish(
 def _has(registry: Registry, repository: str, tag: str) -> bool:
     try:
         return registry.digest(repository, tag) is not None
-    except Refused:
+    except RefusedError:
         # There may be no such image yet; a login that is no good is refused again by the push.
         return False
 

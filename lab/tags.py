@@ -10,8 +10,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from email.message import Message
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO
 
 from deploy_lib.errors import DeployError
 from deploy_lib.secrets.value import Secret
@@ -27,7 +27,7 @@ KINDS = (
 TIMEOUT = 60.0
 
 
-class Refused(DeployError):  # noqa: N818 - it is one
+class RefusedError(DeployError):
     """The registry refused the login. GitHub's also answers so where there is no such image yet."""
 
 
@@ -57,7 +57,7 @@ class Registry:
         """The digest that a tag leads to; None when there is no such tag.
 
         Raises:
-            Refused: the login is not good for this.
+            RefusedError: the login is not good for this.
             DeployError: the registry cannot be reached.
         """
         answer = self._ask("HEAD", repository, tag)
@@ -105,19 +105,26 @@ class Registry:
                 return None
             where = f"{method} {repository}:{tag}"
             if error.code in (401, 403):
-                hint = "is the password right, and may its owner write there?"
-                raise Refused(f"{self.host} refused the login: {where}", hint=hint) from None
+                hint = (
+                    "is the password right, and may its owner write there?"
+                    if method == "PUT"
+                    else "is the password right, and may its owner read that? Registries refuse unknown images, too"
+                )
+                raise RefusedError(f"{self.host} refused the login: {where}", hint=hint) from None
             raise DeployError(f"{self.host} answered {error.code}: {where}") from None
         except OSError as error:
             raise DeployError(f"{self.host} cannot be reached: {getattr(error, 'reason', error)}") from None
+        except HTTPException as error:
+            hint = "run the same command again"
+            raise DeployError(f"{self.host} gave no whole answer: {error}", hint=hint) from None
 
     def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
     ) -> tuple[Message, bytes]:
         request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - always https
-        answer: IO[bytes]
+        answer: HTTPResponse
         with self._opener.open(request, timeout=TIMEOUT) as answer:
-            return answer.headers, answer.read()  # type: ignore[attr-defined]
+            return answer.headers, answer.read()
 
     def _login(self, challenge: str, repository: str, method: str) -> str:
         """The Authorization header that a registry asked for: the password, or a token that it buys."""

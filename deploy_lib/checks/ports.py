@@ -23,13 +23,14 @@ def check_ports(facts: Facts) -> Check:
     foreign = [by for _, _, by in taken if by != _ANOTHER]
     twice = list(_twice(facts))
     problem = "; ".join([*(f"{port}, for {name}, is in use by {by}" for port, name, by in taken), *twice])
+    hints = [_STOP] if taken else []
+    if twice:
+        hints.append("give each its own port in the Compose file")
     return judged(
         "ports",
         "the published ports are free, or the stack's own",
         problem,
-        "give each its own port in the Compose file"
-        if twice and not taken
-        else "stop what listens there: ss -lntup shows it (a docker-proxy without its container: restart the engine)",
+        "; ".join(hints),
         found=", ".join(
             str(port) for port in sorted({port for port, _ in wanted}, key=lambda p: (p.published, str(p)))
         ),
@@ -38,6 +39,9 @@ def check_ports(facts: Facts) -> Check:
 
 
 _ANOTHER = "another program"
+_STOP = (
+    "stop what listens there: ss -lntup shows it (a docker-proxy without its container: restart the engine)"
+)
 
 
 def _own(facts: Facts, name: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy_lib.errors import DeployError, PreflightError, UsageError
+from deploy_lib.host.look.faults import fault_of
 from deploy_lib.names import did_you_mean
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
@@ -197,9 +198,16 @@ def _pull(name: str, say: Say) -> None:
         build.run("pull", "-q", name)
     except DeployError as error:
         said = error.what.splitlines()[-1].strip()
+        hint = {
+            # What a registry says of a name that it does not know, too.
+            "refused": "is the name right? Otherwise docker login first, or build it: invoke build-backend --tag local",
+            "missing": "is the name right? To build it: invoke build-backend --tag local",
+            "limit": "wait, or docker login first",
+        }.get(
+            fault_of(0, said), "does the registry answer? To do without it: invoke build-backend --tag local"
+        )
         raise PreflightError(
-            f"DEV_IMAGE: {name} is not on this machine and cannot be pulled: {said}",
-            hint="docker login first, or build it: invoke build-backend --tag local",
+            f"DEV_IMAGE: {name} is not on this machine and cannot be pulled: {said}", hint=hint
         ) from None
 
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.dashboards.parts import BAD, GOOD, PLAIN, Query, graph, number, page
+from scripts.dashboards.parts import BAD, GOOD, PLAIN, Query, graph, number, page, took
 
 ENDED = "ktrdr_operations_total"
-BUCKET = "ktrdr_operation_duration_seconds_bucket"
-
-
-def _took(share: str) -> str:
-    return f"histogram_quantile({share}, sum by (operation_type, le) ({BUCKET}))"
 
 
 def dashboard() -> Dashboard:
@@ -63,8 +58,7 @@ def dashboard() -> Dashboard:
             graph(
                 "How long they take",
                 "s",
-                Query(_took("0.5"), "{{operation_type}}, half"),
-                Query(_took("0.95"), "{{operation_type}}, 19 of 20"),
+                *took("operation_type", "ktrdr_operation_duration_seconds_bucket"),
                 steps=((0, GOOD), (3600, BAD)),
                 width=12,
                 what="Since the workers started.",

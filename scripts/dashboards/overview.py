@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.dashboards.parts import BAD, DOUBTFUL, GOOD, WATCHED, Query, graph, number, page
+from scripts.dashboards.parts import BAD, DOUBTFUL, GOOD, WATCHED, Query, graph, number, page, took
 
 UP = {1: ("up", GOOD), 0: ("down", BAD)}
 COUNT = "http_server_duration_milliseconds_count"
 BUCKET = "http_server_duration_milliseconds_bucket"
-
-
-def _latency(share: str) -> str:
-    return f"histogram_quantile({share}, sum by (job, le) (rate({BUCKET}[$__rate_interval])))"
 
 
 def dashboard() -> Dashboard:
@@ -59,8 +55,7 @@ def dashboard() -> Dashboard:
             graph(
                 "Time to answer",
                 "ms",
-                Query(_latency("0.5"), "{{job}}, half"),
-                Query(_latency("0.95"), "{{job}}, 19 of 20"),
+                *took("job", f"rate({BUCKET}[$__rate_interval])"),
                 steps=((0, GOOD), (1000, BAD)),
                 traces=True,
             ),

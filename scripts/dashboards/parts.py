@@ -44,6 +44,21 @@ class Query:
     legend: str = ""
 
 
+def took(label: str, buckets: str) -> tuple[Query, Query]:
+    """How long half of what a histogram counts took at most, and 19 of 20.
+
+    Args:
+        label: what each series is for.
+        buckets: the histogram's buckets, as PromQL.
+    """
+
+    def within(share: str) -> str:
+        return f"histogram_quantile({share}, sum by ({label}, le) ({buckets}))"
+
+    name = f"{{{{{label}}}}}"
+    return Query(within("0.5"), f"{name}, half"), Query(within("0.95"), f"{name}, 19 of 20")
+
+
 def number(
     title: str,
     unit: str,

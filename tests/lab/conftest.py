@@ -163,7 +163,8 @@ class Host:
             "docker ps -a --no-trunc --filter label=com.docker.compose.project=ktrdr-core "
             f"--format '{{{{.Label \"{label}\"}}}} {{{{.ID}}}}'"
         )
-        return dict(line.split() for line in listed.splitlines())  # type: ignore[misc]
+        rows = (line.partition(" ") for line in listed.splitlines())
+        return {service: container for service, _, container in rows}
 
     def kinds(self, since: int = 0) -> list[str]:
         """What the history says happened after so many lines; a torn line of an earlier test is passed over."""

@@ -100,12 +100,17 @@ class Project:
         """Shell text on the host, from outside."""
         return hosts.execute(self.lab, NODE, "sh", "-c", script, check=check)
 
+    def given(self, text: str, script: str) -> str:
+        """Shell text on the host that has a text on its standard input: a secret stands in no command line."""
+        return hosts.execute(self.lab, NODE, "sh", "-c", script, stdin=text.encode())
+
     def containers(self) -> dict[str, str]:
         """Container ids by service."""
         form = '{{.Label "com.docker.compose.service"}} {{.ID}}'
         label = f"label=com.docker.compose.project={self.name}"
         listed = self.sh(f"docker ps -a --no-trunc --filter {label} --format '{form}'")
-        return dict(line.split() for line in listed.splitlines())  # type: ignore[misc]
+        rows = (line.partition(" ") for line in listed.splitlines())
+        return {service: container for service, _, container in rows}
 
     def inside(self, service: str, script: str) -> str:
         """Shell text in a service's container."""

@@ -15,6 +15,7 @@ import pytest
 
 from lab import docker as build
 from lab.dev.up import project_of
+from lab.dev.variables import secret_values
 from lab.layout import Lab, free_ports
 
 from .beside import in_turn
@@ -175,12 +176,14 @@ def test_env_dev_is_its_owner_s_and_cannot_be_committed(dev: Dev) -> None:
     staged = git(dev.clone, "diff", "--cached", "--name-only").stdout.splitlines()
     assert "compose/.env.dev.example" in staged
     assert not [name for name in staged if name.endswith(".env.dev") or name.startswith("dev-shared")]
-    # Whose values it has no output has had, nor the containers' environment.
-    values = [line.partition("=")[2] for line in made.read_text().splitlines() if "PASSWORD=" in line]
+    # Whose values it has no output has, nor the containers' environment.
+    values = secret_values(dev.clone)
     project = project_of(dev.clone)
     ids = build.run("ps", "-q", "--filter", f"label=com.docker.compose.project={project}").split()
-    assert values
-    assert not [value for value in values if value in build.run("container", "inspect", *ids)]
+    said = [dev.invoke(*words) for words in (["dev.up", "--json"], ["dev.logs", "--tail", "1000"])]
+    shown = "".join([build.run("container", "inspect", *ids), *(one.out + one.err for one in said)])
+    assert len(values) >= 3
+    assert not [name for name, value in values.items() if value in shown]
 
 
 def test_another_checkout_is_told_who_has_its_ports(dev: Dev, tmp_path: Path) -> None:

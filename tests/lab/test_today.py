@@ -114,7 +114,7 @@ def grown(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projec
             }
         )
         made.configure(STACK)
-        exported = " ".join(
+        exported = "\n".join(
             f"{name}='{made.value(field)}'"
             for name, field in (
                 ("GROWN_DB_USER", "user"),
@@ -128,7 +128,10 @@ def grown(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projec
         made.sh(
             f"cat > {DIRECTORY}/by-hand.yml <<'=END='\n{COMPOSE}=END=\necho LOG_LEVEL=DEBUG > {DIRECTORY}/.env"
         )
-        made.sh(f"cd {DIRECTORY} && {exported} docker compose -f by-hand.yml up -d --quiet-pull 2>&1")
+        made.given(
+            exported,
+            f'cd {DIRECTORY} && set -a && eval "$(cat)" && docker compose -f by-hand.yml up -d --quiet-pull 2>&1',
+        )
         until(lambda: rows(made, "SELECT 1", check=False) == "1", "the database did not start", 90)
         rows(made, "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('a row')")
         yield made
@@ -142,8 +145,10 @@ def rows(grown: Project, statement: str, *, check: bool = True) -> str:
 
 def logs_in(grown: Project, password: str) -> bool:
     """Whether the database takes a password, over the network."""
-    said = grown.sh(
-        f"docker exec -e PGPASSWORD='{password}' grown-db psql -h grown-db -U grown -d grown -Atc 'SELECT 7' 2>&1 || true"
+    said = grown.given(
+        password,
+        "PGPASSWORD=$(cat); export PGPASSWORD; "
+        "docker exec -e PGPASSWORD grown-db psql -h grown-db -U grown -d grown -Atc 'SELECT 7' 2>&1 || true",
     )
     return said.strip() == "7"
 

@@ -33,7 +33,9 @@ _WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
             "requested access to the resource is denied",
             "no basic auth credentials",
             "insufficient_scope",
-            "error from registry: denied",
+            # GitHub's registry, of a token that has expired: "denied: denied", or what it answers where tokens are bought.
+            ": denied",
+            "403 forbidden",
         ),
     ),
     (

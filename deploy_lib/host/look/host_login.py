@@ -37,8 +37,8 @@ c=$(tr -d '\n\r\t' <"${DOCKER_CONFIG:-$HOME/.docker}/config.json" 2>/dev/null)
 field() { sed -nE 's/.*"'"$1"'" *: *"((\\.|[^"\\])*)".*/\1/p' | head -n 1; }
 # plain: any text on standard input, escaped for JSON.
 plain() { sed 's/[\\"]/\\&/g'; }
-# login SERVER PATTERN: PATTERN has three groups of its own. The header with the host's own login at a registry. The credentials are in no command line: printf is
-# the shell's own.
+# login SERVER PATTERN: the header with the host's own login at a registry; PATTERN has three groups of its own. The
+# credentials are in no command line: printf is the shell's own.
 login() {
   u= p=
   h=$(printf %s "$c" | sed -nE 's/.*"credHelpers" *: *\{([^}]*)\}.*/\1/p' | sed -nE 's#.*"('"$2"')" *: *"([^"]*)".*#\5#p')

@@ -95,6 +95,13 @@ def test_two_containers_of_the_stack_cannot_have_the_same_port() -> None:
     assert (check.result, check.problem) == ("failed", "web has 2 containers, which all publish 8000")
     both = {name: Service(name, Image("i"), ports=(Port(53, "udp"),)) for name in ("a", "b")}
     assert check_ports(Facts(services=both)).problem == "53/udp is published by a and by b"
+    each = "give each its own port in the Compose file"
+    assert check.hint == each
+    # Neither fault hides the advice for the other.
+    both_ways = check_ports(facts(Port(8000), replicas=2, listening=(EVERYWHERE,)))
+    assert both_ways.hint is not None
+    assert both_ways.hint.startswith("stop what listens there")
+    assert both_ways.hint.endswith(each)
     apart = {
         name: Service(name, Image("i"), ports=(Port(53, "udp", f"10.0.0.{n}"),))
         for n, name in enumerate("ab")

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.errors import PreflightError, UsageError
+from deploy_lib.errors import DeployError, PreflightError, UsageError
 from lab import images
-from lab.dev import compose, ports, variables
+from lab.dev import compose, ports, up, variables
 from lab.dev.up import project_of
 from tests import ROOT
 
@@ -112,6 +112,33 @@ def test_the_engine_has_to_be_on_this_machine(
     monkeypatch.setenv("DOCKER_HOST", "ssh://elsewhere")
     with pytest.raises(PreflightError, match="docker works with ssh://elsewhere"):
         compose.find(ROOT, "p", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("unauthorized: authentication required", "docker login"),
+        (
+            "pull access denied for nobody/x, repository does not exist or may require 'docker login'",
+            "the name right",
+        ),
+        ("manifest unknown", "the name right"),
+        ("dial tcp: lookup ghcr.io: no such host", "does the registry answer"),
+        ("net/http: TLS handshake timeout", "does the registry answer"),
+    ],
+)
+def test_an_image_that_cannot_be_pulled_gets_the_advice_for_its_cause(
+    monkeypatch: pytest.MonkeyPatch, said: str, advice: str
+) -> None:
+    def fail(*_: str) -> str:
+        raise DeployError(f"docker pull failed: Error response from daemon: {said}")
+
+    monkeypatch.setattr(up.build, "run", fail)
+    with pytest.raises(PreflightError) as error:
+        up._pull("ghcr.io/o/x:1", lambda _: None)
+    assert said in error.value.what
+    assert advice in (error.value.hint or "")
+    assert ("login" in (error.value.hint or "")) == ("denied" in said or "unauthorized" in said)
 
 
 def test_ports_that_two_services_want_are_named_with_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:

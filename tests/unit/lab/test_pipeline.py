@@ -10,11 +10,12 @@ from deploy_lib.config import Environment, load
 from deploy_lib.errors import UsageError
 from deploy_lib.output.console import Console
 from deploy_lib.release.release import Version
+from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source import git
 from lab import docker as build
 from lab import pipeline
-from lab.tags import Refused
+from lab.tags import RefusedError
 from tests import ROOT
 
 COMMITS = ["c" * 40, "b" * 40, "a" * 40]
@@ -188,7 +189,7 @@ def test_the_first_image_of_its_name_gets_its_tag_although_the_registry_refuses_
     homelab: Environment, registry: Registry, docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(repository: str, tag: str) -> str | None:
-        raise Refused("ghcr.io refused the login")
+        raise RefusedError("ghcr.io refused the login")
 
     monkeypatch.setattr(registry, "digest", refuse)
     publish(homelab, "nfs-server", platforms="linux/amd64")
@@ -202,5 +203,6 @@ def test_the_login_of_the_environment_comes_before_the_vault(
     monkeypatch.setenv(pipeline.PASSWORD, password)
     monkeypatch.setenv(pipeline.USERNAME, "robot")
     assert pipeline.login(homelab) == ("robot", Secret(password))
+    assert REDACTOR.clean(f"robot:{password}") == "robot:***"
     monkeypatch.delenv(pipeline.USERNAME)
     assert pipeline.login(homelab) == (homelab.registry.username, Secret(password))

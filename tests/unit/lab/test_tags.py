@@ -17,7 +17,7 @@ import pytest
 from deploy_lib.errors import DeployError
 from deploy_lib.secrets.value import Secret
 from lab.credentials import make_certificate
-from lab.tags import KINDS, Refused, Registry
+from lab.tags import KINDS, RefusedError, Registry
 
 
 class Served:
@@ -84,6 +84,10 @@ def handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 return self.reply(307, Location=f"https://{served.host}/token")
             if repository == "o/broken":
                 return self.reply(500)
+            if repository == "o/cut":
+                self.send_response(200)
+                self.send_header("Content-Length", "9")
+                return self.end_headers()
             if self.command == "PUT":
                 served.manifests[tag] = (str(self.headers["Content-Type"]), body)
                 return self.reply(201, Docker_Content_Digest=digest(body))
@@ -139,9 +143,11 @@ def test_a_tag_that_is_not_there_cannot_be_given_on(served: Served) -> None:
 
 def test_a_wrong_password_is_said_and_not_shown(served: Served) -> None:
     wrong = secrets.token_urlsafe(12)
-    with pytest.raises(Refused, match=r"localhost:\d+ refused the login: HEAD o/i:one") as caught:
+    with pytest.raises(RefusedError, match=r"localhost:\d+ refused the login: HEAD o/i:one") as caught:
         served.as_user(wrong).digest("o/i", "one")
     assert wrong not in str(caught.value)
+    # To look takes no right to write.
+    assert "may its owner read that?" in str(caught.value)
 
 
 @pytest.mark.parametrize(("repository", "code"), [("o/broken", 500), ("o/moved", 307)])
@@ -150,6 +156,11 @@ def test_what_else_a_registry_answers_is_an_error_and_no_redirect_is_followed(
 ) -> None:
     with pytest.raises(DeployError, match=f"answered {code}: HEAD {repository}:one"):
         served.as_user(served.password).digest(repository, "one")
+
+
+def test_an_answer_that_is_cut_short_is_told_in_one_line(served: Served) -> None:
+    with pytest.raises(DeployError, match=r"localhost:\d+ gave no whole answer: "):
+        served.as_user(served.password).manifest("o/cut", "one")
 
 
 def test_no_password_is_sent_where_anybody_could_read_it(served: Served) -> None:

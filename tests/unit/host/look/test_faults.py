@@ -17,6 +17,9 @@ IMAGE, HUB = Image("h.example:5443/x", "1"), Image("redis", "7")
     [
         (500, 'Head "https://h.example:5443/v2/x/manifests/1": no basic auth credentials', "refused", "docker login h.example:5443"),
         (403, "pull access denied for x, repository does not exist or may require 'docker login'", "refused", "is the name right?"),
+        (500, 'Head "https://h.example:5443/v2/x/manifests/1": denied: denied', "refused", "docker login h.example:5443"),
+        (500, "failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden", "refused", "log in"),
+        (500, "error from registry: denied", "refused", "log in"),
         (404, "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required\n", "refused", "registries"),
         (404, "manifest unknown: manifest unknown", "missing", "is its name right?"),
         (500, "toomanyrequests: You have reached your pull rate limit.", "limit", 'host = "h.example:5443"'),
