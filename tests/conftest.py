@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 from . import sharing
@@ -42,3 +43,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from .scheduling import Scheduling
 
     return Scheduling(config, log, Path(config.stash[AGREED].name))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Writes down what this process ran: one that shares the tests is given ten seconds to end, then it is killed."""
+    if hasattr(session.config, "workerinput") and (measuring := Coverage.current()):
+        measuring.stop()
+        measuring.save()

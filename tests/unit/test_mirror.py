@@ -65,7 +65,6 @@ THROUGH = {
     "source/placing": "unit/source/test_files",
     "source/tree": "unit/source/test_files",
     "ssh/agent": "ssh/test_keys",
-    "ssh/asking": "ssh/test_keys",
     "ssh/client": "ssh/test_session",
     "ssh/dialogue": "ssh/test_keys",
     "ssh/keyfiles": "ssh/test_keys",
@@ -74,7 +73,6 @@ THROUGH = {
     "ssh/resolve": "ssh/test_as_ssh_does",
     "ssh/target": "unit/checks/test_reach",
     "ssh/tokens": "ssh/test_keys",
-    "ssh/trust": "ssh/test_hostkeys",
     "ssh/ways": "ssh/test_as_ssh_does",
 }
 """By module, the test that covers it from a module above."""
