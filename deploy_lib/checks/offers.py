@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.compose.asks import Asks, Gpu, asks_of
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.offers import Offers
 from deploy_lib.shell import words

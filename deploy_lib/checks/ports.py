@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.compose.model import Port
+from deploy_lib.compose.service import Port
 from deploy_lib.host.look.facts import Facts
 
 

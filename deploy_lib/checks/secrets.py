@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Apply, Node
 from deploy_lib.host.programs import Program
 from deploy_lib.secrets.places import unreadable

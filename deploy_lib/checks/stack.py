@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Node
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.files import FOLDER

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 
 _NEWEST = ("always", "daily", "weekly", "every_")
 """How the values of `pull_policy` begin that want the newest image of a tag."""

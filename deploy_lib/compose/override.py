@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from deploy_lib import layout
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.errors import UsageError
 from deploy_lib.release.image import Image
 

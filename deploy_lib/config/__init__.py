@@ -1,14 +1,8 @@
 """What is deployed where: deploy.toml, read once into frozen typed models."""
 
-from deploy_lib.config.environments import (
-    Environment,
-    Node,
-    Registry,
-    RegistryLogin,
-    SecretSource,
-    SecretSpec,
-)
+from deploy_lib.config.environments import Environment, Node
 from deploy_lib.config.reading import load, parse, read
+from deploy_lib.config.specs import Registry, RegistryLogin, SecretSource, SecretSpec
 from deploy_lib.config.stacks import (
     Apply,
     Backup,

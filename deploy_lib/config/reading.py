@@ -11,7 +11,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from deploy_lib.config.environments import FILE, Environment, File, Node
+from deploy_lib.config.environments import FILE, Environment, Node
+from deploy_lib.config.file import File
 from deploy_lib.config.stacks import StackFiles
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from deploy_lib.checks.check import Check
 from deploy_lib.checks.images import check_images, check_local, check_login, check_newer, is_missing
 from deploy_lib.compose.asks import asks_of
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Environment
 from deploy_lib.errors import DeployError, told
 from deploy_lib.fleet.parallel import side_by_side

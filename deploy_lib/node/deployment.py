@@ -4,105 +4,65 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib.checks import (
-    check_answered,
-    check_ownership,
     check_places,
-    check_plain_sight,
-    check_storage,
     require_passed,
 )
 from deploy_lib.compose.container import Container
-from deploy_lib.config import Backup, Node
-from deploy_lib.errors import DeployError, ExitCode, UsageError
+from deploy_lib.config import Backup
+from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.host.change import apply, watch
-from deploy_lib.host.change.backup import BackupError, longest, pruned_after
+from deploy_lib.host.change.backup import BackupError, pruned_after
 from deploy_lib.host.change.history import event, write_event
-from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.stage import stage
-from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.host.programs import Program
-from deploy_lib.layout import secrets_in
-from deploy_lib.names import did_you_mean
 from deploy_lib.node import backup, proof, pruning, restoring
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.preflight import (
     Values,
-    judge_host,
-    judge_secrets,
-    judge_way,
-    look,
-    look_at_places,
     needed_values,
 )
 from deploy_lib.node.restoring import Restoration, Restoring
 from deploy_lib.node.restoring import final as final_restore
-from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
-from deploy_lib.output.console import Console
+from deploy_lib.node.visit import Visit
 from deploy_lib.plan import replicas
-from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.decision import Decision, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
-from deploy_lib.plan.status import restore_problem
 from deploy_lib.plan.steps import due_backups, make_staging, make_switch
 from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
-from deploy_lib.request import Request
-from deploy_lib.source.checkout import Local
-from deploy_lib.ssh.framing import require_room
-from deploy_lib.ssh.session import Session
 
 
 @dataclass
-class Deployment:
+class Deployment(Visit):
     """One node on its way from one release to another; `fleet` calls the steps in their order.
 
     Only its own methods change it.
 
     Attributes:
-        facts: the newest.
-        outcome: how far it came.
-        error: why it failed on this node.
+        decision: what is to be done, once that is decided.
         containers: those that this command saw last, since the facts.
         backups: those that this command has made.
         restoration: what a restore puts back, once that is decided.
     """
 
-    site: Site
-    facts: Facts = field(default_factory=Facts)
     decision: Decision | None = None
-    outcome: Outcome = Outcome.NOT_STARTED
-    error: DeployError | None = None
     containers: Sequence[Container] = ()
     backups: Sequence[BackupFile] = ()
     restoration: Restoration | None = None
-    _deferred: bool = False
-    _lock: Lock | None = None
     _switching: Switching | None = None
     _restoring: Restoring | None = None
     _began: float = field(default_factory=time.monotonic)
 
     # --- what becomes of it -------------------------------------------------------------------------------
-
-    def fail(self, error: DeployError) -> None:
-        """Keeps the error of this node; an earlier one stays in its text."""
-        error.node = error.node or self.node.name
-        if self.error is not None and self.error is not error:
-            error.what = f"{error.what}\n  before that: {self.error.what}"
-        self.error = error
-
-    def skip(self) -> None:
-        """Nothing is to be done on this node."""
-        self.outcome = Outcome.UNCHANGED
 
     def conclude(self, recorded: Sequence[str] = ()) -> ExitCode:
         """The node's exit status; its error then says what state the host is in.
@@ -129,127 +89,6 @@ class Deployment:
         return code
 
     # --- before anything is changed ---------------------------------------------------------------------
-
-    def begin(self, facts: Facts, *, deferred: bool = False) -> None:
-        """Goes on from what the survey found.
-
-        Args:
-            deferred: a check is repeated before the switch.
-        """
-        self.facts = facts
-        self._deferred = deferred
-
-    def look(self) -> None:
-        """Gathers the facts, without rendering this checkout's Compose file."""
-        self.facts = look(self.session, self.job)
-
-    def refresh_facts(self, version: Version | None) -> None:
-        """Gathers the facts that decisions are made from; with a version, renders the Compose file for it, too.
-
-        Raises:
-            PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
-                stack's files, which no flag skips.
-        """
-        self.facts = look(self.session, self.job, version, self.facts)
-        answered = check_answered(self.node, self.facts, rendered=version is not None)
-        require_passed(self.node, [answered, check_ownership(self.facts)])
-        self.facts = look_at_places(self.session, self.job, self.facts)
-
-    def check_back(self, stacks: Collection[str]) -> None:
-        """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.
-
-        It checks all that a proof needs: a release that cannot be proven would only be switched to and taken back.
-
-        Args:
-            stacks: see `judge_host`.
-
-        Raises:
-            PreflightError: naming every check that failed.
-        """
-        found = [
-            *judge_way(self.session, self.node, self.facts),
-            *judge_host(self.node, self.facts, stacks, rendered=False),
-        ]
-        self._deferred = any(check.result == "deferred" for check in found)
-        require_passed(self.node, found)
-
-    def check_deferred(self) -> None:
-        """Repeats the checks that needed another stack of the same command.
-
-        Raises:
-            PreflightError: one still fails.
-        """
-        path = self.node.stack.shared_storage
-        if path is not None and self._deferred:
-            found = ask_storage(self.session, path)
-            require_passed(self.node, check_storage(self.node, found, deferred=False))
-
-    def changed_secrets(self, values: Values) -> list[str]:
-        """The secrets of this stack whose running values differ from these."""
-        return self.facts.changed(needed_values(self.facts, values))
-
-    @property
-    def running_secrets(self) -> list[str]:
-        """The names of the secrets that the recorded release has."""
-        return sorted(self.before.release.marks) if self.before else []
-
-    def check_secrets(self, values: Values) -> None:
-        """Refuses secrets with which a program could no longer open its data, or its users no longer log in, and those that would
-        be deployed as an empty text; no flag skips this.
-
-        Raises:
-            PreflightError: which those are.
-        """
-        found = [judge_secrets(self.job, self.facts, values), *check_plain_sight(self.facts.services)]
-        require_passed(self.node, found)
-
-    def check_room(self, values: Values, names: Collection[str]) -> None:
-        """Refuses values that are too large for a program's environment.
-
-        Args:
-            names: of those that this node's stack needs.
-
-        Raises:
-            UsageError: with their names and sizes.
-        """
-        given = {name: values[name].reveal() for name in names if name in values}
-        require_room({**self.node.variables, **given})
-
-    def check_service(self, known: Collection[str]) -> None:
-        """Refuses a service that the stack does not have.
-
-        Args:
-            known: those that it has.
-
-        Raises:
-            UsageError: with the names of the known ones.
-        """
-        if self.request.service is not None and self.request.service not in known:
-            raise UsageError(
-                f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}",
-                hint=did_you_mean(self.request.service, known),
-            )
-
-    def lock(self) -> None:
-        """Takes the node's lock, and waits for a switch whose session has ended."""
-        what = f"{self.request.command} {self.request.tag or ''}".strip()
-        memory = self.facts.memory if self.node.stack.delivery == "memory" else ""
-        delivery = secrets_in(memory, self.local.project) if memory else None
-        self._lock = Lock(self.session, self.node.directory, me(what), delivery)
-        self._lock.take(
-            self.request.wait_lock,
-            self._longest_switch(),
-            lambda: self.site.say("lock", "waiting for a switch whose session has ended"),
-        )
-
-    def _longest_switch(self) -> int:
-        """Seconds that a switch which was left to itself may take, to the new release and back again."""
-        stack = self.node.stack
-        programs = [step.timeout for step in stack.apply if isinstance(step, Program)]
-        one_offs = [one_off.timeout for one_off in stack.before_switch]
-        # Data are written, read, put back, and perhaps put back again.
-        data = 2 * (longest(stack.backups) + stack.switch_timeout) if stack.backups else 0
-        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs) + data) + 60
 
     def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
@@ -464,14 +303,6 @@ class Deployment:
         except DeployError as error:
             self.site.detail(f"this could not be written into the history: {error}")
 
-    def check_record(self) -> None:
-        """Refuses to prune where a stack runs without a record.
-
-        Raises:
-            PreflightError: that is so here.
-        """
-        pruning.check_record(self.node, self.facts)
-
     def prune(self, on_removed: Callable[[str], object]) -> None:
         """Removes what no rollback could need; what runs is not touched.
 
@@ -494,47 +325,7 @@ class Deployment:
         pruning.foresee(self.site, self.facts, on_found)
         self.outcome = Outcome.PLANNED
 
-    def release_lock(self) -> None:
-        """Releases the lock, if it was taken, even after Ctrl-C."""
-        self.session.stop = None
-        if self._lock is not None:
-            self._lock.release()
-
-    def close(self) -> None:
-        """Ends the sessions."""
-        self.site.close()
-
     # --- the outcome ----------------------------------------------------------------------------------------
-
-    @property
-    def job(self) -> Job:
-        """The node's part in the command."""
-        return self.site.job
-
-    @property
-    def session(self) -> Session:
-        """With the node's host."""
-        return self.site.session
-
-    @property
-    def console(self) -> Console:
-        """Where progress is shown."""
-        return self.site.console
-
-    @property
-    def node(self) -> Node:
-        """Where."""
-        return self.job.node
-
-    @property
-    def local(self) -> Local:
-        """What this checkout has of the node's stack."""
-        return self.job.local
-
-    @property
-    def request(self) -> Request:
-        """What was asked for."""
-        return self.job.request
 
     @property
     def plan(self) -> Plan | None:
@@ -545,11 +336,6 @@ class Deployment:
     def switched(self) -> bool:
         """Whether the host has been changed, and waits for a verdict."""
         return self.outcome is Outcome.SWITCHED
-
-    @property
-    def before(self) -> Event | None:
-        """The release that ran before this command, as far as it was recorded."""
-        return self.facts.proven
 
     @property
     def release_name(self) -> str | None:
@@ -584,25 +370,6 @@ class Deployment:
         proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self.site.say)
         self.outcome = Outcome.UNCHANGED
         self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
-
-    def _recall_interruption(self) -> None:
-        if told := self._lock and restore_problem(self.facts):
-            self.site.say("recover", told)
-        started = self.facts.interrupted
-        if started is None:
-            return
-        # Without the lock, whoever has it may be who began it.
-        going_on = self._lock is None and self.facts.machine.locked
-        self.site.say(
-            "lock" if going_on else "recover",
-            f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
-            f"at {started.at}, {'is still running' if going_on else 'was interrupted'}",
-        )
-
-    def _token(self) -> str:
-        if self._lock is None:
-            raise RuntimeError("the lock is taken before the switch")
-        return self._lock.owner.token
 
     def _event(self, kind: Kind, **more: object) -> Event:
         plan = self._planned()

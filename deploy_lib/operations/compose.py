@@ -13,11 +13,12 @@ from deploy_lib import layout
 from deploy_lib.answers import understand
 from deploy_lib.compose.command import compose_command, up_command
 from deploy_lib.compose.container import Container, containers_function, read_container
-from deploy_lib.compose.model import Service, read_model
+from deploy_lib.compose.model import read_model
 from deploy_lib.compose.override import override_file
 from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
 from deploy_lib.errors import DeployError, RemoteError
-from deploy_lib.host.change.switch import launcher
+from deploy_lib.host.change.launch import launcher
 from deploy_lib.host.prove.health import Gate
 from deploy_lib.operations.connections import Values, revealed, session_on
 from deploy_lib.operations.files import put_files

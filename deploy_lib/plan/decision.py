@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from deploy_lib import layout
 from deploy_lib.compose.asks import asks_of
-from deploy_lib.compose.model import Service, secret_files
+from deploy_lib.compose.model import secret_files
 from deploy_lib.compose.override import mounted_mark
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change import apply

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from deploy_lib.compose.file import default_name, project_name, service_names
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean

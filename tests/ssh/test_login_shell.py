@@ -9,7 +9,7 @@ import pytest
 from deploy_lib.config import load
 from deploy_lib.errors import NotRunError
 from deploy_lib.host.change.lock import Lock, me
-from deploy_lib.host.look import gather
+from deploy_lib.host.look import gather, reading
 from deploy_lib.host.stack import HostStack
 from deploy_lib.ssh.session import Session
 
@@ -59,7 +59,7 @@ def test_what_it_prints_is_no_part_of_any_output(shell: Shell, tmp_path: Path) -
         assert list(process) == ["one", "two"]
         assert process.wait() == 0
     assert session.connection.run("echo fabric", hide=True).stdout == "fabric\n"
-    found = gather.read_facts(
+    found = reading.read_facts(
         session.run(gather.facts_script(HostStack(NODE, "p"), render=False)).stdout, "core"
     )
     assert "sha256sum" in found.tools

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from deploy_lib import shell
-from deploy_lib.host.change import lock, switch, targets
+from deploy_lib.host.change import lock, targets
+from deploy_lib.host.change.launch import BEGUN, launcher
 from deploy_lib.layout import MEMORY
 from deploy_lib.shell import ScriptExit
 
@@ -249,7 +250,7 @@ def test_without_room_a_script_stops_and_says_why(mine: Path, tmp_path: Path) ->
 
 
 def launch(memory: Path, detached: str, **env: str) -> list[str]:
-    return run(at(switch.launcher("p", detached), memory), **env).stdout.splitlines()
+    return run(at(launcher("p", detached), memory), **env).stdout.splitlines()
 
 
 @pytest.mark.parametrize("plant", PLANTS)
@@ -259,19 +260,19 @@ def test_what_is_launched_is_what_was_sent(mine: Path, plant: str) -> None:
         (mine / name).rmdir()
         PLANTS["file" if plant == "link" else plant](mine / name)
     before = {path.name for path in mine.iterdir()}
-    said = launch(mine, f'echo "{switch.BEGUN}"; echo "this one, $SECRET"', SECRET="value")
-    assert said[:2] == [switch.BEGUN, "this one, value"]
+    said = launch(mine, f'echo "{BEGUN}"; echo "this one, $SECRET"', SECRET="value")
+    assert said[:2] == [BEGUN, "this one, value"]
     assert said[-1] == "=== end 0"
     (place,) = (path for path in mine.iterdir() if path.name not in before)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
-    assert (place / "log").read_text() == f"{switch.BEGUN}\nthis one, value\n"
+    assert (place / "log").read_text() == f"{BEGUN}\nthis one, value\n"
 
 
 def test_what_is_launched_lies_where_nobody_else_can_put_anything(mine: Path) -> None:
     mine.chmod(0o1777)
     said = launch(
         mine,
-        f'echo "{switch.BEGUN}"; stat -c "%a %u" "${{0%/*}}" "$(dirname "$(readlink /proc/$$/fd/1)")"; echo "$0"',
+        f'echo "{BEGUN}"; stat -c "%a %u" "${{0%/*}}" "$(dirname "$(readlink /proc/$$/fd/1)")"; echo "$0"',
     )
     assert said[1:3] == [f"700 {os.geteuid()}"] * 2
     assert not re.fullmatch(rf"{mine}/[^/]*", said[3])
@@ -287,7 +288,7 @@ def test_a_stranger_s_script_under_a_known_name_is_not_run_by_a_user_who_is_not_
         planted.write_text('echo "stolen: $SECRET"\n')
         os.chown(planted, OTHER, -1)
     done = subprocess.run(
-        ["sh", "-c", at(switch.launcher("p", f'echo "{switch.BEGUN}"; echo "mine: $SECRET"'), mine)],
+        ["sh", "-c", at(launcher("p", f'echo "{BEGUN}"; echo "mine: $SECRET"'), mine)],
         capture_output=True, text=True, user=OTHER + 1, extra_groups=[], cwd="/", env={**os.environ, "SECRET": "value"},
     )  # fmt: skip
     assert "mine: value" in done.stdout

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Literal
 
 from deploy_lib import layout
-from deploy_lib.compose.command import compose_command, down_command
+from deploy_lib.compose.command import down_command
 from deploy_lib.compose.container import containers_function
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
 from deploy_lib.host.change import apply, place, start, values
 from deploy_lib.host.change.history import append_function
+from deploy_lib.host.change.launch import BEGUN, log_directory
 from deploy_lib.host.change.lock import owned
+from deploy_lib.host.change.one_off import one_off_steps
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.step import Step, script_of
 from deploy_lib.host.programs import Program
@@ -28,7 +29,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK
-from deploy_lib.shell import FIND_MEMORY, TRUST, ScriptExit, quote, words
+from deploy_lib.shell import TRUST, ScriptExit, quote
 
 INTERVAL = 1
 """Seconds between two looks at the containers."""
@@ -36,18 +37,10 @@ INTERVAL = 1
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
 
-BEGUN = "=== begun"
-"""The line with which a switch says that it reads verdicts from now on."""
-
-NEVER = "=== never"
-"""What the launcher prints when the switch has ended without having begun: nothing was changed."""
-
 UNKNOWN = "=== unknown"
 """What a switch prints in place of the containers when the engine does not list them."""
 
 _NOW = "@now@"
-
-Word = Literal["proven", "revert", "leave"]
 
 
 @dataclass(frozen=True)
@@ -227,7 +220,7 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
         Step(f"{place.note(stack.directory, switch.paths)} || return"),
         Step(f"{place.place(stack.directory, switch.forward)} || return"),
         # They may read and mount any of the new files; those that are mounted already change for what runs, too.
-        *_one_off_steps(stack, switch, env),
+        *one_off_steps(stack, project, switch.one_offs, env, alone=switch.back is not None),
         # A secret in a program's data is changed while the program runs; its open connections stay.
         Step(apply.forward(switch.applies)),
         *start.forward_steps(switch.runs, project, env),
@@ -252,11 +245,6 @@ def _claim(switch: Switch) -> str:
     return "\n".join([TRUST, *claims])
 
 
-def log_directory(project: str) -> str:
-    """What the name of a switch's directory in memory begins with."""
-    return f"{layout.TEMPORARY}-{project}"
-
-
 def _back(stack: HostStack, switch: Switch) -> str:
     if switch.work is not None:
         return switch.work.back
@@ -278,40 +266,6 @@ engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(proje
 {place.tell(project, switch.reloads)}"""
 
 
-def one_off_command(stack: HostStack, project: Project, one_off: OneOff, *, alone: bool) -> str:
-    """The call that runs a one-off command.
-
-    Args:
-        alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
-    """
-    options = ("--rm", "--name", _one_off_name(stack), *(("--no-deps",) if alone else ()), "-T")
-    return compose_command(project, "run", *options, one_off.service, *one_off.command)
-
-
-def _one_off_name(stack: HostStack) -> str:
-    """One name for all, by which a container that a crash or a time limit left behind is found."""
-    return f"{stack.project_name}-before-switch"
-
-
-def _one_off_steps(stack: HostStack, switch: Switch, env: str) -> list[Step]:
-    """They outlive the session as the switch does.
-
-    Args:
-        env: what a dry run shows before each command.
-    """
-    if not switch.one_offs:
-        return []
-    # A command that does not end in time, or that a reboot has cut short, leaves its container behind.
-    clear = f"docker rm -f {quote(_one_off_name(stack))} >/dev/null 2>&1"
-    steps = [Step(f"{clear} || true")]
-    for one_off in switch.one_offs:
-        run = one_off_command(stack, switch.project or stack.project, one_off, alone=switch.back is not None)
-        said = quote(f"=== one-off {one_off.service}: {words(*one_off.command)}")
-        shell = f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; return $r; }}"
-        steps.append(Step(f"echo {said}\n{shell}", (env + run,)))
-    return steps
-
-
 def _append(events: Sequence[Event], otherwise: str = "") -> str:
     lines = "".join(f"{event.line()}\n" for event in events)
     return f"append <<'=EVENTS='{otherwise}\n{lines}=EVENTS="
@@ -323,53 +277,3 @@ def _append_now(event: Event) -> str:
     spent = f"$(($(date +%s) - began + {int(event.seconds)}))"
     now = f'"s/{_NOW}/$(date -u +%FT%TZ)/"\';s/","seconds":0,/","seconds":\'"{spent}"\',/\''
     return f"sed {now} <<'=EVENTS=' | append\n{line}\n=EVENTS="
-
-
-def launcher(project: str, detached: str) -> str:
-    """Starts the detached script, and passes on its output until it ends.
-
-    Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one script. The
-    log outlives a switch: whoever takes over may want to read it.
-
-    When the script cannot be started, the launcher ends at once, with the reason. Whether the script has begun it reads from
-    the log, by the shell's own means: no program may be startable.
-
-    Args:
-        project: the name of the Compose project.
-    """
-    return f"""\
-refuse() {{ echo "$2"; echo "=== end $1"; exit "$1"; }}
-# With values that are too large no program can be started at all.
-env true || exit
-{FIND_MEMORY}
-[ -n "$m" ] || refuse {ScriptExit.NO_MEMORY} 'neither /run nor /dev/shm is a writable tmpfs'
-umask 077
-d=$(mktemp -d "$m"/{quote(log_directory(project))}.XXXXXXXXXX 2>&1) || refuse {ScriptExit.NO_PLACE} "$d"
-export TMPDIR="$d"
-{{ cat >"$d/switch.sh" && true >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {ScriptExit.NO_PLACE} "the switch does not fit into $m"; }}
-{detached}
-=SCRIPT=
-setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 &
-tail -n +1 -s 0.1 -f --pid=$! "$d/log" 2>/dev/null
-wait $!
-r=$?
-begun=
-while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
-# tail may have missed the last lines, so the log itself decides.
-echo; grep -a '^=== done' "$d/log" | tail -n 1
-[ -n "$begun" ] || {{ rm -rf "$d"; echo '{NEVER}'; }}
-echo "=== end $r"
-"""
-
-
-def verdict_script(directory: PurePosixPath, token: str, word: Word, events: Sequence[Event]) -> str:
-    """Gives the waiting switch its verdict, and the lines for the history."""
-    path = quote(directory / layout.VERDICT)
-    return f"""\
-{owned(directory, token)} || exit {ScriptExit.LAPSED}
-! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ScriptExit.ENDED}
-umask 077
-cat > {path}.new <<'=EVENTS=' && mv {path}.new {path} || {{ rm -f {path}.new; exit 1; }}
-{token} {word}
-{"".join(f"{event.line()}" + chr(10) for event in events)}=EVENTS=
-"""

@@ -9,17 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune
-from deploy_lib.host.change.switch import (
-    BEGUN,
-    ENGINE_TIMEOUT,
-    NEVER,
-    UNKNOWN,
-    Switch,
-    Word,
-    launcher,
-    switch_script,
-    verdict_script,
-)
+from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
+from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, Switch, switch_script
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.shell import ScriptExit

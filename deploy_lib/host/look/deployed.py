@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from deploy_lib.compose import command
-from deploy_lib.compose.model import Service, read_model
+from deploy_lib.compose.model import read_model
 from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
 from deploy_lib.errors import CommandError
 from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.shell import quote

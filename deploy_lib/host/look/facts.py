@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.model import Service
 from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.release import history
 from deploy_lib.release.history import Event

@@ -1,7 +1,7 @@
 from typing import Any
 
 from deploy_lib.checks import Check, check_exposure, check_once_read
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import load
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place

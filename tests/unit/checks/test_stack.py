@@ -11,8 +11,8 @@ from deploy_lib.checks import (
     check_variables,
 )
 from deploy_lib.compose.interpolation import read_env_file
-from deploy_lib.compose.model import Mount, Service
 from deploy_lib.compose.reference import Reference
+from deploy_lib.compose.service import Mount, Service
 from deploy_lib.config import load
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts

@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
-from deploy_lib.compose.model import Mount, Service
 from deploy_lib.compose.override import mounted_mark, override_file, variables_file
+from deploy_lib.compose.service import Mount, Service
 from deploy_lib.errors import UsageError
 from deploy_lib.layout import DELIVERY_LABEL, MOUNTED_LABEL, SECRETS_LABEL
 from deploy_lib.release.image import Image

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib.compose.model import Service, read_model
+from deploy_lib.compose.model import read_model
+from deploy_lib.compose.service import Service
 from deploy_lib.fleet import registries
 from deploy_lib.fleet.registries import Asker, Question, ask_registries
 from deploy_lib.host.change.history import event

@@ -17,9 +17,8 @@ from deploy_lib.host.change.prune import PruneError
 from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, Watch
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
-from deploy_lib.node import deployment as telling
 from deploy_lib.node import preflight as node_preflight
-from deploy_lib.node import pruning
+from deploy_lib.node import pruning, visit
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.preflight import judge_host, judge_way
@@ -110,7 +109,7 @@ def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
 ) -> None:
     asked: list[object] = []
     monkeypatch.setattr(
-        telling,
+        visit,
         "Lock",
         lambda *arguments: asked.append(arguments[3]) or SimpleNamespace(take=lambda *_: None),
     )

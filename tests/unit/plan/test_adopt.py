@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan.desired import adopted_release

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import OneOff
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event

@@ -3,8 +3,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from deploy_lib.compose.labels import CONFIG_HASH
-from deploy_lib.compose.model import Service
 from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
 from deploy_lib.host.change.history import event
 from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
 from deploy_lib.plan.desired import Desired, adopted_release, earlier_release, rotated_release

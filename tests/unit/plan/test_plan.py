@@ -4,7 +4,7 @@ import pytest
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.labels import CONFIG_HASH
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Probe, Reload
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event

@@ -11,7 +11,7 @@ from invoke.parser import Parser, ParserContext
 
 from deploy_lib import host_collection
 from deploy_lib.config import parse
-from deploy_lib.config.environments import File
+from deploy_lib.config.file import File
 from tests import ROOT
 
 GUIDE = (ROOT / "docs/user-guides/deployment-homelab.md").read_text()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.compose.model import Service
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Stack, load
 from deploy_lib.errors import UsageError
 from deploy_lib.release.image import Image

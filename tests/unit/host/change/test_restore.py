@@ -8,9 +8,10 @@ import pytest
 
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
+from deploy_lib.host.change.launch import Word, verdict_script
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.restore import restore_work
-from deploy_lib.host.change.switch import Switch, verdict_script
+from deploy_lib.host.change.switch import Switch
 from deploy_lib.release.backup import BackupFile
 from tests.unit.host.change.keeper import RELEASE, Keeper
 
@@ -52,7 +53,7 @@ class Host(Keeper):
                 return line.strip()
         raise AssertionError(f"it ended without {sign}: {said}")
 
-    def decide(self, word: switch.Word, *kinds: str) -> None:
+    def decide(self, word: Word, *kinds: str) -> None:
         events = [event(kind, RELEASE) for kind in kinds]  # type: ignore[arg-type]
         script = verdict_script(self.stack.directory, self.owner.token, word, events)
         assert subprocess.run(["sh", "-c", script], env=self.env).returncode == 0

@@ -14,10 +14,11 @@ import pytest
 from deploy_lib.config import Reload, Stack
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
+from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.start import Runs
-from deploy_lib.host.change.switch import Switch, verdict_script
+from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.programs.grafana import GrafanaAdmin
 from deploy_lib.release.files import digest
 from deploy_lib.release.release import Release
@@ -91,7 +92,7 @@ class Host:
                 return line.strip()
         raise AssertionError(f"it ended without {sign}")
 
-    def decide(self, word: switch.Word, *kinds: Any) -> int:
+    def decide(self, word: Word, *kinds: Any) -> int:
         script = verdict_script(
             self.stack.directory, self.owner.token, word, [event(kind, RELEASE) for kind in kinds]
         )
@@ -130,7 +131,7 @@ def test_a_release_that_is_proven_is_recorded_and_stays(host: Host) -> None:
 def test_it_says_so_as_soon_as_it_would_hear_a_verdict(host: Host) -> None:
     assert host.decide("revert") == ScriptExit.ENDED
     host.begin("new")
-    host.until(switch.BEGUN)
+    host.until(BEGUN)
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
 
@@ -257,7 +258,7 @@ def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_
         (memory / "ktrdr-deploy-shop-1.earlier").mkdir()
         (memory / "ktrdr-deploy-shop-1-2.earlier").mkdir()
         (memory / "ktrdr-deploy-shop-1.link").symlink_to(host.home)
-        script = switch.launcher(STACK.project_name, switch.switch_script(host.stack, orders))
+        script = launcher(STACK.project_name, switch.switch_script(host.stack, orders))
         host.switch = host.start(script.replace("/run /dev/shm", folder))
         host.until("=== switched 0")
         (own,) = memory.glob("ktrdr-deploy-shop-1.??????????")
@@ -385,7 +386,7 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         secrets=["A"],
     )
     for variant in (orders, replace(orders, back=None, keep_values=True)):
-        whole = switch.launcher(STACK.project_name, switch.switch_script(STACK, variant))
+        whole = launcher(STACK.project_name, switch.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 
 
@@ -524,7 +525,7 @@ def no_leftovers() -> Iterator[None]:
 def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["sh"],
-        input=switch.launcher(PROJECT, detached),
+        input=launcher(PROJECT, detached),
         capture_output=True,
         text=True,
         env={**host.env, **more},
@@ -532,15 +533,15 @@ def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProce
 
 
 def test_a_launcher_tells_a_script_that_began_from_one_that_did_not(host: Host) -> None:
-    done = launch(host, f"rm -f -- $0; echo '{switch.BEGUN}'; echo '=== done revert'; exit 7")
+    done = launch(host, f"rm -f -- $0; echo '{BEGUN}'; echo '=== done revert'; exit 7")
     assert done.stdout.splitlines()[-2:] == ["=== done revert", "=== end 7"]
-    assert switch.NEVER not in done.stdout
+    assert NEVER not in done.stdout
     done = launch(host, "rm -f -- $0; exit 0")
-    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 0"]
+    assert done.stdout.splitlines()[-2:] == [NEVER, "=== end 0"]
     (host.folder / "setsid").write_text("#!/bin/sh\necho no room >&2; exit 126\n")
     (host.folder / "setsid").chmod(0o755)
-    done = launch(host, f"echo '{switch.BEGUN}'")
-    assert done.stdout.splitlines()[-2:] == [switch.NEVER, "=== end 126"]
+    done = launch(host, f"echo '{BEGUN}'")
+    assert done.stdout.splitlines()[-2:] == [NEVER, "=== end 126"]
     assert "no room" in done.stdout
 
 
@@ -548,15 +549,15 @@ def test_a_launcher_tells_a_script_that_began_from_one_that_did_not(host: Host) 
 def test_a_launcher_that_cannot_make_its_files_starts_nothing(host: Host, program: str) -> None:
     (host.folder / program).write_text("#!/bin/sh\necho No space left on device >&2; exit 1\n")
     (host.folder / program).chmod(0o755)
-    done = launch(host, f"touch '{host.folder}/ran'; echo '{switch.BEGUN}'")
+    done = launch(host, f"touch '{host.folder}/ran'; echo '{BEGUN}'")
     assert done.stdout.splitlines()[-1] == f"=== end {done.returncode}"
     assert done.returncode in (ScriptExit.NO_MEMORY, ScriptExit.NO_PLACE)
-    assert switch.BEGUN not in done.stdout
+    assert BEGUN not in done.stdout
     assert not (host.folder / "ran").exists()
 
 
 def test_with_a_value_that_is_too_large_nothing_is_started_and_that_is_said(host: Host) -> None:
-    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{switch.launcher(PROJECT, 'true')}"
+    script = f"A=$(head -c 140000 /dev/zero | tr '\\0' v); export A\n{launcher(PROJECT, 'true')}"
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True, env=host.env)
     assert done.returncode == 126
     assert "Argument list too long" in done.stderr

@@ -10,6 +10,7 @@ from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import switch
 from deploy_lib.host.change import watch as watching_module
 from deploy_lib.host.change.history import event
+from deploy_lib.host.change.launch import BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
@@ -51,7 +52,7 @@ def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
 
 
 def begun(*lines: str, verdict: RemoteError | None = None) -> Watch:
-    return watching(switch.BEGUN, *lines, verdict=verdict)
+    return watching(BEGUN, *lines, verdict=verdict)
 
 
 def refused(code: int) -> CommandError:
@@ -179,7 +180,7 @@ class Ended(Lines):
         return 126
 
 
-@pytest.mark.parametrize("lines", [(), ("sh: setsid: not found", switch.NEVER, "=== end 127")])
+@pytest.mark.parametrize("lines", [(), ("sh: setsid: not found", NEVER, "=== end 127")])
 def test_a_switch_that_never_began_is_no_lost_session(lines: tuple[str, ...]) -> None:
     steps: list[Callable[[Watch], Any]] = [
         Watch.finish,
@@ -196,11 +197,11 @@ def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.Mo
     """No containers, and a line that is none, would be taken for a stack that is not there."""
     odd = ("=== containers", '{"id": 1}', "=== .")
     silent = ("=== containers", switch.UNKNOWN, "=== .")
-    looks = watching(switch.BEGUN, *silent, *odd, *LOOK, *silent).looks()
+    looks = watching(BEGUN, *silent, *odd, *LOOK, *silent).looks()
     assert next(looks) == []
     with pytest.raises(LostError):
         next(looks)
     clock = iter(range(0, 10_000, 20))
     monkeypatch.setattr(watching_module.time, "monotonic", lambda: next(clock))
     with pytest.raises(SwitchError, match="does not list"):
-        next(watching(switch.BEGUN, *silent * 9).looks())
+        next(watching(BEGUN, *silent * 9).looks())

@@ -13,7 +13,7 @@ import pytest
 from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.history import event, read_history
-from deploy_lib.host.look import gather
+from deploy_lib.host.look import gather, reading
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import SECRETS_LABEL
@@ -149,7 +149,7 @@ runtime runc
 
 
 def test_the_parts_become_facts() -> None:
-    found = gather.read_facts(ANSWER, "core")
+    found = reading.read_facts(ANSWER, "core")
     assert (found.engine, found.platform, found.memory) == ("26.1.5+dfsg1", "linux/amd64", "/run")
     assert found.writable
     assert found.strangers == (("/opt is loose", "chmod go-w /opt"),)
@@ -171,7 +171,7 @@ def test_the_parts_become_facts() -> None:
 
 
 def test_a_part_that_failed_says_why_and_the_others_count() -> None:
-    found = gather.read_facts(ANSWER, "core")
+    found = reading.read_facts(ANSWER, "core")
     assert found.problems == {"compose": "docker: 'compose' is not a docker command."}
     assert found.compose == ""
 
@@ -179,11 +179,11 @@ def test_a_part_that_failed_says_why_and_the_others_count() -> None:
 @pytest.mark.parametrize("length", [0, 200, len(ANSWER) - 20])
 def test_an_answer_that_was_cut_short_is_an_error(length: int) -> None:
     with pytest.raises(RemoteError, match="cut short"):
-        gather.read_facts(ANSWER[:length], "core")
+        reading.read_facts(ANSWER[:length], "core")
 
 
 def test_the_key_is_in_no_repr() -> None:
-    assert "c0ffee" not in repr(gather.read_facts(ANSWER, "core"))
+    assert "c0ffee" not in repr(reading.read_facts(ANSWER, "core"))
 
 
 @pytest.mark.parametrize("render", [True, False])
@@ -204,7 +204,7 @@ def looked_at(home: Path, memory: str, delivery: str = "compose", **more: object
     script = gather.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", memory)
     script = script.replace("/run/ktrdr-secrets/p /dev/shm/ktrdr-secrets/p", f"{memory}/ktrdr-secrets/p")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, **more)  # type: ignore[call-overload]
-    return gather.read_facts(done.stdout, "core")
+    return reading.read_facts(done.stdout, "core")
 
 
 @pytest.fixture

@@ -1,0 +1,135 @@
+"""A service of a stack as the host's own Compose renders it, with its ports and mounts."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from deploy_lib.release.image import Image
+from deploy_lib.secrets.places import Place
+
+Ends = Literal["", "may", "must"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of the host that leads to a container.
+
+    Attributes:
+        protocol: "tcp", "udp" or "sctp".
+        address: of the host; "" for all of them.
+    """
+
+    published: int
+    protocol: str = "tcp"
+    address: str = ""
+
+    def __str__(self) -> str:
+        udp = "" if self.protocol == "tcp" else f"/{self.protocol}"
+        return f"{self.published}{udp}" + (f" on {self.address}" if self.address else "")
+
+    def collides(self, other: Port) -> bool:
+        """Whether both cannot be bound at once: the same protocol and number, on the same address or on one and all."""
+        same = (self.published, self.protocol) == (other.published, other.protocol)
+        return same and _overlap(_address(self.address), _address(other.address))
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Something that is mounted into a container.
+
+    Attributes:
+        kind: such as "bind", "volume" or "tmpfs".
+        source: of a bind mount, a path of the host, relative where it is below the stack's directory; of a volume, its key in
+            the Compose file, "" for an anonymous one.
+    """
+
+    kind: str
+    source: str
+    target: str
+
+    @property
+    def shipped(self) -> str | None:
+        """The path below the stack's directory that is mounted; None for anything else."""
+        return self.source if self.kind == "bind" and not self.source.startswith("/") else None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as the host's own Compose renders it.
+
+    Attributes:
+        image: the reference, its variables filled in; empty for a service that is only built.
+        replicas: how many containers it is to have.
+        ports: published ports of the host.
+        secrets: where its containers have secret values.
+        refused: secrets in places where a value must not stand, such as its command: the key, and the line for people.
+        sources: by the key of a Compose secret that it gets, the secret's name.
+        foreign: the keys of Compose secrets that come from a file or from outside, which this program does not deliver.
+        mounts: bind mounts, configs that are files, and volumes.
+        reads: what it gets in other ways of what lies below the stack's directory: the device of a volume, a seccomp profile.
+        contents: by its path in the container, the SHA-256 of a config whose content stands in the Compose file.
+        unseen: by the key of a config that it gets, the variable that has its content, which no rendering shows.
+        ends: "must": it has done its work when it has ended with status 0: another service waits for that, or its restart policy
+            is "no" in so many words; "may": ending so is fine, and so is running (`on-failure`); "": it runs.
+        builds: the file says how to build it.
+        external: networks and volumes that somebody else makes: what each is, and its name on the host.
+        host_network: its ports are the host's own, and none are published.
+        spec: its part of the rendering, for checks.
+    """
+
+    name: str
+    image: Image
+    replicas: int = 1
+    ports: tuple[Port, ...] = ()
+    secrets: tuple[Place, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    reads: tuple[str, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    ends: Ends = ""
+    builds: bool = False
+    external: tuple[tuple[str, str], ...] = ()
+    host_network: bool = False
+    spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets that it gets."""
+        return tuple(sorted({name for place in self.secrets for name in place.names}))
+
+    @property
+    def exposed(self) -> dict[str, list[Place]]:
+        """By secret, the variables of its containers that show the value to who may ask Docker."""
+        found: dict[str, list[Place]] = {}
+        for place in self.secrets:
+            for name in place.names if place.kind == "environment" else ():
+                found.setdefault(name, []).append(place)
+        return found
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address | str
+
+
+def _address(text: str) -> Address:
+    """An address of a host; "" for all of them; what is none stays as it is."""
+    try:
+        found = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return text
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    # Whoever listens on all addresses of IPv6 usually has those of IPv4, too.
+    if "" in (one, other) or one == other or ipaddress.IPv6Address(0) in (one, other):
+        return True
+    if isinstance(one, str) or isinstance(other, str) or one.version != other.version:
+        return False
+    return one.is_unspecified or other.is_unspecified

@@ -1,0 +1,272 @@
+"""One node under a command: what is looked at and checked there, under its lock or before it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from deploy_lib.checks import (
+    check_answered,
+    check_ownership,
+    check_plain_sight,
+    check_storage,
+    require_passed,
+)
+from deploy_lib.config import Node
+from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.host.change.backup import longest
+from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.machine import ask_storage
+from deploy_lib.host.programs import Program
+from deploy_lib.layout import secrets_in
+from deploy_lib.names import did_you_mean
+from deploy_lib.node import pruning
+from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.preflight import (
+    Values,
+    judge_host,
+    judge_secrets,
+    judge_way,
+    look,
+    look_at_places,
+    needed_values,
+)
+from deploy_lib.node.site import Site
+from deploy_lib.output.console import Console
+from deploy_lib.plan.decision import Job
+from deploy_lib.plan.status import restore_problem
+from deploy_lib.release.history import Event
+from deploy_lib.release.release import Version
+from deploy_lib.request import Request
+from deploy_lib.source.checkout import Local
+from deploy_lib.ssh.framing import require_room
+from deploy_lib.ssh.session import Session
+
+
+@dataclass
+class Visit:
+    """A node that a command looks at, and what becomes of it there.
+
+    Attributes:
+        facts: the newest.
+        outcome: how far it came.
+        error: why it failed on this node.
+    """
+
+    site: Site
+    facts: Facts = field(default_factory=Facts)
+    outcome: Outcome = Outcome.NOT_STARTED
+    error: DeployError | None = None
+    _deferred: bool = False
+    _lock: Lock | None = None
+
+    def fail(self, error: DeployError) -> None:
+        """Keeps the error of this node; an earlier one stays in its text."""
+        error.node = error.node or self.node.name
+        if self.error is not None and self.error is not error:
+            error.what = f"{error.what}\n  before that: {self.error.what}"
+        self.error = error
+
+    def skip(self) -> None:
+        """Nothing is to be done on this node."""
+        self.outcome = Outcome.UNCHANGED
+
+    # --- looking, and checking ------------------------------------------------------------------------------
+
+    def begin(self, facts: Facts, *, deferred: bool = False) -> None:
+        """Goes on from what the survey found.
+
+        Args:
+            deferred: a check is repeated before the switch.
+        """
+        self.facts = facts
+        self._deferred = deferred
+
+    def look(self) -> None:
+        """Gathers the facts, without rendering this checkout's Compose file."""
+        self.facts = look(self.session, self.job)
+
+    def refresh_facts(self, version: Version | None) -> None:
+        """Gathers the facts that decisions are made from; with a version, renders the Compose file for it, too.
+
+        Raises:
+            PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
+                stack's files, which no flag skips.
+        """
+        self.facts = look(self.session, self.job, version, self.facts)
+        answered = check_answered(self.node, self.facts, rendered=version is not None)
+        require_passed(self.node, [answered, check_ownership(self.facts)])
+        self.facts = look_at_places(self.session, self.job, self.facts)
+
+    def check_back(self, stacks: Collection[str]) -> None:
+        """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.
+
+        It checks all that a proof needs: a release that cannot be proven would only be switched to and taken back.
+
+        Args:
+            stacks: see `judge_host`.
+
+        Raises:
+            PreflightError: naming every check that failed.
+        """
+        found = [
+            *judge_way(self.session, self.node, self.facts),
+            *judge_host(self.node, self.facts, stacks, rendered=False),
+        ]
+        self._deferred = any(check.result == "deferred" for check in found)
+        require_passed(self.node, found)
+
+    def check_deferred(self) -> None:
+        """Repeats the checks that needed another stack of the same command.
+
+        Raises:
+            PreflightError: one still fails.
+        """
+        path = self.node.stack.shared_storage
+        if path is not None and self._deferred:
+            found = ask_storage(self.session, path)
+            require_passed(self.node, check_storage(self.node, found, deferred=False))
+
+    def changed_secrets(self, values: Values) -> list[str]:
+        """The secrets of this stack whose running values differ from these."""
+        return self.facts.changed(needed_values(self.facts, values))
+
+    @property
+    def running_secrets(self) -> list[str]:
+        """The names of the secrets that the recorded release has."""
+        return sorted(self.before.release.marks) if self.before else []
+
+    def check_secrets(self, values: Values) -> None:
+        """Refuses secrets with which a program could no longer open its data, or its users no longer log in, and those that would
+        be deployed as an empty text; no flag skips this.
+
+        Raises:
+            PreflightError: which those are.
+        """
+        found = [judge_secrets(self.job, self.facts, values), *check_plain_sight(self.facts.services)]
+        require_passed(self.node, found)
+
+    def check_room(self, values: Values, names: Collection[str]) -> None:
+        """Refuses values that are too large for a program's environment.
+
+        Args:
+            names: of those that this node's stack needs.
+
+        Raises:
+            UsageError: with their names and sizes.
+        """
+        given = {name: values[name].reveal() for name in names if name in values}
+        require_room({**self.node.variables, **given})
+
+    def check_service(self, known: Collection[str]) -> None:
+        """Refuses a service that the stack does not have.
+
+        Args:
+            known: those that it has.
+
+        Raises:
+            UsageError: with the names of the known ones.
+        """
+        if self.request.service is not None and self.request.service not in known:
+            raise UsageError(
+                f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}",
+                hint=did_you_mean(self.request.service, known),
+            )
+
+    def check_record(self) -> None:
+        """Refuses to prune where a stack runs without a record.
+
+        Raises:
+            PreflightError: that is so here.
+        """
+        pruning.check_record(self.node, self.facts)
+
+    # --- the lock, and the end ------------------------------------------------------------------------------
+
+    def lock(self) -> None:
+        """Takes the node's lock, and waits for a switch whose session has ended."""
+        what = f"{self.request.command} {self.request.tag or ''}".strip()
+        memory = self.facts.memory if self.node.stack.delivery == "memory" else ""
+        delivery = secrets_in(memory, self.local.project) if memory else None
+        self._lock = Lock(self.session, self.node.directory, me(what), delivery)
+        self._lock.take(
+            self.request.wait_lock,
+            self._longest_switch(),
+            lambda: self.site.say("lock", "waiting for a switch whose session has ended"),
+        )
+
+    def release_lock(self) -> None:
+        """Releases the lock, if it was taken, even after Ctrl-C."""
+        self.session.stop = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def _longest_switch(self) -> int:
+        """Seconds that a switch which was left to itself may take, to the new release and back again."""
+        stack = self.node.stack
+        programs = [step.timeout for step in stack.apply if isinstance(step, Program)]
+        one_offs = [one_off.timeout for one_off in stack.before_switch]
+        # Data are written, read, put back, and perhaps put back again.
+        data = 2 * (longest(stack.backups) + stack.switch_timeout) if stack.backups else 0
+        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs) + data) + 60
+
+    def _token(self) -> str:
+        if self._lock is None:
+            raise RuntimeError("the lock is taken before the switch")
+        return self._lock.owner.token
+
+    def _recall_interruption(self) -> None:
+        if told := self._lock and restore_problem(self.facts):
+            self.site.say("recover", told)
+        started = self.facts.interrupted
+        if started is None:
+            return
+        # Without the lock, whoever has it may be who began it.
+        going_on = self._lock is None and self.facts.machine.locked
+        self.site.say(
+            "lock" if going_on else "recover",
+            f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
+            f"at {started.at}, {'is still running' if going_on else 'was interrupted'}",
+        )
+
+    def close(self) -> None:
+        """Ends the sessions."""
+        self.site.close()
+
+    # --- what it is about -----------------------------------------------------------------------------------
+
+    @property
+    def job(self) -> Job:
+        """The node's part in the command."""
+        return self.site.job
+
+    @property
+    def session(self) -> Session:
+        """With the node's host."""
+        return self.site.session
+
+    @property
+    def console(self) -> Console:
+        """Where progress is shown."""
+        return self.site.console
+
+    @property
+    def node(self) -> Node:
+        """Where."""
+        return self.job.node
+
+    @property
+    def local(self) -> Local:
+        """What this checkout has of the node's stack."""
+        return self.job.local
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self.job.request
+
+    @property
+    def before(self) -> Event | None:
+        """The release that ran before this command, as far as it was recorded."""
+        return self.facts.proven
