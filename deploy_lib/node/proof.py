@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -34,6 +35,7 @@ def prove(
     node: Node,
     release: Release,
     looks: Iterator[Sequence[Container]],
+    look: Callable[[], Sequence[Container]],
     say: Say,
     healthy: Callable[[Sequence[Container]], object],
     tolerated: Collection[str] = (),
@@ -41,7 +43,8 @@ def prove(
     """Waits until a release that has just been switched to is healthy and its probes succeed; gives its containers.
 
     Args:
-        looks: the containers, about once a second.
+        looks: the containers, at least once a second, and whenever something happens to one.
+        look: gives them as they are at this moment.
         healthy: gets them once they are healthy, before the probes.
         tolerated: services whose health does not count.
 
@@ -50,8 +53,10 @@ def prove(
     """
     before = _await_health(session, node, release, looks, say, tolerated)
     healthy(before)
-    probe_all(session, node, release, lambda: next(looks), say)
-    after = next(looks)
+    newest = itertools.chain([before], looks)
+    probe_all(session, node, release, lambda: next(newest), say)
+    # One of `looks` may be from before the last answer.
+    after = look()
     expected = [c for c in after if c.service not in {*tolerated, *node.stack.unproven}]
     _require_steady(
         session, node, before, [c for c in expected if not (c.done and c.service in release.ends)]

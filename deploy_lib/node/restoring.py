@@ -197,8 +197,9 @@ class Restoring:
 
     def _prove(self) -> Sequence[Container]:
         site = self._site
+        started, release = self._watch, self._what.release
         return proof.prove(
-            site.session, site.node, self._what.release, self._watch.looks(), site.say, site.follow
+            site.session, site.node, release, started.looks(), started.look, site.say, site.follow
         )
 
 

@@ -155,4 +155,6 @@ class Switching:
     ) -> Sequence[Container]:
         site = self._site
         looks = self._watch.looks()
-        return proof.prove(site.session, site.node, release, looks, site.say, follow, tolerated)
+        return proof.prove(
+            site.session, site.node, release, looks, self._watch.look, site.say, follow, tolerated
+        )

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.compose.command import down_command
-from deploy_lib.compose.container import containers_function
+from deploy_lib.compose.container import containers_function, happening
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
@@ -32,7 +32,7 @@ from deploy_lib.secrets.value import MASK
 from deploy_lib.shell import TRUST, ScriptExit, quote
 
 INTERVAL = 1
-"""Seconds between two looks at the containers."""
+"""Seconds after which the containers are looked at again, although nothing has happened to them."""
 
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
@@ -131,6 +131,7 @@ for s in "${{l%/*}}"/{quote(log_directory(stack.project_name))}.*; do
   if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
 done
 ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
+event=$l/event
 # A switch that cannot write its log must not begin.
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
@@ -152,10 +153,23 @@ engine() {{
 back() {{
 {_back(stack, switch)}
 }}
+# Waits until something happens to a container, a verdict comes, or the interval is over. What happens after `$t` counts, so
+# that nothing is missed while the containers are looked at. An engine or a `date` that does not know how only takes longer.
+pause() {{
+  rm -f "$event"
+  # It may outlast this script by that long, and must not hold its lock.
+  {{ timeout {INTERVAL} {happening(project)} 2>/dev/null | {{ grep -q . && : >"$event"; }}; }} 9>&- &
+  n=0
+  while [ $n -lt {INTERVAL}0 ] && [ ! -e "$event" ] && [ ! -e {verdict} ]; do
+    sleep 0.1 2>/dev/null || sleep {INTERVAL}
+    n=$((n + 1))
+  done
+}}
 # Looks at the containers until there is a verdict; without an owner there will be none.
 await() {{
   decided=gone
   while owned; do
+    t=$(date +%s.%N)
     case $(head -n 1 {verdict} 2>/dev/null) in {quote(switch.token)}' '*)
       decided=$(head -n 1 {verdict})
       decided=${{decided#* }}
@@ -167,7 +181,7 @@ await() {{
     echo '=== containers'
     containers || echo '{UNKNOWN}'
     echo '=== .'
-    sleep {INTERVAL}
+    pause
   done
 }}
 {place.intact(directory, _placements(switch))} || exit {ScriptExit.CHANGED}

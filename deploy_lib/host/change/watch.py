@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from deploy_lib.compose.container import Container, read_container
+from deploy_lib.compose.container import Container, look_script, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune
 from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
@@ -65,6 +65,7 @@ class Watch:
     ) -> None:
         self._session = session
         self._node = stack.node
+        self._project = stack.project
         self._token = switch.token
         self._name = switch.work.name if switch.work else "switch"
         self._longest_back = longest_forward(stack, switch) + stack.settings.switch_timeout + 30
@@ -92,8 +93,18 @@ class Watch:
                 step=self._name,
             )
 
+    def look(self) -> list[Container]:
+        """The containers as they are at this moment, by a question of its own: what the switch has printed may be older.
+
+        Raises:
+            SwitchError, LostError: see `looks`.
+        """
+        result = self._session.run(look_script(self._project), check=False, timeout=SILENCE, step="health")
+        found = None if result.exit_code else self._containers(result.stdout.splitlines())
+        return next(self.looks()) if found is None else found
+
     def looks(self) -> Iterator[list[Container]]:
-        """The containers, about once a second; a look at which the engine does not list them is left out.
+        """The containers, at least once a second; a look at which the engine does not list them is left out.
 
         Raises:
             SwitchError: the engine has not listed them for SILENCE seconds.

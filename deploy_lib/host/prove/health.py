@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from deploy_lib.compose.container import Container
 from deploy_lib.release.image import Image
 
-STEADY_LOOKS = 4
-"""Looks, a second apart, that a container without a health check must be seen running, with no restart between."""
+STEADY = 3.0
+"""Seconds that a container without a health check must be seen running, with no restart between."""
 
-PATIENCE = 5
-"""Looks that an unhealthy or ended container gets to recover; its restart policy may bring it back."""
+PATIENCE = 4.0
+"""Seconds that an unhealthy or ended container gets to recover; its restart policy may bring it back."""
 
 CRASH_LOOP = 2
 """Restarts after which waiting ends."""
@@ -42,6 +43,7 @@ class Gate:
         ends: the services that end when they have done their work; see `compose.model.Service`.
         unproven: services whose health check says nothing; they must run.
         tolerated: services whose containers may be as they are, as long as they are the right ones.
+        clock: seconds of the time at which a look comes. They count, and not the looks, which come when something happens.
     """
 
     def __init__(
@@ -51,15 +53,17 @@ class Gate:
         ends: Mapping[str, str] | None = None,
         unproven: Collection[str] = (),
         tolerated: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._replicas = replicas
         self._images = images
         self._ends = ends or {}
         self._unproven = unproven
         self._tolerated = tolerated
         self._restarts: dict[str, int] = {}
-        self._steady: dict[str, int] = {}
-        self._ill: dict[str, int] = {}
+        self._well: dict[tuple[str, int], float] = {}
+        self._ill: dict[str, float] = {}
 
     def look(self, containers: Sequence[Container]) -> list[HealthProblem]:
         """The services that are not healthy yet; empty when all are."""
@@ -87,16 +91,17 @@ class Gate:
             problem = f"it keeps crashing: {restarts} restarts, last exit status {c.exit_code}"
             return HealthProblem(c.service, problem, c.id, final=True)
         ill = c.health == "unhealthy" or c.state in ("exited", "dead", "created", "paused")
-        self._ill[c.id] = self._ill.get(c.id, 0) + 1 if ill else 0
+        now = self._clock()
         if ill:
             problem = "its health check fails" if c.state == "running" else _ended(c)
-            return HealthProblem(c.service, problem, c.id, final=self._ill[c.id] >= PATIENCE)
+            final = now - self._ill.setdefault(c.id, now) >= PATIENCE
+            return HealthProblem(c.service, problem, c.id, final=final)
+        self._ill.pop(c.id, None)
         if ends == "must" and c.state == "running":
             return HealthProblem(c.service, "it has not ended yet", c.id)
         if not c.healthy:
             return HealthProblem(c.service, f"it is {c.health or c.state}", c.id)
-        self._steady[c.id] = self._steady.get(c.id, 0) + 1
-        if c.health is None and self._steady[c.id] < STEADY_LOOKS:
+        if c.health is None and now - self._well.setdefault((c.id, c.restarts), now) < STEADY:
             return HealthProblem(c.service, "it has no health check, and has not run long enough", c.id)
         return None
 

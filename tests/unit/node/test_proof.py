@@ -32,11 +32,13 @@ def prove(*looks: Container, release: Release = RELEASE, now: tuple[Probe, ...] 
     )
     stack = SimpleNamespace(probes=now, healthy_timeout=1, unproven=())
     node = SimpleNamespace(name="core", stack=stack)
+    seen = [[look] for look in looks]
     return proof.prove(
         cast(Session, session),
         cast(Node, node),
         release,
-        iter([[look] for look in looks]),
+        iter(seen[:-1]),
+        lambda: seen[-1],
         lambda step, text: None,
         lambda containers: None,
     )

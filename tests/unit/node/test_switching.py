@@ -38,6 +38,7 @@ class World:
             await_back=lambda: None,
             await_end=lambda _: True,
             looks=list,
+            look=list,
         )
         console = SimpleNamespace(redactor=SimpleNamespace(clean=lambda text: text.replace("value", "***")))
         site = SimpleNamespace(

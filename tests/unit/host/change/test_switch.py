@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy_lib import layout
 from deploy_lib.config import Reload, Stack
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
@@ -134,6 +135,37 @@ def test_it_says_so_as_soon_as_it_would_hear_a_verdict(host: Host) -> None:
     host.until(BEGUN)
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
+
+
+def test_nothing_is_waited_for_that_has_happened(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for a container's event nor for the verdict: the interval is longer than this test may take."""
+    monkeypatch.setattr(switch, "INTERVAL", 600)
+    # Docker tells the event once, and stays until it is ended, as it does.
+    host.docker(
+        'case "$*" in "events "*) until rm "$FAKE/happens" 2>/dev/null; do sleep 0.05; done; echo .; exec sleep 20;; esac'
+    )
+    host.begin("new")
+    host.until("=== .")
+    for _ in range(2):
+        (host.folder / "happens").touch()
+        host.until("=== containers")
+        host.until("=== .")
+    assert "--filter event=health_status" in host.calls
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== done") == "=== done proven"
+    assert host.switch is not None
+    # What waits for events must not hold the switch's lock, or the next switch would find it taken.
+    free = ["flock", "-w", "10", str(host.stack.directory / layout.SWITCH_LOCK), "true"]
+    assert subprocess.run(free, check=False).returncode == 0
+
+
+def test_an_engine_that_tells_no_events_is_looked_at_after_the_interval(host: Host) -> None:
+    host.docker('case "$*" in "events "*) exit 1;; esac')
+    host.begin("new")
+    host.until("=== .")
+    host.until("=== .")
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== done") == "=== done proven"
 
 
 def test_a_prune_that_fails_fails_nothing(host: Host) -> None:

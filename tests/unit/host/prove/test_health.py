@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from deploy_lib.compose.container import Container
-from deploy_lib.host.prove.health import PATIENCE, STEADY_LOOKS, Gate
+from deploy_lib.host.prove.health import PATIENCE, STEADY, Gate
 from deploy_lib.release.image import Image
 
 WELL = Container(
@@ -13,8 +13,17 @@ WELL = Container(
 REPLICAS = {"web": 1}
 
 
-def gate() -> Gate:
-    return Gate(REPLICAS, {"web": Image("x")})
+class Clock:
+    """It goes on by hand."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def gate(clock: Clock | None = None) -> Gate:
+    return Gate(REPLICAS, {"web": Image("x")}, clock=clock or Clock())
 
 
 def test_a_healthy_container_is_enough_at_once() -> None:
@@ -22,10 +31,25 @@ def test_a_healthy_container_is_enough_at_once() -> None:
 
 
 def test_without_a_health_check_it_must_be_seen_running_for_a_while() -> None:
-    judge, container = gate(), replace(WELL, health=None)
-    looks = [judge.look([container]) for _ in range(STEADY_LOOKS)]
-    assert all(looks[:-1])
-    assert looks[-1] == []
+    clock, container = Clock(), replace(WELL, health=None)
+    judge = gate(clock)
+    assert all(judge.look([container]) for _ in range(9)), (
+        "it is time that counts, and not how often it is looked at"
+    )
+    clock.now += STEADY - 0.1
+    assert judge.look([container])
+    clock.now += 0.1
+    assert judge.look([container]) == []
+
+
+def test_without_a_health_check_a_restart_begins_the_while_anew() -> None:
+    clock, container = Clock(), replace(WELL, health=None)
+    judge = gate(clock)
+    judge.look([container])
+    clock.now += STEADY
+    assert judge.look([replace(container, restarts=1)])
+    clock.now += STEADY
+    assert judge.look([replace(container, restarts=1)]) == []
 
 
 def test_a_crash_loop_is_recognised_early() -> None:
@@ -41,12 +65,13 @@ def test_restarts_from_before_do_not_count() -> None:
 
 
 def test_an_unhealthy_container_gets_a_chance_to_recover() -> None:
-    judge, ill = gate(), replace(WELL, health="unhealthy")
-    looks = [judge.look([ill])[0].final for _ in range(PATIENCE)]
-    assert looks == [False] * (PATIENCE - 1) + [True]
-    judge = gate()
-    judge.look([ill])
+    clock, ill = Clock(), replace(WELL, health="unhealthy")
+    judge = gate(clock)
+    assert not any(judge.look([ill])[0].final for _ in range(9))
+    clock.now += PATIENCE
+    assert judge.look([ill])[0].final
     assert judge.look([WELL]) == []
+    assert not judge.look([ill])[0].final, "it had recovered"
 
 
 def test_a_missing_container_and_one_from_another_image_are_named() -> None:
@@ -65,23 +90,30 @@ def test_what_has_done_its_work_is_well(kind: str) -> None:
 
 def test_what_must_end_is_waited_for_and_what_may_is_not() -> None:
     running = replace(WELL, health=None)
-    must, may = Gate(REPLICAS, {}, {"web": "must"}), Gate(REPLICAS, {}, {"web": "may"})
-    looks = [(must.look([running]), may.look([running])) for _ in range(STEADY_LOOKS)]
-    assert looks[-1][0][0].problem == "it has not ended yet"
-    assert not looks[-1][0][0].final
-    assert looks[-1][1] == []
+    clock = Clock()
+    must, may = (Gate(REPLICAS, {}, {"web": kind}, clock=clock) for kind in ("must", "may"))
+    may.look([running])
+    clock.now += STEADY
+    [waiting] = must.look([running])
+    assert (waiting.problem, waiting.final) == ("it has not ended yet", False)
+    assert may.look([running]) == []
 
 
 def test_work_that_failed_is_a_failure() -> None:
-    judge = Gate(REPLICAS, {}, {"web": "must"})
-    found = [judge.look([ended(7)])[0] for _ in range(PATIENCE)][-1]
+    clock = Clock()
+    judge = Gate(REPLICAS, {}, {"web": "must"}, clock=clock)
+    judge.look([ended(7)])
+    clock.now += PATIENCE
+    [found] = judge.look([ended(7)])
     assert (found.problem, found.final) == ("it is exited, exit status 7", True)
 
 
 def test_a_service_that_nobody_can_prove_has_to_run() -> None:
-    judge = Gate(REPLICAS, {}, unproven=["web"])
-    looks = [judge.look([replace(WELL, health="unhealthy")]) for _ in range(STEADY_LOOKS)]
-    assert looks[-1] == []
+    clock = Clock()
+    judge = Gate(REPLICAS, {}, unproven=["web"], clock=clock)
+    assert judge.look([replace(WELL, health="unhealthy")])
+    clock.now += STEADY
+    assert judge.look([replace(WELL, health="unhealthy")]) == []
     assert Gate(REPLICAS, {}, unproven=["web"]).look([ended(1)])
 
 
