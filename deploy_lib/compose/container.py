@@ -133,11 +133,6 @@ containers() {{ ids=$(docker ps -aq --no-trunc {project.filters}) && inspect {qu
 """
 
 
-def look_script(project: Project) -> str:
-    """Prints what `containers` does."""
-    return f"{containers_function(project)}containers\n"
-
-
 def happening(project: Project) -> str:
     """The call that prints a line for each thing that happens to a container of the project, from `$t` on (seconds since 1970)."""
     kinds = " ".join(f"--filter event={kind}" for kind in ("start", "die", "destroy", "health_status"))

@@ -14,6 +14,9 @@ from deploy_lib.shell import FIND_MEMORY, ScriptExit, quote
 BEGUN = "=== begun"
 """The line with which a switch says that it reads verdicts from now on."""
 
+ASKED = "=== asked"
+"""What the launcher puts into the log when it was asked for a look: the next one begins after that."""
+
 NEVER = "=== never"
 """What the launcher prints when the switch has ended without having begun: nothing was changed."""
 
@@ -26,7 +29,7 @@ def log_directory(project: str) -> str:
 
 
 def launcher(project: str, detached: str) -> str:
-    """Starts the detached script, and passes on its output until it ends.
+    """Starts the detached script, and passes on its output until it ends. Each line of standard input asks for a look at once.
 
     Script and log lie in memory, where a full disk does not stop them, in a directory that is made for this one script. The
     log outlives a switch: whoever takes over may want to read it.
@@ -49,10 +52,16 @@ export TMPDIR="$d"
 {{ cat >"$d/switch.sh" && true >"$d/log"; }} 2>&1 <<'=SCRIPT=' || {{ rm -rf "$d"; refuse {ScriptExit.NO_PLACE} "the switch does not fit into $m"; }}
 {detached}
 =SCRIPT=
-setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 &
-tail -n +1 -s 0.1 -f --pid=$! "$d/log" 2>/dev/null
-wait $!
+exec 3<&0
+setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 3<&- &
+s=$!
+(while read -r x; do echo '{ASKED}' && : >"$d/asked"; done) <&3 >>"$d/log" 2>/dev/null 3<&- &
+a=$!
+exec 3<&-
+tail -n +1 -s 0.1 -f --pid=$s "$d/log" 2>/dev/null
+wait $s
 r=$?
+kill $a 2>/dev/null
 begun=
 while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
 # tail may have missed the last lines, so the log itself decides.

@@ -131,7 +131,7 @@ for s in "${{l%/*}}"/{quote(log_directory(stack.project_name))}.*; do
   if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
 done
 ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
-event=$l/event
+event=$l/event asked=$l/asked
 # A switch that cannot write its log must not begin.
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
@@ -153,14 +153,14 @@ engine() {{
 back() {{
 {_back(stack, switch)}
 }}
-# Waits until something happens to a container, a verdict comes, or the interval is over. What happens after `$t` counts, so
+# Waits until something happens to a container, a look is asked for, a verdict comes, or the interval is over. What happens after `$t` counts, so
 # that nothing is missed while the containers are looked at. An engine or a `date` that does not know how only takes longer.
 pause() {{
   rm -f "$event"
   # It may outlast this script by that long, and must not hold its lock.
   {{ timeout {INTERVAL} {happening(project)} 2>/dev/null | {{ grep -q . && : >"$event"; }}; }} 9>&- &
   n=0
-  while [ $n -lt {INTERVAL}0 ] && [ ! -e "$event" ] && [ ! -e {verdict} ]; do
+  while [ $n -lt {INTERVAL}0 ] && [ ! -e "$event" ] && [ ! -e "$asked" ] && [ ! -e {verdict} ]; do
     sleep 0.1 2>/dev/null || sleep {INTERVAL}
     n=$((n + 1))
   done
@@ -170,6 +170,7 @@ await() {{
   decided=gone
   while owned; do
     t=$(date +%s.%N)
+    rm -f "$asked"
     case $(head -n 1 {verdict} 2>/dev/null) in {quote(switch.token)}' '*)
       decided=$(head -n 1 {verdict})
       decided=${{decided#* }}

@@ -6,10 +6,10 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from deploy_lib.compose.container import Container, look_script, read_container
+from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune
-from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
+from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, Switch, switch_script
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
@@ -65,7 +65,6 @@ class Watch:
     ) -> None:
         self._session = session
         self._node = stack.node
-        self._project = stack.project
         self._token = switch.token
         self._name = switch.work.name if switch.work else "switch"
         self._longest_back = longest_forward(stack, switch) + stack.settings.switch_timeout + 30
@@ -73,6 +72,8 @@ class Watch:
         self._on_line = on_line
         self._said: list[str] = []
         self._begun = False
+        self._asked = False
+        self._fresh = False
         self._never = False
         self._ended = False
 
@@ -94,14 +95,22 @@ class Watch:
             )
 
     def look(self) -> list[Container]:
-        """The containers as they are at this moment, by a question of its own: what the switch has printed may be older.
+        """The containers as they are now: looks that the switch has printed before this was asked do not count.
 
         Raises:
             SwitchError, LostError: see `looks`.
         """
-        result = self._session.run(look_script(self._project), check=False, timeout=SILENCE, step="health")
-        found = None if result.exit_code else self._containers(result.stdout.splitlines())
-        return next(self.looks()) if found is None else found
+        with contextlib.suppress(RemoteError):  # whether the session has ended, its lines say
+            self._process.send(b"look\n")
+        self._asked = False
+        looks = self.looks()
+        found = next(looks)
+        # Should the host not say that it was asked, these are still two looks of the time since then.
+        for _ in range(2):
+            if self._fresh:
+                break
+            found = next(looks)
+        return found
 
     def looks(self) -> Iterator[list[Container]]:
         """The containers, at least once a second; a look at which the engine does not list them is left out.
@@ -111,13 +120,15 @@ class Watch:
             LostError: the session ended.
         """
         look: list[str] | None = None
+        began_asked = False
         told = time.monotonic()
         for line in self._lines():
             self._process.extend(SILENCE)
             if line == "=== containers":
-                look = []
+                look, began_asked = [], self._asked
             elif line == "=== ." and look is not None:
                 if (found := self._containers(look)) is not None:
+                    self._fresh = began_asked
                     yield found
                     told = time.monotonic()  # whoever looked may have taken a while
                 elif time.monotonic() - told > SILENCE:
@@ -259,6 +270,7 @@ class Watch:
             for line in self._process:
                 self._begun = self._begun or line == BEGUN
                 self._never = self._never or line == NEVER
+                self._asked = self._asked or line == ASKED
                 yield line
             if self._begun or self._ended:
                 return
@@ -323,5 +335,6 @@ def start(
         launcher(stack.project_name, switch_script(stack, switch)),
         env=env,
         timeout=longest_forward(stack, switch) + SILENCE,
+        keep_stdin=True,
     )
     return Watch(session, stack, switch, process, on_line)

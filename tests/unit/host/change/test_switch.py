@@ -556,8 +556,8 @@ def no_leftovers() -> Iterator[None]:
 
 def launch(host: Host, detached: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["sh"],
-        input=launcher(PROJECT, detached),
+        ["sh", "-c", launcher(PROJECT, detached)],
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         env={**host.env, **more},

@@ -1,5 +1,6 @@
 """What the owner of a switch makes of what it hears, or no longer hears."""
 
+import json
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +11,7 @@ from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import switch
 from deploy_lib.host.change import watch as watching_module
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.launch import BEGUN, NEVER
+from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
@@ -38,6 +39,9 @@ class Lines:
     def extend(self, seconds: float) -> None:
         pass
 
+    def send(self, data: bytes) -> None:
+        self.sent = data
+
     def wait(self) -> int:
         raise RemoteError("the session ended")
 
@@ -53,6 +57,33 @@ def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
 
 def begun(*lines: str, verdict: RemoteError | None = None) -> Watch:
     return watching(BEGUN, *lines, verdict=verdict)
+
+
+def look(state: str) -> tuple[str, ...]:
+    said = {
+        "id": "1",
+        "name": "/web-1",
+        "image": "x",
+        "image_id": "i",
+        "state": state,
+        "exit_code": 0,
+        "restarts": 0,
+    }
+    more = {"started": "t", "labels": {"com.docker.compose.service": "web"}, "ports": None, "health": None}
+    return "=== containers", json.dumps(said | more), "=== ."
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (*look("old"), *look("old"), ASKED, *look("new")),
+        (*look("old"), look("old")[0], ASKED, *look("old")[1:], *look("new")),
+        (*look("old"), *look("old"), *look("new"), *look("newer")),
+    ],
+    ids=["looks from before", "one under way", "a host that does not say that it was asked"],
+)
+def test_a_look_of_now_is_none_that_was_printed_before_it_was_asked_for(told: tuple[str, ...]) -> None:
+    assert begun(*told).look()[0].state == "new"
 
 
 def refused(code: int) -> CommandError:
