@@ -10,7 +10,7 @@ from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
 from deploy_lib.fleet.locks import locked
-from deploy_lib.fleet.survey import require_checks, survey
+from deploy_lib.fleet.survey import Survey, require_checks, survey
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
@@ -34,6 +34,9 @@ def deploy(
     each(deployments, lambda d: d.check_secrets(found.values))
     require(deployments)
 
+    if _settled(found, deployments, request):
+        return Done(carry_out(deployments, request, found.values, found.logins), deployments)
+
     def decide(deployment: Deployment) -> None:
         deployment.refresh_facts(version)
         deployment.decide(version, found.manifests, found.values)
@@ -45,6 +48,17 @@ def deploy(
         each(deployments, decide)
         require(deployments)
         return Done(carry_out(deployments, request, found.values, found.logins), deployments)
+
+
+def _settled(found: Survey, deployments: Sequence[Deployment], request: Request) -> bool:
+    """Whether one look has shown that all hosts are what was asked for, so that only the probes are left.
+
+    A dry run tells what a deployment would do in detail; and where failed checks are only warned of, it is looked at again.
+    """
+    version = found.version
+    if version is None or version != found.rendered or request.dry_run or request.skip_validation:
+        return False
+    return all(d.settle(version, found.manifests, found.values) for d in deployments)
 
 
 def rehearse(deployments: Sequence[Deployment], logins: Sequence[Login]) -> Done:

@@ -11,7 +11,7 @@ from deploy_lib.checks.check import Check
 from deploy_lib.checks.images import check_images, check_local, check_login, check_newer, is_missing
 from deploy_lib.compose.asks import asks_of
 from deploy_lib.compose.service import Service
-from deploy_lib.config import Environment
+from deploy_lib.config import Environment, Versions
 from deploy_lib.errors import DeployError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look import host_login, registry
@@ -55,16 +55,20 @@ class Question:
 
     Attributes:
         place: REGISTRY/OWNER of the project's own images; "" for none.
+        policy: what a commit's image tag looks like.
         wanted: the versions that may be meant, best first; the facts were rendered for the first one.
     """
 
     place: str
+    policy: Versions
     wanted: Sequence[Version]
     request: Request
     logins: Sequence[Login]
 
     def needed(self, facts: Facts, version: Version) -> list[Image]:
-        """The images that a deployment must ask for: the project's own, those of no record, and what is to be refreshed."""
+        """The images that a deployment must ask for: those of no record, the project's own whose tag may move, and what is to be
+        refreshed.
+        """
         services = [s for s in facts.services.values() if s.image.repository and not asks_of(s).local]
         named = {self._image(s, version) for s in services if self._asked(facts, s, self._image(s, version))}
         return sorted(named)
@@ -90,7 +94,18 @@ class Question:
         if image.digest:
             return not facts.has(image)
         refreshed = self.request.refresh in ("", service.name) or asks_of(service).newest
-        return image.below(self.place) or refreshed or not facts.recorded_digest(image)
+        moving = image.below(self.place) and not self._settled(facts, image)
+        return moving or refreshed or not facts.recorded_digest(image)
+
+    def _settled(self, facts: Facts, image: Image) -> bool:
+        """Whether the host has all that its registry could tell: a commit's image is always the same one.
+
+        Preflight asks all the same, since it proves the login.
+        """
+        if self.request.command == "preflight" or self.policy.digits_of(image.tag) is None:
+            return False
+        digest = facts.recorded_digest(image)
+        return bool(digest) and facts.has(image.with_digest(digest))
 
 
 def ask_registries(environment: Environment, askers: Sequence[Asker], question: Question) -> Registries:

@@ -93,6 +93,7 @@ class Survey:
         here: the checks of this machine.
         nodes: by name.
         version: the version that a deployment takes; None when none was found.
+        rendered: the version that the hosts have rendered their stacks for.
         logins: at registries, as far as this command needs them.
         fetched: the secrets' source gave all values.
         manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
@@ -105,6 +106,7 @@ class Survey:
     values: Values
     logins: Sequence[Login]
     manifests: Mapping[Image, Manifest]
+    rendered: Version
     fetched: bool = True
 
     @property
@@ -139,7 +141,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     registries = Registries(version=wanted[0] if len(wanted) == 1 else None)
     if vault.fetched and ready:
         askers = [Asker(d, nodes[d.node.name].facts) for d in ready]
-        question = Question(environment.image_registry, wanted, request, vault.logins)
+        question = Question(environment.image_registry, environment.versions, wanted, request, vault.logins)
         registries = ask_registries(environment, askers, question)
         for name, checks in registries.nodes.items():
             nodes[name] = replace(nodes[name].also(*checks), ended=_now())
@@ -154,6 +156,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
         values=vault.values,
         logins=vault.logins,
         manifests=registries.manifests,
+        rendered=wanted[0],
         fetched=vault.fetched,
     )
 

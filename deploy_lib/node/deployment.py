@@ -13,11 +13,12 @@ from deploy_lib.checks import (
 )
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Backup
-from deploy_lib.errors import DeployError, ExitCode
+from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
 from deploy_lib.host.change.backup import BackupError, pruned_after
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
+from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node import backup, proof, pruning, restoring
 from deploy_lib.node.dry_run import rehearse
@@ -34,6 +35,7 @@ from deploy_lib.plan import replicas
 from deploy_lib.plan.decision import Decision, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
+from deploy_lib.plan.status import restore_problem
 from deploy_lib.plan.steps import due_backups, make_staging, make_switch
 from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.history import Event, Kind
@@ -103,6 +105,25 @@ class Deployment(Visit):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
         self.decision = self._possible(decide_version(self.job, self.facts, version, manifests, values, key))
+
+    def settle(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> bool:
+        """Whether the host is what was asked for already, by the facts so far: then nothing is to be changed, nor to be locked.
+
+        Args:
+            version: the one that the facts were rendered for.
+        """
+        facts = self.facts
+        unsure = facts.interrupted is not None or bool(restore_problem(facts)) or facts.machine.locked
+        other = self.job.variables(version, facts) != self.job.variables(version, Facts())
+        if facts.proven is None or not facts.knows_places or unsure or other:
+            return False
+        try:
+            decision = decide_version(self.job, facts, version, manifests, values, facts.key)
+        except PreflightError:
+            # It is raised once more, where the host is looked at under the lock.
+            return False
+        self.decision = decision if decision.plan.nothing else None
+        return decision.plan.nothing
 
     def decide_back(self, target: Event) -> None:
         """Decides how to bring an earlier release back.

@@ -9,6 +9,7 @@ import pytest
 
 from deploy_lib.compose.model import read_model
 from deploy_lib.compose.service import Service
+from deploy_lib.config import Versions
 from deploy_lib.fleet import registries
 from deploy_lib.fleet.registries import Asker, Question, ask_registries
 from deploy_lib.host.change.history import event
@@ -50,7 +51,7 @@ def facts(*, recorded: bool = True, images: Sequence[str] = (), services: Any = 
 
 
 def question(**request: Any) -> Question:
-    return Question("h.example/me", [FIRST, SECOND], Request("deploy-x", **request), [LOGIN])
+    return Question("h.example/me", Versions(), [FIRST, SECOND], Request("deploy-x", **request), [LOGIN])
 
 
 APP, NEXT = f"h.example/me/app:{FIRST.tag}", f"h.example/me/app:{SECOND.tag}"
@@ -67,6 +68,18 @@ def test_a_plain_deployment_asks_for_its_own_images_and_what_it_does_not_know() 
     ]
 
 
+def test_a_commit_s_image_that_the_host_has_as_recorded_is_not_asked_for_again() -> None:
+    there = facts(images=[f"prom/prometheus@{DIGEST}", f"h.example/me/app@{DIGEST}"])
+    assert [str(i) for i in question().needed(there, FIRST)] == ["busybox:1"]
+    assert APP in map(str, question(refresh="").needed(there, FIRST))
+    assert NEXT in map(str, question().needed(there, SECOND))
+    # Preflight proves the login, and a tag that is no commit's may mean something else by now.
+    looked = replace(question(), request=Request("preflight"))
+    assert APP in map(str, looked.needed(there, FIRST))
+    moving = replace(question(), policy=Versions(commit_tag="commit-{sha:9}"))
+    assert APP in map(str, moving.needed(there, FIRST))
+
+
 @pytest.mark.parametrize(
     ("refresh", "asked"),
     [("cache", ["busybox:1", APP, "redis"]), ("", ["busybox:1", APP, "h.example/you/other:1", "redis"])],
@@ -78,7 +91,7 @@ def test_a_tag_that_is_somebody_elses_is_looked_up_anew_on_request(refresh: str,
 
 def test_of_a_project_without_a_registry_no_image_has_its_version() -> None:
     services = {"web": {"image": f"nginx:{FIRST.tag}"}}
-    alone = Question("", [FIRST], Request("deploy-x"), [])
+    alone = Question("", Versions(), [FIRST], Request("deploy-x"), [])
     assert [str(i) for i in alone.needed(facts(services=services), SECOND)] == [f"nginx:{FIRST.tag}"]
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.checks.host import check_ownership
-from deploy_lib.config import Environment
+from deploy_lib.config import Environment, Versions
 from deploy_lib.errors import PreflightError, RemoteError, UsageError
 from deploy_lib.fleet import registries, rotation
 from deploy_lib.fleet import survey as surveying
@@ -37,7 +37,7 @@ def node(strangers: tuple[tuple[str, str], ...]) -> tuple[Deployment, NodeSurvey
 
 
 def survey_of(found: NodeSurvey) -> Survey:
-    return Survey((), {found.node.name: found}, VERSION, values(), (), {})
+    return Survey((), {found.node.name: found}, VERSION, values(), (), {}, VERSION)
 
 
 @pytest.mark.parametrize(("strangers", "asked"), [((), 1), (LOOSE, 0)])
@@ -58,7 +58,8 @@ def test_no_login_goes_by_way_of_it(
     monkeypatch.setattr(surveying, "ask_registries", ask)
     monkeypatch.setattr(surveying, "_checkout", lambda _: UsageError("no git"))
     environment = cast(
-        Environment, SimpleNamespace(root=None, follows=None, apply={}, image_registry="h.example")
+        Environment,
+        SimpleNamespace(root=None, follows=None, apply={}, image_registry="h.example", versions=Versions()),
     )
     surveying.survey(environment, [one], one.request)
     assert len(ready) == asked
@@ -96,7 +97,9 @@ def test_a_registry_that_refuses_is_not_one_without_images(
 
     monkeypatch.setattr(registry, "resolve", resolve)
     asker = Asker(deployment(), rendered(f"h.example/x/y:{WANTED[0].tag}"))
-    found = registries.choose_version([asker], Question("h.example/x", WANTED, Request("preflight"), [LOGIN]))
+    found = registries.choose_version(
+        [asker], Question("h.example/x", Versions(), WANTED, Request("preflight"), [LOGIN])
+    )
     assert (found and found.tag) == chosen
 
 
