@@ -67,6 +67,10 @@ TOOLS = (
 """Programs that the scripts call."""
 
 
+ASKED_BESIDE = tuple(part for part in machine.PARTS if part not in ("published", "locked"))
+"""The parts of the machine that are asked one after the other, beside Compose and the engine: they share what Docker says of itself."""
+
+
 def facts_script(stack: HostStack, *, render: bool) -> str:
     """The script; lines that begin with `=== ` separate its parts.
 
@@ -136,21 +140,29 @@ delivered() {{
 config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
 rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}
 blank() {{ [ ! -e "$t/said" ] || sed -n {quote(command.BLANK)} "$t/said"; }}
-part memory echo "$m"
-part user id -un
-part tools tools
-part engine docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
-part compose {command.VERSION}
-part directory directory
-part strangers others
-for x in files key history objects; do part "$x" mine "$x"; done
-part delivered delivered
-part present present
-part images docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'
-part containers containers
-part config config
-part blank blank
-for x in {words(*machine.PARTS)}; do case $x in locked) part "$x" mine "$x";; *) part "$x" "$x";; esac; done
+engine() {{ docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'; }}
+images() {{ docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
+ask_compose() {{ part config config; part blank blank; part compose {command.VERSION}; }}
+ask_engine() {{ for x in engine containers images published; do part "$x" "$x"; done; }}
+ask_machine() {{
+  part memory echo "$m"
+  part user id -un
+  part tools tools
+  part directory directory
+  part strangers others
+  for x in files key history objects locked; do part "$x" mine "$x"; done
+  for x in {words("delivered", "present", *ASKED_BESIDE)}; do part "$x" "$x"; done
+}}
+# Most of the time is that of Docker's programs, which wait: so three go on at once, and no more, for the sake of small hosts.
+if [ -n "$m" ]; then
+  (e=$t/err1; ask_compose >"$t/said1") &
+  (e=$t/err2; ask_engine >"$t/said2") &
+  ask_machine
+  wait
+  cat "$t/said1" "$t/said2"
+else
+  ask_compose; ask_engine; ask_machine
+fi
 echo '=== end'
 """
 
