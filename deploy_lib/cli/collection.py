@@ -35,6 +35,7 @@ from deploy_lib.cli.flags import (
     SKIP_VALIDATION,
     STACK,
     TAG,
+    TIMINGS,
     WAIT_LOCK,
     Flag,
     Flags,
@@ -88,28 +89,28 @@ COMMANDS = (
         (
             *(NODE, TAG.saying("the release to go to; otherwise the one before"), DRY_RUN),
             SKIP_VALIDATION.saying("go back without the checks of the host"),
-            *(NO_ROLLBACK, WAIT_LOCK, PARALLEL, JSON, DEBUG),
+            *(NO_ROLLBACK, WAIT_LOCK, PARALLEL, TIMINGS, JSON, DEBUG),
         ),
     ),
     Command(
         "rotate-secrets",
         "Apply secret values that were changed at their source, in containers and in programs' own data.",
-        (NODE, DRY_RUN, WAIT_LOCK, PARALLEL, JSON, DEBUG),
+        (NODE, DRY_RUN, WAIT_LOCK, PARALLEL, TIMINGS, JSON, DEBUG),
     ),
     Command(
         "prune",
         "Remove the files and images that no rollback could need.",
-        (NODE, DRY_RUN, WAIT_LOCK, PARALLEL, JSON, DEBUG.saying("show what is removed")),
+        (NODE, DRY_RUN, WAIT_LOCK, PARALLEL, TIMINGS, JSON, DEBUG.saying("show what is removed")),
     ),
     Command(
         "backup",
         "Make the backups of the stacks' data that deploy.toml describes, now.",
-        (NODE, WAIT_LOCK, PARALLEL, JSON, DEBUG),
+        (NODE, WAIT_LOCK, PARALLEL, TIMINGS, JSON, DEBUG),
     ),
     Command(
         "backups",
         "List the backups that the hosts have.",
-        (NODE, PARALLEL, JSON, DEBUG.saying("show images, releases and SHA-256")),
+        (NODE, PARALLEL, TIMINGS, JSON, DEBUG.saying("show images, releases and SHA-256")),
     ),
     Command(
         "restore",
@@ -119,28 +120,28 @@ COMMANDS = (
             SKIP_VALIDATION.saying(
                 "go on without the host's checks, and where what is there cannot be backed up"
             ),
-            *(WAIT_LOCK, JSON, DEBUG),
+            *(WAIT_LOCK, TIMINGS, JSON, DEBUG),
         ),
     ),
     Command(
         "preflight",
         "Check all that a deployment would check, and change nothing.",
-        (NODE, TAG, PARALLEL, JSON, DEBUG.saying("show what each check proves")),
+        (NODE, TAG, PARALLEL, TIMINGS, JSON, DEBUG.saying("show what each check proves")),
     ),
     Command(
         "status",
         "Show what runs where, and how it differs from what was recorded.",
-        (NODE, PARALLEL, JSON, DEBUG),
+        (NODE, PARALLEL, TIMINGS, JSON, DEBUG),
     ),
     Command(
         "history",
         "Show what was deployed when, by whom, and how it ended.",
-        (NODE, EVENTS, PARALLEL, JSON, DEBUG),
+        (NODE, EVENTS, PARALLEL, TIMINGS, JSON, DEBUG),
     ),
     Command(
         "logs",
         "Show the logs of the containers.",
-        (NODE, SERVICE.saying("this service only"), FOLLOW, LOG_LINES, JSON, DEBUG),
+        (NODE, SERVICE.saying("this service only"), FOLLOW, LOG_LINES, TIMINGS, JSON, DEBUG),
     ),
     Command(
         "validate-env",
@@ -152,7 +153,7 @@ COMMANDS = (
 """The commands of every project; those that deploy follow from its stacks."""
 
 _REFRESH_ALL = "take the newest images of tags that are not the project's own"
-_DEPLOYING = (DRY_RUN, SKIP_VALIDATION, NO_ROLLBACK, WAIT_LOCK, PARALLEL, JSON)
+_DEPLOYING = (DRY_RUN, SKIP_VALIDATION, NO_ROLLBACK, WAIT_LOCK, PARALLEL, TIMINGS, JSON)
 
 
 def deploying(names: Outline) -> Iterator[Command]:

@@ -18,6 +18,8 @@ from deploy_lib.errors import DeployError, ExitCode, UnforeseenError
 from deploy_lib.fleet.interruption import catch_interrupts
 from deploy_lib.output import streams as stdio
 from deploy_lib.output.console import Console
+from deploy_lib.output.table import lay_out, terminal_width
+from deploy_lib.output.timings import TIMINGS
 from deploy_lib.request import Request
 from deploy_lib.secrets import dumps
 from deploy_lib.ssh.connection import StrictConnection
@@ -66,9 +68,12 @@ class Report:
 
 @contextmanager
 def command(
-    name: str, root: Path, *, as_json: bool, debug: bool
+    name: str, root: Path, *, as_json: bool, debug: bool, timings: bool = False
 ) -> Iterator[tuple[Environment, Console, Report]]:
     """Runs the body of a command: its errors become one clear line, one document and the fixed exit status.
+
+    Args:
+        timings: it says at the end where the time went.
 
     Raises:
         Exit: with the exit status, when that is not 0.
@@ -79,6 +84,7 @@ def command(
     catch_interrupts()
     console = Console(as_json=as_json, debug=debug)
     report = Report(name)
+    TIMINGS.begin()
     error: BaseException | None = None
     try:
         environment = load(root)
@@ -95,6 +101,13 @@ def command(
         error.__cause__ = unforeseen
     if error is not None:
         console.error(error)
+    if timings:
+        spans = TIMINGS.spans
+        report.more["timings"] = [span.as_dict() for span in spans]
+        for line in lay_out(
+            ("AT", "SECONDS", "NODE", "KIND", "WHAT"), [span.row for span in spans], terminal_width()
+        ):
+            console.say(line)
     console.document(report.as_dict(str(error) if error else None))
     if report.exit:
         sys.stdout.flush()
@@ -121,7 +134,8 @@ class Invocation:
     def begin(self) -> AbstractContextManager[tuple[Environment, Console, Report]]:
         """The command's body runs in this; see `command`."""
         json, debug = self.given[flags.JSON], self.given[flags.DEBUG]
-        return command(self.name, self.root, as_json=json, debug=debug)
+        timings = self.given[flags.TIMINGS]
+        return command(self.name, self.root, as_json=json, debug=debug, timings=timings)
 
     def request(self) -> Request:
         """What was asked for.

@@ -134,6 +134,9 @@ PARALLEL = _number("parallel", "how many nodes at once; otherwise all", range(1,
 FOLLOW = _switch("follow", "print new lines as they come, until Ctrl-C")
 JSON = _switch("json", "one JSON document on standard output")
 DEBUG = _switch("debug", "show details")
+TIMINGS = _switch(
+    "timings", "say at the end where the time went: each node's phases, and what they waited for"
+)
 
 
 def replicas(kind: str) -> Flag[int | None]:

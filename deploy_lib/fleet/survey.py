@@ -37,6 +37,7 @@ from deploy_lib.names import did_you_mean
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
+from deploy_lib.output.timings import TIMINGS
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
@@ -129,10 +130,16 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     require_own_images(environment, request.tag)
     wanted = versions(environment, request.tag)
     stacks = {d.node.stack_name for d in deployments}
-    looks = side_by_side(deployments, lambda d: _look(environment, d, wanted[0], stacks), request.parallel)
+
+    def look_at(d: Deployment) -> NodeSurvey:
+        with TIMINGS.span(d.node.name, "phase", "preflight"):
+            return _look(environment, d, wanted[0], stacks)
+
+    looks = side_by_side(deployments, look_at, request.parallel)
     nodes = {look.node.name: look for look in looks}
     _check_refresh(request, [look.facts for look in looks])
-    vault = _vault(environment, deployments, nodes)
+    with TIMINGS.span("", "phase", "secrets"):
+        vault = _vault(environment, deployments, nodes)
     ready = [d for d in deployments if nodes[d.node.name].ready]
     if vault.fetched:
         for d in ready:
@@ -142,7 +149,8 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     if vault.fetched and ready:
         askers = [Asker(d, nodes[d.node.name].facts) for d in ready]
         question = Question(environment.image_registry, environment.versions, wanted, request, vault.logins)
-        registries = ask_registries(environment, askers, question)
+        with TIMINGS.span("", "phase", "registries"):
+            registries = ask_registries(environment, askers, question)
         for name, checks in registries.nodes.items():
             nodes[name] = replace(nodes[name].also(*checks), ended=_now())
     checkout = local.checkout(

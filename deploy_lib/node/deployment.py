@@ -31,6 +31,7 @@ from deploy_lib.node.restoring import Restoration, Restoring
 from deploy_lib.node.restoring import final as final_restore
 from deploy_lib.node.switching import Switching
 from deploy_lib.node.visit import Visit
+from deploy_lib.output.timings import TIMINGS, phase
 from deploy_lib.plan import replicas
 from deploy_lib.plan.decision import Decision, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
@@ -146,6 +147,7 @@ class Deployment(Visit):
         self._recall_interruption()
         self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed))
 
+    @phase("rehearsal")
     def rehearse(self, logins: Sequence[Login]) -> Preview:
         """For a dry run: what the decision would do to the host, in detail.
 
@@ -160,6 +162,7 @@ class Deployment(Visit):
 
     # --- the change ---------------------------------------------------------------------------------------
 
+    @phase("staging")
     def stage(self, logins: Sequence[Login]) -> None:
         """Brings files and images to the host, beside what runs; the running release is not touched."""
         decision = self._decided()
@@ -174,6 +177,7 @@ class Deployment(Visit):
         lacking = make_staging(decision, self.facts, self.site.stack)
         stage(self.session, self.site.stack, lacking, logins, decision.key)
 
+    @phase("backup")
     def back_up(self) -> None:
         """Makes the backups of the data that the switch may touch; nothing else has been changed yet.
 
@@ -190,6 +194,7 @@ class Deployment(Visit):
         otherwise = f"{self.request.command} goes on without a backup"
         self._make_backups(due, running.release, why, needed=otherwise)
 
+    @phase("backup")
     def back_up_now(self) -> None:
         """Makes all of the stack's backups, and removes old ones.
 
@@ -220,6 +225,7 @@ class Deployment(Visit):
         if self.request.dry_run:
             self.outcome = Outcome.PLANNED
 
+    @phase("restore")
     def restore(self) -> None:
         """Makes a backup of the data that are there, puts the chosen one in their place, and proves the release with it; the
         host then waits for `record` or `go_back`.
@@ -253,6 +259,7 @@ class Deployment(Visit):
                 raise
             self.site.say("backup", f"warning: {error.what}\n  -> there is no backup to go back to")
 
+    @phase("switch and proof")
     def switch(self, values: Values) -> None:
         """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.
 
@@ -282,6 +289,7 @@ class Deployment(Visit):
             self.outcome = Outcome.UNTOUCHED
             raise
 
+    @phase("record")
     def record(self) -> None:
         """Records the proven release as the current one, and prunes what no rollback could need."""
         if self._switching is not None:
@@ -291,6 +299,7 @@ class Deployment(Visit):
             self._restoring.record()
             self.outcome = Outcome.RESTORED
 
+    @phase("going back")
     def go_back(self, reason: str) -> None:
         """Takes the host back to the release before, and proves that one.
 
@@ -324,6 +333,7 @@ class Deployment(Visit):
         except DeployError as error:
             self.site.detail(f"this could not be written into the history: {error}")
 
+    @phase("pruning")
     def prune(self, on_removed: Callable[[str], object]) -> None:
         """Removes what no rollback could need; what runs is not touched.
 
@@ -388,7 +398,10 @@ class Deployment(Visit):
         self.containers = self.facts.containers
         self.outcome = Outcome.UNTOUCHED
         self.site.follow(self.containers)
-        proof.probe_all(self.session, self.node, plan.desired.release, lambda: self.containers, self.site.say)
+        with TIMINGS.span(self.node.name, "phase", "probes"):
+            proof.probe_all(
+                self.session, self.node, plan.desired.release, lambda: self.containers, self.site.say
+            )
         self.outcome = Outcome.UNCHANGED
         self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
 

@@ -15,6 +15,7 @@ from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host.prove import probe, roster
 from deploy_lib.host.prove.health import Gate, HealthProblem
 from deploy_lib.host.prove.healthcheck import health_script, read_health
+from deploy_lib.output.timings import TIMINGS
 from deploy_lib.release.release import Release
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
@@ -51,12 +52,15 @@ def prove(
     Raises:
         ProofError: it is not; a crash loop ends the wait early.
     """
-    before = _await_health(session, node, release, looks, say, tolerated)
+    with TIMINGS.span(node.name, "phase", "health"):
+        before = _await_health(session, node, release, looks, say, tolerated)
     healthy(before)
     newest = itertools.chain([before], looks)
-    probe_all(session, node, release, lambda: next(newest), say)
+    with TIMINGS.span(node.name, "phase", "probes"):
+        probe_all(session, node, release, lambda: next(newest), say)
     # One of `looks` may be from before the last answer.
-    after = look()
+    with TIMINGS.span(node.name, "channel", "a last look"):
+        after = look()
     expected = [c for c in after if c.service not in {*tolerated, *node.stack.unproven}]
     _require_steady(
         session, node, before, [c for c in expected if not (c.done and c.service in release.ends)]

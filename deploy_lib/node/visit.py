@@ -34,6 +34,7 @@ from deploy_lib.node.preflight import (
 )
 from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
+from deploy_lib.output.timings import phase
 from deploy_lib.plan.decision import Job
 from deploy_lib.plan.status import restore_problem
 from deploy_lib.release.history import Event
@@ -87,6 +88,7 @@ class Visit:
         """Gathers the facts, without rendering this checkout's Compose file."""
         self.facts = look(self.session, self.job)
 
+    @phase("looking again")
     def refresh_facts(self, version: Version | None) -> None:
         """Gathers the facts that decisions are made from; with a version, renders the Compose file for it, too.
 
@@ -99,6 +101,7 @@ class Visit:
         require_passed(self.node, [answered, check_ownership(self.facts)])
         self.facts = look_at_places(self.session, self.job, self.facts)
 
+    @phase("preflight")
     def check_back(self, stacks: Collection[str]) -> None:
         """The preflight of a rollback or a rotation, which needs neither a registry nor this checkout's files.
 
@@ -184,6 +187,7 @@ class Visit:
 
     # --- the lock, and the end ------------------------------------------------------------------------------
 
+    @phase("lock")
     def lock(self) -> None:
         """Takes the node's lock, and waits for a switch whose session has ended."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
@@ -196,6 +200,7 @@ class Visit:
             lambda: self.site.say("lock", "waiting for a switch whose session has ended"),
         )
 
+    @phase("releasing the lock")
     def release_lock(self) -> None:
         """Releases the lock, if it was taken, even after Ctrl-C."""
         self.session.stop = None

@@ -13,6 +13,7 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError
+from deploy_lib.output.timings import TIMINGS
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import Preamble, frame
@@ -73,7 +74,8 @@ class Session:
             if self._opened:
                 return
             try:
-                self.connection.open()
+                with TIMINGS.span(self.node, "channel", "connecting and logging in"):
+                    self.connection.open()
             except DeployError as error:
                 self.connection.abandon()
                 error.node = error.node or self.node
@@ -120,7 +122,11 @@ class Session:
             NotRunError: the host ran nothing of it.
             RemoteError: timeout, or a session that ended.
         """
-        with self.start(script, env=env, stdin=stdin, timeout=timeout) as process:
+        what = step or "a script"
+        with (
+            TIMINGS.span(self.node, "channel", what),
+            self.start(script, env=env, stdin=stdin, timeout=timeout) as process,
+        ):
             try:
                 stdout = process.read().decode(errors="replace")
                 code = process.wait()

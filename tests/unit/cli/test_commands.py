@@ -19,7 +19,7 @@ SHARED = {
     *("preflight", "status", "history", "logs"),
     *("backup", "backups", "restore"),
 }
-CHANGING = {"dry-run", "wait-lock", "json", "debug"}
+CHANGING = {"dry-run", "wait-lock", "timings", "json", "debug"}
 
 
 def flags(contexts: list[ParserContext]) -> dict[str, set[str]]:
@@ -48,12 +48,12 @@ def test_each_task_has_the_flags_that_the_design_gives_it() -> None:
     assert fab["rollback"] == deploying
     assert fab["prune"] == fab["rotate-secrets"] == CHANGING
     assert fab["backup"] == CHANGING - {"dry-run"}
-    assert fab["backups"] == {"json", "debug"}
+    assert fab["backups"] == {"timings", "json", "debug"}
     assert fab["restore"] == CHANGING | {"backup", "skip-validation"}
-    assert fab["preflight"] == {"tag", "json", "debug"}
-    assert fab["status"] == {"json", "debug"}
-    assert fab["history"] == {"tail", "json", "debug"}
-    assert fab["logs"] == {"service", "follow", "tail", "json", "debug"}
+    assert fab["preflight"] == {"tag", "timings", "json", "debug"}
+    assert fab["status"] == {"timings", "json", "debug"}
+    assert fab["history"] == {"tail", "timings", "json", "debug"}
+    assert fab["logs"] == {"service", "follow", "tail", "timings", "json", "debug"}
     assert flags(INVOKE)["validate-env"] == {"stack"}
 
 
