@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -86,6 +87,14 @@ class Container:
     def done(self) -> bool:
         """It has ended, with status 0."""
         return self.state == "exited" and not self.exit_code
+
+    @property
+    def started_at(self) -> float:
+        """When it was started, by its host's clock, in seconds since 1970; 0 where that is not known."""
+        try:
+            return max(0.0, datetime.fromisoformat(self.started).timestamp())
+        except (ValueError, OverflowError):
+            return 0.0
 
     @property
     def healthy(self) -> bool:

@@ -44,12 +44,18 @@ def _signal(text: str) -> str:
     return text
 
 
+STARTED = re.compile(r"\{started(?::([A-Za-z0-9][\w.-]*))?\}")
+"""In a probe's URL: the moment at which the newest container was started, of a service or of all."""
+
+
 class Probe(Model):
     """What proves a service: an HTTP answer, a line of its log, or its container's state; or every container: a list.
 
     Attributes:
         service: the service that is proven; none for a probe of every container.
-        url: asked through the session, as the host itself would ask it.
+        url: asked through the session, as the host itself would ask it. `{started:SERVICE}` in it is the moment at which the
+            newest container of a service was started, in seconds since 1970 by its host's clock (`{started}`: of the whole stack),
+            for answers that are not to be from before.
         status: the HTTP status expected.
         json_values: dotted paths in the JSON answer, and the values expected there.
         log: a regular expression that a line of the service's log matches, since its container started.
@@ -73,6 +79,12 @@ class Probe(Model):
     )
     entries: str = ""
     timeout: Seconds = 60
+
+    @property
+    def services(self) -> list[str]:
+        """The services that it names."""
+        named = STARTED.findall(self.url or "")
+        return [name for name in (self.service, *named) if name]
 
     @model_validator(mode="after")
     def _one_kind(self) -> Probe:

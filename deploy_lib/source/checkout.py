@@ -116,7 +116,7 @@ def check_names(environment: Environment, node: Node, services: Mapping[str, Ser
 
 def _services(stack: Stack) -> Iterator[tuple[str, str]]:
     """The services that deploy.toml names for a stack, each with the key that does."""
-    yield from (("probes", probe.service) for probe in stack.probes if probe.service)
+    yield from (("probes", service) for probe in stack.probes for service in probe.services)
     yield from (("reloads", reload.service) for reload in stack.reloads)
     yield from (("before_switch", one_off.service) for one_off in stack.before_switch)
     for backup in stack.backups:

@@ -19,6 +19,7 @@ import paramiko
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe
+from deploy_lib.config.stacks import STARTED
 from deploy_lib.errors import DeployError
 from deploy_lib.host.prove import roster
 from deploy_lib.host.prove.roster import Member, dig
@@ -154,7 +155,18 @@ def _ask(
         lines = [line for c in own for line in _log(session, c)]
         found = any(re.search(probe.log, line) for line in lines)
         return "" if found else f"no line of its log matches {probe.log!r}", ""
-    return _ask_http(endpoints, probe, members(containers) if probe.entry else ())
+    asked = probe.model_copy(update={"url": dated(probe.url or "", containers)})
+    return _ask_http(endpoints, asked, members(containers) if probe.entry else ())
+
+
+def dated(url: str, containers: Sequence[Container]) -> str:
+    """A probe's URL, with the moments at which containers were started."""
+
+    def moment(found: re.Match[str]) -> str:
+        own = [c.started_at for c in containers if found[1] in (None, c.service)]
+        return f"{max(own, default=0):.3f}"
+
+    return STARTED.sub(moment, url)
 
 
 def _log(session: Session, container: Container) -> list[str]:
