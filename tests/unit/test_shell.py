@@ -89,3 +89,23 @@ def test_no_list_is_no_empty_list(tmp_path: Path) -> None:
     for function in ("containers", "published"):
         both = containers_function(build.stack().project) + machine.functions(tmp_path, None)  # type: ignore[arg-type]
         assert run(f"{both}\n{function}", tmp_path).returncode
+
+
+@pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        ("", False),
+        ("Error: No such object: 0123", True),
+        ("Error response from daemon: No such container: 0123", True),
+        ("error: no such image: x:1", True),
+        ("Error: No such object: 1\nError response from daemon: No such image: x", True),
+        ("Cannot connect to the Docker daemon", False),
+        ("Error: No such object: 1\nCannot connect to the Docker daemon", False),
+        ("Error response from daemon: No such network: x", False),
+        ("my No such object: 1", False),
+    ],
+)
+def test_only_what_no_longer_exists_is_gone(said: str, gone: bool) -> None:
+    done = run(f"{shell.GONE}\ngone {shell.quote(said)}")
+    assert (done.returncode == 0) is gone
+    assert done.stderr == "" if gone else done.stderr

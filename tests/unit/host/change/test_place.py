@@ -1,9 +1,12 @@
+import os
 import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from deploy_lib.host.change.place import Placement, intact, note, place
+from deploy_lib.compose.project import Project
+from deploy_lib.config import Reload
+from deploy_lib.host.change.place import Placement, intact, note, place, remember, tell
 from deploy_lib.release.files import FOLDER, digest, file_mark, link_mark
 
 NEW, OTHER = digest(b"new"), digest(b"other")
@@ -130,3 +133,43 @@ def test_a_kept_file_that_was_changed_is_put_nowhere_and_named_with_its_remedy(h
     # One that is absent is brought.
     changed.unlink()
     assert subprocess.run(["sh", "-c", intact(PurePosixPath(home), [wanted])]).returncode == 0
+
+
+# --- reloads ----------------------------------------------------------------------------------------------
+
+
+PROJECT = Project("shop-1", PurePosixPath("/opt/shop"), ("c.yml",))
+RELOAD = Reload(path="conf/", service="web", signal="SIGHUP")
+ENGINE = """#!/bin/sh
+echo "$*" >> "$FAKE/calls"
+case $1 in
+  ps) cat "$FAKE/running";;
+  exec) case " $* " in *" $(cat "$FAKE/trouble") "*) cp "$FAKE/then" "$FAKE/running"; echo "No such container" >&2; exit 1;; esac;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("trouble", "then", "code"),
+    [
+        ("none", ["a" * 64, "b" * 64], 0),
+        ("a" * 64, ["b" * 64], 0),
+        ("a" * 64, ["a" * 64, "b" * 64], 1),
+    ],
+    ids=["all is well", "it goes away while it is told", "it stays and does not take it"],
+)
+def test_who_is_gone_by_now_needs_no_reload_and_who_stays_and_fails_is_a_failure(
+    tmp_path: Path, trouble: str, then: list[str], code: int
+) -> None:
+    engine = tmp_path / "docker"
+    engine.write_text(ENGINE)
+    engine.chmod(0o755)
+    (tmp_path / "trouble").write_text(trouble)
+    (tmp_path / "running").write_text(f"{'a' * 64}\n{'b' * 64}\n")
+    (tmp_path / "then").write_text("".join(f"{each}\n" for each in then))
+    script = f"f() {{\n{remember(PROJECT, [RELOAD])}\n}}\ng() {{\n{tell(PROJECT, [RELOAD])}\n}}\nf && g"
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "FAKE": str(tmp_path)}
+    done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    told = [call for call in (tmp_path / "calls").read_text().splitlines() if call.startswith("exec ")]
+    assert len(told) == (1 if code else 2)
