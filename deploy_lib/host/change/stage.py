@@ -99,16 +99,22 @@ def _variable(number: int) -> str:
 def log_in(logins: Sequence[Login]) -> str:
     """Shell text that logs in with a configuration in `$t/login`, which is memory and gone with the script.
 
-    The host's own configuration stays as it is, and in use. The passwords are read from the environment, and removed from it.
+    The host's own configuration stays as it is, and in use: also its Docker context, such as that of a rootless engine. The
+    passwords are read from the environment, and removed from it.
     """
     if not logins:
         return f"unset {PASSWORD}"
     # With an entry of its own, Docker does not turn to the host's credential store, where the login would stay.
-    entries = json.dumps({"auths": {login.host: {} for login in logins}})
+    entries = json.dumps({login.host: {} for login in logins})
     lines = [
         'mkdir "$t/login"',
-        'for p in "$HOME/.docker/cli-plugins"; do [ ! -d "$p" ] || ln -s "$p" "$t/login/cli-plugins"; done',
-        f'printf %s {quote(entries)} >"$t/login/config.json"',
+        "own=${DOCKER_CONFIG:-$HOME/.docker} context=",
+        'for x in cli-plugins contexts; do [ ! -d "$own/$x" ] || ln -s "$own/$x" "$t/login/$x"; done',
+        # Docker's own answer counts: its variables may choose another context than its configuration.
+        '[ ! -d "$own/contexts" ] || context=$(docker context inspect --format "{{.Name}}")',
+        'printf \'{"auths":%s,"currentContext":"%s"}\' '
+        + quote(entries)
+        + ' "$context" >"$t/login/config.json"',
     ]
     for number, login in enumerate(logins):
         variable = _variable(number)

@@ -86,7 +86,10 @@ def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
 DOCKER = """\
 #!/bin/sh
 set -eu
+config=${DOCKER_CONFIG:-$HOME/.docker}/config.json
+context=$(sed -n 's/.*"currentContext":"\\([^"]*\\)".*/ in \\1/p' "$config" 2>/dev/null || true)
 case $1 in
+  context) [ ! -d "${config%/*}/contexts/meta" ] || echo "${context# in }";;
   login)
     for host; do :; done
     grep -q "\\"$host\\"" "$DOCKER_CONFIG/config.json" # an entry of its own keeps Docker from the host's credential store
@@ -94,7 +97,7 @@ case $1 in
     echo "login $host $3" >>"$CALLS"; echo "$host" >>"$DOCKER_CONFIG/in";;
   pull)
     for image; do :; done
-    echo "pull $image with ${DOCKER_CONFIG:+$(tr '\\n' ' ' <"$DOCKER_CONFIG/in")}" >>"$CALLS";;
+    echo "pull $image with ${DOCKER_CONFIG:+$(tr '\\n' ' ' <"$DOCKER_CONFIG/in")}${context% in }" >>"$CALLS";;
 esac
 """
 
@@ -134,6 +137,19 @@ def test_each_image_is_pulled_with_our_login_at_its_registry_or_as_the_host_woul
         "pull h.example:5000/a:1 with h.example:5000 docker.io ",
         "pull redis:7 with h.example:5000 docker.io ",
         "pull other.example/c:1 with ",
+    ]
+
+
+def test_our_logins_pull_through_the_context_that_the_host_uses(tmp_path: Path) -> None:
+    """Another engine than the default one, such as a rootless one: what was pulled elsewhere would not be there."""
+    (tmp_path / ".docker/contexts/meta").mkdir(parents=True)
+    (tmp_path / ".docker/config.json").write_text('{"currentContext":"rootless"}')
+    calls, said = pulled(tmp_path, logins("h.example"), "h.example/a:1", "redis:7")
+    assert said == ""
+    assert calls == [
+        "login h.example me",
+        "pull h.example/a:1 with h.example  in rootless",
+        "pull redis:7 with  in rootless",
     ]
 
 
