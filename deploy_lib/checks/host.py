@@ -121,7 +121,8 @@ def _docker(requires: Requires, facts: Facts) -> Iterator[Check]:
         "permission",
         "this user may use Docker",
         refusal if forbidden else "",
-        "add the user to the group docker (usermod -aG docker USER), then connect anew",
+        "add the user to the group docker (usermod -aG docker USER), then connect anew; or, where it may use sudo without a "
+        "password, set become = true for the node in deploy.toml",
     )
     if not forbidden:
         yield _version(

@@ -37,7 +37,7 @@ def choose(environment: Environment, invocation: Invocation) -> list[Node]:
 
 def session_to(environment: Environment, node: Node, connection: StrictConnection | None = None) -> Session:
     """A session with a node, not yet open."""
-    return Session(node.name, connection or connection_to(environment, node.host))
+    return Session(node.name, connection or connection_to(environment, node.host), become=node.become)
 
 
 def connection_to(
