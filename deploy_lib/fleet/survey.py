@@ -29,6 +29,7 @@ from deploy_lib.errors import (
     UsageError,
     told,
 )
+from deploy_lib.fleet.optional import advised
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.fleet.registries import Asker, Question, Registries, ask_registries
 from deploy_lib.host.look.facts import Facts
@@ -272,7 +273,7 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
             checks += judge_host(d.node, facts, stacks, rendered=True)
             checks += _judge_stack(environment, d, facts)
     except UnreachableError as error:
-        checks += reach.stages(d.session.connection.target, error)
+        checks += reach.stages(d.session.connection.target, advised(error, d))
     except (RemoteError, UnforeseenError) as error:
         checks.append(_broken_off(error))
     checks += check_files(d.node, d.local.shipped, facts)

@@ -16,6 +16,8 @@ class Outcome(StrEnum):
     """How far a node's deployment came; the values are those of the JSON document."""
 
     NOT_STARTED = "not started"
+    SKIPPED = "skipped"
+    """It is optional and off, and takes no part."""
     PLANNED = "planned"
     UNTOUCHED = "untouched"
     """It ended before the switch."""
