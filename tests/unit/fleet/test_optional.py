@@ -90,7 +90,7 @@ def test_what_was_named_is_wanted(tmp_path: Path) -> None:
 def test_a_fleet_that_is_off_is_an_error(tmp_path: Path) -> None:
     off = unreachable(off=True)
     some = fleet(tmp_path, {"front": off, "night": off, "east": off})
-    with pytest.raises(PreflightError, match="every node is optional and off: front, night, east\n.*no TCP"):
+    with pytest.raises(PreflightError, match=r"every node is optional and off: front, night, east\n.*no TCP"):
         present(some)
 
 
