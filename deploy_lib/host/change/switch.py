@@ -145,7 +145,11 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
   n=0
-  until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
+  until docker version >/dev/null 2>&1; do
+    n=$((n + 1))
+    [ $n -lt {ENGINE_TIMEOUT} ] || {{ echo 'Docker does not answer (after {ENGINE_TIMEOUT} s)'; return 1; }}
+    sleep 1
+  done
 }}
 {start.functions(stack, switch.project or project)}forward() {{
 {script_of(forward_steps(stack, switch))}
