@@ -81,6 +81,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "back": plan.back.release.id if plan.back else None,
         "adopts": plan.before.kind == "adopted" if plan.before else False,
         "nothing": plan.nothing,
+        "down": list(plan.down),
         "applies": list(plan.applies),
         "probes": plan.other_probes,
     }
@@ -106,6 +107,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     ]
     console.table("", ["service", "action", "why", "image"], rows, flexible="why")
     for title, names in (
+        ("go down while they are replaced, and keep data in a volume", plan.down),
         ("files", plan.changed),
         ("removed files", plan.dropped),
         (

@@ -60,7 +60,7 @@ class Container:
         if not directory or not files:
             return None
         name, home = self.labels.get(labels.PROJECT, ""), PurePosixPath(directory)
-        return Project(name, home, *(tuple(_below(home, each)) for each in (files, env_files)))
+        return Project(name, home, tuple(_below(home, files)), tuple(_below(home, env_files)))
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from deploy_lib.host.look.containers import ask_containers
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node import backup, proof, pruning, restoring
+from deploy_lib.node.adoption import look_at_adopted
 from deploy_lib.node.before import judged_by_what_was
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
@@ -106,6 +107,7 @@ class Deployment(Visit):
         """
         self._recall_interruption()
         self.check_secrets(values)
+        self.facts = look_at_adopted(self.site, self.facts, version, values)
         chosen = self.job.replicas(self.facts)
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
@@ -340,13 +342,9 @@ class Deployment(Visit):
     @property
     def running(self) -> Sequence[Container] | None:
         """What runs, as this command saw it last; None where that is unknown."""
-        return (
-            (self.containers or self.facts.containers)
-            if self.known is None
-            else self.containers
-            if self.known
-            else None
-        )
+        if self.known is None:
+            return self.containers or self.facts.containers
+        return self.containers if self.known else None
 
     def abort(self, reason: str) -> None:
         """Writes into the history that this ended before the switch, if the host can still be reached."""

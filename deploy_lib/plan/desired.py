@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
+from deploy_lib.compose.container import Container
 from deploy_lib.compose.model import secret_files as files_of
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
@@ -47,6 +48,7 @@ def whole_release(
     compose_files: Sequence[str] = (),
     env_files: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    as_started: Mapping[str, Image] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -56,11 +58,12 @@ def whole_release(
         variables: non-secret values for the Compose file.
         secret_files, places, mounted, ends: see `Release`.
         probes: what is to prove it.
-        compose_files, env_files, inputs: see `Release`.
+        compose_files, env_files, inputs, as_started: see `Release`.
     """
+    as_started = as_started or {}
     whole = {
         **files,
-        layout.OVERRIDE: override_file(images, secrets, secret_files, mounted),
+        layout.OVERRIDE: override_file(_told(images, as_started), secrets, secret_files, mounted),
         layout.VARIABLES: variables_file(variables),
     }
     release = Release(
@@ -79,6 +82,7 @@ def whole_release(
         compose_files=tuple(compose_files),
         env_files=tuple(env_files),
         inputs=tuple(inputs),
+        as_started=dict(as_started),
     )
     entries = {path: entry(each) for path, each in whole.items()}
     return Desired(release, {path: e.content for path, e in entries.items() if content_of(e.mark)})
@@ -119,10 +123,14 @@ def one_service(
     named = image.tag == version.tag
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
     kept = before.release
-    generated = {layout.OVERRIDE: override_file(images, secrets, kept.secret_files, kept.mounted)}
+    as_started = {name: each for name, each in kept.as_started.items() if name != service}
+    generated = {
+        layout.OVERRIDE: override_file(_told(images, as_started), secrets, kept.secret_files, kept.mounted)
+    }
     release = replace(
         before.release,
         id=release_id,
+        as_started=as_started,
         tag=version.tag if named else before.release.tag,
         commit=version.commit if named else before.release.commit,
         images=images,
@@ -134,14 +142,17 @@ def one_service(
     return Desired(release, generated)
 
 
-def earlier_release(release_id: str, target: Release, running: Release | None) -> Desired:
+def earlier_release(release_id: str, target: Release, facts: Facts) -> Desired:
     """A release that brings an earlier one back, with the secret values that run now.
 
     Args:
-        running: the release that runs, whose fingerprints the values have.
+        facts: they have the release that runs, whose fingerprints the values have, and what names of images mean by now.
     """
-    known = {} if running is None else running.marks
-    return _again(release_id, target, known, restores=target.id)
+    known = facts.proven.release.marks if facts.proven else {}
+    as_started = {
+        name: each for name, each in target.as_started.items() if facts.still_leads(each, target.images[name])
+    }
+    return _again(release_id, replace(target, as_started=as_started), known, restores=target.id)
 
 
 def rotated_release(release_id: str, running: Release, known: Mapping[str, str]) -> Desired:
@@ -158,10 +169,18 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
         service: as_text({name: known.get(name, mark) for name, mark in read_marks(text).items()})
         for service, text in target.secrets.items()
     }
-    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files, target.mounted)}
+    # What gets another value is made anew, and told of by its label.
+    as_started = {
+        name: each
+        for name, each in target.as_started.items()
+        if restores or secrets.get(name) == target.secrets.get(name)
+    }
+    told = _told(target.images, as_started)
+    generated = {layout.OVERRIDE: override_file(told, secrets, target.secret_files, target.mounted)}
     release = replace(
         target,
         id=release_id,
+        as_started=as_started,
         files={**target.files, **marks(generated)},
         secrets=secrets,
         restores=restores,
@@ -181,12 +200,19 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
     secrets = {c.service: mark for c in facts.containers if (mark := c.secrets)}
     secret_files = _secret_files(facts)
     mounted = {c.service: found for c in facts.containers if (found := c.mounted)}
-    generated = {
-        layout.OVERRIDE: override_file(images, secrets, secret_files, mounted),
-        **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: variables_file({})}),
+    made = facts.started_from
+    as_started = {
+        c.service: c.image
+        for c in facts.containers
+        if as_others_start(c) and facts.still_leads(c.image, images[c.service])
     }
-    if layout.OVERRIDE in facts.files:
-        del generated[layout.OVERRIDE]
+    generated = {
+        layout.OVERRIDE: override_file(_told(images, as_started), secrets, secret_files, mounted),
+        layout.VARIABLES: variables_file(made.variables if made else {}),
+    }
+    # Files of an earlier program of this kind, whose record is gone.
+    for name in {layout.OVERRIDE, layout.VARIABLES} & {*facts.files}:
+        del generated[name]
     release = Release(
         release_id,
         tag=_tag(images),
@@ -201,10 +227,26 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
         ends={name: service.ends for name, service in (facts.deployed or {}).items() if service.ends},
         # Nobody knows which of today's probes it could pass.
         probes=(),
-        compose_files=_others(facts.by_hand.files if facts.by_hand else ()),
-        env_files=_others(facts.by_hand.env_files if facts.by_hand else ()),
+        compose_files=_others(made.project.files if made else ()),
+        env_files=_others(made.project.env_files if made else ()),
+        as_started={} if layout.OVERRIDE in facts.files else as_started,
+        profiles=made.project.profiles if made else (),
+        scale=dict(made.project.scale) if made else {},
+        carried=made.hidden_names if made else (),
+        given=made.given_names if made else (),
+        carried_from=release_id if made and (made.hidden_names or made.given_names) else "",
     )
     return Desired(release, generated)
+
+
+def as_others_start(container: Container) -> bool:
+    """Whether a container has none of the labels that a release of this program gives it."""
+    return not (container.secrets or container.mounted or container.delivery)
+
+
+def _told(images: Mapping[str, Image], as_started: Mapping[str, Image]) -> dict[str, Image]:
+    """The images that Compose is told of: not those of containers that are to stay as somebody else has started them."""
+    return {name: image for name, image in images.items() if name not in as_started}
 
 
 def _others(files: Sequence[str]) -> tuple[str, ...]:
