@@ -125,6 +125,7 @@ def test_what_answers_and_what_is_wanted_is_never_left_out(pair: Pair, tmp_path:
     assert pair.project.run("deploy-all", "--node", "here").code == 0
 
 
+@pytest.mark.full
 def test_a_rollback_and_a_pruning_do_without_it_too(pair: Pair) -> None:
     pair.off("")
     pair.project.write({"pair.env": "WORD=two\n"})

@@ -168,11 +168,12 @@ def _blank(said: str) -> list[str]:
     return _UNSET.findall(said)
 
 
+# By the names of Docker's own types, as in `compose/container.py`.
 _INSPECT = (
     '{"id":{{json .ID}},"image":{{json .Config.Image}},"hostname":{{json .Config.Hostname}},"user":{{json .Config.User}},'
     '"working_dir":{{json .Config.WorkingDir}},"name":{{json .Name}},"labels":{{json .Config.Labels}},'
     '"ports":{{json .HostConfig.PortBindings}},"mounts":{{json .Mounts}},"restart":{{json .HostConfig.RestartPolicy.Name}},'
-    '"memory":{{json .HostConfig.Memory}},"cpus":{{json .HostConfig.NanoCpus}},"network":{{json .HostConfig.NetworkMode}}}'
+    '"memory":{{json .HostConfig.Memory}},"cpus":{{json .HostConfig.NanoCPUs}},"network":{{json .HostConfig.NetworkMode}}}'
 )
 
 
