@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from deploy_lib.secrets.placeholders import placeholder, shown, take_apart
@@ -146,9 +146,9 @@ def _texts(data: Any, numbers: Mapping[str, str]) -> Any:
         return {key: _texts(value, numbers) for key, value in data.items()}
     if isinstance(data, list):
         return [_texts(value, numbers) for value in data]
-    if isinstance(data, bool) or not isinstance(data, str | int):
+    if isinstance(data, bool) or not isinstance(data, str | int | float):
         return data
-    text = str(data).replace("$$", "$")
+    text = f"{data:.10g}" if isinstance(data, float) else str(data).replace("$$", "$")
     if not numbers:
         return text
     return re.sub(r"\b(?:" + "|".join(numbers) + r")\b", lambda m: placeholder(numbers[m[0]]), text)
@@ -244,3 +244,16 @@ def solve(
                 if _PLAIN.match(whole):
                     found.setdefault(name, whole)
     return found
+
+
+def filled_in(place: Place, known: Mapping[str, str]) -> Place:
+    """The same place, with known values as fixed texts: so only the others are to be read back."""
+    parts = [""]
+    for number, part in enumerate(place.parts):
+        if number % 2 == 0:
+            parts[-1] += part
+        elif part in known:
+            parts[-1] += known[part]
+        else:
+            parts += [part, ""]
+    return replace(place, parts=tuple(parts))

@@ -21,6 +21,7 @@ from deploy_lib.compose.project import Project
 from deploy_lib.compose.recovery import (
     Kind,
     Spot,
+    filled_in,
     find_spots,
     others,
     passed_on,
@@ -242,8 +243,9 @@ def _finished(
     hidden: tuple[Place, ...],
 ) -> ByHand | str:
     """The rendering with all that is known, and the services for which it is not what their containers were made from."""
+    hidden = tuple(left for place in hidden if (left := filled_in(place, known)).names)
     unknown = {name for place in hidden for name in place.names}
-    env = {**known, **placeholders({*secrets, *unknown})}
+    env = {**placeholders({*secrets, *unknown}), **known}
     result = session.run(command.by_hand_render(project), env=env, check=False, step=STEP)
     if result.exit_code:
         return result.stderr.strip().splitlines()[-1]

@@ -8,8 +8,10 @@ import pytest
 from deploy_lib.compose.recovery import (
     Kind,
     Spot,
+    filled_in,
     find_spots,
     others,
+    passed_on,
     recoverable,
     secretive,
     solve,
@@ -133,3 +135,23 @@ def test_a_port_is_found_by_that_of_the_container_which_may_be_a_variable_too() 
     texts = {("web", "argument", "0"): "80", ("web", "port", "80/tcp"): "8080"}
     found = sort_out(spots, [])
     assert solve(found.open, texts, kinds) == {"INNER": "80", "PORT": "8080"}
+
+
+def test_what_is_known_is_no_longer_to_be_read() -> None:
+    place = Place("web", "environment", "URL", ("pg://", "U", ":", "PW", "@h:", "PORT", ""))
+    assert filled_in(place, {"U": "me", "PORT": "5432"}).parts == ("pg://me:", "PW", "@h:5432")
+    assert filled_in(place, {"U": "a", "PW": "b", "PORT": "c"}).names == ()
+
+
+def test_what_containers_have_under_the_shells_own_name_is_a_variable_too() -> None:
+    spec = {"environment": {"TOKEN": None, "MODE": "x"}}
+    assert passed_on(json.dumps({"services": {"web": spec, "db": {}}})) == ["TOKEN"]
+
+
+def test_limits_and_the_like_are_found() -> None:
+    kinds: dict[str, Kind] = {"MEM": "number", "CPUS": "number", "RESTART": "text"}
+    given = stand_ins(kinds)
+    limits = {"memory": given["MEM"], "cpus": float(given["CPUS"])}
+    spec = {"restart": given["RESTART"], "deploy": {"resources": {"limits": limits}}}
+    found = {s.kind: s.names for s in find_spots(json.dumps({"services": {"web": spec}}), kinds)}
+    assert found == {"memory": {"MEM"}, "cpus": {"CPUS"}, "restart": {"RESTART"}}

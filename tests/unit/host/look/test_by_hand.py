@@ -60,7 +60,13 @@ class Host:
         spec = {
             "image": "h/web:1",
             "profiles": ["crowd"],
-            "environment": {"LEVEL": env.get("LEVEL", "info"), "SIGN": env["SIGN_KEY"], "PW": env["PW"]},
+            "environment": {
+                "LEVEL": env.get("LEVEL", "info"),
+                "SIGN": env["SIGN_KEY"],
+                "URL": f"http://{env['LEVEL']}:{env['SIGN_KEY']}@h:{env['PORT']}",
+                "PW": env["PW"],
+                "LEGACY": env.get("LEGACY"),
+            },
             "ports": [{"target": 80, "published": env["PORT"], "protocol": "tcp"}],
             "deploy": {"replicas": 2},
         }
@@ -76,8 +82,13 @@ def test_variables_of_a_shell_come_from_the_containers_and_what_may_be_secret_st
     found = asked(host)
     assert isinstance(found, ByHand)
     assert found.variables == {"PORT": "8080", "LEVEL": "debug"}
-    assert found.hidden == (Place("web", "environment", "SIGN", ("", "SIGN_KEY", "")),)
-    assert (found.hidden_names, found.given_names) == (("SIGN_KEY",), ("PW",))
+    assert found.hidden == (
+        Place("web", "environment", "SIGN", ("", "SIGN_KEY", "")),
+        Place("web", "environment", "URL", ("http://debug:", "SIGN_KEY", "@h:8080")),
+        # The shell has none today, and may have had one then.
+        Place("web", "environment", "LEGACY", ("", "LEGACY", "")),
+    )
+    assert (found.hidden_names, found.given_names) == (("LEGACY", "SIGN_KEY"), ("PW",))
     assert found.project.env_files == (".env",)
     assert (found.project.profiles, found.project.scale) == (("crowd",), (("web", 1),))
     assert (set(found.services), found.unlike) == ({"web"}, ())
