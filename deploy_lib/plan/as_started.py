@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.desired import as_others_start
+from deploy_lib.plan.adopted import as_others_start
 from deploy_lib.release.files import followed
 from deploy_lib.release.image import Image
 

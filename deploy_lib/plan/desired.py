@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.container import Container
-from deploy_lib.compose.model import secret_files as files_of
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
 from deploy_lib.errors import PreflightError
@@ -63,7 +58,7 @@ def whole_release(
     as_started = as_started or {}
     whole = {
         **files,
-        layout.OVERRIDE: override_file(_told(images, as_started), secrets, secret_files, mounted),
+        layout.OVERRIDE: override_file(told_of(images, as_started), secrets, secret_files, mounted),
         layout.VARIABLES: variables_file(variables),
     }
     release = Release(
@@ -125,7 +120,7 @@ def one_service(
     kept = before.release
     as_started = {name: each for name, each in kept.as_started.items() if name != service}
     generated = {
-        layout.OVERRIDE: override_file(_told(images, as_started), secrets, kept.secret_files, kept.mounted)
+        layout.OVERRIDE: override_file(told_of(images, as_started), secrets, kept.secret_files, kept.mounted)
     }
     release = replace(
         before.release,
@@ -175,7 +170,7 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
         for name, each in target.as_started.items()
         if restores or secrets.get(name) == target.secrets.get(name)
     }
-    told = _told(target.images, as_started)
+    told = told_of(target.images, as_started)
     generated = {layout.OVERRIDE: override_file(told, secrets, target.secret_files, target.mounted)}
     release = replace(
         target,
@@ -194,90 +189,6 @@ def contents_by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> di
     return {name: content for name, content in found.items() if name in wanted}
 
 
-def adopted_release(release_id: str, facts: Facts) -> Desired:
-    """A project that runs without a record, as a release that can be gone back to."""
-    images = {c.service: facts.pinned(c) for c in facts.containers}
-    secrets = {c.service: mark for c in facts.containers if (mark := c.secrets)}
-    secret_files = _secret_files(facts)
-    mounted = {c.service: found for c in facts.containers if (found := c.mounted)}
-    made = facts.started_from
-    as_started = {
-        c.service: c.image
-        for c in facts.containers
-        if as_others_start(c) and facts.still_leads(c.image, images[c.service])
-    }
-    generated = {
-        layout.OVERRIDE: override_file(_told(images, as_started), secrets, secret_files, mounted),
-        layout.VARIABLES: variables_file(made.variables if made else {}),
-    }
-    # Files of an earlier program of this kind, whose record is gone.
-    for name in {layout.OVERRIDE, layout.VARIABLES} & {*facts.files}:
-        del generated[name]
-    release = Release(
-        release_id,
-        tag=_tag(images),
-        commit=None,
-        images=images,
-        files={**facts.files, **marks(generated)},
-        secrets=secrets,
-        replicas=dict(Counter(c.service for c in facts.containers)),
-        secret_files=secret_files,
-        places=_places(facts),
-        mounted=mounted,
-        ends={name: service.ends for name, service in (facts.deployed or {}).items() if service.ends},
-        # Nobody knows which of today's probes it could pass.
-        probes=(),
-        compose_files=_others(made.project.files if made else ()),
-        env_files=_others(made.project.env_files if made else ()),
-        as_started={} if layout.OVERRIDE in facts.files else as_started,
-        profiles=made.project.profiles if made else (),
-        scale=dict(made.project.scale) if made else {},
-        carried=made.hidden_names if made else (),
-        given=made.given_names if made else (),
-        carried_from=release_id if made and (made.hidden_names or made.given_names) else "",
-    )
-    return Desired(release, generated)
-
-
-def as_others_start(container: Container) -> bool:
-    """Whether a container has none of the labels that a release of this program gives it."""
-    return not (container.secrets or container.mounted or container.delivery)
-
-
-def _told(images: Mapping[str, Image], as_started: Mapping[str, Image]) -> dict[str, Image]:
+def told_of(images: Mapping[str, Image], as_started: Mapping[str, Image]) -> dict[str, Image]:
     """The images that Compose is told of: not those of containers that are to stay as somebody else has started them."""
     return {name: image for name, image in images.items() if name not in as_started}
-
-
-def _others(files: Sequence[str]) -> tuple[str, ...]:
-    """Without the generated ones, which every project has in the end."""
-    return tuple(name for name in files if name not in (layout.OVERRIDE, layout.VARIABLES))
-
-
-def _places(facts: Facts) -> tuple[Place, ...] | None:
-    """The places for the record of a project that somebody else has started; None where they are not known, or not to be
-    recorded: beside a secret may stand what nobody has declared as one, such as a password of an env file on the host.
-
-    Its files are looked at again where that matters.
-    """
-    if facts.deployed is None or not all(place.whole for place in facts.places):
-        return None
-    return tuple(facts.places)
-
-
-def _secret_files(facts: Facts) -> dict[str, str]:
-    """The files that the containers of a project without a record have their secrets from."""
-    places = {place for c in facts.containers if (place := c.delivery)}
-    if len(places) != 1 or not facts.deployed:
-        return {}
-    return files_of(facts.deployed, PurePosixPath(places.pop()))
-
-
-_OF_COMMIT = re.compile(r"([A-Za-z][A-Za-z._-]*[._-])?[0-9a-f]{7,40}|latest")
-"""Tags that look like those of a project's own images: a commit's digits, with or without words before them."""
-
-
-def _tag(images: Mapping[str, Image]) -> str:
-    """The tag of the project's own images, as far as it can be told."""
-    tags = sorted(image.tag for image in images.values() if _OF_COMMIT.fullmatch(image.tag))
-    return tags[0] if tags else "unknown"

@@ -12,7 +12,8 @@ from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.desired import Desired, adopted_release
+from deploy_lib.plan.adopted import adopted_release
+from deploy_lib.plan.desired import Desired
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release

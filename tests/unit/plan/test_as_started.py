@@ -10,8 +10,9 @@ from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.service import Mount, Service
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.adopted import adopted_release
 from deploy_lib.plan.as_started import staying_as_started
-from deploy_lib.plan.desired import Desired, adopted_release, earlier_release, whole_release
+from deploy_lib.plan.desired import Desired, earlier_release, whole_release
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version

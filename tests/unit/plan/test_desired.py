@@ -8,7 +8,8 @@ from deploy_lib.compose.service import Service
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
-from deploy_lib.plan.desired import Desired, adopted_release, earlier_release, rotated_release
+from deploy_lib.plan.adopted import adopted_release
+from deploy_lib.plan.desired import Desired, earlier_release, rotated_release
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release

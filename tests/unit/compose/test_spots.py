@@ -5,19 +5,8 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.compose.recovery import (
-    Kind,
-    Spot,
-    filled_in,
-    find_spots,
-    others,
-    passed_on,
-    recoverable,
-    secretive,
-    solve,
-    sort_out,
-    stand_ins,
-)
+from deploy_lib.compose.recovery import Kind, others, passed_on, recoverable, stand_ins
+from deploy_lib.compose.spots import Spot, filled_in, find_spots, secretive, solve, sort_out
 from deploy_lib.secrets.places import Place
 
 KINDS: dict[str, Kind] = {"TAG": "text", "PORT": "number", "DIR": "path", "PW": "text", "MODE": "text"}
