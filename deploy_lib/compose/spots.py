@@ -16,7 +16,7 @@ from deploy_lib.secrets.placeholders import placeholder, shown, take_apart
 from deploy_lib.secrets.places import Place
 
 _SECRETIVE = re.compile(
-    r"PASS|PWD|SECRET|TOKEN|KEY|CRED|AUTH|PRIVATE|SALT|DSN|CERT|SIGN|HASH|LICEN|HOOK|COOKIE|SESSION|JWT|URL|URI|CONN|PIN\b|OTP|BEARER",
+    r"PASS|PW|SECRET|TOKEN|KEY|CRED|AUTH|PRIVATE|SALT|DSN|CERT|SIGN|HASH|LICEN|HOOK|COOKIE|SESSION|JWT|URL|URI|CONN|PIN\b|OTP|BEARER",
     re.IGNORECASE,
 )
 """Names whose values may be secrets, or have one within. Such a value never leaves its host."""
@@ -58,12 +58,19 @@ class Spot:
         kind: Literal["environment", "argument"] = "environment" if self.kind == "environment" else "argument"
         return Place(self.service, kind, self.where, self.parts)
 
-    def values(self, text: str) -> dict[str, str]:
-        """What the variables were, from what the containers have; empty where the text does not fit."""
+    @property
+    def separate(self) -> bool:
+        """Whether some text stands between each two variables, so that they can be told apart."""
+        return all(self.parts[2:-1:2])
+
+    def values(self, text: str, known: Mapping[str, str]) -> dict[str, str]:
+        """What the other variables were, from what the containers have; empty where the text does not fit."""
         pattern, seen = "", set[str]()
         for number, part in enumerate(self.parts):
             if number % 2 == 0:
                 pattern += re.escape(part)
+            elif part in known:
+                pattern += re.escape(known[part])
             elif part in seen:
                 pattern += f"(?P={part})"
             else:
@@ -140,7 +147,7 @@ class Sorted:
 
 
 def sort_out(spots: Iterable[Spot], secrets: Collection[str]) -> Sorted:
-    """What may leave the host: a variable that is no declared secret, has no name like one, and stands by itself.
+    """What may leave the host: a variable that is no declared secret, has no name like one, and stands beside none.
 
     Args:
         secrets: the names of the declared ones, which are read elsewhere.
@@ -151,20 +158,21 @@ def sort_out(spots: Iterable[Spot], secrets: Collection[str]) -> Sorted:
         name
         for name in own
         if not secretive(name)
-        and any(spot.names == {name} and _harmless(spot) for spot in spots)
+        and any(name in s.names and s.separate and _harmless(s) and not s.names & {*secrets} for s in spots)
         # What stands beside a secret, or in what is called like one, is left where it is.
         and not any(
             name in spot.names and secretive(shown(spot.where)) and spot.names == {name} for spot in spots
         )
     }
-    visible = tuple(s for s in spots if s.names <= open_ and len(s.names) == 1 and _harmless(s))
+    visible = tuple(s for s in spots if s.names <= open_ and s.separate and _harmless(s))
     closed = own - open_
     hidden = tuple(p for s in spots if s.names & closed and (p := s.place) is not None)
     return Sorted(visible, hidden)
 
 
 def _harmless(spot: Spot) -> bool:
-    return not secretive(shown(spot.where)) and not any("://" in part for part in spot.parts[0::2])
+    called = {shown(spot.where), *spot.names}
+    return not any(map(secretive, called)) and not any("://" in part for part in spot.parts[0::2])
 
 
 def solve(
@@ -176,7 +184,8 @@ def solve(
         texts: by service, kind and where, what a container has.
     """
     found: dict[str, str] = {}
-    left = list(spots)
+    # What stands by itself is certain, and helps with the others.
+    left = sorted(spots, key=lambda spot: len(spot.names))
     # Where something is may hang on another variable: a port is found by the port of the container.
     while ready := [spot for spot in left if set(take_apart(spot.where)[1::2]) <= {*found}]:
         left = [spot for spot in left if spot not in ready]
@@ -184,11 +193,18 @@ def solve(
             parts = take_apart(spot.where)
             where = "".join(part if i % 2 == 0 else found[part] for i, part in enumerate(parts))
             text = texts.get((spot.service, spot.kind, where))
-            for name, value in (spot.values(text) if text is not None else {}).items():
+            for name, value in (
+                spot.values(text, _written(found, kinds)) if text is not None else {}
+            ).items():
                 whole = f"/{value}" if kinds.get(name) == "path" else value
                 if _PLAIN.match(whole):
                     found.setdefault(name, whole)
     return found
+
+
+def _written(values: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, str]:
+    """Values as they stand in the place of their stand-ins: a path's slash is there already."""
+    return {n: v.removeprefix("/") if kinds.get(n) == "path" else v for n, v in values.items()}
 
 
 def filled_in(place: Place, known: Mapping[str, str]) -> Place:

@@ -26,10 +26,12 @@ def adopted_release(release_id: str, facts: Facts) -> Desired:
     secret_files = _secret_files(facts)
     mounted = {c.service: found for c in facts.containers if (found := c.mounted)}
     made = facts.started_from
+    # Where the files would make something else of it, at least its image is the right one.
+    exact = {*made.services} - {*made.unlike} if made else set()
     as_started = {
         c.service: c.image
         for c in facts.containers
-        if as_others_start(c) and facts.still_leads(c.image, images[c.service])
+        if c.service in exact and as_others_start(c) and facts.still_leads(c.image, images[c.service])
     }
     generated = {
         layout.OVERRIDE: override_file(told_of(images, as_started), secrets, secret_files, mounted),

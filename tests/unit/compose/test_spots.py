@@ -109,8 +109,8 @@ def test_names_of_every_shell_and_of_docker_are_nobodys_choice() -> None:
 
 def test_a_variable_that_comes_twice_must_be_the_same() -> None:
     spot = Spot("web", "label", "l", ("a-", "X", "-b-", "X", ""))
-    assert spot.values("a-1-b-1") == {"X": "1"}
-    assert spot.values("a-1-b-2") == {}
+    assert spot.values("a-1-b-1", {}) == {"X": "1"}
+    assert spot.values("a-1-b-2", {}) == {}
 
 
 def test_a_port_is_found_by_that_of_the_container_which_may_be_a_variable_too() -> None:
@@ -144,3 +144,17 @@ def test_limits_and_the_like_are_found() -> None:
     spec = {"restart": given["RESTART"], "deploy": {"resources": {"limits": limits}}}
     found = {s.kind: s.names for s in find_spots(json.dumps({"services": {"web": spec}}), kinds)}
     assert found == {"memory": {"MEM"}, "cpus": {"CPUS"}, "restart": {"RESTART"}}
+
+
+def test_an_image_of_several_variables_is_taken_apart() -> None:
+    kinds: dict[str, Kind] = {"REGISTRY": "text", "TAG": "text", "NAME": "text", "A": "text", "B": "text"}
+    given = stand_ins(kinds)
+    spec = {
+        "image": f"{given['REGISTRY']}/{given['NAME']}:{given['TAG']}",
+        "environment": {"NAME": given["NAME"], "TWO": f"{given['A']}{given['B']}"},
+    }
+    found = sort_out(find_spots(json.dumps({"services": {"web": spec}}), kinds), [])
+    texts = {("web", "image", ""): "h:5000/k/web:1.2", ("web", "environment", "NAME"): "web"}
+    assert solve(found.open, texts, kinds) == {"REGISTRY": "h:5000/k", "NAME": "web", "TAG": "1.2"}
+    # Nothing tells where one ends and the other begins.
+    assert [place.where for place in found.hidden] == ["TWO"]

@@ -1,14 +1,17 @@
 """Containers that somebody else has started stay where they are as the new release has them, and only there."""
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.labels import CONFIG_HASH
+from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Mount, Service
 from deploy_lib.host.change.history import event
+from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.adopted import adopted_release
 from deploy_lib.plan.as_started import staying_as_started
@@ -32,6 +35,9 @@ FACTS = Facts(
     },
     files={"conf/a": "1"},
     alike=frozenset({"db"}),
+)
+FACTS = replace(
+    FACTS, by_hand=ByHand(Project("p", PurePosixPath("/srv/p"), ("a.yml",)), services=FACTS.services)
 )
 
 
@@ -105,6 +111,10 @@ def test_what_ran_before_is_not_pinned_either_where_its_name_still_leads_there()
     assert build.pinned(adopted.files["release.yml"]) == {}
     moved = replace(FACTS, tags={"h/db:17": "sha256:8"})
     assert build.pinned(adopted_release("r0", moved).files["release.yml"]) == {"db": (str(PINNED), "")}
+    made = FACTS.started_from
+    assert made is not None
+    unlike = replace(FACTS, by_hand=replace(made, unlike=("db",)))
+    assert adopted_release("r0", unlike).release.as_started == {}
     # A later rollback as well.
     assert build.pinned(earlier_release("r9", adopted.release, FACTS).files["release.yml"]) == {}
     assert build.pinned(earlier_release("r9", adopted.release, moved).files["release.yml"]) == {
