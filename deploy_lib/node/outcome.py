@@ -87,12 +87,11 @@ def final_outcome(
                 state = f"the failed release is left in place; before it ran {running}"
                 going_back = f"{back} goes back, or " if before else ""
                 hint = f"{going_back}deploy another tag"
-            elif before:
-                state = f"going back to {running} failed too: the host is in neither state"
-                hint = f"{first}: {back}"
             else:
-                state = "taking it down again failed too: nothing ran before, and parts of the new release may be there"
-                hint = f"{first} mend the cause, and deploy again: {node.deploy_task} --node {node.name}"
+                state = f"going back to {running} failed too: the host is in neither state"
+                # Where nothing ran, a rollback has nothing to go to.
+                anew = f"{first} mend the cause, and deploy again: {node.deploy_task} --node {node.name}"
+                hint = f"{first}: {back}" if before else anew
             return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, hint)
 
 
