@@ -60,7 +60,7 @@ class Container:
         if not directory or not files:
             return None
         name, home = self.labels.get(labels.PROJECT, ""), PurePosixPath(directory)
-        return Project(name, home, *(tuple(_below(home, each)) for each in (files, env_files)))
+        return Project(name, home, tuple(_below(home, files)), tuple(_below(home, env_files)))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -181,10 +181,18 @@ def _container(data: Any) -> Container | None:
 
 PUBLISHED = (
     '{"name":{{json .Name}},'
-    f'"project":{{{{json (index .Config.Labels "{labels.PROJECT}")}}}},'
+    + "".join(
+        f'"{name}":{{{{json (index .Config.Labels "{label}")}}}},'
+        for name, label in (
+            ("project", labels.PROJECT),
+            ("service", labels.SERVICE),
+            ("directory", labels.DIRECTORY),
+        )
+    )
+    + '"image":{{json .Config.Image}},'
     '"network":{{json .HostConfig.NetworkMode}},'
     '"ports":[""{{range $p, $several := .NetworkSettings.Ports}}{{range $several}},'
     '{{json (printf "%s %s %s" $p .HostIp .HostPort)}}{{end}}{{end}}]}'
 )
-"""Format for `docker inspect`: which ports a container publishes, as in "80/tcp 0.0.0.0 8080", and the project that it belongs
-to, null without one."""
+"""Format for `docker inspect`: which ports a container publishes, as in "80/tcp 0.0.0.0 8080", and the Compose project that it belongs
+to with its service and directory, null without one."""

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from deploy_lib import address
 from deploy_lib.checks import (
     Check,
+    check_elsewhere,
     check_exposure,
     check_files,
     check_project,
@@ -29,6 +31,7 @@ from deploy_lib.errors import (
     UsageError,
     told,
 )
+from deploy_lib.fleet.optional import advised
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.fleet.registries import Asker, Question, Registries, ask_registries
 from deploy_lib.host.look.facts import Facts
@@ -272,7 +275,7 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
             checks += judge_host(d.node, facts, stacks, rendered=True)
             checks += _judge_stack(environment, d, facts)
     except UnreachableError as error:
-        checks += reach.stages(d.session.connection.target, error)
+        checks += reach.stages(d.session.connection.target, advised(error, d))
     except (RemoteError, UnforeseenError) as error:
         checks.append(_broken_off(error))
     checks += check_files(d.node, d.local.shipped, facts)
@@ -290,7 +293,11 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
     Raises:
         UsageError: the stack, deploy.toml and the command line do not agree on a name.
     """
-    yield check_project(d.node, d.local.project, facts, named=d.local.named, otherwise=d.local.otherwise)
+    elsewhere = check_elsewhere(d.node, d.local.project, facts, _neighbours(environment, d.node))
+    yield elsewhere
+    # Where it runs already under another name, that is the one to take, and not the one that Compose would choose.
+    if elsewhere.result != "failed" or d.local.named:
+        yield check_project(d.node, d.local.project, facts, named=d.local.named, otherwise=d.local.otherwise)
     shipped = d.local.shipped
     given: dict[str, str] = {}
     for path in shipped.env_files:
@@ -301,6 +308,13 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         d.check_service(facts.services)
         yield from check_exposure(d.node, facts.services)
         yield check_reloads(d.node, facts.services, d.local.files)
+
+
+def _neighbours(environment: Environment, node: Node) -> set[str]:
+    """The directories of other nodes on the same host."""
+    here = address.parse(node.host).host.lower()
+    found = [n for n in environment.nodes.values() if address.parse(n.host).host.lower() == here]
+    return {str(n.directory) for n in found if n.directory != node.directory}
 
 
 def _checkout(environment: Environment) -> git.Checkout | UsageError:

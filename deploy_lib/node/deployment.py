@@ -18,9 +18,12 @@ from deploy_lib.host.change import apply, watch
 from deploy_lib.host.change.backup import BackupError, pruned_after
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
+from deploy_lib.host.look.containers import ask_containers
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node import backup, proof, pruning, restoring
+from deploy_lib.node.adoption import look_at_adopted
+from deploy_lib.node.before import judged_by_what_was
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.preflight import (
@@ -55,12 +58,14 @@ class Deployment(Visit):
         containers: those that this command saw last, since the facts.
         backups: those that this command has made.
         restoration: what a restore puts back, once that is decided.
+        known: after a failure, whether the host has said what runs; None: it was not asked again.
     """
 
     decision: Decision | None = None
     containers: Sequence[Container] = ()
     backups: Sequence[BackupFile] = ()
     restoration: Restoration | None = None
+    known: bool | None = None
     _switching: Switching | None = None
     _restoring: Restoring | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -86,6 +91,7 @@ class Deployment(Visit):
             before=self.plan.before if self.plan else self.before,
             no_rollback=self.request.no_rollback,
             recorded=recorded,
+            silent=self.known is False,
         )
         if self.error is not None and self.outcome not in (Outcome.NOT_STARTED, Outcome.UNTOUCHED):
             backup.mention(self.error, self.node, self.backups)
@@ -101,6 +107,7 @@ class Deployment(Visit):
         """
         self._recall_interruption()
         self.check_secrets(values)
+        self.facts = look_at_adopted(self.site, self.facts, version, values)
         chosen = self.job.replicas(self.facts)
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
@@ -270,6 +277,7 @@ class Deployment(Visit):
         if decision.plan.nothing:
             self._confirm(decision.plan)
             return
+        self.decision = decision = judged_by_what_was(self.site, decision, self.facts)
         given = dict(needed_values(self.facts, values))
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
@@ -322,6 +330,21 @@ class Deployment(Visit):
         if self._switching is not None:
             self.outcome = Outcome.FAILED
             self.containers = self._switching.leave(reason)
+
+    def look_again(self) -> None:
+        """Looks at what runs after a failure, for the report; what is unknown then is not what ran before."""
+        try:
+            self.containers, self.known = ask_containers(self.session, self.site.stack.project), True
+        except DeployError as error:
+            self.known = False
+            self.site.detail(f"what runs now is unknown: {error}")
+
+    @property
+    def running(self) -> Sequence[Container] | None:
+        """What runs, as this command saw it last; None where that is unknown."""
+        if self.known is None:
+            return self.containers or self.facts.containers
+        return self.containers if self.known else None
 
     def abort(self, reason: str) -> None:
         """Writes into the history that this ended before the switch, if the host can still be reached."""

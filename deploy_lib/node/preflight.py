@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from deploy_lib.checks import Check, check_host, check_once_read, check_storage, reach
 from deploy_lib.config import Node
+from deploy_lib.host.look.by_hand import ask_by_hand, started_from
 from deploy_lib.host.look.deployed import ask_deployed
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import gather
@@ -49,15 +50,20 @@ def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
     Raises:
         RemoteError: the host does not answer.
     """
+    lies = facts.unsettled or facts.proven
+    if facts.adopted:
+        lying = started_from(facts.containers) if facts.unrecorded else None
+        lying = lying or (job.stack.project_of(lies.release) if lies else job.stack.project)
+        found = ask_by_hand(session, job.stack, lying, facts.containers, job.environment.secrets)
+        # Where the old files cannot be read, the new ones are the best that is known.
+        known = facts.services if isinstance(found, str) else found.services
+        return replace(facts, deployed=known, by_hand=found)
     if facts.knows_places:
         return facts
-    made = next((c.project for c in facts.containers if c.project), None) if facts.unrecorded else None
-    lies = facts.unsettled or facts.proven
-    lying = made or (job.stack.project_of(lies.release) if lies else job.stack.project)
-    project, found = ask_deployed(session, lying, job.environment.secrets)
-    # Where the old files cannot be read, the new ones are the best that is known.
-    known = facts.services if found is None else found
-    return replace(facts, deployed=known, by_hand=project if made and found is not None else None)
+    deployed = ask_deployed(
+        session, job.stack.project_of(lies.release) if lies else job.stack.project, job.environment.secrets
+    )
+    return replace(facts, deployed=facts.services if deployed is None else deployed)
 
 
 def needed_values(facts: Facts, values: Values) -> Values:

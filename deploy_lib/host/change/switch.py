@@ -17,8 +17,9 @@ from deploy_lib.compose.container import containers_function, happening
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
-from deploy_lib.host.change import apply, place, start, values
+from deploy_lib.host.change import apply, keeper, place, start, values
 from deploy_lib.host.change.history import append_function
+from deploy_lib.host.change.keeper import Keeper
 from deploy_lib.host.change.launch import BEGUN, log_directory
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.one_off import one_off_steps
@@ -85,6 +86,9 @@ class Switch:
         prune: shell text that is run after everything, when the release was proven.
         runs, back_runs: which services are started, of the new release and of the one before.
         work: what is done instead of going to another release.
+        keeper: what keeps the values that only a shell had, of a project that is adopted.
+        carried: names of such variables that the new release needs.
+        recalled: what keeps the values that are read back.
     """
 
     token: str
@@ -110,6 +114,9 @@ class Switch:
     runs: start.Runs = field(default_factory=start.Runs)
     back_runs: start.Runs = field(default_factory=start.Runs)
     work: Work | None = None
+    keeper: Keeper | None = None
+    carried: Sequence[str] = ()
+    recalled: Sequence[Keeper] = ()
 
 
 def switch_script(stack: HostStack, switch: Switch) -> str:
@@ -136,8 +143,10 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
-{values.capture(stack, switch.places)}
-{values.restore(switch.secrets) if switch.keep_values else ":"}
+{values.capture(stack, switch.places, always=bool(switch.recalled))}
+{keeper.recall(stack, switch.recalled)}
+{keeper.keep(stack, switch.keeper)}
+{values.restore(switch.secrets if switch.keep_values else switch.carried)}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {values.fill(switch.unused)}
 {apply.functions(project.name, switch.applies)}
@@ -145,7 +154,11 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
   n=0
-  until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
+  until docker version >/dev/null 2>&1; do
+    n=$((n + 1))
+    [ $n -lt {ENGINE_TIMEOUT} ] || {{ echo 'Docker does not answer (after {ENGINE_TIMEOUT} s)'; return 1; }}
+    sleep 1
+  done
 }}
 {start.functions(stack, switch.project or project)}forward() {{
 {script_of(forward_steps(stack, switch))}
@@ -271,7 +284,7 @@ engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(proje
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.paths})))}"""
     return f"""\
 {start.functions(stack, project)}
-{values.restore({name for place in switch.places for name in place.names})}
+{values.restore({*(n for place in switch.places for n in place.names), *(n for each in switch.recalled for n in each.names)})}
 {values.deliver(switch.back_secret_files)} || return
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return

@@ -57,7 +57,8 @@ def raises(error: Exception) -> object:
 
 
 def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
-    node = deployment(start=raises(RemoteError("the SSH session has ended")))
+    gone = raises(RemoteError("the SSH session has ended"))
+    node = deployment(start=gone, require_alive=gone)
     node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = Outcome.UNTOUCHED
     with pytest.raises(RemoteError) as raised:

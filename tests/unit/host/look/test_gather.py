@@ -126,7 +126,7 @@ tcp
 
 === listening exit 0
 === published
-{"name":"/web-1","project":"ktrdr-core","network":"bridge","ports":["","80/tcp 0.0.0.0 5003"]}
+{"name":"/web-1","project":"ktrdr-core","service":"web","directory":"/opt/ktrdr-core","image":"h/web:1","network":"bridge","ports":["","80/tcp 0.0.0.0 5003"]}
 
 === published exit 0
 === swap
