@@ -49,15 +49,21 @@ class Judge:
         return Loss(self.risk.service, problem, f"{hint}, {accept}", layer)
 
     def in_layer(self, container: Container, what: str, where: str) -> Loss:
-        """Data in a container's own layer."""
+        """Data in a container's own layer.
+
+        Args:
+            where: paths in the container, "" where they are not known.
+        """
         kept = any(backup.service == self.risk.service for backup in self.node.stack.backups)
-        first = (
-            f"back it up ({self.node.task('backup')})"
-            if kept and self.facts.proven is not None
-            else f"back it up (docs/backups.md; or on the host: docker cp {container.name}:PATH TO)"
+        if kept and self.facts.proven is not None:
+            first = self.node.task("backup")
+        else:
+            first = f"on the host: docker cp {container.name}:{where.partition(', ')[0] or 'PATH'} TO; or docs/backups.md"
+        shown = f" ({where})" if where else ""
+        problem = (
+            f"{self.risk.service} keeps {what} in its own layer{shown}, which {self.risk.doing} would lose"
         )
-        problem = f"{self.risk.service} keeps {what} in its own layer{where}, which {self.risk.doing} would lose"
-        return self.loss(problem, f"{first}, mount a volume there", container.id)
+        return self.loss(problem, f"back it up ({first}), mount a volume there", container.id)
 
     def on_host(self, image: Image) -> bool:
         """Whether the host can be asked about an image; one that it lacks is asked about when it has been pulled."""
@@ -122,13 +128,15 @@ def _judge_container(judge: Judge, keeper: Data, container: Container) -> Iterat
         if there:
             size = judge.facts.layers.get(container.id)
             what = "its database" if size is None else f"{max(1, round(size / 1024 / 1024))} MiB"
-            yield judge.in_layer(container, what, f" ({where})")
+            yield judge.in_layer(container, what, where)
         return
     if risk.after is None or not there:
         return
     image = risk.image or container.image
     known = _environment(judge, keeper, container, image)
-    yield from _moved(judge, keeper, now, risk.after, where, keeper.where(image, known, risk.command), container)
+    yield from _moved(
+        judge, keeper, now, risk.after, where, keeper.where(image, known, risk.command), container
+    )
     if not judge.same_image(container):
         yield from _versions(judge, keeper, files, image, known)
 

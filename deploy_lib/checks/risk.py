@@ -8,7 +8,9 @@ from pathlib import PurePosixPath
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.mounts import Held
+from deploy_lib.config import Node
 from deploy_lib.host.look.data import Found, Question
+from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.image import Image
 
 
@@ -43,6 +45,34 @@ class Risk:
     def doing(self) -> str:
         """What would happen to it, for people."""
         return "removing it" if self.after is None else "recreating it"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all risks of one node have in common.
+
+    Attributes:
+        risks: the containers that are replaced or removed, by service.
+        mounted: the names of the volumes that any service of the new files mounts; None where the files stay as they are.
+        shipped: the paths that the release puts below the stack's directory.
+        pulled: the images of the release are on the host by now.
+    """
+
+    node: Node
+    project: str
+    facts: Facts
+    risks: Sequence[Risk]
+    mounted: frozenset[str] | None = None
+    shipped: frozenset[str] = frozenset()
+    pulled: bool = False
+
+    def belongs(self, source: str) -> bool:
+        """Whether a path of the host is the release's own, and no data."""
+        path = PurePosixPath(source)
+        if not path.is_relative_to(self.node.directory):
+            return False
+        below = str(path.relative_to(self.node.directory))
+        return any(each == below or each.startswith(f"{below}/") for each in self.shipped)
 
 
 class Look:

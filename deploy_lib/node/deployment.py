@@ -12,6 +12,7 @@ from deploy_lib.checks import (
     require_passed,
 )
 from deploy_lib.compose.container import Container
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
@@ -20,7 +21,7 @@ from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.node import backup, proof, pruning, restoring
+from deploy_lib.node import backup, guard, proof, pruning, restoring
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.preflight import (
@@ -61,6 +62,8 @@ class Deployment(Visit):
     containers: Sequence[Container] = ()
     backups: Sequence[BackupFile] = ()
     restoration: Restoration | None = None
+    _services: Mapping[str, Service] | None = None
+    _guard_again: bool = False
     _switching: Switching | None = None
     _restoring: Restoring | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -105,7 +108,9 @@ class Deployment(Visit):
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = self._possible(decide_version(self.job, self.facts, version, manifests, values, key))
+        decision = decide_version(self.job, self.facts, version, manifests, values, key)
+        # One service alone gets another image, and the files stay.
+        self.decision = self._possible(decision, None if self.request.service else self.facts.services)
 
     def settle(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> bool:
         """Whether the host is what was asked for already, by the facts so far: then nothing is to be changed, nor to be locked.
@@ -133,7 +138,9 @@ class Deployment(Visit):
             PreflightError: the host no longer has the files or images.
         """
         self._recall_interruption()
-        self.decision = self._possible(decide_rollback(self.job, self.facts, target))
+        decision = decide_rollback(self.job, self.facts, target)
+        kept = guard.kept_services(self.session, self.job, decision.plan, self.facts)
+        self.decision = self._possible(decision, kept)
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the running release new secret values.
@@ -145,7 +152,7 @@ class Deployment(Visit):
             PreflightError: no release is recorded here.
         """
         self._recall_interruption()
-        self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed))
+        self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed), None)
 
     @phase("rehearsal")
     def rehearse(self, logins: Sequence[Login]) -> Preview:
@@ -176,6 +183,13 @@ class Deployment(Visit):
             )
         lacking = make_staging(decision, self.facts, self.site.stack)
         stage(self.session, self.site.stack, lacking, logins, decision.key)
+        if self._guard_again:
+            # What the new images say of themselves has a say in what becomes of the data; nothing runs from them yet.
+            try:
+                self._guard(decision.plan, self._services, pulled=True)
+            except PreflightError:
+                self.outcome = Outcome.NOT_STARTED
+                raise
 
     @phase("backup")
     def back_up(self) -> None:
@@ -379,11 +393,26 @@ class Deployment(Visit):
 
     # --- steps of steps ---------------------------------------------------------------------------------------
 
-    def _possible(self, decision: Decision) -> Decision:
-        """The decision itself, unless its files cannot be put into their places."""
+    def _possible(self, decision: Decision, services: Mapping[str, Service] | None) -> Decision:
+        """The decision itself, unless its files cannot be put into their places, or data would be lost; no flag skips this.
+
+        Args:
+            services: see `guard.guard`.
+        """
         wanted = {path: decision.plan.desired.release.files[path] for path in decision.plan.changed}
         require_passed(self.node, [check_places(self.node, wanted, self.facts)])
+        self._services = services
+        self._guard(decision.plan, services)
         return decision
+
+    def _guard(self, plan: Plan, services: Mapping[str, Service] | None, *, pulled: bool = False) -> None:
+        found = guard.guard(self.session, self.job, plan, self.facts, services, pulled=pulled)
+        self._guard_again = found.again
+        require_passed(self.node, found.checks)
+        if self._lock is not None:
+            for check in found.checks:
+                if check.result == "warning":
+                    self.site.say("data", f"warning: {check.problem}\n  -> {check.hint}")
 
     def _decided(self) -> Decision:
         if self.decision is None:

@@ -10,16 +10,21 @@ from dataclasses import dataclass, replace
 
 from deploy_lib import layout
 from deploy_lib.checks import Check
-from deploy_lib.checks.data import Scene, check_data, losses
-from deploy_lib.checks.risk import Look
+from deploy_lib.checks.data import NAME, check_data, losses
+from deploy_lib.checks.risk import Look, Scene
 from deploy_lib.compose.service import Service
+from deploy_lib.errors import PreflightError, RemoteError, UnforeseenError, told
 from deploy_lib.host.look.data import Found, Question, ask
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.kept import ask_kept
+from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node.dry_run import look_closer
-from deploy_lib.plan.decision import Job
+from deploy_lib.plan.decision import Job, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.risks import make_scene, only
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Version
+from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
 _ROUNDS = 4
@@ -86,6 +91,30 @@ def _suspicious(scene: Scene, service: str) -> bool:
     alone = replace(scene, risks=tuple(risk for risk in scene.risks if risk.service == service))
     look = Look(Found())
     return bool(losses(alone, look)) or bool(look.question)
+
+
+def foresee_loss(
+    session: Session,
+    job: Job,
+    facts: Facts,
+    version: Version,
+    manifests: Mapping[Image, Manifest],
+    values: Mapping[str, Secret],
+) -> tuple[Check, ...]:
+    """The same in preflight, before anything is decided; nothing where other checks say why nothing can be decided yet."""
+    try:
+        with told(job.node.name):
+            plan = decide_version(job, facts, version, manifests, values, facts.key or _ANY_KEY).plan
+            return guard(session, job, plan, facts, None if job.request.service else facts.services).checks
+    except PreflightError:
+        return ()
+    except (RemoteError, UnforeseenError) as error:
+        hint = error.hint or "run the same command again"
+        return (Check(NAME, "the host answers all questions", "failed", problem=error.what, hint=hint),)
+
+
+_ANY_KEY = "0" * 64
+"""In place of the one that a host without any is going to get: nothing of what it marks is looked at."""
 
 
 def kept_services(session: Session, job: Job, plan: Plan, facts: Facts) -> Mapping[str, Service] | None:

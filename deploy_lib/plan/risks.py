@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from deploy_lib import layout
-from deploy_lib.checks.data import Scene
-from deploy_lib.checks.risk import Risk
+from deploy_lib.checks.risk import Risk, Scene
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.service import Service
 from deploy_lib.compose.mounts import wanted
+from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.plan import Change, Plan
@@ -61,9 +60,23 @@ def _risks(
             yield replace(_risk(change, gone, None, stack, plan, facts), after=None)
         if sure or (stay and changed) or (not stay and not gone and change.action == "create"):
             risk = _risk(change, stay, services, stack, plan, facts)
-            yield replace(risk, sure=bool(sure) or not stay, rewritten=rewritten or bool(sure))
+            certain = bool(sure) or not stay or _otherwise_mounted(risk)
+            yield replace(risk, sure=certain, rewritten=rewritten or certain)
     for name in sorted({c.service for c in facts.containers} - {*release.images}):
         yield Risk(name, tuple(facts.of(name)), None)
+
+
+def _otherwise_mounted(risk: Risk) -> bool:
+    """Whether it has a volume that it is not to have there any more.
+
+    Some versions of Compose keep a container although its volume has another name; sooner or later it is replaced.
+    """
+    after = {(held.source, held.target) for held in risk.after or ()}
+    return any(
+        held.kind == "volume" and not held.anonymous and (held.source, held.target) not in after
+        for container in risk.goes
+        for held in container.mounts
+    )
 
 
 def _staying(change: Change, facts: Facts, replicas: int) -> tuple[list[Container], list[Container]]:

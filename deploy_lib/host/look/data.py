@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 
 from deploy_lib.answers import understand
-from deploy_lib.compose.labels import in_directory, template
 from deploy_lib.compose.labels import PROJECT as PROJECT_LABEL
+from deploy_lib.compose.labels import in_directory, template
 from deploy_lib.shell import IN_MEMORY, THERE, quote, words
 from deploy_lib.ssh.session import Session
 
@@ -87,7 +87,9 @@ class Found:
 
     def also(self, other: Found) -> Found:
         """Both."""
-        return Found(**{each.name: {**getattr(self, each.name), **getattr(other, each.name)} for each in fields(self)})
+        return Found(
+            **{each.name: {**getattr(self, each.name), **getattr(other, each.name)} for each in fields(self)}
+        )
 
 
 def ask(session: Session, question: Question) -> Found:
@@ -196,7 +198,9 @@ def read_found(said: str) -> Found:
         layers={i: dict(_sizes(answer.decode(errors="replace"))) for (i,), answer in of("layer").items()},
         held={(i, path): answer == b"yes\n" for (i, path), answer in of("held").items()},
         files={(i, path): answer for (i, path), answer in of("file").items() if answer},
-        variables={i: dict(_pairs(answer.decode(errors="replace"))) for (i,), answer in of("variables").items()},
+        variables={
+            i: dict(_pairs(answer.decode(errors="replace"))) for (i,), answer in of("variables").items()
+        },
         volumes={i: frozenset(answer.decode().split("\n")) - {""} for (i,), answer in of("volumes").items()},
         sources={path: answer.decode().strip() for (path,), answer in of("source").items()},
         stored={(name, path): answer for (name, path), answer in of("stored").items() if answer},

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from deploy_lib import layout
 from deploy_lib.compose import command
 from deploy_lib.compose.model import read_model
-from deploy_lib.compose.service import Service
 from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
 from deploy_lib.errors import CommandError
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.files import content_of
@@ -48,9 +48,7 @@ def kept_script(stack: HostStack, release: Release) -> str:
     project = stack.project_of(release)
     bare = Project(project.name, project.directory, _without(project.files), project.env_files)
     files = [(content_of(release.files.get(path, "")), path) for path in stack.inputs_of(release)]
-    puts = "\n".join(
-        f"put {words(name, path)}" for name, path in files if name and path != layout.OVERRIDE
-    )
+    puts = "\n".join(f"put {words(name, path)}" for name, path in files if name and path != layout.OVERRIDE)
     return f"""\
 {IN_MEMORY}
 mkdir "$t/files" || exit

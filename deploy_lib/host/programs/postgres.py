@@ -111,7 +111,11 @@ class PostgreSQL(Data):
         # TimescaleDB's tags begin with a version of its own.
         if tagged := _SHARED.search(image.tag):
             return (int(tagged[1]),)
-        return () if "timescale" in image.repository or "vector" in image.repository else _major(version(image.tag))
+        return (
+            ()
+            if "timescale" in image.repository or "vector" in image.repository
+            else _major(version(image.tag))
+        )
 
     def refuses(self, made: Version, image: Version, environment: Mapping[str, str]) -> str:
         """See `Data.refuses`."""
