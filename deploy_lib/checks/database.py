@@ -89,16 +89,22 @@ class Judge:
     @property
     def keeper(self) -> Data | None:
         """The program that keeps data in this service."""
-        images = [*([self.risk.image] if self.risk.image else []), *(c.image for c in self.risk.goes)]
+        images = [*([self.called] if self.called else []), *(c.image for c in self.risk.goes)]
         found = (keeper_of(self.node.stack, self.risk.service, image) for image in images)
         return next((each for each in found if each is not None), None)
 
+    @property
+    def called(self) -> Image | None:
+        """What the service is to run, by a name where it has one."""
+        named = [each for each in (self.risk.called, self.risk.image) if each is not None and each.repository]
+        return named[0] if named else self.risk.image
+
     def where(self, container: Container, keeper: Data) -> str:
         """Where the program keeps its data in a container that is there."""
+        image = container.image if container.image.repository else self.called or container.image
         if not (self.risk.sure or self.risk.rewritten):
-            return keeper.where(container.image, self.risk.environment, self.risk.command)
-        known = self.look.variables(container.id, keeper.VARIABLES)
-        return keeper.where(container.image, known, self.risk.command)
+            return keeper.where(image, self.risk.environment, self.risk.command)
+        return keeper.where(image, self.look.variables(container.id, keeper.VARIABLES), self.risk.command)
 
     def covers_database(self, container: Container, held: Held) -> bool:
         """Whether a mount has the program's data."""
@@ -134,11 +140,10 @@ def _judge_container(judge: Judge, keeper: Data, container: Container) -> Iterat
         return
     image = risk.image or container.image
     known = _environment(judge, keeper, container, image)
-    yield from _moved(
-        judge, keeper, now, risk.after, where, keeper.where(image, known, risk.command), container
-    )
+    then = keeper.where(judge.called or image, known, risk.command)
+    yield from _moved(judge, now, risk.after, where, then, container)
     if not judge.same_image(container):
-        yield from _versions(judge, keeper, files, image, known)
+        yield from _versions(judge, keeper, files, known)
 
 
 def _environment(judge: Judge, keeper: Data, container: Container | None, image: Image) -> dict[str, str]:
@@ -157,7 +162,6 @@ def _environment(judge: Judge, keeper: Data, container: Container | None, image:
 
 def _moved(
     judge: Judge,
-    keeper: Data,
     now: Held,
     after: tuple[Held, ...],
     where: str,
@@ -200,10 +204,10 @@ def _name(held: Held) -> str:
 
 
 def _versions(
-    judge: Judge, keeper: Data, files: Mapping[str, bytes], image: Image, known: Mapping[str, str]
+    judge: Judge, keeper: Data, files: Mapping[str, bytes], known: Mapping[str, str]
 ) -> Iterator[Loss]:
     """Whether the new image reads the data."""
-    made, wanted = keeper.made_by(files), keeper.made_for(image, known)
+    made, wanted = keeper.made_by(files), keeper.made_for(judge.called or Image(""), known)
     if made and wanted and (why := keeper.refuses(made, wanted, judge.risk.environment)):
         problem, _, way = why.partition(": ")
         yield judge.loss(f"{judge.risk.service}: {problem}", way or "see the program's own documentation")
@@ -212,8 +216,8 @@ def _versions(
 def _judge_volume(judge: Judge, keeper: Data, image: Image) -> Iterator[Loss]:
     """The same where no container is there, from what this user may read of the volume itself."""
     known = _environment(judge, keeper, None, image)
-    then = keeper.where(image, known, judge.risk.command)
+    then = keeper.where(judge.called or image, known, judge.risk.command)
     there = at(judge.risk.after or (), then)
     if there is not None and there.kind == "volume" and there.source:
         files = judge.look.stored(there.source, there.place_of(then), keeper.FILES)
-        yield from _versions(judge, keeper, files, image, known)
+        yield from _versions(judge, keeper, files, known)

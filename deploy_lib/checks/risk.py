@@ -22,6 +22,7 @@ class Risk:
         goes: the containers that are replaced or removed; none where the service has none yet.
         after: what it is to have mounted; None: it has no container any more.
         image: what it is to run.
+        called: the same as the Compose file calls it; an image that came from no registry has only an id otherwise.
         environment: what the Compose file sets for it.
         command: likewise, what is run in it.
         ends: it ends by itself, when its work is done.
@@ -34,6 +35,7 @@ class Risk:
     goes: tuple[Container, ...]
     after: tuple[Held, ...] | None
     image: Image | None = None
+    called: Image | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     ends: bool = False

@@ -89,6 +89,7 @@ class Deployment(Visit):
             before=self.plan.before if self.plan else self.before,
             no_rollback=self.request.no_rollback,
             recorded=recorded,
+            left=self._switching.left if self._switching else (),
         )
         if self.error is not None and self.outcome not in (Outcome.NOT_STARTED, Outcome.UNTOUCHED):
             backup.mention(self.error, self.node, self.backups)

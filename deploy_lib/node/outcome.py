@@ -40,6 +40,7 @@ def final_outcome(
     before: Event | None,
     no_rollback: bool,
     recorded: Sequence[str] = (),
+    left: Sequence[str] = (),
 ) -> tuple[ExitCode, DeployError | None]:
     """A node's exit status, and its error with the state that its host is in.
 
@@ -47,6 +48,7 @@ def final_outcome(
         before: the release that ran before, recorded or adopted.
         no_rollback: a release that failed was to be left in place.
         recorded: names of the nodes of the same command on which its release counts.
+        left: the volumes that a first deployment has left behind when it was taken down.
     """
     back = node.task(f"rollback --node {node.name}")
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
@@ -61,7 +63,8 @@ def final_outcome(
             if outcome is Outcome.UNTOUCHED:
                 state = "what ran before still runs" if before else "nothing was started"
             else:
-                state = f"the host is back on {running}" if before else "the host is empty again"
+                stay = f", but for volumes, which stay: {', '.join(left)}" if left else ""
+                state = f"the host is back on {running}" if before else f"the host is empty again{stay}"
             stopped = isinstance(error, StoppedError)
             hint = "run the command again" if stopped else "fix the cause, then run the command again"
             return ExitCode.FAILED_REVERTED, _stated(error, node, state, hint)

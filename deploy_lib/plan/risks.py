@@ -105,8 +105,11 @@ def _risk(
         tuple(goes),
         after,
         change.image,
-        {name: str(value) for name, value in (spec.get("environment") or {}).items() if value is not None},
-        tuple(map(str, [command] if isinstance(command, str) else command)),
+        service.image if service else change.image,
+        environment={
+            name: str(value) for name, value in (spec.get("environment") or {}).items() if value is not None
+        },
+        command=tuple(map(str, [command] if isinstance(command, str) else command)),
         ends=change.service in release.ends,
         new=new,
     )

@@ -157,3 +157,151 @@ def test_what_only_looks_like_a_danger_is_deployed(kept: Project) -> None:
     assert {name for name in after if after[name] == before[name]} >= {"db", "layer", "stays", "leaves"}
     assert kept.inside("same", "cat /data/row") == "a row\n"
     assert kept.inside("memory", "cat /data/row") == "a row\n"
+
+
+FAILS = """
+[[stacks.kept.probes]]
+name = "never"
+service = "layer"
+log = "this line never comes"
+timeout = 1
+"""
+
+
+def test_a_rollback_is_refused_that_would_lose_what_was_written_since(kept: Project) -> None:
+    """The release before has no mount where the data are now."""
+    kept.write(
+        {
+            "compose.yml": changed(
+                *PEACE, (f"layer: {{ {IDLE}", f'layer: {{ {IDLE}, volumes: ["new:/new"]'), NEW
+            )
+        }
+    )
+    kept.configure(STACK + 'accept_loss = ["layer"]\n')
+    done = kept.deploy()
+    assert done.code == 0, done.err
+    assert "warning: layer keeps 19 MiB" in done.err
+    before = kept.containers()
+    kept.inside("layer", "echo a row > /new/row")
+    kept.configure(STACK)
+    done = kept.run("rollback", "--json")
+    assert done.code == 3, done.err
+    assert "layer has the volume kept_new at /new, which no service would mount any more" in done.err
+    assert kept.containers() == before
+    kept.inside("layer", "rm /new/row")
+    assert kept.run("rollback", "--json").code == 0
+
+
+NEW = ("volumes: { postgres", "volumes: { new: {}, postgres")
+
+
+def test_a_rotation_is_refused_that_would_lose_what_a_database_keeps_in_its_layer(kept: Project) -> None:
+    before = kept.containers()
+    old = kept.renew("password")
+    done = kept.run("rotate-secrets", "--json")
+    kept.fields["password"] = old
+    kept.value("password")
+    assert done.code == 3, done.err
+    assert LOST["db"] in done.err
+    assert kept.containers() == before
+    assert kept.run("prune", "--json").code == 0
+    assert rows(kept, "SELECT word FROM kept") == "a row"
+
+
+def test_another_name_of_the_project_is_refused_for_its_volumes(kept: Project) -> None:
+    kept.write({"compose.yml": changed(*PEACE)})
+    kept.configure(STACK.replace('project = "kept"', 'project = "other"'))
+    done = kept.deploy()
+    kept.configure(STACK)
+    assert done.code == 3, done.err
+    said = "moved would have the volume other_moved in place of kept_moved"
+    assert said in done.err
+    assert 'project = "kept"' in done.err
+
+
+VERSIONS = """\
+services:
+  pg: { image: "postgres:15", pull_policy: never, command: [sleep, infinity], stop_grace_period: 0s, volumes: ["pg:/var/lib/postgresql/data"] }
+  maria: { image: "mariadb:11.8", pull_policy: never, command: [sleep, infinity], stop_grace_period: 0s, volumes: ["maria:/var/lib/mysql"] }
+  cache: { image: "redis:7.4", pull_policy: never, command: [sleep, infinity], stop_grace_period: 0s, volumes: ["cache:/data"] }
+volumes: { pg: {}, maria: {}, cache: {} }
+"""
+
+CALLED = (
+    "postgres:15",
+    "postgres:17",
+    "postgres:15.9",
+    "mariadb:11.8",
+    "mariadb:10.11",
+    "redis:7.4",
+    "redis:6.2",
+)
+
+
+def test_data_that_another_version_does_not_read_are_refused_with_the_way_to_go(kept: Project) -> None:
+    """The images differ in their labels alone: what counts is what they are called."""
+    kept.remove()
+    kept.sh("docker pull -q python:3.13-slim-trixie")
+    for name in CALLED:
+        kept.given(f"FROM python:3.13-slim-trixie\nLABEL it={name}\n", f"docker build -q -t {name} -")
+    kept.write({"compose.yml": VERSIONS})
+    assert (done := kept.deploy()).code == 0, done.err
+    kept.inside("pg", "echo 15 > /var/lib/postgresql/data/PG_VERSION")
+    kept.inside("maria", "printf 11.8.3-MariaDB > /var/lib/mysql/mariadb_upgrade_info")
+    kept.inside("cache", "printf REDIS0012xxx > /data/dump.rdb")
+    before = kept.containers()
+    newer = VERSIONS.replace("postgres:15", "postgres:17").replace("11.8", "10.11").replace("7.4", "6.2")
+    kept.write({"compose.yml": newer})
+    done = kept.deploy()
+    assert done.code == 3, done.err
+    assert "PostgreSQL 17 does not read what PostgreSQL 15 has written" in done.err
+    assert "pg_dumpall" in done.err
+    assert "MariaDB 10.11 does not read what MariaDB 11.8 has written" in done.err
+    assert "its snapshot has format 12" in done.err
+    assert kept.containers() == before
+    kept.write({"compose.yml": VERSIONS.replace("postgres:15", "postgres:15.9")})
+    assert (done := kept.deploy()).code == 0, done.err
+    kept.sh(f"docker rmi {' '.join(CALLED)}", check=False)
+
+
+FIRST = f"""\
+services:
+  layer: {{ {IDLE}, volumes: ["named:/data", "/nameless"] }}
+volumes: {{ named: {{}} }}
+"""
+
+
+def test_a_first_deployment_that_is_taken_down_names_the_volumes_that_it_leaves(kept: Project) -> None:
+    kept.remove()
+    kept.write({"compose.yml": FIRST})
+    kept.configure(STACK + FAILS)
+    done = kept.deploy()
+    assert done.code == 10, done.err
+    assert "the host is empty again, but for volumes, which stay: " in done.err
+    assert "kept_named" in done.err
+    left = kept.sh("docker volume ls -q").split()
+    assert all(
+        name in left for name in done.document["nodes"]["here"]["error"].partition("which stay: ")[2].split("\n")[0].split(", ")
+    ), left
+
+
+def test_what_was_started_by_hand_is_refused_too(kept: Project) -> None:
+    """As with TimescaleDB's image that is called -ha: the volume is mounted, and the data are elsewhere."""
+    kept.remove()
+    text = f"services:\n{DATABASE}volumes: {{ postgres: {{}} }}\nsecrets: {{ password: {{ environment: PASSWORD }} }}\n"
+    kept.sh(f"mkdir -p /opt/kept; cat > /opt/kept/compose.yml <<'=END='\n{text}=END=")
+    kept.given(
+        kept.value("password"),
+        "cd /opt/kept && PASSWORD=$(cat) && export PASSWORD && docker compose -p kept up -d --quiet-pull 2>&1",
+    )
+    until(lambda: rows(kept, "SELECT 1", check=False) == "1", "the database did not start", 90)
+    rows(kept, "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('a row')")
+    kept.write({"compose.yml": text})
+    kept.configure(STACK)
+    before = kept.containers()
+    done = kept.deploy()
+    assert done.code == 3, done.err
+    assert LOST["db"] in done.err
+    assert kept.run("preflight").code == 3
+    assert kept.containers() == before
+    assert rows(kept, "SELECT word FROM kept") == "a row"
