@@ -32,16 +32,16 @@ def check_data(node: Node, found: Iterable[Loss]) -> Iterator[Check]:
     """One check for each loss, a warning where deploy.toml accepts it; one that is ok where there is none."""
     losses = list(dict.fromkeys(found))
     if not losses:
-        yield Check(NAME, _PROVES)
+        yield Check(NAME, PROVES)
     for loss in losses:
         if loss.service in node.stack.accept_loss:
             hint = f"accept_loss accepts it: take {loss.service} out of it afterwards"
-            yield Check(NAME, _PROVES, "warning", problem=loss.problem, hint=hint)
+            yield Check(NAME, PROVES, "warning", problem=loss.problem, hint=hint)
         else:
-            yield Check(NAME, _PROVES, "failed", problem=loss.problem, hint=loss.hint)
+            yield Check(NAME, PROVES, "failed", problem=loss.problem, hint=loss.hint)
 
 
-_PROVES = "no data are lost with a container that is replaced or removed, or left where nothing finds them"
+PROVES = "no data are lost with a container that is replaced or removed, or left where nothing finds them"
 
 
 def losses(scene: Scene, look: Look) -> list[Loss]:

@@ -104,7 +104,9 @@ class Judge:
         image = container.image if container.image.repository else self.called or container.image
         if not (self.risk.sure or self.risk.rewritten):
             return keeper.where(image, self.risk.environment, self.risk.command)
-        return keeper.where(image, self.look.variables(container.id, keeper.VARIABLES), self.risk.command)
+        known = self.look.variables(container.id, (*keeper.VARIABLES, *keeper.OPTIONS))
+        command = [word for name, value in known.items() if name.startswith("-") for word in (name, value)]
+        return keeper.where(image, known, command)
 
     def covers_database(self, container: Container, held: Held) -> bool:
         """Whether a mount has the program's data."""

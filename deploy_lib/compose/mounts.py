@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def _wanted(
     yield from (_held(mount, directory) for mount in service.mounts)
     memory = service.spec.get("tmpfs") or ()
     for each in [memory] if isinstance(memory, str) else memory:
-        yield Held("tmpfs", "", str(each).partition(":")[0])
+        yield Held("tmpfs", "", posixpath.normpath(str(each).partition(":")[0]))
     for each in service.spec.get("volumes_from") or ():
         name, _, mode = str(each).partition(":")
         if name in services and name not in seen:
@@ -78,8 +79,8 @@ def _wanted(
 def _held(mount: Mount, directory: PurePosixPath) -> Held:
     source = mount.volume if mount.kind == "volume" else mount.source
     if mount.kind == "bind":
-        source = str(directory / source)
-    return Held(mount.kind, source, mount.target.rstrip("/") or "/", mount.writable)
+        source = posixpath.normpath(directory / source)
+    return Held(mount.kind, source, posixpath.normpath(mount.target), mount.writable)
 
 
 def at(mounts: tuple[Held, ...], path: str) -> Held | None:

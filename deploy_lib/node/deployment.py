@@ -56,14 +56,16 @@ class Deployment(Visit):
         containers: those that this command saw last, since the facts.
         backups: those that this command has made.
         restoration: what a restore puts back, once that is decided.
+        left: the volumes that stay where a first deployment was taken down.
     """
 
     decision: Decision | None = None
     containers: Sequence[Container] = ()
     backups: Sequence[BackupFile] = ()
     restoration: Restoration | None = None
+    left: Sequence[str] = ()
     _services: Mapping[str, Service] | None = None
-    _guard_again: bool = False
+    _guarded: guard.Guarded = field(default_factory=lambda: guard.Guarded(()))
     _switching: Switching | None = None
     _restoring: Restoring | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -89,7 +91,7 @@ class Deployment(Visit):
             before=self.plan.before if self.plan else self.before,
             no_rollback=self.request.no_rollback,
             recorded=recorded,
-            left=self._switching.left if self._switching else (),
+            left=self.left,
         )
         if self.error is not None and self.outcome not in (Outcome.NOT_STARTED, Outcome.UNTOUCHED):
             backup.mention(self.error, self.node, self.backups)
@@ -140,8 +142,9 @@ class Deployment(Visit):
         """
         self._recall_interruption()
         decision = decide_rollback(self.job, self.facts, target)
-        kept = guard.kept_services(self.session, self.job, decision.plan, self.facts)
+        kept = guard.kept_services(self.site, decision.plan, self.facts)
         self.decision = self._possible(decision, kept)
+        self._tell_accepted()
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the running release new secret values.
@@ -154,6 +157,7 @@ class Deployment(Visit):
         """
         self._recall_interruption()
         self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed), None)
+        self._tell_accepted()
 
     @phase("rehearsal")
     def rehearse(self, logins: Sequence[Login]) -> Preview:
@@ -184,7 +188,7 @@ class Deployment(Visit):
             )
         lacking = make_staging(decision, self.facts, self.site.stack)
         stage(self.session, self.site.stack, lacking, logins, decision.key)
-        if self._guard_again:
+        if self._guarded.again:
             # What the new images say of themselves has a say in what becomes of the data; nothing runs from them yet.
             try:
                 self._guard(decision.plan, self._services, pulled=True)
@@ -330,6 +334,8 @@ class Deployment(Visit):
         except watch.NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
+        finally:
+            self.left = self._switching.left if self._switching else ()
         self.outcome = Outcome.REVERTED
 
     def leave(self, reason: str) -> None:
@@ -407,13 +413,14 @@ class Deployment(Visit):
         return decision
 
     def _guard(self, plan: Plan, services: Mapping[str, Service] | None, *, pulled: bool = False) -> None:
-        found = guard.guard(self.session, self.job, plan, self.facts, services, pulled=pulled)
-        self._guard_again = found.again
-        require_passed(self.node, found.checks)
-        if self._lock is not None:
-            for check in found.checks:
-                if check.result == "warning":
-                    self.site.say("data", f"warning: {check.problem}\n  -> {check.hint}")
+        self._guarded = guard.guard(self.session, self.job, plan, self.facts, services, pulled=pulled)
+        require_passed(self.node, self._guarded.checks)
+
+    def _tell_accepted(self) -> None:
+        """What is lost because deploy.toml accepts it; a deployment's preflight has said so already."""
+        for check in self._guarded.checks if self._lock is not None else ():
+            if check.result == "warning":
+                self.site.say("data", f"warning: {check.problem}\n  -> {check.hint}")
 
     def _decided(self) -> Decision:
         if self.decision is None:

@@ -5,12 +5,12 @@ The facts alone say it where nothing is in danger, and the host is asked no ques
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from deploy_lib import layout
 from deploy_lib.checks import Check
-from deploy_lib.checks.data import NAME, check_data, losses
+from deploy_lib.checks.data import NAME, PROVES, check_data, losses
 from deploy_lib.checks.risk import Look, Scene
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import PreflightError, RemoteError, UnforeseenError, told
@@ -18,7 +18,9 @@ from deploy_lib.host.look.data import Found, Question, ask
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.kept import ask_kept
 from deploy_lib.host.look.registry import Manifest
+from deploy_lib.names import did_you_mean
 from deploy_lib.node.dry_run import look_closer
+from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Job, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.risks import make_scene, only
@@ -105,7 +107,8 @@ def foresee_loss(
     try:
         with told(job.node.name):
             plan = decide_version(job, facts, version, manifests, values, facts.key or _ANY_KEY).plan
-            return guard(session, job, plan, facts, None if job.request.service else facts.services).checks
+            services = None if job.request.service else facts.services
+            return (*guard(session, job, plan, facts, services).checks, *_strange(job, facts))
     except PreflightError:
         return ()
     except (RemoteError, UnforeseenError) as error:
@@ -113,18 +116,39 @@ def foresee_loss(
         return (Check(NAME, "the host answers all questions", "failed", problem=error.what, hint=hint),)
 
 
+def _strange(job: Job, facts: Facts) -> Iterator[Check]:
+    """Services that deploy.toml names and nobody knows; one that is gone from the Compose file may still have a container."""
+    recorded = facts.proven.release.images if facts.proven else {}
+    known = {*facts.services, *recorded, *(container.service for container in facts.containers)}
+    for name in job.node.stack.accept_loss:
+        if name not in known:
+            hint = did_you_mean(name, known) or "take it out"
+            yield Check(
+                NAME,
+                PROVES,
+                "warning",
+                problem=f"accept_loss names {name}, and there is no such service",
+                hint=hint,
+            )
+
+
 _ANY_KEY = "0" * 64
 """In place of the one that a host without any is going to get: nothing of what it marks is looked at."""
 
 
-def kept_services(session: Session, job: Job, plan: Plan, facts: Facts) -> Mapping[str, Service] | None:
+def kept_services(site: Site, plan: Plan, facts: Facts) -> Mapping[str, Service] | None:
     """The services of an earlier release; None where the files that Compose reads are those that lie there already.
 
     Raises:
         RemoteError: the host does not answer.
     """
-    release = plan.desired.release
-    inputs = {path for path in job.stack.inputs_of(release) if path != layout.OVERRIDE}
-    if all(release.files.get(path) == facts.files.get(path) for path in inputs):
+    release, stack = plan.desired.release, site.stack
+    inputs = {path for path in stack.inputs_of(release) if path != layout.OVERRIDE}
+    if plan.nothing or all(release.files.get(path) == facts.files.get(path) for path in inputs):
         return None
-    return ask_kept(session, job.stack, release, job.environment.secrets)
+    found = ask_kept(site.session, stack, release, site.job.environment.secrets)
+    if found is None:
+        site.say(
+            "data", f"Compose does not read the files of release {release.id}: its mounts are not compared"
+        )
+    return found

@@ -281,7 +281,11 @@ def test_a_first_deployment_that_is_taken_down_names_the_volumes_that_it_leaves(
     assert "kept_named" in done.err
     left = kept.sh("docker volume ls -q").split()
     assert all(
-        name in left for name in done.document["nodes"]["here"]["error"].partition("which stay: ")[2].split("\n")[0].split(", ")
+        name in left
+        for name in done.document["nodes"]["here"]["error"]
+        .partition("which stay: ")[2]
+        .split("\n")[0]
+        .split(", ")
     ), left
 
 

@@ -32,7 +32,8 @@ class Question:
         layers: ids of the containers whose own layer is searched.
         held: a container's id, and a path in it: whether any file lies there.
         files: likewise: the first bytes of a file.
-        variables: a container's id or an image, and the names of variables: what its environment has.
+        variables: a container's id or an image, and the names of variables: what its environment has; a name that begins with a
+            dash is an option of its command.
         volumes: images: at which paths they declare volumes.
         sources: paths of the host: whether they are there, and whether they are empty.
         stored: names of volumes, and a path below each: the first bytes of a file, where this user may look.
@@ -150,7 +151,16 @@ file() {{ inside "$1" "$2" | tar -xOf - 2>/dev/null | head -c {_FIRST_BYTES} | s
 variables() {{
   i=$1; shift
   docker inspect --format '{{{{range .Config.Env}}}}{{{{println .}}}}{{{{end}}}}' "$i" >"$t/env" 2>/dev/null || return 0
-  for n; do grep "^$n=" "$t/env"; done | say variables "$i"
+  docker inspect --format '{{{{range .Config.Cmd}}}}{{{{println .}}}}{{{{end}}}}' "$i" >"$t/command" 2>/dev/null || return 0
+  for n; do case $n in -*) options "$n" <"$t/command";; *) grep "^$n=" "$t/env";; esac; done | say variables "$i"
+}}
+options() {{
+  p=
+  while IFS= read -r x; do
+    [ "$p" != "$1" ] || printf '%s=%s\n' "$1" "$x"
+    case $x in "$1="*) printf '%s\n' "$x";; "$1"/*) printf '%s=%s\n' "$1" "${{x#"$1"}}";; esac
+    p=$x
+  done
 }}
 volumes() {{
   docker image inspect --format '{{{{range $x, $_ := .Config.Volumes}}}}{{{{println $x}}}}{{{{end}}}}' "$1" >"$t/volumes" 2>/dev/null || return 0

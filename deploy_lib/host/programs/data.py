@@ -25,11 +25,13 @@ class Data(Database, ABC):
     Attributes:
         IMAGES: matches the name of an image that has it, as in "timescale/timescaledb"; None: no image is known by its name.
         VARIABLES: of its containers' environment and its images': what `where` and `made_for` want to know. None of them is secret.
+        OPTIONS: of its containers' command, likewise.
         FILES: below the data's directory, those whose beginning says which version has written them.
     """
 
     IMAGES: ClassVar[re.Pattern[str] | None] = None
     VARIABLES: ClassVar[tuple[str, ...]] = ()
+    OPTIONS: ClassVar[tuple[str, ...]] = ()
     FILES: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

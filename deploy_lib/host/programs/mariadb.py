@@ -141,6 +141,7 @@ class MariaDB(Data):
 
     IMAGES = re.compile(r"(^|[/_-])mariadb(-server)?$")
     VARIABLES = ("MARIADB_VERSION",)
+    OPTIONS = ("--datadir",)
     FILES = ("mariadb_upgrade_info", "mysql_upgrade_info")
 
     program: Literal["mariadb"] = "mariadb"
@@ -148,7 +149,7 @@ class MariaDB(Data):
     def where(self, image: Image, environment: Mapping[str, str], command: Sequence[str]) -> str:
         """See `Data.where`."""
         usual = "/bitnami/mariadb/data" if "bitnami" in image.repository else "/var/lib/mysql"
-        return self.directory or option(command, "--datadir") or usual
+        return self.directory or option(command, *self.OPTIONS) or usual
 
     def made_by(self, files: Mapping[str, bytes]) -> Version:
         """See `Data.made_by`."""

@@ -14,6 +14,7 @@ class MongoDB(Data):
     """MongoDB: its files do not say in plain bytes which version has written them."""
 
     IMAGES = re.compile(r"(^|[/_-])(mongo|mongodb)(-community-server)?$")
+    OPTIONS = ("--dbpath",)
     FILES = ("WiredTiger",)
 
     program: Literal["mongo"] = "mongo"
@@ -21,4 +22,4 @@ class MongoDB(Data):
     def where(self, image: Image, environment: Mapping[str, str], command: Sequence[str]) -> str:
         """See `Data.where`."""
         usual = "/bitnami/mongodb" if "bitnami" in image.repository else "/data/db"
-        return self.directory or option(command, "--dbpath") or usual
+        return self.directory or option(command, *self.OPTIONS) or usual

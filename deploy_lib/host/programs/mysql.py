@@ -15,6 +15,7 @@ class MySQL(Data):
 
     IMAGES = re.compile(r"(^|[/_-])(mysql|percona|percona-server)(-server)?$")
     VARIABLES = ("MYSQL_VERSION", "MYSQL_MAJOR", "PS_VERSION")
+    OPTIONS = ("--datadir",)
     FILES = ("mysql_upgrade_info", "auto.cnf")
 
     program: Literal["mysql"] = "mysql"
@@ -22,7 +23,7 @@ class MySQL(Data):
     def where(self, image: Image, environment: Mapping[str, str], command: Sequence[str]) -> str:
         """See `Data.where`."""
         usual = "/bitnami/mysql/data" if "bitnami" in image.repository else "/var/lib/mysql"
-        return self.directory or option(command, "--datadir") or usual
+        return self.directory or option(command, *self.OPTIONS) or usual
 
     def made_by(self, files: Mapping[str, bytes]) -> Version:
         """See `Data.made_by`."""

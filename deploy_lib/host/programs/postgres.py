@@ -85,6 +85,7 @@ class PostgreSQL(Data):
 
     IMAGES = re.compile(r"(^|[/_-])(postgres(ql)?|timescaledb(-ha)?|postgis|pgvector|supabase-postgres)$")
     VARIABLES = ("PGDATA", "PG_MAJOR", "PATH")
+    OPTIONS = ("-D", "--pgdata")
     FILES = ("PG_VERSION",)
 
     program: Literal["postgres"] = "postgres"
@@ -96,7 +97,7 @@ class PostgreSQL(Data):
             usual = "/home/postgres/pgdata/data"
         elif "bitnami" in image.repository:
             usual = "/bitnami/postgresql/data"
-        return self.directory or option(command, "-D", "--pgdata") or environment.get("PGDATA") or usual
+        return self.directory or option(command, *self.OPTIONS) or environment.get("PGDATA") or usual
 
     def made_by(self, files: Mapping[str, bytes]) -> Version:
         """See `Data.made_by`."""

@@ -24,6 +24,7 @@ class Redis(Data):
 
     IMAGES = re.compile(r"(^|[/_-])(redis|valkey)(-stack(-server)?|-server)?$")
     VARIABLES = ("REDIS_VERSION", "VALKEY_VERSION")
+    OPTIONS = ("--dir",)
     FILES = ("dump.rdb", "appendonly.aof")
 
     program: Literal["redis"] = "redis"
@@ -31,7 +32,7 @@ class Redis(Data):
     def where(self, image: Image, environment: Mapping[str, str], command: Sequence[str]) -> str:
         """See `Data.where`."""
         usual = "/bitnami/redis/data" if "bitnami" in image.repository else "/data"
-        return self.directory or option(command, "--dir") or usual
+        return self.directory or option(command, *self.OPTIONS) or usual
 
     def made_by(self, files: Mapping[str, bytes]) -> Version:
         """The format of the snapshot, which is what later versions have to read."""

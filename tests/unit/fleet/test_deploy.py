@@ -42,6 +42,7 @@ class Fake:
     interrupts: str = ""
     backups: Any = ()
     restoration: Any = None
+    left: Any = ()
     console: Console = field(default_factory=Console)
     session: Session = field(default_factory=Session)
 

@@ -38,6 +38,7 @@ class Fake:
     plan: Any = None
     backups: Any = ()
     restoration: Any = None
+    left: Any = ()
     containers: tuple[Container, ...] = ()
     request: Request = field(default_factory=lambda: Request("prune"))
     session: Any = field(default_factory=lambda: SimpleNamespace(stop=threading.Event(), close=lambda: None))
