@@ -34,7 +34,9 @@ def check_data(node: Node, found: Iterable[Loss]) -> Iterator[Check]:
     if not losses:
         yield Check(NAME, PROVES)
     for loss in losses:
-        if loss.service in node.stack.accept_loss:
+        if loss.later:
+            yield Check(NAME, PROVES, "warning", problem=loss.problem, hint=loss.hint)
+        elif loss.service in node.stack.accept_loss:
             hint = f"accept_loss accepts it: take {loss.service} out of it afterwards"
             yield Check(NAME, PROVES, "warning", problem=loss.problem, hint=hint)
         else:

@@ -21,12 +21,14 @@ class Loss:
     Attributes:
         hint: what to do about it.
         layer: the container in whose own layer they lie.
+        later: nothing is lost now, but when the container is replaced one day.
     """
 
     service: str
     problem: str
     hint: str
     layer: str = ""
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def judge_database(judge: Judge) -> Iterator[Loss]:
         return
     for container in judge.risk.goes:
         yield from _judge_container(judge, keeper, container)
-    if not judge.risk.goes and judge.risk.after and judge.risk.image:
+    if not judge.risk.goes and judge.risk.after is not None and judge.risk.image:
         yield from _judge_volume(judge, keeper, judge.risk.image)
 
 
@@ -220,6 +222,21 @@ def _judge_volume(judge: Judge, keeper: Data, image: Image) -> Iterator[Loss]:
     known = _environment(judge, keeper, None, image)
     then = keeper.where(judge.called or image, known, judge.risk.command)
     there = at(judge.risk.after or (), then)
-    if there is not None and there.kind == "volume" and there.source:
+    if there is None:
+        # The image's own variables say where it is, and its volumes whether anything keeps it.
+        declared = judge.look.volumes(str(image)) if judge.on_host(image) else None
+        if declared is not None and not any(
+            Held("volume", "", each.rstrip("/")).covers(then) for each in declared
+        ):
+            problem = (
+                f"{judge.risk.service} would keep its database in its own layer: nothing is mounted at {then}"
+            )
+            yield Loss(
+                judge.risk.service,
+                problem,
+                "mount a volume there: what replaces the container would lose it",
+                later=True,
+            )
+    elif there.kind == "volume" and there.source:
         files = judge.look.stored(there.source, there.place_of(then), keeper.FILES)
         yield from _versions(judge, keeper, files, known)

@@ -121,8 +121,10 @@ def _sources(scene: Scene, judge: Judge) -> Iterator[Loss]:
         return
     known = {held.source for container in scene.facts.containers for held in container.mounts}
     for held in risk.after or ():
-        # Below the stack's directory it is shipped, is there, or is what the stack fills itself: another check looks at that.
-        below = PurePosixPath(held.source).is_relative_to(scene.node.directory)
+        # Below the stack's directory it is shipped, is there, or is what the stack fills itself: another check looks at that. Where a
+        # service has lost its container, though, it was here before, and so was what it filled.
+        below = PurePosixPath(held.source).is_relative_to(scene.node.directory) and bool(risk.goes)
+        below = below or scene.belongs(held.source)
         if held.kind != "bind" or below or held.source in known or _of_system(held.source):
             continue
         if judge.look.source(held.source) in ("", "missing"):

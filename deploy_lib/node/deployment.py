@@ -192,6 +192,7 @@ class Deployment(Visit):
             # What the new images say of themselves has a say in what becomes of the data; nothing runs from them yet.
             try:
                 self._guard(decision.plan, self._services, pulled=True)
+                self._tell_accepted()
             except PreflightError:
                 self.outcome = Outcome.NOT_STARTED
                 raise
@@ -417,7 +418,7 @@ class Deployment(Visit):
         require_passed(self.node, self._guarded.checks)
 
     def _tell_accepted(self) -> None:
-        """What is lost because deploy.toml accepts it; a deployment's preflight has said so already."""
+        """What may be lost, or will be one day; a deployment's preflight has said so already."""
         for check in self._guarded.checks if self._lock is not None else ():
             if check.result == "warning":
                 self.site.say("data", f"warning: {check.problem}\n  -> {check.hint}")

@@ -64,7 +64,7 @@ def guard(
     Raises:
         RemoteError: the host does not answer.
     """
-    scene = replace(make_scene(plan, facts, job.stack, services), pulled=pulled)
+    scene = replace(make_scene(plan, facts, job.stack, services, job.local.services), pulled=pulled)
     look = Look(Found())
     if not losses(scene, look) and not look.question:
         return Guarded(tuple(check_data(job.node, ())), bool(look.lacking))

@@ -15,10 +15,17 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.plan import Change, Plan
 
 
-def make_scene(plan: Plan, facts: Facts, stack: HostStack, services: Mapping[str, Service] | None) -> Scene:
+def make_scene(
+    plan: Plan,
+    facts: Facts,
+    stack: HostStack,
+    services: Mapping[str, Service] | None,
+    declared: Collection[str] = (),
+) -> Scene:
     """What a plan does to containers that may have data.
 
     Args:
+        declared: the services that stand in the Compose files; one that no profile has switched on is left alone.
         services: the stack as the host's Compose renders it for the plan's release; None: its files stay as they are.
     """
     release, found = plan.desired.release, dict(services or {})
@@ -32,7 +39,7 @@ def make_scene(plan: Plan, facts: Facts, stack: HostStack, services: Mapping[str
         )
     shipped = {path for path in release.files if path not in (layout.OVERRIDE, layout.VARIABLES)}
     before = plan.before.release.files if plan.before else {}
-    risks = () if plan.nothing else tuple(_risks(plan, facts, stack, services))
+    risks = () if plan.nothing else tuple(_risks(plan, facts, stack, services, declared))
     return Scene(stack.node, stack.project_name, facts, risks, mounted, frozenset({*shipped, *before}))
 
 
@@ -47,7 +54,11 @@ def only(scene: Scene, recreated: Collection[str]) -> Scene:
 
 
 def _risks(
-    plan: Plan, facts: Facts, stack: HostStack, services: Mapping[str, Service] | None
+    plan: Plan,
+    facts: Facts,
+    stack: HostStack,
+    services: Mapping[str, Service] | None,
+    declared: Collection[str],
 ) -> Iterator[Risk]:
     release = plan.desired.release
     inputs = {*stack.inputs_of(release)} - {layout.OVERRIDE}
@@ -62,7 +73,7 @@ def _risks(
             risk = _risk(change, stay, services, stack, plan, facts)
             certain = bool(sure) or not stay or _otherwise_mounted(risk)
             yield replace(risk, sure=certain, rewritten=rewritten or certain)
-    for name in sorted({c.service for c in facts.containers} - {*release.images}):
+    for name in sorted({c.service for c in facts.containers} - {*release.images, *declared}):
         yield Risk(name, tuple(facts.of(name)), None)
 
 
@@ -97,7 +108,7 @@ def _risk(
     service = services.get(change.service) if services is not None else None
     ever = [plan.before, facts.unsettled]
     new = not goes and not any(change.service in event.release.images for event in ever if event)
-    after = wanted(service, services or {}, stack.directory) if service else goes[0].mounts if goes else ()
+    after = wanted(service, services or {}, stack.directory) if service else goes[0].mounts if goes else None
     spec = service.spec if service else {}
     command = spec.get("command") or ()
     return Risk(

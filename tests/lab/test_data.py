@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.layout import Lab
+from tests import ROOT
 
 from .changes import until
 from .projects import Project, project
@@ -289,7 +290,7 @@ def test_a_first_deployment_that_is_taken_down_names_the_volumes_that_it_leaves(
     ), left
 
 
-def test_what_was_started_by_hand_is_refused_too(kept: Project) -> None:
+def test_what_was_started_by_hand_is_refused_too_and_the_way_to_go_keeps_its_rows(kept: Project) -> None:
     """As with TimescaleDB's image that is called -ha: the volume is mounted, and the data are elsewhere."""
     kept.remove()
     text = f"services:\n{DATABASE}volumes: {{ postgres: {{}} }}\nsecrets: {{ password: {{ environment: PASSWORD }} }}\n"
@@ -303,9 +304,27 @@ def test_what_was_started_by_hand_is_refused_too(kept: Project) -> None:
     kept.write({"compose.yml": text})
     kept.configure(STACK)
     before = kept.containers()
-    done = kept.deploy()
-    assert done.code == 3, done.err
-    assert LOST["db"] in done.err
-    assert kept.run("preflight").code == 3
+    for words in (("deploy-kept",), ("preflight",)):
+        done = kept.run(*words)
+        assert done.code == 3, done.err
+        assert LOST["db"] in done.out + done.err
     assert kept.containers() == before
+    assert rows(kept, "SELECT word FROM kept") == "a row"
+    copy = (
+        (ROOT / "docs/data.md").read_text().partition("    docker stop shop-db-1\n")[2].partition("\n\n")[0]
+    )
+    kept.sh(
+        f"docker stop shop-db-1\n{copy}".replace("shop", "kept").replace(
+            "IMAGE", "timescale/timescaledb:2.19.3-pg17"
+        )
+    )
+    there = text.replace("postgres:/var/lib/postgresql/data", "pgdata:/home/postgres/pgdata")
+    kept.write({"compose.yml": there.replace("postgres: {}", "pgdata: {}")})
+    kept.configure(STACK + 'accept_loss = ["db"]\n')
+    assert (done := kept.deploy()).code == 0, done.err
+    until(lambda: rows(kept, "SELECT 1", check=False) == "1", "the database did not start", 90)
+    assert rows(kept, "SELECT word FROM kept") == "a row"
+    kept.configure(STACK)
+    kept.write({"compose.yml": there.replace("postgres: {}", "pgdata: {}").replace('"one"', '"two"')})
+    assert (done := kept.deploy()).code == 0, done.err
     assert rows(kept, "SELECT word FROM kept") == "a row"

@@ -263,6 +263,14 @@ def test_a_directory_that_docker_would_make_is_refused_for_a_service_that_was_he
     assert not asked(scene(risk(new, was=container(new))))
 
 
+def test_what_a_stack_has_filled_itself_is_missed_where_its_container_is_gone_too() -> None:
+    own = Held("bind", "/opt/shop/rows", "/rows")
+    missing = Found(sources={"/opt/shop/rows": "missing"})
+    assert "would get /opt/shop/rows at /rows" in lost(scene(risk(own, goes=())), missing)
+    assert not lost(scene(risk(own)), missing)
+    assert not lost(scene(risk(own, goes=()), shipped=frozenset({"rows/a"})), missing)
+
+
 # --- databases ----------------------------------------------------------------------------------------------
 
 HERE, THERE = "/var/lib/postgresql/data", "/home/postgres/pgdata/data"
@@ -338,6 +346,20 @@ def test_a_volume_whose_container_is_gone_has_a_version_too() -> None:
         what, Found(stored={("shop_pg", "PG_VERSION"): b"15\n"})
     )
     assert not lost(what, Found(stored={("shop_pg", "PG_VERSION"): b"17\n"}))
+
+
+def test_a_new_database_that_nothing_would_keep_is_a_warning_once_its_image_is_known() -> None:
+    what = scene(risk(goes=(), service="db", image=PG, called=PG, new=True), pulled=True)
+    known = Found(variables={"postgres:17": {"PGDATA": THERE}}, volumes={"postgres:17": frozenset({HERE})})
+    (check,) = check_data(what.node, losses(what, Look(known)))
+    assert (check.result, check.problem) == (
+        "warning",
+        f"db would keep its database in its own layer: nothing is mounted at {THERE}",
+    )
+    assert not lost(what, replace(known, variables={"postgres:17": {"PGDATA": HERE}}))
+    look = Look(Found())
+    assert not losses(replace(what, pulled=False), look)
+    assert look.lacking == {PG}
 
 
 def test_an_image_without_a_name_is_what_the_compose_file_calls_it() -> None:

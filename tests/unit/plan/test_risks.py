@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from deploy_lib.checks.risk import Risk, Scene
+from deploy_lib.compose.container import Container
 from deploy_lib.compose.mounts import Held
 from deploy_lib.compose.service import Mount, Service
 from deploy_lib.host.look.facts import Facts
@@ -90,6 +91,19 @@ def test_a_service_that_is_gone_and_replicas_that_are_too_many_are_removed() -> 
         ("web", ["2"], None),
         ("old", ["3"], None),
     ]
+
+
+def test_a_service_that_no_profile_has_switched_on_is_left_alone() -> None:
+    facts = settled()
+    orphan = replace(facts.containers[0], id="3", service="second")
+    plan = make_plan(NODE, facts_with(facts, orphan), desired())
+    for declared, at_risk in (((), ["second"]), (("web", "second"), [])):
+        found = make_scene(plan, facts_with(facts, orphan), STACK, model(), declared)
+        assert [risk.service for risk in found.risks] == at_risk
+
+
+def facts_with(facts: Facts, *more: Container) -> Facts:
+    return replace(facts, containers=(*facts.containers, *more))
 
 
 def test_a_service_that_was_never_here_is_new_and_one_that_is_recorded_is_not() -> None:
