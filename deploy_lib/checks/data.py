@@ -68,9 +68,12 @@ def _layers(judge: Judge, told: Sequence[Loss]) -> Iterator[Loss]:
         small = size is not None and size <= LIMIT
         if small or (risk.ends and container.done) or any(loss.layer == container.id for loss in told):
             continue
-        lies = judge.look.layer(container)
-        kept = {path: n for path, n in (lies or {}).items() if not _passing(path)}
-        total = sum(kept.values()) if lies else size
+        lies = judge.look.layer(container) or {}
+        kept = {path: n for path, n in lies.items() if path != "?" and not _passing(path)}
+        # The engine's own number counts: the closer look may have missed something, and then it is no noise.
+        noise = sum(lies.values()) - sum(kept.values())
+        known = bool(lies) and "?" not in lies
+        total = size - noise if size is not None else sum(kept.values()) if known else None
         if total is not None and total <= LIMIT:
             continue
         shown = "nobody knows how much" if total is None else f"{total / MIB:.0f} MiB"

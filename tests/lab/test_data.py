@@ -181,7 +181,7 @@ def test_a_rollback_is_refused_that_would_lose_what_was_written_since(kept: Proj
     kept.configure(STACK + 'accept_loss = ["layer"]\n')
     done = kept.deploy()
     assert done.code == 0, done.err
-    assert "warning: layer keeps 19 MiB" in done.err
+    assert "data: layer keeps 19 MiB" in done.err
     before = kept.containers()
     kept.inside("layer", "echo a row > /new/row")
     kept.configure(STACK)

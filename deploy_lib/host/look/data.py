@@ -67,7 +67,8 @@ class Found:
     """What was found; what is in none of these is not known.
 
     Attributes:
-        layers: by container, bytes by directory of what it has written into its own layer.
+        layers: by container, bytes by directory of what it has written into its own layer; with a directory "?" where not all of
+            it could be looked at.
         held: whether a file lies there.
         files: by container and path, the first bytes of a file; none of one that is not there.
         variables: by container or image.
@@ -129,7 +130,8 @@ say() {{ printf '%s' "$1"; shift; for x; do printf ' %s' "$(printf %s "$x" | cod
 # Bytes by directory of the files that are in the container's own layer, which `docker export` shows without its mounts.
 layer() {{
   timeout {_EACH} docker diff "$1" >"$t/diff" || return 0
-  timeout {_EACH} docker export "$1" 2>/dev/null | tar -tvf - 2>/dev/null | awk -v changed="$t/diff" '
+  rm -f "$t/failed"
+  {{ timeout {_EACH} docker export "$1" 2>/dev/null || : >"$t/failed"; }} | tar -tvf - 2>/dev/null | awk -v changed="$t/diff" '
     BEGIN {{ while ((getline x < changed) > 0) if (x ~ /^[AC] /) own[substr(x, 3)] = 1 }}
     /^-/ {{
       n = $3; x = $0
@@ -137,7 +139,10 @@ layer() {{
       if (!(x in own)) next
       sub(/\\/[^\\/]*$/, "", x); sum[x == "" ? "/" : x] += n
     }}
-    END {{ for (x in sum) printf "%.0f %s\\n", sum[x], x }}' | say layer "$1"
+    END {{ for (x in sum) printf "%.0f %s\\n", sum[x], x }}' >"$t/sums"
+  # What was cut short says where, and not how much.
+  [ ! -e "$t/failed" ] || echo '0 ?' >>"$t/sums"
+  say layer "$1" <"$t/sums"
 }}
 inside() {{ timeout {_EACH} docker cp "$1:$2" - 2>"$t/said"; }}
 # Whether any file lies there; where one may not look, there may be.

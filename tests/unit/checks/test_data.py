@@ -75,7 +75,7 @@ def test_a_small_layer_is_noise_and_costs_no_question(size: int) -> None:
 def test_a_large_layer_is_lost_with_its_container_and_its_biggest_directories_are_named() -> None:
     what = scene(risk(), layer=50 * MIB)
     assert lost(what) == "web keeps 50 MiB in its own layer, which recreating it would lose"
-    found = Found(layers={"c1": {"/srv/app/a": 29 * MIB, "/srv/app/b": 20 * MIB, "/etc": 1}})
+    found = Found(layers={"c1": {"/srv/app/a": 29 * MIB, "/srv/app/b": 20 * MIB, "/tmp": MIB, "/etc": 1}})
     assert lost(what, found) == "web keeps 49 MiB in its own layer (/srv/app), which recreating it would lose"
     assert asked(what) == Question(layers=("c1",))
     assert "removing it" in lost(scene(risk(gone=True), layer=50 * MIB))
@@ -84,14 +84,22 @@ def test_a_large_layer_is_lost_with_its_container_and_its_biggest_directories_ar
 def test_a_layer_of_a_size_that_nobody_knows_is_not_taken_for_a_small_one() -> None:
     assert "web keeps nobody knows how much" in lost(scene(risk(), layer=None))
     assert not lost(scene(risk(), layer=None), Found(layers={"c1": {"/etc": 5}}))
+    assert lost(scene(risk(), layer=None), Found(layers={"c1": {"/etc": 5, "?": 0}}))
+
+
+def test_what_the_closer_look_has_missed_counts() -> None:
+    what = scene(risk(), layer=50 * MIB)
+    assert "50 MiB in its own layer (/etc)" in lost(what, Found(layers={"c1": {"/etc": 5, "?": 0}}))
+    assert lost(what, Found(layers={"c1": {}}))
+    assert lost(what, Found(layers={"c1": {"/tmp": 30 * MIB, "?": 0}}))
 
 
 def test_what_programs_must_not_rely_on_does_not_count() -> None:
     noise = dict.fromkeys(
         ("/tmp/a", "/var/cache/apt", "/root/.cache/pip", "/app/x/__pycache__", "/run"), LIMIT
     )
-    assert not lost(scene(risk(), layer=60 * MIB), Found(layers={"c1": {**noise, "/var/log": 5 * MIB}}))
-    assert lost(scene(risk(), layer=60 * MIB), Found(layers={"c1": {"/var/log": 11 * MIB}}))
+    assert not lost(scene(risk(), layer=55 * MIB), Found(layers={"c1": {**noise, "/var/log": 5 * MIB}}))
+    assert lost(scene(risk(), layer=61 * MIB), Found(layers={"c1": {**noise, "/var/log": 11 * MIB}}))
 
 
 def test_what_a_service_that_has_done_its_work_left_behind_is_none_of_it() -> None:

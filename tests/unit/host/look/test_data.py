@@ -70,6 +70,11 @@ def test_a_layer_is_what_changed_without_what_the_image_has(engine: Path) -> Non
     assert ask(engine, Question(layers=("c1",))).layers == {"c1": {"/data": 100, "/": 1}}
 
 
+def test_a_layer_that_could_not_be_looked_at_to_its_end_says_so(engine: Path) -> None:
+    (engine / "diff").write_text("A /data/x\n")
+    assert ask(engine, Question(layers=("c1",))).layers == {"c1": {"?": 0}}
+
+
 def test_a_mount_holds_something_where_any_file_lies(engine: Path) -> None:
     archive(engine / "c1__full.tar", {"full/x": b""}, ("full",))
     archive(engine / "c1__empty.tar", {}, ("empty", "empty/lost+found"))
