@@ -12,6 +12,7 @@ from typing import Any
 from deploy_lib import layout, shell
 from deploy_lib.answers import number, text, texts, understand
 from deploy_lib.compose import labels
+from deploy_lib.compose.mounts import Held, read_held
 from deploy_lib.compose.project import Project
 from deploy_lib.release.image import Image
 from deploy_lib.shell import quote
@@ -27,6 +28,7 @@ class Container:
         health: "healthy", "unhealthy", "starting", or None without a health check.
         started: RFC 3339.
         ports: of the host, that lead to it.
+        mounts: what is mounted in it, but for what lies in memory.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Container:
     started: str
     labels: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()
+    mounts: tuple[Held, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -115,6 +118,7 @@ _FIELDS = {
     "started": ".State.StartedAt",
     "labels": ".Config.Labels",
     "ports": ".HostConfig.PortBindings",
+    "mounts": ".Mounts",
 }
 INSPECT = (
     "{"
@@ -176,6 +180,7 @@ def _container(data: Any) -> Container | None:
         started=text(data, "started"),
         labels=found,
         ports=tuple(ports),
+        mounts=tuple(read_held(each) for each in data.get("mounts") or ()),
     )
 
 

@@ -38,6 +38,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.names import did_you_mean
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.guard import foresee_loss
 from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
 from deploy_lib.output.timings import TIMINGS
@@ -156,6 +157,17 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
             registries = ask_registries(environment, askers, question)
         for name, checks in registries.nodes.items():
             nodes[name] = replace(nodes[name].also(*checks), ended=_now())
+        if registries.version is not None:
+            version, manifests = registries.version, registries.manifests
+            judged = side_by_side(
+                ready,
+                lambda d: foresee_loss(
+                    d.session, d.job, nodes[d.node.name].facts, version, manifests, vault.values
+                ),
+                request.parallel,
+            )
+            for d, also in zip(ready, judged, strict=True):
+                nodes[d.node.name] = replace(nodes[d.node.name].also(*also), ended=_now())
     checkout = local.checkout(
         environment, _checkout(environment), registries.version, default=request.tag is None
     )
@@ -271,7 +283,7 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
             d.session.open()
             checks += reach.stages(d.session.connection.target, None)
             checks += judge_way(d.session, d.node, facts)
-            facts = look(d.session, d.job, version)
+            facts = look(d.session, d.job, version, weigh=True)
             checks += judge_host(d.node, facts, stacks, rendered=True)
             checks += _judge_stack(environment, d, facts)
     except UnreachableError as error:

@@ -43,6 +43,7 @@ def final_outcome(
     no_rollback: bool,
     recorded: Sequence[str] = (),
     silent: bool = False,
+    left: Sequence[str] = (),
 ) -> tuple[ExitCode, DeployError | None]:
     """A node's exit status, and its error with the state that its host is in.
 
@@ -51,6 +52,7 @@ def final_outcome(
         no_rollback: a release that failed was to be left in place.
         recorded: names of the nodes of the same command on which its release counts.
         silent: the host did not say afterwards what runs there.
+        left: the volumes that a first deployment has left behind when it was taken down.
     """
     back = node.task(f"rollback --node {node.name}")
     first = (
@@ -70,7 +72,8 @@ def final_outcome(
             if outcome is Outcome.UNTOUCHED:
                 state = "what ran before still runs" if before else "nothing was started"
             else:
-                state = f"the host is back on {running}" if before else "the host is empty again"
+                stay = f", but for volumes, which stay: {', '.join(left)}" if left else ""
+                state = f"the host is back on {running}" if before else f"the host is empty again{stay}"
             stopped = isinstance(error, StoppedError)
             hint = "run the command again" if stopped else "fix the cause, then run the command again"
             return ExitCode.FAILED_REVERTED, _stated(error, node, state, hint)

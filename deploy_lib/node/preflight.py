@@ -25,23 +25,31 @@ more, such as that with the verdict. They are also the fewest that any command t
 Values = Mapping[str, Secret]
 
 
-def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:
+def look(
+    session: Session,
+    job: Job,
+    version: Version | None = None,
+    known: Facts | None = None,
+    *,
+    weigh: bool = False,
+) -> Facts:
     """The facts of a job's host; with a version, also this checkout's Compose file as the host renders it.
 
     Args:
         known: the facts so far: they have the number of replicas.
+        weigh: containers may be replaced, so that it counts how much lies in their own layers.
 
     Raises:
         RemoteError: the host does not answer.
     """
     if version is None:
-        return gather(session, job.stack, {}, {})
+        return gather(session, job.stack, {}, {}, weigh=weigh)
     env = {**placeholders(job.environment.secrets), **job.variables(version, known or Facts())}
     shipped = job.local.shipped
     read = {path: shipped.files[path] for path in shipped.inputs}
     # A link may lead to one of them.
     read |= {path: entry for path, entry in shipped.files.items() if entry.target}
-    return gather(session, job.stack, read, env)
+    return gather(session, job.stack, read, env, weigh=weigh)
 
 
 def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:

@@ -115,7 +115,7 @@ class Visit:
             PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
                 stack's files, which no flag skips.
         """
-        self.facts = look(self.session, self.job, version, self.facts)
+        self.facts = look(self.session, self.job, version, self.facts, weigh=True)
         answered = check_answered(self.node, self.facts, rendered=version is not None)
         require_passed(self.node, [answered, check_ownership(self.facts)])
         self.facts = look_at_places(self.session, self.job, self.facts)

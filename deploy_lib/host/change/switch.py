@@ -38,6 +38,9 @@ INTERVAL = 1
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
 
+VOLUMES = "=== volumes"
+"""Begins the line with the names of the volumes that stay when a stack is taken down."""
+
 UNKNOWN = "=== unknown"
 """What a switch prints in place of the containers when the engine does not list them."""
 
@@ -280,6 +283,7 @@ def _back(stack: HostStack, switch: Switch) -> str:
     if switch.back is None:
         return f"""\
 cd / || return
+{_name_volumes(project)}
 engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.paths})))}"""
     return f"""\
@@ -292,6 +296,14 @@ engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(proje
 {start.back(switch.back_runs)}
 {apply.back_later(switch.applies)}
 {place.tell(project, switch.reloads)}"""
+
+
+def _name_volumes(project: Project) -> str:
+    """Shell text that names what taking a project down leaves behind: those without a name, too, which nobody would find."""
+    mounted = '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}'
+    return f"""\
+v=$({{ docker volume ls -q {project.filters}; docker ps -aq {project.filters} | xargs -r docker inspect --format {quote(mounted)}; }} 2>/dev/null)
+echo '{VOLUMES}' $(printf '%s\\n' "$v" | sort -u)"""
 
 
 def _append(events: Sequence[Event], otherwise: str = "") -> str:

@@ -39,6 +39,7 @@ class Facts:
         tags: image id by `repository:tag`, of every tag on the host.
         keep_tags: the local tags that protect images from being pruned.
         containers: the project's containers.
+        layers: by container, the bytes in its own layer, None where that took too long to find out; empty where nobody asked.
         services: the desired stack as the host's Compose renders it.
         blank: the variables of its files that have no value from any place.
         history: the newest events, oldest first.
@@ -72,6 +73,7 @@ class Facts:
     tags: Mapping[str, str] = field(default_factory=dict)
     keep_tags: frozenset[str] = frozenset()
     containers: tuple[Container, ...] = ()
+    layers: Mapping[str, int | None] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     blank: frozenset[str] = frozenset()
     history: tuple[Event, ...] = ()

@@ -43,6 +43,7 @@ class Fake:
     backups: Any = ()
     restoration: Any = None
     known: bool | None = None
+    left: Any = ()
     console: Console = field(default_factory=Console)
     session: Session = field(default_factory=Session)
 

@@ -40,6 +40,7 @@ class Fake:
     restoration: Any = None
     known: bool | None = None
     running: tuple[Container, ...] = ()
+    left: Any = ()
     containers: tuple[Container, ...] = ()
     request: Request = field(default_factory=lambda: Request("prune"))
     session: Any = field(default_factory=lambda: SimpleNamespace(stop=threading.Event(), close=lambda: None))
