@@ -144,6 +144,12 @@ def judge_project(scene: Scene, look: Look) -> Iterator[Loss]:
                 was = next((name for name, then in pairs.items() if then == held.source), None)
                 if was is None:
                     continue
-                problem = f"the project in {scene.node.directory} is {project}, and would be {scene.project}: {risk.service} would have the volume {held.source} in place of {was}"
-                line = f'put project = "{project}" into [stacks.{scene.node.stack_name}] of deploy.toml, or give the volume its name: {was}'
-                yield Loss(risk.service, problem, line)
+                problem = (
+                    f"the project in {scene.node.directory} is {project}, and would be {scene.project}: {risk.service} would have "
+                    f"the volume {held.source} in place of {was}"
+                )
+                judge = Judge(scene.node, scene.facts, risk, look)
+                yield judge.loss(
+                    problem,
+                    f'put project = "{project}" into [stacks.{scene.node.stack_name}] of deploy.toml, or give the volume its name: {was}',
+                )

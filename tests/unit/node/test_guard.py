@@ -7,19 +7,22 @@ from typing import Any, cast
 
 import pytest
 
+from deploy_lib.checks import Check
 from deploy_lib.compose.mounts import Held
 from deploy_lib.compose.service import Service
-from deploy_lib.errors import CommandError, PreflightError
+from deploy_lib.errors import CommandError, ExitCode, PreflightError
 from deploy_lib.host.look.data import Found, Question
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
+from deploy_lib.node import deployment as deploying
 from deploy_lib.node import guard as module
-from deploy_lib.node.guard import foresee_loss, guard, kept_services
+from deploy_lib.node.guard import Guarded, foresee_loss, guard, kept_services
 from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.ssh.session import Session
+from tests.unit.node.test_deployment import deployment
 from tests.unit.plan.test_decision import KEY, NODE, VERSION, case, forward, rendered, values
 from tests.unit.plan.test_plan import NEW, desired, settled
 
@@ -169,9 +172,29 @@ def test_an_earlier_release_is_rendered_where_its_files_are_others(monkeypatch: 
     assert "its mounts are not compared" in said[0]
 
 
-def test_a_decision_that_would_lose_data_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.unit.node.test_deployment import deployment
+def test_what_a_pulled_image_says_is_refused_before_anything_runs_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = deployment()
+    node.facts = replace(rendered("h/x:2"), key=KEY)
+    said = iter([Guarded((), again=True), Guarded((Check("data", "", "failed", problem="lost", hint="x"),))])
+    given: list[bool] = []
 
+    def answers(*_: object, pulled: bool = False) -> Guarded:
+        given.append(pulled)
+        return next(said)
+
+    monkeypatch.setattr(module, "guard", answers)
+    monkeypatch.setattr(deploying, "stage", lambda *_: None)
+    node.decide(VERSION, {MANIFEST.reference: MANIFEST}, values())
+    with pytest.raises(PreflightError, match="lost") as raised:
+        node.stage(())
+    node.fail(raised.value)
+    assert given == [False, True]
+    assert node.conclude() is ExitCode.NOT_STARTED
+
+
+def test_a_decision_that_would_lose_data_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     node = deployment()
     node.facts = replace(rendered("h/x:2"), layers={"1": 50 * MIB}, key=KEY)
     Host(monkeypatch)
