@@ -10,7 +10,9 @@ from deploy_lib.host.look.alike import ask_alike
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.preflight import Values, needed_values
 from deploy_lib.node.site import Site
+from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import Version
+from deploy_lib.ssh.session import Session
 
 
 def look_at_adopted(site: Site, facts: Facts, version: Version, values: Values) -> Facts:
@@ -22,14 +24,22 @@ def look_at_adopted(site: Site, facts: Facts, version: Version, values: Values) 
     """
     if not facts.adopted:
         return facts
-    job = site.job
     _check(site, facts)
+    return compare_adopted(site.session, site.job, facts, version, values)
+
+
+def compare_adopted(session: Session, job: Job, facts: Facts, version: Version, values: Values) -> Facts:
+    """The same, without a word.
+
+    Raises:
+        RemoteError: the host does not answer.
+    """
     given = {name: value.reveal() for name, value in needed_values(facts, values).items()}
     shipped = job.local.shipped
     read = {path: shipped.files[path] for path in shipped.inputs}
     read |= {path: each for path, each in shipped.files.items() if each.target}
     env = {**given, **job.variables(version, facts)}
-    found = ask_alike(site.session, job.stack.unpinned, read, env, facts.containers)
+    found = ask_alike(session, job.stack.unpinned, read, env, facts.containers)
     return replace(facts, alike=found.services, inactive=found.inactive)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from deploy_lib import layout
 from deploy_lib.checks import Check
+from deploy_lib.checks.check import failed
 from deploy_lib.checks.data import NAME, PROVES, check_data, losses
 from deploy_lib.checks.risk import Look, Scene
 from deploy_lib.compose.service import Service
@@ -19,6 +20,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.kept import ask_kept
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.names import did_you_mean
+from deploy_lib.node.adoption import compare_adopted
 from deploy_lib.node.dry_run import look_closer
 from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Job, decide_version
@@ -106,9 +108,17 @@ def foresee_loss(
     """The same in preflight, before anything is decided; nothing where other checks say why nothing can be decided yet."""
     try:
         with told(job.node.name):
-            plan = decide_version(job, facts, version, manifests, values, facts.key or _ANY_KEY).plan
             services = None if job.request.service else facts.services
-            return (*guard(session, job, plan, facts, services).checks, *_strange(job, facts))
+
+            def judge(facts: Facts) -> tuple[Check, ...]:
+                plan = decide_version(job, facts, version, manifests, values, facts.key or _ANY_KEY).plan
+                return guard(session, job, plan, facts, services).checks
+
+            found = judge(facts)
+            if facts.adopted and failed(found):
+                # What somebody else has started may stay as it is, which takes another question.
+                found = judge(compare_adopted(session, job, facts, version, values))
+            return (*found, *_strange(job, facts))
     except PreflightError:
         return ()
     except (RemoteError, UnforeseenError) as error:

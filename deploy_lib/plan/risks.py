@@ -65,15 +65,21 @@ def _risks(
     changed = inputs & {*plan.changed, *plan.dropped}
     rewritten = bool(changed - {layout.VARIABLES})
     for change in plan.changes:
+        if change.service not in release.images:
+            continue
         stay, gone = _staying(change, facts, release.replicas.get(change.service, 1))
-        sure = [c for c in stay if change.action == "recreate" or c.image != change.image]
+        image = release.references[change.service]
+        sure = [c for c in stay if change.action == "recreate" or c.image != image]
         if gone:
             yield replace(_risk(change, gone, None, stack, plan, facts), after=None)
         if sure or (stay and changed) or (not stay and not gone and change.action == "create"):
             risk = _risk(change, stay, services, stack, plan, facts)
             certain = bool(sure) or not stay or _otherwise_mounted(risk)
+            # Of what somebody else has started, Compose's own hash has said already that it stays.
+            if not certain and change.service in facts.alike and change.service in release.as_started:
+                continue
             yield replace(risk, sure=certain, rewritten=rewritten or certain)
-    for name in sorted({c.service for c in facts.containers} - {*release.images, *declared}):
+    for name in sorted({c.service for c in facts.containers} - {*release.images, *declared, *facts.inactive}):
         yield Risk(name, tuple(facts.of(name)), None)
 
 

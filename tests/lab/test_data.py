@@ -293,7 +293,7 @@ def test_a_first_deployment_that_is_taken_down_names_the_volumes_that_it_leaves(
 def test_what_was_started_by_hand_is_refused_too_and_the_way_to_go_keeps_its_rows(kept: Project) -> None:
     """As with TimescaleDB's image that is called -ha: the volume is mounted, and the data are elsewhere."""
     kept.remove()
-    text = f"services:\n{DATABASE}volumes: {{ postgres: {{}} }}\nsecrets: {{ password: {{ environment: PASSWORD }} }}\n"
+    text = f"services:\n{DATABASE}  heavy: {{ {IDLE} }}\nvolumes: {{ postgres: {{}} }}\nsecrets: {{ password: {{ environment: PASSWORD }} }}\n"
     kept.sh(f"mkdir -p /opt/kept; cat > /opt/kept/compose.yml <<'=END='\n{text}=END=")
     kept.given(
         kept.value("password"),
@@ -301,6 +301,7 @@ def test_what_was_started_by_hand_is_refused_too_and_the_way_to_go_keeps_its_row
     )
     until(lambda: rows(kept, "SELECT 1", check=False) == "1", "the database did not start", 90)
     rows(kept, "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('a row')")
+    kept.inside("heavy", "head -c 20000000 /dev/urandom > /srv/data")
     kept.write({"compose.yml": text})
     kept.configure(STACK)
     before = kept.containers()
@@ -308,6 +309,7 @@ def test_what_was_started_by_hand_is_refused_too_and_the_way_to_go_keeps_its_row
         done = kept.run(*words)
         assert done.code == 3, done.err
         assert LOST["db"] in done.out + done.err
+        assert "heavy keeps" not in done.out + done.err  # it is left as it is
     assert kept.containers() == before
     assert rows(kept, "SELECT word FROM kept") == "a row"
     copy = (
@@ -324,6 +326,7 @@ def test_what_was_started_by_hand_is_refused_too_and_the_way_to_go_keeps_its_row
     assert (done := kept.deploy()).code == 0, done.err
     until(lambda: rows(kept, "SELECT 1", check=False) == "1", "the database did not start", 90)
     assert rows(kept, "SELECT word FROM kept") == "a row"
+    assert kept.containers()["heavy"] == before["heavy"]
     kept.configure(STACK)
     kept.write({"compose.yml": there.replace("postgres: {}", "pgdata: {}").replace('"one"', '"two"')})
     assert (done := kept.deploy()).code == 0, done.err

@@ -102,6 +102,28 @@ def test_a_service_that_no_profile_has_switched_on_is_left_alone() -> None:
         assert [risk.service for risk in found.risks] == at_risk
 
 
+def test_what_somebody_else_has_started_and_stays_as_it_is_is_not_at_risk() -> None:
+    changed = desired(files={**FILES, "compose.yml": b"other"})
+    facts = replace(settled(), containers=tuple(replace(c, mounts=(VOLUME,)) for c in settled().containers))
+    release = replace(changed.release, as_started={"web": OLD})
+    plan = make_plan(NODE, facts, replace(changed, release=release))
+    for alike, mounted_there, at_risk in (
+        ((), VOLUME, 1),
+        (("web",), VOLUME, 0),
+        (("web",), replace(VOLUME, source="x"), 1),
+    ):
+        found = mounted(replace(facts, alike=frozenset(alike)), mounted_there)
+        assert len(make_scene(plan, found, STACK, model()).risks) == at_risk
+
+
+def test_a_service_of_another_profile_is_left_alone_where_that_was_asked() -> None:
+    facts = settled()
+    orphan = replace(facts.containers[0], id="3", service="second")
+    plan = make_plan(NODE, facts_with(facts, orphan), desired())
+    found = replace(facts_with(facts, orphan), inactive=frozenset({"second"}))
+    assert not make_scene(plan, found, STACK, model()).risks
+
+
 def facts_with(facts: Facts, *more: Container) -> Facts:
     return replace(facts, containers=(*facts.containers, *more))
 
