@@ -13,9 +13,12 @@ from deploy_lib.checks import Check
 from deploy_lib.checks.check import failed
 from deploy_lib.checks.data import NAME, PROVES, check_data, losses
 from deploy_lib.checks.risk import Look, Scene
+from deploy_lib.compose.interpolation import read_env_file
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import PreflightError, RemoteError, UnforeseenError, told
+from deploy_lib.host.files import read_files
 from deploy_lib.host.look.data import Found, Question, ask
+from deploy_lib.host.look.deployed import ask_started
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.kept import ask_kept
 from deploy_lib.host.look.registry import Manifest
@@ -26,8 +29,9 @@ from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Job, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.risks import make_scene, only
+from deploy_lib.release.files import content_of
 from deploy_lib.release.image import Image
-from deploy_lib.release.release import Version
+from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
@@ -154,6 +158,8 @@ def kept_services(site: Site, plan: Plan, facts: Facts) -> Mapping[str, Service]
     """
     release, stack = plan.desired.release, site.stack
     inputs = {path for path in stack.inputs_of(release) if path != layout.OVERRIDE}
+    if not plan.nothing and not {*release.compose_files} <= {*release.files}:
+        return _started_by_hand(site, release)
     if plan.nothing or all(release.files.get(path) == facts.files.get(path) for path in inputs):
         return None
     found = ask_kept(site.session, stack, release, site.job.environment.secrets)
@@ -162,3 +168,14 @@ def kept_services(site: Site, plan: Plan, facts: Facts) -> Mapping[str, Service]
             "data", f"Compose does not read the files of release {release.id}: its mounts are not compared"
         )
     return found
+
+
+def _started_by_hand(site: Site, release: Release) -> Mapping[str, Service] | None:
+    """The services of a release that somebody else has started: its files stay where they were, and its variables are kept."""
+    kept = f"{layout.OBJECTS}/{content_of(release.files.get(layout.VARIABLES, ''))}"
+    content = read_files(site.session, site.node.directory, [kept]).get(kept, b"")
+    project = replace(
+        site.stack.project_of(release), files=release.compose_files, env_files=release.env_files
+    )
+    secrets = {*site.job.environment.secrets, *release.carried}
+    return ask_started(site.session, project, secrets, read_env_file(content))

@@ -170,6 +170,7 @@ for x in {quote(stack.directory / layout.OBJECTS)}/*; do
     *) if away "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
   esac
 done
+{keeper.forget_old(stack, kept)}
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
 for x in $tags; do
   case $x in {any_keep_tag(stack.name)}) ;; *) continue;; esac
@@ -188,7 +189,6 @@ for x in $tags; do
       if erase "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
-{keeper.forget_old(stack, kept)}
 {backup.prune_text(stack, needed)}
 [ -z "$left" ]
 """

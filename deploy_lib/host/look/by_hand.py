@@ -92,7 +92,7 @@ def ask_by_hand(
     """
     project, names = _names(session, project)
     kinds: dict[str, Kind] = dict.fromkeys([*recoverable(names), *secrets], "text")
-    rendered = _render(session, project, kinds)
+    rendered = _render(session, project, kinds, stack.node.variables)
     if isinstance(rendered, str):
         return rendered
     text, kinds = rendered
@@ -130,15 +130,21 @@ _REQUIRED = re.compile(r"required variable (\w+) is missing")
 _ROUNDS = 20
 
 
-def _render(session: Session, project: Project, kinds: dict[str, Kind]) -> tuple[str, dict[str, Kind]] | str:
-    """A rendering with a stand-in for each variable, and the kinds that Compose took."""
+def _render(
+    session: Session, project: Project, kinds: dict[str, Kind], given: Mapping[str, str]
+) -> tuple[str, dict[str, Kind]] | str:
+    """A rendering with a stand-in for each variable, and the kinds that Compose took.
+
+    Args:
+        given: values of variables for which no stand-in fits.
+    """
     said = ""
     for _ in range(_ROUNDS):
         script = command.by_hand_render(project)
-        result = session.run(script, env=stand_ins(kinds), check=False, step=STEP)
+        result = session.run(script, env={**given, **stand_ins(kinds)}, check=False, step=STEP)
         said = result.stderr
         required = _REQUIRED.findall(said) if result.exit_code else [*_blank(said), *passed_on(result.stdout)]
-        if new := [name for name in recoverable(required) if name not in kinds]:
+        if new := [name for name in recoverable(required) if name not in {*kinds, *given}]:
             kinds = {**kinds, **dict.fromkeys(new, "text")}
         elif not result.exit_code:
             return result.stdout, kinds

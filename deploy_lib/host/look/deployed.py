@@ -23,10 +23,29 @@ def ask_deployed(session: Session, project: Project, secrets: Iterable[str]) -> 
         RemoteError: the session ended.
         NotUnderstoodError: Compose answered with something else.
     """
+    return _rendered(session, command.deployed_command(project), project, placeholders(secrets))
+
+
+def ask_started(
+    session: Session, project: Project, secrets: Iterable[str], given: Mapping[str, str]
+) -> Mapping[str, Service] | None:
+    """The same of a project that somebody else has started, with the services of all profiles.
+
+    Args:
+        given: values of variables that are no secrets.
+
+    Raises:
+        RemoteError: the session ended.
+        NotUnderstoodError: Compose answered with something else.
+    """
+    return _rendered(session, command.by_hand_render(project), project, {**given, **placeholders(secrets)})
+
+
+def _rendered(
+    session: Session, script: str, project: Project, env: Mapping[str, str]
+) -> Mapping[str, Service] | None:
     try:
-        said = session.run(
-            command.deployed_command(project), env=placeholders(secrets), step="looking at what is deployed"
-        ).stdout
+        said = session.run(script, env=env, step="looking at what is deployed").stdout
     except CommandError:
         return None
     return read_model(said, str(project.directory))

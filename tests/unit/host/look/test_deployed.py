@@ -9,7 +9,7 @@ import pytest
 
 from deploy_lib.compose.project import Project
 from deploy_lib.errors import CommandError, NotUnderstoodError
-from deploy_lib.host.look.deployed import ask_deployed
+from deploy_lib.host.look.deployed import ask_deployed, ask_started
 from deploy_lib.secrets.placeholders import placeholder
 from deploy_lib.ssh.session import Session
 
@@ -48,3 +48,17 @@ def test_files_that_compose_does_not_read_tell_nothing() -> None:
 def test_an_answer_that_is_no_model_is_an_error() -> None:
     with pytest.raises(NotUnderstoodError):
         asked("Welcome")
+
+
+def test_what_somebody_else_has_started_is_rendered_with_all_profiles_and_its_variables() -> None:
+    given: dict[str, Any] = {}
+
+    def run(script: str, **more: Any) -> Any:
+        given.update(more, script=script)
+        return SimpleNamespace(stdout=json.dumps({"services": {"web": {"image": "x"}}}))
+
+    found = ask_started(cast(Session, SimpleNamespace(run=run)), MADE, ["PW"], {"TAG": "1", "PW": "x"})
+    assert found is not None
+    assert set(found) == {"web"}
+    assert "--profile '*'" in given["script"]
+    assert given["env"] == {"TAG": "1", "PW": placeholder("PW")}
