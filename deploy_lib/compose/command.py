@@ -1,6 +1,7 @@
 """The calls of `docker compose`, as shell text.
 
-The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's.
+The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's. `${PWD}` in a
+file is the project's directory, as it is for who runs Compose there, and not where a script happens to be.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def deployed_command(project: Project) -> str:
     files = [word for name in project.files for word in ("-f", project.directory / name)]
     env_files = [word for name in project.env_files for word in ("--env-file", project.directory / name)]
     where = ("-p", project.name, "--project-directory", project.directory)
-    return words("docker", "compose", *where, *files, *env_files, *_RENDER)
+    return f"env PWD={quote(project.directory)} " + words(
+        "docker", "compose", *where, *files, *env_files, *_RENDER
+    )
 
 
 _RENDER = ("config", "--format", "json")
@@ -86,4 +89,10 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
     files = [f"-f {place(name)}" for name in project.files]
     env_files = [f"--env-file {place(name)}" for name in project.env_files]
     options = " ".join([f"-p {quote(project.name)} --project-directory {directory}", *files, *env_files])
-    return f"docker compose {options} {words(*arguments)}"
+    return f"env PWD={directory} docker compose {options} {words(*arguments)}"
+
+
+def shown(call: str) -> str:
+    """A call as people write it who are in the project's directory."""
+    before, compose, rest = call.partition("docker compose ")
+    return f"{compose}{rest}" if before.startswith("env PWD=") else call

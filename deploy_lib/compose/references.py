@@ -175,7 +175,7 @@ class _Reader:
             needed = not (isinstance(bind, dict) and bind.get("create_host_path") is True)
             at = self.known(place, source, what) if entry.get("type") == "bind" else None
         else:
-            text, line = filled(str(entry), place.values), entry
+            text, line = filled(str(entry), place.known), entry
             if text is None:
                 if str(entry).startswith((".", "$")):
                     self.unknown.append(f"{place.where(entry)}: {entry}, {what}")
@@ -227,7 +227,7 @@ class _Reader:
         """
         if not isinstance(text, str) or not text:
             return None
-        path = filled(text, place.values)
+        path = filled(text, place.known)
         if path is None:
             self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
             return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+from deploy_lib.compose.joins import joined
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
@@ -91,7 +92,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     recorded = before.release.files if before else {}
     left = {path for path in half.release.files if path in facts.files} if half else set()
     dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
-    changes = tuple(_change(facts, before, name, release) for name in sorted(release.images))
+    changes = _along(facts, [_change(facts, before, name, release) for name in sorted(release.images)])
     orphans = any(c.service not in release.images for c in facts.containers)
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
@@ -123,6 +124,21 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         other_probes=other_probes,
         ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
     )
+
+
+def _along(facts: Facts, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """With the services that Compose makes anew along with one whose container they are part of."""
+    anew = {change.service for change in changes if change.action in ("create", "recreate")}
+    found = {change.service: change for change in changes}
+    for _ in changes:
+        for name, change in found.items():
+            service = facts.services.get(name)
+            joins = [each for each in (joined(service.spec) if service else ()) if each in anew]
+            if joins and change.action in ("keep", "start"):
+                why = f"it is part of {joins[0]}"
+                found[name] = replace(change, action="recreate", why=why)
+                anew.add(name)
+    return tuple(found.values())
 
 
 def _undo(facts: Facts, back: Release, release: Release, dropped: Sequence[str]) -> Placement:
