@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from deploy_lib.checks.check import Check, judged, numbers
 from deploy_lib.compose.joins import foreign, linked
-from deploy_lib.compose.limits import Limit
+from deploy_lib.compose.limits import DROPPED, Limit
 from deploy_lib.compose.made import differences, remake
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
@@ -23,8 +23,10 @@ def check_constructs(node: Node, project: str, facts: Facts) -> Iterator[Check]:
         project: the Compose project's name.
     """
     running = [service for service in facts.services.values() if service.replicas]
-    yield from _limits(node, facts, [limit for service in running for limit in service.limits])
     offers = facts.machine.offers
+    limits = [limit for service in running for limit in service.limits]
+    limits += [DROPPED[key] for key in sorted(offers.dropped if offers else ())]
+    yield from _limits(node, facts, limits)
     if offers is None:
         return
     yield from _paths(running, offers)
@@ -48,8 +50,7 @@ def _limits(node: Node, facts: Facts, found: Iterable[Limit]) -> Iterator[Check]
                 )
         elif not (limit.memory and node.stack.delivery == "memory"):
             refused.append((limit.what, limit.hint))
-    if refused:
-        yield judged("constructs", "the host does what the Compose file says", *_joined(refused))
+    yield from _failed("constructs", "the host does what the Compose file says", refused)
     if idle:
         yield judged(
             "constructs without effect",
@@ -92,8 +93,7 @@ def _paths(running: Sequence[Service], offers: Offers) -> Iterator[Check]:
                         f"put it there, or write seccomp:./{path.rpartition('/')[2]}, which is shipped",
                     )
                 )
-    if missing:
-        yield judged("paths of the host", "those that a service mounts are there", *_joined(missing))
+    yield from _failed("paths of the host", "those that a service mounts are there", missing)
 
 
 def _mkdir(path: str) -> str:
@@ -121,12 +121,9 @@ def _containers(project: str, running: Sequence[Service], offers: Offers) -> Ite
                     f"look what it is, and rename one of them: {words('docker', 'rename', name, f'{name}-before')}",
                 )
             )
-    if missing:
-        yield judged(
-            "other containers",
-            "those that services need are there, and their names are free",
-            *_joined(missing),
-        )
+    yield from _failed(
+        "other containers", "those that services need are there, and their names are free", missing
+    )
     unknown = [
         f"{service.name} calls {name}"
         for service in running
@@ -164,8 +161,8 @@ def _plugins(running: Sequence[Service], offers: Offers) -> Iterator[Check]:
         for kind, driver, what in dict.fromkeys(wanted)
         if driver not in usual and f"{kind}/{driver.removesuffix(':latest')}" not in known
     ]
-    if known and lacking:
-        yield judged("drivers", "the engine has the drivers that the Compose file names", *_joined(lacking))
+    if known:
+        yield from _failed("drivers", "the engine has the drivers that the Compose file names", lacking)
 
 
 def _made(node: Node, project: str, running: Sequence[Service], offers: Offers) -> Iterator[Check]:
@@ -180,10 +177,10 @@ def _made(node: Node, project: str, running: Sequence[Service], offers: Offers) 
                     remake(made, Project(project, node.directory, ())),
                 )
             )
-    if other:
-        yield judged("networks and volumes", "those that are there are those of the file", *_joined(other))
+    yield from _failed("networks and volumes", "those that are there are those of the file", other)
 
 
-def _joined(found: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Several problems as one, and their hints, each once."""
-    return "; ".join(what for what, _ in found), "; ".join(dict.fromkeys(hint for _, hint in found if hint))
+def _failed(name: str, proves: str, found: Iterable[tuple[str, str]]) -> Iterator[Check]:
+    """A check for each problem, with its own hint."""
+    for problem, hint in found:
+        yield judged(name, proves, problem, hint)

@@ -9,6 +9,7 @@ from deploy_lib.checks.check import Check, judged, numbers
 from deploy_lib.checks.offers import check_offers
 from deploy_lib.checks.ports import check_ports
 from deploy_lib.checks.shape import check_shape
+from deploy_lib.compose.command import refusal
 from deploy_lib.config import Node, Requires
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import TOOLS
@@ -48,7 +49,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         yield judged(
             "Compose file",
             "the host's own Compose reads the Compose file",
-            facts.problems.get("config", "")
+            refusal(facts.problems.get("config", ""))
             or ("" if facts.services or not facts.memory else "it has no services"),
             f"fix {node.stack.compose_shown}",
             found=f"{len(facts.services)} services",

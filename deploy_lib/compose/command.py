@@ -6,6 +6,7 @@ file is the project's directory, as it is for who runs Compose there, and not wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from deploy_lib.compose.project import Project
@@ -90,6 +91,12 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
     env_files = [f"--env-file {place(name)}" for name in project.env_files]
     options = " ".join([f"-p {quote(project.name)} --project-directory {directory}", *files, *env_files])
     return f"env PWD={directory} docker compose {options} {words(*arguments)}"
+
+
+def refusal(said: str) -> str:
+    """Why a rendering failed: what Compose said, without its warnings, and with files by their names."""
+    lines = [line for line in said.splitlines() if not re.match(r'time="[^"]*" level=(warning|info) ', line)]
+    return re.sub(r"/\S+/files/", "", "\n".join(lines)) or said
 
 
 def shown(call: str) -> str:

@@ -32,6 +32,10 @@ class Limit:
     memory: bool = False
 
 
+DROPPED = {"gw_priority": Limit("gw_priority of a service's network", compose="2.33.1", engine="28.0")}
+"""By key, what an older Compose takes and has no word of in its rendering: only the files tell."""
+
+
 def limits(name: str, spec: Mapping[str, Any], data: Mapping[str, Any], ends: str) -> Iterator[Limit]:
     """Those of a service, and of what it uses.
 
@@ -153,7 +157,7 @@ def _later(name: str, spec: Mapping[str, Any], data: Mapping[str, Any]) -> Itera
         if (joins or {}).get("driver_opts"):
             yield Limit(f"driver_opts of {name} in the network {key}", compose="2.27.1")
         if (joins or {}).get("gw_priority"):
-            yield Limit(f"gw_priority of {name} in the network {key}", compose="2.33.1", engine="28.0")
+            yield DROPPED["gw_priority"]
         if ((data.get("networks") or {}).get(key) or {}).get("enable_ipv4") is False:
             yield Limit(f"enable_ipv4 of the network {key}", compose="2.33.1", engine="28.0")
 

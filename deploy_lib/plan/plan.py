@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -52,6 +52,7 @@ class Plan:
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
         ill: services that were not healthy before, which is no failure of going back.
+        joins: by service, those whose containers it is part of.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
     """
@@ -70,6 +71,7 @@ class Plan:
     applies: tuple[str, ...] = ()
     other_probes: bool = False
     ill: tuple[str, ...] = ()
+    joins: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -92,7 +94,8 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     recorded = before.release.files if before else {}
     left = {path for path in half.release.files if path in facts.files} if half else set()
     dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
-    changes = _along(facts, [_change(facts, before, name, release) for name in sorted(release.images)])
+    joins = {name: joined(service.spec) for name, service in facts.services.items()}
+    changes = along([_change(facts, before, name, release) for name in sorted(release.images)], joins)
     orphans = any(c.service not in release.images for c in facts.containers)
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
@@ -122,21 +125,24 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         undo=undo,
         next_before=_next_before(before, release),
         other_probes=other_probes,
+        joins=joins,
         ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
     )
 
 
-def _along(facts: Facts, changes: Sequence[Change]) -> tuple[Change, ...]:
-    """With the services that Compose makes anew along with one whose container they are part of."""
+def along(changes: Sequence[Change], joins: Mapping[str, Sequence[str]]) -> tuple[Change, ...]:
+    """With the services that Compose makes anew along with one whose container they are part of.
+
+    Args:
+        joins: by service, those whose containers it is part of.
+    """
     anew = {change.service for change in changes if change.action in ("create", "recreate")}
     found = {change.service: change for change in changes}
     for _ in changes:
         for name, change in found.items():
-            service = facts.services.get(name)
-            joins = [each for each in (joined(service.spec) if service else ()) if each in anew]
-            if joins and change.action in ("keep", "start"):
-                why = f"it is part of {joins[0]}"
-                found[name] = replace(change, action="recreate", why=why)
+            along_with = [each for each in joins.get(name, ()) if each in anew]
+            if along_with and change.action in ("keep", "start"):
+                found[name] = replace(change, action="recreate", why=f"it is part of {along_with[0]}")
                 anew.add(name)
     return tuple(found.values())
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy_lib.compose import labels
+from deploy_lib.compose.limits import DROPPED
+from deploy_lib.shell import words
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Offers:
         devices: those paths of devices that the rendered files name and that exist.
         drivers: that hand over devices: "nvidia", "cdi".
         absent: paths that the rendered files name and that are not there; those that this user cannot see are not among them.
+        dropped: keys of the files that a rendering may lack; see `compose/limits.py`.
         plugins: of its engine: "log/json-file", "volume/local", "network/bridge", and the like.
         containers: by name, the project that they belong to, "" for none; only where the rendered files name a container.
         made: networks and volumes of this project, as Docker describes them; only where the rendered files say something of theirs.
@@ -35,6 +38,7 @@ class Offers:
     devices: frozenset[str] = frozenset()
     drivers: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
     plugins: frozenset[str] = frozenset()
     containers: Mapping[str, str] = field(default_factory=dict)
     made: tuple[tuple[str, Mapping[str, Any]], ...] = ()
@@ -85,6 +89,9 @@ offers() {{
     grep -oE '("(source|device)": "|"seccomp[:=])/[^"\\\\]+"' "$t/model" | sed 's/"$//; s/^[^/]*//' | sort -u | while read -r x; do
       case $x in "$t"/*) continue;; esac
       there "$x"; [ $? != 1 ] || echo "absent $x"
+    done
+    for x in {words(*DROPPED)}; do
+      ! grep -rqsE "^[^#]*$x.?:" "$t/files" || echo "dropped $x"
     done
     if grep -qE '"container_name"|"container:|"external_links"' "$t/model"; then
       docker ps -a --format 'container {{{{.Names}}}}={labels.template(labels.PROJECT)}' || return
@@ -142,6 +149,7 @@ _NAMED = {
     "device": "devices",
     "driver": "drivers",
     "absent": "absent",
+    "dropped": "dropped",
     "plugin": "plugins",
 }
 
