@@ -33,6 +33,7 @@ class Case:
         service: keys of the service.
         top: what stands beside the services.
         line: what is printed.
+        later: what preflight says where Compose is newer and takes it; "" where all is well then.
         group: those of one group are one service, unless they are refused.
         seen: where `docker inspect` has it, and as what.
         inside: a command of the container, and what it prints.
@@ -45,6 +46,7 @@ class Case:
     group: str = "main"
     seen: tuple[str, Any] | None = None
     inside: tuple[str, str] | None = None
+    later: str = ""
 
     def named(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The service's keys and what stands beside the services, for a service of this name."""
@@ -78,8 +80,8 @@ def ignored(line: str, service: str = "", top: str = "") -> Case:
     return Case("ignored", service, top, line)
 
 
-def by_compose(line: str, service: str = "", top: str = "") -> Case:
-    return Case("Compose", service, top, line)
+def by_compose(line: str, service: str = "", top: str = "", later: str = "") -> Case:
+    return Case("Compose", service, top, line, later=later)
 
 
 def by_engine(service: str) -> Case:
@@ -96,8 +98,8 @@ CASES: Mapping[str, Case] = {
     "include": taken(),
     "include.path, env_file, project_directory": taken(),
     "services": taken(),
-    "models": by_compose("Additional property models is not allowed", "models: [web]", "models: {web: {model: ai/m}}"),
-    "models.name, model, context_size, runtime_flags": by_compose("Additional property models is not allowed", "models: [web]", "models: {web: {model: ai/m, context_size: 1}}"),
+    "models": by_compose("Additional property models is not allowed", "models: [web]", "models: {web: {model: ai/m}}", later="web uses models: web, which Docker Model Runner pulls and serves: no rollback would bring an earlier one back"),
+    "models.name, model, context_size, runtime_flags": by_compose("Additional property models is not allowed", "models: [web]", "models: {web: {model: ai/m, context_size: 1}}", later="web uses models: web, which Docker Model Runner pulls and serves: no rollback would bring an earlier one back"),
     # --- services ---
     "services.annotations": taken("annotations: {a.b: c}", seen=("HostConfig.Annotations", {"a.b": "c"})),
     "services.attach": taken("attach: false"),
@@ -180,7 +182,7 @@ CASES: Mapping[str, Case] = {
     "services.env_file.format": by_compose('unsupported env_file format "raw"', "env_file: [{path: one.env, format: raw}]"),
     "services.environment": taken("environment: {A: b}", inside=('echo "$A"', "b")),
     "services.environment without a value": refused("NOWHERE has no value", "environment: [NOWHERE]"),
-    "services.expose": taken('expose: ["81"]', seen=("Config.ExposedPorts", {"81/tcp": {}})),
+    "services.expose": taken('expose: ["81/tcp"]', seen=("Config.ExposedPorts", {"81/tcp": {}})),
     "services.extends": taken("extends: {file: common/common.yml, service: common}", inside=('echo "$COMMON $(cat /common)"', "yes one")),
     "services.external_links": taken("external_links: ['constructs-other:friend']"),
     "services.external_links without its container": ignored("web calls constructs-nobody, and there is no such container", "external_links: ['constructs-nobody:x']"),
@@ -207,7 +209,7 @@ CASES: Mapping[str, Case] = {
     "services.mem_reservation": taken("mem_reservation: 20m", seen=("HostConfig.MemoryReservation", 20 << 20)),
     "services.mem_swappiness": taken("mem_swappiness: 10"),
     "services.memswap_limit": taken("memswap_limit: 80m", seen=("HostConfig.MemorySwap", 80 << 20)),
-    "services.models": by_compose("Additional property models is not allowed", "models: {web: {endpoint_var: U, model_var: M}}", "models: {web: {model: ai/m}}"),
+    "services.models": by_compose("Additional property models is not allowed", "models: {web: {endpoint_var: U, model_var: M}}", "models: {web: {model: ai/m}}", later="web uses models: web, which Docker Model Runner pulls and serves: no rollback would bring an earlier one back"),
     "services.network_mode": taken("network_mode: 'service:base'", group="guest"),
     "services.network_mode, ipc, pid, volumes_from of a container that is not there": refused(
         "web is part of the container constructs-nobody, which is not there", "network_mode: 'container:constructs-nobody'"
@@ -243,7 +245,9 @@ CASES: Mapping[str, Case] = {
     "services.pre_stop": refused("pre_stop of web needs Compose 2.30.0", "pre_stop: [{command: ['true']}]"),
     "services.privileged": taken("privileged: false", seen=("HostConfig.Privileged", False)),
     "services.profiles": taken("profiles: [chosen]"),
-    "services.provider": by_compose("Additional property provider is not allowed", "provider: {type: cloud}"),
+    "services.provider": by_compose("Additional property provider is not allowed", "provider: {type: cloud}",
+        later="web has provider: cloud, a program of the host in a container's place: it could be neither proven nor taken back",
+    ),
     "services.pull_policy": taken("pull_policy: missing"),
     "services.pull_policy build": refused("web has pull_policy: build, and nothing is built on a host", "pull_policy: build, build: ."),
     "services.pull_refresh_after": by_compose("Additional property pull_refresh_after is not allowed", "pull_refresh_after: 1d"),
@@ -258,7 +262,7 @@ CASES: Mapping[str, Case] = {
     "services.runtime": taken("runtime: runc", seen=("HostConfig.Runtime", "runc")),
     "services.runtime that the engine has not": refused("web asks for the runtime nowhere, which the engine does not have", "runtime: nowhere"),
     "services.scale": taken("scale: 2", group="two"),
-    "services.scale beside container_name": by_compose("container name must be unique", "scale: 2, container_name: x"),
+    "services.scale beside container_name": by_compose("container name must be unique", "scale: 2, container_name: xx"),
     "services.secrets": taken("secrets: [web-short]", "secrets: {web-short: {environment: TOKEN}}", inside=("wc -c < /run/secrets/main-short", "32")),
     "services.secrets.source, target, uid, gid, mode": taken(
         'secrets: [{source: web-long, target: /etc/token, uid: "7", gid: "8", mode: 0400}]',
@@ -279,7 +283,9 @@ CASES: Mapping[str, Case] = {
     "services.tmpfs": taken("tmpfs: [/scratch]", seen=("HostConfig.Tmpfs", {"/scratch": ""})),
     "services.tty": taken("tty: true", seen=("Config.Tty", True)),
     "services.ulimits": taken("ulimits: {nproc: 100, nofile: {soft: 100, hard: 200}}", inside=("ulimit -n", "100")),
-    "services.use_api_socket": by_compose("Additional property use_api_socket is not allowed", "use_api_socket: true"),
+    "services.use_api_socket": by_compose("Additional property use_api_socket is not allowed", "use_api_socket: true",
+        later="web has use_api_socket, which puts the host's own registry logins into its container",
+    ),
     "services.user": taken('user: "0"', group="other", seen=("Config.User", "0")),
     "services.userns_mode": taken("userns_mode: host", seen=("HostConfig.UsernsMode", "host")),
     "services.uts": taken("uts: host", group="other", seen=("HostConfig.UTSMode", "host")),
@@ -303,7 +309,7 @@ CASES: Mapping[str, Case] = {
     ),
     "services.volumes of the type cluster": refused("web has a mount of the type cluster, which only Swarm has", "volumes: [{type: cluster, source: web-c, target: /x}]", "volumes: {web-c: {}}"),
     "services.volumes of the type npipe": refused("web has a mount of the type npipe, which only Windows has", "volumes: [{type: npipe, source: /x, target: /x}]"),
-    "services.volumes.image.subpath": by_compose("Additional property image is not allowed", "volumes: [{type: image, source: x, target: /x, image: {subpath: a}}]"),
+    "services.volumes.image.subpath": by_compose("Additional property image is not allowed", "volumes: [{type: image, source: x, target: /x, image: {subpath: a}}]", later="web mounts the image x, which is neither pulled nor pinned"),
     "services.volumes_from": taken("volumes_from: [base]", group="guest", inside=("ls /data", "")),
     "services.volumes_from, read-only": ignored("ro of base:ro in volumes_from of web (Compose mounts it read-write)", "volumes_from: ['base:ro']"),
     "services.working_dir": taken("working_dir: /srv", seen=("Config.WorkingDir", "/srv")),
@@ -380,7 +386,10 @@ def keys(construct: str) -> Iterator[str]:
 def merged(one: Any, other: Any) -> Any:
     """Two examples as one: lists one after the other, mappings key by key, and of two values the second one."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return {**one, **{key: merged(one[key], value) if key in one else value for key, value in other.items()}}
+        return {
+            **one,
+            **{key: merged(one[key], value) if key in one else value for key, value in other.items()},
+        }
     if isinstance(one, list) and isinstance(other, list):
         return [*one, *other]
     if isinstance(one, list) and isinstance(other, dict):

@@ -249,7 +249,7 @@ def test_what_is_taken_is_there_and_stays_as_it_is(constructs: Project) -> None:
             != case.inside[1]
         ):
             wrong.append(f"{construct}: {found}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
     assert constructs.environment("long")["P"] == "a part"
     before = constructs.containers()
     again = constructs.deploy()
