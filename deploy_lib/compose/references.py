@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy_lib.compose.interpolation import filled, read_env_file
+from deploy_lib.compose.limits import is_bind
 from deploy_lib.compose.reading import Replaced, load_marked
 from deploy_lib.compose.reference import Kind, Place, Reference
 from deploy_lib.errors import UsageError
@@ -201,11 +202,7 @@ class _Reader:
 
     def volume(self, place: Place, name: str, spec: Any) -> None:
         options = spec.get("driver_opts") if isinstance(spec, dict) else None
-        if (
-            isinstance(options, dict)
-            and "bind" in str(options.get("o", "")).split(",")
-            and options.get("device")
-        ):
+        if isinstance(options, dict) and is_bind(options) and options.get("device"):
             at = self.known(place, options["device"], f"the directory of the volume {name}")
             if at is not None:
                 self.keep(
