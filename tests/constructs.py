@@ -272,6 +272,13 @@ CASES: Mapping[str, Case] = {
     "services.secrets, configs with uid, gid or mode, beside user: UID:GID": Case(
         "Engine", 'user: "7:8", secrets: [{source: web-s, uid: "7"}]', "secrets: {web-s: {environment: TOKEN}}"
     ),
+    "services.secrets, configs below a tmpfs": refused(
+        "the secret web-s of web belongs at /run/secrets/web-s, and a tmpfs at /run would hide it", "tmpfs: ['/run:size=1m'], secrets: [web-s]", "secrets: {web-s: {environment: TOKEN}}"
+    ),
+    "services.secrets, configs below a volume": refused(
+        "the config web-c of web belongs at /data/c, and would be written into the bind at /data, where it stays",
+        "volumes: ['./dir:/data'], configs: [{source: web-c, target: /data/c}]", "configs: {web-c: {content: a}}",
+    ),
     "services.security_opt": taken("security_opt: ['no-new-privileges:true', 'seccomp:./seccomp.json']", group="other"),
     "services.security_opt seccomp that is not there": refused("the seccomp profile of web is /nowhere/p.json, which is not there", "security_opt: ['seccomp:/nowhere/p.json']"),
     "services.shm_size": taken("shm_size: 1m", seen=("HostConfig.ShmSize", 1 << 20)),

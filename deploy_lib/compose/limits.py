@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from deploy_lib.compose.joins import joined
@@ -112,8 +113,9 @@ def is_bind(options: Mapping[str, Any]) -> bool:
 
 
 def _given(name: str, spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Limit]:
-    """Configs and secrets."""
+    """Configs and secrets: Compose writes those that are no files into a container that it has made and not started."""
     closed = bool(spec.get("read_only"))
+    mounted = list(_mounted(spec, data))
     for kind in ("config", "secret"):
         for each in spec.get(f"{kind}s") or ():
             key = each["source"]
@@ -132,11 +134,48 @@ def _given(name: str, spec: Mapping[str, Any], data: Mapping[str, Any]) -> Itera
                     else f"write {key}: {{file: PATH}}",
                     memory=kind == "secret",
                 )
+            elif not made.get("file") and not made.get("external"):
+                yield from _covered(name, kind, each, mounted)
             owned = [word for word in ("uid", "gid", "mode") if each.get(word) is not None]
             if made.get("file") and owned:
                 yield Limit(
                     f"{', '.join(owned)} of {what} (its file is mounted as it lies there)", refused=False
                 )
+
+
+def _covered(
+    name: str, kind: str, given: Mapping[str, Any], mounted: list[tuple[str, str]]
+) -> Iterator[Limit]:
+    """A config or secret below something that is mounted."""
+    key = str(given["source"])
+    usual = PurePosixPath("/run/secrets" if kind == "secret" else "/")
+    target = usual / str(given.get("target") or key)
+    for how, place in mounted:
+        if target.is_relative_to(place):
+            end = (
+                f"and a tmpfs at {place} would hide it"
+                if how == "tmpfs"
+                else f"and would be written into the {how} at {place}, where it stays"
+            )
+            yield Limit(
+                f"the {kind} {key} of {name} belongs at {target}, {end}",
+                'deliver secrets as files (delivery = "memory" in deploy.toml), or give it another target:'
+                if kind == "secret"
+                else f"write {key}: {{file: PATH}}, or give it another target:",
+                memory=kind == "secret",
+            )
+            return
+
+
+def _mounted(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is mounted into a service, and where."""
+    sources = [str(each).partition(":")[0] for each in spec.get("volumes_from") or ()]
+    others = [(data.get("services") or {}).get(source) or {} for source in sources]
+    for each in (spec, *others):
+        for mount in each.get("volumes") or ():
+            yield str(mount["type"]), str(mount.get("target") or "/")
+    for place in spec.get("tmpfs") or ():
+        yield "tmpfs", str(place).partition(":")[0]
 
 
 def _later(name: str, spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Limit]:
