@@ -39,6 +39,8 @@ def _limits(node: Node, facts: Facts, found: Iterable[Limit]) -> Iterator[Check]
     refused: list[tuple[str, str]] = []
     idle: list[str] = []
     for limit in dict.fromkeys(found):
+        if limit.delivery not in ("", node.stack.delivery):
+            continue
         if not limit.refused:
             idle.append(limit.what)
         elif limit.compose:
@@ -48,7 +50,7 @@ def _limits(node: Node, facts: Facts, found: Iterable[Limit]) -> Iterator[Check]
                 refused.append(
                     (f"{limit.what} needs {needed}: this host's {has} takes it and does nothing", hint)
                 )
-        elif not (limit.memory and node.stack.delivery == "memory"):
+        else:
             refused.append((limit.what, limit.hint))
     yield from _failed("constructs", "the host does what the Compose file says", refused)
     if idle:

@@ -22,7 +22,7 @@ class Limit:
         hint: what to do about it.
         refused: nothing is deployed with it; otherwise it has no effect, and a deployment says so.
         compose, engine: the versions that do it; "" for none, both for one that both have to be.
-        memory: no limit where secrets are delivered as files in memory.
+        delivery: of secrets, where this is a limit; "" for both ways.
     """
 
     what: str
@@ -30,7 +30,7 @@ class Limit:
     refused: bool = True
     compose: str = ""
     engine: str = ""
-    memory: bool = False
+    delivery: str = ""
 
 
 DROPPED = {"gw_priority": Limit("gw_priority of a service's network", compose="2.33.1", engine="28.0")}
@@ -132,14 +132,16 @@ def _given(name: str, spec: Mapping[str, Any], data: Mapping[str, Any]) -> Itera
                     'deliver secrets as files: delivery = "memory" in deploy.toml'
                     if kind == "secret"
                     else f"write {key}: {{file: PATH}}",
-                    memory=kind == "secret",
+                    delivery="compose" if kind == "secret" else "",
                 )
             elif not made.get("file") and not made.get("external"):
                 yield from _covered(name, kind, each, mounted)
             owned = [word for word in ("uid", "gid", "mode") if each.get(word) is not None]
-            if made.get("file") and owned:
+            if owned and (made.get("file") or kind == "secret"):
                 yield Limit(
-                    f"{', '.join(owned)} of {what} (its file is mounted as it lies there)", refused=False
+                    f"{', '.join(owned)} of {what} (its file is mounted as it lies there)",
+                    refused=False,
+                    delivery="" if made.get("file") else "memory",
                 )
 
 
@@ -162,7 +164,7 @@ def _covered(
                 'deliver secrets as files (delivery = "memory" in deploy.toml), or give it another target:'
                 if kind == "secret"
                 else f"write {key}: {{file: PATH}}, or give it another target:",
-                memory=kind == "secret",
+                delivery="compose" if kind == "secret" else "",
             )
             return
 

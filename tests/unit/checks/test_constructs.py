@@ -145,6 +145,12 @@ def test_secrets_as_files_can_be_in_a_service_that_is_read_only(tmp_path: Path) 
     memory = node.model_copy(update={"stack": node.stack.model_copy(update={"delivery": "memory"})})
     assert [c.name for c in check_constructs(node, "p", found)] == ["constructs"]
     assert list(check_constructs(memory, "p", found)) == []
+    spec = {"image": "i", "secrets": [{"source": "s", "mode": "0400"}]}
+    owned = facts({"services": {"web": spec}, "secrets": {"s": {"environment": "TOKEN"}}}, NEW)
+    assert list(check_constructs(node, "p", owned)) == []
+    (check,) = check_constructs(memory, "p", owned)
+    assert check.result == "warning"
+    assert "mode of the secret s of web (its file is mounted as it lies there)" in check.problem
 
 
 def test_what_is_unknown_is_not_taken_for_absent() -> None:
