@@ -28,6 +28,8 @@ from .trail import EXPOSED, Trail, marked, walk
 LAYERS = re.compile(r"\w+:/var/lib/docker/overlay2/\w+/diff/run/secrets/\w+")
 MEMORY = re.compile(r"core:(/run|/dev/shm)/ktrdr-secrets/ktrdr-core/\w+")
 """Where the documentation says that a value lies, by the stack's delivery."""
+DATABASE = r"/var/lib/(docker/)?containerd/\S+/meta\.db"
+"""Where containerd has what containers were made from; it keeps a page that is no longer used until it needs it again."""
 
 HOME = Path.home()
 ROOTS = [ROOT, Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"), *HOME.glob(".?*")]
@@ -64,8 +66,11 @@ def test_no_secret_is_left_lying_about(trail: Trail, lab: Lab) -> None:
     backend = hosts.execute(lab, "core", "docker", "ps", "-q", "--no-trunc", "--filter", service).strip()
     inspected = [f for f in shown if f.place == "inspect"]
     assert inspected == [Finding("inspect", f"core: container {backend[:12]}", f"B.{EXPOSED}")]
-    kept = re.compile(rf"core:(/var/lib/docker/containers|/run/\S+)/{backend}/config(\.v2)?\.json")
+    kept = re.compile(
+        rf"core:((/var/lib/docker/containers|/run/\S+)/{backend}/config(\.v2)?\.json|{DATABASE})"
+    )
     assert [f for f in shown if f not in inspected and not kept.fullmatch(f.where)] == []
+    assert {f.value for f in shown if not re.fullmatch(f"core:{DATABASE}", f.where)} == {f"B.{EXPOSED}"}
 
 
 def test_no_process_or_event_shows_a_secret(trail: Trail, lab: Lab) -> None:
