@@ -6,6 +6,7 @@ import base64
 import functools
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -235,23 +236,26 @@ def test_what_is_taken_is_there_and_stays_as_it_is(constructs: Project) -> None:
     constructs.write({"compose.yml": written(taken())})
     done = constructs.deploy()
     assert done.code == 0, done.err
-    shown = {
-        group: constructs.inspected(group)
-        for group in {c.group for c in CASES.values() if c.verdict == "taken"}
-    }
-    wrong = []
-    for construct, case in CASES.items():
-        if case.seen and (found := described(shown[case.group], case.seen[0])) != case.seen[1]:
-            wrong.append(f"{construct}: {found}")
-        if (
-            case.inside
-            and (found := constructs.inside(case.group, case.inside[0].replace("'", "'\"'\"'")).strip())
-            != case.inside[1]
-        ):
-            wrong.append(f"{construct}: {found}")
-    assert not wrong, "\n".join(wrong)
-    assert constructs.environment("long")["P"] == "a part"
     before = constructs.containers()
+    listed = json.loads(constructs.sh(f"docker inspect {' '.join(before.values())}"))
+    shown = {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in listed}
+    asked = {construct: case for construct, case in CASES.items() if case.inside}
+    script = "\n".join(
+        f"echo $(docker exec {before[case.group]} sh -c {shlex.quote(case.inside[0])})"
+        for case in asked.values()
+        if case.inside
+    )
+    answers = dict(zip(asked, constructs.sh(script).splitlines(), strict=True))
+    wrong = [
+        f"{construct}: {found}"
+        for construct, case in CASES.items()
+        if case.seen and (found := described(shown[case.group], case.seen[0])) != case.seen[1]
+    ]
+    wrong += [
+        f"{c}: {answers[c]}" for c, case in asked.items() if case.inside and answers[c] != case.inside[1]
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert "P=a part" in shown["long"]["Config"]["Env"]
     again = constructs.deploy()
     assert again.document["nodes"]["here"]["outcome"] == "unchanged", again.err
     assert constructs.run("status").code == 0
