@@ -1,6 +1,7 @@
 """Preflight: what must be true before a host is changed, as data; `deploy_lib.fleet.survey` makes the checks."""
 
 from deploy_lib.checks.check import Check, Result, require_passed
+from deploy_lib.checks.constructs import check_constructs
 from deploy_lib.checks.elsewhere import check_elsewhere
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
@@ -18,6 +19,7 @@ __all__ = [
     "Check",
     "Result",
     "check_answered",
+    "check_constructs",
     "check_elsewhere",
     "check_exposure",
     "check_files",

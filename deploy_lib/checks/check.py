@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -47,6 +48,12 @@ def judged(
     if problem:
         return Check(name, proves, otherwise, found, problem, hint)
     return Check(name, proves, "ok", found)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The numbers that a version begins with, to be compared."""
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return tuple(int(number) for number in match[1].split(".")) if match else ()
 
 
 def failed(checks: Iterable[Check]) -> list[Check]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from deploy_lib import layout
-from deploy_lib.checks.check import Check, judged
+from deploy_lib.checks.check import Check, judged, numbers
 from deploy_lib.checks.offers import check_offers
 from deploy_lib.checks.ports import check_ports
 from deploy_lib.checks.shape import check_shape
+from deploy_lib.compose.command import refusal
 from deploy_lib.config import Node, Requires
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import TOOLS
@@ -49,7 +49,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         yield judged(
             "Compose file",
             "the host's own Compose reads the Compose file",
-            facts.problems.get("config", "")
+            refusal(facts.problems.get("config", ""))
             or ("" if facts.services or not facts.memory else "it has no services"),
             f"fix {node.stack.compose_shown}",
             found=f"{len(facts.services)} services",
@@ -142,7 +142,7 @@ def _docker(requires: Requires, facts: Facts) -> Iterator[Check]:
 
 
 def _version(name: str, found: str, least: str, silence: str, hint: str) -> Check:
-    old = bool(found) and _numbers(found) < _numbers(least)
+    old = bool(found) and numbers(found) < numbers(least)
     return judged(
         name,
         f"it answers, and is version {least} or later",
@@ -150,11 +150,6 @@ def _version(name: str, found: str, least: str, silence: str, hint: str) -> Chec
         f"update it to {least} or later (`requires` in deploy.toml)" if old and not silence else hint,
         found=f"{found} (at least {least})" if found else "",
     )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    return tuple(int(number) for number in match[1].split(".")) if match else ()
 
 
 def _places(node: Node, facts: Facts) -> Iterator[Check]:

@@ -43,11 +43,15 @@ def check_exposure(node: Node, services: Mapping[str, Service]) -> Iterator[Chec
 
     Three ways are fine: a Compose secret, the content of a config, and, where `exposed` accepts it, the environment.
     """
-    foreign = [f"{service.name} gets {key}" for service in services.values() for key in service.foreign]
+    foreign = [
+        f"{service.name} gets {key}, which has no `environment:` as its source"
+        for service in services.values()
+        for key in service.foreign
+    ]
     yield judged(
         "secrets of the Compose file",
         "each is handed to Compose as environment",
-        f"{'; '.join(foreign)}, which has no `environment:` as its source" if foreign else "",
+        "; ".join(foreign),
         "give it `environment: NAME` in the Compose file, and [secrets.NAME] in deploy.toml",
     )
     yield from check_plain_sight(services)

@@ -43,7 +43,8 @@ def check_variables(node: Node, facts: Facts, given: Mapping[str, str]) -> Check
     Args:
         given: the names in the stack's env file, with their values.
     """
-    problems = [f"{name} has no value" for name in sorted(facts.blank)]
+    unset = sorted({name for service in facts.services.values() for name in service.unset} - facts.blank)
+    problems = [f"{name} has no value" for name in (*sorted(facts.blank), *unset)]
     file = " and ".join(node.stack.env_file or (".env",))
     twice = [name for name in facts.secret_names if name in given]
     advice = [

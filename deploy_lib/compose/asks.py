@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy_lib.compose.service import Service
 
-_NEWEST = ("always", "daily", "weekly", "every_")
+_NEWEST = ("always", "daily", "weekly", "every_", "refresh")
 """How the values of `pull_policy` begin that want the newest image of a tag."""
 
 
@@ -84,11 +84,19 @@ def _devices(spec: Mapping[str, Any]) -> Iterator[str]:
         source = str(each.get("source") or "") if isinstance(each, dict) else str(each).partition(":")[0]
         if source.startswith("/"):
             yield source
+    for limited in (spec.get("blkio_config") or {}).values():
+        for each in limited if isinstance(limited, list) else ():
+            yield str(each.get("path") or "")
 
 
 def _gpus(spec: Mapping[str, Any], reserved: Mapping[str, Any]) -> Iterator[Gpu]:
-    for each in (*(reserved.get("devices") or ()), *(spec.get("gpus") or ())):
+    for each in reserved.get("devices") or ():
         yield Gpu(str(each.get("driver") or ""), tuple(str(name) for name in each.get("capabilities") or ()))
+    for each in spec.get("gpus") or ():
+        # Compose adds this one when it makes the container.
+        yield Gpu(
+            str(each.get("driver") or ""), ("gpu", *(str(name) for name in each.get("capabilities") or ()))
+        )
 
 
 def _number(value: Any) -> float:

@@ -1,10 +1,12 @@
 """The calls of `docker compose`, as shell text.
 
-The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's.
+The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's. `${PWD}` in a
+file is the project's directory, as it is for who runs Compose there, and not where a script happens to be.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,7 +31,9 @@ def deployed_command(project: Project) -> str:
     files = [word for name in project.files for word in ("-f", project.directory / name)]
     env_files = [word for name in project.env_files for word in ("--env-file", project.directory / name)]
     where = ("-p", project.name, "--project-directory", project.directory)
-    return words("docker", "compose", *where, *files, *env_files, *_RENDER)
+    return f"env PWD={quote(project.directory)} " + words(
+        "docker", "compose", *where, *files, *env_files, *_RENDER
+    )
 
 
 def by_hand_command(project: Project, *arguments: str) -> str:
@@ -124,4 +128,16 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...], home: st
     options = " ".join(
         [f"-p {quote(project.name)} --project-directory {home or directory}", *profiles, *files, *env_files]
     )
-    return f"docker compose {options} {words(*arguments)}"
+    return f"env PWD={home or directory} docker compose {options} {words(*arguments)}"
+
+
+def refusal(said: str) -> str:
+    """Why a rendering failed: what Compose said, without its warnings, and with files by their names."""
+    lines = [line for line in said.splitlines() if not re.match(r'time="[^"]*" level=(warning|info) ', line)]
+    return re.sub(r"/\S+/files/", "", "\n".join(lines)) or said
+
+
+def shown(call: str) -> str:
+    """A call as people write it who are in the project's directory."""
+    before, compose, rest = call.partition("docker compose ")
+    return f"{compose}{rest}" if before.startswith("env PWD=") else call

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -16,7 +15,9 @@ from typing import Any
 
 from deploy_lib import layout
 from deploy_lib.answers import text, understand
-from deploy_lib.compose.service import Mount, Port, Service
+from deploy_lib.compose import uses
+from deploy_lib.compose.limits import limits
+from deploy_lib.compose.service import Ends, Port, Service
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.placeholders import shown, take_apart
 from deploy_lib.secrets.places import Place
@@ -44,12 +45,24 @@ def read_model(content: str, base: str = "") -> dict[str, Service]:
             for name, spec in sorted(services.items())
         }
         # What belongs to no service is listed with the first one.
-        shared = tuple(_refused("", {key: data.get(key) for key in ("networks", "volumes")}))
+        shared = tuple(_refused("", _beside(data)))
         for name in list(found)[:1] if shared else ():
             found[name] = replace(found[name], refused=(*found[name].refused, *shared))
         return found
 
     return understand("the Compose file as the host's Compose renders it", read)
+
+
+def _beside(data: Mapping[str, Any]) -> dict[str, Any]:
+    """All that stands beside the services, but for what brings a secret to them."""
+    brings = {"configs": "content", "secrets": "environment"}
+    found = {key: data.get(key) for key in ("networks", "volumes", "models")}
+    for kind, way in brings.items():
+        found[kind] = {
+            name: {key: value for key, value in (spec or {}).items() if key != way}
+            for name, spec in (data.get(kind) or {}).items()
+        }
+    return found
 
 
 def secret_sources(services: Mapping[str, Service]) -> dict[str, str]:
@@ -73,7 +86,7 @@ def _service(
     name: str, spec: Mapping[str, Any], data: Mapping[str, Any], base: str, *, awaited: bool
 ) -> Service:
     replicas = (spec.get("deploy") or {}).get("replicas", spec.get("scale", 1))
-    restart = str(spec.get("restart") or "")
+    ends: Ends = "must" if awaited else _ends(spec)
     given = {
         key: each for key in _keys(spec) if (each := _source((data.get("secrets") or {}).get(key) or {}))
     }
@@ -90,17 +103,27 @@ def _service(
         sources=given,
         foreign=tuple(key for key in _keys(spec) if key not in given),
         mounts=tuple(
-            _mount(each, base, data) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
+            uses.mount(each, base, data)
+            for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
         ),
-        reads=tuple(_reads(spec, data, base)),
+        reads=tuple(uses.reads(spec, data, base)),
         contents=dict(_contents(spec, data)),
         unseen=dict(_unseen(spec, data)),
-        ends="must" if awaited or restart == "no" else "may" if restart.startswith("on-failure") else "",
+        ends=ends,
         builds=bool(spec.get("build")),
-        external=tuple(_external(spec, data)),
+        external=tuple(uses.external(spec, data)),
         host_network=spec.get("network_mode") == "host",
+        limits=tuple(limits(name, spec, data, ends)),
+        made=tuple(uses.made(spec, data, base)),
         spec=spec,
     )
+
+
+def _ends(spec: Mapping[str, Any]) -> Ends:
+    """What its restart policy says; Compose looks at `deploy` where there is none."""
+    policy = (spec.get("deploy") or {}).get("restart_policy") or {}
+    said = str(spec.get("restart") or policy.get("condition") or "")
+    return "must" if said in ("no", "none") else "may" if said.startswith("on-failure") else ""
 
 
 def _keys(spec: Mapping[str, Any]) -> list[str]:
@@ -192,46 +215,3 @@ def _port(data: Mapping[str, Any]) -> Port | None:
     if not published.isdecimal() or not int(published):
         return None
     return Port(int(published), str(data.get("protocol") or "tcp"), str(data.get("host_ip") or ""))
-
-
-def _external(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    volumes = [each.get("source") for each in spec.get("volumes") or () if each["type"] == "volume"]
-    for kind, keys in (("network", [*(spec.get("networks") or ())]), ("volume", volumes)):
-        for key in keys:
-            made = (data.get(f"{kind}s") or {}).get(key) or {}
-            if made.get("external"):
-                yield kind, str(made.get("name") or key)
-
-
-def _mount(mount: Mapping[str, Any], base: str, data: Mapping[str, Any]) -> Mount:
-    source, volume = str(mount.get("source") or ""), ""
-    if mount["type"] == "bind":
-        source = _below(source, base)
-    elif mount["type"] == "volume" and source:
-        volume = str(((data.get("volumes") or {}).get(source) or {}).get("name") or source)
-    return Mount(text(mount, "type"), source, text(mount, "target"), volume, not mount.get("read_only"))
-
-
-def _reads(spec: Mapping[str, Any], data: Mapping[str, Any], base: str) -> Iterator[str]:
-    found = []
-    for each in spec.get("volumes") or ():
-        volume = (data.get("volumes") or {}).get(each.get("source")) if each["type"] == "volume" else None
-        options = (volume or {}).get("driver_opts") or {}
-        if "bind" in str(options.get("o") or "").split(","):
-            found.append(str(options.get("device") or ""))
-    for each in spec.get("security_opt") or ():
-        kind, _, path = str(each).replace("=", ":", 1).partition(":")
-        if kind == "seccomp" and path not in ("unconfined", "builtin"):
-            found.append(path)
-    for path in found:
-        place = posixpath.normpath(_below(path, base)) if path else "/"
-        # A profile written out as JSON is no path.
-        if not place.startswith(("/", "../", "{")):
-            yield place
-
-
-def _below(path: str, base: str) -> str:
-    """A path of the host, relative where it is below `base`."""
-    if base and PurePosixPath(path).is_relative_to(base):
-        return str(PurePosixPath(path).relative_to(base))
-    return path

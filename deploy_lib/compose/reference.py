@@ -51,6 +51,11 @@ class Place:
     folder: str
     values: Mapping[str, str]
 
+    @property
+    def known(self) -> Mapping[str, str]:
+        """Its variables, with `${PWD}`: the project directory, as its paths begin."""
+        return {**self.values, "PWD": posixpath.relpath(".", self.folder or ".")}
+
     def where(self, value: object) -> str:
         """The file, and the line of a text in it."""
         line = getattr(value, "line", None)

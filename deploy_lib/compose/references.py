@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy_lib.compose.interpolation import filled, read_env_file
+from deploy_lib.compose.limits import is_bind
 from deploy_lib.compose.reading import Replaced, load_marked
 from deploy_lib.compose.reference import Kind, Place, Reference
 from deploy_lib.errors import UsageError
@@ -175,7 +176,7 @@ class _Reader:
             needed = not (isinstance(bind, dict) and bind.get("create_host_path") is True)
             at = self.known(place, source, what) if entry.get("type") == "bind" else None
         else:
-            text, line = filled(str(entry), place.values), entry
+            text, line = filled(str(entry), place.known), entry
             if text is None:
                 if str(entry).startswith((".", "$")):
                     self.unknown.append(f"{place.where(entry)}: {entry}, {what}")
@@ -201,11 +202,7 @@ class _Reader:
 
     def volume(self, place: Place, name: str, spec: Any) -> None:
         options = spec.get("driver_opts") if isinstance(spec, dict) else None
-        if (
-            isinstance(options, dict)
-            and "bind" in str(options.get("o", "")).split(",")
-            and options.get("device")
-        ):
+        if isinstance(options, dict) and is_bind(options) and options.get("device"):
             at = self.known(place, options["device"], f"the directory of the volume {name}")
             if at is not None:
                 self.keep(
@@ -227,7 +224,7 @@ class _Reader:
         """
         if not isinstance(text, str) or not text:
             return None
-        path = filled(text, place.values)
+        path = filled(text, place.known)
         if path is None:
             self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
             return None

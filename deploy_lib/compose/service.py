@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from deploy_lib.compose.limits import Limit
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
 
@@ -61,6 +62,23 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A network or a volume that Compose makes for a service.
+
+    Attributes:
+        kind: "network" or "volume".
+        name: on the host.
+        key: in the Compose file.
+        spec: what the file says of it; a device below the stack's directory is relative to that.
+    """
+
+    kind: str
+    name: str
+    key: str
+    spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Service:
     """A service as the host's own Compose renders it.
 
@@ -81,6 +99,8 @@ class Service:
         builds: the file says how to build it.
         external: networks and volumes that somebody else makes: what each is, and its name on the host.
         host_network: its ports are the host's own, and none are published.
+        limits: what the file says of it and Compose does not do.
+        made: the networks and volumes that Compose makes for it.
         spec: its part of the rendering, for checks.
     """
 
@@ -100,12 +120,20 @@ class Service:
     builds: bool = False
     external: tuple[tuple[str, str], ...] = ()
     host_network: bool = False
+    limits: tuple[Limit, ...] = ()
+    made: tuple[Made, ...] = ()
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def secret_names(self) -> tuple[str, ...]:
         """The secrets that it gets."""
         return tuple(sorted({name for place in self.secrets for name in place.names}))
+
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """The variables of its environment that are named without a value, and have none from anywhere else."""
+        found = self.spec.get("environment") or {}
+        return tuple(name for name, value in found.items() if value is None)
 
     @property
     def exposed(self) -> dict[str, list[Place]]:

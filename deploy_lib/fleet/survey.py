@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from deploy_lib import address
 from deploy_lib.checks import (
     Check,
+    check_constructs,
     check_elsewhere,
     check_exposure,
     check_files,
@@ -319,6 +320,7 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         check_names(environment, d.node, facts.services)
         d.check_service(facts.services)
         yield from check_exposure(d.node, facts.services)
+        yield from check_constructs(d.node, d.local.project, facts)
         yield check_reloads(d.node, facts.services, d.local.files)
 
 

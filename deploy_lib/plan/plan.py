@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+from deploy_lib.compose.joins import joined
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
@@ -53,6 +54,7 @@ class Plan:
         applies: names of the secrets that a program gets into its own data, too.
         ill: services that were not healthy before, which is no failure of going back.
         down: services that go down while they are replaced, and keep data in a volume.
+        joins: by service, those whose containers it is part of.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
     """
@@ -72,6 +74,7 @@ class Plan:
     other_probes: bool = False
     ill: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    joins: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -94,7 +97,8 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     recorded = before.release.files if before else {}
     left = {path for path in half.release.files if path in facts.files} if half else set()
     dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
-    changes = tuple(_change(facts, before, name, release) for name in sorted(release.images))
+    joins = {name: joined(service.spec) for name, service in facts.services.items()}
+    changes = along([_change(facts, before, name, release) for name in sorted(release.images)], joins)
     changes += tuple(_left(facts, release)) if facts.adopted else ()
     orphans = any(c.service not in release.images for c in facts.containers)
     other_probes = before is not None and before.release.probes not in (None, release.probes)
@@ -125,9 +129,27 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         undo=undo,
         next_before=_next_before(before, release),
         other_probes=other_probes,
+        joins=joins,
         ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
         down=tuple(_down(facts, changes)),
     )
+
+
+def along(changes: Sequence[Change], joins: Mapping[str, Sequence[str]]) -> tuple[Change, ...]:
+    """With the services that Compose makes anew along with one whose container they are part of.
+
+    Args:
+        joins: by service, those whose containers it is part of.
+    """
+    anew = {change.service for change in changes if change.action in ("create", "recreate")}
+    found = {change.service: change for change in changes}
+    for _ in changes:
+        for name, change in found.items():
+            along_with = [each for each in joins.get(name, ()) if each in anew]
+            if along_with and change.action in ("keep", "start"):
+                found[name] = replace(change, action="recreate", why=f"it is part of {along_with[0]}")
+                anew.add(name)
+    return tuple(found.values())
 
 
 def _undo(facts: Facts, back: Release, release: Release, dropped: Sequence[str]) -> Placement:

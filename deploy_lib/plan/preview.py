@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 
 from deploy_lib import layout
-from deploy_lib.plan.plan import Change, Plan
+from deploy_lib.plan.plan import Change, Plan, along
 from deploy_lib.release.files import content_of, mode_of, target_of
 from deploy_lib.release.image import Image
 
@@ -44,7 +44,7 @@ def foresee(
         kept = change.action in ("keep", "start")
         return replace(change, action="recreate", why=why) if kept and differs else change
 
-    return replace(plan, changes=tuple(foreseen(change) for change in plan.changes))
+    return replace(plan, changes=along([foreseen(change) for change in plan.changes], plan.joins))
 
 
 def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dict[str, str]:

@@ -21,6 +21,20 @@ from .sweep import Finding, Marks, Watch
 FAB = ("fab", "-d", "-e", "-H", "ktrdr-core.internal")
 INVOKE = ("invoke", "-d", "-e")
 
+EXPOSED = "sweep_key"
+"""The field of a secret that one service gets in its environment, where its stack accepts that."""
+
+SECRET = """
+[secrets.SWEEP_KEY]
+field = "sweep_key"
+"""
+"""For deploy.toml."""
+
+SHOWN = """\
+      SWEEP_KEY: "key=${SWEEP_KEY:?}"
+"""
+"""For the backend's environment."""
+
 CRASHES = """\
     command: ["sh", "-c", "exit 7"]
 """
@@ -49,6 +63,7 @@ def marked() -> dict[str, str]:
         "db_password": value(""" 'it"s' $HOME `id` \\ & %41 """),
         "grafana_password": value(""" "$(id)" 'x' ${X} #; """),
         "jwt_secret": value("\n\"two\" 'lines'\r\n$$ "),
+        EXPOSED: value("\n\"two\" 'lines' $$ ${X} "),
     }
 
 
@@ -132,7 +147,9 @@ def walk(lab: Lab, directory: Path, delivery: str) -> Iterator[Trail]:
     """Goes the whole way, yields, and goes back to the lab's own values and the first tag."""
     root = prepared(lab, directory / "checkout", delivery)
     with own_secrets(lab) as original:
-        trail = Trail(lab, root, delivery, original, {"own": dict(original)})
+        known = {**original, EXPOSED: marked()[EXPOSED]}
+        put(lab, known)
+        trail = Trail(lab, root, delivery, known, {"own": known})
         for name in ("A", "B"):
             trail.sets[name] = marked()
         trail.sets["killed"] = {**trail.sets["A"], "jwt_secret": marked()["jwt_secret"]}
@@ -143,18 +160,19 @@ def walk(lab: Lab, directory: Path, delivery: str) -> Iterator[Trail]:
             trail.seen = watch.findings
             yield trail
         finally:
-            put(lab, original)
+            put(lab, known)
             trail.run("invoke", "rotate-secrets", code=0)
             trail.run("invoke", "deploy-core", "--tag", FIRST, code=0, root=lab.directory.parent)
 
 
 def prepared(lab: Lab, directory: Path, delivery: str = "compose") -> Path:
-    """A checkout that delivers secrets in this way."""
+    """A checkout that delivers secrets in this way, and gives the backend one more in its environment."""
     directory.mkdir()
-    path = copy_checkout(lab, directory) / "deploy.toml"
-    path.write_text(
-        path.read_text().replace("[stacks.core]\n", f'[stacks.core]\ndelivery = "{delivery}"\n', 1)
-    )
+    root = copy_checkout(lab, directory)
+    settings = f'delivery = "{delivery}"\nexposed = ["SWEEP_KEY"]\n'
+    _insert(root / "deploy.toml", "[stacks.core]\n", settings)
+    _insert(root / "deploy.toml", 'field = "db_username"\nmin_length = 1\nredact = false\n', SECRET)
+    _insert(root / "compose/docker-compose.core.yml", "      ENVIRONMENT: ${ENVIRONMENT}\n", SHOWN)
     return directory
 
 

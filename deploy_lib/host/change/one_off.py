@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deploy_lib.compose.command import compose_command
+from deploy_lib.compose.command import compose_command, shown
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff
 from deploy_lib.host.change.step import Step
@@ -45,5 +45,5 @@ def one_off_steps(
         run = one_off_command(stack, project, one_off, alone=alone)
         said = quote(f"=== one-off {one_off.service}: {words(*one_off.command)}")
         shell = f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; return $r; }}"
-        steps.append(Step(f"echo {said}\n{shell}", (env + run,)))
+        steps.append(Step(f"echo {said}\n{shell}", (env + shown(run),)))
     return steps

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy_lib.compose import labels
-from deploy_lib.compose.command import compose_command, remove_half_created, up_command
+from deploy_lib.compose.command import compose_command, remove_half_created, shown, up_command
 from deploy_lib.compose.project import Project
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.stack import HostStack
@@ -87,18 +87,19 @@ def forward_steps(runs: Runs, project: Project, env: str) -> list[Step]:
         env: what a dry run shows before each command.
     """
     if runs.all:
-        return [Step("ran=; up || return", (env + up_command(project),))]
+        return [Step("ran=; up || return", (env + shown(up_command(project)),))]
     some = words(*runs.services)
     steps = [Step(f"ran=$(changed {words(*runs.done)})" if runs.done else "ran=")]
     first = f"{some} {'' if runs.changed_later else '$ran'}".strip()
     if first:
-        shown = (env + up_command(project, runs.services),) if some else ()
-        steps.append(Step(f'set -- {first}; [ $# = 0 ] || up --no-deps "$@" || return', shown))
+        told = (env + shown(up_command(project, runs.services)),) if some else ()
+        steps.append(Step(f'set -- {first}; [ $# = 0 ] || up --no-deps "$@" || return', told))
     later = f"{words(*runs.later)} {'$ran' if runs.changed_later else ''}".strip()
     if later:
         steps.append(
             Step(
-                f"start_later {later}", tuple(env + up_command(project, [service]) for service in runs.later)
+                f"start_later {later}",
+                tuple(env + shown(up_command(project, [service])) for service in runs.later),
             )
         )
     return steps

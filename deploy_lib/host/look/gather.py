@@ -78,7 +78,7 @@ TOOLS = (
 """Programs that the scripts call."""
 
 
-ASKED_BESIDE = tuple(part for part in machine.PARTS if part not in ("published", "locked"))
+ASKED_BESIDE = tuple(part for part in machine.PARTS if part not in ("published", "locked", "offers"))
 """The parts of the machine that are asked one after the other, beside Compose and the engine: they share what Docker says of itself."""
 
 
@@ -165,10 +165,15 @@ ask_machine() {{
   part strangers others
   for x in files key history objects locked; do part "$x" mine "$x"; done
   for x in {words("delivered", "present", *ASKED_BESIDE)}; do part "$x" "$x"; done
+  # What the host has to offer is looked for in what Compose has rendered.
+  [ -z "$compose" ] || wait "$compose"
+  part offers offers
 }}
 # Most of the time is that of Docker's programs, which wait: so three go on at once, and no more, for the sake of small hosts.
+compose=
 if [ -n "$m" ]; then
   (e=$t/err1; ask_compose >"$t/said1") &
+  compose=$!
   (e=$t/err2; ask_engine >"$t/said2") &
   ask_machine
   wait

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy_lib.compose import labels
+from deploy_lib.compose.limits import DROPPED
+from deploy_lib.shell import words
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,11 @@ class Offers:
         networks, volumes: by name, whoever made them.
         devices: those paths of devices that the rendered files name and that exist.
         drivers: that hand over devices: "nvidia", "cdi".
+        absent: paths that the rendered files name and that are not there; those that this user cannot see are not among them.
+        dropped: keys of the files that a rendering may lack; see `compose/limits.py`.
+        plugins: of its engine: "log/json-file", "volume/local", "network/bridge", and the like.
+        containers: by name, the project that they belong to, "" for none; only where the rendered files name a container.
+        made: networks and volumes of this project, as Docker describes them; only where the rendered files say something of theirs.
     """
 
     cpus: int = 0
@@ -26,6 +37,11 @@ class Offers:
     volumes: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
     drivers: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    plugins: frozenset[str] = frozenset()
+    containers: Mapping[str, str] = field(default_factory=dict)
+    made: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 PARTS = ("offers",)
@@ -33,6 +49,24 @@ PARTS = ("offers",)
 _ABOUT = (
     "root {{.DockerRootDir}}{{println}}cpus {{.NCPU}}{{println}}memory {{.MemTotal}}{{println}}"
     '{{range $n, $_ := .Runtimes}}{{println "runtime" $n}}{{end}}'
+    + "".join(
+        f'{{{{range .Plugins.{kind}}}}}{{{{printf "plugin {kind.lower()}/%s\\n" .}}}}{{{{end}}}}'
+        for kind in ("Log", "Volume", "Network")
+    )
+)
+_MADE = {
+    "network": '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Internal":{{json .Internal}},'
+    '"Attachable":{{json .Attachable}},"EnableIPv6":{{json .EnableIPv6}},"IPAM":{{json .IPAM}},"Labels":{{json .Labels}}}',
+    "volume": '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Labels":{{json .Labels}}}',
+}
+"""Formats for `docker network inspect` and `docker volume inspect`."""
+
+_ASK_MADE = "".join(
+    f"""\
+      ids=$(docker {kind} ls -q --filter "label={labels.PROJECT}=$p") || return
+      [ -z "$ids" ] || docker {kind} inspect --format 'made {kind} {form}' $ids || return
+"""
+    for kind, form in _MADE.items()
 )
 
 FUNCTIONS = f"""\
@@ -42,7 +76,7 @@ about() {{ [ -n "$about" ] || about=$(docker info --format '{_ABOUT}'); }}
 # The rendered files are in $t/model; what nothing there asks for is of no interest.
 offers() {{
   about || return
-  printf '%s\\n' "$about" | grep -E '^(cpus|memory|runtime) '
+  printf '%s\\n' "$about" | grep -E '^(cpus|memory|runtime|plugin) '
   if grep -qs '"external": *true' "${{t-}}/model"; then
     docker network ls --format 'network {{{{.Name}}}}' || return
     docker volume ls --format 'volume {{{{.Name}}}}' || return
@@ -51,6 +85,21 @@ offers() {{
     grep -oE '"/(dev|sys|proc)/[^":]+' "$t/model" | cut -c 2- | sort -u | while read -r x; do
       [ ! -e "$x" ] || echo "device $x"
     done
+    # A path with a backslash in it is written otherwise there, and counts as one that exists.
+    grep -oE '("(source|device)": "|"seccomp[:=])/[^"\\\\]+"' "$t/model" | sed 's/"$//; s/^[^/]*//' | sort -u | while read -r x; do
+      case $x in "$t"/*) continue;; esac
+      there "$x"; [ $? != 1 ] || echo "absent $x"
+    done
+    for x in {words(*DROPPED)}; do
+      ! grep -rqsE "^[^#]*$x.?:" "$t/files" || echo "dropped $x"
+    done
+    if grep -qE '"container_name"|"container:|"external_links"' "$t/model"; then
+      docker ps -a --format 'container {{{{.Names}}}}={labels.template(labels.PROJECT)}' || return
+    fi
+    if sed -n -e '/^  "networks": {{/,/^  }}/p' -e '/^  "volumes": {{/,/^  }}/p' "$t/model" |
+      grep -qE '"(driver|driver_opts|internal|attachable|enable_ipv6|subnet|labels)"'; then
+      p=$(sed -n 's/^  "name": "\\([^"]*\\)",*$/\\1/p' "$t/model" | head -n 1)
+{_ASK_MADE}    fi
   fi
   # The engine knows the driver when it finds its hook, or a description of its devices.
   x=$(command -v nvidia-container-runtime-hook) && echo 'driver nvidia'
@@ -76,11 +125,19 @@ def read_offers(said: str) -> Offers:
     found = [
         (kind, name) for line in said.splitlines() for kind, _, name in [line.strip().partition(" ")] if kind
     ]
-    if odd := {kind for kind, _ in found} - {"cpus", "memory", *_NAMED}:
+    if odd := {kind for kind, _ in found} - {"cpus", "memory", "container", "made", *_NAMED}:
         raise ValueError(odd)
     return Offers(
         cpus=_number(name for kind, name in found if kind == "cpus"),
         memory=_number(name for kind, name in found if kind == "memory"),
+        containers={
+            each: project
+            for kind, line in found
+            if kind == "container"
+            for names, _, project in [line.partition("=")]
+            for each in names.split(",")
+        },
+        made=tuple(_made(line) for kind, line in found if kind == "made"),
         **{field: frozenset(name for kind, name in found if kind == word) for word, field in _NAMED.items()},
     )
 
@@ -91,7 +148,18 @@ _NAMED = {
     "volume": "volumes",
     "device": "devices",
     "driver": "drivers",
+    "absent": "absent",
+    "dropped": "dropped",
+    "plugin": "plugins",
 }
+
+
+def _made(line: str) -> tuple[str, Mapping[str, Any]]:
+    kind, _, described = line.partition(" ")
+    data = json.loads(described)
+    if not isinstance(data, dict):
+        raise TypeError(line)
+    return kind, data
 
 
 def _number(values: Iterable[str]) -> int:

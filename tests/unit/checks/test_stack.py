@@ -73,6 +73,13 @@ def test_nothing_is_deployed_blank(facts: Facts, given: dict[str, str], problem:
     assert ("take S out of" in (check.hint or "")) == ("S" in given)
 
 
+def test_a_variable_that_is_named_without_a_value_needs_one_too() -> None:
+    spec = {"environment": {"SET": "", "NOWHERE": None, "BLANK": None}}
+    facts = Facts(services={"web": Service("web", Image("x"), spec=spec)}, blank=frozenset({"BLANK"}))
+    check = check_variables(NODES["core"], facts, {})
+    assert (check.result, check.problem) == ("failed", "BLANK has no value; NOWHERE has no value")
+
+
 def test_a_project_without_a_fixed_name_is_given_the_line_that_fixes_it() -> None:
     check = check_project(NODES["core"], "ktrdr-core", Facts(containers=(build.container(),)), named=False)
     assert check.result == "failed"

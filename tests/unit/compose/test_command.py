@@ -3,14 +3,25 @@ import shlex
 import subprocess
 from pathlib import Path, PurePosixPath
 
-from deploy_lib.compose.command import compose_command, hash_command, remove_half_created, render_command
+from deploy_lib.compose.command import (
+    VERSION,
+    compose_command,
+    hash_command,
+    refusal,
+    remove_half_created,
+    render_command,
+    shown,
+    up_command,
+)
 from deploy_lib.compose.project import Project
 
 PROJECT = Project("shop-1", PurePosixPath("/opt/my shop"), ("compose.yml", "release.yml"), ("a.env", "b.env"))
 
 
 def test_the_command_names_its_project_and_all_its_files_in_their_order() -> None:
-    words = shlex.split(compose_command(PROJECT, "up", "-d"))
+    # `${PWD}` in a file is the project's directory, wherever a script happens to be.
+    place, value, *words = shlex.split(compose_command(PROJECT, "up", "-d"))
+    assert (place, value) == ("env", "PWD=/opt/my shop")
     assert words[:6] == ["docker", "compose", "-p", "shop-1", "--project-directory", "/opt/my shop"]
     assert words[6:10] == ["-f", "/opt/my shop/compose.yml", "-f", "/opt/my shop/release.yml"]
     assert words[10:] == [
@@ -22,6 +33,21 @@ def test_the_command_names_its_project_and_all_its_files_in_their_order() -> Non
 def test_what_files_include_is_looked_for_beside_them_wherever_they_lie() -> None:
     for text in (hash_command(PROJECT), render_command(PROJECT)):
         assert '--project-directory "$t"/files -f "$t"/files/compose.yml' in text
+
+
+def test_people_see_the_call_alone() -> None:
+    assert shown(up_command(PROJECT)).startswith("docker compose -p shop-1 ")
+    assert shown(VERSION) == VERSION
+
+
+def test_what_compose_refuses_is_told_without_its_warnings_and_without_places_that_are_gone() -> None:
+    warning = 'time="2026-11-29T15:31:42Z" level=warning msg="/run/x.1/files/a.yml: the attribute `version` is obsolete"'
+    assert (
+        refusal(f"{warning}\nvalidating /run/x.1/files/a.yml: services.web")
+        == "validating a.yml: services.web"
+    )
+    assert refusal(warning) == warning
+    assert refusal("") == ""
 
 
 def test_only_half_created_containers_are_removed(tmp_path: Path) -> None:

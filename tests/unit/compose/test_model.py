@@ -91,6 +91,13 @@ def test_a_secret_in_plain_sight_is_named_with_its_line(spec: dict[str, Any], ke
 def test_a_secret_in_the_options_of_a_volume_is_in_plain_sight_too() -> None:
     data = services(web={}) | {"volumes": {"share": {"driver_opts": {"o": f"password={PW}"}}}}
     assert read(data)["web"].refused == (("volumes.share.driver_opts.o", "password=${PW}"),)
+    brings = {"configs": {"c": {"content": PW, "name": "c"}}, "secrets": {"s": {"environment": "PW"}}}
+    assert read(services(web={}) | brings)["web"].refused == ()
+    shows = {"configs": {"c": {"labels": {"a": PW}}}, "secrets": {"s": {"name": PW}}}
+    assert {key for key, _ in read(services(web={}) | shows)["web"].refused} == {
+        "configs.c.labels.a",
+        "secrets.s.name",
+    }
 
 
 def test_ports_have_a_protocol_and_an_address() -> None:
@@ -135,12 +142,18 @@ def test_what_ends_by_itself_is_known_by_its_policy_or_by_who_waits_for_it() -> 
             job={"restart": "no"},
             again={"restart": "on-failure:3"},
             up={"restart": "always"},
+            once={"deploy": {"restart_policy": {"condition": "none"}}},
+            tries={"deploy": {"restart_policy": {"condition": "on-failure"}}},
+            stays={"deploy": {"restart_policy": {"condition": "any"}}},
+            both={"restart": "always", "deploy": {"restart_policy": {"condition": "none"}}},
         )
     )
     assert {name: s.ends for name, s in found.items() if s.ends} == {
         "migrate": "must",
         "job": "must",
         "again": "may",
+        "once": "must",
+        "tries": "may",
     }
 
 

@@ -31,6 +31,10 @@ def found(*files: str, beside: Mapping[str, str] | None = None, **values: str) -
         ),
         ("volumes: ['${WHERE}:/x', '${NOWHERE:-./other}:/y', './$$x:/z']", ["here", "other", "$x"]),
         ("volumes: ['../above:/x']", ["../above"]),
+        (
+            "volumes: ['${PWD}/conf:/x', '$PWD/data:/y'], env_file: '${PWD}/app.env'",
+            ["conf", "data", "app.env"],
+        ),
         ("env_file: app.env", ["app.env"]),
         ("env_file: [app.env, {path: ./more.env, required: false}, /etc/host.env]", ["app.env", "more.env"]),
         ("label_file: [labels/a]", ["labels/a"]),
@@ -55,7 +59,7 @@ def test_what_names_a_path_and_in_which_line_is_said() -> None:
 def test_configs_secrets_and_volumes_that_are_files() -> None:
     there = found(
         "services: {}\nconfigs: {c: {file: ./c.conf}, d: {content: x}}\nsecrets: {s: {file: s.txt}, e: {environment: E}}\n"
-        "volumes: {v: {driver_opts: {type: none, o: bind, device: ./data}}, w: {driver_opts: {o: 'addr=x', device: ':/y'}}}"
+        "volumes: {v: {driver_opts: {type: none, o: 'ro,rbind', device: '${PWD}/data'}}, w: {driver_opts: {o: 'addr=x', device: ':/y'}}}"
     )
     assert {path: each.kind for path, each in there.items()} == {
         "c.conf": "mount",
@@ -98,6 +102,11 @@ def test_included_files_start_from_their_own_project_directory() -> None:
         "x.conf",
         "d.conf",
     }
+
+
+def test_the_working_directory_is_the_project_directory_in_each_file() -> None:
+    beside = {"sub/a.yml": "services: {a: {volumes: ['${PWD}/conf:/x', './own:/y']}}"}
+    assert {"conf", "sub/own"} <= set(found("include: [sub/a.yml]", beside=beside))
 
 
 def test_an_extended_service_starts_from_its_file_s_folder_and_no_other_service_counts() -> None:

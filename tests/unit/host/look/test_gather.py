@@ -13,6 +13,7 @@ import pytest
 from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.history import event, read_history
+from deploy_lib.host.files import pack
 from deploy_lib.host.look import gather, reading
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
@@ -221,6 +222,60 @@ def home(tmp_path: Path) -> Path:
     (home / "monitoring").mkdir()
     (home / "monitoring/rules.yml").touch(0o644)
     return home
+
+
+DOCKER = """\
+#!/bin/sh
+case "$1 $2" in
+  "compose -p") sleep 0.3; cat <<'E'
+{
+  "name": "p",
+  "networks": {
+    "n": {
+      "name": "p_n",
+      "internal": true
+    }
+  },
+  "services": {
+    "web": {
+      "image": "i",
+      "volumes": [
+        {
+          "type": "bind",
+          "source": "/nowhere/a b",
+          "target": "/x"
+        }
+      ]
+    }
+  }
+}
+E
+  ;;
+  "info --format") printf 'cpus 2\\nmemory 1\\nplugin log/json-file\\n';;
+  "network ls") [ "$3 $4 $5" = "-q --filter label=com.docker.compose.project=p" ] && echo id;;
+  "network inspect") echo 'made network {"Name": "p_n"}';;
+esac
+true
+"""
+
+
+def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_that_takes(
+    home: Path, memory: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    node = NODE.model_copy(update={"directory": PurePosixPath(home)})
+    stack = HostStack(node, "p", compose_files=("a.yml",))
+    script = gather.facts_script(stack, render=True).replace("/run /dev/shm", str(memory))
+    files = pack({"a.yml": b"services: {web: {networks: {n: {gw_priority: 1}}}}\n"})
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", script], input=files, env=env, capture_output=True, timeout=30)
+    offers = reading.read_facts(done.stdout.decode(), "core").machine.offers
+    assert offers is not None
+    assert offers.absent == {"/nowhere/a b"}
+    assert offers.plugins == {"log/json-file"}
+    assert offers.dropped == {"gw_priority"}
+    assert offers.made == (("network", {"Name": "p_n"}),)
 
 
 def test_a_managed_file_that_others_can_change_is_named_with_its_hint(home: Path, memory: Path) -> None:

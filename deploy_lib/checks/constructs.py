@@ -1,0 +1,188 @@
+"""What a Compose file says and its host's Compose would not do, or would do in a way that nobody could take back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from deploy_lib.checks.check import Check, judged, numbers
+from deploy_lib.compose.joins import foreign, linked
+from deploy_lib.compose.limits import DROPPED, Limit
+from deploy_lib.compose.made import differences, remake
+from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
+from deploy_lib.config import Node
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.offers import Offers
+from deploy_lib.shell import words
+
+
+def check_constructs(node: Node, project: str, facts: Facts) -> Iterator[Check]:
+    """Nothing of what no service has.
+
+    Args:
+        project: the Compose project's name.
+    """
+    running = [service for service in facts.services.values() if service.replicas]
+    offers = facts.machine.offers
+    limits = [limit for service in running for limit in service.limits]
+    limits += [DROPPED[key] for key in sorted(offers.dropped if offers else ())]
+    yield from _limits(node, facts, limits)
+    if offers is None:
+        return
+    yield from _paths(running, offers)
+    yield from _containers(project, running, offers)
+    yield from _plugins(running, offers)
+    yield from _made(node, project, running, offers)
+
+
+def _limits(node: Node, facts: Facts, found: Iterable[Limit]) -> Iterator[Check]:
+    refused: list[tuple[str, str]] = []
+    idle: list[str] = []
+    for limit in dict.fromkeys(found):
+        if limit.delivery not in ("", node.stack.delivery):
+            continue
+        if not limit.refused:
+            idle.append(limit.what)
+        elif limit.compose:
+            if lacks := list(_lacks(limit, facts)):
+                needed, has = (", ".join(each) for each in zip(*lacks, strict=True))
+                hint = f"update to {needed} or later, or take it out" + (limit.hint and f", {limit.hint}")
+                refused.append(
+                    (f"{limit.what} needs {needed}: this host's {has} takes it and does nothing", hint)
+                )
+        else:
+            refused.append((limit.what, limit.hint))
+    yield from _failed("constructs", "the host does what the Compose file says", refused)
+    if idle:
+        yield judged(
+            "constructs without effect",
+            "the host does all that the Compose file says",
+            f"Compose ignores {'; '.join(idle)}",
+            "take it out, or leave it for where it counts",
+            otherwise="warning",
+        )
+
+
+def _lacks(limit: Limit, facts: Facts) -> Iterator[tuple[str, str]]:
+    """What is too old: the name with the version that it needs, and with its own."""
+    for name, least, found in (
+        ("Compose", limit.compose, facts.compose),
+        ("Engine", limit.engine, facts.engine),
+    ):
+        if least and found and numbers(found) < numbers(least):
+            yield f"{name} {least}", f"{name} {found}"
+
+
+def _paths(running: Sequence[Service], offers: Offers) -> Iterator[Check]:
+    """The host's own paths that Docker does not make; `check_files` has those below the stack's directory."""
+    missing: list[tuple[str, str]] = []
+    for service in running:
+        for mount in service.spec.get("volumes") or ():
+            source = str(mount.get("source") or "")
+            made = (mount.get("bind") or {}).get("create_host_path")
+            if mount["type"] == "bind" and not made and source in offers.absent:
+                missing.append((f"{service.name} mounts {source}, which is not there", _mkdir(source)))
+        for each in service.made:
+            device = str((each.spec.get("driver_opts") or {}).get("device") or "")
+            if each.kind == "volume" and device in offers.absent:
+                missing.append((f"the volume {each.key} is {device}, which is not there", _mkdir(device)))
+        for option in service.spec.get("security_opt") or ():
+            path = str(option).replace("=", ":", 1).partition("seccomp:")[2]
+            if path in offers.absent:
+                missing.append(
+                    (
+                        f"the seccomp profile of {service.name} is {path}, which is not there",
+                        f"put it there, or write seccomp:./{path.rpartition('/')[2]}, which is shipped",
+                    )
+                )
+    yield from _failed("paths of the host", "those that a service mounts are there", missing)
+
+
+def _mkdir(path: str) -> str:
+    return f"on the host: {words('mkdir', '-p', path)}, or mount what it is on"
+
+
+def _containers(project: str, running: Sequence[Service], offers: Offers) -> Iterator[Check]:
+    missing: list[tuple[str, str]] = []
+    for service in running:
+        for name in foreign(service.spec):
+            if name not in offers.containers:
+                missing.append(
+                    (
+                        f"{service.name} is part of the container {name}, which is not there",
+                        f"start {name} first",
+                    )
+                )
+        name = str(service.spec.get("container_name") or "")
+        owner = offers.containers.get(name, project) if name else project
+        if owner != project:
+            whose = f"of the project {owner}" if owner else "that no project has"
+            missing.append(
+                (
+                    f"{service.name} has container_name: {name}, and there is a container {whose} with this name",
+                    f"look what it is, and rename one of them: {words('docker', 'rename', name, f'{name}-before')}",
+                )
+            )
+    yield from _failed(
+        "other containers", "those that services need are there, and their names are free", missing
+    )
+    unknown = [
+        f"{service.name} calls {name}"
+        for service in running
+        for name in linked(service.spec)
+        if name not in offers.containers
+    ]
+    if unknown:
+        yield judged(
+            "external links",
+            "the containers that services call are there",
+            f"{'; '.join(unknown)}, and there is no such container",
+            "start it first; or use a network with external: true that both are in",
+            otherwise="warning",
+        )
+
+
+def _plugins(running: Sequence[Service], offers: Offers) -> Iterator[Check]:
+    """Drivers of logs, networks and volumes; an engine that named none at all has not answered."""
+    known = {each.removesuffix(":latest") for each in offers.plugins}
+    wanted = [
+        ("log", str((s.spec.get("logging") or {}).get("driver") or ""), f"the logging of {s.name}")
+        for s in running
+    ]
+    wanted += [
+        (each.kind, str(each.spec.get("driver") or ""), f"the {each.kind} {each.key}")
+        for service in running
+        for each in service.made
+    ]
+    usual = ("", "none", "default", "host")
+    lacking = [
+        (
+            f"{what} has the driver {driver}, which the engine does not have",
+            "docker plugin install, on the host; docker info shows what there is, under Plugins",
+        )
+        for kind, driver, what in dict.fromkeys(wanted)
+        if driver not in usual and f"{kind}/{driver.removesuffix(':latest')}" not in known
+    ]
+    if known:
+        yield from _failed("drivers", "the engine has the drivers that the Compose file names", lacking)
+
+
+def _made(node: Node, project: str, running: Sequence[Service], offers: Offers) -> Iterator[Check]:
+    there = {(kind, str(each.get("Name"))): each for kind, each in offers.made}
+    other: list[tuple[str, str]] = []
+    for made in dict.fromkeys(each for service in running for each in service.made):
+        known = there.get((made.kind, made.name))
+        if known is not None and (keys := differences(made, known, node.directory)):
+            other.append(
+                (
+                    f"the {made.kind} {made.name} is there with another {', '.join(keys)} than the file's, and Compose keeps it",
+                    remake(made, Project(project, node.directory, ())),
+                )
+            )
+    yield from _failed("networks and volumes", "those that are there are those of the file", other)
+
+
+def _failed(name: str, proves: str, found: Iterable[tuple[str, str]]) -> Iterator[Check]:
+    """A check for each problem, with its own hint."""
+    for problem, hint in found:
+        yield judged(name, proves, problem, hint)
