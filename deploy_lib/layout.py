@@ -2,6 +2,7 @@
 
 DIRECTORY/                    what Compose reads and mounts; renamed into place file by file
 DIRECTORY/release.yml, .env   generated: images by digest, labels, non-secret variables
+DIRECTORY/deploy-services/    generated: the parts of services that were deployed by themselves
 DIRECTORY/deploy-metrics/     how the newest deployments ended, for node-exporter's textfile collector; everybody may read it
 DIRECTORY/.deploy/            this program's own, readable by the user who deploys only
     key                       random key of the secrets' fingerprints
@@ -53,6 +54,7 @@ HISTORY = f"{STATE}/history.jsonl"
 OBJECTS = f"{STATE}/objects"
 PATHS = f"{STATE}/paths"
 BACKUPS = f"{STATE}/backups"
+SERVICES = "deploy-services"
 METRICS = "deploy-metrics/deploy.prom"
 
 OVERRIDE = "release.yml"

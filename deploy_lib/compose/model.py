@@ -100,7 +100,22 @@ def _service(
         external=tuple(_external(spec, data)),
         host_network=spec.get("network_mode") == "host",
         spec=spec,
+        shared=_shared(spec, data),
+        base=base,
     )
+
+
+def _shared(spec: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The definitions that a service refers to, as far as there are any."""
+    volumes = [each.get("source") for each in spec.get("volumes") or () if each["type"] == "volume"]
+    used = {
+        "networks": [*(spec.get("networks") or ())],
+        "volumes": volumes,
+        "configs": [each["source"] for each in spec.get("configs") or ()],
+        "secrets": _keys(spec),
+    }
+    found = {kind: {key: (data.get(kind) or {}).get(key) for key in keys} for kind, keys in used.items()}
+    return {kind: {k: each for k, each in some.items() if each is not None} for kind, some in found.items()}
 
 
 def _keys(spec: Mapping[str, Any]) -> list[str]:

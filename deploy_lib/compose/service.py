@@ -78,6 +78,8 @@ class Service:
         external: networks and volumes that somebody else makes: what each is, and its name on the host.
         host_network: its ports are the host's own, and none are published.
         spec: its part of the rendering, for checks.
+        shared: by kind ("networks", "volumes", "configs", "secrets"), the definitions that it refers to, by their keys.
+        base: the directory that it was rendered in.
     """
 
     name: str
@@ -97,6 +99,8 @@ class Service:
     external: tuple[tuple[str, str], ...] = ()
     host_network: bool = False
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    shared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+    base: str = field(default="", repr=False, compare=False)
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -270,7 +270,11 @@ class Deployment(Visit):
         if decision.plan.nothing:
             self._confirm(decision.plan)
             return
-        given = dict(needed_values(self.facts, values))
+        given = {
+            name: value
+            for name, value in needed_values(self.facts, values).items()
+            if name not in decision.withheld
+        }
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
         switch = make_switch(

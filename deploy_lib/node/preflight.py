@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from deploy_lib import layout
 from deploy_lib.checks import Check, check_host, check_once_read, check_storage, reach
 from deploy_lib.config import Node
 from deploy_lib.host.look.deployed import ask_deployed
@@ -44,17 +45,25 @@ def look(session: Session, job: Job, version: Version | None = None, known: Fact
 
 
 def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
-    """The same facts, with the stack that lies on the host, where the record does not say where its secrets are.
+    """The same facts, with the stack that lies on the host: where the record does not say where its secrets are, and where a part
+    of it stays beside what the checkout has.
 
     Raises:
         RemoteError: the host does not answer.
     """
-    if facts.knows_places:
+    alone = bool(job.request.services) and facts.proven is not None
+    if facts.knows_places and not alone:
         return facts
     made = next((c.project for c in facts.containers if c.project), None) if facts.unrecorded else None
     lies = facts.unsettled or facts.proven
     lying = made or (job.stack.project_of(lies.release) if lies else job.stack.project)
-    project, found = ask_deployed(session, lying, job.environment.secrets)
+    if alone:
+        # As it was before a release pinned it, to be compared with the checkout's.
+        lying = replace(lying, files=tuple(name for name in lying.files if name != layout.OVERRIDE))
+    names = {*job.environment.secrets, *(lies.release.marks if lies else ())}
+    project, found = ask_deployed(session, lying, names)
+    if alone and found is None:
+        return facts
     # Where the old files cannot be read, the new ones are the best that is known.
     known = facts.services if found is None else found
     return replace(facts, deployed=known, by_hand=project if made and found is not None else None)

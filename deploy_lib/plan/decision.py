@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.compose.asks import asks_of
@@ -18,7 +19,8 @@ from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
-from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
+from deploy_lib.plan.alone import Alone, release_alone
+from deploy_lib.plan.desired import earlier_release, rotated_release, whole_release
 from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.files import content_of, followed, marks
 from deploy_lib.release.history import Event
@@ -91,12 +93,16 @@ class Decision:
         key: what the fingerprints of the host's secrets are made with.
         keep_values: the secret values that run stay; then nothing is migrated, and lost images are not pulled again.
         applies: the steps that change secrets in programs' own data, too.
+        kept: otherwise, the secrets whose values that run stay.
+        withheld: those of them whose value at the source is another one: the host does not get that.
     """
 
     plan: Plan
     key: str = field(repr=False)
     keep_values: bool = False
     applies: Sequence[Program] = ()
+    kept: Sequence[str] = ()
+    withheld: Sequence[str] = ()
 
 
 def decide_version(
@@ -123,39 +129,67 @@ def decide_version(
             hint="somebody has changed a file there that Compose reads: run the command again",
         )
     prints = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
-    service = job.request.service
-    if service is None:
-        desired = whole_release(
-            release_id=job.release_id,
-            version=version,
-            files=job.local.files,
-            images={name: _pinned(job, facts, each, manifests) for name, each in facts.services.items()},
-            secrets=prints,
-            variables=job.variables(version, facts),
-            replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
-            secret_files=_secret_files(job, facts),
-            probes=job.node.stack.probes,
-            places=[place for s in facts.services.values() for place in s.secrets],
-            mounted=_mounted(job, facts),
-            ends={name: s.ends for name, s in facts.services.items() if s.ends},
-            compose_files=job.local.shipped.compose_files,
-            env_files=job.local.shipped.env_files,
-            inputs=job.local.shipped.inputs,
-        )
-    else:
-        _require_same_secrets(job, facts, service)
-        desired = one_service(
-            release_id=job.release_id,
-            version=version,
-            before=facts.proven,
-            facts=facts,
-            service=service,
-            image=_pinned(job, facts, facts.services[service], manifests),
-            secret=prints.get(service, ""),
-            node=job.node.name,
-            probes=job.node.stack.probes,
-        )
+    if job.request.services:
+        return _decide_alone(job, facts, version, manifests, values, prints, key)
+    desired = whole_release(
+        release_id=job.release_id,
+        version=version,
+        files=job.local.files,
+        images={name: _pinned(job, facts, each, manifests) for name, each in facts.services.items()},
+        secrets=prints,
+        variables=job.variables(version, facts),
+        replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
+        secret_files=_secret_files(job, facts),
+        probes=job.node.stack.probes,
+        places=[place for s in facts.services.values() for place in s.secrets],
+        mounted=_mounted(job, facts),
+        ends={name: s.ends for name, s in facts.services.items() if s.ends},
+        compose_files=job.local.shipped.compose_files,
+        env_files=job.local.shipped.env_files,
+        inputs=job.local.shipped.inputs,
+    )
     return Decision(make_plan(job.node, facts, desired), key)
+
+
+def _decide_alone(
+    job: Job,
+    facts: Facts,
+    version: Version,
+    manifests: Mapping[Image, Manifest],
+    values: Mapping[str, Secret],
+    prints: Mapping[str, str],
+    key: str,
+) -> Decision:
+    """The chosen services as the checkout has them; the others stay as they run, with the secret values that they have."""
+    chosen = {name: facts.services[name] for name in job.request.services}
+    recorded = facts.proven.release if facts.proven else None
+    project = job.stack.project_of(recorded) if recorded else job.stack.project
+    inputs = job.stack.inputs_of(recorded) if recorded else ()
+    generated = (layout.OVERRIDE, layout.VARIABLES)
+    alone = Alone(
+        node=job.node,
+        services=chosen,
+        images={name: _pinned(job, facts, each, manifests) for name, each in chosen.items()},
+        secrets={name: prints.get(name, "") for name in chosen},
+        files=job.local.files,
+        project=(
+            tuple(name for name in project.files if name not in generated),
+            tuple(name for name in project.env_files if name not in generated),
+        ),
+        inputs=[path for path in inputs if path not in generated],
+        memory=_memory(job, facts),
+        probes=job.node.stack.probes,
+        replicas=job.replicas(facts),
+    )
+    desired = release_alone(alone, facts, job.release_id, version)
+    own = {name for service in chosen.values() for name in service.secret_names}
+    theirs = set(desired.release.marks) - own
+    # A container that runs has the value; one that has never been gets what the source has.
+    there = {name for c in facts.containers if c.service not in chosen for name in read_marks(c.secrets)}
+    withheld = theirs & there & set(facts.changed(values))
+    return Decision(
+        make_plan(job.node, facts, desired), key, kept=tuple(sorted(theirs)), withheld=tuple(sorted(withheld))
+    )
 
 
 def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
@@ -214,27 +248,6 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
     return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
 
 
-def _require_same_secrets(job: Job, facts: Facts, service: str) -> None:
-    """Refuses to deploy a service by itself when this checkout's secrets are not those of the files that stay on the host.
-
-    Those files would be filled in without a value for a secret that only they have.
-
-    Raises:
-        PreflightError: which those are.
-    """
-    if facts.proven is None:
-        return
-    recorded = facts.proven.release
-    own = set(read_marks(recorded.secrets.get(service, "")))
-    other = own ^ set(facts.services[service].secret_names) | set(recorded.marks) - set(facts.secret_names)
-    if other:
-        raise PreflightError(
-            f"the Compose file that is deployed has other secrets than this checkout's: {', '.join(sorted(other))}",
-            node=job.node.name,
-            hint=f"deploy the whole stack, without --service: {job.node.deploy_task}",
-        )
-
-
 def _pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:
     reference = service.image
     if asks_of(service).local:
@@ -263,6 +276,10 @@ def _mounted(job: Job, facts: Facts) -> dict[str, str]:
 
 def _secret_files(job: Job, facts: Facts) -> dict[str, str]:
     """Where the stack's secrets are to lie in the host's memory, when that is how they are delivered."""
-    if job.node.stack.delivery != "memory":
-        return {}
-    return secret_files(facts.services, layout.secrets_in(facts.memory, job.local.project))
+    memory = _memory(job, facts)
+    return {} if memory is None else secret_files(facts.services, memory)
+
+
+def _memory(job: Job, facts: Facts) -> PurePosixPath | None:
+    in_memory = job.node.stack.delivery == "memory"
+    return layout.secrets_in(facts.memory, job.local.project) if in_memory else None

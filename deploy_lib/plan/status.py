@@ -10,6 +10,7 @@ from typing import Any, Literal
 from deploy_lib.compose.container import Container
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.alone import parts_of
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 
@@ -187,6 +188,12 @@ def _notes(facts: Facts, behind: str) -> Iterator[str]:
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
+    if facts.proven is not None and (alone := parts_of(facts.proven.release)):
+        were = "was deployed by itself: its part" if len(alone) == 1 else "were deployed by themselves: their part"
+        yield (
+            f"{', '.join(alone)} {were} of the files is newer than that of the other services, which the next deployment "
+            "of the whole stack takes along"
+        )
     if facts.machine.locked:
         yield f"the deployment lock is held by {describe(facts.machine.locked)}"
     if behind:

@@ -95,7 +95,7 @@ def make_switch(
         back_runs=_runs(back.release.images, settled, back.release.ends, late=True) if back else Runs(),
         secrets=sorted(release.marks),
         unused=_unused(job, facts, [release, *([back.release] if back else [])]),
-        keep_values=decision.keep_values,
+        kept_values=sorted(release.marks) if decision.keep_values else decision.kept,
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},

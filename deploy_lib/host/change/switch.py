@@ -76,7 +76,7 @@ class Switch:
         places: where the containers have their secrets now, from which these are read to be restored.
         secrets: names of the secrets that the new release needs.
         unused: names of declared secrets that no service has, of the new release and of the one before.
-        keep_values: the secrets that run now are used, not ones that the script is given.
+        kept_values: the secrets of which the values that run now are used, not ones that the script is given.
         applies: secrets that are changed in a program's own data, too.
         secret_files, back_secret_files: see `Release.secret_files`, of the new release and of the one before.
         started: the events that the history gets first.
@@ -102,7 +102,7 @@ class Switch:
     places: Sequence[Place] = ()
     secrets: Sequence[str] = ()
     unused: Sequence[str] = ()
-    keep_values: bool = False
+    kept_values: Sequence[str] = ()
     applies: Sequence[Program] = ()
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
@@ -137,7 +137,7 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
 {values.capture(stack, switch.places)}
-{values.restore(switch.secrets) if switch.keep_values else ":"}
+{values.restore(switch.kept_values)}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {values.fill(switch.unused)}
 {apply.functions(project.name, switch.applies)}

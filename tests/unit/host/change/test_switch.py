@@ -417,7 +417,7 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         places=[Place("db", "file", "/run/secrets/a", ("", "A", ""))],
         secrets=["A"],
     )
-    for variant in (orders, replace(orders, back=None, keep_values=True)):
+    for variant in (orders, replace(orders, back=None, kept_values=["A"])):
         whole = launcher(STACK.project_name, switch.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 

@@ -1,0 +1,301 @@
+"""Services by themselves: a release in which some are as the checkout has them, and the others stay as they run; pure.
+
+Compose reads the files that the others were made from, and after them a part for each service that the checkout has otherwise
+(`compose/part.py`). A file that only the chosen services mount is the checkout's. One that others mount, too, stays as it is for
+these; the chosen ones get a copy at a place of their own.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import NoReturn
+
+from deploy_lib import layout
+from deploy_lib.compose.model import Service, secret_files
+from deploy_lib.compose.override import delivered_in, mounted_mark, override_file
+from deploy_lib.compose.part import Part, make_part, needed_services, read_only, same_part
+from deploy_lib.config import Node, Probe
+from deploy_lib.errors import PreflightError
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.desired import Desired
+from deploy_lib.release.files import Entry, content_of, followed, marks, target_of
+from deploy_lib.release.image import Image
+from deploy_lib.release.release import Release, Version
+from deploy_lib.secrets.fingerprint import read_marks
+from deploy_lib.secrets.places import Place
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Which services are to be as the checkout has them.
+
+    Attributes:
+        services: the chosen ones, as the checkout has them, with their pinned images.
+        secrets: by chosen service, the fingerprints of its secret values.
+        files: of the checkout.
+        project: the Compose files and the env files of the release that runs, without what a release generates.
+        inputs: all files that Compose reads of that release, without the same.
+        memory: where the files of secrets lie in memory; None where Compose hands the values over.
+    """
+
+    node: Node
+    services: Mapping[str, Service]
+    images: Mapping[str, Image]
+    secrets: Mapping[str, str]
+    files: Mapping[str, Entry]
+    project: tuple[tuple[str, ...], tuple[str, ...]]
+    inputs: Collection[str]
+    memory: PurePosixPath | None = None
+    probes: Sequence[Probe] = ()
+    replicas: Mapping[str, int] = field(default_factory=dict)
+
+
+def release_alone(alone: Alone, facts: Facts, release_id: str, version: Version) -> Desired:
+    """A release that differs from the proven one in the chosen services, and in nothing else.
+
+    Raises:
+        PreflightError: nothing is deployed yet, the host's files are no longer those of its record, or the others would not stay
+            as they run.
+    """
+    before = _require_before(alone, facts)
+    return _Mixed(alone, before, facts.deployed or {}).release(release_id, version)
+
+
+def parts_of(release: Release) -> list[str]:
+    """The services that were deployed by themselves, and have a part of their own since."""
+    parts = [PurePosixPath(path) for path in release.compose_files]
+    return sorted(path.stem for path in parts if str(path.parent) == layout.SERVICES)
+
+
+def _require_before(alone: Alone, facts: Facts) -> Release:
+    names, node = " and ".join(sorted(alone.services)), alone.node
+    whole = f"deploy the whole stack, without --service: {node.deploy_task}"
+    if facts.proven is None:
+        raise PreflightError(
+            f"nothing is deployed yet, so {names} cannot be deployed by itself", node=node.name, hint=whole
+        )
+    before = facts.proven.release
+    edited = sorted(path for path, mark in before.files.items() if facts.files.get(path) != mark)
+    if edited:
+        raise PreflightError(
+            f"files on the host are not those of its release: {', '.join(edited)}",
+            node=node.name,
+            hint=f"{whole}, which puts them right",
+        )
+    if not facts.deployed or set(before.images) - set(facts.deployed):
+        raise PreflightError(
+            f"the host's Compose does not read the files that run, so it is unknown what stays beside {names}",
+            node=node.name,
+            hint=whole,
+        )
+    return before
+
+
+class _Mixed:
+    """The release that runs, and what the chosen services change of it."""
+
+    def __init__(self, alone: Alone, before: Release, deployed: Mapping[str, Service]) -> None:
+        self.alone, self.before, self.deployed = alone, before, deployed
+        self.kept = {name: deployed[name] for name in before.images if name not in alone.services}
+        self.marks = marks(alone.files)
+        self.entries: dict[str, Entry] = {}
+        own = tuple(f"{layout.SERVICES}/{name}/" for name in alone.services)
+        self.files = {path: mark for path, mark in before.files.items() if not path.startswith(own)}
+
+    def release(self, release_id: str, version: Version) -> Desired:
+        alone, before = self.alone, self.before
+        self.require_services()
+        self.require_secrets()
+        made, parts = dict[str, Service](), [*alone.project[0]]
+        for name, service in sorted(alone.services.items()):
+            part, path = self.part(service), f"{layout.SERVICES}/{name}.yml"
+            made[name] = part.service
+            old = self.deployed.get(name)
+            if path not in before.files and old and same_part(part.service, old, str(alone.node.directory)):
+                continue
+            # What others must not read may stand in it: an env file that only the host has.
+            self.put({path: Entry(part.content, mode=0o600)})
+            parts = [*(p for p in parts if p != path), path]
+        images, secrets = {**before.images, **alone.images}, self.secrets()
+        mounted = {**before.mounted, **{name: self.mounted(service) for name, service in made.items()}}
+        mounted = {name: mark for name, mark in mounted.items() if mark}
+        files_of_secrets = self.secret_files(made)
+        override = override_file(images, secrets, files_of_secrets, mounted)
+        self.put({layout.OVERRIDE: Entry(override)})
+        # A public image of one service does not change the version of the others.
+        named = any(image.tag == version.tag for image in alone.images.values())
+        ends = {**before.ends, **{name: service.ends for name, service in made.items()}}
+        release = replace(
+            before,
+            id=release_id,
+            tag=version.tag if named else before.tag,
+            commit=version.commit if named else before.commit,
+            images=images,
+            files=dict(sorted(self.files.items())),
+            secrets=secrets,
+            replicas={**before.replicas, **{n: alone.replicas.get(n, s.replicas) for n, s in made.items()}},
+            restores=None,
+            secret_files=files_of_secrets,
+            probes=tuple(alone.probes),
+            places=self.places(made),
+            mounted=mounted,
+            ends={name: how for name, how in ends.items() if how},
+            compose_files=tuple(parts),
+            env_files=alone.project[1],
+            inputs=tuple(dict.fromkeys([*alone.inputs, *parts])),
+        )
+        return Desired(release, {path: e.content for path, e in self.entries.items() if content_of(e.mark)})
+
+    def part(self, service: Service) -> Part:
+        """A service's part; its files are put where it will find them.
+
+        Raises:
+            PreflightError: others would change with it.
+        """
+        moved = self.place_files(service)
+        directory = str(self.alone.node.directory)
+        part = make_part(service, self.kept.values(), directory, moved)
+        for kind, key in part.clashes:
+            users = [name for name, other in self.kept.items() if key in other.shared[kind]]
+            noun = kind.removesuffix("s")
+            self.refuse(f"the {noun} {key} was changed, and {' and '.join(users)} has it, too", users)
+        return part
+
+    def place_files(self, service: Service) -> dict[str, str]:
+        """Takes the checkout's files that a service mounts or reads; gives where those lie that others have otherwise."""
+        moved: dict[str, str] = {}
+        for place in _sees(service):
+            paths = [p for p in _reached([place], {**self.marks, **self.before.files}) if self.differs(p)]
+            users = [name for name, other in self.kept.items() if _seen(paths, other, self.before.files)]
+            read = any(path in self.alone.inputs for path in paths)
+            if users or read:
+                own = f"{layout.SERVICES}/{service.name}/{place}"
+                self.require_movable(service, place, users)
+                below = {p: e for p, e in self.alone.files.items() if _below(p, place)}
+                self.put({own + path.removeprefix(place): entry for path, entry in below.items()})
+                moved[place] = own
+                continue
+            for path in paths:
+                self.files.pop(path, None)
+                self.put({path: self.alone.files[path]} if path in self.alone.files else {})
+        return moved
+
+    def differs(self, path: str) -> bool:
+        return self.before.files.get(path) != self.marks.get(path)
+
+    def require_movable(self, service: Service, place: str, users: Sequence[str]) -> None:
+        """A copy at another place does only for what the service just reads.
+
+        Raises:
+            PreflightError: it would not do.
+        """
+        below = [path for path in self.marks if _below(path, place)]
+        linked = any(target_of(self.marks[path]) for path in below)
+        data = any(_below(each, place) or _below(place, each) for each in self.alone.node.stack.data)
+        alone = place in self.marks and not linked
+        if place in service.reads or linked or data or not (alone or read_only(service, place)):
+            others = " and ".join(users) or "Compose"
+            self.refuse(f"{place} was changed, and {others} would see that as well", users)
+
+    def put(self, files: Mapping[str, Entry]) -> None:
+        self.entries |= files
+        self.files |= marks(files)
+
+    def mounted(self, service: Service) -> str:
+        """The fingerprint of what a service mounts; a file at a place of its own is not told of in another way."""
+        told = [r.path for r in self.alone.node.stack.reloads if r.service == service.name]
+        return mounted_mark(service, followed(self.files), told)
+
+    def secrets(self) -> dict[str, str]:
+        kept = {name: mark for name, mark in self.before.secrets.items() if name not in self.alone.services}
+        return {**kept, **{name: mark for name, mark in self.alone.secrets.items() if mark}}
+
+    def secret_files(self, made: Mapping[str, Service]) -> dict[str, str]:
+        if self.alone.memory is None:
+            return {}
+        keys = {key for service in self.kept.values() for key in service.sources}
+        kept = {key: file for key, file in self.before.secret_files.items() if key in keys}
+        found = {**kept, **secret_files(made, self.alone.memory)}
+        if kept and delivered_in(kept) != str(self.alone.memory):
+            self.refuse("secrets are delivered in another way now")
+        return found
+
+    def places(self, made: Mapping[str, Service]) -> tuple[Place, ...] | None:
+        if self.before.places is None:
+            return None
+        kept = [place for place in self.before.places if place.service in self.kept]
+        return (*kept, *(place for service in made.values() for place in service.secrets))
+
+    def require_services(self) -> None:
+        """That the chosen services depend on nothing that is not there.
+
+        Raises:
+            PreflightError: with the flags that take it along.
+        """
+        there = {*self.before.images, *self.alone.services}
+        for name, service in self.alone.services.items():
+            if lacking := sorted(needed_services(service) - there):
+                self.refuse(f"{name} needs {' and '.join(lacking)}, which is not deployed yet", lacking)
+
+    def require_secrets(self) -> None:
+        """That no value changes which others have, too: under one name, a stack has one value.
+
+        Raises:
+            PreflightError: which that is, and who has it.
+        """
+        for name, text in self.alone.secrets.items():
+            for secret, mark in read_marks(text).items():
+                users = [
+                    other
+                    for other in self.kept
+                    if read_marks(self.before.secrets.get(other, "")).get(secret, mark) != mark
+                ]
+                if users:
+                    self.refuse(f"{secret} of {name} was changed, and {' and '.join(users)} has it, too", users)
+
+    def refuse(self, what: str, more: Iterable[str] = ()) -> NoReturn:
+        """Stops, and says how it can be had.
+
+        Args:
+            more: services with which it can be had.
+
+        Raises:
+            PreflightError: always.
+        """
+        node, together = self.alone.node, sorted({*self.alone.services, *more})
+        flags = " ".join(f"--service {name}" for name in together)
+        hint = f"deploy them together: {node.deploy_task} {flags}; or the whole stack, without --service"
+        whole = f"deploy the whole stack, without --service: {node.deploy_task}"
+        raise PreflightError(what, node=node.name, hint=hint if more else whole)
+
+
+def _sees(service: Service) -> list[str]:
+    """What a service mounts or reads below the stack's directory."""
+    mounted = [path for mount in service.mounts if (path := mount.shipped) is not None]
+    return list(dict.fromkeys([*mounted, *service.reads]))
+
+
+def _seen(paths: Iterable[str], service: Service, files: Mapping[str, str]) -> bool:
+    reached = set(_reached(_sees(service), files))
+    places = _sees(service)
+    return any(path in reached or any(_below(path, place) for place in places) for path in paths)
+
+
+def _reached(places: Iterable[str], files: Mapping[str, str]) -> Iterator[str]:
+    """The paths below some places, and those that links there lead to."""
+    left, found = list(places), set[str]()
+    while left:
+        place = left.pop()
+        for path, mark in files.items():
+            if path not in found and _below(path, place):
+                found.add(path)
+                yield path
+                if target := target_of(mark):
+                    left.append(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
+
+
+def _below(path: str, place: str) -> bool:
+    return PurePosixPath(path).is_relative_to(place)
