@@ -6,6 +6,7 @@ The project is always named outright: a COMPOSE_PROJECT_NAME in the host's envir
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deploy_lib.compose.project import Project
 from deploy_lib.shell import quote, words
@@ -39,8 +40,20 @@ puts an empty text in their place, with no other sign of it."""
 
 
 def hash_command(project: Project) -> str:
-    """The call that prints a hash of each service's configuration, for the files in `$t/files`; a hash depends on the directory."""
-    return _call(project, '"$t"/files', ("config", "--hash", "*"))
+    """The calls that print a hash of each service's configuration, for the files in `$t/files`; a hash depends on the directory."""
+    return _hashed(project, '"$t"/files')
+
+
+def deployed_hashes_command(project: Project) -> str:
+    """The calls that print what hash each service's container of a deployed stack may bear: one line or two for each service."""
+    return f"{compose_command(project, 'config', '--hash', '*')}; {_hashed(project, quote(project.directory))}"
+
+
+def _hashed(project: Project, directory: str) -> str:
+    # Asked for hashes, Compose 2.26 reads no `env_file` of a service; the hash on a container is that of what was in it.
+    rendered = replace(project, files=("-",))
+    render, hashed = _call(project, directory, _RENDER), _call(rendered, directory, ("config", "--hash", "*"))
+    return f"{render} | {hashed}"
 
 
 def up_command(project: Project, services: Sequence[str] = ()) -> str:
@@ -81,7 +94,7 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
 
     def place(name: str) -> str:
         # What was started by hand may have files anywhere.
-        return quote(name) if name.startswith("/") else f"{directory}/{quote(name)}"
+        return quote(name) if name.startswith("/") or name == "-" else f"{directory}/{quote(name)}"
 
     files = [f"-f {place(name)}" for name in project.files]
     env_files = [f"--env-file {place(name)}" for name in project.env_files]

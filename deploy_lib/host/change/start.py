@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy_lib.compose import labels
-from deploy_lib.compose.command import compose_command, remove_half_created, up_command
+from deploy_lib.compose.command import deployed_hashes_command, remove_half_created, up_command
 from deploy_lib.compose.project import Project
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.stack import HostStack
@@ -57,7 +57,7 @@ up_at_last() {{
 hash_of() {{ {one} | head -n 1; }}
 # changed SERVICE...: prints those whose containers were made from another configuration. What is unknown counts as changed.
 changed() {{
-  h=$({compose_command(project, "config", "--hash", "*")})
+  h=$({deployed_hashes_command(project)})
   for x; do case "
 $h
 " in *"
