@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from deploy_lib.compose.model import Service, read_model
+from deploy_lib.compose.model import read_model
+from deploy_lib.compose.service import Service
 from deploy_lib.secrets.placeholders import as_variables
 
 _HEAD = "# Generated when this service was deployed by itself; changes made here are drift.\n"

@@ -14,9 +14,10 @@ from pathlib import PurePosixPath
 from typing import NoReturn
 
 from deploy_lib import layout
-from deploy_lib.compose.model import Service, secret_files
+from deploy_lib.compose.model import secret_files
 from deploy_lib.compose.override import delivered_in, mounted_mark, override_file
 from deploy_lib.compose.part import Part, make_part, needed_services, read_only, same_part
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Node, Probe
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts

@@ -22,6 +22,7 @@ from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
 from deploy_lib.release.release import Release
+from deploy_lib.secrets.fingerprint import read_marks
 
 
 def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
@@ -91,6 +92,7 @@ def make_switch(
             if change.action == "keep"
         },
         places=facts.places,
+        marks={} if recorded is None else {s: read_marks(m) for s, m in recorded.release.secrets.items()},
         runs=_runs(release.images, settled, ending, late=decision.keep_values),
         back_runs=_runs(back.release.images, settled, back.release.ends, late=True) if back else Runs(),
         secrets=sorted(release.marks),

@@ -74,6 +74,7 @@ class Switch:
         reloads: what to do for services whose container stays although its files changed.
         staying: by service, the names of its containers that will stay, for a dry run.
         places: where the containers have their secrets now, from which these are read to be restored.
+        marks: by service and secret, the fingerprint of the value that is read.
         secrets: names of the secrets that the new release needs.
         unused: names of declared secrets that no service has, of the new release and of the one before.
         kept_values: the secrets of which the values that run now are used, not ones that the script is given.
@@ -100,6 +101,7 @@ class Switch:
     reloads: Sequence[Reload] = ()
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
     places: Sequence[Place] = ()
+    marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secrets: Sequence[str] = ()
     unused: Sequence[str] = ()
     kept_values: Sequence[str] = ()
@@ -136,7 +138,7 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
-{values.capture(stack, switch.places)}
+{values.capture(stack, switch.places, switch.marks)}
 {values.restore(switch.kept_values)}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {values.fill(switch.unused)}

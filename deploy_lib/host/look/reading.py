@@ -11,6 +11,7 @@ from deploy_lib.compose.model import read_model
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.look import machine
+from deploy_lib.host.look.blank import read_blank
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.lies import read_marks
 from deploy_lib.layout import KEEP
@@ -72,7 +73,7 @@ def read_facts(text: str, node: str) -> Facts:
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=parts.read("containers", _containers, ()),
         services=parts.read("config", _services, {}),
-        blank=parts.read("blank", _names, frozenset()),
+        blank=parts.read("blank", read_blank, frozenset()),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
         objects=parts.read("objects", _objects, frozenset()),
         delivered=parts.read("delivered", _words, frozenset()),
@@ -119,10 +120,6 @@ def _key(said: str) -> str:
 
 def _words(said: str) -> frozenset[str]:
     return frozenset(said.split())
-
-
-def _names(said: str) -> frozenset[str]:
-    return frozenset(_fits(r"[A-Za-z_]\w*", line) for line in said.splitlines() if line.strip())
 
 
 def _objects(said: str) -> frozenset[str]:
