@@ -245,7 +245,13 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
     applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: fingerprint(name, values[name], facts.key) for name in changed}
     plan = make_plan(job.node, facts, rotated_release(job.release_id, before.release, known))
-    return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
+    return Decision(
+        replace(plan, applies=tuple(step.secret for step in applies)),
+        facts.key,
+        applies=applies,
+        # What deploy.toml does not declare any more has no other value than the one that runs.
+        kept=tuple(sorted(set(before.release.marks) - set(values))),
+    )
 
 
 def _pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:

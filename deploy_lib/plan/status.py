@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -83,16 +83,16 @@ class Status:
         }
 
 
-def status(facts: Facts, behind: str = "") -> Status:
+def status(facts: Facts, more: Sequence[str] = ()) -> Status:
     """Compares a host with its record.
 
     Args:
-        behind: how far the release is behind the branch that is followed; no drift by itself: the host is as it was left.
+        more: notes about what is newer elsewhere, such as the branch that is followed; no drift: the host is as it was left.
     """
     proven = facts.proven
     begun = facts.interrupted
     drift = tuple(_drift(facts, proven)) if proven else tuple(_unrecorded(facts))
-    notes = tuple(_notes(facts, behind))
+    notes = (*_notes(facts), *more)
     outcome: Outcome = "drift" if drift else "as recorded" if proven else "not deployed"
     if begun is not None and not facts.machine.locked:
         outcome = "interrupted"
@@ -183,7 +183,7 @@ def _unrecorded(facts: Facts) -> Iterator[str]:
         yield f"{_count(len(facts.containers))} of the stack run here without a record: the next deployment adopts them"
 
 
-def _notes(facts: Facts, behind: str) -> Iterator[str]:
+def _notes(facts: Facts) -> Iterator[str]:
     newest = facts.newest_switch
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
@@ -196,8 +196,6 @@ def _notes(facts: Facts, behind: str) -> Iterator[str]:
         )
     if facts.machine.locked:
         yield f"the deployment lock is held by {describe(facts.machine.locked)}"
-    if behind:
-        yield behind
 
 
 def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:
