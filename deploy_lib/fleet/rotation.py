@@ -51,7 +51,9 @@ def rotate(
         if deployment not in taking_part:
             deployment.skip()
     if not taking_part:
-        console.say(f"nothing to rotate: {', '.join(names) or 'no secrets'} run with the values that their source has")
+        console.say(
+            f"nothing to rotate: {', '.join(names) or 'no secrets'} run with the values that their source has"
+        )
         return Done(ExitCode.DONE, deployments)
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)

@@ -33,6 +33,7 @@ from deploy_lib.node.switching import Switching
 from deploy_lib.node.visit import Visit
 from deploy_lib.output.timings import TIMINGS, phase
 from deploy_lib.plan import replicas
+from deploy_lib.plan.chosen import decide_services
 from deploy_lib.plan.decision import Decision, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
@@ -105,7 +106,8 @@ class Deployment(Visit):
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = self._possible(decide_version(self.job, self.facts, version, manifests, values, key))
+        decided = decide_services if self.request.services else decide_version
+        self.decision = self._possible(decided(self.job, self.facts, version, manifests, values, key))
 
     def settle(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> bool:
         """Whether the host is what was asked for already, by the facts so far: then nothing is to be changed, nor to be locked.

@@ -1,14 +1,12 @@
 """Services by themselves: a release in which some are as the checkout has them, and the others stay as they run; pure.
 
 Compose reads the files that the others were made from, and after them a part for each service that the checkout has otherwise
-(`compose/part.py`). A file that only the chosen services mount is the checkout's. One that others mount, too, stays as it is for
-these; the chosen ones get a copy at a place of their own.
+(`compose/part.py`). Files are those of either, as `beside.py` says.
 """
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NoReturn
@@ -16,13 +14,14 @@ from typing import NoReturn
 from deploy_lib import layout
 from deploy_lib.compose.model import secret_files
 from deploy_lib.compose.override import delivered_in, mounted_mark, override_file
-from deploy_lib.compose.part import Part, make_part, needed_services, read_only, same_part
+from deploy_lib.compose.part import Part, make_part, needed_services, same_part
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Node, Probe
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.beside import Files
 from deploy_lib.plan.desired import Desired
-from deploy_lib.release.files import Entry, content_of, followed, marks, target_of
+from deploy_lib.release.files import Entry, content_of, followed
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.fingerprint import read_marks
@@ -101,10 +100,9 @@ class _Mixed:
     def __init__(self, alone: Alone, before: Release, deployed: Mapping[str, Service]) -> None:
         self.alone, self.before, self.deployed = alone, before, deployed
         self.kept = {name: deployed[name] for name in before.images if name not in alone.services}
-        self.marks = marks(alone.files)
-        self.entries: dict[str, Entry] = {}
-        own = tuple(f"{layout.SERVICES}/{name}/" for name in alone.services)
-        self.files = {path: mark for path, mark in before.files.items() if not path.startswith(own)}
+        self.files = Files(
+            before.files, alone.files, alone.inputs, alone.node.stack.data, chosen=alone.services
+        )
 
     def release(self, release_id: str, version: Version) -> Desired:
         alone, before = self.alone, self.before
@@ -118,14 +116,14 @@ class _Mixed:
             if path not in before.files and old and same_part(part.service, old, str(alone.node.directory)):
                 continue
             # What others must not read may stand in it: an env file that only the host has.
-            self.put({path: Entry(part.content, mode=0o600)})
+            self.files.put({path: Entry(part.content, mode=0o600)})
             parts = [*(p for p in parts if p != path), path]
         images, secrets = {**before.images, **alone.images}, self.secrets()
         mounted = {**before.mounted, **{name: self.mounted(service) for name, service in made.items()}}
         mounted = {name: mark for name, mark in mounted.items() if mark}
         files_of_secrets = self.secret_files(made)
         override = override_file(images, secrets, files_of_secrets, mounted)
-        self.put({layout.OVERRIDE: Entry(override)})
+        self.files.put({layout.OVERRIDE: Entry(override)})
         # A public image of one service does not change the version of the others.
         named = any(image.tag == version.tag for image in alone.images.values())
         ends = {**before.ends, **{name: service.ends for name, service in made.items()}}
@@ -135,7 +133,7 @@ class _Mixed:
             tag=version.tag if named else before.tag,
             commit=version.commit if named else before.commit,
             images=images,
-            files=dict(sorted(self.files.items())),
+            files=dict(sorted(self.files.marks.items())),
             secrets=secrets,
             replicas={**before.replicas, **{n: alone.replicas.get(n, s.replicas) for n, s in made.items()}},
             restores=None,
@@ -148,7 +146,9 @@ class _Mixed:
             env_files=alone.project[1],
             inputs=tuple(dict.fromkeys([*alone.inputs, *parts])),
         )
-        return Desired(release, {path: e.content for path, e in self.entries.items() if content_of(e.mark)})
+        return Desired(
+            release, {path: e.content for path, e in self.files.entries.items() if content_of(e.mark)}
+        )
 
     def part(self, service: Service) -> Part:
         """A service's part; its files are put where it will find them.
@@ -156,7 +156,7 @@ class _Mixed:
         Raises:
             PreflightError: others would change with it.
         """
-        moved = self.place_files(service)
+        moved = self.files.take(service, self.kept, self.refuse)
         directory = str(self.alone.node.directory)
         part = make_part(service, self.kept.values(), directory, moved)
         for kind, key in part.clashes:
@@ -165,50 +165,10 @@ class _Mixed:
             self.refuse(f"the {noun} {key} was changed, and {' and '.join(users)} has it, too", users)
         return part
 
-    def place_files(self, service: Service) -> dict[str, str]:
-        """Takes the checkout's files that a service mounts or reads; gives where those lie that others have otherwise."""
-        moved: dict[str, str] = {}
-        for place in _sees(service):
-            paths = [p for p in _reached([place], {**self.marks, **self.before.files}) if self.differs(p)]
-            users = [name for name, other in self.kept.items() if _seen(paths, other, self.before.files)]
-            read = any(path in self.alone.inputs for path in paths)
-            if users or read:
-                own = f"{layout.SERVICES}/{service.name}/{place}"
-                self.require_movable(service, place, users)
-                below = {p: e for p, e in self.alone.files.items() if _below(p, place)}
-                self.put({own + path.removeprefix(place): entry for path, entry in below.items()})
-                moved[place] = own
-                continue
-            for path in paths:
-                self.files.pop(path, None)
-                self.put({path: self.alone.files[path]} if path in self.alone.files else {})
-        return moved
-
-    def differs(self, path: str) -> bool:
-        return self.before.files.get(path) != self.marks.get(path)
-
-    def require_movable(self, service: Service, place: str, users: Sequence[str]) -> None:
-        """A copy at another place does only for what the service just reads.
-
-        Raises:
-            PreflightError: it would not do.
-        """
-        below = [path for path in self.marks if _below(path, place)]
-        linked = any(target_of(self.marks[path]) for path in below)
-        data = any(_below(each, place) or _below(place, each) for each in self.alone.node.stack.data)
-        alone = place in self.marks and not linked
-        if place in service.reads or linked or data or not (alone or read_only(service, place)):
-            others = " and ".join(users) or "Compose"
-            self.refuse(f"{place} was changed, and {others} would see that as well", users)
-
-    def put(self, files: Mapping[str, Entry]) -> None:
-        self.entries |= files
-        self.files |= marks(files)
-
     def mounted(self, service: Service) -> str:
         """The fingerprint of what a service mounts; a file at a place of its own is not told of in another way."""
         told = [r.path for r in self.alone.node.stack.reloads if r.service == service.name]
-        return mounted_mark(service, followed(self.files), told)
+        return mounted_mark(service, followed(self.files.marks), told)
 
     def secrets(self) -> dict[str, str]:
         kept = {name: mark for name, mark in self.before.secrets.items() if name not in self.alone.services}
@@ -255,7 +215,9 @@ class _Mixed:
                     if read_marks(self.before.secrets.get(other, "")).get(secret, mark) != mark
                 ]
                 if users:
-                    self.refuse(f"{secret} of {name} was changed, and {' and '.join(users)} has it, too", users)
+                    self.refuse(
+                        f"{secret} of {name} was changed, and {' and '.join(users)} has it, too", users
+                    )
 
     def refuse(self, what: str, more: Iterable[str] = ()) -> NoReturn:
         """Stops, and says how it can be had.
@@ -271,32 +233,3 @@ class _Mixed:
         hint = f"deploy them together: {node.deploy_task} {flags}; or the whole stack, without --service"
         whole = f"deploy the whole stack, without --service: {node.deploy_task}"
         raise PreflightError(what, node=node.name, hint=hint if more else whole)
-
-
-def _sees(service: Service) -> list[str]:
-    """What a service mounts or reads below the stack's directory."""
-    mounted = [path for mount in service.mounts if (path := mount.shipped) is not None]
-    return list(dict.fromkeys([*mounted, *service.reads]))
-
-
-def _seen(paths: Iterable[str], service: Service, files: Mapping[str, str]) -> bool:
-    reached = set(_reached(_sees(service), files))
-    places = _sees(service)
-    return any(path in reached or any(_below(path, place) for place in places) for path in paths)
-
-
-def _reached(places: Iterable[str], files: Mapping[str, str]) -> Iterator[str]:
-    """The paths below some places, and those that links there lead to."""
-    left, found = list(places), set[str]()
-    while left:
-        place = left.pop()
-        for path, mark in files.items():
-            if path not in found and _below(path, place):
-                found.add(path)
-                yield path
-                if target := target_of(mark):
-                    left.append(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
-
-
-def _below(path: str, place: str) -> bool:
-    return PurePosixPath(path).is_relative_to(place)

@@ -19,7 +19,6 @@ from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
-from deploy_lib.plan.alone import Alone, release_alone
 from deploy_lib.plan.desired import earlier_release, rotated_release, whole_release
 from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.files import content_of, followed, marks
@@ -27,7 +26,7 @@ from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
-from deploy_lib.secrets.fingerprint import fingerprint, fingerprints, read_marks
+from deploy_lib.secrets.fingerprint import fingerprint, fingerprints
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 
@@ -122,21 +121,12 @@ def decide_version(
     Raises:
         PreflightError: it cannot be done from the host's present state.
     """
-    if unknown := [name for name in facts.secret_names if name not in values]:
-        raise PreflightError(
-            f"the host's files need {', '.join(unknown)} now, which they did not a moment ago",
-            node=job.node.name,
-            hint="somebody has changed a file there that Compose reads: run the command again",
-        )
-    prints = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
-    if job.request.services:
-        return _decide_alone(job, facts, version, manifests, values, prints, key)
     desired = whole_release(
         release_id=job.release_id,
         version=version,
         files=job.local.files,
-        images={name: _pinned(job, facts, each, manifests) for name, each in facts.services.items()},
-        secrets=prints,
+        images={name: pinned(job, facts, each, manifests) for name, each in facts.services.items()},
+        secrets=secret_marks(job, facts, values, key),
         variables=job.variables(version, facts),
         replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
         secret_files=_secret_files(job, facts),
@@ -149,47 +139,6 @@ def decide_version(
         inputs=job.local.shipped.inputs,
     )
     return Decision(make_plan(job.node, facts, desired), key)
-
-
-def _decide_alone(
-    job: Job,
-    facts: Facts,
-    version: Version,
-    manifests: Mapping[Image, Manifest],
-    values: Mapping[str, Secret],
-    prints: Mapping[str, str],
-    key: str,
-) -> Decision:
-    """The chosen services as the checkout has them; the others stay as they run, with the secret values that they have."""
-    chosen = {name: facts.services[name] for name in job.request.services}
-    recorded = facts.proven.release if facts.proven else None
-    project = job.stack.project_of(recorded) if recorded else job.stack.project
-    inputs = job.stack.inputs_of(recorded) if recorded else ()
-    generated = (layout.OVERRIDE, layout.VARIABLES)
-    alone = Alone(
-        node=job.node,
-        services=chosen,
-        images={name: _pinned(job, facts, each, manifests) for name, each in chosen.items()},
-        secrets={name: prints.get(name, "") for name in chosen},
-        files=job.local.files,
-        project=(
-            tuple(name for name in project.files if name not in generated),
-            tuple(name for name in project.env_files if name not in generated),
-        ),
-        inputs=[path for path in inputs if path not in generated],
-        memory=_memory(job, facts),
-        probes=job.node.stack.probes,
-        replicas=job.replicas(facts),
-    )
-    desired = release_alone(alone, facts, job.release_id, version)
-    own = {name for service in chosen.values() for name in service.secret_names}
-    theirs = set(desired.release.marks) - own
-    # A container that runs has the value; one that has never been gets what the source has.
-    there = {name for c in facts.containers if c.service not in chosen for name in read_marks(c.secrets)}
-    withheld = theirs & there & set(facts.changed(values))
-    return Decision(
-        make_plan(job.node, facts, desired), key, kept=tuple(sorted(theirs)), withheld=tuple(sorted(withheld))
-    )
 
 
 def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
@@ -254,7 +203,27 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
     )
 
 
-def _pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:
+def secret_marks(job: Job, facts: Facts, values: Mapping[str, Secret], key: str) -> dict[str, str]:
+    """By service, the fingerprints of the secret values that it is to get.
+
+    Raises:
+        PreflightError: there is no value for one.
+    """
+    if unknown := [name for name in facts.secret_names if name not in values]:
+        raise PreflightError(
+            f"the host's files need {', '.join(unknown)} now, which they did not a moment ago",
+            node=job.node.name,
+            hint="somebody has changed a file there that Compose reads: run the command again",
+        )
+    return fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
+
+
+def pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:
+    """A service's image, by digest.
+
+    Raises:
+        PreflightError: none is known.
+    """
     reference = service.image
     if asks_of(service).local:
         found = facts.on_host(reference)
@@ -282,10 +251,11 @@ def _mounted(job: Job, facts: Facts) -> dict[str, str]:
 
 def _secret_files(job: Job, facts: Facts) -> dict[str, str]:
     """Where the stack's secrets are to lie in the host's memory, when that is how they are delivered."""
-    memory = _memory(job, facts)
+    memory = memory_of(job, facts)
     return {} if memory is None else secret_files(facts.services, memory)
 
 
-def _memory(job: Job, facts: Facts) -> PurePosixPath | None:
+def memory_of(job: Job, facts: Facts) -> PurePosixPath | None:
+    """Where the files of the stack's secrets lie; None where Compose hands the values over."""
     in_memory = job.node.stack.delivery == "memory"
     return layout.secrets_in(facts.memory, job.local.project) if in_memory else None

@@ -189,7 +189,11 @@ def _notes(facts: Facts) -> Iterator[str]:
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
     if facts.proven is not None and (alone := parts_of(facts.proven.release)):
-        were = "was deployed by itself: its part" if len(alone) == 1 else "were deployed by themselves: their part"
+        were = (
+            "was deployed by itself: its part"
+            if len(alone) == 1
+            else "were deployed by themselves: their part"
+        )
         yield (
             f"{', '.join(alone)} {were} of the files is newer than that of the other services, which the next deployment "
             "of the whole stack takes along"

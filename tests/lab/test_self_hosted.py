@@ -12,7 +12,7 @@ import pytest
 
 from lab.layout import Lab
 
-from .projects import NODE, Project, project
+from .projects import Project, project
 
 STACKS = Path(__file__).parent / "projects"
 PINNED = "python:3.13-slim-trixie"
@@ -27,12 +27,16 @@ def names() -> list[Any]:
 
 
 @pytest.fixture
-def made(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Project, dict[str, Any]]]:
+def made(
+    lab: Lab, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Project, dict[str, Any]]]:
     """A stack's files in a project of its own, and its `case.toml`."""
     name = request.param
     case = tomllib.loads((STACKS / name / "case.toml").read_text())
     with project(lab, tmp_path, name) as stack:
-        shutil.copytree(STACKS / name, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("case.toml"))
+        shutil.copytree(
+            STACKS / name, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("case.toml")
+        )
         for path in tmp_path.glob("*compose.y*ml"):
             # A digest that the lab's registry has: there it stands in the file itself.
             path.write_text(path.read_text().replace("@sha256:${CACHE_DIGEST}", f"@{digest(stack)}"))
@@ -52,7 +56,11 @@ def made(lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[t
 def digest(stack: Project) -> str:
     """What the registry has under a tag now."""
     stack.sh(f"docker pull -q {PINNED}")
-    return stack.sh(f"docker image inspect --format '{{{{index .RepoDigests 0}}}}' {PINNED}").strip().partition("@")[2]
+    return (
+        stack.sh(f"docker image inspect --format '{{{{index .RepoDigests 0}}}}' {PINNED}")
+        .strip()
+        .partition("@")[2]
+    )
 
 
 def edit(stack: Project, what: dict[str, str]) -> None:

@@ -70,7 +70,11 @@ class Manifest:
 
 
 def resolve(
-    session: Session, references: Sequence[Image], logins: Sequence[Login], *, timeout: float = RESOLVE_TIMEOUT
+    session: Session,
+    references: Sequence[Image],
+    logins: Sequence[Login],
+    *,
+    timeout: float = RESOLVE_TIMEOUT,
 ) -> dict[Image, Manifest]:
     """Asks the registries, through the host's own engine: its names, its certificates, its mirrors.
 

@@ -34,7 +34,7 @@ KINDS = ("networks", "volumes", "configs", "secrets")
 
 
 def read(content: bytes) -> Any:
-    return yaml.load(content, Loader=Loader)
+    return yaml.load(content, Loader=Loader)  # noqa: S506 - a safe one
 
 
 def test_paths_are_those_of_the_host_and_secrets_are_variables_again() -> None:
@@ -77,7 +77,9 @@ def test_what_others_have_in_the_same_way_is_theirs() -> None:
 
 def test_a_config_and_a_secret_that_others_have_otherwise_get_keys_of_their_own() -> None:
     uses = {"configs": [{"source": "banner"}], "secrets": [{"source": "pw"}]}
-    old = rendered(HOME, other=uses, configs={"banner": {"content": "1"}}, secrets={"pw": {"environment": "A"}})
+    old = rendered(
+        HOME, other=uses, configs={"banner": {"content": "1"}}, secrets={"pw": {"environment": "A"}}
+    )
     new = rendered(web=uses, configs={"banner": {"content": "2"}}, secrets={"pw": {"environment": "B"}})
     part = make_part(new["web"], old.values(), HOME)
     data = read(part.content)

@@ -78,7 +78,10 @@ class Fleet:
         environment = cast(
             Environment,
             SimpleNamespace(
-                apply=self.apply, nodes=every, names_of=lambda name: [name], secrets=dict.fromkeys(self.values)
+                apply=self.apply,
+                nodes=every,
+                names_of=lambda name: [name],
+                secrets=dict.fromkeys(self.values),
             ),
         )
         chosen = [self.nodes[name] for name in names or USED]

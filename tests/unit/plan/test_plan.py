@@ -6,7 +6,6 @@ from deploy_lib.compose.container import Container
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Probe, Reload
-from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
