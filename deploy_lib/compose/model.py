@@ -113,6 +113,7 @@ def _shared(spec: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[
         "volumes": volumes,
         "configs": [each["source"] for each in spec.get("configs") or ()],
         "secrets": _keys(spec),
+        "models": [*(spec.get("models") or ())],
     }
     found = {kind: {key: (data.get(kind) or {}).get(key) for key in keys} for kind, keys in used.items()}
     return {kind: {k: each for k, each in some.items() if each is not None} for kind, some in found.items()}

@@ -78,7 +78,7 @@ class Service:
         external: networks and volumes that somebody else makes: what each is, and its name on the host.
         host_network: its ports are the host's own, and none are published.
         spec: its part of the rendering, for checks.
-        shared: by kind ("networks", "volumes", "configs", "secrets"), the definitions that it refers to, by their keys.
+        shared: by kind ("networks", "volumes", "configs", "secrets", "models"), the definitions that it refers to, by their keys.
         base: the directory that it was rendered in.
     """
 
