@@ -60,5 +60,9 @@ def decide_services(
     there = {name for c in facts.containers if c.service not in chosen for name in read_marks(c.secrets)}
     withheld = theirs & there & set(facts.changed(values))
     return Decision(
-        make_plan(job.node, facts, desired), key, kept=tuple(sorted(theirs)), withheld=tuple(sorted(withheld))
+        make_plan(job.node, facts, desired),
+        key,
+        chosen=job.request.services,
+        kept=tuple(sorted(theirs)),
+        withheld=tuple(sorted(withheld)),
     )

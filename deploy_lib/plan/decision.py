@@ -92,6 +92,7 @@ class Decision:
         key: what the fingerprints of the host's secrets are made with.
         keep_values: the secret values that run stay; then nothing is migrated, and lost images are not pulled again.
         applies: the steps that change secrets in programs' own data, too.
+        chosen: the only services that are touched; none: all.
         kept: otherwise, the secrets whose values that run stay.
         withheld: those of them whose value at the source is another one: the host does not get that.
     """
@@ -100,6 +101,7 @@ class Decision:
     key: str = field(repr=False)
     keep_values: bool = False
     applies: Sequence[Program] = ()
+    chosen: Sequence[str] = ()
     kept: Sequence[str] = ()
     withheld: Sequence[str] = ()
 

@@ -52,3 +52,26 @@ def test_the_others_keep_the_values_that_they_have() -> None:
     # Without a container of it there is no value that runs.
     alone = replace(facts, containers=facts.containers[:1])
     assert decide_services(case(services=("web",)), alone, VERSION, {}, given, KEY).withheld == ()
+
+
+def test_no_other_service_is_started_anew_forward_or_back() -> None:
+    facts = with_secrets("h/x:1")
+    release = facts.history[0].release
+    images = {**release.images, "job": OLD, "other": OLD}
+    release = replace(release, images=images, replicas=dict.fromkeys(images, 1), ends={"job": "must"})
+    web = facts.containers[0]
+    others = [
+        replace(web, id=name, service=name, labels={**web.labels, SECRETS_LABEL: ""}) for name in images
+    ]
+    facts = replace(
+        facts,
+        history=(replace(facts.history[0], release=release, hashes=dict.fromkeys(images, "hash")),),
+        containers=(web, *(c for c in others if c.service != "web")),
+        deployed={"web": facts.services["web"], "job": Service("job", OLD), "other": Service("other", OLD)},
+    )
+    made = decide_services(case(services=("web",)), facts, VERSION, {}, values(), KEY)
+    assert [change.action for change in made.plan.changes if change.service != "web"] == ["keep", "keep"]
+    switch = make_switch(made, facts, case(), token="", happens=lambda kind, _: event(kind, release))
+    assert (switch.runs.services, switch.runs.done, switch.runs.later) == (("web",), (), ())
+    assert (switch.back_runs.services, switch.back_runs.done, switch.back_runs.later) == (("web",), (), ())
+    assert not switch.runs.all
