@@ -58,14 +58,25 @@ def _hashed(project: Project, directory: str) -> str:
     return f"{render} | {hashed}"
 
 
-def up_command(project: Project, services: Sequence[str] = ()) -> str:
-    """The call that makes the containers what the files in place say.
+def up_command(project: Project) -> str:
+    """The call that makes the containers what the files in place say."""
+    return compose_command(project, "up", "-d", *_UP)
 
-    Args:
-        services: only these, whatever others they depend on; none: all of them.
-    """
-    options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
-    return compose_command(project, "up", "-d", *options, *(("--no-deps", *services) if services else ()))
+
+def up_commands(project: Project, services: Sequence[str]) -> tuple[str, ...]:
+    """The calls that do so for some services, whatever others they depend on or need them."""
+    calls = (compose_command(project, "up", "-d", *_UP, *options, *services) for options in SOME)
+    return tuple(calls)
+
+
+SOME = (("--no-start",), ("--no-deps", "--no-recreate"))
+"""Options of two calls of `up` that make containers of some services, and then start these.
+
+In one call, Compose would start what they depend on as well, also what has done its work; or, with `--no-deps`, 2.26 would leave
+that out of the configuration that it remembers, and make them anew another time.
+"""
+
+_UP = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
 
 
 def down_command(project: Project) -> str:

@@ -115,8 +115,9 @@ def _shared(spec: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[
         "secrets": _keys(spec),
         "models": [*(spec.get("models") or ())],
     }
-    found = {kind: {key: (data.get(kind) or {}).get(key) for key in keys} for kind, keys in used.items()}
-    return {kind: {k: each for k, each in some.items() if each is not None} for kind, some in found.items()}
+    return {
+        kind: {k: data[kind][k] for k in keys if k in (data.get(kind) or {})} for kind, keys in used.items()
+    }
 
 
 def _keys(spec: Mapping[str, Any]) -> list[str]:

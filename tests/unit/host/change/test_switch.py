@@ -620,7 +620,11 @@ esac
 
 def started(host: Host) -> list[str]:
     ups = [call.partition(" up ")[2] for call in host.calls.splitlines() if " up " in call]
-    return [call.partition("--no-deps ")[2] for call in ups]
+    made = [call.partition("--no-start ")[2] for call in ups if "--no-start" in call]
+    # What was made is started; here, "job" cannot even be made.
+    begun = [call.partition("--no-deps --no-recreate ")[2] for call in ups if "--no-recreate" in call]
+    assert begun == [services for services in made if "job" not in services]
+    return made
 
 
 @pytest.mark.parametrize(
