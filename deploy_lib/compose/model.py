@@ -107,17 +107,11 @@ def _service(
 
 def _shared(spec: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The definitions that a service refers to, as far as there are any."""
-    volumes = [each.get("source") for each in spec.get("volumes") or () if each["type"] == "volume"]
-    used = {
-        "networks": [*(spec.get("networks") or ())],
-        "volumes": volumes,
-        "configs": [each["source"] for each in spec.get("configs") or ()],
-        "secrets": _keys(spec),
-        "models": [*(spec.get("models") or ())],
-    }
-    return {
-        kind: {k: data[kind][k] for k in keys if k in (data.get(kind) or {})} for kind, keys in used.items()
-    }
+    found = {}
+    for kind in ("networks", "volumes", "configs", "secrets", "models"):
+        keys = [each.get("source") if isinstance(each, dict) else each for each in spec.get(kind) or ()]
+        found[kind] = {k: each for k in keys if (each := (data.get(kind) or {}).get(k)) is not None}
+    return found
 
 
 def _keys(spec: Mapping[str, Any]) -> list[str]:

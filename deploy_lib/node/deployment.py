@@ -118,7 +118,8 @@ class Deployment(Visit):
         facts = self.facts
         unsure = facts.interrupted is not None or bool(restore_problem(facts)) or facts.machine.locked
         other = self.job.variables(version, facts) != self.job.variables(version, Facts())
-        if facts.proven is None or not facts.knows_places or unsure or other:
+        # Of some services it takes a look at what lies there beside them.
+        if facts.proven is None or not facts.knows_places or unsure or other or self.request.services:
             return False
         try:
             decision = decide_version(self.job, facts, version, manifests, values, facts.key)

@@ -61,6 +61,7 @@ services:
     <<: *python
     command: [python, -m, http.server, "8000"]
     environment: { WHO: "${USER}" }
+    depends_on: { migrate: { condition: service_completed_successfully } }
   migrate:
     <<: *python
     command: [sh, -c, "echo ran >> /data/runs; exit ${MIGRATION:-0}"]
