@@ -107,9 +107,9 @@ def _service(
 
 def _shared(spec: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The definitions that a service refers to, as far as there are any."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for kind in ("networks", "volumes", "configs", "secrets", "models"):
-        keys = [each.get("source") if isinstance(each, dict) else each for each in spec.get(kind) or ()]
+        keys = [str(each.get("source") if isinstance(each, dict) else each) for each in spec.get(kind) or ()]
         found[kind] = {k: each for k in keys if (each := (data.get(kind) or {}).get(k)) is not None}
     return found
 
