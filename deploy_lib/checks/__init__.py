@@ -1,6 +1,7 @@
 """Preflight: what must be true before a host is changed, as data; `deploy_lib.fleet.survey` makes the checks."""
 
 from deploy_lib.checks.check import Check, Result, require_passed
+from deploy_lib.checks.elsewhere import check_elsewhere
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
 from deploy_lib.checks.secrets import check_exposure, check_once_read, check_plain_sight
@@ -17,6 +18,7 @@ __all__ = [
     "Check",
     "Result",
     "check_answered",
+    "check_elsewhere",
     "check_exposure",
     "check_files",
     "check_host",

@@ -60,7 +60,7 @@ def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
     """Whether all facts are known that decisions are made from."""
     parts = (
         *("engine", "memory", "strangers", "files", "key", "history", "objects"),
-        *("delivered", "images", "containers", "config", "blank"),
+        *("delivered", "images", "containers", "layers", "config", "blank"),
     )
     silent = {part: facts.problems[part] for part in parts if part in facts.problems}
     if rendered and not facts.services:
@@ -121,7 +121,8 @@ def _docker(requires: Requires, facts: Facts) -> Iterator[Check]:
         "permission",
         "this user may use Docker",
         refusal if forbidden else "",
-        "add the user to the group docker (usermod -aG docker USER), then connect anew",
+        "add the user to the group docker (usermod -aG docker USER), then connect anew; or, where it may use sudo without a "
+        "password, set become = true for the node in deploy.toml",
     )
     if not forbidden:
         yield _version(

@@ -32,6 +32,39 @@ def deployed_command(project: Project) -> str:
     return words("docker", "compose", *where, *files, *env_files, *_RENDER)
 
 
+def by_hand_command(project: Project, *arguments: str) -> str:
+    """A call that reads the files in their places, with all profiles active."""
+    return compose_command(replace(project, profiles=("*",)), *arguments)
+
+
+def by_hand_render(project: Project) -> str:
+    """The call that renders them so."""
+    return by_hand_command(project, *_RENDER)
+
+
+def by_hand_hashes(project: Project) -> str:
+    """The call that prints a hash of each service's configuration, for the files in their places."""
+    return by_hand_command(project, "config", "--hash", "*")
+
+
+def hashes_in_place(project: Project, files: str) -> str:
+    """The same for files that lie elsewhere and are to come into their places: relative paths start from those.
+
+    Args:
+        files: where they lie, as a shell word.
+    """
+    return _call(project, files, ("config", "--hash", "*"), quote(project.directory))
+
+
+def inactive_services(project: Project, files: str) -> str:
+    """The call that prints the names of all services, those of profiles that are not active, too.
+
+    Args:
+        files: where the files lie, as a shell word.
+    """
+    return _call(replace(project, profiles=("*",)), files, ("config", "--services"), quote(project.directory))
+
+
 _RENDER = ("config", "--format", "json")
 
 BLANK = r's/.*The \\*"\([A-Za-z_][A-Za-z0-9_]*\)\\*" variable is not set.*/\1/p'
@@ -98,11 +131,12 @@ def remove_half_created(project: Project) -> str:
     )
 
 
-def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
+def _call(project: Project, directory: str, arguments: tuple[str, ...], home: str = "") -> str:
     """A call; included files and relative paths start from where the others lie.
 
     Args:
-        directory: as a shell word.
+        directory: where the files lie, as a shell word.
+        home: what relative paths start from, where that is another one.
     """
 
     def place(name: str) -> str:
@@ -111,5 +145,8 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
 
     files = [f"-f {place(name)}" for name in project.files]
     env_files = [f"--env-file {place(name)}" for name in project.env_files]
-    options = " ".join([f"-p {quote(project.name)} --project-directory {directory}", *files, *env_files])
+    profiles = [f"--profile {quote(name)}" for name in project.profiles]
+    options = " ".join(
+        [f"-p {quote(project.name)} --project-directory {home or directory}", *profiles, *files, *env_files]
+    )
     return f"docker compose {options} {words(*arguments)}"

@@ -90,7 +90,7 @@ def _service(
         sources=given,
         foreign=tuple(key for key in _keys(spec) if key not in given),
         mounts=tuple(
-            _mount(each, base) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
+            _mount(each, base, data) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
         ),
         reads=tuple(_reads(spec, data, base)),
         contents=dict(_contents(spec, data)),
@@ -165,7 +165,7 @@ def _config_files(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[
         file = (data["configs"][each["source"]] or {}).get("file")
         if file is not None:
             target = each.get("target") or f"/{each['source']}"
-            yield {"type": "bind", "source": file, "target": target}
+            yield {"type": "bind", "source": file, "target": target, "read_only": True}
 
 
 def _contents(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -214,11 +214,13 @@ def _external(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tupl
                 yield kind, str(made.get("name") or key)
 
 
-def _mount(data: Mapping[str, Any], base: str) -> Mount:
-    source = str(data.get("source") or "")
-    if data["type"] == "bind":
+def _mount(mount: Mapping[str, Any], base: str, data: Mapping[str, Any]) -> Mount:
+    source, volume = str(mount.get("source") or ""), ""
+    if mount["type"] == "bind":
         source = _below(source, base)
-    return Mount(text(data, "type"), source, text(data, "target"))
+    elif mount["type"] == "volume" and source:
+        volume = str(((data.get("volumes") or {}).get(source) or {}).get("name") or source)
+    return Mount(text(mount, "type"), source, text(mount, "target"), volume, not mount.get("read_only"))
 
 
 def _reads(spec: Mapping[str, Any], data: Mapping[str, Any], base: str) -> Iterator[str]:

@@ -23,6 +23,8 @@ class Node(Model):
         needs: the stacks that come before its own, those that they need included.
         command: what a task is typed with; see `File`.
         project: the name of its Compose project, as deploy.toml gives it; None: the Compose file has it.
+        become: see `NodeSpec`.
+        optional: see `NodeSpec`.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Node(Model):
     needs: frozenset[str] = frozenset()
     command: str = "invoke"
     project: str | None = None
+    become: bool = False
+    optional: bool = False
 
     def task(self, words: str) -> str:
         """A task as an operator types it, for messages."""

@@ -92,6 +92,8 @@ class NodeSpec(Model):
         env_file: in the place of the stack's, for this node only.
         replicas: by kind, how many it runs at first, without a flag.
         project: the name of the Compose project there, where it is not the stack's.
+        become: all scripts run there as root, by sudo without a password.
+        optional: commands for several nodes leave it out, with a warning, while it is off.
     """
 
     host: Annotated[str, AfterValidator(_destination)]
@@ -101,6 +103,8 @@ class NodeSpec(Model):
     env_file: Paths | None = None
     replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     project: ProjectName | None = None
+    become: bool = False
+    optional: bool = False
 
 
 DefaultTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$")]

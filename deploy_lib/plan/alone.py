@@ -20,7 +20,7 @@ from deploy_lib.config import Node, Probe
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.beside import Files
-from deploy_lib.plan.desired import Desired
+from deploy_lib.plan.desired import Desired, told_of
 from deploy_lib.release.files import Entry, content_of, followed
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
@@ -77,6 +77,12 @@ def _require_before(alone: Alone, facts: Facts) -> Release:
         raise PreflightError(
             f"nothing is deployed yet, so {names} cannot be deployed by itself", node=node.name, hint=whole
         )
+    if facts.adopted:
+        raise PreflightError(
+            f"what runs was started by hand, so {names} cannot be deployed by itself",
+            node=node.name,
+            hint=whole,
+        )
     before = facts.proven.release
     edited = sorted(path for path, mark in before.files.items() if facts.files.get(path) != mark)
     if edited:
@@ -122,7 +128,9 @@ class _Mixed:
         mounted = {**before.mounted, **{name: self.mounted(service) for name, service in made.items()}}
         mounted = {name: mark for name, mark in mounted.items() if mark}
         files_of_secrets = self.secret_files(made)
-        override = override_file(images, secrets, files_of_secrets, mounted)
+        # Containers of somebody else's may stay beside the chosen ones.
+        started = {name: each for name, each in before.as_started.items() if name in self.kept}
+        override = override_file(told_of(images, started), secrets, files_of_secrets, mounted)
         self.files.put({layout.OVERRIDE: Entry(override)})
         # A public image of one service does not change the version of the others.
         named = any(image.tag == version.tag for image in alone.images.values())
@@ -133,6 +141,7 @@ class _Mixed:
             tag=version.tag if named else before.tag,
             commit=version.commit if named else before.commit,
             images=images,
+            as_started=started,
             files=dict(sorted(self.files.marks.items())),
             secrets=secrets,
             replicas={**before.replicas, **{n: alone.replicas.get(n, s.replicas) for n, s in made.items()}},

@@ -84,7 +84,11 @@ class Preamble:
 
 
 def frame(
-    script: str, env: Mapping[str, str] | None = None, preamble: Preamble | None = None
+    script: str,
+    env: Mapping[str, str] | None = None,
+    preamble: Preamble | None = None,
+    *,
+    become: bool = False,
 ) -> tuple[str, bytes]:
     """The remote command line and the bytes to send first on its standard input.
 
@@ -92,6 +96,7 @@ def frame(
         script: POSIX shell text, run by the host's `sh`.
         env: variables exported to the script; any Unicode text without NUL.
         preamble: what its standard output is to be stripped by.
+        become: it runs as root, by a sudo that asks nothing.
 
     Raises:
         UsageError: a name or a value that no environment can hold, or that a host's programs could not be started with.
@@ -106,13 +111,14 @@ def frame(
         f"ulimit -S -c 0 2>/dev/null; b=$(dd bs={len(block)} count=1 iflag=fullblock 2>/dev/null); "
         f'case $b in "{_FIRST}"*"{_SENTINEL}") eval "$b";; *) exit {ScriptExit.TRUNCATED};; esac'
     )
+    shell = "sudo -n -- sh" if become else "sh"
     if preamble is None:
-        return f"exec sh -c {shlex.quote(reader)}", block
+        return f"exec {shell} -c {shlex.quote(reader)}", block
     # Sessions without a terminal often have a short PATH, and Docker may be elsewhere (/usr/local/bin, /snap/bin).
     # A shell around it prints the mark of the end, whatever way the script ends. Each word is the same to sh, csh and fish.
     end = preamble.end.encode()
     around = f'PATH="${{PATH:-/usr/bin:/bin}}:{PLACES}"; export PATH; e=$(dd bs={len(end)} count=1 iflag=fullblock 2>/dev/null); sh -c "$1"; c=$?; printf %s "$e"; exit $c'
-    return f"exec sh -c {shlex.quote(around)} - {shlex.quote(reader)}", end + block
+    return f"exec {shell} -c {shlex.quote(around)} - {shlex.quote(reader)}", end + block
 
 
 def assignment(name: str, value: str) -> str:

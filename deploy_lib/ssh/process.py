@@ -198,6 +198,11 @@ def _way_in(said: str) -> str:
     """What lets a script run, from what was printed in its place."""
     if "sftp" in said:
         return "this user may only transfer files (ForceCommand internal-sftp): take that out, or log in as another (User in ssh_config)"
+    if "sudo" in said:
+        return (
+            "become = true in deploy.toml needs a sudo that asks nothing: as root, `visudo -f /etc/sudoers.d/deploy`, and there "
+            "USER ALL=(root) NOPASSWD: ALL"
+        )
     if "not available" in said or "nologin" in said:
         return "this user's login shell lets nobody in: chsh -s /bin/sh USER on the host, or log in as another (User in ssh_config)"
     return (

@@ -44,12 +44,14 @@ class Session:
     Args:
         node: the node's name, for messages.
         connection: Fabric's connection, not necessarily open.
+        become: scripts run as root, by sudo.
 
     Attributes:
         stop: when set, every wait for the host ends with a StoppedError; None: Ctrl-C is not looked at.
     """
 
-    def __init__(self, node: str, connection: StrictConnection) -> None:
+    def __init__(self, node: str, connection: StrictConnection, *, become: bool = False) -> None:
+        self._become = become
         self.node = node
         self.connection = connection
         self.stop: threading.Event | None = None
@@ -159,7 +161,7 @@ class Session:
             keep_stdin: leave standard input open for `Process.send`.
         """
         preamble = Preamble()
-        line, block = frame(script, env, preamble)
+        line, block = frame(script, env, preamble, become=self._become)
         self.open()
         deadline = time.monotonic() + timeout
         try:

@@ -58,7 +58,7 @@ class Project:
     root: Path
     name: str
     more: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict, repr=False)
 
     def write(self, files: Mapping[str, str]) -> None:
         """Files of the checkout, by path."""

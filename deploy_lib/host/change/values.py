@@ -16,7 +16,11 @@ from deploy_lib.shell import ScriptExit, quote, words
 
 
 def capture(
-    stack: HostStack, places: Iterable[Place], marks: Mapping[str, Mapping[str, str]] | None = None
+    stack: HostStack,
+    places: Iterable[Place],
+    marks: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    always: bool = False,
 ) -> str:
     """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
 
@@ -26,9 +30,10 @@ def capture(
     Args:
         marks: by service and secret, the fingerprint of the value that is meant. Of several containers, some may have another one:
             those of a release that failed and was left, or that was interrupted. They count only where no other has the value.
+        always: the shell functions are there without any place, too.
     """
     found = readings(places)
-    if not found:
+    if not found and not always:
         return ":"
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('2')}"
     form = f"{{{{.ID}}}} {labels.template(layout.SECRETS_LABEL)}"
@@ -43,7 +48,7 @@ lacks() {{
   done
   return 1
 }}
-# file and environment CONTAINER WHERE: 0 with the text in $v, 1 when it is not there, 2 when that is unknown, with the cause in $e.
+# file, environment and argument CONTAINER WHERE: 0 with the text in $v, 1 when it is not there, 2 when that is unknown, with the cause in $e.
 file() {{
   v=$(docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) && return
   e=$(docker cp "$1:$2" - 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
@@ -55,6 +60,15 @@ environment() {{
     [ -n "$v" ] || return 1
     v=${{v#"$2="}}
     return 0
+  fi
+  e=$(docker inspect "$1" 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
+  e=${{e:-Docker did not say what it is}}
+  return 2
+}}
+argument() {{
+  if v=$(docker inspect --format '{{{{if gt (len .Config.Cmd) '"$2"'}}}}{{{{index .Config.Cmd '"$2"'}}}}x{{{{end}}}}' "$1" 2>/dev/null); then
+    [ -n "$v" ]
+    return
   fi
   e=$(docker inspect "$1" 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
   e=${{e:-Docker did not say what it is}}
