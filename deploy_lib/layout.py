@@ -2,6 +2,7 @@
 
 DIRECTORY/                    what Compose reads and mounts; renamed into place file by file
 DIRECTORY/release.yml, .env   generated: images by digest, labels, non-secret variables
+DIRECTORY/deploy-services/    generated: the parts of services that were deployed by themselves
 DIRECTORY/deploy-metrics/     how the newest deployments ended, for node-exporter's textfile collector; everybody may read it
 DIRECTORY/.deploy/            this program's own, readable by the user who deploys only
     key                       random key of the secrets' fingerprints
@@ -12,6 +13,7 @@ DIRECTORY/.deploy/            this program's own, readable by the user who deplo
     history.jsonl             append-only record
     objects/SHA256            the files of the kept releases, by their content
     paths                     which paths below DIRECTORY releases have put there
+    newer                     what registries have said of tags that may move, for a day
     backups/ID.data, .json    backups of services' data, and what is known of each
 
 MEMORY/SECRETS/PROJECT/       secret values of a stack whose delivery is "memory", one file each
@@ -56,6 +58,8 @@ HISTORY = f"{STATE}/history.jsonl"
 OBJECTS = f"{STATE}/objects"
 PATHS = f"{STATE}/paths"
 BACKUPS = f"{STATE}/backups"
+NEWER = f"{STATE}/newer"
+SERVICES = "deploy-services"
 METRICS = "deploy-metrics/deploy.prom"
 
 OVERRIDE = "release.yml"

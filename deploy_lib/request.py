@@ -18,7 +18,7 @@ class Request:
     Attributes:
         command: the task's name, as in "deploy-web".
         tag: `--tag` as given; None for the environment's default.
-        service: the one service to be changed; None for all.
+        services: the only services to be changed; none for all.
         refresh: the service whose tag is looked up anew; "" for all of them; None: other people's images stay as recorded.
         dry_run: show the plan and change nothing.
         no_rollback: a failed release is left in place, to look at it.
@@ -30,7 +30,7 @@ class Request:
 
     command: str
     tag: str | None = None
-    service: str | None = None
+    services: tuple[str, ...] = ()
     refresh: str | None = None
     dry_run: bool = False
     no_rollback: bool = False

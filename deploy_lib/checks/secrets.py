@@ -20,11 +20,12 @@ def check_once_read(
         changed: the secrets that run with other values than those of the source.
         recorded: there is a proven release; without one, rotate-secrets refuses.
     """
-    found = [steps[name] for name in changed if name in steps]
     rotate = node.task("rotate-secrets")
     fixed = immutable(steps, changed)
     problem = "; ".join(
-        f"{step.secret} was changed at its source, and {step.service} reads it only once" for step in found
+        f"{_named(name, step)} was changed at its source, and {step.service} reads it only once"
+        for name in changed
+        if (step := steps.get(name)) is not None
     )
     return judged(
         "secrets that are read once",
@@ -109,8 +110,14 @@ def check_plain_sight(services: Mapping[str, Service]) -> Iterator[Check]:
 
 def immutable(steps: Mapping[str, Apply], changed: Collection[str]) -> str:
     """Which of the changed secrets cannot be changed at all; "" when there is none."""
-    found = [steps[name] for name in changed if name in steps and not isinstance(steps[name], Program)]
     return "; ".join(
-        f"{step.secret} was changed at its source, and {step.service} initialised its data with the old value, which cannot be changed afterwards"
-        for step in found
+        f"{_named(name, step)} was changed at its source, and {step.service} initialised its data with the old value, "
+        "which cannot be changed afterwards"
+        for name in changed
+        if (step := steps.get(name)) is not None and not isinstance(step, Program)
     )
+
+
+def _named(name: str, step: Apply) -> str:
+    """A secret as this stack calls it; the step may call the same field otherwise, in another stack."""
+    return name if name == step.secret else f"{name} (the field of {step.secret})"

@@ -32,6 +32,7 @@ from deploy_lib.cli.flags import (
     PARALLEL,
     REFRESH,
     SERVICE,
+    SERVICES,
     SKIP_VALIDATION,
     STACK,
     TAG,
@@ -141,7 +142,7 @@ COMMANDS = (
     Command(
         "logs",
         "Show the logs of the containers.",
-        (NODE, SERVICE.saying("this service only"), FOLLOW, LOG_LINES, TIMINGS, JSON, DEBUG),
+        (NODE, SERVICE, FOLLOW, LOG_LINES, TIMINGS, JSON, DEBUG),
     ),
     Command(
         "validate-env",
@@ -164,7 +165,7 @@ def deploying(names: Outline) -> Iterator[Command]:
         yield Command(
             f"deploy-{stack}",
             f"Deploy the stack {stack}.",
-            (flags.of_node(names.nodes_of(stack)), TAG, SERVICE, REFRESH, *counts, *_DEPLOYING, said),
+            (flags.of_node(names.nodes_of(stack)), TAG, SERVICES, REFRESH, *counts, *_DEPLOYING, said),
             stack=stack,
             module="deploy",
         )

@@ -147,7 +147,7 @@ class Invocation:
         return Request(
             command=self.name,
             tag=given[flags.TAG],
-            service=given[flags.SERVICE],
+            services=given[flags.SERVICES],
             refresh=given[flags.REFRESH],
             dry_run=given[flags.DRY_RUN],
             no_rollback=given[flags.NO_ROLLBACK],

@@ -116,7 +116,14 @@ TAG = _word(
     "tag",
     "an image tag (sha-abc1234, 1.4.2, latest), a full SHA, or a git ref; otherwise the environment's default",
 )
-SERVICE = _word("service", "change this service only")
+SERVICE = _word("service", "this service only")
+SERVICES: Flag[tuple[str, ...]] = Flag(
+    "service",
+    "change this service only; may be given more than once",
+    lambda raw: tuple(dict.fromkeys(name for each in _names(raw) if (name := word("--service", each)))),
+    empty=None,
+    several=True,
+)
 BACKUP = _word("backup", "the backup to put back, by its id; `backups` lists them")
 REFRESH: Flag[str | None] = Flag(
     "refresh",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +13,16 @@ from deploy_lib.cli.flags import PARALLEL
 from deploy_lib.cli.nodes import are_named, choose, is_off, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, UsageError, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import gather
+from deploy_lib.host.look.newer import ask_newer
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, left_behind, status
-from deploy_lib.source.checkout import project_of
+from deploy_lib.release.image import Image
+from deploy_lib.source.checkout import project_of, read_stack
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
 """The checks without which a host's state is unknown."""
@@ -44,9 +46,12 @@ def run(invocation: Invocation) -> None:
             session = sessions[node.name]
             try:
                 with told(node.name):
-                    facts = gather(session, HostStack(node, projects[node.name]), {}, {})
+                    stack = HostStack(node, projects[node.name])
+                    facts = gather(session, stack, {}, {})
                     require_answers(node, facts)
-                    found[node.name] = status(facts, _behind(environment, facts))
+                    newer = ask_newer(session, stack, facts, _moving(environment, node, facts))
+                    notes = [*filter(None, [_behind(environment, facts)]), *_newer(node, facts, newer)]
+                    found[node.name] = status(facts, notes)
             except DeployError as error:
                 found[node.name] = error
             finally:
@@ -85,6 +90,31 @@ def _behind(environment: Environment, facts: Facts) -> str:
         return ""
     count = git.behind(environment.root, release.release.commit, environment.follows)
     return f"{count} {'commit' if count == 1 else 'commits'} behind {environment.follows}" if count else ""
+
+
+def _moving(environment: Environment, node: Node, facts: Facts) -> list[Image]:
+    """The images of the release whose tags may have moved: those that are not the project's own, nor pinned in its files."""
+    if facts.proven is None:
+        return []
+    images = set(facts.proven.release.images.values())
+    others = [i for i in images if i.digest and i.repository and not i.below(environment.image_registry)]
+    try:
+        files = read_stack(environment, node).files.values() if others else ()
+    except UsageError:
+        return []
+    pinned = b"\n".join(entry.content for entry in files)
+    return [image for image in others if image.digest.encode() not in pinned]
+
+
+def _newer(node: Node, facts: Facts, newer: Mapping[Image, str]) -> Iterator[str]:
+    recorded = facts.proven.release.images if facts.proven else {}
+    for image, digest in sorted(newer.items()):
+        users = sorted(service for service, each in recorded.items() if each == image)
+        one = f" {users[0]}" if len(users) == 1 else ""
+        yield (
+            f"the registry has a newer {image.unpinned} ({digest[:19]}) than the one that runs; to take it: "
+            f"{node.deploy_task} --refresh{one}"
+        )
 
 
 def _as_dict(node: Node, found: Status | DeployError) -> dict[str, Any]:

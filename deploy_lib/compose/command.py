@@ -77,18 +77,43 @@ puts an empty text in their place, with no other sign of it."""
 
 
 def hash_command(project: Project) -> str:
-    """The call that prints a hash of each service's configuration, for the files in `$t/files`; a hash depends on the directory."""
-    return _call(project, '"$t"/files', ("config", "--hash", "*"))
+    """The calls that print a hash of each service's configuration, for the files in `$t/files`; a hash depends on the directory."""
+    return _hashed(project, '"$t"/files')
 
 
-def up_command(project: Project, services: Sequence[str] = ()) -> str:
-    """The call that makes the containers what the files in place say.
+def deployed_hashes_command(project: Project) -> str:
+    """The calls that print what hash each service's container of a deployed stack may bear: one line or two for each service."""
+    return (
+        f"{compose_command(project, 'config', '--hash', '*')}; {_hashed(project, quote(project.directory))}"
+    )
 
-    Args:
-        services: only these, whatever others they depend on; none: all of them.
-    """
-    options = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
-    return compose_command(project, "up", "-d", *options, *(("--no-deps", *services) if services else ()))
+
+def _hashed(project: Project, directory: str) -> str:
+    # Asked for hashes, Compose 2.26 reads no `env_file` of a service; the hash on a container is that of what was in it.
+    rendered = replace(project, files=("-",))
+    render, hashed = _call(project, directory, _RENDER), _call(rendered, directory, ("config", "--hash", "*"))
+    return f"{render} | {hashed}"
+
+
+def up_command(project: Project) -> str:
+    """The call that makes the containers what the files in place say."""
+    return compose_command(project, "up", "-d", *_UP)
+
+
+def up_commands(project: Project, services: Sequence[str]) -> tuple[str, ...]:
+    """The calls that do so for some services, whatever others they depend on or need them."""
+    calls = (compose_command(project, "up", "-d", *_UP, *options, *services) for options in SOME)
+    return tuple(calls)
+
+
+SOME = (("--no-start",), ("--no-deps", "--no-recreate"))
+"""Options of two calls of `up` that make containers of some services, and then start these.
+
+In one call, Compose would start what they depend on as well, also what has done its work; or, with `--no-deps`, 2.26 would leave
+that out of the configuration that it remembers, and make them anew another time.
+"""
+
+_UP = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
 
 
 def down_command(project: Project) -> str:
@@ -120,7 +145,7 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...], home: st
 
     def place(name: str) -> str:
         # What was started by hand may have files anywhere.
-        return quote(name) if name.startswith("/") else f"{directory}/{quote(name)}"
+        return quote(name) if name.startswith("/") or name == "-" else f"{directory}/{quote(name)}"
 
     files = [f"-f {place(name)}" for name in project.files]
     env_files = [f"--env-file {place(name)}" for name in project.env_files]

@@ -116,6 +116,8 @@ def _service(
         limits=tuple(limits(name, spec, data, ends)),
         made=tuple(uses.made(spec, data, base)),
         spec=spec,
+        shared=_shared(spec, data),
+        base=base,
     )
 
 
@@ -124,6 +126,15 @@ def _ends(spec: Mapping[str, Any]) -> Ends:
     policy = (spec.get("deploy") or {}).get("restart_policy") or {}
     said = str(spec.get("restart") or policy.get("condition") or "")
     return "must" if said in ("no", "none") else "may" if said.startswith("on-failure") else ""
+
+
+def _shared(spec: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The definitions that a service refers to, as far as there are any."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in ("networks", "volumes", "configs", "secrets", "models"):
+        keys = [str(each.get("source") if isinstance(each, dict) else each) for each in spec.get(kind) or ()]
+        found[kind] = {k: each for k in keys if (each := (data.get(kind) or {}).get(k)) is not None}
+    return found
 
 
 def _keys(spec: Mapping[str, Any]) -> list[str]:

@@ -102,6 +102,8 @@ class Service:
         limits: what the file says of it and Compose does not do.
         made: the networks and volumes that Compose makes for it.
         spec: its part of the rendering, for checks.
+        shared: by kind ("networks", "volumes", "configs", "secrets", "models"), the definitions that it refers to, by their keys.
+        base: the directory that it was rendered in.
     """
 
     name: str
@@ -123,6 +125,8 @@ class Service:
     limits: tuple[Limit, ...] = ()
     made: tuple[Made, ...] = ()
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    shared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+    base: str = field(default="", repr=False, compare=False)
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -45,8 +45,8 @@ def prepare(
     ]
     for deployment in deployments:
         deployment.session.stop = stop
-        if request.service is not None:
-            deployment.local.check_service(request.service)
+        for service in request.services:
+            deployment.local.check_service(service)
     return deployments
 
 

@@ -69,7 +69,12 @@ class Question:
         """The images that a deployment must ask for: those of no record, the project's own whose tag may move, and what is to be
         refreshed.
         """
-        services = [s for s in facts.services.values() if s.image.repository and not asks_of(s).local]
+        chosen = self.request.services or facts.services
+        services = [
+            s
+            for s in facts.services.values()
+            if s.name in chosen and s.image.repository and not asks_of(s).local
+        ]
         named = {self._image(s, version) for s in services if self._asked(facts, s, self._image(s, version))}
         return sorted(named)
 

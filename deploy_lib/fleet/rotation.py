@@ -45,7 +45,10 @@ def rotate(
     _look(deployments)
     if not any(d.before for d in deployments):
         raise PreflightError("nothing is deployed whose secrets could be changed", step="rotation")
-    names = sorted({name for d in deployments for name in d.running_secrets})
+    recorded = {name for d in deployments for name in d.running_secrets}
+    names = sorted(recorded & set(environment.secrets))
+    if gone := sorted(recorded - set(names)):
+        console.say(f"{', '.join(gone)}: kept as it runs; deploy.toml does not declare it any more")
     values = fetch(environment, names)
     for deployment in deployments:
         deployment.check_room(values, deployment.running_secrets)
@@ -56,7 +59,9 @@ def rotate(
         if deployment not in taking_part:
             deployment.skip()
     if not taking_part:
-        console.say(f"nothing to rotate: {', '.join(names)} run with the values that their source has")
+        console.say(
+            f"nothing to rotate: {', '.join(names) or 'no secrets'} run with the values that their source has"
+        )
         return Done(ExitCode.DONE, deployments)
     each(taking_part, lambda d: d.decide_rotation(values, changed[d.node.name]))
     require(taking_part)

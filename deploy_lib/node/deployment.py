@@ -37,6 +37,7 @@ from deploy_lib.node.switching import Switching
 from deploy_lib.node.visit import Visit
 from deploy_lib.output.timings import TIMINGS, phase
 from deploy_lib.plan import replicas
+from deploy_lib.plan.chosen import decide_services
 from deploy_lib.plan.decision import Decision, decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
@@ -118,9 +119,13 @@ class Deployment(Visit):
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        decision = decide_version(self.job, self.facts, version, manifests, values, key)
-        # One service alone gets another image, and the files stay.
-        self.decision = self._possible(decision, None if self.request.service else self.facts.services)
+        facts, only = self.facts, self.request.services
+        decided = decide_services if only else decide_version
+        decision = decided(self.job, facts, version, manifests, values, key)
+        # Those that stay are as they lie there.
+        staying = {name: each for name, each in (facts.deployed or {}).items() if only and name not in only}
+        wanted = {name: each for name, each in facts.services.items() if not only or name in only}
+        self.decision = self._possible(decision, {**staying, **wanted})
 
     def settle(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> bool:
         """Whether the host is what was asked for already, by the facts so far: then nothing is to be changed, nor to be locked.
@@ -131,7 +136,8 @@ class Deployment(Visit):
         facts = self.facts
         unsure = facts.interrupted is not None or bool(restore_problem(facts)) or facts.machine.locked
         other = self.job.variables(version, facts) != self.job.variables(version, Facts())
-        if facts.proven is None or not facts.knows_places or unsure or other:
+        # Of some services it takes a look at what lies there beside them.
+        if facts.proven is None or not facts.knows_places or unsure or other or self.request.services:
             return False
         try:
             decision = decide_version(self.job, facts, version, manifests, values, facts.key)
@@ -298,7 +304,11 @@ class Deployment(Visit):
             self._confirm(decision.plan)
             return
         self.decision = decision = judged_by_what_was(self.site, decision, self.facts)
-        given = dict(needed_values(self.facts, values))
+        given = {
+            name: value
+            for name, value in needed_values(self.facts, values).items()
+            if name not in decision.withheld
+        }
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
         switch = make_switch(

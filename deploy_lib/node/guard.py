@@ -112,11 +112,13 @@ def foresee_loss(
     """The same in preflight, before anything is decided; nothing where other checks say why nothing can be decided yet."""
     try:
         with told(job.node.name):
-            services = None if job.request.service else facts.services
+            if job.request.services:
+                # That is decided from what lies there, too, which is looked at under the lock.
+                return tuple(_strange(job, facts))
 
             def judge(facts: Facts) -> tuple[Check, ...]:
                 plan = decide_version(job, facts, version, manifests, values, facts.key or _ANY_KEY).plan
-                return guard(session, job, plan, facts, services).checks
+                return guard(session, job, plan, facts, facts.services).checks
 
             found = judge(facts)
             if facts.adopted and failed(found):

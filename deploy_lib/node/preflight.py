@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from deploy_lib import layout
 from deploy_lib.checks import Check, check_host, check_once_read, check_storage, reach
 from deploy_lib.config import Node
 from deploy_lib.host.look.by_hand import ask_by_hand, started_from
@@ -53,7 +54,8 @@ def look(
 
 
 def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
-    """The same facts, with the stack that lies on the host, where the record does not say where its secrets are.
+    """The same facts, with the stack that lies on the host: where the record does not say where its secrets are, and where a part
+    of it stays beside what the checkout has.
 
     Raises:
         RemoteError: the host does not answer.
@@ -66,11 +68,17 @@ def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
         # Where the old files cannot be read, the new ones are the best that is known.
         known = facts.services if isinstance(found, str) else found.services
         return replace(facts, deployed=known, by_hand=found)
-    if facts.knows_places:
+    alone = bool(job.request.services) and facts.proven is not None
+    if facts.knows_places and not alone:
         return facts
-    deployed = ask_deployed(
-        session, job.stack.project_of(lies.release) if lies else job.stack.project, job.environment.secrets
-    )
+    project = job.stack.project_of(lies.release) if lies else job.stack.project
+    if alone:
+        # As it was before a release pinned it, to be compared with the checkout's.
+        project = replace(project, files=tuple(name for name in project.files if name != layout.OVERRIDE))
+    names = {*job.environment.secrets, *(lies.release.marks if lies else ())}
+    deployed = ask_deployed(session, project, names)
+    if alone and deployed is None:
+        return facts
     return replace(facts, deployed=facts.services if deployed is None else deployed)
 
 

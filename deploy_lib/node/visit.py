@@ -190,11 +190,12 @@ class Visit:
         Raises:
             UsageError: with the names of the known ones.
         """
-        if self.request.service is not None and self.request.service not in known:
-            raise UsageError(
-                f"the stack {self.node.stack_name} has no service {self.request.service!r}; it has {', '.join(sorted(known))}",
-                hint=did_you_mean(self.request.service, known),
-            )
+        for service in self.request.services:
+            if service not in known:
+                raise UsageError(
+                    f"the stack {self.node.stack_name} has no service {service!r}; it has {', '.join(sorted(known))}",
+                    hint=did_you_mean(service, known),
+                )
 
     def check_record(self) -> None:
         """Refuses to prune where a stack runs without a record.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.compose.asks import asks_of
@@ -19,14 +20,14 @@ from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
 from deploy_lib.plan.as_started import staying_as_started
-from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
+from deploy_lib.plan.desired import earlier_release, rotated_release, whole_release
 from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.files import content_of, followed, marks
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
-from deploy_lib.secrets.fingerprint import fingerprint, fingerprints, read_marks
+from deploy_lib.secrets.fingerprint import fingerprint, fingerprints
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 
@@ -92,12 +93,18 @@ class Decision:
         key: what the fingerprints of the host's secrets are made with.
         keep_values: the secret values that run stay; then nothing is migrated, and lost images are not pulled again.
         applies: the steps that change secrets in programs' own data, too.
+        chosen: the only services that are touched; none: all.
+        kept: otherwise, the secrets whose values that run stay.
+        withheld: those of them whose value at the source is another one: the host does not get that.
     """
 
     plan: Plan
     key: str = field(repr=False)
     keep_values: bool = False
     applies: Sequence[Program] = ()
+    chosen: Sequence[str] = ()
+    kept: Sequence[str] = ()
+    withheld: Sequence[str] = ()
 
 
 def decide_version(
@@ -117,48 +124,26 @@ def decide_version(
     Raises:
         PreflightError: it cannot be done from the host's present state.
     """
-    if unknown := [name for name in facts.secret_names if name not in values]:
-        raise PreflightError(
-            f"the host's files need {', '.join(unknown)} now, which they did not a moment ago",
-            node=job.node.name,
-            hint="somebody has changed a file there that Compose reads: run the command again",
-        )
-    prints = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
-    service = job.request.service
-    if service is None:
-        images = {name: _pinned(job, facts, each, manifests) for name, each in facts.services.items()}
-        mounted = _mounted(job, facts)
-        desired = whole_release(
-            release_id=job.release_id,
-            version=version,
-            files=job.local.files,
-            images=images,
-            secrets=prints,
-            as_started=staying_as_started(facts, images, prints, mounted, marks(job.local.files)),
-            variables=job.variables(version, facts),
-            replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
-            secret_files=_secret_files(job, facts),
-            probes=job.node.stack.probes,
-            places=[place for s in facts.services.values() for place in s.secrets],
-            mounted=mounted,
-            ends={name: s.ends for name, s in facts.services.items() if s.ends},
-            compose_files=job.local.shipped.compose_files,
-            env_files=job.local.shipped.env_files,
-            inputs=job.local.shipped.inputs,
-        )
-    else:
-        _require_same_secrets(job, facts, service)
-        desired = one_service(
-            release_id=job.release_id,
-            version=version,
-            before=facts.proven,
-            facts=facts,
-            service=service,
-            image=_pinned(job, facts, facts.services[service], manifests),
-            secret=prints.get(service, ""),
-            node=job.node.name,
-            probes=job.node.stack.probes,
-        )
+    images = {name: pinned(job, facts, each, manifests) for name, each in facts.services.items()}
+    prints, mounted = secret_marks(job, facts, values, key), _mounted(job, facts)
+    desired = whole_release(
+        release_id=job.release_id,
+        version=version,
+        files=job.local.files,
+        images=images,
+        secrets=prints,
+        as_started=staying_as_started(facts, images, prints, mounted, marks(job.local.files)),
+        variables=job.variables(version, facts),
+        replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
+        secret_files=_secret_files(job, facts),
+        probes=job.node.stack.probes,
+        places=[place for s in facts.services.values() for place in s.secrets],
+        mounted=mounted,
+        ends={name: s.ends for name, s in facts.services.items() if s.ends},
+        compose_files=job.local.shipped.compose_files,
+        env_files=job.local.shipped.env_files,
+        inputs=job.local.shipped.inputs,
+    )
     return Decision(make_plan(job.node, facts, desired), key)
 
 
@@ -214,31 +199,36 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
     applies = apply.changeable(job.node.stack.apply, changed)
     known = {name: fingerprint(name, values[name], facts.key) for name in changed}
     plan = make_plan(job.node, facts, rotated_release(job.release_id, before.release, known))
-    return Decision(replace(plan, applies=tuple(step.secret for step in applies)), facts.key, applies=applies)
+    return Decision(
+        replace(plan, applies=tuple(step.secret for step in applies)),
+        facts.key,
+        applies=applies,
+        # What deploy.toml does not declare any more has no other value than the one that runs.
+        kept=tuple(sorted(set(before.release.marks) - set(values))),
+    )
 
 
-def _require_same_secrets(job: Job, facts: Facts, service: str) -> None:
-    """Refuses to deploy a service by itself when this checkout's secrets are not those of the files that stay on the host.
-
-    Those files would be filled in without a value for a secret that only they have.
+def secret_marks(job: Job, facts: Facts, values: Mapping[str, Secret], key: str) -> dict[str, str]:
+    """By service, the fingerprints of the secret values that it is to get.
 
     Raises:
-        PreflightError: which those are.
+        PreflightError: there is no value for one.
     """
-    if facts.proven is None:
-        return
-    recorded = facts.proven.release
-    own = set(read_marks(recorded.secrets.get(service, "")))
-    other = own ^ set(facts.services[service].secret_names) | set(recorded.marks) - set(facts.secret_names)
-    if other:
+    if unknown := [name for name in facts.secret_names if name not in values]:
         raise PreflightError(
-            f"the Compose file that is deployed has other secrets than this checkout's: {', '.join(sorted(other))}",
+            f"the host's files need {', '.join(unknown)} now, which they did not a moment ago",
             node=job.node.name,
-            hint=f"deploy the whole stack, without --service: {job.node.deploy_task}",
+            hint="somebody has changed a file there that Compose reads: run the command again",
         )
+    return fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
 
 
-def _pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:
+def pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:
+    """A service's image, by digest.
+
+    Raises:
+        PreflightError: none is known.
+    """
     reference = service.image
     if asks_of(service).local:
         found = facts.on_host(reference)
@@ -266,6 +256,11 @@ def _mounted(job: Job, facts: Facts) -> dict[str, str]:
 
 def _secret_files(job: Job, facts: Facts) -> dict[str, str]:
     """Where the stack's secrets are to lie in the host's memory, when that is how they are delivered."""
-    if job.node.stack.delivery != "memory":
-        return {}
-    return secret_files(facts.services, layout.secrets_in(facts.memory, job.local.project))
+    memory = memory_of(job, facts)
+    return {} if memory is None else secret_files(facts.services, memory)
+
+
+def memory_of(job: Job, facts: Facts) -> PurePosixPath | None:
+    """Where the files of the stack's secrets lie; None where Compose hands the values over."""
+    in_memory = job.node.stack.delivery == "memory"
+    return layout.secrets_in(facts.memory, job.local.project) if in_memory else None

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from deploy_lib import layout
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
-from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.files import Entry, content_of, digest, entry, marks
-from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.fingerprint import as_text, read_marks
@@ -81,60 +79,6 @@ def whole_release(
     )
     entries = {path: entry(each) for path, each in whole.items()}
     return Desired(release, {path: e.content for path, e in entries.items() if content_of(e.mark)})
-
-
-def one_service(
-    *,
-    release_id: str,
-    version: Version,
-    before: Event | None,
-    facts: Facts,
-    service: str,
-    image: Image,
-    secret: str,
-    node: str,
-    probes: Sequence[Probe] | None = None,
-) -> Desired:
-    """A release that differs from the proven one in the image of one service, and in nothing else.
-
-    Raises:
-        PreflightError: nothing is deployed yet, or the host's files are no longer those of its record.
-    """
-    if before is None:
-        raise PreflightError(
-            f"nothing is deployed yet, so {service} cannot be deployed by itself",
-            node=node,
-            hint="deploy the whole stack first, without --service",
-        )
-    edited = sorted(path for path, digest in before.release.files.items() if facts.files.get(path) != digest)
-    if edited:
-        raise PreflightError(
-            f"files on the host are not those of its release: {', '.join(edited)}",
-            node=node,
-            hint="deploy the whole stack, without --service, to put them right",
-        )
-    images = {**before.release.images, service: image}
-    # A public image of one service does not change the version of the others.
-    named = image.tag == version.tag
-    secrets = {**before.release.secrets, **({service: secret} if secret else {})}
-    kept = before.release
-    as_started = {name: each for name, each in kept.as_started.items() if name != service}
-    generated = {
-        layout.OVERRIDE: override_file(told_of(images, as_started), secrets, kept.secret_files, kept.mounted)
-    }
-    release = replace(
-        before.release,
-        id=release_id,
-        as_started=as_started,
-        tag=version.tag if named else before.release.tag,
-        commit=version.commit if named else before.release.commit,
-        images=images,
-        files={**before.release.files, **marks(generated)},
-        secrets=secrets,
-        restores=None,
-        probes=None if probes is None else tuple(probes),
-    )
-    return Desired(release, generated)
 
 
 def earlier_release(release_id: str, target: Release, facts: Facts) -> Desired:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.alone import parts_of
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 
@@ -83,16 +84,16 @@ class Status:
         }
 
 
-def status(facts: Facts, behind: str = "") -> Status:
+def status(facts: Facts, more: Sequence[str] = ()) -> Status:
     """Compares a host with its record.
 
     Args:
-        behind: how far the release is behind the branch that is followed; no drift by itself: the host is as it was left.
+        more: notes about what is newer elsewhere, such as the branch that is followed; no drift: the host is as it was left.
     """
     proven = facts.proven
     begun = facts.interrupted
     drift = tuple(_drift(facts, proven)) if proven else tuple(_unrecorded(facts))
-    notes = tuple(_notes(facts, behind))
+    notes = (*_notes(facts), *more)
     outcome: Outcome = "drift" if drift else "as recorded" if proven else "not deployed"
     if begun is not None and not facts.machine.locked:
         outcome = "interrupted"
@@ -203,15 +204,23 @@ def _unrecorded(facts: Facts) -> Iterator[str]:
         yield f"{_count(len(facts.containers))} of the stack run here without a record: the next deployment adopts them"
 
 
-def _notes(facts: Facts, behind: str) -> Iterator[str]:
+def _notes(facts: Facts) -> Iterator[str]:
     newest = facts.newest_switch
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
         yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
+    if facts.proven is not None and (alone := parts_of(facts.proven.release)):
+        were = (
+            "was deployed by itself: its part"
+            if len(alone) == 1
+            else "were deployed by themselves: their part"
+        )
+        yield (
+            f"{', '.join(alone)} {were} of the files is newer than that of the other services, which the next deployment "
+            "of the whole stack takes along"
+        )
     if facts.machine.locked:
         yield f"the deployment lock is held by {describe(facts.machine.locked)}"
-    if behind:
-        yield behind
 
 
 def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:

@@ -23,6 +23,7 @@ from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
 from deploy_lib.release.release import Release
+from deploy_lib.secrets.fingerprint import read_marks
 
 
 def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
@@ -74,6 +75,9 @@ def make_switch(
     keep = kept([*facts.history, *adopted, proven], node.stack.keep_releases)
     ending = {name for name in release.ends if name in release.images}
     settled = {c.service for c in plan.changes if c.action == "keep" and c.service in ending}
+    needed = sorted({*release.marks, *release.carried, *release.given})
+    others = [c.service for c in plan.changes if c.action != "keep"]
+    only = {*decision.chosen, *others} if decision.chosen else set[str]()
     return Switch(
         token=token,
         forward=Placement({path: release.files[path] for path in plan.changed}, plan.dropped),
@@ -92,14 +96,16 @@ def make_switch(
             if change.action == "keep"
         },
         places=facts.places,
+        marks={} if recorded is None else {s: read_marks(m) for s, m in recorded.release.secrets.items()},
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,
-        carried=release.carried,
         recalled=[Keeper(r.carried_from, r.carried, r.given) for r in _shells(facts, release, back)],
-        runs=_runs(release.images, settled, ending, late=decision.keep_values),
-        back_runs=_runs(back.release.images, settled, back.release.ends, late=True) if back else Runs(),
-        secrets=sorted({*release.marks, *release.carried, *release.given}),
+        runs=_runs(release.images, settled, ending, late=decision.keep_values, only=only),
+        back_runs=_runs(back.release.images, settled, back.release.ends, late=True, only=only)
+        if back
+        else Runs(),
+        secrets=needed,
         unused=_unused(job, facts, [release, *([back.release] if back else [])]),
-        keep_values=decision.keep_values,
+        kept_values=needed if decision.keep_values else [*decision.kept, *release.carried],
         applies=decision.applies,
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
@@ -175,7 +181,12 @@ def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
 
 
 def _runs(
-    services: Collection[str], settled: Collection[str], ending: Collection[str], *, late: bool
+    services: Collection[str],
+    settled: Collection[str],
+    ending: Collection[str],
+    *,
+    late: bool,
+    only: Collection[str] = (),
 ) -> Runs:
     """Which services Compose starts, and when.
 
@@ -183,12 +194,14 @@ def _runs(
         settled: those that have done their work, and have not changed as far as is known here.
         ending: those that end when they have done their work.
         late: of an earlier release: what they do to data may have been done by a newer one since.
+        only: no others are touched: asked for all, Compose 2.26 makes a service anew when one that it depends on is; none: all.
     """
-    later = [name for name in services if late and name in ending and name not in settled]
-    done = [name for name in services if name in settled]
-    if not later and not done:
+    some = [name for name in services if name in only] if only else [*services]
+    later = [name for name in some if late and name in ending and name not in settled]
+    done = [name for name in some if name in settled]
+    if not (later or done or only):
         return Runs()
-    rest = [name for name in services if name not in {*later, *done}]
+    rest = [name for name in some if name not in {*later, *done}]
     return Runs(tuple(sorted(rest)), tuple(sorted(done)), tuple(sorted(later)), changed_later=late)
 
 

@@ -26,3 +26,8 @@ def take_apart(text: str) -> tuple[str, ...]:
 def shown(text: str) -> str:
     """The text for people: each placeholder as the variable that it stands for."""
     return _FOUND.sub(r"${\1}", text)
+
+
+def as_variables(text: str) -> str:
+    """The text for Compose: each placeholder as a variable that must have a value."""
+    return _FOUND.sub(r"${\1:?}", text)

@@ -61,6 +61,7 @@ services:
     <<: *python
     command: [python, -m, http.server, "8000"]
     environment: { WHO: "${USER}" }
+    depends_on: { migrate: { condition: service_completed_successfully } }
   migrate:
     <<: *python
     command: [sh, -c, "echo ran >> /data/runs; exit ${MIGRATION:-0}"]
@@ -68,8 +69,14 @@ services:
   job:
     <<: *python
     restart: "no"
+    env_file: [job.env]
     command: [sh, -c, "sleep 3; echo ran >> /data/jobs"]
     volumes: ["data:/data"]
+  idle:
+    <<: *python
+    profiles: [never]
+    environment: { WHO: "${NEEDED_BY_NO_SERVICE_IN_USE}" }
+    ports: ["${NEEDED_BY_NONE_EITHER}:80"]
 configs:
   banner: { content: "one" }
 secrets:
@@ -84,7 +91,9 @@ def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project
     with project(lab, tmp_path_factory.mktemp("shop"), "shop") as made:
         for name in ("user", "password", "key"):
             made.value(name)
-        made.write({"compose.yml": COMPOSE, "shop.env": "", "conf/a.conf": "one\n"})
+        made.write(
+            {"compose.yml": COMPOSE, "shop.env": "", "job.env": "SPEED=slow\n", "conf/a.conf": "one\n"}
+        )
         made.configure(STACK)
         yield made
 

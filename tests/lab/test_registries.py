@@ -196,6 +196,19 @@ def test_a_tag_that_has_moved_is_followed_on_request(made: Project) -> None:
     assert made.environment("web")["CONTENT"] == "one"
     assert made.deploy("--refresh", "web").code == 0
     assert made.environment("web")["CONTENT"] == "two"
-    assert made.run("status").code == 0
+    status = made.run("status")
+    assert status.code == 0
+    assert "newer" not in status.out
+    # Without a login only the other one can be looked up; what was answered counts for a day.
+    kept = made.sh("cat /opt/images/.deploy/newer")
+    assert f"{moving} -" in kept
+    assert f"{PYTHON} sha256:" in kept
+    made.sh(
+        f"sed -i 's|^docker.io/{PYTHON} sha256:.*|docker.io/{PYTHON} sha256:{'0' * 64}|' /opt/images/.deploy/newer"
+    )
+    status = made.run("status")
+    assert status.code == 0
+    assert f"the registry has a newer docker.io/{PYTHON}" in status.out
+    assert "deploy-images --refresh other" in status.out
     assert made.run("rollback").code == 0
     assert made.environment("web")["CONTENT"] == "one"

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy_lib.compose import labels
-from deploy_lib.compose.command import compose_command, remove_half_created, shown, up_command
+from deploy_lib.compose.command import (
+    SOME,
+    deployed_hashes_command,
+    remove_half_created,
+    shown,
+    up_command,
+    up_commands,
+)
 from deploy_lib.compose.project import Project
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.stack import HostStack
@@ -41,7 +48,9 @@ class Runs:
 
 
 def functions(stack: HostStack, project: Project) -> str:
-    """Shell functions `up SERVICE...`, `up_at_last`, `changed SERVICE...` and `start_later SERVICE...`; take `engine`."""
+    """Shell functions `up`, `some SERVICE...`, `at_last COMMAND...`, `changed SERVICE...` and `start_later SERVICE...`; take
+    `engine`."""
+    make, begin = (words(*options) for options in SOME)
     limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
     hashed = f'{{{{.Label "{labels.CONFIG_HASH}"}}}}'
     one = f"docker ps -a {project.filters} {labels.of_service_in('1')} {labels.NO_ONE_OFF} --format {quote(hashed)}"
@@ -50,24 +59,25 @@ up() {{
 {scaled(project)}
   engine && {remove_half_created(project)} && {limit} {up_command(project)} $scale "$@"
 }}
+some() {{ up {make} "$@" && up {begin} "$@"; }}
 # Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
-up_at_last() {{
-  up "$@"; r=$?
+at_last() {{
+  "$@"; r=$?
   case $r in 0|124|137) return $r;; esac
   sleep 1
-  up "$@"
+  "$@"
 }}
 hash_of() {{ {one} | head -n 1; }}
 # changed SERVICE...: prints those whose containers were made from another configuration. What is unknown counts as changed.
 changed() {{
-  h=$({compose_command(project, "config", "--hash", "*")})
+  h=$({deployed_hashes_command(project)})
   for x; do case "
 $h
 " in *"
 $x $(hash_of "$x")
 "*) ;; *) printf '%s ' "$x";; esac; done
 }}
-start_later() {{ for x; do up --no-deps "$x" || echo "$x could not be started"; done; }}
+start_later() {{ for x; do some "$x" || echo "$x could not be started"; done; }}
 """
 
 
@@ -92,22 +102,18 @@ def forward_steps(runs: Runs, project: Project, env: str) -> list[Step]:
     steps = [Step(f"ran=$(changed {words(*runs.done)})" if runs.done else "ran=")]
     first = f"{some} {'' if runs.changed_later else '$ran'}".strip()
     if first:
-        told = (env + shown(up_command(project, runs.services)),) if some else ()
-        steps.append(Step(f'set -- {first}; [ $# = 0 ] || up --no-deps "$@" || return', told))
+        told = [env + shown(call) for call in up_commands(project, runs.services)] if some else []
+        steps.append(Step(f'set -- {first}; [ $# = 0 ] || some "$@" || return', tuple(told)))
     later = f"{words(*runs.later)} {'$ran' if runs.changed_later else ''}".strip()
     if later:
-        steps.append(
-            Step(
-                f"start_later {later}",
-                tuple(env + shown(up_command(project, [service])) for service in runs.later),
-            )
-        )
+        calls = [env + shown(call) for service in runs.later for call in up_commands(project, [service])]
+        steps.append(Step(f"start_later {later}", tuple(calls)))
     return steps
 
 
 def back(runs: Runs) -> str:
     """Shell text of the way back: what was started again meanwhile comes later, too."""
     if runs.all:
-        return "up_at_last || return"
-    some = f"up_at_last --no-deps {words(*runs.services)} || return" if runs.services else ":"
+        return "at_last up || return"
+    some = f"at_last some {words(*runs.services)} || return" if runs.services else ":"
     return f"{some}\nstart_later {words(*runs.later)} $ran"

@@ -78,9 +78,10 @@ class Switch:
         reloads: what to do for services whose container stays although its files changed.
         staying: by service, the names of its containers that will stay, for a dry run.
         places: where the containers have their secrets now, from which these are read to be restored.
+        marks: by service and secret, the fingerprint of the value that is read.
         secrets: names of the secrets that the new release needs.
         unused: names of declared secrets that no service has, of the new release and of the one before.
-        keep_values: the secrets that run now are used, not ones that the script is given.
+        kept_values: the secrets of which the values that run now are used, not ones that the script is given.
         applies: secrets that are changed in a program's own data, too.
         secret_files, back_secret_files: see `Release.secret_files`, of the new release and of the one before.
         started: the events that the history gets first.
@@ -90,7 +91,6 @@ class Switch:
         runs, back_runs: which services are started, of the new release and of the one before.
         work: what is done instead of going to another release.
         keeper: what keeps the values that only a shell had, of a project that is adopted.
-        carried: names of such variables that the new release needs.
         recalled: what keeps the values that are read back.
     """
 
@@ -107,9 +107,10 @@ class Switch:
     reloads: Sequence[Reload] = ()
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
     places: Sequence[Place] = ()
+    marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secrets: Sequence[str] = ()
     unused: Sequence[str] = ()
-    keep_values: bool = False
+    kept_values: Sequence[str] = ()
     applies: Sequence[Program] = ()
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
@@ -118,7 +119,6 @@ class Switch:
     back_runs: start.Runs = field(default_factory=start.Runs)
     work: Work | None = None
     keeper: Keeper | None = None
-    carried: Sequence[str] = ()
     recalled: Sequence[Keeper] = ()
 
 
@@ -146,10 +146,10 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
-{values.capture(stack, switch.places, always=bool(switch.recalled))}
+{values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled))}
 {keeper.recall(stack, switch.recalled)}
 {keeper.keep(stack, switch.keeper)}
-{values.restore(switch.secrets if switch.keep_values else switch.carried)}
+{values.restore(switch.kept_values)}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {values.fill(switch.unused)}
 {apply.functions(project.name, switch.applies)}

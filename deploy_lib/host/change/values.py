@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
+from deploy_lib import layout
 from deploy_lib.compose import labels
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.stack import HostStack
@@ -14,19 +15,28 @@ from deploy_lib.secrets.places import Place, readings
 from deploy_lib.shell import ScriptExit, quote, words
 
 
-def capture(stack: HostStack, places: Iterable[Place], *, always: bool = False) -> str:
+def capture(
+    stack: HostStack,
+    places: Iterable[Place],
+    marks: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    always: bool = False,
+) -> str:
     """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
 
     Byte for byte: the letter that ends the output keeps the shell from taking line ends off. A secret that no container has
     is left out; one that no container gives, although one may have it, ends the script: nothing could go back to it.
 
     Args:
+        marks: by service and secret, the fingerprint of the value that is meant. Of several containers, some may have another one:
+            those of a release that failed and was left, or that was interrupted. They count only where no other has the value.
         always: the shell functions are there without any place, too.
     """
     found = readings(places)
     if not found and not always:
         return ":"
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('2')}"
+    form = f"{{{{.ID}}}} {labels.template(layout.SECRETS_LABEL)}"
     # A file of secrets in memory that a reboot has taken is what the container is without, and not what it does not give.
     gone = "|".join(f"{quote(place)}/*" for place in stack.secret_places)
     functions = f"""\
@@ -64,15 +74,20 @@ argument() {{
   e=${{e:-Docker did not say what it is}}
   return 2
 }}
-# capture NAME SERVICE KIND WHERE BEFORE AFTER: the value stands between two known texts. It fails where no container gives it;
-# $unread then says why, unless none has it.
+# capture NAME SERVICE KIND WHERE BEFORE AFTER MARK: the value stands between two known texts. It fails where no container gives
+# it; $unread then says why, unless none has it. With $strict, containers count whose label has that mark.
 capture() {{
   for n in 1 2; do
     # An engine under load may refuse once.
     [ $n = 1 ] || sleep 1
-    ids=$(docker ps -aq --no-trunc {filters} 2>&1) ||
-      {{ why="the secret $1 cannot be read: the containers of $2 cannot be listed: $ids"; continue; }}
-    why=
+    listed=$(docker ps -a --no-trunc {filters} --format {quote(form)} 2>&1) ||
+      {{ why="the secret $1 cannot be read: the containers of $2 cannot be listed: $listed"; continue; }}
+    why= ids=
+    while read -r c m; do
+      case "${{strict:+${{7:+strict}}}}  $m " in 'strict '*" $1=$7 "*|' '*) ids="$ids $c";; esac
+    done <<=LISTED=
+$listed
+=LISTED=
     for c in $ids; do
       "$3" "$c" "$4"
       case $? in
@@ -97,14 +112,17 @@ capture() {{
 }}
 absent() {{ [ -z "$unread" ] || {{ printf '%s\\n' "$unread"; exit {ScriptExit.NO_OLD_VALUES}; }}; }}
 """
-    calls = [
-        "unread=; " + " || ".join(_capture(reading.name, place) for place in reading.places) + " || absent"
-        for reading in found
-    ]
+    calls = []
+    for reading in found:
+        tries = " || ".join(
+            _capture(reading.name, place, (marks or {}).get(place.service, {}).get(reading.name, ""))
+            for place in reading.places
+        )
+        calls.append(f"unread= strict=1; {tries} || {{ absent; strict=; {tries}; }} || absent")
     return functions + "\n".join(calls)
 
 
-def _capture(name: str, place: Place) -> str:
+def _capture(name: str, place: Place, mark: str) -> str:
     at = 1 + 2 * place.names.index(name)
     known = {other for other in place.names if other != name}
     call = " ".join(
@@ -112,6 +130,7 @@ def _capture(name: str, place: Place) -> str:
             words("capture", name, place.service, place.kind, place.where),
             _text(place.parts[:at]),
             _text(place.parts[at + 1 :]),
+            quote(mark),
         ]
     )
     return (

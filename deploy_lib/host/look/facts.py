@@ -41,7 +41,7 @@ class Facts:
         containers: the project's containers.
         layers: by container, the bytes in its own layer, None where that took too long to find out; empty where nobody asked.
         services: the desired stack as the host's Compose renders it.
-        blank: the variables of its files that have no value from any place.
+        blank: the variables of its services that have no value from any place.
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the stack that lies in its directory, as the host's Compose renders it; None where `knows_places` needs none.

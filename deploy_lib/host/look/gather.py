@@ -11,7 +11,7 @@ from deploy_lib.compose import command
 from deploy_lib.compose.container import containers_function
 from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
-from deploy_lib.host.look import machine
+from deploy_lib.host.look import blank, machine
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.lies import functions as what_lies
 from deploy_lib.host.look.reading import read_facts
@@ -152,7 +152,7 @@ delivered() {{
 config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
 rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}
 {_LAYERS if weigh else "layers() { :; }"}
-blank() {{ [ ! -e "$t/said" ] || sed -n {quote(command.BLANK)} "$t/said"; }}
+{blank.function(stack) if render else "blank() { :; }"}
 engine() {{ docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'; }}
 images() {{ docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
 ask_compose() {{ part config config; part blank blank; part compose {command.VERSION}; }}

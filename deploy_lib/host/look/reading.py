@@ -11,6 +11,7 @@ from deploy_lib.compose.model import read_model
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.look import machine
+from deploy_lib.host.look.blank import read_blank
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.lies import read_marks
 from deploy_lib.layout import KEEP
@@ -73,7 +74,7 @@ def read_facts(text: str, node: str) -> Facts:
         containers=parts.read("containers", _containers, ()),
         layers=parts.read("layers", _layers, {}),
         services=parts.read("config", _services, {}),
-        blank=parts.read("blank", _names, frozenset()),
+        blank=parts.read("blank", read_blank, frozenset()),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
         objects=parts.read("objects", _objects, frozenset()),
         delivered=parts.read("delivered", _words, frozenset()),
@@ -120,10 +121,6 @@ def _key(said: str) -> str:
 
 def _words(said: str) -> frozenset[str]:
     return frozenset(said.split())
-
-
-def _names(said: str) -> frozenset[str]:
-    return frozenset(_fits(r"[A-Za-z_]\w*", line) for line in said.splitlines() if line.strip())
 
 
 def _objects(said: str) -> frozenset[str]:

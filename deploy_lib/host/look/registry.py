@@ -69,11 +69,20 @@ class Manifest:
         return None if self.digest else fault_of(self.status, self.problem)
 
 
-def resolve(session: Session, references: Sequence[Image], logins: Sequence[Login]) -> dict[Image, Manifest]:
+def resolve(
+    session: Session,
+    references: Sequence[Image],
+    logins: Sequence[Login],
+    *,
+    timeout: float = RESOLVE_TIMEOUT,
+) -> dict[Image, Manifest]:
     """Asks the registries, through the host's own engine: its names, its certificates, its mirrors.
 
     The credentials go over the session to the engine's socket; nothing is stored on the host. Its own credentials are not
     used: see `host_login`.
+
+    Args:
+        timeout: seconds until all answers must have come.
 
     Raises:
         RemoteError: the engine's socket cannot be used.
@@ -81,7 +90,7 @@ def resolve(session: Session, references: Sequence[Image], logins: Sequence[Logi
     if not references:
         return {}
     # The Engine cancels a request whose client has closed its sending side, so that stays open until the answer.
-    with session.start("exec docker system dial-stdio", timeout=RESOLVE_TIMEOUT, keep_stdin=True) as process:
+    with session.start("exec docker system dial-stdio", timeout=timeout, keep_stdin=True) as process:
         process.send(b"".join(_request(r, login_for(logins, r), r == references[-1]) for r in references))
         said = process.read()
         stderr = process.stderr

@@ -41,6 +41,14 @@ def test_without_a_record_there_is_a_way_out_too() -> None:
     assert found.hint.startswith("set them back at their source, deploy")
 
 
+def test_a_secret_is_called_as_the_stack_calls_it() -> None:
+    steps = {"OTHER_NAME": STEPS["DB_PASSWORD"], "OTHER_USER": STEPS["DB_USER"]}
+    check = check_once_read(NODE, steps, ["OTHER_NAME"], recorded=True)
+    assert check.problem.startswith("OTHER_NAME (the field of DB_PASSWORD) was changed at its source")
+    fixed = check_once_read(NODE, steps, ["OTHER_USER"], recorded=True)
+    assert fixed.problem.startswith("OTHER_USER (the field of DB_USER) was changed at its source")
+
+
 def exposed(*places: Place, accepted: tuple[str, ...] = (), **more: Any) -> dict[str, Check]:
     node = build.node(exposed=accepted)
     web = Service("web", Image.parse("x"), secrets=places, **more)

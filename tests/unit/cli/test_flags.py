@@ -26,7 +26,7 @@ def test_every_flag_reaches_the_request() -> None:
     typed = Given(
         {
             "tag": "v2",
-            "service": "web",
+            "service": ["web", "db", "web"],
             "dry-run": True,
             "no-rollback": True,
             "skip-validation": True,
@@ -39,7 +39,7 @@ def test_every_flag_reaches_the_request() -> None:
     assert Invocation("deploy-all", ROOT, typed).request() == Request(
         "deploy-all",
         tag="v2",
-        service="web",
+        services=("web", "db"),
         dry_run=True,
         no_rollback=True,
         skip_validation=True,
@@ -57,10 +57,10 @@ def test_every_flag_reaches_the_request() -> None:
         ("parallel", "0"),
         ("replicas-mailer", "many"),
         ("tag", "a b"),
-        ("service", "--x"),
+        ("service", ["--x"]),
     ],
 )
-def test_a_bad_text_is_named_with_its_flag(flag: str, text: str) -> None:
+def test_a_bad_text_is_named_with_its_flag(flag: str, text: flags.Raw) -> None:
     with pytest.raises(UsageError, match=f"^--{flag}"):
         Invocation("deploy-all", ROOT, Given({flag: text})).request()
 

@@ -76,7 +76,13 @@ class Fleet:
     def rotate(self, *names: str) -> Done:
         every = {name: node.node for name, node in self.nodes.items()}
         environment = cast(
-            Environment, SimpleNamespace(apply=self.apply, nodes=every, names_of=lambda name: [name])
+            Environment,
+            SimpleNamespace(
+                apply=self.apply,
+                nodes=every,
+                names_of=lambda name: [name],
+                secrets=dict.fromkeys(self.values),
+            ),
         )
         chosen = [self.nodes[name] for name in names or USED]
         return rotation.rotate(environment, chosen, Request("rotate-secrets"), Console(err=self.err))
@@ -101,6 +107,14 @@ def test_nothing_is_locked_where_all_run_with_what_the_source_has(monkeypatch: p
     assert fleet.rotate().exit is ExitCode.DONE
     assert fleet.events == ["skip front", "skip east"]
     assert "nothing to rotate: DB_PASSWORD, TOKEN run with the values" in fleet.err.getvalue()
+
+
+def test_a_secret_that_is_not_declared_any_more_keeps_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(monkeypatch, "DB_PASSWORD")
+    del fleet.values["TOKEN"]
+    assert fleet.rotate().exit is ExitCode.DONE
+    assert "TOKEN: kept as it runs" in fleet.err.getvalue()
+    assert [event for event in fleet.events if event.startswith("rotate")] == ["rotate front", "rotate east"]
 
 
 def test_nothing_is_rotated_where_nothing_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_a_value_without_room_stops_a_rotation_before_a_host_is_changed(
 ) -> None:
     monkeypatch.setattr(rotation, "fetch", large)
     monkeypatch.setattr(rotation, "_look", lambda _: None)
+    made = deployment()
+    environment = cast(Environment, SimpleNamespace(secrets=dict.fromkeys(made.running_secrets)))
     with pytest.raises(UsageError, match="has 131072 bytes"):
-        rotation.rotate(
-            cast(Environment, None), [deployment()], Request("rotate-secrets"), Console(err=io.StringIO())
-        )
+        rotation.rotate(environment, [made], Request("rotate-secrets"), Console(err=io.StringIO()))

@@ -144,6 +144,13 @@ def test_one_look_is_enough_where_everything_is_as_recorded(
     assert (node.decision is None) is bool(why)
 
 
+def test_what_some_services_need_takes_a_look_at_what_lies_beside_them() -> None:
+    node = deployment()
+    node.site = replace(node.site, job=replace(node.job, request=replace(node.request, services=("web",))))
+    assert not node.settle(VERSION, {}, values())
+    assert node.decision is None
+
+
 @pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])
 def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
     monkeypatch: pytest.MonkeyPatch, delivery: str, place: str | None

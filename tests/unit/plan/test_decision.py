@@ -39,7 +39,7 @@ SHIPPED = Shipped({path: Entry(content) for path, content in FILES.items()}, tup
 KEY = secrets.token_hex(32)
 
 
-def case(**request: str) -> Job:
+def case(**request: object) -> Job:
     return Job(sample.house(), NODE, Local(SHIPPED, "shop-1"), Request("deploy-shop", **request), "r2")  # type: ignore[arg-type]
 
 
@@ -78,34 +78,6 @@ def test_an_image_without_a_digest_is_never_deployed() -> None:
     for answers in ([], [Manifest(Image("h/x", "9"), problem="not found", status=404)]):
         with pytest.raises(PreflightError, match="no digest is known for h/x:9"):
             forward(rendered("h/x:9"), *answers)
-
-
-def test_one_service_alone_has_only_its_own_image_settled() -> None:
-    facts = with_secrets("h/x:2", web="DB_PASSWORD=1")
-    facts = replace(facts, services={**facts.services, "other": Service("other", "h/unknown:1")})
-    known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
-    made = decide_version(case(service="web"), facts, VERSION, known, values(), KEY)
-    assert made.plan.desired.release.images == {"web": NEW}
-    assert made.plan.desired.release.probes == NODE.stack.probes
-
-
-def with_secrets(reference: str, **secrets: str) -> Facts:
-    """The same host, with these fingerprints in its record."""
-    facts = rendered(reference)
-    release = replace(facts.history[0].release, secrets=secrets)
-    return replace(facts, history=(replace(facts.history[0], release=release),))
-
-
-@pytest.mark.parametrize(
-    "recorded",
-    [{}, {"web": "OLD=1"}, {"web": "DB_PASSWORD=1 OLD=1"}, {"web": "DB_PASSWORD=1", "other": "OLD=1"}],
-)
-def test_one_service_alone_is_refused_where_the_files_that_stay_have_other_secrets(
-    recorded: dict[str, str],
-) -> None:
-    facts = with_secrets("h/x:1", **recorded)
-    with pytest.raises(PreflightError, match=r"other secrets than this checkout's: (OLD|DB_PASSWORD)"):
-        decide_version(case(service="web"), facts, VERSION, {}, values(), KEY)
 
 
 def test_no_decision_shows_the_key() -> None:

@@ -6,11 +6,10 @@ from deploy_lib.compose.container import Container
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Probe, Reload
-from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
-from deploy_lib.plan.desired import Desired, one_service, whole_release
+from deploy_lib.plan.desired import Desired, whole_release
 from deploy_lib.plan.plan import Change, along, make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
@@ -113,45 +112,6 @@ def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone()
     plan = make_plan(NODE, settled(), desired(files={"compose.yml": b"c"}))
     assert plan.dropped == ("conf/site.conf",)
     assert [r.service for r in plan.reloads] == ["proxy"]
-
-
-def test_one_service_alone_keeps_everything_else() -> None:
-    facts = settled()
-    single = one_service(
-        release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
-        service="web", image=NEW, secret="S=1", node="A",
-    )  # fmt: skip
-    assert single.release.images == {"web": NEW}
-    assert set(single.files) == {"release.yml"}
-    untouched = {k: v for k, v in single.release.files.items() if k != "release.yml"}
-    assert untouched == {k: v for k, v in facts.files.items() if k != "release.yml"}
-
-
-def test_one_service_alone_gives_the_release_its_tag_only_when_it_has_that_tag() -> None:
-    facts = settled()
-    for image, tag in ((NEW.with_tag("sha-0000002"), "sha-0000002"), (NEW, "sha-0000001")):
-        single = one_service(
-            release_id="r2", version=Version("sha-0000002"), before=facts.history[0], facts=facts,
-            service="web", image=image, secret="S=1", node="A",
-        )  # fmt: skip
-        assert single.release.tag == tag
-
-
-def test_one_service_alone_needs_a_release_and_unedited_files() -> None:
-    facts = settled()
-    arguments = {
-        "release_id": "r",
-        "version": Version("t"),
-        "service": "web",
-        "image": NEW,
-        "secret": "",
-        "node": "A",
-    }
-    with pytest.raises(PreflightError, match="nothing is deployed yet"):
-        one_service(before=None, facts=facts, **arguments)  # type: ignore[arg-type]
-    edited = replace(facts, files={**facts.files, "compose.yml": "x"})
-    with pytest.raises(PreflightError, match=r"compose\.yml"):
-        one_service(before=facts.history[0], facts=edited, **arguments)  # type: ignore[arg-type]
 
 
 def test_a_stopped_container_is_said_to_be_that_whatever_its_health_was() -> None:

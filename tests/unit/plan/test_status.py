@@ -156,10 +156,21 @@ def test_a_host_without_a_record() -> None:
 
 def test_what_is_worth_knowing_is_no_drift() -> None:
     failed = replace(SETTLED, history=(*SETTLED.history, event("failed", replace(RELEASE, tag="sha-2"))))
-    found = status(failed, behind="2 commits behind origin/main")
+    found = status(failed, ["2 commits behind origin/main"])
     assert found.outcome == "as recorded"
     assert "of sha-2 by" in found.notes[0]
     assert found.notes[1] == "2 commits behind origin/main"
+
+
+def test_services_that_were_deployed_by_themselves_are_told() -> None:
+    def notes(*parts: str) -> tuple[str, ...]:
+        files = ("compose.yml", *(f"deploy-services/{name}.yml" for name in parts))
+        release = replace(RELEASE, compose_files=files)
+        return status(replace(SETTLED, history=(event("proven", release, hashes={"web": "hash"}),))).notes
+
+    assert notes() == ()
+    assert notes("web")[0].startswith("web was deployed by itself: its part")
+    assert notes("web", "db")[0].startswith("db, web were deployed by themselves: their part")
 
 
 def test_an_adopted_project_may_have_been_started_from_other_names() -> None:

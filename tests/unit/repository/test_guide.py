@@ -96,7 +96,8 @@ def test_a_command_is_one_that_there_is(words: list[str], ours: Collection) -> N
         assert name in homelab.nodes
         if words[1].startswith("deploy-") and stack:
             assert homelab.nodes[name].stack == stack
-    if service := given.get("service"):
+    services = given.get("service") or ()
+    for service in [services] if isinstance(services, str) else services:
         assert any(
             re.search(rf"^  {service}:$", path.read_text(), re.M) for path in ROOT.glob("compose/*.yml")
         )

@@ -431,7 +431,7 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         places=[Place("db", "file", "/run/secrets/a", ("", "A", ""))],
         secrets=["A"],
     )
-    for variant in (orders, replace(orders, back=None, keep_values=True)):
+    for variant in (orders, replace(orders, back=None, kept_values=["A"])):
         whole = launcher(STACK.project_name, switch.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 
@@ -634,7 +634,11 @@ esac
 
 def started(host: Host) -> list[str]:
     ups = [call.partition(" up ")[2] for call in host.calls.splitlines() if " up " in call]
-    return [call.partition("--no-deps ")[2] for call in ups]
+    made = [call.partition("--no-start ")[2] for call in ups if "--no-start" in call]
+    # What was made is started; here, "job" cannot even be made.
+    begun = [call.partition("--no-deps --no-recreate ")[2] for call in ups if "--no-recreate" in call]
+    assert begun == [services for services in made if "job" not in services]
+    return made
 
 
 @pytest.mark.parametrize(

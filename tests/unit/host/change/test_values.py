@@ -21,9 +21,13 @@ STACK = build.stack()
 
 DOCKER = """#!/bin/sh
 case $1 in
-  ps) [ -z "$DOWN" ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }; echo stopped; echo running;;
+  ps)
+    [ -z "$DOWN" ] || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }
+    [ -z "$LISTED" ] || { echo "$LISTED"; exit; }
+    echo stopped; echo running;;
   cp)
     case $2 in
+      *:/run/secrets/of) c=${2%%:*}; cd "$FAKE" && mkdir -p "$c" && printf 'of %s' "$c" > "$c/of" && exec tar -cf - -C "$c" of;;
       running:/run/secrets/token) [ -n "$COMPLAINT" ] || exec cat "$FAKE/token.tar"; echo "$COMPLAINT" >&2; exit 1;;
     esac
     echo "Error response from daemon: Could not find the file ${2#*:} in container ${2%%:*}" >&2
@@ -270,3 +274,33 @@ def test_a_name_that_is_there_already_is_not_written_through(memory: Path) -> No
     assert deliver(place, "A", A="value").returncode == 0
     assert ((place / "A").read_text(), victim.read_text()) == ("value", "kept")
     assert not (place / "A").is_symlink()
+
+
+OF = [Place("web", "file", "/run/secrets/of", ("", "OF", ""))]
+
+
+@pytest.mark.parametrize(
+    ("listed", "mark", "value"),
+    [
+        ("newest OF=2\nolder A=1 OF=1\noldest OF=1", "1", b"of older"),
+        ("newest OF=1\nolder OF=2", "1", b"of newest"),
+        # Without one that has it, what runs is the best that there is; nor is a mark known of what somebody else started.
+        ("newest OF=2\nolder OF=3", "1", b"of newest"),
+        ("newest\nolder", "1", b"of newest"),
+        ("newest OF=2\nolder OF=1", "", b"of newest"),
+        ("newest NOT_OF=1\nolder OF=1", "1", b"of older"),
+    ],
+)
+def test_of_several_containers_the_one_counts_that_has_the_value_of_the_release(
+    fake: Path, listed: str, mark: str, value: bytes
+) -> None:
+    script = values.capture(STACK, OF, {"web": {"OF": mark}}) + '\nprintf %s "$old_OF"'
+    assert run(fake, script, "", LISTED=listed) == value
+
+
+def test_a_container_with_the_value_that_does_not_give_it_is_not_passed_over(fake: Path) -> None:
+    places = [Place("web", "file", "/run/secrets/token", ("", "TOKEN", ""))]
+    script = values.capture(STACK, places, {"web": {"TOKEN": "1"}}) + '\necho "$old_TOKEN"'
+    done = start(fake, script, "v", LISTED="running TOKEN=1\nother TOKEN=2", COMPLAINT="no answer")
+    assert done.returncode == ScriptExit.NO_OLD_VALUES
+    assert b"no answer" in done.stdout

@@ -1,0 +1,77 @@
+"""Some services of a stack by themselves: what is decided, and whose secret values stay."""
+
+import secrets
+from dataclasses import replace
+
+from deploy_lib.compose.service import Service
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.registry import Manifest
+from deploy_lib.layout import SECRETS_LABEL
+from deploy_lib.plan.chosen import decide_services
+from deploy_lib.plan.steps import make_switch
+from deploy_lib.release.image import Image
+from deploy_lib.secrets.value import Secret
+from tests.unit.plan.test_decision import KEY, NODE, VERSION, case, rendered, values
+from tests.unit.plan.test_plan import NEW, OLD
+
+
+def with_secrets(reference: str, **secrets: str) -> Facts:
+    """The same host, with these fingerprints in its record."""
+    facts = rendered(reference)
+    release = replace(facts.history[0].release, secrets=secrets)
+    return replace(facts, history=(replace(facts.history[0], release=release),))
+
+
+def test_one_service_alone_has_only_its_own_image_settled() -> None:
+    facts = with_secrets("h/x:2", web="DB_PASSWORD=1")
+    facts = replace(facts, services={**facts.services, "other": Service("other", Image.parse("h/unknown:1"))})
+    facts = replace(facts, deployed={"web": facts.services["web"]})
+    known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
+    made = decide_services(case(services=("web",)), facts, VERSION, known, values(), KEY)
+    assert made.plan.desired.release.images == {"web": NEW}
+    assert made.plan.desired.release.probes == NODE.stack.probes
+
+
+def test_the_others_keep_the_values_that_they_have() -> None:
+    facts = with_secrets("h/x:1", web="DB_PASSWORD=1", other="OTHER=1 GONE=1")
+    release = facts.history[0].release
+    release = replace(release, images={**release.images, "other": OLD}, replicas={"web": 1, "other": 1})
+    other = replace(facts.containers[0], id="2", service="other", labels={SECRETS_LABEL: "OTHER=1 GONE=1"})
+    facts = replace(
+        facts,
+        history=(replace(facts.history[0], release=release),),
+        containers=(*facts.containers, other),
+        deployed={"web": facts.services["web"], "other": Service("other", OLD)},
+    )
+    given = {**values(), "OTHER": Secret(secrets.token_hex(8))}
+    made = decide_services(case(services=("web",)), facts, VERSION, {}, given, KEY)
+    assert (made.kept, made.withheld) == (("GONE", "OTHER"), ("OTHER",))
+    switch = make_switch(made, facts, case(), token="", happens=lambda kind, _: event(kind, release))
+    assert list(switch.kept_values) == ["GONE", "OTHER"]
+    # Without a container of it there is no value that runs.
+    alone = replace(facts, containers=facts.containers[:1])
+    assert decide_services(case(services=("web",)), alone, VERSION, {}, given, KEY).withheld == ()
+
+
+def test_no_other_service_is_started_anew_forward_or_back() -> None:
+    facts = with_secrets("h/x:1")
+    release = facts.history[0].release
+    images = {**release.images, "job": OLD, "other": OLD}
+    release = replace(release, images=images, replicas=dict.fromkeys(images, 1), ends={"job": "must"})
+    web = facts.containers[0]
+    others = [
+        replace(web, id=name, service=name, labels={**web.labels, SECRETS_LABEL: ""}) for name in images
+    ]
+    facts = replace(
+        facts,
+        history=(replace(facts.history[0], release=release, hashes=dict.fromkeys(images, "hash")),),
+        containers=(web, *(c for c in others if c.service != "web")),
+        deployed={"web": facts.services["web"], "job": Service("job", OLD), "other": Service("other", OLD)},
+    )
+    made = decide_services(case(services=("web",)), facts, VERSION, {}, values(), KEY)
+    assert [change.action for change in made.plan.changes if change.service != "web"] == ["keep", "keep"]
+    switch = make_switch(made, facts, case(), token="", happens=lambda kind, _: event(kind, release))
+    assert (switch.runs.services, switch.runs.done, switch.runs.later) == (("web",), (), ())
+    assert (switch.back_runs.services, switch.back_runs.done, switch.back_runs.later) == (("web",), (), ())
+    assert not switch.runs.all
