@@ -102,10 +102,13 @@ class UnreachableError(DeployError):
     Attributes:
         stage: at which its one connection failed.
         jump: a jump host failed, on the way to the node.
+        off: nothing answered where it, or its jump host, is: no such name, no route, refused, or no answer in time. What
+            answers and is not accepted, such as a changed host key, is not off.
     """
 
     stage: Stage = "SSH"
     jump = False
+    off = False
 
 
 class PreflightError(DeployError):

@@ -2,6 +2,7 @@
 
 from deploy_lib.checks.check import Check, Result, require_passed
 from deploy_lib.checks.constructs import check_constructs
+from deploy_lib.checks.elsewhere import check_elsewhere
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
 from deploy_lib.checks.secrets import check_exposure, check_once_read, check_plain_sight
@@ -19,6 +20,7 @@ __all__ = [
     "Result",
     "check_answered",
     "check_constructs",
+    "check_elsewhere",
     "check_exposure",
     "check_files",
     "check_host",

@@ -60,7 +60,7 @@ def check_answered(node: Node, facts: Facts, *, rendered: bool) -> Check:
     """Whether all facts are known that decisions are made from."""
     parts = (
         *("engine", "memory", "strangers", "files", "key", "history", "objects"),
-        *("delivered", "images", "containers", "config", "blank"),
+        *("delivered", "images", "containers", "layers", "config", "blank"),
     )
     silent = {part: facts.problems[part] for part in parts if part in facts.problems}
     if rendered and not facts.services:

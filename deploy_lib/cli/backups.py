@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
-from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.nodes import are_named, choose, missing_any, outcome_of, sessions_with
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
+from deploy_lib.errors import DeployError, ExitCode, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.look.backups import list_backups
 from deploy_lib.host.stack import HostStack
@@ -45,13 +45,13 @@ def run(invocation: Invocation) -> None:
             one = found[node.name]
             if isinstance(one, DeployError):
                 console.error(one)
-                report.exit = ExitCode.NOT_STARTED
-                outcome = "unreachable" if isinstance(one, UnreachableError) else "failed"
-                report.nodes[node.name] = {"outcome": outcome, "error": str(one)}
+                report.nodes[node.name] = {"outcome": outcome_of(node, one), "error": str(one)}
                 continue
             backups = [backup.as_dict() for backup in one]
             report.nodes[node.name] = {"outcome": "done", "backups": backups, "error": None}
             _show(console, node, one)
+        if missing_any(chosen, found, named=are_named(invocation)):
+            report.exit = ExitCode.NOT_STARTED
 
 
 def _show(console: Console, node: Node, backups: Sequence[BackupFile]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deploy_lib.cli.command import Invocation, announce
-from deploy_lib.cli.nodes import choose, deployments_on
+from deploy_lib.cli.nodes import are_named, choose, deployments_on
 from deploy_lib.config import Environment
 from deploy_lib.errors import ExitCode
 from deploy_lib.fleet.interruption import ignore_interrupts
@@ -23,18 +23,29 @@ if TYPE_CHECKING:
 
 @dataclass
 class Change:
-    """What a changing command works with, and its result; no result when it breaks off."""
+    """What a changing command works with, and its result; no result when it breaks off.
+
+    Attributes:
+        deployments: the nodes that take part.
+        skipped: those that are optional and off.
+    """
 
     environment: Environment
     console: Console
     request: Request
     deployments: Sequence[Deployment]
     done: Done | None = None
+    skipped: Sequence[Deployment] = ()
 
     @property
     def nodes(self) -> Sequence[Deployment]:
-        """The nodes that are reported."""
+        """The nodes that took part, for the report."""
         return self.done.nodes if self.done else self.deployments
+
+    @property
+    def reported(self) -> Sequence[Deployment]:
+        """Those, and the ones that are off."""
+        return [*self.nodes, *self.skipped]
 
 
 @contextmanager
@@ -51,10 +62,13 @@ def changing(invocation: Invocation) -> Iterator[Change]:
         announce(console, environment, chosen)
 
         from deploy_lib.cli import report as reporting
+        from deploy_lib.fleet.optional import leave_out
 
         with deployments_on(chosen, environment, request, console, invocation.connection) as deployments:
             change = Change(environment, console, request, deployments)
             try:
+                change.deployments = leave_out(deployments, console, named=are_named(invocation))
+                change.skipped = [d for d in deployments if d not in change.deployments]
                 yield change
                 if not request.dry_run:
                     ignore_interrupts()
@@ -63,7 +77,7 @@ def changing(invocation: Invocation) -> Iterator[Change]:
                     if deployment.error is not None:
                         console.error(deployment.error)
             finally:
-                report.nodes = {d.node.name: reporting.as_dict(d, change.done) for d in change.nodes}
+                report.nodes = {d.node.name: reporting.as_dict(d, change.done) for d in change.reported}
                 report.release = next((found for d in change.nodes if (found := d.release_name)), None)
         if request.dry_run and change.done:
             for deployment in change.nodes:

@@ -7,10 +7,10 @@ from typing import Any
 
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import EVENTS, PARALLEL
-from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.nodes import are_named, choose, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
+from deploy_lib.errors import DeployError, ExitCode, told
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.host.change.history import read_history
 from deploy_lib.output.console import Console
@@ -34,9 +34,7 @@ def run(invocation: Invocation) -> None:
             events = past[node.name]
             if isinstance(events, DeployError):
                 console.error(events)
-                report.exit = ExitCode.NOT_STARTED
-                outcome = "unreachable" if isinstance(events, UnreachableError) else "failed"
-                report.nodes[node.name] = {"outcome": outcome, "error": str(events)}
+                report.nodes[node.name] = {"outcome": outcome_of(node, events), "error": str(events)}
                 continue
             report.nodes[node.name] = {
                 "outcome": "interrupted" if interrupted(events) else "done",
@@ -44,6 +42,8 @@ def run(invocation: Invocation) -> None:
                 "error": None,
             }
             _show(console, node.name, events, lines)
+        if missing_any(chosen, past, named=are_named(invocation)):
+            report.exit = ExitCode.NOT_STARTED
 
 
 def _read(

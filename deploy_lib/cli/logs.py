@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy_lib.cli.command import Invocation, Report, announce
 from deploy_lib.cli.flags import FOLLOW, LOG_LINES, SERVICE
-from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.nodes import are_named, choose, is_off, missing_any, sessions_with
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
 from deploy_lib.host.stack import HostStack
@@ -49,12 +49,14 @@ def run(invocation: Invocation) -> None:
             n: logs.logs_script(stack.project, services, lines, follow=follow) for n, stack in stacks.items()
         }
         found: dict[str, set[str]] = {n: set() for n in sessions}
+        nodes, failed = {node.name: node for node in chosen}, dict[str, DeployError]()
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
         try:
             for node, item in logs.stream(sessions, scripts, follow=follow):
                 if isinstance(item, DeployError):
-                    report.exit = ExitCode.NOT_STARTED
-                    report.nodes[node] = {"outcome": "failed", "error": str(item)}
+                    failed[node] = item
+                    skipped = is_off(nodes[node], item)
+                    report.nodes[node] = {"outcome": "skipped" if skipped else "failed", "error": str(item)}
                     console.error(item)
                 elif isinstance(item, logs.Known):
                     found[node].add(item.service)
@@ -72,6 +74,8 @@ def run(invocation: Invocation) -> None:
         finally:
             for session in sessions.values():
                 session.close()
+        if not report.exit and missing_any(chosen, failed, named=are_named(invocation)):
+            report.exit = ExitCode.NOT_STARTED
         require_service(wanted, found, complete=not report.nodes)
         for node in [n for n in sessions if wanted is None or wanted in found[n]]:
             if not follow and not said[node] and node not in report.nodes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import UsageError
+from deploy_lib.errors import DeployError, UnreachableError, UsageError
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.ssh.connection import StrictConnection, connect_to
@@ -33,6 +33,35 @@ def choose(environment: Environment, invocation: Invocation) -> list[Node]:
     return environment.select(
         [node.name for node in here if stack in (None, node.stack_name)] or [here[0].name], stack
     )
+
+
+def are_named(invocation: Invocation) -> bool:
+    """Whether the operator has chosen each of the nodes, and does not just mean all of them."""
+    names = invocation.given[NODE] or []
+    return invocation.connection is not None or (bool(names) and "all" not in names)
+
+
+def missing_any(nodes: Sequence[Node], found: Mapping[str, object], *, named: bool) -> bool:
+    """Whether a node could not be looked at that should have been: one that is optional may be off, but not all may.
+
+    Args:
+        found: by node, what was found, or the error.
+        named: the operator chose these nodes.
+    """
+    failed = [node for node in nodes if isinstance(found.get(node.name), DeployError)]
+    off = [node for node in failed if not named and is_off(node, found.get(node.name))]
+    return len(off) < len(failed) or len(off) == len(nodes) > 0
+
+
+def is_off(node: Node, found: object) -> bool:
+    """Whether a node is optional, and off."""
+    return node.optional and isinstance(found, UnreachableError) and found.off
+
+
+def outcome_of(node: Node, error: DeployError) -> str:
+    """What the JSON document says of a node that could not be looked at."""
+    unreachable = "skipped" if is_off(node, error) else "unreachable"
+    return unreachable if isinstance(error, UnreachableError) else "failed"
 
 
 def session_to(environment: Environment, node: Node, connection: StrictConnection | None = None) -> Session:

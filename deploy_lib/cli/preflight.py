@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy_lib.checks.check import Check, Result, failed
 from deploy_lib.cli.command import Invocation, announce
-from deploy_lib.cli.nodes import choose, deployments_on
+from deploy_lib.cli.nodes import are_named, choose, deployments_on
 from deploy_lib.errors import PreflightError
 from deploy_lib.output.console import Console
 
@@ -29,12 +29,20 @@ def run(invocation: Invocation) -> None:
         chosen = choose(environment, invocation)
         announce(console, environment, chosen)
 
+        from deploy_lib.cli.report import as_dict
+        from deploy_lib.fleet.optional import leave_out
         from deploy_lib.fleet.survey import failures, survey
+        from deploy_lib.node.outcome import Outcome
 
         with deployments_on(chosen, environment, request, console, invocation.connection) as deployments:
-            found = survey(environment, deployments, request)
+            try:
+                present = leave_out(deployments, console, named=are_named(invocation))
+            finally:
+                skipped = [d for d in deployments if d.outcome is Outcome.SKIPPED]
+                report.nodes = {d.node.name: as_dict(d) for d in skipped}
+            found = survey(environment, present, request)
         report.release = found.version.tag if found.version else None
-        report.nodes = {name: _as_dict(node) for name, node in found.nodes.items()}
+        report.nodes |= {name: _as_dict(node) for name, node in found.nodes.items()}
         report.more = {"checks": [check.as_dict() for check in found.here]}
         _show(console, found.columns)
         if found.version and not found.failed:

@@ -27,7 +27,7 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
         "outcome": deployment.outcome.value,
         "from": before.release.tag if before else None,
         "to": plan.desired.release.tag if plan else None,
-        "services": services(deployment.containers or deployment.facts.containers),
+        "services": services(deployment.running or ()),
         "error": str(deployment.error) if deployment.error else None,
     }
     if deployment.backups:
@@ -81,6 +81,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "back": plan.back.release.id if plan.back else None,
         "adopts": plan.before.kind == "adopted" if plan.before else False,
         "nothing": plan.nothing,
+        "down": list(plan.down),
         "applies": list(plan.applies),
         "probes": plan.other_probes,
     }
@@ -106,6 +107,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     ]
     console.table("", ["service", "action", "why", "image"], rows, flexible="why")
     for title, names in (
+        ("go down while they are replaced, and keep data in a volume", plan.down),
         ("files", plan.changed),
         ("removed files", plan.dropped),
         (
@@ -172,9 +174,21 @@ def _indented(text: str) -> str:
 def show_services(console: Console, deployments: Sequence[Deployment]) -> None:
     """What runs now, for people."""
     rows = [
-        [d.node.name, c.service, c.health if c.health and c.state == "running" else c.state, c.image.short]
+        row
         for d in deployments
-        for c in sorted(d.containers or d.facts.containers, key=lambda c: c.service)
+        for row in (
+            [
+                [
+                    d.node.name,
+                    c.service,
+                    c.health if c.health and c.state == "running" else c.state,
+                    c.image.short,
+                ]
+                for c in sorted(d.running, key=lambda c: c.service)
+            ]
+            if d.running is not None
+            else [[d.node.name, "?", "unknown: the host does not say what runs", ""]]
+        )
     ]
     console.table("", ["node", "service", "state", "image"], rows, flexible="image")
 

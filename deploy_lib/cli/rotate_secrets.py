@@ -15,4 +15,7 @@ def run(invocation: Invocation) -> None:
     with changing(invocation) as change:
         from deploy_lib.fleet import rotation
 
-        change.done = rotation.rotate(change.environment, change.deployments, change.request, change.console)
+        off = [d.node.name for d in change.skipped]
+        change.done = rotation.rotate(
+            change.environment, change.deployments, change.request, change.console, off=off
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
-from deploy_lib.cli.nodes import choose, sessions_with
+from deploy_lib.cli.nodes import are_named, choose, is_off, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, ExitCode, UnreachableError, told
@@ -18,7 +19,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import gather
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
-from deploy_lib.plan.status import Row, Status, status
+from deploy_lib.plan.status import Row, Status, left_behind, status
 from deploy_lib.source.checkout import project_of
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
@@ -52,12 +53,15 @@ def run(invocation: Invocation) -> None:
                 session.close()
 
         side_by_side(chosen, ask, limit)
+        known = {name: one for name, one in found.items() if isinstance(one, Status)}
         for node in chosen:
-            report.nodes[node.name] = _as_dict(found[node.name])
+            if missed := left_behind(node, known, chosen):
+                found[node.name] = replace(known[node.name], notes=(*known[node.name].notes, missed))
+            report.nodes[node.name] = _as_dict(node, found[node.name])
         _show_status(console, [(node, found[node.name]) for node in chosen])
         if any(isinstance(one, Status) and one.drift for one in found.values()):
             report.exit = ExitCode.DRIFT
-        elif any(isinstance(one, DeployError) for one in found.values()):
+        elif missing_any(chosen, found, named=are_named(invocation)):
             report.exit = ExitCode.NOT_STARTED
 
 
@@ -83,10 +87,10 @@ def _behind(environment: Environment, facts: Facts) -> str:
     return f"{count} {'commit' if count == 1 else 'commits'} behind {environment.follows}" if count else ""
 
 
-def _as_dict(found: Status | DeployError) -> dict[str, Any]:
+def _as_dict(node: Node, found: Status | DeployError) -> dict[str, Any]:
     if isinstance(found, Status):
         return found.as_dict()
-    outcome = "unreachable" if isinstance(found, UnreachableError) else "failed"
+    outcome = outcome_of(node, found)
     return {"outcome": outcome, "from": None, "to": None, "services": {}, "drift": [], "error": str(found)}
 
 
@@ -95,6 +99,7 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
     for node, one in found:
         if isinstance(one, DeployError):
             state = "unreachable" if isinstance(one, UnreachableError) else "unknown"
+            state = "off (optional)" if is_off(node, one) else state
             releases.append([node.name, node.stack_name, state, "", "", ""])
             continue
         event = one.release
@@ -106,6 +111,9 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
     columns = ["node", "stack", "the host is", "release", "by", "since"]
     console.table("", columns, releases, flexible="by")
     for node, one in found:
+        if isinstance(one, DeployError) and is_off(node, one):
+            console.result(f"{node.name}: (optional, and off: {one.what})")
+            continue
         if isinstance(one, DeployError):
             console.error(one)
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deploy_lib.compose.project import Project
 from deploy_lib.shell import quote, words
@@ -33,6 +34,39 @@ def deployed_command(project: Project) -> str:
     return f"env PWD={quote(project.directory)} " + words(
         "docker", "compose", *where, *files, *env_files, *_RENDER
     )
+
+
+def by_hand_command(project: Project, *arguments: str) -> str:
+    """A call that reads the files in their places, with all profiles active."""
+    return compose_command(replace(project, profiles=("*",)), *arguments)
+
+
+def by_hand_render(project: Project) -> str:
+    """The call that renders them so."""
+    return by_hand_command(project, *_RENDER)
+
+
+def by_hand_hashes(project: Project) -> str:
+    """The call that prints a hash of each service's configuration, for the files in their places."""
+    return by_hand_command(project, "config", "--hash", "*")
+
+
+def hashes_in_place(project: Project, files: str) -> str:
+    """The same for files that lie elsewhere and are to come into their places: relative paths start from those.
+
+    Args:
+        files: where they lie, as a shell word.
+    """
+    return _call(project, files, ("config", "--hash", "*"), quote(project.directory))
+
+
+def inactive_services(project: Project, files: str) -> str:
+    """The call that prints the names of all services, those of profiles that are not active, too.
+
+    Args:
+        files: where the files lie, as a shell word.
+    """
+    return _call(replace(project, profiles=("*",)), files, ("config", "--services"), quote(project.directory))
 
 
 _RENDER = ("config", "--format", "json")
@@ -76,11 +110,12 @@ def remove_half_created(project: Project) -> str:
     )
 
 
-def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
+def _call(project: Project, directory: str, arguments: tuple[str, ...], home: str = "") -> str:
     """A call; included files and relative paths start from where the others lie.
 
     Args:
-        directory: as a shell word.
+        directory: where the files lie, as a shell word.
+        home: what relative paths start from, where that is another one.
     """
 
     def place(name: str) -> str:
@@ -89,8 +124,12 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...]) -> str:
 
     files = [f"-f {place(name)}" for name in project.files]
     env_files = [f"--env-file {place(name)}" for name in project.env_files]
-    options = " ".join([f"-p {quote(project.name)} --project-directory {directory}", *files, *env_files])
-    return f"env PWD={directory} docker compose {options} {words(*arguments)}"
+    profiles = [f"--profile {quote(name)}" for name in project.profiles]
+    where = home or directory
+    options = " ".join(
+        [f"-p {quote(project.name)} --project-directory {where}", *profiles, *files, *env_files]
+    )
+    return f"env PWD={where} docker compose {options} {words(*arguments)}"
 
 
 def refusal(said: str) -> str:

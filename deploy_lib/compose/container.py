@@ -12,6 +12,7 @@ from typing import Any
 from deploy_lib import layout, shell
 from deploy_lib.answers import number, text, texts, understand
 from deploy_lib.compose import labels
+from deploy_lib.compose.mounts import Held, read_held
 from deploy_lib.compose.project import Project
 from deploy_lib.release.image import Image
 from deploy_lib.shell import quote
@@ -27,6 +28,7 @@ class Container:
         health: "healthy", "unhealthy", "starting", or None without a health check.
         started: RFC 3339.
         ports: of the host, that lead to it.
+        mounts: what is mounted in it, but for what lies in memory.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Container:
     started: str
     labels: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()
+    mounts: tuple[Held, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -60,7 +63,7 @@ class Container:
         if not directory or not files:
             return None
         name, home = self.labels.get(labels.PROJECT, ""), PurePosixPath(directory)
-        return Project(name, home, *(tuple(_below(home, each)) for each in (files, env_files)))
+        return Project(name, home, tuple(_below(home, files)), tuple(_below(home, env_files)))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -115,6 +118,7 @@ _FIELDS = {
     "started": ".State.StartedAt",
     "labels": ".Config.Labels",
     "ports": ".HostConfig.PortBindings",
+    "mounts": ".Mounts",
 }
 INSPECT = (
     "{"
@@ -176,15 +180,24 @@ def _container(data: Any) -> Container | None:
         started=text(data, "started"),
         labels=found,
         ports=tuple(ports),
+        mounts=tuple(read_held(each) for each in data.get("mounts") or ()),
     )
 
 
 PUBLISHED = (
     '{"name":{{json .Name}},'
-    f'"project":{{{{json (index .Config.Labels "{labels.PROJECT}")}}}},'
+    + "".join(
+        f'"{name}":{{{{json (index .Config.Labels "{label}")}}}},'
+        for name, label in (
+            ("project", labels.PROJECT),
+            ("service", labels.SERVICE),
+            ("directory", labels.DIRECTORY),
+        )
+    )
+    + '"image":{{json .Config.Image}},'
     '"network":{{json .HostConfig.NetworkMode}},'
     '"ports":[""{{range $p, $several := .NetworkSettings.Ports}}{{range $several}},'
     '{{json (printf "%s %s %s" $p .HostIp .HostPort)}}{{end}}{{end}}]}'
 )
-"""Format for `docker inspect`: which ports a container publishes, as in "80/tcp 0.0.0.0 8080", and the project that it belongs
-to, null without one."""
+"""Format for `docker inspect`: which ports a container publishes, as in "80/tcp 0.0.0.0 8080", and the Compose project that it belongs
+to with its service and directory, null without one."""

@@ -40,6 +40,11 @@ def of_service_in(variable: str) -> str:
     return f'--filter "label={SERVICE}=${variable}"'
 
 
+def in_directory(directory: object) -> str:
+    """The filter that finds the containers of all projects that were started in a directory."""
+    return f"label={DIRECTORY}={directory}"
+
+
 def template(label: str) -> str:
     """For the format of `docker ps`: a label's value."""
     return f'{{{{.Label "{label}"}}}}'

@@ -103,7 +103,8 @@ def _service(
         sources=given,
         foreign=tuple(key for key in _keys(spec) if key not in given),
         mounts=tuple(
-            uses.mount(each, base) for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
+            uses.mount(each, base, data)
+            for each in (*(spec.get("volumes") or ()), *_config_files(spec, data))
         ),
         reads=tuple(uses.reads(spec, data, base)),
         contents=dict(_contents(spec, data)),
@@ -176,7 +177,7 @@ def _config_files(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[
         file = (data["configs"][each["source"]] or {}).get("file")
         if file is not None:
             target = each.get("target") or f"/{each['source']}"
-            yield {"type": "bind", "source": file, "target": target}
+            yield {"type": "bind", "source": file, "target": target, "read_only": True}
 
 
 def _contents(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,12 +17,16 @@ class Project:
         directory: where its files lie, and what relative paths in them start from.
         files: its Compose files, by name below that; each adds to those before it.
         env_files: the files with its variables, likewise.
+        profiles: those that are active, beside what the files say.
+        scale: by service, how many containers it is to have, whatever the files say.
     """
 
     name: str
     directory: PurePosixPath
     files: tuple[str, ...]
     env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    scale: tuple[tuple[str, int], ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -45,11 +45,15 @@ class Mount:
         kind: such as "bind", "volume" or "tmpfs".
         source: of a bind mount, a path of the host, relative where it is below the stack's directory; of a volume, its key in
             the Compose file, "" for an anonymous one.
+        volume: the volume's name on the host; "" for anything else, and for an anonymous one.
+        writable: the service may change what it has.
     """
 
     kind: str
     source: str
     target: str
+    volume: str = ""
+    writable: bool = True
 
     @property
     def shipped(self) -> str | None:

@@ -38,12 +38,14 @@ def _used(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[st
             yield kind, str(key), (data.get(f"{kind}s") or {}).get(key) or {}
 
 
-def mount(data: Mapping[str, Any], base: str) -> Mount:
+def mount(said: Mapping[str, Any], base: str, data: Mapping[str, Any]) -> Mount:
     """A mount; its source is relative where it lies below `base`."""
-    source = str(data.get("source") or "")
-    if data["type"] == "bind":
+    source, volume = str(said.get("source") or ""), ""
+    if said["type"] == "bind":
         source = _below(source, base)
-    return Mount(text(data, "type"), source, text(data, "target"))
+    elif said["type"] == "volume" and source:
+        volume = str(((data.get("volumes") or {}).get(source) or {}).get("name") or source)
+    return Mount(text(said, "type"), source, text(said, "target"), volume, not said.get("read_only"))
 
 
 def reads(spec: Mapping[str, Any], data: Mapping[str, Any], base: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from deploy_lib.config.specs import Registry, RegistryLogin, SecretSource, Secre
 from deploy_lib.config.stacks import (
     Apply,
     Backup,
+    Database,
     OneOff,
     Probe,
     Reload,
@@ -18,6 +19,7 @@ from deploy_lib.config.versions import Versions
 __all__ = [
     "Apply",
     "Backup",
+    "Database",
     "Environment",
     "Node",
     "OneOff",

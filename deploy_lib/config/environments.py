@@ -24,6 +24,7 @@ class Node(Model):
         command: what a task is typed with; see `File`.
         project: the name of its Compose project, as deploy.toml gives it; None: the Compose file has it.
         become: see `NodeSpec`.
+        optional: see `NodeSpec`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Node(Model):
     command: str = "invoke"
     project: str | None = None
     become: bool = False
+    optional: bool = False
 
     def task(self, words: str) -> str:
         """A task as an operator types it, for messages."""

@@ -98,13 +98,15 @@ class OpenSet(Generic[T]):
 
     def known(self) -> list[str]:
         """All short names; every file of the package is imported for it."""
+        return sorted(name for model in self.every() for name in self._names(model))
+
+    def every(self) -> list[type[T]]:
+        """The models of the package that have a short name; every file of it is imported."""
         from pkgutil import iter_modules
 
         found = iter_modules(importlib.import_module(self.package).__path__)
         modules = [importlib.import_module(f"{self.package}.{module.name}") for module in found]
-        return sorted(
-            name for module in modules for model in self._models(module) for name in self._names(model)
-        )
+        return [model for module in modules for model in self._models(module) if self._names(model)]
 
     def _models(self, module: ModuleType) -> list[type[T]]:
         return [

@@ -67,6 +67,7 @@ def load(root: Path, environment: str | None = None, *, beside: Path | None = No
                 command=file.command,
                 project=node.project or file.stacks[node.stack].project,
                 become=node.become,
+                optional=node.optional,
             )
             for node_name, node in spec.nodes.items()
         },

@@ -93,6 +93,7 @@ class NodeSpec(Model):
         replicas: by kind, how many it runs at first, without a flag.
         project: the name of the Compose project there, where it is not the stack's.
         become: all scripts run there as root, by sudo without a password.
+        optional: commands for several nodes leave it out, with a warning, while it is off.
     """
 
     host: Annotated[str, AfterValidator(_destination)]
@@ -103,6 +104,7 @@ class NodeSpec(Model):
     replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     project: ProjectName | None = None
     become: bool = False
+    optional: bool = False
 
 
 DefaultTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$")]

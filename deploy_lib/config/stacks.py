@@ -195,6 +195,23 @@ class Apply(Model):
 PROGRAMS = OpenSet(key="kind", what="program", package="deploy_lib.host.programs", base=Apply)
 
 
+class Database(Model):
+    """A service that keeps a program's data; each program is a file of its own, which knows where they lie and who can read them.
+
+    Attributes:
+        program: which; see `host/programs/data.py`.
+        service: whose containers have them.
+        directory: where they lie in its container, when not where the program says.
+    """
+
+    program: str
+    service: str
+    directory: Annotated[str, StringConstraints(pattern=r"^/.*[^/]$")] | None = None
+
+
+DATABASES = OpenSet(key="program", what="database", package="deploy_lib.host.programs", base=Database)
+
+
 class Scrape(Model):
     """Where a stack's containers become targets of Prometheus.
 
@@ -264,6 +281,8 @@ class Stack(Model):
         project: the name of its Compose project, where its Compose file has no `name:`.
         exposed: secrets that may stand in the environment of its containers, where `docker inspect` shows them.
         unproven: services whose health check can say nothing, such as one that they inherit from their image; they must run.
+        databases: services whose image does not say by its name which program keeps data there.
+        accept_loss: services whose data a deployment may lose; see docs/data.md.
     """
 
     compose: Annotated[Paths, Field(min_length=1)]
@@ -290,6 +309,10 @@ class Stack(Model):
     project: ProjectName | None = None
     exposed: tuple[EnvName, ...] = Field(default=(), strict=False)
     unproven: tuple[str, ...] = Field(default=(), strict=False)
+    databases: tuple[Annotated[Database, BeforeValidator(DATABASES.read)], ...] = Field(
+        default=(), strict=False
+    )
+    accept_loss: tuple[str, ...] = Field(default=(), strict=False)
 
     @property
     def compose_shown(self) -> str:

@@ -59,6 +59,8 @@ def carry_out(
 
 def conclude(deployments: Sequence[Deployment]) -> ExitCode:
     """Gives each node its final outcome, and the command its exit status."""
+    # Neither the release before nor the new one: only the host knows.
+    each([d for d in deployments if d.outcome is Outcome.FAILED], lambda d: d.look_again(), again=True)
     recorded = [d.node.name for d in deployments if d.outcome is Outcome.DEPLOYED]
     return ExitCode.worst([d.conclude(recorded) for d in deployments])
 

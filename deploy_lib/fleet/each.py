@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from deploy_lib.errors import DeployError, SeveralErrors, StoppedError, told
+from deploy_lib.fleet.optional import advised
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.node.deployment import Deployment
 
@@ -34,7 +35,7 @@ def each(
             with told(deployment.node.name):
                 work(deployment)
         except DeployError as error:
-            deployment.fail(error)
+            deployment.fail(advised(error, deployment))
 
     ready = [d for d in deployments if d.error is None or again]
     if not ready:

@@ -6,7 +6,7 @@ replicas, and only those containers are replaced that get one of the changed sec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from deploy_lib.checks.secrets import immutable
@@ -27,9 +27,17 @@ from deploy_lib.source.checkout import read_stack
 
 
 def rotate(
-    environment: Environment, deployments: Sequence[Deployment], request: Request, console: Console
+    environment: Environment,
+    deployments: Sequence[Deployment],
+    request: Request,
+    console: Console,
+    *,
+    off: Collection[str] = (),
 ) -> Done:
     """Gives every node the secret values that were changed at their source.
+
+    Args:
+        off: the names of optional nodes that are off; they get the values from the next rotation.
 
     Raises:
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
@@ -42,7 +50,7 @@ def rotate(
     for deployment in deployments:
         deployment.check_room(values, deployment.running_secrets)
     changed = _changed(deployments, values)
-    _check(environment, deployments, changed, values)
+    _check(environment, deployments, {**changed, **dict.fromkeys(off, ())}, values)
     taking_part = [d for d in deployments if changed[d.node.name]]
     for deployment in deployments:
         if deployment not in taking_part:

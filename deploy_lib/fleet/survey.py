@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from deploy_lib import address
 from deploy_lib.checks import (
     Check,
     check_constructs,
+    check_elsewhere,
     check_exposure,
     check_files,
     check_project,
@@ -30,12 +32,14 @@ from deploy_lib.errors import (
     UsageError,
     told,
 )
+from deploy_lib.fleet.optional import advised
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.fleet.registries import Asker, Question, Registries, ask_registries
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.names import did_you_mean
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.guard import foresee_loss
 from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.console import Console
 from deploy_lib.output.timings import TIMINGS
@@ -154,6 +158,17 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
             registries = ask_registries(environment, askers, question)
         for name, checks in registries.nodes.items():
             nodes[name] = replace(nodes[name].also(*checks), ended=_now())
+        if registries.version is not None:
+            version, manifests = registries.version, registries.manifests
+            judged = side_by_side(
+                ready,
+                lambda d: foresee_loss(
+                    d.session, d.job, nodes[d.node.name].facts, version, manifests, vault.values
+                ),
+                request.parallel,
+            )
+            for d, also in zip(ready, judged, strict=True):
+                nodes[d.node.name] = replace(nodes[d.node.name].also(*also), ended=_now())
     checkout = local.checkout(
         environment, _checkout(environment), registries.version, default=request.tag is None
     )
@@ -269,11 +284,11 @@ def _look(environment: Environment, d: Deployment, version: Version, stacks: set
             d.session.open()
             checks += reach.stages(d.session.connection.target, None)
             checks += judge_way(d.session, d.node, facts)
-            facts = look(d.session, d.job, version)
+            facts = look(d.session, d.job, version, weigh=True)
             checks += judge_host(d.node, facts, stacks, rendered=True)
             checks += _judge_stack(environment, d, facts)
     except UnreachableError as error:
-        checks += reach.stages(d.session.connection.target, error)
+        checks += reach.stages(d.session.connection.target, advised(error, d))
     except (RemoteError, UnforeseenError) as error:
         checks.append(_broken_off(error))
     checks += check_files(d.node, d.local.shipped, facts)
@@ -291,7 +306,11 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
     Raises:
         UsageError: the stack, deploy.toml and the command line do not agree on a name.
     """
-    yield check_project(d.node, d.local.project, facts, named=d.local.named, otherwise=d.local.otherwise)
+    elsewhere = check_elsewhere(d.node, d.local.project, facts, _neighbours(environment, d.node))
+    yield elsewhere
+    # Where it runs already under another name, that is the one to take, and not the one that Compose would choose.
+    if elsewhere.result != "failed" or d.local.named:
+        yield check_project(d.node, d.local.project, facts, named=d.local.named, otherwise=d.local.otherwise)
     shipped = d.local.shipped
     given: dict[str, str] = {}
     for path in shipped.env_files:
@@ -303,6 +322,13 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         yield from check_exposure(d.node, facts.services)
         yield from check_constructs(d.node, d.local.project, facts)
         yield check_reloads(d.node, facts.services, d.local.files)
+
+
+def _neighbours(environment: Environment, node: Node) -> set[str]:
+    """The directories of other nodes on the same host."""
+    here = address.parse(node.host).host.lower()
+    found = [n for n in environment.nodes.values() if address.parse(n.host).host.lower() == here]
+    return {str(n.directory) for n in found if n.directory != node.directory}
 
 
 def _checkout(environment: Environment) -> git.Checkout | UsageError:

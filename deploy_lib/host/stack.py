@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
@@ -63,7 +63,8 @@ class HostStack:
         had then.
         """
         if release.compose_files:
-            return self._pinned(release.compose_files, release.env_files)
+            pinned = self._pinned(release.compose_files, release.env_files)
+            return replace(pinned, profiles=release.profiles, scale=tuple(sorted(release.scale.items())))
         known = tuple(name for name in self._compose_files if name in release.files)
         env_files = tuple(name for name in self._env_files if name in release.files)
         return self._pinned(

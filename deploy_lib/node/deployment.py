@@ -12,15 +12,19 @@ from deploy_lib.checks import (
     require_passed,
 )
 from deploy_lib.compose.container import Container
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
 from deploy_lib.host.change.backup import BackupError, pruned_after
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
+from deploy_lib.host.look.containers import ask_containers
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
-from deploy_lib.node import backup, proof, pruning, restoring
+from deploy_lib.node import backup, guard, proof, pruning, restoring
+from deploy_lib.node.adoption import look_at_adopted
+from deploy_lib.node.before import judged_by_what_was
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.preflight import (
@@ -55,12 +59,18 @@ class Deployment(Visit):
         containers: those that this command saw last, since the facts.
         backups: those that this command has made.
         restoration: what a restore puts back, once that is decided.
+        known: after a failure, whether the host has said what runs; None: it was not asked again.
+        left: the volumes that stay where a first deployment was taken down.
     """
 
     decision: Decision | None = None
     containers: Sequence[Container] = ()
     backups: Sequence[BackupFile] = ()
     restoration: Restoration | None = None
+    known: bool | None = None
+    left: Sequence[str] = ()
+    _services: Mapping[str, Service] | None = None
+    _guarded: guard.Guarded = field(default_factory=lambda: guard.Guarded(()))
     _switching: Switching | None = None
     _restoring: Restoring | None = None
     _began: float = field(default_factory=time.monotonic)
@@ -86,6 +96,8 @@ class Deployment(Visit):
             before=self.plan.before if self.plan else self.before,
             no_rollback=self.request.no_rollback,
             recorded=recorded,
+            silent=self.known is False,
+            left=self.left,
         )
         if self.error is not None and self.outcome not in (Outcome.NOT_STARTED, Outcome.UNTOUCHED):
             backup.mention(self.error, self.node, self.backups)
@@ -101,11 +113,14 @@ class Deployment(Visit):
         """
         self._recall_interruption()
         self.check_secrets(values)
+        self.facts = look_at_adopted(self.site, self.facts, version, values)
         chosen = self.job.replicas(self.facts)
         if kept := replicas.kept(self.node, self.request.replicas, chosen):
             self.site.say("replicas", kept)
         key = self.facts.key or secrets.token_hex(32)
-        self.decision = self._possible(decide_version(self.job, self.facts, version, manifests, values, key))
+        decision = decide_version(self.job, self.facts, version, manifests, values, key)
+        # One service alone gets another image, and the files stay.
+        self.decision = self._possible(decision, None if self.request.service else self.facts.services)
 
     def settle(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> bool:
         """Whether the host is what was asked for already, by the facts so far: then nothing is to be changed, nor to be locked.
@@ -133,7 +148,10 @@ class Deployment(Visit):
             PreflightError: the host no longer has the files or images.
         """
         self._recall_interruption()
-        self.decision = self._possible(decide_rollback(self.job, self.facts, target))
+        decision = decide_rollback(self.job, self.facts, target)
+        kept = guard.kept_services(self.site, decision.plan, self.facts)
+        self.decision = self._possible(decision, kept)
+        self._tell_accepted()
 
     def decide_rotation(self, values: Values, changed: Sequence[str]) -> None:
         """Decides how to give the running release new secret values.
@@ -145,7 +163,8 @@ class Deployment(Visit):
             PreflightError: no release is recorded here.
         """
         self._recall_interruption()
-        self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed))
+        self.decision = self._possible(decide_rotation(self.job, self.facts, values, changed), None)
+        self._tell_accepted()
 
     @phase("rehearsal")
     def rehearse(self, logins: Sequence[Login]) -> Preview:
@@ -176,6 +195,14 @@ class Deployment(Visit):
             )
         lacking = make_staging(decision, self.facts, self.site.stack)
         stage(self.session, self.site.stack, lacking, logins, decision.key)
+        if self._guarded.again:
+            # What the new images say of themselves has a say in what becomes of the data; nothing runs from them yet.
+            try:
+                self._guard(decision.plan, self._services, pulled=True)
+                self._tell_accepted()
+            except PreflightError:
+                self.outcome = Outcome.NOT_STARTED
+                raise
 
     @phase("backup")
     def back_up(self) -> None:
@@ -270,6 +297,7 @@ class Deployment(Visit):
         if decision.plan.nothing:
             self._confirm(decision.plan)
             return
+        self.decision = decision = judged_by_what_was(self.site, decision, self.facts)
         given = dict(needed_values(self.facts, values))
         given |= apply.environment(decision.applies, values)
         env = {name: value.reveal() for name, value in given.items()}
@@ -315,6 +343,8 @@ class Deployment(Visit):
         except watch.NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
+        finally:
+            self.left = self._switching.left if self._switching else ()
         self.outcome = Outcome.REVERTED
 
     def leave(self, reason: str) -> None:
@@ -322,6 +352,21 @@ class Deployment(Visit):
         if self._switching is not None:
             self.outcome = Outcome.FAILED
             self.containers = self._switching.leave(reason)
+
+    def look_again(self) -> None:
+        """Looks at what runs after a failure, for the report; what is unknown then is not what ran before."""
+        try:
+            self.containers, self.known = ask_containers(self.session, self.site.stack.project), True
+        except DeployError as error:
+            self.known = False
+            self.site.detail(f"what runs now is unknown: {error}")
+
+    @property
+    def running(self) -> Sequence[Container] | None:
+        """What runs, as this command saw it last; None where that is unknown."""
+        if self.known is None:
+            return self.containers or self.facts.containers
+        return self.containers if self.known else None
 
     def abort(self, reason: str) -> None:
         """Writes into the history that this ended before the switch, if the host can still be reached."""
@@ -379,11 +424,27 @@ class Deployment(Visit):
 
     # --- steps of steps ---------------------------------------------------------------------------------------
 
-    def _possible(self, decision: Decision) -> Decision:
-        """The decision itself, unless its files cannot be put into their places."""
+    def _possible(self, decision: Decision, services: Mapping[str, Service] | None) -> Decision:
+        """The decision itself, unless its files cannot be put into their places, or data would be lost; no flag skips this.
+
+        Args:
+            services: see `guard.guard`.
+        """
         wanted = {path: decision.plan.desired.release.files[path] for path in decision.plan.changed}
         require_passed(self.node, [check_places(self.node, wanted, self.facts)])
+        self._services = services
+        self._guard(decision.plan, services)
         return decision
+
+    def _guard(self, plan: Plan, services: Mapping[str, Service] | None, *, pulled: bool = False) -> None:
+        self._guarded = guard.guard(self.session, self.job, plan, self.facts, services, pulled=pulled)
+        require_passed(self.node, self._guarded.checks)
+
+    def _tell_accepted(self) -> None:
+        """What may be lost, or will be one day; a deployment's preflight has said so already."""
+        for check in self._guarded.checks if self._lock is not None else ():
+            if check.result == "warning":
+                self.site.say("data", f"warning: {check.problem}\n  -> {check.hint}")
 
     def _decided(self) -> Decision:
         if self.decision is None:

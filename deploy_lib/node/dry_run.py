@@ -35,24 +35,38 @@ def rehearse(
     Raises:
         RemoteError: the host does not answer, or its Compose does not read the new files.
     """
-    plan = decision.plan
-    if plan.nothing:
-        return plan, Preview()
-    old, new = _contents(session, job, plan)
-    release, before = plan.desired.release, plan.before.release if plan.before else plan.desired.release
-    # What runs was made from what is recorded, whatever somebody has made of the files since.
-    recorded = {path: old[at] for path, mark in before.files.items() if (at := _object(mark)) in old}
-    after, ran = _inputs(job, release, new, old), _inputs(job, before, recorded, old)
-    if plan.before and after is not None and ran is not None:
-        projects = [(job.stack.project_of(before), ran), (job.stack.project_of(release), after)]
-        now, then = ask_hashes(session, projects, placeholders(job.environment.secrets))
-        plan = foresee(plan, now, then, job.stack.project_of(release).env_files)
+    if decision.plan.nothing:
+        return decision.plan, Preview()
+    foreseen, old, new = look_closer(session, job, decision.plan)
+    plan = foreseen or decision.plan
     preview = Preview(
         diffs(plan, old, new),
         shown_commands(replace(decision, plan=plan), facts, job, logins),
         ask_sizes(session, plan.pulls, facts.platform, logins),
     )
     return plan, preview
+
+
+def look_closer(
+    session: Session, job: Job, plan: Plan
+) -> tuple[Plan | None, Mapping[str, bytes], Mapping[str, bytes]]:
+    """The plan, with the services that Compose would recreate for their configuration, and files as they are and will be.
+
+    There is no such plan where the files that Compose reads are not all known.
+
+    Raises:
+        RemoteError: the host does not answer, or its Compose does not read the new files.
+    """
+    old, new = _contents(session, job, plan)
+    release, before = plan.desired.release, plan.before.release if plan.before else plan.desired.release
+    # What runs was made from what is recorded, whatever somebody has made of the files since.
+    recorded = {path: old[at] for path, mark in before.files.items() if (at := _object(mark)) in old}
+    after, ran = _inputs(job, release, new, old), _inputs(job, before, recorded, old)
+    if plan.before is None or after is None or ran is None:
+        return None, old, new
+    projects = [(job.stack.project_of(before), ran), (job.stack.project_of(release), after)]
+    now, then = ask_hashes(session, projects, placeholders(job.environment.secrets))
+    return foresee(plan, now, then, job.stack.project_of(release).env_files), old, new
 
 
 def _inputs(job: Job, release: Release, *places: Mapping[str, bytes]) -> dict[str, bytes] | None:

@@ -16,6 +16,8 @@ class Outcome(StrEnum):
     """How far a node's deployment came; the values are those of the JSON document."""
 
     NOT_STARTED = "not started"
+    SKIPPED = "skipped"
+    """It is optional and off, and takes no part."""
     PLANNED = "planned"
     UNTOUCHED = "untouched"
     """It ended before the switch."""
@@ -40,6 +42,8 @@ def final_outcome(
     before: Event | None,
     no_rollback: bool,
     recorded: Sequence[str] = (),
+    silent: bool = False,
+    left: Sequence[str] = (),
 ) -> tuple[ExitCode, DeployError | None]:
     """A node's exit status, and its error with the state that its host is in.
 
@@ -47,8 +51,15 @@ def final_outcome(
         before: the release that ran before, recorded or adopted.
         no_rollback: a release that failed was to be left in place.
         recorded: names of the nodes of the same command on which its release counts.
+        silent: the host did not say afterwards what runs there.
+        left: the volumes that a first deployment has left behind when it was taken down.
     """
     back = node.task(f"rollback --node {node.name}")
+    first = (
+        f"make Docker answer on {node.host} first (docker version says whether it does), then"
+        if silent
+        else f"look at it ({node.task('status')}, {node.task('logs')}), then"
+    )
     running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
     match outcome:
         case Outcome.DEPLOYED | Outcome.UNCHANGED | Outcome.PRUNED | Outcome.PLANNED | Outcome.BACKED_UP:
@@ -61,7 +72,8 @@ def final_outcome(
             if outcome is Outcome.UNTOUCHED:
                 state = "what ran before still runs" if before else "nothing was started"
             else:
-                state = f"the host is back on {running}" if before else "the host is empty again"
+                stay = f", but for volumes, which stay: {', '.join(left)}" if left else ""
+                state = f"the host is back on {running}" if before else f"the host is empty again{stay}"
             stopped = isinstance(error, StoppedError)
             hint = "run the command again" if stopped else "fix the cause, then run the command again"
             return ExitCode.FAILED_REVERTED, _stated(error, node, state, hint)
@@ -80,7 +92,9 @@ def final_outcome(
                 hint = f"{going_back}deploy another tag"
             else:
                 state = f"going back to {running} failed too: the host is in neither state"
-                hint = f"look at it ({node.task('status')}, {node.task('logs')}), then: {back}"
+                # Where nothing ran, a rollback has nothing to go to.
+                anew = f"{first} mend the cause, and deploy again: {node.deploy_task} --node {node.name}"
+                hint = f"{first}: {back}" if before else anew
             return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, hint)
 
 

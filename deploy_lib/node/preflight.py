@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from deploy_lib.checks import Check, check_host, check_once_read, check_storage, reach
 from deploy_lib.config import Node
+from deploy_lib.host.look.by_hand import ask_by_hand, started_from
 from deploy_lib.host.look.deployed import ask_deployed
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import gather
@@ -24,23 +25,31 @@ more, such as that with the verdict. They are also the fewest that any command t
 Values = Mapping[str, Secret]
 
 
-def look(session: Session, job: Job, version: Version | None = None, known: Facts | None = None) -> Facts:
+def look(
+    session: Session,
+    job: Job,
+    version: Version | None = None,
+    known: Facts | None = None,
+    *,
+    weigh: bool = False,
+) -> Facts:
     """The facts of a job's host; with a version, also this checkout's Compose file as the host renders it.
 
     Args:
         known: the facts so far: they have the number of replicas.
+        weigh: containers may be replaced, so that it counts how much lies in their own layers.
 
     Raises:
         RemoteError: the host does not answer.
     """
     if version is None:
-        return gather(session, job.stack, {}, {})
+        return gather(session, job.stack, {}, {}, weigh=weigh)
     env = {**placeholders(job.environment.secrets), **job.variables(version, known or Facts())}
     shipped = job.local.shipped
     read = {path: shipped.files[path] for path in shipped.inputs}
     # A link may lead to one of them.
     read |= {path: entry for path, entry in shipped.files.items() if entry.target}
-    return gather(session, job.stack, read, env)
+    return gather(session, job.stack, read, env, weigh=weigh)
 
 
 def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
@@ -49,15 +58,20 @@ def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
     Raises:
         RemoteError: the host does not answer.
     """
+    lies = facts.unsettled or facts.proven
+    if facts.adopted:
+        lying = started_from(facts.containers) if facts.unrecorded else None
+        lying = lying or (job.stack.project_of(lies.release) if lies else job.stack.project)
+        found = ask_by_hand(session, job.stack, lying, facts.containers, job.environment.secrets)
+        # Where the old files cannot be read, the new ones are the best that is known.
+        known = facts.services if isinstance(found, str) else found.services
+        return replace(facts, deployed=known, by_hand=found)
     if facts.knows_places:
         return facts
-    made = next((c.project for c in facts.containers if c.project), None) if facts.unrecorded else None
-    lies = facts.unsettled or facts.proven
-    lying = made or (job.stack.project_of(lies.release) if lies else job.stack.project)
-    project, found = ask_deployed(session, lying, job.environment.secrets)
-    # Where the old files cannot be read, the new ones are the best that is known.
-    known = facts.services if found is None else found
-    return replace(facts, deployed=known, by_hand=project if made and found is not None else None)
+    deployed = ask_deployed(
+        session, job.stack.project_of(lies.release) if lies else job.stack.project, job.environment.secrets
+    )
+    return replace(facts, deployed=facts.services if deployed is None else deployed)
 
 
 def needed_values(facts: Facts, values: Values) -> Values:

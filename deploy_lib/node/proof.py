@@ -129,7 +129,7 @@ def _await_health(
     say: Say,
     tolerated: Collection[str],
 ) -> Sequence[Container]:
-    gate = Gate(release.replicas, release.images, release.ends, node.stack.unproven, tolerated)
+    gate = Gate(release.replicas, release.references, release.ends, node.stack.unproven, tolerated)
     began = time.monotonic()
     problems: list[HealthProblem] = []
     for containers in looks:

@@ -121,8 +121,15 @@ class Switching:
         containers = take_back(
             self._site, self._watch, self._happens, kinds, reason, lambda: self._await_back(back)
         )
+        if back is None and self.left:
+            self._site.say("back", f"its volumes stay: {', '.join(self.left)}")
         self._site.say("back", f"release {back.id} is proven again" if back else "the host is empty again")
         return containers
+
+    @property
+    def left(self) -> Sequence[str]:
+        """The volumes that stay where going back has taken the stack down."""
+        return self._watch.left
 
     def leave(self, reason: str) -> Sequence[Container]:
         """Leaves a release that failed in place, to be looked at.

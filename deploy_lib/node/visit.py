@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deploy_lib.checks import (
     check_answered,
@@ -52,13 +52,15 @@ class Visit:
     Attributes:
         facts: the newest.
         outcome: how far it came.
-        error: why it failed on this node.
+        error: why it failed on this node, or takes no part.
+        without: how the same command is given without this node; "" where it is the only one.
     """
 
     site: Site
     facts: Facts = field(default_factory=Facts)
     outcome: Outcome = Outcome.NOT_STARTED
     error: DeployError | None = None
+    without: str = ""
     _deferred: bool = False
     _lock: Lock | None = None
 
@@ -72,6 +74,23 @@ class Visit:
     def skip(self) -> None:
         """Nothing is to be done on this node."""
         self.outcome = Outcome.UNCHANGED
+
+    def leave_out(self, error: DeployError) -> None:
+        """The node takes no part.
+
+        Args:
+            error: why it cannot.
+        """
+        self.error, self.outcome = error, Outcome.SKIPPED
+
+    def leave_unscraped(self, off: Collection[str]) -> None:
+        """The Prometheus that scrapes this node is not told of its containers where its own node is off.
+
+        Args:
+            off: the names of the nodes that are.
+        """
+        if self.site.scraper is not None and self.site.scraper.host.name in off:
+            self.site = replace(self.site, scraper=None)
 
     # --- looking, and checking ------------------------------------------------------------------------------
 
@@ -96,7 +115,7 @@ class Visit:
             PreflightError: some facts are missing, and unknown must not be treated as "not there"; or others can change the
                 stack's files, which no flag skips.
         """
-        self.facts = look(self.session, self.job, version, self.facts)
+        self.facts = look(self.session, self.job, version, self.facts, weigh=True)
         answered = check_answered(self.node, self.facts, rendered=version is not None)
         require_passed(self.node, [answered, check_ownership(self.facts)])
         self.facts = look_at_places(self.session, self.job, self.facts)

@@ -18,6 +18,7 @@ from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
+from deploy_lib.plan.as_started import staying_as_started
 from deploy_lib.plan.desired import earlier_release, one_service, rotated_release, whole_release
 from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.files import content_of, followed, marks
@@ -125,18 +126,21 @@ def decide_version(
     prints = fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
     service = job.request.service
     if service is None:
+        images = {name: _pinned(job, facts, each, manifests) for name, each in facts.services.items()}
+        mounted = _mounted(job, facts)
         desired = whole_release(
             release_id=job.release_id,
             version=version,
             files=job.local.files,
-            images={name: _pinned(job, facts, each, manifests) for name, each in facts.services.items()},
+            images=images,
             secrets=prints,
+            as_started=staying_as_started(facts, images, prints, mounted, marks(job.local.files)),
             variables=job.variables(version, facts),
             replicas={**{name: s.replicas for name, s in facts.services.items()}, **job.replicas(facts)},
             secret_files=_secret_files(job, facts),
             probes=job.node.stack.probes,
             places=[place for s in facts.services.values() for place in s.secrets],
-            mounted=_mounted(job, facts),
+            mounted=mounted,
             ends={name: s.ends for name, s in facts.services.items() if s.ends},
             compose_files=job.local.shipped.compose_files,
             env_files=job.local.shipped.env_files,
@@ -164,8 +168,7 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
     Raises:
         PreflightError: the host no longer has what it takes.
     """
-    running = facts.proven
-    desired = earlier_release(job.release_id, target.release, running.release if running else None)
+    desired = earlier_release(job.release_id, target.release, facts)
     plan = make_plan(job.node, facts, desired)
     missing = [
         path

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.model import secret_files as files_of
 from deploy_lib.compose.override import override_file, variables_file
 from deploy_lib.config import Probe
 from deploy_lib.errors import PreflightError
@@ -47,6 +43,7 @@ def whole_release(
     compose_files: Sequence[str] = (),
     env_files: Sequence[str] = (),
     inputs: Sequence[str] = (),
+    as_started: Mapping[str, Image] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -56,11 +53,12 @@ def whole_release(
         variables: non-secret values for the Compose file.
         secret_files, places, mounted, ends: see `Release`.
         probes: what is to prove it.
-        compose_files, env_files, inputs: see `Release`.
+        compose_files, env_files, inputs, as_started: see `Release`.
     """
+    as_started = as_started or {}
     whole = {
         **files,
-        layout.OVERRIDE: override_file(images, secrets, secret_files, mounted),
+        layout.OVERRIDE: override_file(told_of(images, as_started), secrets, secret_files, mounted),
         layout.VARIABLES: variables_file(variables),
     }
     release = Release(
@@ -79,6 +77,7 @@ def whole_release(
         compose_files=tuple(compose_files),
         env_files=tuple(env_files),
         inputs=tuple(inputs),
+        as_started=dict(as_started),
     )
     entries = {path: entry(each) for path, each in whole.items()}
     return Desired(release, {path: e.content for path, e in entries.items() if content_of(e.mark)})
@@ -119,10 +118,14 @@ def one_service(
     named = image.tag == version.tag
     secrets = {**before.release.secrets, **({service: secret} if secret else {})}
     kept = before.release
-    generated = {layout.OVERRIDE: override_file(images, secrets, kept.secret_files, kept.mounted)}
+    as_started = {name: each for name, each in kept.as_started.items() if name != service}
+    generated = {
+        layout.OVERRIDE: override_file(told_of(images, as_started), secrets, kept.secret_files, kept.mounted)
+    }
     release = replace(
         before.release,
         id=release_id,
+        as_started=as_started,
         tag=version.tag if named else before.release.tag,
         commit=version.commit if named else before.release.commit,
         images=images,
@@ -134,14 +137,17 @@ def one_service(
     return Desired(release, generated)
 
 
-def earlier_release(release_id: str, target: Release, running: Release | None) -> Desired:
+def earlier_release(release_id: str, target: Release, facts: Facts) -> Desired:
     """A release that brings an earlier one back, with the secret values that run now.
 
     Args:
-        running: the release that runs, whose fingerprints the values have.
+        facts: they have the release that runs, whose fingerprints the values have, and what names of images mean by now.
     """
-    known = {} if running is None else running.marks
-    return _again(release_id, target, known, restores=target.id)
+    known = facts.proven.release.marks if facts.proven else {}
+    as_started = {
+        name: each for name, each in target.as_started.items() if facts.still_leads(each, target.images[name])
+    }
+    return _again(release_id, replace(target, as_started=as_started), known, restores=target.id)
 
 
 def rotated_release(release_id: str, running: Release, known: Mapping[str, str]) -> Desired:
@@ -158,10 +164,18 @@ def _again(release_id: str, target: Release, known: Mapping[str, str], *, restor
         service: as_text({name: known.get(name, mark) for name, mark in read_marks(text).items()})
         for service, text in target.secrets.items()
     }
-    generated = {layout.OVERRIDE: override_file(target.images, secrets, target.secret_files, target.mounted)}
+    # What gets another value is made anew, and told of by its label.
+    as_started = {
+        name: each
+        for name, each in target.as_started.items()
+        if restores or secrets.get(name) == target.secrets.get(name)
+    }
+    told = told_of(target.images, as_started)
+    generated = {layout.OVERRIDE: override_file(told, secrets, target.secret_files, target.mounted)}
     release = replace(
         target,
         id=release_id,
+        as_started=as_started,
         files={**target.files, **marks(generated)},
         secrets=secrets,
         restores=restores,
@@ -175,67 +189,6 @@ def contents_by_digest(contents: Iterable[bytes], wanted: Collection[str]) -> di
     return {name: content for name, content in found.items() if name in wanted}
 
 
-def adopted_release(release_id: str, facts: Facts) -> Desired:
-    """A project that runs without a record, as a release that can be gone back to."""
-    images = {c.service: facts.pinned(c) for c in facts.containers}
-    secrets = {c.service: mark for c in facts.containers if (mark := c.secrets)}
-    secret_files = _secret_files(facts)
-    mounted = {c.service: found for c in facts.containers if (found := c.mounted)}
-    generated = {
-        layout.OVERRIDE: override_file(images, secrets, secret_files, mounted),
-        **({} if layout.VARIABLES in facts.files else {layout.VARIABLES: variables_file({})}),
-    }
-    if layout.OVERRIDE in facts.files:
-        del generated[layout.OVERRIDE]
-    release = Release(
-        release_id,
-        tag=_tag(images),
-        commit=None,
-        images=images,
-        files={**facts.files, **marks(generated)},
-        secrets=secrets,
-        replicas=dict(Counter(c.service for c in facts.containers)),
-        secret_files=secret_files,
-        places=_places(facts),
-        mounted=mounted,
-        ends={name: service.ends for name, service in (facts.deployed or {}).items() if service.ends},
-        # Nobody knows which of today's probes it could pass.
-        probes=(),
-        compose_files=_others(facts.by_hand.files if facts.by_hand else ()),
-        env_files=_others(facts.by_hand.env_files if facts.by_hand else ()),
-    )
-    return Desired(release, generated)
-
-
-def _others(files: Sequence[str]) -> tuple[str, ...]:
-    """Without the generated ones, which every project has in the end."""
-    return tuple(name for name in files if name not in (layout.OVERRIDE, layout.VARIABLES))
-
-
-def _places(facts: Facts) -> tuple[Place, ...] | None:
-    """The places for the record of a project that somebody else has started; None where they are not known, or not to be
-    recorded: beside a secret may stand what nobody has declared as one, such as a password of an env file on the host.
-
-    Its files are looked at again where that matters.
-    """
-    if facts.deployed is None or not all(place.whole for place in facts.places):
-        return None
-    return tuple(facts.places)
-
-
-def _secret_files(facts: Facts) -> dict[str, str]:
-    """The files that the containers of a project without a record have their secrets from."""
-    places = {place for c in facts.containers if (place := c.delivery)}
-    if len(places) != 1 or not facts.deployed:
-        return {}
-    return files_of(facts.deployed, PurePosixPath(places.pop()))
-
-
-_OF_COMMIT = re.compile(r"([A-Za-z][A-Za-z._-]*[._-])?[0-9a-f]{7,40}|latest")
-"""Tags that look like those of a project's own images: a commit's digits, with or without words before them."""
-
-
-def _tag(images: Mapping[str, Image]) -> str:
-    """The tag of the project's own images, as far as it can be told."""
-    tags = sorted(image.tag for image in images.values() if _OF_COMMIT.fullmatch(image.tag))
-    return tags[0] if tags else "unknown"
+def told_of(images: Mapping[str, Image], as_started: Mapping[str, Image]) -> dict[str, Image]:
+    """The images that Compose is told of: not those of containers that are to stay as somebody else has started them."""
+    return {name: image for name, image in images.items() if name not in as_started}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
@@ -13,7 +13,8 @@ from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.desired import Desired, adopted_release
+from deploy_lib.plan.adopted import adopted_release
+from deploy_lib.plan.desired import Desired
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
@@ -53,6 +54,7 @@ class Plan:
         applies: names of the secrets that a program gets into its own data, too.
         ill: services that were not healthy before, which is no failure of going back.
         joins: by service, those whose containers it is part of.
+        down: services that go down while they are replaced, and keep data in a volume.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
     """
@@ -72,6 +74,7 @@ class Plan:
     other_probes: bool = False
     ill: tuple[str, ...] = ()
     joins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    down: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -96,6 +99,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
     joins = {name: joined(service.spec) for name, service in facts.services.items()}
     changes = along([_change(facts, before, name, release) for name in sorted(release.images)], joins)
+    changes += tuple(_left(facts, release)) if facts.adopted else ()
     orphans = any(c.service not in release.images for c in facts.containers)
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
@@ -127,6 +131,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         other_probes=other_probes,
         joins=joins,
         ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
+        down=tuple(_down(facts, changes)),
     )
 
 
@@ -180,8 +185,10 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("create", "it is not there" if not running else "more replicas")
     if not replicas:
         return change("remove", "fewer replicas") if running else change("keep")
-    if any(c.image != image for c in running):
+    if any(c.image != release.references[name] for c in running):
         return change("recreate", "image")
+    if name in release.as_started:
+        return _as_started(facts, before, release, change("keep", "it runs as it is to be"))
     if any(c.secrets != release.secrets.get(name, "") for c in running):
         return change("recreate", "secret")
     delivery = delivered_in(release.secret_files)
@@ -189,6 +196,8 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         return change("recreate", "delivery of its secrets")
     if any(c.mounted != release.mounted.get(name, "") for c in running):
         return change("recreate", "files that it mounts")
+    if before is not None and before.kind == "adopted":
+        return change("recreate", "its configuration, or how it was started")
     if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:
@@ -198,3 +207,42 @@ def _change(facts: Facts, before: Event | None, name: str, release: Release) -> 
         # Docker keeps a stopped container's last health.
         return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")
     return change("keep")
+
+
+def _as_started(facts: Facts, before: Event | None, release: Release, kept: Change) -> Change:
+    """What happens to a service whose containers are still those that somebody else has started."""
+    running, name = facts.of(kept.service), kept.service
+    if len(running) > release.replicas.get(name, 1):
+        return replace(kept, action="remove", why="fewer replicas")
+    # Of an adopted project nobody has recorded a hash; that it is the right one was asked.
+    known = before is None or before.kind == "adopted"
+    if before is not None and not known and any(c.config_hash != before.hashes.get(name) for c in running):
+        return replace(kept, action="recreate", why="it is not as recorded")
+    ill = next((c for c in running if not (c.healthy or (c.done and name in release.ends))), None)
+    if ill is not None:
+        return replace(
+            kept, action="start", why=f"it is {ill.state if ill.state != 'running' else ill.health}"
+        )
+    return kept if known else replace(kept, why="")
+
+
+def _left(facts: Facts, release: Release) -> Iterator[Change]:
+    """What happens to services that the new release does not have."""
+    for name in sorted({c.service for c in facts.containers} - {*release.images}):
+        image = facts.of(name)[0].image
+        if name in facts.inactive:
+            yield Change(name, "keep", image, image, "its profile is not active: it is left as it is")
+        else:
+            yield Change(name, "remove", image, image, "the new files do not have it")
+
+
+def _down(facts: Facts, changes: Sequence[Change]) -> Iterator[str]:
+    services = {**(facts.deployed or {}), **facts.services}
+    for change in changes:
+        mounts = services[change.service].mounts if change.service in services else ()
+        if (
+            change.before
+            and change.action in ("recreate", "remove")
+            and any(m.kind == "volume" for m in mounts)
+        ):
+            yield change.service

@@ -40,7 +40,7 @@ def foresee(
     why = "environment" if changed and changed <= {*env_files} else "configuration"
 
     def foreseen(change: Change) -> Change:
-        differs = before.get(change.service) != after.get(change.service)
+        differs = change.service in after and before.get(change.service) != after[change.service]
         kept = change.action in ("keep", "start")
         return replace(change, action="recreate", why=why) if kept and differs else change
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from deploy_lib.compose.container import Container
+from deploy_lib.config import Node
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.history import Event
@@ -103,6 +104,26 @@ def status(facts: Facts, behind: str = "") -> Status:
     if (restored := restore_problem(facts)) and not facts.machine.locked:
         outcome, drift = "interrupted", (restored, *drift)
     return Status(outcome, proven, tuple(_rows(facts, proven)), drift, notes)
+
+
+def left_behind(node: Node, statuses: Mapping[str, Status], nodes: Iterable[Node]) -> str:
+    """What an optional node has missed while it was off; "" for nothing.
+
+    Args:
+        statuses: by node, as far as they are known.
+        nodes: those of the environment that were asked; where others run the same stack, only these count.
+    """
+    own = statuses.get(node.name)
+    others = [n for n in nodes if n.name != node.name and n.name in statuses]
+    alike = [n for n in others if n.stack_name == node.stack_name] or others
+    events = [found for n in alike if (found := statuses[n.name].release)]
+    if not node.optional or own is None or not events:
+        return ""
+    newest = max(events, key=lambda event: event.release.id).release
+    here = own.release.release if own.release else None
+    if here is not None and (here.id >= newest.id or here.tag == newest.tag):
+        return ""
+    return f"it has missed {newest.tag}, which the others run: {node.deploy_task} --tag {newest.tag} brings it there"
 
 
 def restore_problem(facts: Facts) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from deploy_lib.config import Backup, OneOff, Stack
 from deploy_lib.host.change.backup import Order, make_steps
 from deploy_lib.host.change.history import event
+from deploy_lib.host.change.keeper import Keeper
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging, needed_logins, staging_steps
@@ -17,7 +18,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
-from deploy_lib.plan.desired import contents_by_digest
+from deploy_lib.plan.desired import Desired, contents_by_digest
 from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
@@ -91,9 +92,12 @@ def make_switch(
             if change.action == "keep"
         },
         places=facts.places,
+        keeper=_keeper(facts, back.release) if back and facts.adopted else None,
+        carried=release.carried,
+        recalled=[Keeper(r.carried_from, r.carried, r.given) for r in _shells(facts, release, back)],
         runs=_runs(release.images, settled, ending, late=decision.keep_values),
         back_runs=_runs(back.release.images, settled, back.release.ends, late=True) if back else Runs(),
-        secrets=sorted(release.marks),
+        secrets=sorted({*release.marks, *release.carried, *release.given}),
         unused=_unused(job, facts, [release, *([back.release] if back else [])]),
         keep_values=decision.keep_values,
         applies=decision.applies,
@@ -103,6 +107,16 @@ def make_switch(
             job.stack, [e.release for e in keep], needed=[plan.next_before] if plan.next_before else []
         ),
     )
+
+
+def _keeper(facts: Facts, back: Release) -> Keeper | None:
+    image = next((str(i.listed) for i in back.images.values() if facts.has(i)), "")
+    return Keeper(back.carried_from, back.carried, back.given, image) if back.carried_from and image else None
+
+
+def _shells(facts: Facts, release: Release, back: Desired | None) -> list[Release]:
+    """The releases that need what only a shell had, and whose containers do not run as somebody else has started them."""
+    return [r for r in (release, *([back.release] if back and not facts.adopted else [])) if r.carried_from]
 
 
 def _unused(job: Job, facts: Facts, releases: Sequence[Release]) -> list[str]:
@@ -156,7 +170,7 @@ def due_backups(decision: Decision, facts: Facts, stack: Stack) -> list[Backup]:
 
 def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     """The commands of new images; a rollback undoes no migration, and an older image knows none of the newer ones."""
-    new_images = {change.service for change in decision.plan.changes if change.image != change.before}
+    new_images = {c.service for c in decision.plan.changes if c.image != c.before and c.action != "keep"}
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
 
 

@@ -54,6 +54,12 @@ class Release:
             versions: then `deploy.toml` says it.
         env_files: likewise, those with its variables.
         inputs: likewise, all files that Compose reads itself.
+        as_started: by service, the reference that its containers were started from by somebody else, where that still leads to
+            its image: Compose is told of no other, so that it leaves them as they are.
+        profiles, scale: of a project that somebody else has started; see `Project`.
+        carried: likewise, the names of variables that only a shell had, whose values may be secret and never leave the host.
+        given: likewise, the names of declared secrets that its containers have.
+        carried_from: the id of the release for which the host keeps these values; see `host/change/keeper.py`.
     """
 
     id: str
@@ -72,6 +78,17 @@ class Release:
     compose_files: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    as_started: Mapping[str, Image] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+    scale: Mapping[str, int] = field(default_factory=dict)
+    carried: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    carried_from: str = ""
+
+    @property
+    def references(self) -> dict[str, Image]:
+        """By service, the image as Compose is told of it."""
+        return {**self.images, **self.as_started}
 
     @property
     def configuration(self) -> str:
@@ -101,7 +118,13 @@ class Release:
         """For JSON."""
         probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
         images = {service: str(image) for service, image in self.images.items()}
-        data = {**asdict(replace(self, images={}, probes=None)), "images": images, "probes": probes}
+        started = {service: str(image) for service, image in self.as_started.items()}
+        data = {
+            **asdict(replace(self, images={}, as_started={}, probes=None)),
+            "images": images,
+            "probes": probes,
+        }
+        data["as_started"] = started
         # The record of an earlier version stays as it is.
         return {key: value for key, value in data.items() if key not in _NEWER or value != _NEWER[key]}
 
@@ -129,14 +152,20 @@ class Release:
             compose_files=_several(data.get("compose_files")),
             env_files=_several(data.get("env_files")),
             inputs=_several(data.get("inputs")),
+            as_started={s: Image.parse(each) for s, each in _texts(data.get("as_started", {})).items()},
+            profiles=_several(data.get("profiles")),
+            scale={_text(name): _whole(count) for name, count in dict(data.get("scale", {})).items()},
+            carried=_several(data.get("carried")),
+            given=_several(data.get("given")),
+            carried_from=_text(data.get("carried_from", "")),
         )
 
 
 _NEWER: Mapping[str, object] = {
-    **dict.fromkeys(("compose_files", "env_files", "inputs"), ()),
+    **dict.fromkeys(("compose_files", "env_files", "inputs", "profiles", "carried", "given"), ()),
+    **{key: {} for key in ("as_started", "scale", "mounted", "ends")},
     "places": None,
-    "mounted": {},
-    "ends": {},
+    "carried_from": "",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["file", "environment"]
+Kind = Literal["file", "environment", "argument"]
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,9 @@ class Place:
     """A text in a service's containers that is made of one secret or of several.
 
     Attributes:
-        kind: "file": what lies at a path; "environment": the value of a variable, which `docker inspect` shows.
-        where: the path, or the variable's name.
+        kind: "file": what lies at a path; "environment": the value of a variable, which `docker inspect` shows; "argument": a word
+            of the command, likewise, of a project that somebody else has started.
+        where: the path, the variable's name, or the word's number, from 0.
         parts: the text, taken apart: fixed texts, with the name of a secret between two. `("", "PASSWORD", "")` is a value by
             itself, `("db://app:", "PASSWORD", "@db")` one inside a URL.
     """
@@ -52,7 +53,11 @@ class Place:
             KeyError, TypeError, ValueError: it is something else.
         """
         service, kind, where, parts = (data[key] for key in ("service", "kind", "where", "parts"))
-        if kind not in ("file", "environment") or not isinstance(service, str) or not isinstance(where, str):
+        if (
+            kind not in ("file", "environment", "argument")
+            or not isinstance(service, str)
+            or not isinstance(where, str)
+        ):
             raise ValueError("this is no place of a secret")
         if len(parts) % 2 == 0 or not all(isinstance(part, str) for part in parts):
             raise ValueError("this is no text with secrets in it")

@@ -123,4 +123,5 @@ def _services(stack: Stack) -> Iterator[tuple[str, str]]:
         yield from (("backups", service) for service in (backup.service, *(backup.stop or ())))
     yield from (("apply", step.service) for step in stack.apply)
     yield from (("unproven", service) for service in stack.unproven)
+    yield from (("databases", database.service) for database in stack.databases)
     yield from (("replicas", service) for services in stack.replicas.values() for service in services)

@@ -18,7 +18,7 @@ from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.refusals import LoginError, ProxyError, explain
 from deploy_lib.ssh.resolve import resolve
 from deploy_lib.ssh.target import Target
-from deploy_lib.ssh.ways import Proxy, dial
+from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
 
 # Without a handler Paramiko's errors are written to standard error by `logging` itself, among the progress. Each is
 # raised as well, and reported in this program's words. A log that somebody asked for still gets them; not on
@@ -98,13 +98,17 @@ class StrictConnection(Connection):
         """
         if self.is_connected:
             return
+        way: Any = None
         try:
-            self.transport: paramiko.Transport = self.client.connect(sock=self._way())
+            way = self._way()
+            self.transport: paramiko.Transport = self.client.connect(sock=way)
         except DeployError:
             raise  # the jump host's own
         except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
             why = self.proxy.problem() if self.proxy is not None and not isinstance(error, LoginError) else ""
-            raise explain(self.target, ProxyError(why) if why else error) from None
+            problem = explain(self.target, ProxyError(why) if why else error)
+            problem.off = way is None and nothing_answered(error)
+            raise problem from None
 
     def close(self) -> None:
         """Ends the connection, and what led to it."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import os
 import socket
 import subprocess
 from typing import Any
 
-from paramiko.ssh_exception import NoValidConnectionsError
+from paramiko.ssh_exception import ChannelException, NoValidConnectionsError
 
 from deploy_lib.ssh.refusals import ProxyError
 from deploy_lib.ssh.target import Target
@@ -40,6 +41,35 @@ def dial(target: Target, timeout: float) -> socket.socket:
     if len(errors) == 1 or any(isinstance(error, TimeoutError) for error in errors.values()):
         raise next(iter(errors.values()))
     raise NoValidConnectionsError(errors)
+
+
+_SILENT = {
+    errno.ECONNREFUSED,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ETIMEDOUT,
+}
+
+
+def nothing_answered(error: Exception) -> bool:
+    """Whether the way to a host failed because nothing is there: no such name, no route, refused, or no answer in time.
+
+    A ProxyCommand's exit status does not tell that from a key that has changed or a program that is missing, so its failure
+    never counts.
+    """
+    if isinstance(error, NoValidConnectionsError):
+        return all(nothing_answered(each) for each in error.errors.values())
+    if isinstance(error, ChannelException):
+        return error.code == _CONNECT_FAILED
+    if isinstance(error, socket.gaierror | TimeoutError):
+        return True
+    return isinstance(error, OSError) and error.errno in _SILENT
+
+
+_CONNECT_FAILED = 2
+"""SSH's reason for a channel that is not opened: the jump host makes no connection. It forbids none, which would be 1."""
 
 
 class Proxy:

@@ -89,6 +89,28 @@ def test_the_stage_and_the_remedy_are_named(
     error = refusal(sshd)
     assert error.stage == stage, str(error)
     assert re.search(expected, str(error)), str(error)
+    # Only where nothing is: a program that makes no connection may as well have met a changed key.
+    assert error.off is (stage in ("name", "TCP") and "Proxy" not in lines[0])
+
+
+def test_a_host_whose_key_has_changed_is_not_off(sshd: Sshd, tmp_path: Path) -> None:
+    keygen(tmp_path / "other")
+    sshd.trust(f"[127.0.0.1]:{sshd.port} {(tmp_path / 'other.pub').read_text()}")
+    error = refusal(sshd)
+    assert (error.stage, error.off) == ("host key", False)
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_host_behind_a_jump_host_is_off_where_either_is(sshd: Sshd, silent: bool) -> None:
+    hop = "Port 1" if silent else f"Port {sshd.port}"
+    own = "" if silent else "Port 1"
+    text = sshd.ssh_config.read_text()
+    jump = text.replace(f"Host {NAME}\n", f"Host hop\n{hop}\n").rstrip()
+    sshd.ssh_config.write_text(
+        text.replace(f"Host {NAME}\n", f"Host {NAME}\nProxyJump hop\n{own}\n") + "\n" + jump + "\n"
+    )
+    error = refusal(sshd)
+    assert (error.stage, error.jump, error.off) == ("TCP", silent, True), str(error)
 
 
 @pytest.mark.parametrize(

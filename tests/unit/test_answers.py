@@ -195,7 +195,8 @@ def test_a_foreign_line_between_two_parts_changes_nothing_or_is_an_error(part: s
 
 
 @pytest.mark.parametrize(
-    "part", ["engine", "compose", "memory", "files", "images", "containers", "config", "blank", "key"]
+    "part",
+    ["engine", "compose", "memory", "files", "images", "containers", "config", "blank", "layers", "key"],
 )
 def test_a_foreign_line_in_a_part_is_never_an_answer(part: str) -> None:
     text = FULL.replace("=== compose exit 1", "=== compose exit 0").replace(

@@ -13,6 +13,9 @@ import pytest
 from tests import ROOT
 
 THROUGH = {
+    "checks/database": "unit/checks/test_data",
+    "checks/mounts": "unit/checks/test_data",
+    "checks/risk": "unit/checks/test_data",
     "cli/backup": "unit/cli/test_collection",
     "cli/backups": "unit/cli/test_collection",
     "cli/command": "unit/cli/test_flags",
@@ -34,6 +37,7 @@ THROUGH = {
     "compose/made": "unit/checks/test_constructs",
     "compose/project": "unit/compose/test_command",
     "compose/reading": "unit/compose/test_references",
+    "compose/recovery": "unit/compose/test_spots",
     "compose/reference": "unit/compose/test_references",
     "compose/service": "unit/compose/test_model",
     "compose/uses": "unit/compose/test_model",
@@ -54,8 +58,12 @@ THROUGH = {
     "host/look/backups": "unit/host/change/test_backup",
     "host/look/offers": "unit/checks/test_offers",
     "host/look/reading": "unit/host/look/test_gather",
+    "host/look/texts": "unit/host/look/test_by_hand",
     "host/programs": "unit/host/programs/test_outside",
     "host/programs/immutable": "unit/host/change/test_apply",
+    "host/programs/mongo": "unit/host/programs/test_data",
+    "host/programs/mysql": "unit/host/programs/test_data",
+    "host/programs/redis": "unit/host/programs/test_data",
     "layout": "unit/test_floors",
     "node/backup": "unit/node/test_restoring",
     "node/dry_run": "unit/node/test_deployment",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from deploy_lib import layout
 from deploy_lib.errors import DeployError, StoppedError
-from deploy_lib.host.change import backup
+from deploy_lib.host.change import backup, keeper
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
@@ -110,6 +110,7 @@ flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
 
 
 REMOVE = """\
+discard() { docker rm "$1" >/dev/null; }
 away() { rm -f -- "$1"; }
 untag() { e=$(docker rmi "$1" 2>&1 >/dev/null) || gone "$e"; }
 erase() {
@@ -122,6 +123,7 @@ erase() {
 
 FORESEE = f"""\
 dropped=
+discard() {{ :; }}
 away() {{ :; }}
 untag() {{ dropped="$dropped $1"; }}
 erase() {{
@@ -186,6 +188,7 @@ for x in $tags; do
       if erase "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
+{keeper.forget_old(stack, kept)}
 {backup.prune_text(stack, needed)}
 [ -z "$left" ]
 """

@@ -46,7 +46,10 @@ def functions(stack: HostStack, project: Project) -> str:
     hashed = f'{{{{.Label "{labels.CONFIG_HASH}"}}}}'
     one = f"docker ps -a {project.filters} {labels.of_service_in('1')} {labels.NO_ONE_OFF} --format {quote(hashed)}"
     return f"""\
-up() {{ engine && {remove_half_created(project)} && {limit} {up_command(project)} "$@"; }}
+up() {{
+{scaled(project)}
+  engine && {remove_half_created(project)} && {limit} {up_command(project)} $scale "$@"
+}}
 # Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
 up_at_last() {{
   up "$@"; r=$?
@@ -66,6 +69,15 @@ $x $(hash_of "$x")
 }}
 start_later() {{ for x; do up --no-deps "$x" || echo "$x could not be started"; done; }}
 """
+
+
+def scaled(project: Project) -> str:
+    """Shell text that puts into `$scale` what Compose is to be told of the services that `$@` names, or of all."""
+    lines = [
+        f'  case " $* " in "  "|*" {service} "*) scale="$scale --scale {service}={number}";; esac'
+        for service, number in project.scale
+    ]
+    return "\n".join(["  scale=", *lines])
 
 
 def forward_steps(runs: Runs, project: Project, env: str) -> list[Step]:

@@ -17,8 +17,9 @@ from deploy_lib.compose.container import containers_function, happening
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
-from deploy_lib.host.change import apply, place, start, values
+from deploy_lib.host.change import apply, keeper, place, start, values
 from deploy_lib.host.change.history import append_function
+from deploy_lib.host.change.keeper import Keeper
 from deploy_lib.host.change.launch import BEGUN, log_directory
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.one_off import one_off_steps
@@ -36,6 +37,9 @@ INTERVAL = 1
 
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
+
+VOLUMES = "=== volumes"
+"""Begins the line with the names of the volumes that stay when a stack is taken down."""
 
 UNKNOWN = "=== unknown"
 """What a switch prints in place of the containers when the engine does not list them."""
@@ -85,6 +89,9 @@ class Switch:
         prune: shell text that is run after everything, when the release was proven.
         runs, back_runs: which services are started, of the new release and of the one before.
         work: what is done instead of going to another release.
+        keeper: what keeps the values that only a shell had, of a project that is adopted.
+        carried: names of such variables that the new release needs.
+        recalled: what keeps the values that are read back.
     """
 
     token: str
@@ -110,6 +117,9 @@ class Switch:
     runs: start.Runs = field(default_factory=start.Runs)
     back_runs: start.Runs = field(default_factory=start.Runs)
     work: Work | None = None
+    keeper: Keeper | None = None
+    carried: Sequence[str] = ()
+    recalled: Sequence[Keeper] = ()
 
 
 def switch_script(stack: HostStack, switch: Switch) -> str:
@@ -136,8 +146,10 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
-{values.capture(stack, switch.places)}
-{values.restore(switch.secrets) if switch.keep_values else ":"}
+{values.capture(stack, switch.places, always=bool(switch.recalled))}
+{keeper.recall(stack, switch.recalled)}
+{keeper.keep(stack, switch.keeper)}
+{values.restore(switch.secrets if switch.keep_values else switch.carried)}
 {values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
 {values.fill(switch.unused)}
 {apply.functions(project.name, switch.applies)}
@@ -145,7 +157,11 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
   n=0
-  until docker version >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt {ENGINE_TIMEOUT} ] || return 1; sleep 1; done
+  until docker version >/dev/null 2>&1; do
+    n=$((n + 1))
+    [ $n -lt {ENGINE_TIMEOUT} ] || {{ echo 'Docker does not answer (after {ENGINE_TIMEOUT} s)'; return 1; }}
+    sleep 1
+  done
 }}
 {start.functions(stack, switch.project or project)}forward() {{
 {script_of(forward_steps(stack, switch))}
@@ -267,11 +283,12 @@ def _back(stack: HostStack, switch: Switch) -> str:
     if switch.back is None:
         return f"""\
 cd / || return
+{_name_volumes(project)}
 engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.paths})))}"""
     return f"""\
 {start.functions(stack, project)}
-{values.restore({name for place in switch.places for name in place.names})}
+{values.restore({*(n for place in switch.places for n in place.names), *(n for each in switch.recalled for n in each.names)})}
 {values.deliver(switch.back_secret_files)} || return
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return
@@ -279,6 +296,14 @@ engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(proje
 {start.back(switch.back_runs)}
 {apply.back_later(switch.applies)}
 {place.tell(project, switch.reloads)}"""
+
+
+def _name_volumes(project: Project) -> str:
+    """Shell text that names what taking a project down leaves behind: those without a name, too, which nobody would find."""
+    mounted = '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}'
+    return f"""\
+v=$({{ docker volume ls -q {project.filters}; docker ps -aq {project.filters} | xargs -r docker inspect --format {quote(mounted)}; }} 2>/dev/null)
+echo '{VOLUMES}' $(printf '%s\\n' "$v" | sort -u)"""
 
 
 def _append(events: Sequence[Event], otherwise: str = "") -> str:

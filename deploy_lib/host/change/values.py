@@ -14,14 +14,17 @@ from deploy_lib.secrets.places import Place, readings
 from deploy_lib.shell import ScriptExit, quote, words
 
 
-def capture(stack: HostStack, places: Iterable[Place]) -> str:
+def capture(stack: HostStack, places: Iterable[Place], *, always: bool = False) -> str:
     """Shell text that reads each secret from a container that has it, a stopped one too, into `$old_NAME`.
 
     Byte for byte: the letter that ends the output keeps the shell from taking line ends off. A secret that no container has
     is left out; one that no container gives, although one may have it, ends the script: nothing could go back to it.
+
+    Args:
+        always: the shell functions are there without any place, too.
     """
     found = readings(places)
-    if not found:
+    if not found and not always:
         return ":"
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('2')}"
     # A file of secrets in memory that a reboot has taken is what the container is without, and not what it does not give.
@@ -35,7 +38,7 @@ lacks() {{
   done
   return 1
 }}
-# file and environment CONTAINER WHERE: 0 with the text in $v, 1 when it is not there, 2 when that is unknown, with the cause in $e.
+# file, environment and argument CONTAINER WHERE: 0 with the text in $v, 1 when it is not there, 2 when that is unknown, with the cause in $e.
 file() {{
   v=$(docker cp "$1:$2" - 2>/dev/null | tar -xOf - 2>/dev/null && echo x) && return
   e=$(docker cp "$1:$2" - 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
@@ -47,6 +50,15 @@ environment() {{
     [ -n "$v" ] || return 1
     v=${{v#"$2="}}
     return 0
+  fi
+  e=$(docker inspect "$1" 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
+  e=${{e:-Docker did not say what it is}}
+  return 2
+}}
+argument() {{
+  if v=$(docker inspect --format '{{{{if gt (len .Config.Cmd) '"$2"'}}}}{{{{index .Config.Cmd '"$2"'}}}}x{{{{end}}}}' "$1" 2>/dev/null); then
+    [ -n "$v" ]
+    return
   fi
   e=$(docker inspect "$1" 2>&1 >/dev/null) || ! lacks "$1" "$e" || return 1
   e=${{e:-Docker did not say what it is}}

@@ -10,7 +10,7 @@ from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER, Word, launcher, verdict_script
-from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, Switch, switch_script
+from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, VOLUMES, Switch, switch_script
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.shell import ScriptExit
@@ -53,7 +53,11 @@ class UncertainError(LostError):
 
 
 class Watch:
-    """A switch under way."""
+    """A switch under way.
+
+    Attributes:
+        left: the volumes that stay where it has taken a stack down.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Watch:
         self._longest_back = longest_forward(stack, switch) + stack.settings.switch_timeout + 30
         self._process = process
         self._on_line = on_line
+        self.left: tuple[str, ...] = ()
         self._said: list[str] = []
         self._begun = False
         self._asked = False
@@ -271,6 +276,8 @@ class Watch:
                 self._begun = self._begun or line == BEGUN
                 self._never = self._never or line == NEVER
                 self._asked = self._asked or line == ASKED
+                if line.startswith(VOLUMES):
+                    self.left = tuple(line.removeprefix(VOLUMES).split())
                 yield line
             if self._begun or self._ended:
                 return

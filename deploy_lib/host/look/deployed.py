@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from deploy_lib.compose import command
 from deploy_lib.compose.model import read_model
@@ -11,16 +10,11 @@ from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import CommandError
 from deploy_lib.secrets.placeholders import placeholders
-from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
 
 
-def ask_deployed(
-    session: Session, project: Project, secrets: Iterable[str]
-) -> tuple[Project, Mapping[str, Service] | None]:
-    """The project, and its services by name; None where Compose does not read the files, as when one is gone.
-
-    A project without an env file has the `.env` in its directory, where there is one: Compose reads that by itself.
+def ask_deployed(session: Session, project: Project, secrets: Iterable[str]) -> Mapping[str, Service] | None:
+    """Its services by name; None where Compose does not read the files, as when one is gone.
 
     Args:
         secrets: the names that get a placeholder.
@@ -29,16 +23,10 @@ def ask_deployed(
         RemoteError: the session ended.
         NotUnderstoodError: Compose answered with something else.
     """
-    usual = project.directory / _USUAL
-    script = f"[ ! -f {quote(usual)} ] || echo {quote(_MARK)}\n{command.deployed_command(project)}"
     try:
-        said = session.run(script, env=placeholders(secrets), step="looking at what is deployed").stdout
+        said = session.run(
+            command.deployed_command(project), env=placeholders(secrets), step="looking at what is deployed"
+        ).stdout
     except CommandError:
-        return project, None
-    if said.startswith(_MARK):
-        said = said.removeprefix(_MARK)
-        project = project if project.env_files else replace(project, env_files=(_USUAL,))
-    return project, read_model(said, str(project.directory))
-
-
-_USUAL, _MARK = ".env", "=== there"
+        return None
+    return read_model(said, str(project.directory))

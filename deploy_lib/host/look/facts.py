@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
+from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.release import history
 from deploy_lib.release.history import Event
@@ -39,12 +39,15 @@ class Facts:
         tags: image id by `repository:tag`, of every tag on the host.
         keep_tags: the local tags that protect images from being pruned.
         containers: the project's containers.
+        layers: by container, the bytes in its own layer, None where that took too long to find out; empty where nobody asked.
         services: the desired stack as the host's Compose renders it.
         blank: the variables of its files that have no value from any place.
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
         deployed: the stack that lies in its directory, as the host's Compose renders it; None where `knows_places` needs none.
-        by_hand: what it was started from, where that was not this program.
+        by_hand: what it was started from, where that was not this program; in words, why that cannot be read.
+        alike: the services whose containers, as somebody else has started them, are as the desired stack has them.
+        inactive: the services of the desired stack that belong to a profile which is not active, as far as that was asked.
         delivered: the secret files in its memory.
         strangers: why others than this user and root could change what is deployed, and what fixes it.
         machine: its clock, space, memory, ports and mounts.
@@ -70,12 +73,15 @@ class Facts:
     tags: Mapping[str, str] = field(default_factory=dict)
     keep_tags: frozenset[str] = frozenset()
     containers: tuple[Container, ...] = ()
+    layers: Mapping[str, int | None] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     blank: frozenset[str] = frozenset()
     history: tuple[Event, ...] = ()
     objects: frozenset[str] = frozenset()
     deployed: Mapping[str, Service] | None = None
-    by_hand: Project | None = None
+    by_hand: ByHand | str | None = None
+    alike: frozenset[str] = frozenset()
+    inactive: frozenset[str] = frozenset()
     delivered: frozenset[str] = frozenset()
     strangers: tuple[tuple[str, str], ...] = ()
     machine: Machine = field(default_factory=Machine)
@@ -111,6 +117,22 @@ class Facts:
     def unrecorded(self) -> bool:
         """Whether the project runs here without a record; a first deployment that was interrupted does not count as such."""
         return bool(self.containers) and self.proven is None and self.unsettled is None
+
+    @property
+    def adopted(self) -> bool:
+        """Whether what runs was started by somebody else: it has no record, or is recorded as that."""
+        if self.unrecorded:
+            return True
+        return self.unsettled is None and self.proven is not None and self.proven.kind == "adopted"
+
+    @property
+    def started_from(self) -> ByHand | None:
+        """What it was started from, where that was not this program and is known."""
+        return self.by_hand if isinstance(self.by_hand, ByHand) else None
+
+    def still_leads(self, reference: Image, image: Image) -> bool:
+        """Whether a reference, as it was written, means this very image on this host."""
+        return bool(reference.listed_tag) and self.tags.get(reference.listed_tag) == self.id_of(image)
 
     @property
     def replicas(self) -> Mapping[str, int]:

@@ -27,18 +27,29 @@ last."""
 
 TIMEOUT = 60.0
 
+WEIGHING = 15
+"""Seconds in which the engine must have counted the files in the containers' own layers."""
 
-def gather(session: Session, stack: HostStack, files: Mapping[str, Entry], env: Mapping[str, str]) -> Facts:
+
+def gather(
+    session: Session,
+    stack: HostStack,
+    files: Mapping[str, Entry],
+    env: Mapping[str, str],
+    *,
+    weigh: bool = False,
+) -> Facts:
     """Asks the host, read-only.
 
     Args:
+        weigh: how much lies in the containers' own layers is asked, too.
         files: those that Compose reads, which the host's Compose renders in memory; none: nothing is rendered.
         env: non-secret variables that they need.
 
     Raises:
         RemoteError: the script could not be run to its end.
     """
-    script = facts_script(stack, render=bool(files))
+    script = facts_script(stack, render=bool(files), weigh=weigh)
     session.open()
     began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
@@ -71,11 +82,12 @@ ASKED_BESIDE = tuple(part for part in machine.PARTS if part not in ("published",
 """The parts of the machine that are asked one after the other, beside Compose and the engine: they share what Docker says of itself."""
 
 
-def facts_script(stack: HostStack, *, render: bool) -> str:
+def facts_script(stack: HostStack, *, render: bool, weigh: bool = False) -> str:
     """The script; lines that begin with `=== ` separate its parts.
 
     Args:
         render: the stack's files come on standard input, and are rendered.
+        weigh: the engine counts what is in the containers' own layers.
     """
     directory = stack.directory
     home = quote(directory)
@@ -139,11 +151,12 @@ delivered() {{
 {machine.functions(directory, stack.settings.shared_storage)}
 config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
 rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}
+{_LAYERS if weigh else "layers() { :; }"}
 blank() {{ [ ! -e "$t/said" ] || sed -n {quote(command.BLANK)} "$t/said"; }}
 engine() {{ docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'; }}
 images() {{ docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
 ask_compose() {{ part config config; part blank blank; part compose {command.VERSION}; }}
-ask_engine() {{ for x in engine containers images published; do part "$x" "$x"; done; }}
+ask_engine() {{ for x in engine containers layers images published; do part "$x" "$x"; done; }}
 ask_machine() {{
   part memory echo "$m"
   part user id -un
@@ -219,6 +232,14 @@ others() {{
   # Where no memory was found, this may be why.
   [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
 {wanted if stack.settings.delivery == "memory" else ""}}}
+"""
+
+
+_LAYERS = f"""\
+# The bytes in each container's own layer; `?` where the engine has not counted them in time. The containers were listed just now.
+layers() {{
+  [ -z "$ids" ] || timeout {WEIGHING} docker inspect -s --format '{{{{.ID}}}} {{{{.SizeRw}}}}' $ids 2>/dev/null || printf '%s ?\\n' $ids
+}}
 """
 
 

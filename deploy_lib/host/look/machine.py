@@ -26,17 +26,23 @@ STORAGE_TIMEOUT = 5
 
 @dataclass(frozen=True)
 class Publisher:
-    """A running container that publishes ports.
+    """A container, as others on its host meet it.
 
     Attributes:
         project: its Compose project, "" without one.
+        ports: that it publishes, while it runs.
         host_network: its programs listen on the host's own ports, which Docker does not know.
+        service, directory: in its Compose project, and where that lies.
+        image: the reference that it was created from.
     """
 
     name: str
     project: str
     ports: frozenset[Port]
     host_network: bool = False
+    service: str = ""
+    directory: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Machine:
         free: free bytes by what they are for: "docker", "directory".
         memory: bytes that programs could still get.
         listening: ports of TCP and UDP that something listens on, with its address.
-        publishers: running containers that publish ports, those of the stack among them.
+        publishers: all containers, those of the stack among them.
         swap: what it swaps to.
         storage: of the shared storage: "mounted", "writable", both or nothing.
         locked: the owner's note, while somebody holds the deployment lock.
@@ -110,7 +116,7 @@ listening() {{
   done
   return $r
 }}
-published() {{ ids=$(docker ps -q --no-trunc) && inspect {quote(PUBLISHED)} $ids; }}
+published() {{ ids=$(docker ps -aq --no-trunc) && inspect {quote(PUBLISHED)} $ids; }}
 swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
@@ -201,9 +207,12 @@ def _publishers(said: str) -> tuple[Publisher, ...]:
 
 def _publisher(data: Any) -> Publisher:
     ports = frozenset(_published(str(port)) for port in data["ports"] if port)
-    project = data["project"] and text(data, "project")
+    project, service, directory = (
+        text(data, name) if data[name] else "" for name in ("project", "service", "directory")
+    )
     host = data["network"] == "host"
-    return Publisher(text(data, "name").removeprefix("/"), project or "", ports, host)
+    name, image = text(data, "name").removeprefix("/"), text(data, "image")
+    return Publisher(name, project, ports, host, service, directory, image)
 
 
 def _published(said: str) -> Port:

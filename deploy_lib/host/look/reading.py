@@ -30,7 +30,7 @@ PARTS = (
         "history",
         "objects",
     ),
-    *("delivered", "present", "images", "containers", "config", "blank", *machine.PARTS),
+    *("delivered", "present", "images", "containers", "config", "blank", "layers", *machine.PARTS),
 )
 """The script's parts, in their order."""
 
@@ -71,6 +71,7 @@ def read_facts(text: str, node: str) -> Facts:
         tags={f"{repository}:{tag}": i for repository, tag, _, i in images if tag != "<none>"},
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=parts.read("containers", _containers, ()),
+        layers=parts.read("layers", _layers, {}),
         services=parts.read("config", _services, {}),
         blank=parts.read("blank", _names, frozenset()),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
@@ -140,6 +141,11 @@ def _images(said: str) -> list[tuple[str, str, str, str]]:
 
 def _containers(said: str) -> tuple[Container, ...]:
     return tuple(c for line in said.splitlines() if line.strip() and (c := read_container(line)))
+
+
+def _layers(said: str) -> dict[str, int | None]:
+    rows = [line.split() for line in said.splitlines() if line.strip()]
+    return {container: None if size == "?" else int(size) for container, size in rows}
 
 
 def _split(text: str, node: str) -> Parts:

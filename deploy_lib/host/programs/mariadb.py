@@ -1,13 +1,17 @@
-"""MariaDB: it keeps a hash of an account's password, which is computed here, and never gets the password."""
+"""MariaDB: where its data lie, and an account's password: it keeps a hash, which is computed here, and never gets the password."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from deploy_lib.host.programs import REFUSED, Program, literal
+from deploy_lib.host.programs.data import Data, Version, option, shown, version
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 
 _CLIENT = """\
@@ -130,3 +134,46 @@ class MariadbUser(Program):
 
     def _login(self) -> tuple[str, str, str]:
         return literal(self.user), f'"$old_{self.secret}"', f'"$new_{self.secret}"'
+
+
+class MariaDB(Data):
+    """MariaDB: a newer series takes data when it is told to upgrade them, an older one does not take them back."""
+
+    IMAGES = re.compile(r"(^|[/_-])mariadb(-server)?$")
+    VARIABLES = ("MARIADB_VERSION",)
+    OPTIONS = ("--datadir",)
+    FILES = ("mariadb_upgrade_info", "mysql_upgrade_info")
+
+    program: Literal["mariadb"] = "mariadb"
+
+    def where(self, image: Image, environment: Mapping[str, str], command: Sequence[str]) -> str:
+        """See `Data.where`."""
+        usual = "/bitnami/mariadb/data" if "bitnami" in image.repository else "/var/lib/mysql"
+        return self.directory or option(command, *self.OPTIONS) or usual
+
+    def made_by(self, files: Mapping[str, bytes]) -> Version:
+        """See `Data.made_by`."""
+        said = (files.get(name, b"").decode(errors="replace").strip() for name in self.FILES)
+        return version(next(filter(None, said), ""))
+
+    def made_for(self, image: Image, environment: Mapping[str, str]) -> Version:
+        """See `Data.made_for`."""
+        # Debian's way to write it: 1:11.4.2+maria~ubu2404.
+        told = environment.get("MARIADB_VERSION", "").rpartition(":")[2]
+        return version(told) or version(image.tag)
+
+    def refuses(self, made: Version, image: Version, environment: Mapping[str, str]) -> str:
+        """See `Data.refuses`."""
+        length = min(len(made), len(image))
+        old, new = made[:length], image[:length]
+        if old == new or (old < new and environment.get("MARIADB_AUTO_UPGRADE")):
+            return ""
+        if old < new:
+            return (
+                f"what MariaDB {shown(made)} has written needs an upgrade before MariaDB {shown(image)} works with all of it: let the "
+                'image make it (MARIADB_AUTO_UPGRADE: "1" in its environment), or dump and restore'
+            )
+        return (
+            f"MariaDB {shown(image)} does not read what MariaDB {shown(made)} has written: dump it with the newer image "
+            f"(mariadb-dump --all-databases), start MariaDB {shown(image)} on a new volume, and restore the dump there"
+        )

@@ -1,12 +1,16 @@
-"""PostgreSQL: it keeps a verifier of a role's password, which is computed here, and never gets the password."""
+"""PostgreSQL: where its data lie, and a role's password: it keeps a verifier, which is computed here, and never gets the password."""
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from deploy_lib.config.fields import EnvName
 from deploy_lib.host.programs import REFUSED, Program
+from deploy_lib.host.programs.data import Data, Version, option, shown, version
+from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import quote
 
@@ -70,3 +74,59 @@ class PostgresRole(Program):
         from deploy_lib.secrets.scram import SALT_BYTES, verifier
 
         return Secret(f"'{verifier(value, secrets.token_bytes(SALT_BYTES)).reveal()}'")
+
+
+_SHARED = re.compile(r"(?:^|[^a-z])pg-?(\d+)")
+_PATH = re.compile(r"/(?:postgresql|pgsql-?)/?(\d+)/bin")
+
+
+class PostgreSQL(Data):
+    """PostgreSQL: each major version has its own format on disk, and none reads another's."""
+
+    IMAGES = re.compile(r"(^|[/_-])(postgres(ql)?|timescaledb(-ha)?|postgis|pgvector|supabase-postgres)$")
+    VARIABLES = ("PGDATA", "PG_MAJOR", "PATH")
+    OPTIONS = ("-D", "--pgdata")
+    FILES = ("PG_VERSION",)
+
+    program: Literal["postgres"] = "postgres"
+
+    def where(self, image: Image, environment: Mapping[str, str], command: Sequence[str]) -> str:
+        """See `Data.where`."""
+        usual = "/var/lib/postgresql/data"
+        if image.repository.endswith("timescaledb-ha"):
+            usual = "/home/postgres/pgdata/data"
+        elif "bitnami" in image.repository:
+            usual = "/bitnami/postgresql/data"
+        return self.directory or option(command, *self.OPTIONS) or environment.get("PGDATA") or usual
+
+    def made_by(self, files: Mapping[str, bytes]) -> Version:
+        """See `Data.made_by`."""
+        return _major(version(files.get("PG_VERSION", b"").decode(errors="replace").strip()))
+
+    def made_for(self, image: Image, environment: Mapping[str, str]) -> Version:
+        """See `Data.made_for`."""
+        if found := version(environment.get("PG_MAJOR", "")):
+            return _major(found)
+        if path := _PATH.search(environment.get("PATH", "")):
+            return (int(path[1]),)
+        # TimescaleDB's tags begin with a version of its own.
+        if tagged := _SHARED.search(image.tag):
+            return (int(tagged[1]),)
+        return (
+            ()
+            if "timescale" in image.repository or "vector" in image.repository
+            else _major(version(image.tag))
+        )
+
+    def refuses(self, made: Version, image: Version, environment: Mapping[str, str]) -> str:
+        """See `Data.refuses`."""
+        if made == image:
+            return ""
+        return (
+            f"PostgreSQL {shown(image)} does not read what PostgreSQL {shown(made)} has written: dump it with the old image "
+            f"(pg_dumpall), start PostgreSQL {shown(image)} on a new volume, and restore the dump there"
+        )
+
+
+def _major(number: Version) -> Version:
+    return number[:1] if number and number[0] >= 10 else number

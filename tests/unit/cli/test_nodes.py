@@ -8,8 +8,8 @@ import pytest
 
 from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
-from deploy_lib.cli.nodes import choose, connection_to, sessions_with
-from deploy_lib.errors import UsageError
+from deploy_lib.cli.nodes import are_named, choose, connection_to, missing_any, outcome_of, sessions_with
+from deploy_lib.errors import DeployError, RemoteError, UnreachableError, UsageError
 from tests.unit import sample
 
 
@@ -63,3 +63,41 @@ def test_each_node_of_one_host_has_a_connection_of_its_own(tmp_path: Path) -> No
     found = sessions_with(environment, nodes, first)
     assert list(found) == [node.name for node in nodes]
     assert len({id(session.connection) for session in found.values()}) == len(nodes) == 2
+
+
+def off() -> UnreachableError:
+    error = UnreachableError("no TCP connection")
+    error.off = True
+    return error
+
+
+@pytest.mark.parametrize(
+    ("optional", "named", "errors", "missing"),
+    [
+        (["east"], False, {"east": off()}, False),
+        (["east"], True, {"east": off()}, True),
+        ([], False, {"east": off()}, True),
+        (["east"], False, {"east": UnreachableError("its key has changed")}, True),
+        (["east"], False, {"east": off(), "front": RemoteError("no answer")}, True),
+        (["east"], False, {}, False),
+        (["east", "front", "night"], False, {"east": off(), "front": off(), "night": off()}, True),
+    ],
+)
+def test_only_an_optional_node_that_is_off_is_missed_by_nobody(
+    tmp_path: Path, optional: list[str], named: bool, errors: dict[str, DeployError], missing: bool
+) -> None:
+    nodes = [
+        node.model_copy(update={"optional": node.name in optional})
+        for node in sample.environment(tmp_path).nodes.values()
+    ]
+    found: dict[str, object] = {node.name: errors.get(node.name, "a status") for node in nodes}
+    assert missing_any(nodes, found, named=named) is missing
+
+
+def test_what_is_optional_and_off_is_skipped(tmp_path: Path) -> None:
+    node = sample.node(tmp_path)
+    optional = node.model_copy(update={"optional": True})
+    outcomes = [outcome_of(n, e) for n, e in ((node, off()), (optional, off()), (optional, RemoteError("x")))]
+    assert outcomes == ["unreachable", "skipped", "failed"]
+    assert [are_named(invocation(nodes=n)) for n in (None, ["all"], ["east"])] == [False, False, True]
+    assert are_named(invocation(host="a.example"))

@@ -119,7 +119,7 @@ def test_mounts_below_the_directory_are_relative() -> None:
     assert read(services(web={"volumes": volumes}), "/t/files")["web"].mounts == (
         Mount("bind", "conf/a.conf", "/a"),
         Mount("bind", "/mnt/data", "/data"),
-        Mount("volume", "db", "/db"),
+        Mount("volume", "db", "/db", "db"),
         Mount("volume", "", "/cache"),
     )
     assert [m.shipped for m in read(services(web={"volumes": volumes}), "/t/files")["web"].mounts] == [

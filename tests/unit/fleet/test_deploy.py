@@ -42,6 +42,8 @@ class Fake:
     interrupts: str = ""
     backups: Any = ()
     restoration: Any = None
+    known: bool | None = None
+    left: Any = ()
     console: Console = field(default_factory=Console)
     session: Session = field(default_factory=Session)
 
@@ -84,6 +86,9 @@ class Fake:
 
     def leave(self, reason: str) -> None:
         self._step("leave", Outcome.FAILED)
+
+    def look_again(self) -> None:
+        self.known = True
 
     def abort(self, reason: str) -> None:
         self._step(f"abort ({reason})", Outcome.UNTOUCHED)

@@ -38,6 +38,9 @@ class Fake:
     plan: Any = None
     backups: Any = ()
     restoration: Any = None
+    known: bool | None = None
+    running: tuple[Container, ...] = ()
+    left: Any = ()
     containers: tuple[Container, ...] = ()
     request: Request = field(default_factory=lambda: Request("prune"))
     session: Any = field(default_factory=lambda: SimpleNamespace(stop=threading.Event(), close=lambda: None))

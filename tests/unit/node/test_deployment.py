@@ -45,7 +45,7 @@ def deployment(**session: object) -> Deployment:
 
 def switching(node: Deployment, **watch: object) -> None:
     assert node.decision is not None
-    started = cast(Watch, SimpleNamespace(**watch))
+    started = cast(Watch, SimpleNamespace(left=(), **watch))
     node._switching = Switching(node.site, node.decision, started, node._event)
 
 
@@ -57,7 +57,8 @@ def raises(error: Exception) -> object:
 
 
 def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
-    node = deployment(start=raises(RemoteError("the SSH session has ended")))
+    gone = raises(RemoteError("the SSH session has ended"))
+    node = deployment(start=gone, require_alive=gone)
     node.decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
     node.outcome = Outcome.UNTOUCHED
     with pytest.raises(RemoteError) as raised:
@@ -69,7 +70,7 @@ def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
 def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     half = replace(rendered("h/x:2"), problems={"containers": "Cannot connect to the Docker daemon"})
     for found, version in ((half, None), (half, VERSION), (Facts(), VERSION)):
-        monkeypatch.setattr(node_preflight, "gather", lambda *_, found=found: found)
+        monkeypatch.setattr(node_preflight, "gather", lambda *_, found=found, **__: found)
         with pytest.raises(PreflightError, match="facts:"):
             deployment().refresh_facts(version)
 
@@ -85,7 +86,7 @@ def test_no_flag_deploys_a_secret_that_stands_in_a_command() -> None:
 
 def test_nothing_is_decided_where_others_can_change_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loose = replace(rendered("h/x:2"), strangers=(("/opt is loose", "chmod go-w /opt"),))
-    monkeypatch.setattr(node_preflight, "gather", lambda *_: loose)
+    monkeypatch.setattr(node_preflight, "gather", lambda *_, **__: loose)
     for version in (None, VERSION):
         with pytest.raises(PreflightError, match=r"ownership: /opt is loose\n    -> chmod go-w /opt"):
             deployment().refresh_facts(version)

@@ -84,3 +84,29 @@ def test_a_host_that_is_out_of_reach_is_told_with_what_it_does_by_itself() -> No
 def test_the_causes_own_hint_comes_first() -> None:
     said = end(Outcome.REVERTED, RemoteError("no space", hint="free some"))[1]
     assert said.endswith("-> free some")
+
+
+@pytest.mark.parametrize(
+    ("silent", "before", "advice"),
+    [
+        (False, BEFORE, "look at it (invoke status, invoke logs), then: invoke rollback --node A"),
+        (
+            True,
+            BEFORE,
+            "make Docker answer on a.example first (docker version says whether it does), then: invoke rollback --node A",
+        ),
+        # Nothing to go back to: a rollback would only say that.
+        (
+            False,
+            None,
+            "look at it (invoke status, invoke logs), then mend the cause, and deploy again: invoke deploy-shop --node A",
+        ),
+    ],
+)
+def test_where_going_back_failed_too_the_advice_is_for_that_state(
+    silent: bool, before: Any, advice: str
+) -> None:
+    code, said = end(Outcome.FAILED, before=before, silent=silent)
+    assert code is ExitCode.FAILED_INCONSISTENT
+    assert said.endswith(f"-> {advice}")
+    assert ("rollback" in said) is (before is not None)

@@ -6,8 +6,10 @@ from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.host.change.history import event
+from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.layout import DELIVERY_LABEL, SECRETS_LABEL
-from deploy_lib.plan.desired import Desired, adopted_release, earlier_release, rotated_release
+from deploy_lib.plan.adopted import adopted_release
+from deploy_lib.plan.desired import Desired, earlier_release, rotated_release
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
@@ -20,7 +22,7 @@ ID = "sha256:" + "c" * 64
 def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None:
     target = desired(mark="S=1").release
     running = replace(target, id="r9", secrets={"web": "S=2"})
-    back = earlier_release("r10", target, running)
+    back = earlier_release("r10", target, replace(settled(), history=(event("proven", running),)))
     assert (back.release.id, back.release.restores, back.release.images) == ("r10", "r2", target.images)
     assert back.release.secrets == {"web": "S=2"}
     assert build.pinned(back.files["release.yml"]) == {"web": (str(OLD), "S=2")}
@@ -30,7 +32,10 @@ def test_a_release_is_brought_back_with_the_secret_values_that_run_now() -> None
 
 def test_a_release_without_changed_secrets_is_brought_back_exactly() -> None:
     target = desired().release
-    assert earlier_release("r10", target, target).release.files == target.files
+    assert (
+        earlier_release("r10", target, replace(settled(), history=(event("proven", target),))).release.files
+        == target.files
+    )
 
 
 def test_what_runs_without_a_record_is_adopted_by_digest_with_the_files_that_lie_there() -> None:
@@ -122,7 +127,7 @@ def test_a_project_without_a_record_keeps_its_delivery() -> None:
 
 def test_what_was_started_by_hand_goes_back_to_the_files_that_it_was_started_from() -> None:
     started = Project("p", PurePosixPath("/opt/p"), ("by-hand.yml", "release.yml"), (".env", "release.env"))
-    facts = replace(settled(), history=(), by_hand=started)
+    facts = replace(settled(), history=(), by_hand=ByHand(started))
     release = adopted_release("r1", facts).release
     assert (release.compose_files, release.env_files) == (("by-hand.yml",), (".env",))
     assert adopted_release("r1", replace(facts, by_hand=None)).release.compose_files == ()

@@ -8,9 +8,10 @@ from deploy_lib.compose.labels import CONFIG_HASH, NUMBER
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine
-from deploy_lib.plan.status import Status, status
+from deploy_lib.plan.status import Status, left_behind, status
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from tests.unit import sample
 
 DIGEST = f"sha256:{'a' * 64}"
 IMAGE = Image("r.example:5443/k/web", "1", DIGEST)
@@ -216,3 +217,33 @@ def test_data_of_which_nobody_knows_what_they_are_are_no_quiet_matter(kind: Any,
     for settled in ("restored", "restore-reverted"):
         later = replace(facts, history=(*facts.history, event(settled, RELEASE, backups=("b1", "b2"))))  # type: ignore[arg-type]
         assert status(later).outcome == "as recorded"
+
+
+def at_release(release_id: str, tag: str) -> Status:
+    release = replace(RELEASE, id=release_id, tag=tag)
+    return status(replace(SETTLED, history=(event("proven", release, hashes={"web": "hash"}),)))
+
+
+@pytest.mark.parametrize(
+    ("east", "night", "optional", "expected"),
+    [
+        (("r1", "1"), ("r2", "2"), True, "it has missed 2, which the others run: invoke deploy-jobs --tag 2"),
+        (("r1", "1"), ("r2", "2"), False, ""),
+        (("r2", "2"), ("r1", "1"), True, ""),
+        (("r1", "2"), ("r2", "2"), True, ""),
+        # Those that run another stack are deployed by themselves, too.
+        (("r1", "1"), None, True, "it has missed 3, which the others run: invoke deploy-jobs --tag 3"),
+        (("r1", "1"), ("r1", "1"), True, ""),
+    ],
+)
+def test_an_optional_node_that_has_missed_a_release_is_told(
+    east: tuple[str, str], night: tuple[str, str] | None, optional: bool, expected: str
+) -> None:
+    nodes = {
+        name: node.model_copy(update={"optional": optional}) for name, node in sample.house().nodes.items()
+    }
+    known = {"east": at_release(*east), "front": at_release("r3", "3")}
+    known |= {"night": at_release(*night)} if night else {}
+    said = left_behind(nodes["east"], known, nodes.values())
+    assert said.startswith(expected)
+    assert bool(said) == bool(expected)

@@ -107,6 +107,11 @@ ktrdr-deploy.local/keep abcd <none> sha256:id1
 STAGE
 
 === blank exit 0
+=== layers
+1 4096
+2 ?
+
+=== layers exit 0
 === clock
 1764400000.5
 
@@ -127,7 +132,7 @@ tcp
 
 === listening exit 0
 === published
-{"name":"/web-1","project":"ktrdr-core","network":"bridge","ports":["","80/tcp 0.0.0.0 5003"]}
+{"name":"/web-1","project":"ktrdr-core","service":"web","directory":"/opt/ktrdr-core","image":"h/web:1","network":"bridge","ports":["","80/tcp 0.0.0.0 5003"]}
 
 === published exit 0
 === swap
@@ -166,6 +171,7 @@ def test_the_parts_become_facts() -> None:
     assert found.keep_tags == {"ktrdr-deploy.local/keep:abcd"}
     assert found.objects == {"aa11", "bb22"}
     assert found.blank == {"STAGE"}
+    assert found.layers == {"1": 4096, "2": None}
     assert found.delivered == {"/run/ktrdr-secrets/ktrdr-core/DB_PASSWORD"}
     assert [(c.name, c.ports) for c in found.containers] == [("web-1", (5003,))]
     assert [m.shipped for m in found.services["web"].mounts] == ["conf"]

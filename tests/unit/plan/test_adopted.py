@@ -9,7 +9,7 @@ from deploy_lib.compose.container import Container
 from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
-from deploy_lib.plan.desired import adopted_release
+from deploy_lib.plan.adopted import adopted_release
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
 from tests.unit import build

@@ -1,0 +1,149 @@
+"""That volumes and directories which a service has its data in are mounted again, and where they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from deploy_lib.checks.database import Judge, Loss
+from deploy_lib.checks.risk import Look, Scene
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.mounts import Held
+
+_SYSTEM = ("/proc", "/sys", "/dev", "/run", "/var/run", "/etc", "/boot", "/lib/modules", "/usr")
+"""Of the host: what lies there is not a stack's data."""
+
+
+def judge_mounts(scene: Scene, judge: Judge) -> Iterator[Loss]:
+    """What one service would have no more, or elsewhere, or an empty one of."""
+    yield from _volumes(scene, judge)
+    yield from _binds(scene, judge)
+    yield from _sources(scene, judge)
+
+
+def _volumes(scene: Scene, judge: Judge) -> Iterator[Loss]:
+    """Volumes that the service has, and would have no more."""
+    for container in judge.risk.goes:
+        for held in container.mounts:
+            problem = _left(scene, judge, container, held) if held.kind == "volume" and held.writable else ""
+            if problem and judge.look.held(container, held.target):
+                yield judge.loss(problem, _keep_hint(held))
+
+
+def _left(scene: Scene, judge: Judge, container: Container, held: Held) -> str:
+    """Why a volume is left behind; "" where it is not."""
+    risk, service = judge.risk, judge.risk.service
+    elsewhere = scene.mounted is not None and held.source in scene.mounted
+    if risk.after is None:
+        if held.anonymous:
+            return f"{service} keeps data in a volume without a name ({held.target}), which {risk.doing} would leave behind"
+        return (
+            ""
+            if elsewhere
+            else f"{service} has the volume {held.source} at {held.target}, which no service would mount any more"
+        )
+    same = [each for each in risk.after if each.source == held.source and each.kind == "volume"]
+    there = next((each for each in risk.after if each.target == held.target), None)
+    if there in same or (there is not None and there.anonymous and held.anonymous):
+        return ""
+    if held.anonymous:
+        if there is None and judge.inherits(container, held.target):
+            return ""
+        instead = f", as {_shown(there)} would take its place" if there else ""
+        return f"{service} keeps data in a volume without a name ({held.target}), which {risk.doing} would leave behind{instead}"
+    if same:
+        if judge.covers_database(container, held):
+            return ""  # its program has been asked where it looks
+        return (
+            f"{service} has the volume {held.source} at {held.target}, and would have it at {same[0].target}"
+        )
+    if elsewhere:
+        return ""
+    if there is not None:
+        return (
+            f"{service} has the volume {held.source} at {held.target}, and would have {_shown(there)} there"
+        )
+    return f"{service} has the volume {held.source} at {held.target}, which no service would mount any more"
+
+
+def _shown(held: Held) -> str:
+    if held.kind == "volume":
+        return f"the volume {held.source}" if held.source else "a new volume"
+    return "memory" if held.kind == "tmpfs" else held.source
+
+
+def _keep_hint(held: Held) -> str:
+    if held.anonymous:
+        return f"give it a name first: copy what it has into a volume that the Compose file names, and mount that at {held.target}"
+    return f"mount it there again (with name: {held.source} below volumes:, its name stays), or move the data"
+
+
+def _binds(scene: Scene, judge: Judge) -> Iterator[Loss]:
+    """Directories of the host that the service has, and would have elsewhere, or an empty one in their place."""
+    for container in judge.risk.goes if judge.risk.after is not None else ():
+        for held in container.mounts:
+            own = scene.belongs(held.source) or _of_system(held.source)
+            if held.kind != "bind" or not held.writable or own or judge.covers_database(container, held):
+                continue
+            if problem := _misplaced(scene, judge, container, held):
+                yield judge.loss(
+                    problem,
+                    f"mount it at {held.target} again, or move what it has to where the program looks",
+                )
+
+
+def _misplaced(scene: Scene, judge: Judge, container: Container, held: Held) -> str:
+    """Why a directory of the host is not found any more; "" where it is."""
+    after = judge.risk.after or ()
+    there = next((each for each in after if each.target == held.target), None)
+    moved = next((each for each in after if each.source == held.source), None)
+    has = f"{judge.risk.service} has {held.source} at {held.target}, and would have"
+    if there is not None and there.source == held.source:
+        return ""
+    if moved is not None:
+        return f"{has} it at {moved.target}" if judge.look.source(held.source) in ("", "full") else ""
+    if there is None or scene.belongs(there.source) or not judge.look.held(container, held.target):
+        return ""
+    if there.kind != "bind":
+        return f"{has} {_shown(there)} there"
+    empty = judge.look.source(there.source) in ("", "empty", "missing")
+    return f"{has} {there.source} there, which is empty" if empty else ""
+
+
+def _of_system(source: str) -> bool:
+    return source == "/" or any(PurePosixPath(source).is_relative_to(each) for each in _SYSTEM)
+
+
+def _sources(scene: Scene, judge: Judge) -> Iterator[Loss]:
+    """Directories of the host that Docker would make, empty, for a service that was here before."""
+    risk = judge.risk
+    if risk.new or scene.mounted is None:
+        return
+    known = {held.source for container in scene.facts.containers for held in container.mounts}
+    for held in risk.after or ():
+        # Below the stack's directory it is shipped, is there, or is what the stack fills itself: another check looks at that. Where a
+        # service has lost its container, though, it was here before, and so was what it filled.
+        below = PurePosixPath(held.source).is_relative_to(scene.node.directory) and bool(risk.goes)
+        below = below or scene.belongs(held.source)
+        if held.kind != "bind" or below or held.source in known or _of_system(held.source):
+            continue
+        if judge.look.source(held.source) in ("", "missing"):
+            problem = f"{risk.service} would get {held.source} at {held.target}, which is not on the host: Docker would make it, empty"
+            yield judge.loss(problem, f"mount what belongs there, or make it: mkdir -p {held.source}")
+
+
+def judge_project(scene: Scene, look: Look) -> Iterator[Loss]:
+    """Volumes that would be others, because the project has another name than the one that was started in the directory."""
+    if scene.facts.containers or scene.mounted is None or not scene.risks:
+        return
+    for project, volumes in sorted(look.projects(scene.node.directory).items()):
+        old, new = (f"{each}_" for each in (project, scene.project))
+        pairs = {name: f"{new}{name.removeprefix(old)}" for name in volumes if name.startswith(old)}
+        for risk in scene.risks if project != scene.project else ():
+            for held in risk.after or ():
+                was = next((name for name, then in pairs.items() if then == held.source), None)
+                if was is None:
+                    continue
+                problem = f"the project in {scene.node.directory} is {project}, and would be {scene.project}: {risk.service} would have the volume {held.source} in place of {was}"
+                line = f'put project = "{project}" into [stacks.{scene.node.stack_name}] of deploy.toml, or give the volume its name: {was}'
+                yield Loss(risk.service, problem, line)

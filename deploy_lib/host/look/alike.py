@@ -1,0 +1,64 @@
+"""Which containers that somebody else has started are as this checkout's files have them: Compose's own hash says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deploy_lib.compose import command
+from deploy_lib.compose.container import Container
+from deploy_lib.compose.project import Project
+from deploy_lib.host.files import pack
+from deploy_lib.release.files import Entry
+from deploy_lib.shell import IN_MEMORY
+from deploy_lib.ssh.session import Session
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What Compose says of the new files.
+
+    Attributes:
+        services: those of which every container has the very hash that it would be created with.
+        inactive: those of a profile that is not active.
+    """
+
+    services: frozenset[str] = frozenset()
+    inactive: frozenset[str] = frozenset()
+
+
+def ask_alike(
+    session: Session,
+    project: Project,
+    files: Mapping[str, Entry],
+    env: Mapping[str, str],
+    containers: Sequence[Container],
+) -> Alike:
+    """Compares; where Compose does not read the files from elsewhere, no service counts as alike.
+
+    Args:
+        files: those that Compose reads.
+        env: the variables that it fills in, secrets among them, with their values: these are part of the hash.
+
+    Raises:
+        RemoteError: the session ended.
+    """
+    where = '"$t/files"'
+    script = f"""\
+{IN_MEMORY}
+mkdir "$t/files" && tar -xf - -C "$t/files" || exit
+{command.hashes_in_place(project, where)} | sed 's/^/= /'
+{command.inactive_services(project, where)} 2>/dev/null"""
+    said = session.run(
+        script, env=env, stdin=pack(files), check=False, step="comparing with what runs here"
+    ).stdout
+    lines = [line.split() for line in said.splitlines()]
+    hashes = {x[1]: x[2] for x in lines if len(x) == 3 and x[0] == "="}
+    every = {x[0] for x in lines if len(x) == 1}
+    running = {c.service for c in containers}
+    return Alike(
+        frozenset(
+            n for n in running if all(c.config_hash == hashes.get(n) for c in containers if c.service == n)
+        ),
+        frozenset(every - {*hashes}) if hashes else frozenset(),
+    )

@@ -1,0 +1,62 @@
+"""Adopting what somebody else has started: what must be known of it before anything is changed, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deploy_lib.checks.check import judged, require_passed
+from deploy_lib.compose.command import down_command
+from deploy_lib.host.look.alike import ask_alike
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.node.preflight import Values, needed_values
+from deploy_lib.node.site import Site
+from deploy_lib.release.release import Version
+
+
+def look_at_adopted(site: Site, facts: Facts, version: Version, values: Values) -> Facts:
+    """The facts, with which of its containers are as the new release has them; others only where somebody else has started them.
+
+    Raises:
+        PreflightError: nothing could go back to it.
+        RemoteError: the host does not answer.
+    """
+    if not facts.adopted:
+        return facts
+    job = site.job
+    _check(site, facts)
+    given = {name: value.reveal() for name, value in needed_values(facts, values).items()}
+    shipped = job.local.shipped
+    read = {path: shipped.files[path] for path in shipped.inputs}
+    read |= {path: each for path, each in shipped.files.items() if each.target}
+    env = {**given, **job.variables(version, facts)}
+    found = ask_alike(site.session, job.stack.unpinned, read, env, facts.containers)
+    return replace(facts, alike=found.services, inactive=found.inactive)
+
+
+def _check(site: Site, facts: Facts) -> None:
+    """That what runs could be started again as it is, and what is not exact about that.
+
+    Raises:
+        PreflightError: its files cannot be read any more, so that nothing could go back to it.
+    """
+    made, why = facts.started_from, facts.by_hand
+    files = sorted({str(p.directory / f) for c in facts.containers if (p := c.project) for f in p.inputs})
+    if isinstance(why, str) and not site.job.request.no_rollback:
+        require_passed(
+            site.node,
+            [
+                judged(
+                    "what runs here",
+                    "the files that it was started from can be read, so that a failure can go back to it",
+                    f"what runs here was started from {', '.join(files)}, which Compose does not read now: {why}",
+                    "bring these files back as they were; or deploy without a way back: --no-rollback; or take it down first, "
+                    f"which keeps its volumes: {down_command(site.stack.project)}",
+                )
+            ],
+        )
+    if made is not None and made.unlike:
+        site.say(
+            "adopt",
+            f"warning: {', '.join(made.unlike)} was not made from {', '.join(files)} as these are now: going back makes it anew "
+            "from them",
+        )

@@ -1,0 +1,85 @@
+"""What only a shell had, kept by a Docker that writes down what it is given."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy_lib.host.change import keeper, values
+from deploy_lib.host.change.keeper import Keeper
+from deploy_lib.release.release import Release
+from deploy_lib.shell import ScriptExit
+from tests.unit import build
+
+STACK = build.stack()
+KEPT = Keeper("r0", ("TOKEN", "ABSENT"), ("PW",), "h/web@sha256:1")
+
+DOCKER = """#!/bin/sh
+echo "$@" >> "$FAKE/calls"
+case $1 in
+  create) [ -z "$FAILS" ] || { echo "no space left" >&2; exit 1; }; printf %s "$TOKEN" > "$FAKE/TOKEN"; printf %s "$PW" > "$FAKE/PW";;
+  ps) case "$*" in *Label*) printf 'k1 r0\\nk2 r1\\n';; *) [ -z "$GONE" ] && echo k1; true;; esac;;
+  inspect) case $3 in *'"TOKEN"'*) echo "TOKEN=kept\nx";; *'"PW"'*) echo "PW=keptx";; *) echo;; esac;;
+esac
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Path:
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    return tmp_path
+
+
+def run(fake: Path, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{fake}:{os.environ['PATH']}", "FAKE": str(fake), **env}
+    return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
+
+
+VALUE = 'it\'s "$X" `id`\n\n'
+
+
+def test_values_are_kept_byte_for_byte_and_stand_in_no_command_line(fake: Path) -> None:
+    script = f'old_TOKEN="$GIVEN" has_TOKEN=1 old_PW=pw has_PW=1\n{keeper.keep(STACK, KEPT)}'
+    done = run(fake, script, GIVEN=VALUE)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert ((fake / "TOKEN").read_text(), (fake / "PW").read_text()) == (VALUE, "pw")
+    calls = (fake / "calls").read_text()
+    assert "-e TOKEN -e PW" in calls
+    assert "--label io.ktrdr.deploy.variables=shop --label io.ktrdr.deploy.release=r0" in calls
+    assert "id" not in calls.replace("sha256", "")
+
+
+def test_what_cannot_be_kept_stops_the_switch_before_it_begins(fake: Path) -> None:
+    done = run(fake, f"old_TOKEN=x has_TOKEN=1\n{keeper.keep(STACK, KEPT)}\necho begun", FAILS="1")
+    assert (done.returncode, done.stdout) == (
+        ScriptExit.NO_OLD_VALUES,
+        "what only a shell had cannot be kept: no space left\n",
+    )
+    assert keeper.keep(STACK, None) == ":"
+
+
+def recalled(fake: Path, what: Keeper, before: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    script = f'{values.capture(STACK, (), always=True)}\n{before}\n{keeper.recall(STACK, [what])}\nprintf "%s|%s" "$old_TOKEN" "$old_PW"'
+    return run(fake, script, **env)
+
+
+def test_a_shells_variable_is_what_it_was_and_a_secret_what_it_is(fake: Path) -> None:
+    running = "old_TOKEN=other has_TOKEN=1 old_PW=new has_PW=1"
+    both = Keeper("r0", ("TOKEN",), ("PW",))
+    assert recalled(fake, both, running).stdout == "kept\n|new"
+    assert recalled(fake, both).stdout == "kept\n|kept"
+
+
+def test_a_value_that_is_kept_nowhere_stops_the_switch_with_its_name(fake: Path) -> None:
+    done = recalled(fake, Keeper("r0", ("ABSENT",)))
+    assert done.returncode == ScriptExit.NO_OLD_VALUES
+    assert "ABSENT, which that release needs, is kept nowhere on the host any more" in done.stdout
+    assert recalled(fake, Keeper("r0", ("TOKEN",)), GONE="1").returncode == ScriptExit.NO_OLD_VALUES
+
+
+def test_what_no_kept_release_needs_is_removed(fake: Path) -> None:
+    release = Release("r0", "1", None, {}, {}, carried=("TOKEN",), carried_from="r0")
+    script = f'discard() {{ echo "$1"; }}\n{keeper.forget_old(STACK, [release])}'
+    assert run(fake, script).stdout == "k2\n"

@@ -1,0 +1,56 @@
+"""Adopting: what stops it, and what is said of it."""
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from deploy_lib.compose.labels import DIRECTORY, FILES, PROJECT
+from deploy_lib.compose.project import Project
+from deploy_lib.errors import PreflightError
+from deploy_lib.host.change.history import event
+from deploy_lib.host.look.by_hand import ByHand
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.node.adoption import look_at_adopted
+from deploy_lib.node.site import Site
+from deploy_lib.release.release import Release, Version
+from deploy_lib.request import Request
+from tests.unit import build
+from tests.unit.plan.test_decision import case
+
+WEB = build.container(labels={PROJECT: "shop", DIRECTORY: "/srv/shop", FILES: "/srv/shop/by-hand.yml"})
+FACTS = Facts(containers=(WEB,), memory="/run")
+MADE = ByHand(Project("shop", PurePosixPath("/srv/shop"), ("by-hand.yml",)))
+
+
+def looked(facts: Facts, *, no_rollback: bool = False) -> tuple[Facts, list[str]]:
+    said: list[str] = []
+    job = replace(case(), request=Request("deploy-shop", no_rollback=no_rollback))
+    session = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout="= web h\nweb\nidle\n"))
+    site: Any = SimpleNamespace(
+        job=job, node=job.node, stack=job.stack, session=session, say=lambda *words: said.append(words[1])
+    )
+    return look_at_adopted(cast(Site, site), facts, Version("2"), {}), said
+
+
+def test_files_that_are_gone_stop_a_deployment_that_is_to_go_back() -> None:
+    facts = replace(FACTS, by_hand="no such file")
+    with pytest.raises(PreflightError) as caught:
+        looked(facts)
+    said = str(caught.value)
+    assert "was started from /srv/shop/by-hand.yml, which Compose does not read now: no such file" in said
+    assert "--no-rollback" in said
+    assert looked(facts, no_rollback=True)[0].inactive == {"idle"}
+
+
+def test_what_is_not_exact_is_said() -> None:
+    assert looked(replace(FACTS, by_hand=MADE))[1] == []
+    (said,) = looked(replace(FACTS, by_hand=replace(MADE, unlike=("web",))))[1]
+    assert "web was not made from /srv/shop/by-hand.yml as these are now" in said
+
+
+def test_what_this_program_has_deployed_is_none_of_it() -> None:
+    proven = replace(FACTS, history=(event("proven", Release("r1", "1", None, {}, {})),), by_hand="gone")
+    assert looked(proven) == (proven, [])
