@@ -55,7 +55,7 @@ export TMPDIR="$d"
 exec 3<&0
 setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 3<&- &
 s=$!
-(while read -r x; do echo '{ASKED}' && : >"$d/asked"; done) <&3 >>"$d/log" 2>/dev/null 3<&- &
+(while read -r x; do echo '{ASKED}' && true >"$d/asked"; done) <&3 >>"$d/log" 2>/dev/null 3<&- &
 a=$!
 exec 3<&-
 tail -n +1 -s 0.1 -f --pid=$s "$d/log" 2>/dev/null

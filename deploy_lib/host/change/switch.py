@@ -169,14 +169,16 @@ engine() {{
 back() {{
 {_back(stack, switch)}
 }}
-# Waits until something happens to a container, a look is asked for, a verdict comes, or the interval is over. What happens after `$t` counts, so
-# that nothing is missed while the containers are looked at. An engine or a `date` that does not know how only takes longer.
+# Waits until something happens to a container, a look is asked for, a verdict comes, or the interval is over. What happens after
+# `$t` counts, so that nothing is missed while the containers are looked at. An engine or a `date` that cannot do that, or a memory
+# that is full, only takes longer.
 pause() {{
-  rm -f "$event"
+  # Not `:`, which would end the script where the memory is full.
+  {{ true >"$event"; }} 2>/dev/null
   # It may outlast this script by that long, and must not hold its lock.
-  {{ timeout {INTERVAL} {happening(project)} 2>/dev/null | {{ grep -q . && : >"$event"; }}; }} 9>&- &
+  {{ timeout {INTERVAL} {happening(project)} 2>/dev/null | {{ grep -q . && [ -e "$event" ] && echo >"$event"; }}; }} 9>&- &
   n=0
-  while [ $n -lt {INTERVAL}0 ] && [ ! -e "$event" ] && [ ! -e "$asked" ] && [ ! -e {verdict} ]; do
+  while [ $n -lt {INTERVAL}0 ] && [ ! -s "$event" ] && [ ! -e "$asked" ] && [ ! -e {verdict} ]; do
     sleep 0.1 2>/dev/null || sleep {INTERVAL}
     n=$((n + 1))
   done
@@ -229,8 +231,8 @@ case $decided in
     fi
     echo '=== done revert';;
 esac
-# Remove a verdict that arrived after the decision.
-rm -f -- {verdict}
+# Remove a verdict that arrived after the decision, and all but the log.
+rm -f -- {verdict} "$event" "$asked"
 """
 
 

@@ -154,9 +154,23 @@ def test_nothing_is_waited_for_that_has_happened(host: Host, monkeypatch: pytest
     assert host.decide("proven", "proven") == 0
     assert host.until("=== done") == "=== done proven"
     assert host.switch is not None
+    host.switch.wait(10)
+    # An event that comes too late leaves nothing behind.
+    (host.folder / "happens").touch()
+    assert not {path.name for path in host.folder.iterdir()} & {"event", "asked"}
     # What waits for events must not hold the switch's lock, or the next switch would find it taken.
     free = ["flock", "-w", "10", str(host.stack.directory / layout.SWITCH_LOCK), "true"]
     assert subprocess.run(free, check=False).returncode == 0
+
+
+def test_a_memory_that_is_full_ends_no_switch(host: Host) -> None:
+    """What stands for a full one: nothing can be written in the place of the file that tells of events."""
+    (host.folder / "event").mkdir()
+    host.begin("new")
+    for _ in range(3):
+        host.until("=== .")
+    assert host.decide("proven", "proven") == 0
+    assert host.until("=== done") == "=== done proven"
 
 
 def test_an_engine_that_tells_no_events_is_looked_at_after_the_interval(host: Host) -> None:
