@@ -64,7 +64,8 @@ def test_a_first_deployment_that_a_reboot_interrupted_is_no_project_to_adopt(
 ) -> None:
     command = Command("deploy-core", "--tag", SECOND)
     command.until(" healthy ")
-    empty.reboot()
+    with command.frozen():
+        empty.reboot()
     command.end()
     assert empty.kinds(0) == ["started"]
     outcome = deploy("--tag", EXITS)

@@ -144,7 +144,8 @@ def test_the_host_is_rebooted_while_it_goes_back(bench: Bench, broken: None) -> 
 def test_the_script_on_the_host_is_killed(bench: Bench) -> None:
     command = Command("deploy-core", "--tag", SECOND)
     command.until(" healthy ")
-    bench.core.sh("pkill -KILL -f '^sh /run/ktrdr-deploy-ktrdr-core[.][^/]*/switch[.]sh'")
+    with command.frozen():
+        bench.core.sh("pkill -KILL -f '^sh /run/ktrdr-deploy-ktrdr-core[.][^/]*/switch[.]sh'")
     assert command.end() == 11, command.said
     assert "invoke rollback" in command.said
     again("rollback", "--node", "core")

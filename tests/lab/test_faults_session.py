@@ -156,7 +156,12 @@ def test_ctrl_c_twice_leaves_it_to_the_host(bench: Bench) -> None:
 )
 def test_a_connection_that_is_cut(bench: Bench, step: str, codes: set[int]) -> None:
     since = bench.count()
-    command = stop(bench, step, lambda c: bench.cut())
+
+    def cut(command: Command) -> None:
+        with command.frozen():
+            bench.cut()
+
+    command = stop(bench, step, cut)
     code = command.end()
     assert code in codes, command.said
     if code == 11:
@@ -171,7 +176,12 @@ def test_a_connection_that_is_cut(bench: Bench, step: str, codes: set[int]) -> N
 def test_a_network_that_goes_silent(bench: Bench, step: str) -> None:
     """Nobody is told of it: both sides have to notice, and neither may wait for ever."""
     since = bench.count()
-    command = stop(bench, step, lambda c: bench.silence())
+
+    def silence(command: Command) -> None:
+        with command.frozen():
+            bench.silence()
+
+    command = stop(bench, step, silence)
     code = command.end(120)
     assert code in ({10} if step == "pull" else {0, 11} if step == "just before done" else {11}), command.said
     ends_whole(bench, since)
