@@ -54,7 +54,7 @@ class Place:
     @property
     def known(self) -> Mapping[str, str]:
         """Its variables, with `${PWD}`: the project directory, as its paths begin."""
-        return {**self.values, "PWD": posixpath.relpath(".", self.folder or ".")}
+        return {**self.values, "PWD": posixpath.relpath("/", f"/{self.folder}")}
 
     def where(self, value: object) -> str:
         """The file, and the line of a text in it."""
