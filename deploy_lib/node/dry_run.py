@@ -65,7 +65,8 @@ def look_closer(
     if plan.before is None or after is None or ran is None:
         return None, old, new
     projects = [(job.stack.project_of(before), ran), (job.stack.project_of(release), after)]
-    now, then = ask_hashes(session, projects, placeholders(job.environment.secrets))
+    names = {*job.environment.secrets, *before.marks, *release.marks}
+    now, then = ask_hashes(session, projects, placeholders(names))
     return foresee(plan, now, then, job.stack.project_of(release).env_files), old, new
 
 

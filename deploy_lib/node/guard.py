@@ -15,7 +15,7 @@ from deploy_lib.checks.data import NAME, PROVES, check_data, losses
 from deploy_lib.checks.risk import Look, Scene
 from deploy_lib.compose.interpolation import read_env_file
 from deploy_lib.compose.service import Service
-from deploy_lib.errors import PreflightError, RemoteError, UnforeseenError, told
+from deploy_lib.errors import CommandError, PreflightError, RemoteError, UnforeseenError, told
 from deploy_lib.host.files import read_files
 from deploy_lib.host.look.data import Found, Question, ask
 from deploy_lib.host.look.deployed import ask_started
@@ -70,7 +70,9 @@ def guard(
     Raises:
         RemoteError: the host does not answer.
     """
-    scene = replace(make_scene(plan, facts, job.stack, services, job.local.services), pulled=pulled)
+    # What an earlier release does not declare is removed with it, whatever the checkout declares.
+    declared = job.local.services if plan.desired.release.restores is None else ()
+    scene = replace(make_scene(plan, facts, job.stack, services, declared), pulled=pulled)
     look = Look(Found())
     if not losses(scene, look) and not look.question:
         return Guarded(tuple(check_data(job.node, ())), bool(look.lacking))
@@ -89,7 +91,11 @@ def guard(
 
 def _recreated(session: Session, job: Job, plan: Plan, doubted: set[str]) -> Collection[str]:
     """The services for which Compose finds another configuration; all of those in doubt where that cannot be compared."""
-    foreseen, _, _ = look_closer(session, job, plan)
+    try:
+        foreseen, _, _ = look_closer(session, job, plan)
+    except CommandError:
+        # Compose does not read the files as they are known here.
+        return doubted
     if foreseen is None:
         return doubted
     return [change.service for change in foreseen.changes if change.action == "recreate"]
@@ -164,7 +170,7 @@ def kept_services(site: Site, plan: Plan, facts: Facts) -> Mapping[str, Service]
         return _started_by_hand(site, release)
     if plan.nothing or all(release.files.get(path) == facts.files.get(path) for path in inputs):
         return None
-    found = ask_kept(site.session, stack, release, site.job.environment.secrets)
+    found = ask_kept(site.session, stack, release, {*site.job.environment.secrets, *release.marks})
     if found is None:
         site.say(
             "data", f"Compose does not read the files of release {release.id}: its mounts are not compared"

@@ -144,15 +144,23 @@ layer() {{
   [ ! -e "$t/failed" ] || echo '0 ?' >>"$t/sums"
   say layer "$1" <"$t/sums"
 }}
-inside() {{ timeout {_EACH} docker cp "$1:$2" - 2>"$t/said"; }}
+inside() {{ timeout {_EACH} docker cp "$1:$2" - 2>"$t/said" || {{ [ $? != 124 ] || echo 'this takes too long' >>"$t/said"; }}; }}
+# Whether Docker could not say, which is another thing than that there is nothing.
+unsaid() {{ [ -s "$t/said" ] && ! grep -qiE 'could not find|no such' "$t/said"; }}
 # Whether any file lies there; where one may not look, there may be.
 held() {{
   : >"$t/said"
   x=$(inside "$1" "$2" | tar -tf - 2>/dev/null | {{ while IFS= read -r x; do case $x in */) ;; *) echo yes; break;; esac; done; }})
-  if [ -z "$x" ] && [ -s "$t/said" ] && ! grep -qiE 'could not find|no such' "$t/said"; then x=yes; fi
+  if [ -z "$x" ] && unsaid; then x=yes; fi
   echo "${{x:-no}}" | say held "$1" "$2"
 }}
-file() {{ inside "$1" "$2" | tar -xOf - 2>/dev/null | head -c {_FIRST_BYTES} | say file "$1" "$2"; }}
+# The beginning of a file; one that cannot be read is there, and nobody knows which version has written it.
+file() {{
+  : >"$t/said"
+  inside "$1" "$2" | tar -xOf - 2>/dev/null | head -c {_FIRST_BYTES} >"$t/first"
+  if [ ! -s "$t/first" ] && unsaid; then echo '?' >"$t/first"; fi
+  say file "$1" "$2" <"$t/first"
+}}
 variables() {{
   i=$1; shift
   docker inspect --format '{{{{range .Config.Env}}}}{{{{println .}}}}{{{{end}}}}' "$i" >"$t/env" 2>/dev/null || return 0

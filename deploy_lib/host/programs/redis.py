@@ -25,7 +25,7 @@ class Redis(Data):
     IMAGES = re.compile(r"(^|[/_-])(redis|valkey)(-stack(-server)?|-server)?$")
     VARIABLES = ("REDIS_VERSION", "VALKEY_VERSION")
     OPTIONS = ("--dir",)
-    FILES = ("dump.rdb", "appendonly.aof")
+    FILES = ("dump.rdb", "appendonly.aof", "appendonlydir/appendonly.aof.manifest")
 
     program: Literal["redis"] = "redis"
 

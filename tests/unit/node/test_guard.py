@@ -89,6 +89,36 @@ def test_whether_compose_replaces_a_container_is_asked_where_that_matters(
     assert check.result == result
 
 
+def test_where_compose_does_not_read_the_files_whoever_may_lose_something_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> object:
+        raise CommandError("env file app.env not found")
+
+    Host(monkeypatch)
+    plan = planned(heavy(), files={"compose.yml": b"other", "conf/site.conf": b"p"})
+    monkeypatch.setattr(module, "look_closer", refuse)
+    (check,) = guard(NOBODY, case(), plan, heavy(), {}).checks
+    assert check.result == "failed"
+
+
+@pytest.mark.parametrize(("restores", "result"), [(None, "ok"), ("r0", "failed")])
+def test_what_an_earlier_release_lacks_goes_with_a_rollback(
+    monkeypatch: pytest.MonkeyPatch, restores: str | None, result: str
+) -> None:
+    """The checkout, which has it, is what a deployment's files are, and not a rollback's."""
+    Host(monkeypatch, layers={"9": {"/srv/rows": 50 * MIB}})
+    facts = settled()
+    (web,) = facts.containers
+    facts = replace(facts, containers=(web, replace(web, id="9", service="reports")), layers={"9": 50 * MIB})
+    wanted = desired()
+    plan = make_plan(NODE, facts, replace(wanted, release=replace(wanted.release, restores=restores)))
+    job = case()
+    job = replace(job, local=replace(job.local, services=("web", "reports")))
+    found = guard(NOBODY, job, plan, facts, None).checks
+    assert {check.result for check in found} == {result}
+
+
 def test_a_database_leads_from_one_question_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     pg = Image.parse("postgres:17")
     held = Held("volume", "v", "/x")

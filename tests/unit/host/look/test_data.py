@@ -18,6 +18,7 @@ case $1 in
   export) cat "$FAKE/export.tar";;
   cp)
     x=$(printf %s "$2" | tr '/:' '__').tar
+    [ ! -e "$FAKE/refuses" ] || { echo "Error response from daemon: permission denied" >&2; exit 1; }
     [ -e "$FAKE/$x" ] || { echo "Error: Could not find the file in container" >&2; exit 1; }
     cat "$FAKE/$x";;
   inspect)
@@ -155,3 +156,10 @@ def test_two_answers_are_one() -> None:
 def test_an_answer_that_was_cut_short_is_none(said: str) -> None:
     with pytest.raises(ValueError, match=r"cut short|Incorrect|nothing|unpack|YQ==|base64|padding"):
         read_found(said)
+
+
+def test_a_file_that_docker_cannot_read_may_be_there(engine: Path) -> None:
+    question = Question(files=(("c1", "/x/PG_VERSION"),))
+    assert ask(engine, question).files == {}
+    (engine / "refuses").touch()
+    assert list(ask(engine, question).files) == [("c1", "/x/PG_VERSION")]
