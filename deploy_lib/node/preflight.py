@@ -61,7 +61,8 @@ def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:
         RemoteError: the host does not answer.
     """
     lies = facts.unsettled or facts.proven
-    if facts.adopted:
+    # What was taken down since has nothing left that could be read.
+    if facts.adopted and facts.containers:
         lying = started_from(facts.containers) if facts.unrecorded else None
         lying = lying or (job.stack.project_of(lies.release) if lies else job.stack.project)
         found = ask_by_hand(session, job.stack, lying, facts.containers, job.environment.secrets)

@@ -68,7 +68,7 @@ def make_switch(
     """
     plan, node = decision.plan, job.node
     release, back = plan.desired.release, plan.back
-    recorded = facts.proven
+    recorded, by_hand = facts.proven, facts.started_from
     adopted = [plan.before] if plan.before is not None and recorded is None else []
     # The history as it will be: a rollback has the lineage of the release that it restores.
     proven = event("proven", release, before=plan.next_before)
@@ -95,7 +95,7 @@ def make_switch(
             for change in plan.changes
             if change.action == "keep"
         },
-        places=facts.places,
+        places=[*dict.fromkeys((*facts.places, *(by_hand.hidden if by_hand else ())))],
         marks={} if recorded is None else {s: read_marks(m) for s, m in recorded.release.secrets.items()},
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,
         recalled=[Keeper(r.carried_from, r.carried, r.given) for r in _shells(facts, release, back)],
@@ -117,7 +117,10 @@ def make_switch(
 
 def _keeper(facts: Facts, back: Release) -> Keeper | None:
     image = next((str(i.listed) for i in back.images.values() if facts.has(i)), "")
-    return Keeper(back.carried_from, back.carried, back.given, image) if back.carried_from and image else None
+    # What its containers have as files stays out of the environment of the one that keeps the rest.
+    seen = {name for place in facts.places if place.kind != "file" for name in place.names}
+    secrets = tuple(name for name in back.given if name in seen)
+    return Keeper(back.carried_from, back.carried, secrets, image) if back.carried_from and image else None
 
 
 def _shells(facts: Facts, release: Release, back: Desired | None) -> list[Release]:

@@ -178,7 +178,8 @@ def _finished(
     env = {**placeholders({*secrets, *unknown}), **known}
     result = session.run(command.by_hand_render(project), env=env, check=False, step=STEP)
     if result.exit_code:
-        return result.stderr.strip().splitlines()[-1]
+        said = result.stderr.strip().splitlines()
+        return said[-1] if said else f"Compose ended with status {result.exit_code}, and said nothing"
     every = read_model(result.stdout, str(project.directory))
     running = Counter(c.service for c in containers)
     services = {name: service for name, service in every.items() if name in running}

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
+from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
 from deploy_lib.config import Backup, OneOff, Reload, Stack
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.stage import needed_logins, staging_script
 from deploy_lib.host.change.switch import switch_script
+from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.plan.decision import Decision, Job
@@ -83,6 +87,29 @@ def test_a_secret_that_neither_release_has_anywhere_is_not_in_use() -> None:
     assert unused((), (place,)) == unused((place,), ()) == ["REGISTRY_TOKEN"]
     # A record of an earlier version does not say which ones it has: they stay without a value, as they were.
     assert unused((), None) == unused(None, ()) == []
+
+
+def test_what_only_a_shell_had_is_read_wherever_the_containers_have_it() -> None:
+    """In a command, too, which the rendering with placeholders does not tell. What they have as a file stays no variable."""
+    argument = Place("web", "argument", "1", ("", "SHELL_PASSWORD", ""))
+    as_file = Place("web", "file", "/run/secrets/pw", ("", "DB_PASSWORD", ""))
+    as_variable = Place("web", "environment", "KEY", ("", "API_KEY", ""))
+    services = {"web": Service("web", OLD, secrets=(as_file, as_variable))}
+    made = ByHand(
+        Project("p", PurePosixPath("/srv/p"), ("a.yml",)),
+        services,
+        hidden=(argument,),
+        secrets=frozenset({"DB_PASSWORD", "API_KEY"}),
+    )
+    facts = replace(settled(), history=(), by_hand=made, deployed=services)
+    facts = replace(facts, images={OLD.listed: "i"})
+    decision = decided(facts=facts)
+    switch = make_switch(
+        decision, facts, job(), token="t", happens=lambda kind, _: event(kind, decision.plan.desired.release)
+    )
+    assert argument in switch.places
+    assert switch.keeper is not None
+    assert (switch.keeper.variables, switch.keeper.secrets) == (("SHELL_PASSWORD",), ("API_KEY",))
 
 
 def test_what_going_back_would_need_is_pulled_and_shown_as_well() -> None:
