@@ -55,12 +55,18 @@ def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dic
         new: the release's files, as far as they are known here.
     """
     found = {}
+    before_it = plan.before.release if plan.before else None
+    recorded = before_it.files if before_it else {}
+    # What somebody else has deployed may have values in it that nobody has declared.
+    strange = {*before_it.env_files} if before_it and plan.before and plan.before.kind == "adopted" else set()
     for path in sorted({*plan.changed, *plan.dropped}):
         if path in plan.changed and path not in new and content_of(plan.desired.release.files[path]):
             continue
         mark = plan.desired.release.files.get(path, "") if path in plan.changed else ""
         before, after = old.get(path, b""), new.get(path, b"") if path in plan.changed else b""
-        if mode_of(mark).endswith("00") and content_of(mark):
+        if path in strange:
+            found[path] = f"{path} differs; it is one that somebody else has made"
+        elif any(mode_of(m).endswith("00") and content_of(m) for m in (mark, recorded.get(path, ""))):
             found[path] = f"{path} differs; its mode says that it is not for everybody to read"
         elif mark and not content_of(mark):
             found[path] = (

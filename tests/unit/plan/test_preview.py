@@ -4,7 +4,7 @@ from deploy_lib.cli.report import going_back
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.preview import diff, diffs, foresee
-from deploy_lib.release.files import Entry
+from deploy_lib.release.files import Entry, digest, file_mark
 from deploy_lib.release.image import Image
 from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
 
@@ -36,6 +36,32 @@ def test_modes_links_and_what_is_not_for_everybody_are_said_and_not_shown() -> N
         "link": "link becomes a link to run",
         "d": "d is made",
     }
+
+
+def test_what_was_not_for_everybody_is_not_shown_when_it_goes_or_becomes_open_either() -> None:
+    facts = settled()
+    (proven,) = facts.history
+    closed = {name: file_mark(digest(b"old"), 0o600) for name in ("gone", "opened")}
+    held = replace(proven, release=replace(proven.release, files={**proven.release.files, **closed}))
+    facts = replace(facts, history=(held,), files={**facts.files, **closed})
+    plan = make_plan(NODE, facts, desired(files={"opened": b"new"}))
+    found = diffs(plan, {"gone": b"PASSWORD: x", "opened": b"old"}, {"opened": b"new"})
+    assert {found["gone"], found["opened"]} == {
+        f"{path} differs; its mode says that it is not for everybody to read" for path in ("gone", "opened")
+    }
+
+
+def test_variables_that_somebody_else_has_deployed_are_not_shown() -> None:
+    facts = settled()
+    (proven,) = facts.history
+    adopted = replace(
+        proven, kind="adopted", release=replace(proven.release, env_files=(".env",), files={".env": "1"})
+    )
+    plan = make_plan(
+        NODE, replace(facts, history=(adopted,), files={".env": "1"}), desired(files={".env": b"A=1\n"})
+    )
+    found = diffs(plan, {".env": b"PASSWORD=x\n"}, {".env": b"A=1\n"})
+    assert "PASSWORD" not in found[".env"]
 
 
 def test_a_new_file_comes_from_nowhere_and_what_is_no_text_is_not_shown() -> None:
