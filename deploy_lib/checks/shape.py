@@ -22,7 +22,8 @@ def check_shape(node: Node, facts: Facts) -> Check:
 
 
 def _told(node: Node, facts: Facts, kind: str, name: str) -> tuple[str, str] | None:
-    user = quote(facts.user or "USER")
+    # With become = true it is root, and the session that of who has logged in.
+    user = quote(facts.user if facts.user not in ("", "root") else "USER")
     if kind == "busybox":
         return (
             f"{name} is BusyBox's, which lacks what scripts need",

@@ -56,6 +56,8 @@ class Question:
     Attributes:
         place: REGISTRY/OWNER of the project's own images; "" for none.
         policy: what a commit's image tag looks like.
+        fleet: what was found on all hosts that are asked for.
+        allow_dirty: a commit's tag may mean what was not committed.
         wanted: the versions that may be meant, best first; the facts were rendered for the first one.
     """
 
@@ -64,6 +66,8 @@ class Question:
     wanted: Sequence[Version]
     request: Request
     logins: Sequence[Login]
+    fleet: Sequence[Facts] = ()
+    allow_dirty: bool = False
 
     def needed(self, facts: Facts, version: Version) -> list[Image]:
         """The images that a deployment must ask for: those of no record, the project's own whose tag may move, and what is to be
@@ -75,7 +79,7 @@ class Question:
             for s in facts.services.values()
             if s.name in chosen and s.image.repository and not asks_of(s).local
         ]
-        named = {self._image(s, version) for s in services if self._asked(facts, s, self._image(s, version))}
+        named = {self._image(s, version) for s in services if self._asked(facts, s, version)}
         return sorted(named)
 
     def own(self, facts: Facts, version: Version) -> list[Image]:
@@ -95,22 +99,29 @@ class Question:
             return service.image
         return in_version(service.image, self.wanted[0], version)
 
-    def _asked(self, facts: Facts, service: Service, image: Image) -> bool:
+    def _asked(self, facts: Facts, service: Service, version: Version) -> bool:
+        image = self._image(service, version)
         if image.digest:
             return not facts.has(image)
         refreshed = self.request.refresh in ("", service.name) or asks_of(service).newest
-        moving = image.below(self.place) and not self._settled(facts, image)
+        moving = image.below(self.place) and not self._settled(image, version)
         return moving or refreshed or not facts.recorded_digest(image)
 
-    def _settled(self, facts: Facts, image: Image) -> bool:
-        """Whether the host has all that its registry could tell: a commit's image is always the same one.
+    def _settled(self, image: Image, version: Version) -> bool:
+        """Whether the hosts have all that the registry could tell: a commit's image is always the same one.
 
-        Preflight asks all the same, since it proves the login.
+        All hosts that use it have recorded the same digest: one release has one. Preflight asks all the same, since it proves the
+        login.
         """
-        if self.request.command == "preflight" or self.policy.digits_of(image.tag) is None:
+        if (
+            self.request.command == "preflight"
+            or self.allow_dirty
+            or self.policy.digits_of(image.tag) is None
+        ):
             return False
-        digest = facts.recorded_digest(image)
-        return bool(digest) and facts.has(image.with_digest(digest))
+        users = [f for f in self.fleet if any(self._image(s, version) == image for s in f.services.values())]
+        digests = {facts.recorded_digest(image) for facts in users}
+        return len(digests) == 1 and all(d and f.has(image.with_digest(d)) for d in digests for f in users)
 
 
 def ask_registries(environment: Environment, askers: Sequence[Asker], question: Question) -> Registries:

@@ -153,7 +153,15 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     registries = Registries(version=wanted[0] if len(wanted) == 1 else None)
     if vault.fetched and ready:
         askers = [Asker(d, nodes[d.node.name].facts) for d in ready]
-        question = Question(environment.image_registry, environment.versions, wanted, request, vault.logins)
+        question = Question(
+            environment.image_registry,
+            environment.versions,
+            wanted,
+            request,
+            vault.logins,
+            fleet=[asker.facts for asker in askers],
+            allow_dirty=environment.allow_dirty,
+        )
         with TIMINGS.span("", "phase", "registries"):
             registries = ask_registries(environment, askers, question)
         for name, checks in registries.nodes.items():

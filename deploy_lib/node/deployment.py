@@ -136,8 +136,9 @@ class Deployment(Visit):
         facts = self.facts
         unsure = facts.interrupted is not None or bool(restore_problem(facts)) or facts.machine.locked
         other = self.job.variables(version, facts) != self.job.variables(version, Facts())
-        # Of some services it takes a look at what lies there beside them.
-        if facts.proven is None or not facts.knows_places or unsure or other or self.request.services:
+        # Of some services it takes a look at what lies there beside them; and a scraper is told of what runs under the lock alone.
+        more = bool(self.request.services) or self.site.scraper is not None
+        if facts.proven is None or not facts.knows_places or unsure or other or more:
             return False
         try:
             decision = decide_version(self.job, facts, version, manifests, values, facts.key)

@@ -201,7 +201,7 @@ def _way_in(said: str) -> str:
     if "sudo" in said:
         return (
             "become = true in deploy.toml needs a sudo that asks nothing: as root, `visudo -f /etc/sudoers.d/deploy`, and there "
-            "USER ALL=(root) NOPASSWD: ALL"
+            "USER ALL=(root) NOPASSWD: ALL, and Defaults:USER !log_input"
         )
     if "not available" in said or "nologin" in said:
         return "this user's login shell lets nobody in: chsh -s /bin/sh USER on the host, or log in as another (User in ssh_config)"

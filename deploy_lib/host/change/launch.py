@@ -56,12 +56,10 @@ exec 3<&0
 setsid sh "$d/switch.sh" </dev/null >>"$d/log" 2>&1 3<&- &
 s=$!
 (while read -r x; do echo '{ASKED}' && true >"$d/asked"; done) <&3 >>"$d/log" 2>/dev/null 3<&- &
-a=$!
 exec 3<&-
 tail -n +1 -s 0.1 -f --pid=$s "$d/log" 2>/dev/null
 wait $s
 r=$?
-kill $a 2>/dev/null
 begun=
 while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
 # tail may have missed the last lines, so the log itself decides.

@@ -20,6 +20,9 @@ from deploy_lib.ssh.session import Session
 SILENCE = 45.0
 """Seconds without a line, while the containers are looked at, after which the session counts as lost."""
 
+ANSWER = 10.0
+"""Seconds within which a host says that it was asked for a look."""
+
 _UNTOUCHED: dict[int, str] = {
     ScriptExit.BUSY: "another switch is still running on the host",
     ScriptExit.LAPSED: "the deployment lock lapsed before the switch",
@@ -108,14 +111,15 @@ class Watch:
         with contextlib.suppress(RemoteError):  # whether the session has ended, its lines say
             self._process.send(b"look\n")
         self._asked = False
+        self._fresh = False
         looks = self.looks()
-        found = next(looks)
-        # Should the host not say that it was asked, these are still two looks of the time since then.
-        for _ in range(2):
-            if self._fresh:
-                break
+        # Any number of older ones may have been waiting to be read. Should the host not say that it was asked, one counts that
+        # comes this much later.
+        deadline = time.monotonic() + ANSWER
+        while True:
             found = next(looks)
-        return found
+            if self._fresh or time.monotonic() > deadline:
+                return found
 
     def looks(self) -> Iterator[list[Container]]:
         """The containers, at least once a second; a look at which the engine does not list them is left out.

@@ -14,8 +14,9 @@ shape() {{
   x=$(command -v docker) || return 0
   case $x:$(readlink -f "$x") in */snap/bin/*|*:*/snap) echo snap:docker;; esac
   [ "$(dd if="$x" bs=2 count=1 2>/dev/null | tr '\\000' 0)" != '#!' ] || ! grep -q podman "$x" || echo podman:docker
-  # root's processes and memory are left alone, and so is everything where no logind runs.
-  [ "$(id -u)" != 0 ] && [ -d /run/systemd/seats ] && command -v busctl >/dev/null || return 0
+  # root's processes and memory are left alone, and so is everything where no logind runs. Of what sudo has started, the session
+  # is still that of who has logged in.
+  [ "${{SUDO_UID:-$(id -u)}}" != 0 ] && [ -d /run/systemd/seats ] && command -v busctl >/dev/null || return 0
   for x in KillUserProcesses RemoveIPC; do
     case $x:$(id -u) in RemoveIPC:?|RemoveIPC:??|RemoveIPC:???) continue;; esac
     [ "$x" = KillUserProcesses ] || [ ! -e "/var/lib/systemd/linger/$(id -un)" ] || continue

@@ -40,6 +40,9 @@ RECORDED = {
 }
 
 
+OTHERS = Release("r0", "t", None, {"app": RECORDED["app"].unpinned.with_digest(NEWER)}, {})
+
+
 def facts(*, recorded: bool = True, images: Sequence[str] = (), services: Any = SERVICES) -> Facts:
     release = Release("r1", "t", None, RECORDED if recorded else {}, {})
     return Facts(
@@ -70,13 +73,22 @@ def test_a_plain_deployment_asks_for_its_own_images_and_what_it_does_not_know() 
 
 def test_a_commit_s_image_that_the_host_has_as_recorded_is_not_asked_for_again() -> None:
     there = facts(images=[f"prom/prometheus@{DIGEST}", f"h.example/me/app@{DIGEST}"])
-    assert [str(i) for i in question().needed(there, FIRST)] == ["busybox:1"]
-    assert APP in map(str, question(refresh="").needed(there, FIRST))
-    assert NEXT in map(str, question().needed(there, SECOND))
+
+    def plain(**request: Any) -> Question:
+        return replace(question(**request), fleet=[there])
+
+    assert [str(i) for i in plain().needed(there, FIRST)] == ["busybox:1"]
+    assert APP in map(str, plain(refresh="").needed(there, FIRST))
+    assert NEXT in map(str, plain().needed(there, SECOND))
+    # One release has one digest: where another host has none, or another one, all ask.
+    lacks, other = facts(recorded=False), replace(there, history=(event("proven", OTHERS),))
+    for further in (lacks, other):
+        assert APP in map(str, replace(plain(), fleet=[there, further]).needed(there, FIRST))
+    assert APP in map(str, replace(plain(), allow_dirty=True).needed(there, FIRST))
     # Preflight proves the login, and a tag that is no commit's may mean something else by now.
-    looked = replace(question(), request=Request("preflight"))
+    looked = replace(plain(), request=Request("preflight"))
     assert APP in map(str, looked.needed(there, FIRST))
-    moving = replace(question(), policy=Versions(commit_tag="commit-{sha:9}"))
+    moving = replace(plain(), policy=Versions(commit_tag="commit-{sha:9}"))
     assert APP in map(str, moving.needed(there, FIRST))
 
 

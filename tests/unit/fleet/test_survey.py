@@ -59,7 +59,14 @@ def test_no_login_goes_by_way_of_it(
     monkeypatch.setattr(surveying, "_checkout", lambda _: UsageError("no git"))
     environment = cast(
         Environment,
-        SimpleNamespace(root=None, follows=None, apply={}, image_registry="h.example", versions=Versions()),
+        SimpleNamespace(
+            root=None,
+            follows=None,
+            apply={},
+            image_registry="h.example",
+            versions=Versions(),
+            allow_dirty=False,
+        ),
     )
     surveying.survey(environment, [one], one.request)
     assert len(ready) == asked

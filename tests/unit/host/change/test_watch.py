@@ -78,12 +78,21 @@ def look(state: str) -> tuple[str, ...]:
     [
         (*look("old"), *look("old"), ASKED, *look("new")),
         (*look("old"), look("old")[0], ASKED, *look("old")[1:], *look("new")),
-        (*look("old"), *look("old"), *look("new"), *look("newer")),
+        (*look("old") * 9, ASKED, *look("new")),
     ],
-    ids=["looks from before", "one under way", "a host that does not say that it was asked"],
+    ids=["looks from before", "one under way", "many that nobody has read"],
 )
 def test_a_look_of_now_is_none_that_was_printed_before_it_was_asked_for(told: tuple[str, ...]) -> None:
     assert begun(*told).look()[0].state == "new"
+
+
+def test_a_host_that_does_not_say_that_it_was_asked_is_believed_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments = iter(range(0, 900, 4))
+    monkeypatch.setattr(watching_module, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    told = [look(f"{number}") for number in range(9)]
+    assert begun(*(line for lines in told for line in lines)).look()[0].state in {"1", "2", "3"}
 
 
 def refused(code: int) -> CommandError:
