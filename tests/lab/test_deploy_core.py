@@ -242,6 +242,7 @@ def test_the_lock_is_free_as_soon_as_its_session_is_gone(deploy: Run, homes: Env
     assert deploy("--tag", FIRST, "--wait-lock", "15").code == 0
 
 
+@pytest.mark.usefixtures("back_to_first")
 def test_a_switch_that_was_left_to_itself_is_waited_for(deploy: Run, core: Host) -> None:
     core.sh(
         "touch /tmp/hold; setsid flock /opt/ktrdr-core/.deploy/switch.lock "
@@ -249,7 +250,7 @@ def test_a_switch_that_was_left_to_itself_is_waited_for(deploy: Run, core: Host)
     )
     await_seen(core.sh, "! flock -n /opt/ktrdr-core/.deploy/switch.lock true")
     process = subprocess.Popen(
-        ["invoke", "deploy-core", "--tag", FIRST],
+        ["invoke", "deploy-core", "--tag", SECOND],
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.DEVNULL,
