@@ -117,10 +117,12 @@ def make_switch(
 
 def _keeper(facts: Facts, back: Release) -> Keeper | None:
     image = next((str(i.listed) for i in back.images.values() if facts.has(i)), "")
-    # What its containers have as files stays out of the environment of the one that keeps the rest.
-    seen = {name for place in facts.places if place.kind != "file" for name in place.names}
-    secrets = tuple(name for name in back.given if name in seen)
-    return Keeper(back.carried_from, back.carried, secrets, image) if back.carried_from and image else None
+    if not back.carried_from or not image:
+        return None
+    hidden = facts.started_from.hidden if facts.started_from else ()
+    seen = {name for place in (*facts.places, *hidden) if place.kind != "file" for name in place.names}
+    files = tuple(name for name in (*back.carried, *back.given) if name not in seen)
+    return Keeper(back.carried_from, back.carried, back.given, image, files)
 
 
 def _shells(facts: Facts, release: Release, back: Desired | None) -> list[Release]:

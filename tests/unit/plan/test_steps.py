@@ -109,7 +109,9 @@ def test_what_only_a_shell_had_is_read_wherever_the_containers_have_it() -> None
     )
     assert argument in switch.places
     assert switch.keeper is not None
-    assert (switch.keeper.variables, switch.keeper.secrets) == (("SHELL_PASSWORD",), ("API_KEY",))
+    kept = switch.keeper
+    assert (kept.variables, kept.secrets) == (("SHELL_PASSWORD",), ("API_KEY", "DB_PASSWORD"))
+    assert kept.files == ("DB_PASSWORD",)
 
 
 def test_what_going_back_would_need_is_pulled_and_shown_as_well() -> None:

@@ -19,6 +19,10 @@ DOCKER = """#!/bin/sh
 echo "$@" >> "$FAKE/calls"
 case $1 in
   create) [ -z "$FAILS" ] || { echo "no space left" >&2; exit 1; }; printf %s "$TOKEN" > "$FAKE/TOKEN"; printf %s "$PW" > "$FAKE/PW";;
+  cp)
+    [ -z "$FULL" ] || { echo "no space left" >&2; exit 1; }
+    case $2 in *:*) x="$FAKE/k1/${2##*/}"; [ -e "$x" ] || { echo "Error: Could not find the file $2 in container" >&2; exit 1; }
+      tar -cf - -C "${x%/*}" "${x##*/}";; *) cp -R "$2" "$FAKE/k1";; esac;;
   ps) case "$*" in *Label*) printf 'k1 r0\\nk2 r1\\n';; *) [ -z "$GONE" ] && echo k1; true;; esac;;
   inspect) case $3 in *'"TOKEN"'*) echo "TOKEN=kept\nx";; *'"PW"'*) echo "PW=keptx";; *) echo;; esac;;
 esac
@@ -58,6 +62,28 @@ def test_what_cannot_be_kept_stops_the_switch_before_it_begins(fake: Path) -> No
         "what only a shell had cannot be kept: no space left\n",
     )
     assert keeper.keep(STACK, None) == ":"
+
+
+def test_what_containers_had_as_files_is_kept_as_files_and_shown_by_no_inspect(fake: Path) -> None:
+    as_file = Keeper("r0", ("CERT",), ("PW",), "h/web@sha256:1", files=("CERT",))
+    (fake / "memory").mkdir()
+    script = f'old_CERT="$GIVEN" has_CERT=1 old_PW=pw has_PW=1\n{keeper.keep(STACK, as_file)}'
+    done = run(fake, script, GIVEN=VALUE, TMPDIR=f"{fake}/memory")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (fake / "k1" / "CERT").read_text() == VALUE
+    assert not list((fake / "memory").iterdir())
+    calls = (fake / "calls").read_text()
+    assert ("-e PW" in calls, "-e CERT" in calls) == (True, False)
+    again = run(
+        fake,
+        f'{values.capture(STACK, (), always=True)}\n{keeper.recall(STACK, [Keeper("r0", ("CERT",))])}\nprintf %s "$old_CERT"',
+    )
+    assert again.stdout == VALUE
+    full = run(fake, script, GIVEN=VALUE, FULL="1")
+    assert (full.returncode, full.stdout) == (
+        ScriptExit.NO_OLD_VALUES,
+        "what only a shell had cannot be kept: no space left\n",
+    )
 
 
 def recalled(fake: Path, what: Keeper, before: str = "", **env: str) -> subprocess.CompletedProcess[str]:
