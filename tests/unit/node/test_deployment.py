@@ -144,11 +144,23 @@ def test_one_look_is_enough_where_everything_is_as_recorded(
     assert (node.decision is None) is bool(why)
 
 
-def test_what_some_services_need_takes_a_look_at_what_lies_beside_them() -> None:
+@pytest.mark.parametrize("why", ["", "services", "scraper"])
+def test_one_look_is_not_enough_for_some_services_nor_where_a_scraper_is_told(
+    monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """What lies beside the services counts, too; and whom to scrape is written under the lock alone."""
+    nothing = SimpleNamespace(plan=SimpleNamespace(nothing=True))
+    monkeypatch.setattr(telling, "decide_version", lambda *_: nothing)
+    monkeypatch.setattr(Job, "variables", lambda *_: {})
     node = deployment()
-    node.site = replace(node.site, job=replace(node.job, request=replace(node.request, services=("web",))))
-    assert not node.settle(VERSION, {}, values())
-    assert node.decision is None
+    if why == "services":
+        node.site = replace(
+            node.site, job=replace(node.job, request=replace(node.request, services=("web",)))
+        )
+    if why == "scraper":
+        node.site = replace(node.site, scraper=cast(Any, object()))
+    assert node.settle(VERSION, {}, values()) is (not why)
+    assert (node.decision is None) is bool(why)
 
 
 @pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])

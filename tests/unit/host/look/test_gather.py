@@ -450,3 +450,14 @@ def test_what_runs_is_unrecorded_until_something_was_proven_or_begun() -> None:
         assert not replace(runs, history=(event(kind, release),)).unrecorded
     assert replace(runs, history=(event("aborted", release),)).unrecorded
     assert replace(runs, history=(event("proven", release),)).replicas == {"web": 2}
+
+
+def test_a_memory_that_is_full_makes_no_answer_less_whole(home: Path, memory: Path) -> None:
+    """What waits there while the rest is asked is asked once more."""
+    node = NODE.model_copy(update={"directory": PurePosixPath(home)})
+    script = gather.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", str(memory))
+    for number in (1, 2):
+        assert f'>"$t/said{number}") &' in script
+        script = script.replace(f'>"$t/said{number}") &', ">/dev/full) &")
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+    assert reading.read_facts(done.stdout, "core").key == "c0ffee"

@@ -43,3 +43,21 @@ def test_busybox_and_snap_are_found_by_where_their_links_lead(tmp_path: Path) ->
     (tmp_path / "tail").symlink_to(busybox)
     (tmp_path / "docker").symlink_to(program(tmp_path / "other/snap"))
     assert shape(tmp_path) == ["busybox:tail", "snap:docker"]
+
+
+@pytest.mark.parametrize(("sudo", "found"), [("", []), ("0", []), ("1000", ["logind:KillUserProcesses"])])
+def test_what_sudo_has_started_is_still_killed_with_the_session_of_who_has_logged_in(
+    tmp_path: Path, sudo: str, found: list[str]
+) -> None:
+    program(tmp_path / "docker", "\x7fELF")
+    program(tmp_path / "busctl", "#!/bin/sh\necho b true\n")
+    program(tmp_path / "id", '#!/bin/sh\n[ "$1" = -u ] && echo 0 || echo root\n')
+    (tmp_path / "seats").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", f"{SHAPE.replace('/run/systemd/seats', str(tmp_path / 'seats'))}\nshape"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **({"SUDO_UID": sudo} if sudo else {})},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == found
