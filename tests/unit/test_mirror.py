@@ -66,7 +66,6 @@ THROUGH = {
     "host/programs/redis": "unit/host/programs/test_data",
     "layout": "unit/test_floors",
     "node/backup": "unit/node/test_restoring",
-    "node/dry_run": "unit/node/test_deployment",
     "node/preflight": "unit/node/test_deployment",
     "node/pruning": "unit/node/test_deployment",
     "node/visit": "unit/node/test_deployment",

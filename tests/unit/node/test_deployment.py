@@ -106,6 +106,15 @@ def test_what_lies_on_a_host_is_read_by_the_names_that_its_release_has(
     assert asked[0].inputs == ("old.yml", "release.yml", "old.env", "release.env")
 
 
+def test_of_what_was_adopted_and_taken_down_since_nothing_is_left_to_be_read() -> None:
+    node = deployment()
+    (proven,) = node.facts.history
+    gone = replace(node.facts, history=(replace(proven, kind="adopted"),), containers=())
+    assert gone.adopted
+    # The session fails whoever asks it something.
+    assert node_preflight.look_at_places(node.session, node.job, gone) == gone
+
+
 UNTIDY: dict[str, Callable[[Facts], Facts]] = {
     "nothing is recorded": lambda facts: replace(facts, history=()),
     "it was interrupted": lambda facts: replace(

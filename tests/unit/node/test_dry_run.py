@@ -1,0 +1,36 @@
+"""What a dry run asks a host for, beyond what is decided already."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from deploy_lib.node import dry_run
+from deploy_lib.node.dry_run import look_closer
+from deploy_lib.plan.plan import make_plan
+from deploy_lib.ssh.session import Session
+from tests.unit.plan.test_decision import NODE, case
+from tests.unit.plan.test_plan import desired, settled
+
+
+def test_a_secret_that_only_the_recorded_release_has_gets_something_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without it the host's Compose would not read the files of that release, and nothing could be compared."""
+    given: list[Mapping[str, str]] = []
+
+    def ask(_: object, projects: list[object], env: Mapping[str, str]) -> list[dict[str, str]]:
+        given.append(env)
+        return [{} for _ in projects]
+
+    facts = settled()
+    (proven,) = facts.history
+    held = replace(proven, release=replace(proven.release, secrets={"web": "FORMER_KEY=1"}))
+    plan = make_plan(NODE, replace(facts, history=(held,)), desired(files={"compose.yml": b"other"}))
+    monkeypatch.setattr(dry_run, "ask_hashes", ask)
+    monkeypatch.setattr(dry_run, "_inputs", lambda *_: {})
+    monkeypatch.setattr(dry_run, "read_files", lambda *_: {})
+    look_closer(cast(Session, SimpleNamespace()), case(), plan)
+    assert "FORMER_KEY" in given[0]
