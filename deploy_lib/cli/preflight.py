@@ -13,7 +13,7 @@ from deploy_lib.errors import PreflightError
 from deploy_lib.output.console import Console
 
 if TYPE_CHECKING:
-    from deploy_lib.fleet.survey import NodeSurvey
+    from deploy_lib.fleet.findings import NodeSurvey
 
 MARKS = {"ok": "ok", "failed": "FAILED", "warning": "warning", "deferred": "deferred"}
 
@@ -30,8 +30,9 @@ def run(invocation: Invocation) -> None:
         announce(console, environment, chosen)
 
         from deploy_lib.cli.report import as_dict
+        from deploy_lib.fleet.findings import failures
         from deploy_lib.fleet.optional import leave_out
-        from deploy_lib.fleet.survey import failures, survey
+        from deploy_lib.fleet.survey import survey
         from deploy_lib.node.outcome import Outcome
 
         with deployments_on(chosen, environment, request, console, invocation.connection) as deployments:

@@ -9,8 +9,9 @@ from deploy_lib.errors import ExitCode
 from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
+from deploy_lib.fleet.findings import Survey, require_checks
 from deploy_lib.fleet.locks import locked
-from deploy_lib.fleet.survey import Survey, require_checks, survey
+from deploy_lib.fleet.survey import survey
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console

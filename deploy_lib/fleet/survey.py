@@ -3,8 +3,8 @@ that deploys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploy_lib import address
@@ -20,110 +20,32 @@ from deploy_lib.checks import (
     local,
     reach,
 )
-from deploy_lib.checks.check import failed
 from deploy_lib.compose.interpolation import read_env_file
-from deploy_lib.config import Environment, Node, Registry
+from deploy_lib.config import Environment, Node
 from deploy_lib.errors import (
     DeployError,
-    PreflightError,
     RemoteError,
     UnforeseenError,
     UnreachableError,
     UsageError,
     told,
 )
+from deploy_lib.fleet.findings import NodeSurvey, Survey
 from deploy_lib.fleet.optional import advised
 from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.fleet.registries import Asker, Question, Registries, ask_registries
+from deploy_lib.fleet.vault import open_vault
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.names import did_you_mean
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.guard import foresee_loss
-from deploy_lib.node.preflight import Values, judge_host, judge_secrets, judge_way, look
-from deploy_lib.output.console import Console
+from deploy_lib.node.preflight import judge_host, judge_secrets, judge_way, look
 from deploy_lib.output.timings import TIMINGS
-from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
-from deploy_lib.secrets.sources import fetch, source_of
 from deploy_lib.source import git
 from deploy_lib.source.checkout import check_names
 from deploy_lib.source.versions import ambiguous, require_own_images, versions
-from deploy_lib.ssh.framing import require_room
-
-HERE = "here"
-"""What the checks of this machine are listed under."""
-
-
-@dataclass(frozen=True)
-class NodeSurvey:
-    """What was found on one node.
-
-    Attributes:
-        began, ended: when it was asked, UTC.
-    """
-
-    node: Node
-    facts: Facts
-    checks: tuple[Check, ...]
-    began: str
-    ended: str
-
-    @property
-    def ready(self) -> bool:
-        """Whether secrets may be sent to this host: its Compose answers, and no other user could read or change what lies there."""
-        unknown = self.facts.strangers or "strangers" in self.facts.problems
-        return bool(self.facts.services) and not unknown and not self.narrow
-
-    @property
-    def narrow(self) -> bool:
-        """Whether sshd allows too few sessions at once: a switch would begin and could not be proven."""
-        return any(check.name == reach.SESSIONS and check.result == "failed" for check in self.checks)
-
-    @property
-    def deferred(self) -> bool:
-        """Whether a check is repeated before the switch."""
-        return any(check.result == "deferred" for check in self.checks)
-
-    def also(self, *more: Check) -> NodeSurvey:
-        """The same with further checks."""
-        return replace(self, checks=(*self.checks, *more))
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What all checks found, and what a deployment goes on with.
-
-    Attributes:
-        here: the checks of this machine.
-        nodes: by name.
-        version: the version that a deployment takes; None when none was found.
-        rendered: the version that the hosts have rendered their stacks for.
-        logins: at registries, as far as this command needs them.
-        fetched: the secrets' source gave all values.
-        manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
-            nodes get the same digests.
-    """
-
-    here: Sequence[Check]
-    nodes: Mapping[str, NodeSurvey]
-    version: Version | None
-    values: Values
-    logins: Sequence[Login]
-    manifests: Mapping[Image, Manifest]
-    rendered: Version
-    fetched: bool = True
-
-    @property
-    def columns(self) -> dict[str, Sequence[Check]]:
-        """All checks, by where they were made."""
-        return {HERE: self.here, **{name: node.checks for name, node in self.nodes.items()}}
-
-    @property
-    def failed(self) -> bool:
-        """Whether a deployment would stop here."""
-        return any(failed(checks) for checks in self.columns.values())
 
 
 def survey(environment: Environment, deployments: Sequence[Deployment], request: Request) -> Survey:
@@ -144,7 +66,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     nodes = {look.node.name: look for look in looks}
     _check_refresh(request, [look.facts for look in looks])
     with TIMINGS.span("", "phase", "secrets"):
-        vault = _vault(environment, deployments, nodes)
+        vault = open_vault(environment, deployments, nodes)
     ready = [d for d in deployments if nodes[d.node.name].ready]
     if vault.fetched:
         for d in ready:
@@ -205,84 +127,6 @@ def _check_refresh(request: Request, found: Sequence[Facts]) -> None:
             f"--refresh: there is no service {request.refresh!r}; there are {', '.join(sorted(known))}",
             hint=did_you_mean(request.refresh, known),
         )
-
-
-def require_checks(found: Survey, console: Console, *, lenient: bool = False) -> Version:
-    """Stops before anything is changed, unless every check is passed; gives the version to deploy.
-
-    Args:
-        lenient: failed checks are only warned of, as far as the deployment can go on without them.
-
-    Raises:
-        PreflightError: naming every check that failed, on every node, with its hint.
-    """
-    warnings = ("warning", "deferred", "failed") if lenient else ("warning", "deferred")
-    for where, checks in found.columns.items():
-        for check in checks:
-            if check.result in warnings:
-                console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.hint}")
-    impossible = (
-        found.version is None or not found.fetched or any(not node.ready for node in found.nodes.values())
-    )
-    if found.failed and (impossible or not lenient):
-        raise PreflightError(failures(found))
-    if found.version is None:
-        raise PreflightError("no version to deploy was found", hint="name one with --tag")
-    return found.version
-
-
-def failures(found: Survey) -> str:
-    """Every failed check with its hint, for people."""
-    lines = [
-        f"\n  {where}: {check.name}: {check.problem}\n    -> {check.hint}"
-        for where, checks in found.columns.items()
-        for check in failed(checks)
-    ]
-    count = "1 check" if len(lines) == 1 else f"{len(lines)} checks"
-    return f"{count} failed, nothing was changed{''.join(lines)}"
-
-
-@dataclass(frozen=True)
-class _Vault:
-    """What the secrets' source gave; no values and no logins where it failed."""
-
-    values: Values
-    logins: Sequence[Login]
-    check: Check
-    fetched: bool = True
-
-
-def _vault(
-    environment: Environment, deployments: Sequence[Deployment], nodes: Mapping[str, NodeSurvey]
-) -> _Vault:
-    """Fetches what the stacks need, as their hosts have rendered them, and the passwords of their registries."""
-    registries = _needed_registries(environment, [found.facts for found in nodes.values()])
-    passwords = {registry.password for registry in registries}
-    names = sorted({name for found in nodes.values() for name in found.facts.secret_names} | passwords)
-    if not names:
-        return _Vault({}, (), local.secrets(None, "no source", 0))
-    source = source_of(environment).name(environment.root)
-    try:
-        values = fetch(environment, names)
-    except UsageError:
-        raise
-    except DeployError as error:
-        return _Vault({}, (), local.secrets(error, source, len(names)), fetched=False)
-    require_room({name: values[name].reveal() for name in passwords})
-    for deployment in deployments:
-        deployment.check_room(values, nodes[deployment.node.name].facts.secret_names)
-    logins = tuple(Login(each.host, each.username, values[each.password]) for each in registries)
-    return _Vault(values, logins, local.secrets(None, source, len(names)))
-
-
-def _needed_registries(environment: Environment, found: Sequence[Facts]) -> list[Registry]:
-    """The logins at registries that one of the images comes from; all of them where no host says which images there are."""
-    images = [service.image for facts in found for service in facts.services.values()]
-    return [
-        each
-        for each in environment.registries
-        if not images or any(image.in_registry(each.host) for image in images)
-    ]
 
 
 def _look(environment: Environment, d: Deployment, version: Version, stacks: set[str]) -> NodeSurvey:

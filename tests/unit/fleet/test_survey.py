@@ -11,10 +11,10 @@ import pytest
 from deploy_lib.checks.host import check_ownership
 from deploy_lib.config import Environment, Versions
 from deploy_lib.errors import PreflightError, RemoteError, UsageError
-from deploy_lib.fleet import registries, rotation
+from deploy_lib.fleet import registries, rotation, vault
 from deploy_lib.fleet import survey as surveying
+from deploy_lib.fleet.findings import NodeSurvey, Survey, require_checks
 from deploy_lib.fleet.registries import Asker, Question, Registries
-from deploy_lib.fleet.survey import NodeSurvey, Survey
 from deploy_lib.host.look import registry
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
@@ -46,14 +46,14 @@ def test_no_login_goes_by_way_of_it(
 ) -> None:
     ready: list[Deployment] = []
     one, found = node(strangers)
-    vault = surveying._Vault(values(), (cast(Any, "a login"),), found.checks[0])
+    found_there = vault.Vault(values(), (cast(Any, "a login"),), found.checks[0])
 
     def ask(_: object, askers: Sequence[Asker], *__: object) -> Registries:
         ready.extend(asker.deployment for asker in askers)
         return Registries(VERSION)
 
     monkeypatch.setattr(surveying, "versions", lambda *_: [VERSION])
-    monkeypatch.setattr(surveying, "_vault", lambda *_: vault)
+    monkeypatch.setattr(surveying, "open_vault", lambda *_: found_there)
     monkeypatch.setattr(surveying, "_look", lambda *_: found)
     monkeypatch.setattr(surveying, "ask_registries", ask)
     monkeypatch.setattr(surveying, "_checkout", lambda _: UsageError("no git"))
@@ -74,9 +74,9 @@ def test_no_login_goes_by_way_of_it(
 
 def test_no_flag_deploys_to_it() -> None:
     console = Console(err=io.StringIO())
-    assert surveying.require_checks(survey_of(node(())[1]), console, lenient=True) == VERSION
+    assert require_checks(survey_of(node(())[1]), console, lenient=True) == VERSION
     with pytest.raises(PreflightError, match="/opt is loose"):
-        surveying.require_checks(survey_of(node(LOOSE)[1]), console, lenient=True)
+        require_checks(survey_of(node(LOOSE)[1]), console, lenient=True)
 
 
 WANTED = [Version("sha-000000b"), Version("sha-000000a")]
@@ -123,10 +123,10 @@ def test_a_value_without_room_stops_a_deployment_before_a_host_is_changed(
     login = SimpleNamespace(password="A_TOKEN", username="me", host="h.example")
     environment = cast(Environment, SimpleNamespace(registries=(login,), root=None))
     made, found = node(())
-    monkeypatch.setattr(surveying, "source_of", lambda _: SimpleNamespace(name=lambda root: "vault"))
-    monkeypatch.setattr(surveying, "fetch", large)
+    monkeypatch.setattr(vault, "source_of", lambda _: SimpleNamespace(name=lambda root: "vault"))
+    monkeypatch.setattr(vault, "fetch", large)
     with pytest.raises(UsageError, match="has 131072 bytes") as caught:
-        surveying._vault(environment, [made], {made.node.name: replace(found, facts=Facts())})
+        vault.open_vault(environment, [made], {made.node.name: replace(found, facts=Facts())})
     assert LARGE[:9] not in str(caught.value)
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import pytest
 
@@ -17,7 +17,6 @@ from deploy_lib.host.change.prune import PruneError
 from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, Watch
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
-from deploy_lib.node import deployment as telling
 from deploy_lib.node import preflight as node_preflight
 from deploy_lib.node import pruning, visit
 from deploy_lib.node.deployment import Deployment
@@ -26,7 +25,6 @@ from deploy_lib.node.preflight import judge_host, judge_way
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.console import Console
-from deploy_lib.plan.decision import Job
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
@@ -113,63 +111,6 @@ def test_of_what_was_adopted_and_taken_down_since_nothing_is_left_to_be_read() -
     assert gone.adopted
     # The session fails whoever asks it something.
     assert node_preflight.look_at_places(node.session, node.job, gone) == gone
-
-
-UNTIDY: dict[str, Callable[[Facts], Facts]] = {
-    "nothing is recorded": lambda facts: replace(facts, history=()),
-    "it was interrupted": lambda facts: replace(
-        facts, history=(*facts.history, event("started", Release("r9", "sha-0000009", None, {}, {})))
-    ),
-    "somebody deploys": lambda facts: replace(facts, machine=replace(facts.machine, locked=True)),
-    "its secrets lie who knows where": lambda facts: replace(
-        facts,
-        containers=(cast(Any, None),),
-        history=tuple(replace(e, release=replace(e.release, places=None)) for e in facts.history),
-    ),
-    "it was rendered for other replicas": lambda facts: facts,
-    "it has to be refused": lambda facts: facts,
-    "something is to be done": lambda facts: facts,
-}
-
-
-@pytest.mark.parametrize("why", ["", *UNTIDY])
-def test_one_look_is_enough_where_everything_is_as_recorded(
-    monkeypatch: pytest.MonkeyPatch, why: str
-) -> None:
-    def decide(*_: object) -> object:
-        if why == "it has to be refused":
-            raise PreflightError("no")
-        return SimpleNamespace(plan=SimpleNamespace(nothing=why != "something is to be done"))
-
-    def variables(_: object, __: object, facts: Facts) -> dict[str, str]:
-        return {"WORKERS": "2" if why == "it was rendered for other replicas" and facts.history else "1"}
-
-    monkeypatch.setattr(telling, "decide_version", decide)
-    monkeypatch.setattr(Job, "variables", variables)
-    node = deployment()
-    if why:
-        node.facts = UNTIDY[why](node.facts)
-    assert node.settle(VERSION, {}, values()) is (not why)
-    assert (node.decision is None) is bool(why)
-
-
-@pytest.mark.parametrize("why", ["", "services", "scraper"])
-def test_one_look_is_not_enough_for_some_services_nor_where_a_scraper_is_told(
-    monkeypatch: pytest.MonkeyPatch, why: str
-) -> None:
-    """What lies beside the services counts, too; and whom to scrape is written under the lock alone."""
-    nothing = SimpleNamespace(plan=SimpleNamespace(nothing=True))
-    monkeypatch.setattr(telling, "decide_version", lambda *_: nothing)
-    monkeypatch.setattr(Job, "variables", lambda *_: {})
-    node = deployment()
-    if why == "services":
-        node.site = replace(
-            node.site, job=replace(node.job, request=replace(node.request, services=("web",)))
-        )
-    if why == "scraper":
-        node.site = replace(node.site, scraper=cast(Any, object()))
-    assert node.settle(VERSION, {}, values()) is (not why)
-    assert (node.decision is None) is bool(why)
 
 
 @pytest.mark.parametrize(("delivery", "place"), [("compose", None), ("memory", "/run/ktrdr-secrets/p")])
