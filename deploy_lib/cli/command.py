@@ -21,7 +21,7 @@ from deploy_lib.output.console import Console
 from deploy_lib.output.table import lay_out, terminal_width
 from deploy_lib.output.timings import TIMINGS
 from deploy_lib.request import Request
-from deploy_lib.secrets import dumps
+from deploy_lib.secrets import core_dumps
 from deploy_lib.ssh.connection import StrictConnection
 
 OUTCOMES = {
@@ -79,7 +79,7 @@ def command(
         Exit: with the exit status, when that is not 0.
     """
     stdio.install()
-    dumps.forbid()
+    core_dumps.forbid()
     stdio.wait_for_readers(True)
     catch_interrupts()
     console = Console(as_json=as_json, debug=debug)

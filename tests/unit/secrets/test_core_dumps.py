@@ -3,11 +3,11 @@ import sys
 
 PROGRAM = """
 import resource
-from deploy_lib.secrets import dumps
+from deploy_lib.secrets import core_dumps
 soft, most = resource.getrlimit(resource.RLIMIT_CORE)
 resource.setrlimit(resource.RLIMIT_CORE, (most, most))
-dumps.forbid()
-dumps.forbid()
+core_dumps.forbid()
+core_dumps.forbid()
 assert resource.getrlimit(resource.RLIMIT_CORE) == (0, most)
 import subprocess
 print(subprocess.run(["sh", "-c", "ulimit -c"], capture_output=True, text=True).stdout)
