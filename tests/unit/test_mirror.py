@@ -27,7 +27,7 @@ THROUGH = {
     "cli/restore": "unit/cli/test_collection",
     "cli/rollback": "unit/cli/test_collection",
     "cli/rotate_secrets": "unit/cli/test_collection",
-    "cli/start": "unit/output/test_output",
+    "cli/startup": "unit/output/test_output",
     "cli/status": "unit/cli/test_collection",
     "compose/asks": "unit/checks/test_offers",
     "compose/interpolation": "unit/compose/test_references",

@@ -262,9 +262,9 @@ def test_ctrl_c_that_is_ignored_from_the_start_stays_ignored_to_the_end() -> Non
     # As a shell does to what it starts in the background of a script.
     script = """
 import os, signal
-from deploy_lib.cli import start
+from deploy_lib.cli import startup
 from deploy_lib.fleet import interruption
-for step in (start.begin, interruption.catch_interrupts, interruption.ignore_interrupts):
+for step in (startup.begin, interruption.catch_interrupts, interruption.ignore_interrupts):
     step()
     os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -278,8 +278,8 @@ print("to the end")
 def test_ctrl_c_while_the_commands_are_still_imported_is_one_line() -> None:
     script = """
 import os, signal, sys
-from deploy_lib.cli import start
-start.begin()
+from deploy_lib.cli import startup
+startup.begin()
 os.kill(os.getpid(), signal.SIGINT)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
