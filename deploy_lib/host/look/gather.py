@@ -12,8 +12,8 @@ from deploy_lib.compose.container import containers_function
 from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import blank, machine
+from deploy_lib.host.look.directory import functions as directory_functions
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.lies import functions as what_lies
 from deploy_lib.host.look.reading import read_facts
 from deploy_lib.host.look.shape import SHAPE
 from deploy_lib.host.stack import HostStack
@@ -121,7 +121,7 @@ tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x";
   while [ ! -e "$x" ]; do x=$(dirname "$x"); done
   [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
 }}
-{what_lies(stack)}
+{directory_functions(stack)}
 {strangers(directory)}
 {_others(stack)}
 {ours(directory)}

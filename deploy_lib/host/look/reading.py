@@ -12,8 +12,8 @@ from deploy_lib.compose.service import Service
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.blank import read_blank
+from deploy_lib.host.look.directory import read_marks
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.lies import read_marks
 from deploy_lib.layout import KEEP
 from deploy_lib.release.history import parse_events
 

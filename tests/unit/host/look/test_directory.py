@@ -10,7 +10,7 @@ import pytest
 
 from deploy_lib.answers import understand
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.look.lies import functions, read_marks
+from deploy_lib.host.look.directory import functions, read_marks
 from deploy_lib.shell import THERE, TRUST
 from tests.unit import build
 

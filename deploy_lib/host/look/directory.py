@@ -1,4 +1,4 @@
-"""What lies below a stack's directory where this program may have put something: which files, with which modes, and whose."""
+"""Which files a stack's directory has where this program may have put something: their content, modes and owners."""
 
 from __future__ import annotations
 
