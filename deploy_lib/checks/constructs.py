@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from deploy_lib.checks.check import Check, judged, numbers
+from deploy_lib.compose.existing import differences, remake
 from deploy_lib.compose.joins import foreign, linked
 from deploy_lib.compose.limits import DROPPED, Limit
-from deploy_lib.compose.made import differences, remake
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Node

@@ -16,7 +16,7 @@ import pytest
 from deploy_lib.checks import check_constructs, check_exposure, check_variables
 from deploy_lib.checks.check import Check
 from deploy_lib.checks.offers import check_offers
-from deploy_lib.compose.made import differences
+from deploy_lib.compose.existing import differences
 from deploy_lib.compose.model import read_model
 from deploy_lib.compose.service import Made
 from deploy_lib.host.look.facts import Facts
