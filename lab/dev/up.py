@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy_lib.errors import DeployError, PreflightError, UsageError
-from deploy_lib.host.look.faults import fault_of
+from deploy_lib.host.look.registry_faults import fault_of
 from deploy_lib.names import did_you_mean
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret

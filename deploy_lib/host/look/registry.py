@@ -14,7 +14,7 @@ from urllib.parse import quote as url_quote
 
 from deploy_lib.answers import text, understand
 from deploy_lib.errors import NotUnderstoodError, RemoteError
-from deploy_lib.host.look.faults import Fault, fault_of
+from deploy_lib.host.look.registry_faults import Fault, fault_of
 from deploy_lib.release.image import HUB, HUB_LOGIN, Image
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session

@@ -3,8 +3,8 @@
 import pytest
 
 from deploy_lib.checks.images import advice
-from deploy_lib.host.look.faults import Fault
 from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.host.look.registry_faults import Fault
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 
