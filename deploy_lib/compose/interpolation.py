@@ -18,13 +18,6 @@ VARIABLE = re.compile(
 )
 """One variable in a text, as Compose writes it; what is read of one and what is filled in both follow from it."""
 
-_ENV_LINE = re.compile(
-    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*
-        (?: '(?P<single>[^']*)' | "(?P<double>(?:\\.|[^"\\])*)" | (?P<plain>[^\n]*?) )
-        [ \t]*(?:[ \t]\#[^\n]*)?\r?$""",
-    re.VERBOSE | re.ASCII | re.MULTILINE,
-)
-
 
 def filled(text: str, values: Mapping[str, str]) -> str | None:
     """A text with its variables filled in; None where one is not known and has no default."""
@@ -48,22 +41,3 @@ def filled(text: str, values: Mapping[str, str]) -> str | None:
 
     result = VARIABLE.sub(value, text)
     return None if unknown else result
-
-
-def read_env_file(content: bytes, known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Names and values of an env file; variables in a value are filled in as far as they are known.
-
-    Args:
-        known: values that count before those of the file.
-    """
-    found: dict[str, str] = {}
-    for match in _ENV_LINE.finditer(content.decode(errors="replace")):
-        if match["single"] is not None:
-            found[match["name"]] = match["single"]
-            continue
-        text = match["plain"] if match["double"] is None else match["double"].replace('\\"', '"')
-        if match["plain"] is not None and text.startswith("#"):
-            text = ""
-        value = filled(text, {**found, **(known or {})})
-        found[match["name"]] = text if value is None else value
-    return found

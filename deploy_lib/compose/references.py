@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy_lib.compose.interpolation import filled, read_env_file
+from deploy_lib.compose.env_file import read_env_file
+from deploy_lib.compose.interpolation import filled
 from deploy_lib.compose.limits import is_bind
 from deploy_lib.compose.reading import Replaced, load_marked
 from deploy_lib.compose.reference import Kind, Place, Reference

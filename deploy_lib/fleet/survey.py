@@ -20,7 +20,7 @@ from deploy_lib.checks import (
     local,
     reach,
 )
-from deploy_lib.compose.interpolation import read_env_file
+from deploy_lib.compose.env_file import read_env_file
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import (
     DeployError,

@@ -13,7 +13,7 @@ from deploy_lib.checks import Check
 from deploy_lib.checks.check import failed
 from deploy_lib.checks.data import NAME, PROVES, check_data, losses
 from deploy_lib.checks.risk import Look, Scene
-from deploy_lib.compose.interpolation import read_env_file
+from deploy_lib.compose.env_file import read_env_file
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import CommandError, PreflightError, RemoteError, UnforeseenError, told
 from deploy_lib.host.files import read_files

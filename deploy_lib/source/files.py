@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy_lib.compose.interpolation import read_env_file
+from deploy_lib.compose.env_file import read_env_file
 from deploy_lib.compose.reference import Reference
 from deploy_lib.compose.references import references
 from deploy_lib.config import Stack

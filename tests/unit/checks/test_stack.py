@@ -10,7 +10,6 @@ from deploy_lib.checks import (
     check_storage,
     check_variables,
 )
-from deploy_lib.compose.interpolation import read_env_file
 from deploy_lib.compose.reference import Reference
 from deploy_lib.compose.service import Mount, Service
 from deploy_lib.config import load
@@ -86,28 +85,6 @@ def test_a_project_without_a_fixed_name_is_given_the_line_that_fixes_it() -> Non
     assert "under which 1 containers are here" in check.problem
     assert 'project = "ktrdr-core"' in (check.hint or "")
     assert check_project(NODES["core"], "ktrdr-core", Facts(), named=True).result == "ok"
-
-
-def test_an_env_file_s_values_are_quoted_commented_and_made_of_others() -> None:
-    content = (
-        b"A=1 # one\nB='$A # no comment'\nC=\"$A ${A:-x} ${Z}\"\nD=${A}2\nE=# all\nF='two\nlines'\nG=a#b\r\n"
-    )
-    assert read_env_file(content, {"A": "9"}) == {
-        **{
-            "A": "1",
-            "B": "$A # no comment",
-            "C": "$A ${A:-x} ${Z}",
-            "D": "92",
-            "E": "",
-            "F": "two\nlines",
-            "G": "a#b",
-        },
-    }
-
-
-def test_an_env_file_is_read_as_compose_does() -> None:
-    content = b"# C=1\nA=1\n export B = 'two words' \nEMPTY=\nD=x=y\n"
-    assert read_env_file(content) == {"A": "1", "B": "two words", "EMPTY": "", "D": "x=y"}
 
 
 def expected(path: str) -> Expected:
