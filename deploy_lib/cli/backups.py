@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
-from deploy_lib.cli.nodes import are_named, choose, missing_any, outcome_of, sessions_with
+from deploy_lib.cli.nodes import are_named, ask_each, choose, missing_any, outcome_of, sessions_with
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, ExitCode, told
-from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.host.look.backups import list_backups
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.release.backup import BackupFile, shown_size
 from deploy_lib.source.checkout import project_of
+from deploy_lib.ssh.session import Session
 
 
 def run(invocation: Invocation) -> None:
@@ -28,19 +28,11 @@ def run(invocation: Invocation) -> None:
         projects = {node.name: project_of(environment, node) for node in chosen}
         announce(console, environment, chosen)
         sessions = sessions_with(environment, chosen, invocation.connection)
-        found: dict[str, list[BackupFile] | DeployError] = {}
 
-        def ask(node: Node) -> None:
-            session = sessions[node.name]
-            try:
-                with told(node.name):
-                    found[node.name] = list_backups(session, HostStack(node, projects[node.name]))
-            except DeployError as error:
-                found[node.name] = error
-            finally:
-                session.close()
+        def ask(node: Node, session: Session) -> list[BackupFile]:
+            return list_backups(session, HostStack(node, projects[node.name]))
 
-        side_by_side(chosen, ask, invocation.given[PARALLEL])
+        found = ask_each(chosen, sessions, ask, invocation.given[PARALLEL])
         for node in chosen:
             one = found[node.name]
             if isinstance(one, DeployError):

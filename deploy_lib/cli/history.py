@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import EVENTS, PARALLEL
-from deploy_lib.cli.nodes import are_named, choose, missing_any, outcome_of, sessions_with
+from deploy_lib.cli.nodes import are_named, ask_each, choose, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Node
-from deploy_lib.errors import DeployError, ExitCode, told
-from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.errors import DeployError, ExitCode
 from deploy_lib.host.change.history import read_history
 from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event, interrupted
@@ -29,7 +28,11 @@ def run(invocation: Invocation) -> None:
         chosen = choose(environment, invocation)
         announce(console, environment, chosen)
         sessions = sessions_with(environment, chosen, invocation.connection)
-        past = _read(chosen, sessions, lines, limit)
+
+        def read(node: Node, session: Session) -> list[Event]:
+            return read_history(session, node.directory, lines)
+
+        past = ask_each(chosen, sessions, read, limit)
         for node in chosen:
             events = past[node.name]
             if isinstance(events, DeployError):
@@ -38,32 +41,12 @@ def run(invocation: Invocation) -> None:
                 continue
             report.nodes[node.name] = {
                 "outcome": "interrupted" if interrupted(events) else "done",
-                "events": [shown(event) for event in events[-lines:]],
+                "events": [for_document(event) for event in events[-lines:]],
                 "error": None,
             }
             _show(console, node.name, events, lines)
         if missing_any(chosen, past, named=are_named(invocation)):
             report.exit = ExitCode.NOT_STARTED
-
-
-def _read(
-    nodes: Sequence[Node], sessions: Mapping[str, Session], lines: int, limit: int | None
-) -> dict[str, list[Event] | DeployError]:
-    """By node, its newest events, or the error."""
-    found: dict[str, list[Event] | DeployError] = {}
-
-    def read(node: Node) -> None:
-        session = sessions[node.name]
-        try:
-            with told(node.name):
-                found[node.name] = read_history(session, node.directory, lines)
-        except DeployError as error:
-            found[node.name] = error
-        finally:
-            session.close()
-
-    side_by_side(nodes, read, limit)
-    return found
 
 
 def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> None:
@@ -92,7 +75,7 @@ def _kind(event: Event, events: Sequence[Event]) -> str:
     return "interrupted" if event is interrupted(events) else event.kind
 
 
-def shown(event: Event) -> dict[str, Any]:
+def for_document(event: Event) -> dict[str, Any]:
     """An event for the document, without what only a host needs: a text beside a secret may be one that nobody has declared."""
     data = event.as_dict()
     data["release"].pop("places", None)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import DeployError, UnreachableError, UsageError
+from deploy_lib.errors import DeployError, UnreachableError, UsageError, told
+from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.ssh.connection import StrictConnection, connect_to
@@ -18,6 +19,8 @@ from deploy_lib.ssh.session import Session
 
 if TYPE_CHECKING:
     from deploy_lib.node.deployment import Deployment
+
+T = TypeVar("T")
 
 
 def choose(environment: Environment, invocation: Invocation) -> list[Node]:
@@ -96,6 +99,32 @@ def sessions_with(
     """
     ways = [connection, *(connection.twin() for _ in nodes[1:])] if connection else [None] * len(nodes)
     return {node.name: session_to(environment, node, way) for node, way in zip(nodes, ways, strict=True)}
+
+
+def ask_each(
+    nodes: Sequence[Node],
+    sessions: Mapping[str, Session],
+    ask: Callable[[Node, Session], T],
+    limit: int | None,
+) -> dict[str, T | DeployError]:
+    """By node, its answer or its error. Nodes are asked side by side, and each session ends with the answer.
+
+    Args:
+        limit: how many are asked at once; None: all.
+    """
+
+    def answer(node: Node) -> T | DeployError:
+        session = sessions[node.name]
+        try:
+            with told(node.name):
+                return ask(node, session)
+        except DeployError as error:
+            return error
+        finally:
+            session.close()
+
+    answers = side_by_side(nodes, answer, limit)
+    return {node.name: found for node, found in zip(nodes, answers, strict=True)}
 
 
 @contextmanager

@@ -10,11 +10,10 @@ from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
 from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
-from deploy_lib.cli.nodes import are_named, choose, is_off, missing_any, outcome_of, sessions_with
+from deploy_lib.cli.nodes import are_named, ask_each, choose, is_off, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import DeployError, ExitCode, UnreachableError, UsageError, told
-from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.errors import DeployError, ExitCode, UnreachableError, UsageError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import gather
 from deploy_lib.host.look.newer import ask_newer
@@ -23,6 +22,7 @@ from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Row, Status, left_behind, status
 from deploy_lib.release.image import Image
 from deploy_lib.source.checkout import project_of, read_stack
+from deploy_lib.ssh.session import Session
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
 """The checks without which a host's state is unknown."""
@@ -40,24 +40,16 @@ def run(invocation: Invocation) -> None:
         projects = {node.name: project_of(environment, node) for node in chosen}
         announce(console, environment, chosen)
         sessions = sessions_with(environment, chosen, invocation.connection)
-        found: dict[str, Status | DeployError] = {}
 
-        def ask(node: Node) -> None:
-            session = sessions[node.name]
-            try:
-                with told(node.name):
-                    stack = HostStack(node, projects[node.name])
-                    facts = gather(session, stack, {}, {})
-                    require_answers(node, facts)
-                    newer = ask_newer(session, stack, facts, _moving(environment, node, facts))
-                    notes = [*filter(None, [_behind(environment, facts)]), *_newer(node, facts, newer)]
-                    found[node.name] = status(facts, notes)
-            except DeployError as error:
-                found[node.name] = error
-            finally:
-                session.close()
+        def ask(node: Node, session: Session) -> Status:
+            stack = HostStack(node, projects[node.name])
+            facts = gather(session, stack, {}, {})
+            require_answers(node, facts)
+            newer = ask_newer(session, stack, facts, _moving(environment, node, facts))
+            notes = [*filter(None, [_behind(environment, facts)]), *_newer(node, facts, newer)]
+            return status(facts, notes)
 
-        side_by_side(chosen, ask, limit)
+        found = ask_each(chosen, sessions, ask, limit)
         known = {name: one for name, one in found.items() if isinstance(one, Status)}
         for node in chosen:
             if missed := left_behind(node, known, chosen):
