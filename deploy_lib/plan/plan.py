@@ -97,7 +97,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     recorded = before.release.files if before else {}
     left = {path for path in half.release.files if path in facts.files} if half else set()
     dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
-    joins = {name: joined(service.spec) for name, service in facts.services.items()}
+    joins = {**facts.joins, **{name: joined(service.spec) for name, service in facts.services.items()}}
     changes = along([_change(facts, before, name, release) for name in sorted(release.images)], joins)
     changes += tuple(_left(facts, release)) if facts.adopted else ()
     orphans = any(c.service not in release.images for c in facts.containers)
