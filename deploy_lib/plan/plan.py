@@ -99,8 +99,10 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
     joins = {**facts.joins, **{name: joined(service.spec) for name, service in facts.services.items()}}
     changes = along([_change(facts, before, name, release) for name in sorted(release.images)], joins)
-    changes += tuple(_left(facts, release)) if facts.adopted else ()
-    orphans = any(c.service not in release.images for c in facts.containers)
+    changes += tuple(_left(facts, release))
+    # What is left as it is must be in the record, or it would count as drift.
+    beside = {*release.idle, *facts.inactive} & {*(before.release.idle if before else ())}
+    orphans = any(c.service not in {*release.images, *beside} for c in facts.containers)
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
         before is not None
@@ -230,7 +232,7 @@ def _left(facts: Facts, release: Release) -> Iterator[Change]:
     """What happens to services that the new release does not have."""
     for name in sorted({c.service for c in facts.containers} - {*release.images}):
         image = facts.of(name)[0].image
-        if name in facts.inactive:
+        if name in {*release.idle, *facts.inactive}:
             yield Change(name, "keep", image, image, "its profile is not active: it is left as it is")
         else:
             yield Change(name, "remove", image, image, "the new files do not have it")

@@ -79,7 +79,8 @@ def _risks(
             if not certain and change.service in facts.alike and change.service in release.as_started:
                 continue
             yield replace(risk, sure=certain, rewritten=rewritten or certain)
-    for name in sorted({c.service for c in facts.containers} - {*release.images, *declared, *facts.inactive}):
+    left = {*declared, *release.idle, *facts.inactive}
+    for name in sorted({c.service for c in facts.containers} - {*release.images, *left}):
         yield Risk(name, tuple(facts.of(name)), None)
 
 

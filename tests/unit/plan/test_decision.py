@@ -109,7 +109,9 @@ def test_going_back_keeps_the_values_and_runs_no_migration() -> None:
 def joined_by_another(facts: Facts) -> Facts:
     """The same host, on which a service is part of the container of "web"; no file is rendered."""
     (web,), (newest, *older) = facts.containers, reversed(facts.history)
-    inner = replace(web, id="2", name="inner-1", service="inner", labels={CONFIG_HASH: "hash"}, joined=(web.id,))
+    inner = replace(
+        web, id="2", name="inner-1", service="inner", labels={CONFIG_HASH: "hash"}, joined=(web.id,)
+    )
 
     def with_inner(each: Event) -> Event:
         release = each.release

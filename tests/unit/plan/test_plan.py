@@ -108,6 +108,24 @@ def test_a_container_of_no_service_is_work() -> None:
     assert not make_plan(NODE, replace(facts, containers=(*facts.containers, stray)), desired()).nothing
 
 
+def test_a_container_of_a_profile_that_is_not_active_is_left_and_does_so_in_the_record() -> None:
+    facts = settled()
+    facts = replace(facts, containers=(*facts.containers, replace(facts.containers[0], service="second")))
+    wish = desired()
+    wish = replace(wish, release=replace(wish.release, idle=("second",)))
+    first = make_plan(NODE, facts, wish)
+    assert [(c.service, c.action) for c in first.changes] == [("web", "keep"), ("second", "keep")]
+    # The record does not know of it yet, and would call it drift.
+    assert not first.nothing
+    recorded = replace(facts.history[0], release=replace(facts.history[0].release, idle=("second",)))
+    facts = replace(facts, history=(recorded,))
+    assert make_plan(NODE, facts, wish).nothing
+    # The new files do not have the service at all.
+    gone = make_plan(NODE, facts, desired())
+    assert [(c.service, c.action) for c in gone.changes] == [("web", "keep"), ("second", "remove")]
+    assert not gone.nothing
+
+
 def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone() -> None:
     plan = make_plan(NODE, settled(), desired(files={"compose.yml": b"c"}))
     assert plan.dropped == ("conf/site.conf",)
