@@ -12,7 +12,8 @@ from deploy_lib.compose.mounts import wanted
 from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
-from deploy_lib.plan.plan import Change, Plan
+from deploy_lib.plan.changes import Change
+from deploy_lib.plan.plan import Plan
 
 
 def make_scene(

@@ -52,6 +52,7 @@ def test_a_container_of_a_single_command_is_no_part_of_the_stack() -> None:
 def test_whose_containers_it_is_part_of_is_said_by_their_ids() -> None:
     modes = {"network_mode": "container:a", "ipc": "private", "pid": "", "volumes_from": ["b:ro", "a"]}
     found, alone = read_container(line(modes, **LABELS)), read_container(line(**LABELS))
-    assert found is not None and alone is not None
+    assert found is not None
+    assert alone is not None
     assert found.joined == ("a", "b")
     assert alone.joined == ()

@@ -10,7 +10,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan.desired import Desired, whole_release
-from deploy_lib.plan.plan import Change, along, make_plan
+from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from tests.unit import build
@@ -218,21 +218,6 @@ def test_a_changed_file_recreates_who_is_marked_by_it() -> None:
     assert [(c.action, c.why) for c in make_plan(NODE, settled(), marked).changes] == [
         ("recreate", "files that it mounts")
     ]
-
-
-def test_who_is_part_of_a_container_is_made_anew_with_it() -> None:
-    changes = [
-        Change(name, action, OLD)
-        for name, action in (("inner", "keep"), ("other", "keep"), ("vpn", "recreate"), ("web", "start"))
-    ]
-    joins = {"inner": ["web"], "web": ["vpn"], "other": ["nobody"]}
-    found = {change.service: (change.action, change.why) for change in along(changes, joins)}
-    assert found == {
-        "inner": ("recreate", "it is part of web"),
-        "other": ("keep", ""),
-        "vpn": ("recreate", ""),
-        "web": ("recreate", "it is part of vpn"),
-    }
 
 
 def test_what_was_ill_before_is_known() -> None:
