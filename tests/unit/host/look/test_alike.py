@@ -47,7 +47,7 @@ def test_every_container_of_a_service_must_have_the_very_hash(
     assert ask_alike(session, project, {}, {"PW": "x"}, containers) == expected
     assert given["env"] == {"PW": "x"}
     assert '--project-directory "$t/files" -f "$t/files"/a.yml --env-file "$t/files"/a.env' in given["script"]
-    assert "--project-directory /srv/shop -f -" in given["script"]
+    assert "--project-directory /srv/shop --profile '*' -f -" in given["script"]
     # What lies there now is read only where it is as it is to be.
     assert '/srv/shop -f "$t/files"' not in given["script"]
     ask_alike(session, project, {}, {}, containers, lying=True)
