@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from deploy_lib import layout
 from deploy_lib.compose.joins import joined
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
@@ -83,7 +84,8 @@ def make_plan(node: Node, facts: Facts, desired: Desired, chosen: Collection[str
     changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))
     recorded = before.release.files if before else {}
     left = {path for path in half.release.files if path in facts.files} if half else set()
-    dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
+    gone = (path for path in {*recorded, *left} if path not in release.files)
+    dropped = tuple(sorted(path for path in gone if not _at_home(node, path)))
     joins = {**facts.joins, **{name: joined(service.spec) for name, service in facts.services.items()}}
     changes = tuple(change_of(facts, before, name, release) for name in sorted(release.images))
     aside = {c.service for c in changes if chosen and c.service not in chosen and c.action in STARTED}
@@ -126,6 +128,12 @@ def make_plan(node: Node, facts: Facts, desired: Desired, chosen: Collection[str
         ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
         down=tuple(_down(facts, changes)),
     )
+
+
+def _at_home(node: Node, path: str) -> bool:
+    """Whether a container may be at home there: what an earlier release has shipped is left."""
+    found = PurePosixPath(path)
+    return found.name in layout.PLACEHOLDERS or any(map(found.is_relative_to, node.stack.data))
 
 
 def _undo(facts: Facts, back: Release, release: Release, dropped: Sequence[str]) -> Placement:

@@ -132,6 +132,17 @@ def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone()
     assert [r.service for r in plan.reloads] == ["proxy"]
 
 
+def test_what_earlier_releases_have_shipped_into_a_container_s_own_place_is_left() -> None:
+    facts, lay = settled(), ("rows/.gitkeep", "up/init.sql", "old.conf")
+    recorded = facts.history[0]
+    more = {**recorded.release.files, **dict.fromkeys(lay, "1")}
+    facts = replace(
+        facts, files=more, history=(replace(recorded, release=replace(recorded.release, files=more)),)
+    )
+    assert make_plan(NODE, facts, desired()).dropped == ("old.conf", "up/init.sql")
+    assert make_plan(build.node(data=("up",)), facts, desired()).dropped == ("old.conf",)
+
+
 def test_a_stopped_container_is_said_to_be_that_whatever_its_health_was() -> None:
     plan = make_plan(NODE, with_container(state="exited", health="unhealthy"), desired())
     assert plan.changes[0].why == "it is exited"
