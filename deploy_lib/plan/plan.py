@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.compose.joins import joined
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
@@ -86,7 +85,7 @@ def make_plan(node: Node, facts: Facts, desired: Desired, chosen: Collection[str
     left = {path for path in half.release.files if path in facts.files} if half else set()
     gone = (path for path in {*recorded, *left} if path not in release.files)
     dropped = tuple(sorted(path for path in gone if not _at_home(node, path)))
-    joins = {**facts.joins, **{name: joined(service.spec) for name, service in facts.services.items()}}
+    joins = {**facts.joins, **{name: service.joins for name, service in facts.services.items()}}
     changes = tuple(change_of(facts, before, name, release) for name in sorted(release.images))
     aside = {c.service for c in changes if chosen and c.service not in chosen and c.action in STARTED}
     changes = along([left_down(c) if c.service in aside else c for c in changes], joins)

@@ -117,18 +117,14 @@ def _risk(
     ever = [plan.before, facts.unsettled]
     new = not goes and not any(change.service in event.release.images for event in ever if event)
     after = wanted(service, services or {}, stack.directory) if service else goes[0].mounts if goes else None
-    spec = service.spec if service else {}
-    command = spec.get("command") or ()
     return Risk(
         change.service,
         tuple(goes),
         after,
         change.image,
         service.image if service else change.image,
-        environment={
-            name: str(value) for name, value in (spec.get("environment") or {}).items() if value is not None
-        },
-        command=tuple(map(str, [command] if isinstance(command, str) else command)),
+        environment=service.environment if service else {},
+        command=service.command if service else (),
         ends=change.service in release.ends,
         new=new,
     )

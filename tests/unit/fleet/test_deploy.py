@@ -302,8 +302,14 @@ def test_ctrl_c_while_a_host_that_is_as_asked_for_is_probed_is_an_outcome(
     monkeypatch.setattr(fleet, "require_checks", lambda *_, **__: version)
 
     class Settled(Fake):
-        begin = check_secrets = lambda *_, **__: None
-        settle = lambda *_: True
+        def begin(self, facts: object, *, deferred: bool) -> None:
+            pass
+
+        def check_secrets(self, values: object) -> None:
+            pass
+
+        def settle(self, *_: object) -> bool:
+            return True
 
         def stage(self, login: object) -> None:
             signal.raise_signal(signal.SIGTERM)
