@@ -75,3 +75,8 @@ def secrets_in(memory: str, project: str) -> PurePosixPath:
         memory: one of MEMORY.
     """
     return PurePosixPath(memory) / SECRETS / project
+
+
+PLACEHOLDERS = (".gitkeep", ".keep", ".gitignore")
+"""Names of files by which git keeps a directory that is empty: they are for git alone. On a host such a directory is often one that a
+container has made its own."""

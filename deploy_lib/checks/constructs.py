@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from deploy_lib.checks.check import Check, judged, numbers
 from deploy_lib.compose.existing import differences, remake
-from deploy_lib.compose.joins import foreign, linked
 from deploy_lib.compose.limits import DROPPED, Limit
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
@@ -77,17 +76,15 @@ def _paths(running: Sequence[Service], offers: Offers) -> Iterator[Check]:
     """The host's own paths that Docker does not make; `check_files` has those below the stack's directory."""
     missing: list[tuple[str, str]] = []
     for service in running:
-        for mount in service.spec.get("volumes") or ():
-            source = str(mount.get("source") or "")
-            made = (mount.get("bind") or {}).get("create_host_path")
-            if mount["type"] == "bind" and not made and source in offers.absent:
+        for source in service.must_exist:
+            if source in offers.absent:
                 missing.append((f"{service.name} mounts {source}, which is not there", _mkdir(source)))
         for each in service.made:
-            device = str((each.spec.get("driver_opts") or {}).get("device") or "")
-            if each.kind == "volume" and device in offers.absent:
-                missing.append((f"the volume {each.key} is {device}, which is not there", _mkdir(device)))
-        for option in service.spec.get("security_opt") or ():
-            path = str(option).replace("=", ":", 1).partition("seccomp:")[2]
+            if each.kind == "volume" and each.device in offers.absent:
+                missing.append(
+                    (f"the volume {each.key} is {each.device}, which is not there", _mkdir(each.device))
+                )
+        for path in service.seccomp:
             if path in offers.absent:
                 missing.append(
                     (
@@ -105,7 +102,7 @@ def _mkdir(path: str) -> str:
 def _containers(project: str, running: Sequence[Service], offers: Offers) -> Iterator[Check]:
     missing: list[tuple[str, str]] = []
     for service in running:
-        for name in foreign(service.spec):
+        for name in service.joins_others:
             if name not in offers.containers:
                 missing.append(
                     (
@@ -113,7 +110,7 @@ def _containers(project: str, running: Sequence[Service], offers: Offers) -> Ite
                         f"start {name} first",
                     )
                 )
-        name = str(service.spec.get("container_name") or "")
+        name = service.container_name
         owner = offers.containers.get(name, project) if name else project
         if owner != project:
             whose = f"of the project {owner}" if owner else "that no project has"
@@ -129,7 +126,7 @@ def _containers(project: str, running: Sequence[Service], offers: Offers) -> Ite
     unknown = [
         f"{service.name} calls {name}"
         for service in running
-        for name in linked(service.spec)
+        for name in service.calls
         if name not in offers.containers
     ]
     if unknown:
@@ -145,12 +142,9 @@ def _containers(project: str, running: Sequence[Service], offers: Offers) -> Ite
 def _plugins(running: Sequence[Service], offers: Offers) -> Iterator[Check]:
     """Drivers of logs, networks and volumes; an engine that named none at all has not answered."""
     known = {each.removesuffix(":latest") for each in offers.plugins}
-    wanted = [
-        ("log", str((s.spec.get("logging") or {}).get("driver") or ""), f"the logging of {s.name}")
-        for s in running
-    ]
+    wanted = [("log", service.log_driver, f"the logging of {service.name}") for service in running]
     wanted += [
-        (each.kind, str(each.spec.get("driver") or ""), f"the {each.kind} {each.key}")
+        (each.kind, each.driver, f"the {each.kind} {each.key}")
         for service in running
         for each in service.made
     ]

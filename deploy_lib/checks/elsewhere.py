@@ -78,7 +78,7 @@ def _signs(
     if known and str(node.directory) in {c.directory for c in containers}:
         yield f"lies in {node.directory}", True
     services = {name: s for name, s in facts.services.items() if s.replicas}
-    fixed = {str(name) for s in services.values() if (name := s.spec.get("container_name"))}
+    fixed = {name for s in services.values() if (name := s.container_name)}
     for name in sorted(fixed & {c.name for c in containers}):
         yield f"has the container {name}", True
     wanted = [port for s in services.values() if not s.host_network for port in s.ports]

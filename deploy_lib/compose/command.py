@@ -48,16 +48,32 @@ def by_hand_render(project: Project) -> str:
 
 def by_hand_hashes(project: Project) -> str:
     """The call that prints a hash of each service's configuration, for the files in their places."""
-    return by_hand_command(project, "config", "--hash", "*")
+    return by_hand_command(project, *_HASH)
+
+
+def moved_hashes(project: Project, files: str) -> str:
+    """The same for files that lie elsewhere and are to come into their places: what is hashed is what they say there.
+
+    Nothing of what lies in the places now is read: an `env_file` or an included file may be another one.
+
+    Args:
+        files: where they lie; it may have shell variables in it.
+    """
+    home = re.sub(r"[|&\\]", r"\\\g<0>", str(project.directory))
+    moved = f'sed "s|{files}|"{quote(home)}"|g"'
+    # Of profiles, what is rendered has only the active ones.
+    rendered = replace(project, files=("-",), env_files=(), profiles=("*",))
+    hashed = _call(rendered, quote(project.directory), _HASH)
+    return f"""{_call(project, f'"{files}"', _RENDER)} | {moved} | {hashed}"""
 
 
 def hashes_in_place(project: Project, files: str) -> str:
-    """The same for files that lie elsewhere and are to come into their places: relative paths start from those.
+    """The same, with what the files refer to as it lies in the places now.
 
     Args:
         files: where they lie, as a shell word.
     """
-    return _call(project, files, ("config", "--hash", "*"), quote(project.directory))
+    return _call(project, files, _HASH, quote(project.directory))
 
 
 def inactive_services(project: Project, files: str) -> str:
@@ -66,10 +82,11 @@ def inactive_services(project: Project, files: str) -> str:
     Args:
         files: where the files lie, as a shell word.
     """
-    return _call(replace(project, profiles=("*",)), files, ("config", "--services"), quote(project.directory))
+    return _call(replace(project, profiles=("*",)), files, ("config", "--services"))
 
 
 _RENDER = ("config", "--format", "json")
+_HASH = ("config", "--hash", "*")
 
 BLANK = r's/.*The \\*"\([A-Za-z_][A-Za-z0-9_]*\)\\*" variable is not set.*/\1/p'
 """For `sed -n`: the names of the variables that Compose found no value for, in what a rendering said on standard error. It

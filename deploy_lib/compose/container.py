@@ -12,6 +12,7 @@ from typing import Any
 from deploy_lib import layout, shell
 from deploy_lib.answers import number, text, texts, understand
 from deploy_lib.compose import labels
+from deploy_lib.compose.joins import held_by
 from deploy_lib.compose.mounts import Held, read_held
 from deploy_lib.compose.project import Project
 from deploy_lib.release.image import Image
@@ -29,6 +30,7 @@ class Container:
         started: RFC 3339.
         ports: of the host, that lead to it.
         mounts: what is mounted in it, but for what lies in memory.
+        joined: the ids of the containers that it is part of.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()
     mounts: tuple[Held, ...] = ()
+    joined: tuple[str, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -119,6 +122,10 @@ _FIELDS = {
     "labels": ".Config.Labels",
     "ports": ".HostConfig.PortBindings",
     "mounts": ".Mounts",
+    "network_mode": ".HostConfig.NetworkMode",
+    "ipc": ".HostConfig.IpcMode",
+    "pid": ".HostConfig.PidMode",
+    "volumes_from": ".HostConfig.VolumesFrom",
 }
 INSPECT = (
     "{"
@@ -181,6 +188,7 @@ def _container(data: Any) -> Container | None:
         labels=found,
         ports=tuple(ports),
         mounts=tuple(read_held(each) for each in data.get("mounts") or ()),
+        joined=held_by(data),
     )
 
 

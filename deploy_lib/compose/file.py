@@ -1,4 +1,4 @@
-"""What is read of a Compose file before Compose is asked: the name of the project, and names for "did you mean"."""
+"""What is read of a Compose file before Compose is asked: the name of the project."""
 
 from __future__ import annotations
 
@@ -17,15 +17,6 @@ def project_name(content: bytes, path: str) -> str:
     """
     name = _mapping(content, path).get("name")
     return name if isinstance(name, str) and "$" not in name else ""
-
-
-def service_names(content: bytes, path: str) -> list[str]:
-    """The services that a Compose file itself has; it may include more.
-
-    Raises:
-        UsageError: it is not YAML, or no Compose file.
-    """
-    return sorted(map(str, _mapping(content, path).get("services") or {}))
 
 
 def _mapping(content: bytes, path: str) -> dict[Any, Any]:

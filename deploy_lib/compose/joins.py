@@ -19,6 +19,14 @@ def foreign(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for kind, name in _named(spec) if kind == "container"))
 
 
+def held_by(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of the containers that a container is part of, from what `docker inspect` shows of it under the same keys."""
+    modes = {mode: shown.get(mode) for mode in _MODES}
+    # Docker writes no kind before these.
+    others = [f"container:{each}" for each in shown.get("volumes_from") or ()]
+    return foreign({**modes, "volumes_from": others})
+
+
 def linked(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Containers of others that it calls by a name of its own (`external_links`)."""
     return tuple(str(each).partition(":")[0] for each in spec.get("external_links") or ())

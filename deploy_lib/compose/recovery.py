@@ -9,10 +9,11 @@ from typing import Literal
 
 from deploy_lib.secrets.placeholders import placeholder, take_apart
 
-Kind = Literal["text", "number", "path"]
-"""What Compose takes in a variable's place: a port must be a number, and what is to be a path and no volume begins with a slash."""
+Kind = Literal["text", "number", "path", "address"]
+"""What Compose takes in a variable's place: a port must be a number, what is to be a path and no volume begins with a slash, and
+what a port is bound to is an IP address."""
 
-_NEXT: Mapping[Kind, Kind] = {"text": "number", "number": "path"}
+_NEXT: Mapping[Kind, Kind] = {"text": "number", "number": "path", "path": "address"}
 
 _FIRST = 47101
 """Stands for the first variable that must be a number: a port that nobody chooses."""
@@ -33,8 +34,20 @@ def stand_ins(kinds: Mapping[str, Kind]) -> dict[str, str]:
     found = {}
     for number, (name, kind) in enumerate(sorted(kinds.items())):
         text = placeholder(name)
-        found[name] = {"text": text, "path": f"/{text}", "number": str(_FIRST + number)}[kind]
+        # Of a network that only benchmarks have.
+        address = f"198.18.{number // 250}.{number % 250 + 1}"
+        found[name] = {
+            "text": text,
+            "path": f"/{text}",
+            "number": str(_FIRST + number),
+            "address": address,
+        }[kind]
     return found
+
+
+def without_letters(kinds: Mapping[str, Kind]) -> dict[str, str]:
+    """By stand-in, the variables whose stand-ins are no placeholders."""
+    return {text: name for name, text in stand_ins(kinds).items() if kinds[name] in ("number", "address")}
 
 
 def others(kinds: Mapping[str, Kind], complaint: str) -> dict[str, Kind] | None:
@@ -42,10 +55,10 @@ def others(kinds: Mapping[str, Kind], complaint: str) -> dict[str, Kind] | None:
 
     A variable that fits as no kind keeps the value that it has without a shell.
     """
-    numbers = {text: name for name, text in stand_ins(kinds).items() if kinds[name] == "number"}
+    numbers = without_letters(kinds)
     named = {
         *take_apart(complaint)[1::2],
-        *(numbers[n] for n in numbers if re.search(rf"\b{n}\b", complaint)),
+        *(numbers[n] for n in numbers if re.search(rf"\b{re.escape(n)}\b", complaint)),
     }
     if not named & {*kinds}:
         return None

@@ -29,10 +29,12 @@ class References:
     Attributes:
         found: each path once for each service that names it.
         unknown: what is named with a variable that has no value here, in words.
+        services: the names of all services, those of included files and of profiles that are not active, too.
     """
 
     found: list[Reference] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    services: list[str] = field(default_factory=list)
 
 
 def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[str, str]) -> References:
@@ -60,9 +62,11 @@ class _Reader:
         self.kept: dict[tuple[str, ...], Reference] = {}
         self.unknown: list[str] = []
         self.begun: list[tuple[str, ...]] = []
+        self.names: set[str] = set()
 
     def result(self) -> References:
-        return References(list(dict.fromkeys(self.kept.values())), list(dict.fromkeys(self.unknown)))
+        found, unknown = list(dict.fromkeys(self.kept.values())), list(dict.fromkeys(self.unknown))
+        return References(found, unknown, sorted(self.names))
 
     def file(self, place: Place, content: bytes) -> None:
         for document in load_marked(content, place.name):
@@ -74,6 +78,8 @@ class _Reader:
                 self.include(place, entry)
             for name, service in _table(document.get("services")).items():
                 self.service(place, str(name), service)
+                gone = isinstance(service, Replaced) and not isinstance(service.value, dict)
+                self.names = self.names - {str(name)} if gone else {*self.names, str(name)}
             for what in ("configs", "secrets"):
                 for name, spec in _table(document.get(what)).items():
                     self.source(place, what, str(name), spec)

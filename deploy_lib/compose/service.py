@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from deploy_lib.compose.joins import foreign, joined, linked
 from deploy_lib.compose.limits import Limit
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
@@ -77,6 +79,16 @@ class Made:
     key: str
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def driver(self) -> str:
+        """What makes it; "" for Docker's own."""
+        return str(self.spec.get("driver") or "")
+
+    @property
+    def device(self) -> str:
+        """What a volume leads to; "" for a place of Docker's own."""
+        return str((self.spec.get("driver_opts") or {}).get("device") or "")
+
 
 @dataclass(frozen=True)
 class Service:
@@ -101,7 +113,7 @@ class Service:
         host_network: its ports are the host's own, and none are published.
         limits: what the file says of it and Compose does not do.
         made: the networks and volumes that Compose makes for it.
-        spec: its part of the rendering, for checks.
+        spec: its part of the rendering; other rooms ask what it says.
         shared: by kind ("networks", "volumes", "configs", "secrets", "models"), the definitions that it refers to, by their keys.
         base: the directory that it was rendered in.
     """
@@ -138,6 +150,67 @@ class Service:
         """The variables of its environment that are named without a value, and have none from anywhere else."""
         found = self.spec.get("environment") or {}
         return tuple(name for name, value in found.items() if value is None)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of its environment that have a value."""
+        found = self.spec.get("environment") or {}
+        return {name: str(value) for name, value in found.items() if value is not None}
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Its command, word by word; empty where that is the image's own."""
+        command = self.spec.get("command") or ()
+        return (command,) if isinstance(command, str) else tuple(map(str, command))
+
+    @property
+    def container_name(self) -> str:
+        """The fixed name of its container, "" without one."""
+        return str(self.spec.get("container_name") or "")
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """Those that it belongs to; none: it is always active."""
+        return tuple(self.spec.get("profiles") or ())
+
+    @property
+    def log_driver(self) -> str:
+        """What takes its log, "" for the engine's usual one."""
+        return str((self.spec.get("logging") or {}).get("driver") or "")
+
+    @property
+    def joins(self) -> tuple[str, ...]:
+        """The services whose containers its own are part of."""
+        return joined(self.spec)
+
+    @property
+    def joins_others(self) -> tuple[str, ...]:
+        """The same for containers that the file names by their own names."""
+        return foreign(self.spec)
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """Containers of others that it calls by a name of its own."""
+        return linked(self.spec)
+
+    @property
+    def must_exist(self) -> list[str]:
+        """The paths that it mounts and Docker does not make."""
+        mounts = [mount for mount in self.spec.get("volumes") or () if mount["type"] == "bind"]
+        return [
+            str(m.get("source") or "") for m in mounts if not (m.get("bind") or {}).get("create_host_path")
+        ]
+
+    @property
+    def seccomp(self) -> list[str]:
+        """The paths of its seccomp profiles; other words may be among them."""
+        options = (str(each).replace("=", ":", 1) for each in self.spec.get("security_opt") or ())
+        return [path for each in options if (path := each.partition("seccomp:")[2])]
+
+    @property
+    def text(self) -> str:
+        """All that the file says of it, to be searched."""
+        return json.dumps((dict(self.spec), dict(self.shared)))
 
     @property
     def exposed(self) -> dict[str, list[Place]]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from deploy_lib.compose.recovery import Kind, stand_ins
+from deploy_lib.compose.recovery import Kind, without_letters
 from deploy_lib.secrets.placeholders import placeholder, shown, take_apart
 from deploy_lib.secrets.places import Place
 
@@ -21,6 +21,9 @@ _SECRETIVE = re.compile(
 )
 """Names whose values may be secrets, or have one within. Such a value never leaves its host."""
 
+_SHOWN = ("image", "port", "address", "container_name", "mount")
+_PUBLIC = frozenset((*_SHOWN, "replicas", "memory", "cpus", "restart", "network_mode"))
+"""Kinds of spots that `docker ps` shows to everybody who sees the engine: a variable there is no secret, whatever its name."""
 
 _PLAIN = re.compile(r"[^'\n\r\0]*\Z")
 
@@ -82,8 +85,7 @@ class Spot:
 
 def find_spots(rendered: str, kinds: Mapping[str, Kind]) -> list[Spot]:
     """Where the stand-ins have come to, in a rendering as JSON."""
-    numbers = {text: name for name, text in stand_ins(kinds).items() if kinds[name] == "number"}
-    data = _texts(json.loads(rendered), numbers)
+    data = _texts(json.loads(rendered), without_letters(kinds))
     return [
         Spot(service, kind, where, parts)
         for service, spec in (data.get("services") or {}).items()
@@ -93,7 +95,7 @@ def find_spots(rendered: str, kinds: Mapping[str, Kind]) -> list[Spot]:
 
 
 def _texts(data: Any, numbers: Mapping[str, str]) -> Any:
-    """The same with a placeholder for each number that stands for a variable, and each dollar sign once."""
+    """The same with a placeholder for each number or address that stands for a variable, and each dollar sign once."""
     if isinstance(data, dict):
         return {key: _texts(value, numbers) for key, value in data.items()}
     if isinstance(data, list):
@@ -103,7 +105,9 @@ def _texts(data: Any, numbers: Mapping[str, str]) -> Any:
     text = f"{data:.10g}" if isinstance(data, float) else str(data).replace("$$", "$")
     if not numbers:
         return text
-    return re.sub(r"\b(?:" + "|".join(numbers) + r")\b", lambda m: placeholder(numbers[m[0]]), text)
+    return re.sub(
+        r"\b(?:" + "|".join(map(re.escape, numbers)) + r")\b", lambda m: placeholder(numbers[m[0]]), text
+    )
 
 
 def _spots(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -120,11 +124,9 @@ def _spots(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[s
     for label, value in sorted((spec.get("labels") or {}).items()):
         yield "label", label, str(value)
     for port in spec.get("ports") or ():
-        yield (
-            "port",
-            f"{port.get('target')}/{port.get('protocol') or 'tcp'}",
-            str(port.get("published") or ""),
-        )
+        where = f"{port.get('target')}/{port.get('protocol') or 'tcp'}"
+        yield "port", where, str(port.get("published") or "")
+        yield "address", where, str(port.get("host_ip") or "")
     for mount in spec.get("volumes") or ():
         source = str(mount.get("source") or "")
         if mount.get("type") == "volume":
@@ -147,14 +149,16 @@ class Sorted:
 
 
 def sort_out(spots: Iterable[Spot], secrets: Collection[str]) -> Sorted:
-    """What may leave the host: a variable that is no declared secret, has no name like one, and stands beside none.
+    """What may leave the host: a variable that is no declared secret, has no name like one, and stands beside none; and what
+    everybody sees anyway.
 
     Args:
         secrets: the names of the declared ones, which are read elsewhere.
     """
     spots = list(spots)
     own = {name for spot in spots for name in spot.names if name not in secrets}
-    open_ = {
+    public = [s for s in spots if s.kind in _PUBLIC and s.separate and not s.names & {*secrets}]
+    open_ = {name for spot in public for name in spot.names} | {
         name
         for name in own
         if not secretive(name)
@@ -164,7 +168,7 @@ def sort_out(spots: Iterable[Spot], secrets: Collection[str]) -> Sorted:
             name in spot.names and secretive(shown(spot.where)) and spot.names == {name} for spot in spots
         )
     }
-    visible = tuple(s for s in spots if s.names <= open_ and s.separate and _harmless(s))
+    visible = tuple(s for s in spots if s in public or (s.names <= open_ and s.separate and _harmless(s)))
     closed = own - open_
     hidden = tuple(p for s in spots if s.names & closed and (p := s.place) is not None)
     return Sorted(visible, hidden)
@@ -187,19 +191,33 @@ def solve(
     # What stands by itself is certain, and helps with the others.
     left = sorted(spots, key=lambda spot: len(spot.names))
     # Where something is may hang on another variable: a port is found by the port of the container.
-    while ready := [spot for spot in left if set(take_apart(spot.where)[1::2]) <= {*found}]:
+    while ready := [spot for spot in left if {*take_apart(spot.where)[1::2]} <= {*found}]:
         left = [spot for spot in left if spot not in ready]
         for spot in ready:
             parts = take_apart(spot.where)
             where = "".join(part if i % 2 == 0 else found[part] for i, part in enumerate(parts))
             text = texts.get((spot.service, spot.kind, where))
-            for name, value in (
-                spot.values(text, _written(found, kinds)) if text is not None else {}
-            ).items():
-                whole = f"/{value}" if kinds.get(name) == "path" else value
-                if _PLAIN.match(whole):
-                    found.setdefault(name, whole)
+            _keep(found, spot.values(text, _written(found, kinds)) if text is not None else {}, kinds)
+    # Or on itself, as in `${PORT}:${PORT}`: then it is what fits in both places, where only one does.
+    for spot in left:
+        there = replace(spot, parts=tuple(take_apart(spot.where)))
+        fits = [
+            {**inner, **outer}
+            for (service, kind, where), text in texts.items()
+            if (service, kind) == (spot.service, spot.kind)
+            and (inner := there.values(where, found))
+            and (outer := spot.values(text, found))
+            and all(inner[name] == outer[name] for name in {*inner} & {*outer})
+        ]
+        _keep(found, fits[0] if len(fits) == 1 else {}, kinds)
     return found
+
+
+def _keep(found: dict[str, str], values: Mapping[str, str], kinds: Mapping[str, Kind]) -> None:
+    for name, value in values.items():
+        whole = f"/{value}" if kinds.get(name) == "path" else value
+        if _PLAIN.match(whole):
+            found.setdefault(name, whole)
 
 
 def _written(values: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
 from deploy_lib.fleet.findings import Survey, require_checks
-from deploy_lib.fleet.locks import locked
+from deploy_lib.fleet.locks import locked, stoppable
 from deploy_lib.fleet.survey import survey
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node.deployment import Deployment
@@ -36,7 +36,8 @@ def deploy(
     require(deployments)
 
     if _settled(found, deployments, request):
-        return Done(carry_out(deployments, request, found.values, found.logins), deployments)
+        with stoppable(deployments, console, "nothing was changed"):
+            return Done(carry_out(deployments, request, found.values, found.logins), deployments)
 
     def decide(deployment: Deployment) -> None:
         deployment.refresh_facts(version)

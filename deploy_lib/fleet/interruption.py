@@ -68,9 +68,17 @@ def signals() -> int:
 
 
 def catch_interrupts() -> None:
-    """Makes Ctrl-C raise KeyboardInterrupt again, after `starting` or after an earlier command of this process."""
-    if signal.getsignal(signal.SIGINT) in (_ignored, _leave):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Makes Ctrl-C raise KeyboardInterrupt again, after `starting` or after an earlier command of this process; SIGTERM and a
+    closed terminal do the same, so that the command ends with its outcome.
+
+    Outside of the main thread it does nothing, see `handled`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in SIGNALS:
+        ending = (_ignored, _leave) if number == signal.SIGINT else (_ignored, signal.SIG_DFL)
+        if signal.getsignal(number) in ending:
+            signal.signal(number, signal.default_int_handler)
 
 
 def starting() -> None:
@@ -82,17 +90,18 @@ def starting() -> None:
 
 
 def ignore_interrupts() -> None:
-    """Ignores Ctrl-C from here on: the outcome is decided, and only the report is left.
+    """Ignores Ctrl-C and the like from here on: the outcome is decided, and only the report is left.
 
     A process that Ctrl-C ended now would have the exit status of one that changed nothing. Outside of the main thread it
     does nothing, see `handled`.
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _ignored)
-        # Python removes its own handlers before the process ends.
-        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.default_int_handler:
+            signal.signal(number, _ignored)
+            # Python removes its own handlers before the process ends.
+            atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -27,6 +27,23 @@ def locked(
     Raises:
         LockedError: somebody else holds one.
     """
+    with stoppable(deployments, console, on_stop):
+        try:
+            for deployment in deployments:
+                deployment.lock()
+            yield
+        finally:
+            for deployment in deployments:
+                deployment.release_lock()
+
+
+@contextmanager
+def stoppable(deployments: Sequence[Deployment], console: Console, on_stop: str) -> Iterator[None]:
+    """Meanwhile Ctrl-C, and what else ends a process, stops what waits for a host, and the command ends with its outcome.
+
+    Args:
+        on_stop: see `locked`.
+    """
     stop = deployments[0].session.stop or threading.Event()
 
     def leave_them() -> None:
@@ -39,10 +56,4 @@ def locked(
         lambda: console.say(f"interrupted: {on_stop}"),
         leave_them,
     ):
-        try:
-            for deployment in deployments:
-                deployment.lock()
-            yield
-        finally:
-            for deployment in deployments:
-                deployment.release_lock()
+        yield

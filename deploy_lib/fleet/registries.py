@@ -145,7 +145,7 @@ def ask_registries(environment: Environment, askers: Sequence[Asker], question: 
             *(check_login(login, manifests.values(), only=only) for login in question.logins),
             *check_images(facts, manifests.values(), question.logins, question.place),
             *check_local(facts),
-            *check_newer(facts, _newer(session, facts, version, question), refresh),
+            *check_newer(facts, _newer(session, facts, version, question, manifests), refresh),
         ], manifests
 
     answers = side_by_side(askers, ask, question.request.parallel)
@@ -203,13 +203,24 @@ def _none(environment: Environment, question: Question) -> Check:
     return Check("version", "a commit has an image", "failed", problem=problem, hint=hint)
 
 
-def _newer(session: Session, facts: Facts, version: Version, question: Question) -> Collection[Manifest]:
-    """What the registries have for other people's tags now; nothing where they do not say.
+def _newer(
+    session: Session,
+    facts: Facts,
+    version: Version,
+    question: Question,
+    answers: Mapping[Image, Manifest],
+) -> Collection[Manifest]:
+    """What the registries have for tags that stay as they are recorded: other people's, and a commit's that was pushed twice.
 
     That is for those who look: it must neither delay a deployment nor fail it.
+
+    Args:
+        answers: what they have said already.
     """
     if question.request.command != "preflight":
         return ()
+    own = [answers[image] for image in question.own(facts, version) if image in answers]
+    again = [] if question.allow_dirty else [m for m in own if question.policy.digits_of(m.reference.tag)]
     with contextlib.suppress(DeployError):
-        return resolve(session, question.recorded(facts, version), question.logins).values()
-    return ()
+        again += resolve(session, question.recorded(facts, version), question.logins).values()
+    return again

@@ -39,7 +39,9 @@ def compare_adopted(session: Session, job: Job, facts: Facts, version: Version, 
     read = {path: shipped.files[path] for path in shipped.inputs}
     read |= {path: each for path, each in shipped.files.items() if each.target}
     env = {**given, **job.variables(version, facts)}
-    found = ask_alike(session, job.stack.unpinned, read, env, facts.containers)
+    given_to = {*shipped.compose_files, *shipped.env_files}
+    lying = all(facts.files.get(path) == each.mark for path, each in read.items() if path not in given_to)
+    found = ask_alike(session, job.stack.unpinned, read, env, facts.containers, lying=lying)
     return replace(facts, alike=found.services, inactive=found.inactive)
 
 

@@ -61,7 +61,9 @@ def prove(
     # One of `looks` may be from before the last answer.
     with TIMINGS.span(node.name, "channel", "a last look"):
         after = look()
-    expected = [c for c in after if c.service not in {*tolerated, *node.stack.unproven}]
+    # Containers of other services may stay beside it: those of a profile that is not active.
+    own = [c for c in after if c.service in release.images]
+    expected = [c for c in own if c.service not in {*tolerated, *node.stack.unproven}]
     _require_steady(
         session, node, before, [c for c in expected if not (c.done and c.service in release.ends)]
     )

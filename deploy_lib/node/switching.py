@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError
@@ -80,6 +81,8 @@ class Switching:
             DeployError: the switch failed, or the release is not proven; the verdict is awaited.
         """
         self._site.say("switch", self._decision.plan.subject)
+        if aside := self._decision.plan.aside:
+            self._site.say("switch", f"not started, as it did not run before: {', '.join(aside)}")
         self._watch.finish()
         for step in self._decision.applies:
             self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
@@ -95,7 +98,9 @@ class Switching:
             LostError: the host could not record it, or the session ended.
         """
         plan = self._decision.plan
-        hashes = {c.service: c.config_hash for c in containers}
+        recorded = plan.before.hashes if plan.before else {}
+        hashes = {name: mark for name, mark in recorded.items() if name in plan.aside}
+        hashes |= {c.service: c.config_hash for c in containers}
         self._watch.conclude("proven", [self._happens("proven", hashes=hashes, before=plan.next_before)])
         if not self._watch.await_end("proven"):
             raise watch.LostError(
@@ -160,8 +165,19 @@ class Switching:
         follow: Callable[[Sequence[Container]], object],
         tolerated: Collection[str],
     ) -> Sequence[Container]:
-        site = self._site
-        looks = self._watch.looks()
+        site, looks = self._site, self._watch.looks()
+        release = _without(release, self._decision.plan.aside)
         return proof.prove(
             site.session, site.node, release, looks, self._watch.look, site.say, follow, tolerated
         )
+
+
+def _without(release: Release, aside: Collection[str]) -> Release:
+    """What is to be proven of a release where some services stay as they are, which is not as recorded."""
+    probes = release.probes
+    return replace(
+        release,
+        replicas={name: number for name, number in release.replicas.items() if name not in aside},
+        images={name: image for name, image in release.images.items() if name not in aside},
+        probes=None if probes is None else tuple(p for p in probes if not {*p.services} & {*aside}),
+    )

@@ -143,6 +143,7 @@ def decide_version(
         compose_files=job.local.shipped.compose_files,
         env_files=job.local.shipped.env_files,
         inputs=job.local.shipped.inputs,
+        idle=sorted({*job.local.services, *facts.inactive} - {*facts.services}),
     )
     return Decision(make_plan(job.node, facts, desired), key)
 

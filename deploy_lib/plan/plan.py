@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Literal
 
-from deploy_lib.compose.joins import joined
-from deploy_lib.compose.override import delivered_in
+from deploy_lib import layout
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.adopted import adopted_release
+from deploy_lib.plan.changes import STARTED, Change, along, change_of, left_down, left_over
 from deploy_lib.plan.desired import Desired
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
-
-Action = Literal["create", "recreate", "start", "remove", "keep"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happens to one service, and why.
-
-    Attributes:
-        image: what it will run.
-        before: what it runs now, None when nothing.
-    """
-
-    service: str
-    action: Action
-    image: Image
-    before: Image | None = None
-    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +36,7 @@ class Plan:
         ill: services that were not healthy before, which is no failure of going back.
         down: services that go down while they are replaced, and keep data in a volume.
         joins: by service, those whose containers it is part of.
+        aside: services that stay as they are although they do not run as recorded: others were asked for.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
     """
@@ -75,6 +57,7 @@ class Plan:
     ill: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
     joins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    aside: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -84,8 +67,12 @@ class Plan:
         return ", ".join(changing) or alone
 
 
-def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
-    """Compares a host with what it should be."""
+def make_plan(node: Node, facts: Facts, desired: Desired, chosen: Collection[str] = ()) -> Plan:
+    """Compares a host with what it should be.
+
+    Args:
+        chosen: the only services that are started; none: all.
+    """
     release = desired.release
     before, back, half = facts.proven, None, facts.unsettled
     if before is not None:
@@ -96,11 +83,17 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
     changed = tuple(sorted(p for p, digest in release.files.items() if facts.files.get(p) != digest))
     recorded = before.release.files if before else {}
     left = {path for path in half.release.files if path in facts.files} if half else set()
-    dropped = tuple(sorted(path for path in {*recorded, *left} if path not in release.files))
-    joins = {name: joined(service.spec) for name, service in facts.services.items()}
-    changes = along([_change(facts, before, name, release) for name in sorted(release.images)], joins)
-    changes += tuple(_left(facts, release)) if facts.adopted else ()
-    orphans = any(c.service not in release.images for c in facts.containers)
+    gone = (path for path in {*recorded, *left} if path not in release.files)
+    dropped = tuple(sorted(path for path in gone if not _at_home(node, path)))
+    joins = {**facts.joins, **{name: service.joins for name, service in facts.services.items()}}
+    changes = tuple(change_of(facts, before, name, release) for name in sorted(release.images))
+    aside = {c.service for c in changes if chosen and c.service not in chosen and c.action in STARTED}
+    changes = along([left_down(c) if c.service in aside else c for c in changes], joins)
+    aside -= {c.service for c in changes if c.action != "keep"}
+    changes += tuple(left_over(facts, release))
+    # What is left as it is must be in the record, or it would count as drift.
+    beside = {*release.idle, *facts.inactive} & {*(before.release.idle if before else ())}
+    orphans = any(c.service not in {*release.images, *beside} for c in facts.containers)
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
         before is not None
@@ -130,26 +123,16 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         next_before=_next_before(before, release),
         other_probes=other_probes,
         joins=joins,
+        aside=tuple(sorted(aside)),
         ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
         down=tuple(_down(facts, changes)),
     )
 
 
-def along(changes: Sequence[Change], joins: Mapping[str, Sequence[str]]) -> tuple[Change, ...]:
-    """With the services that Compose makes anew along with one whose container they are part of.
-
-    Args:
-        joins: by service, those whose containers it is part of.
-    """
-    anew = {change.service for change in changes if change.action in ("create", "recreate")}
-    found = {change.service: change for change in changes}
-    for _ in changes:
-        for name, change in found.items():
-            along_with = [each for each in joins.get(name, ()) if each in anew]
-            if along_with and change.action in ("keep", "start"):
-                found[name] = replace(change, action="recreate", why=f"it is part of {along_with[0]}")
-                anew.add(name)
-    return tuple(found.values())
+def _at_home(node: Node, path: str) -> bool:
+    """Whether a container may be at home there: what an earlier release has shipped is left."""
+    found = PurePosixPath(path)
+    return found.name in layout.PLACEHOLDERS or any(map(found.is_relative_to, node.stack.data))
 
 
 def _undo(facts: Facts, back: Release, release: Release, dropped: Sequence[str]) -> Placement:
@@ -170,70 +153,6 @@ def _next_before(before: Event | None, release: Release) -> str | None:
 
 def _touches(reload: Reload, path: str) -> bool:
     return PurePosixPath(path).is_relative_to(reload.path)
-
-
-def _change(facts: Facts, before: Event | None, name: str, release: Release) -> Change:
-    replicas = release.replicas.get(name, 1)
-    image = release.images[name]
-    running = facts.of(name)
-    now = running[0].image if running else None
-
-    def change(action: Action, why: str = "") -> Change:
-        return Change(name, action, image, now, why)
-
-    if len(running) < replicas:
-        return change("create", "it is not there" if not running else "more replicas")
-    if not replicas:
-        return change("remove", "fewer replicas") if running else change("keep")
-    if any(c.image != release.references[name] for c in running):
-        return change("recreate", "image")
-    if name in release.as_started:
-        return _as_started(facts, before, release, change("keep", "it runs as it is to be"))
-    if any(c.secrets != release.secrets.get(name, "") for c in running):
-        return change("recreate", "secret")
-    delivery = delivered_in(release.secret_files)
-    if name in release.secrets and any(c.delivery != delivery for c in running):
-        return change("recreate", "delivery of its secrets")
-    if any(c.mounted != release.mounted.get(name, "") for c in running):
-        return change("recreate", "files that it mounts")
-    if before is not None and before.kind == "adopted":
-        return change("recreate", "its configuration, or how it was started")
-    if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
-        return change("recreate", "it is not as recorded")
-    if len(running) > replicas:
-        return change("remove", "fewer replicas")
-    ill = next((c for c in running if not (c.healthy or (c.done and name in release.ends))), None)
-    if ill is not None:
-        # Docker keeps a stopped container's last health.
-        return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")
-    return change("keep")
-
-
-def _as_started(facts: Facts, before: Event | None, release: Release, kept: Change) -> Change:
-    """What happens to a service whose containers are still those that somebody else has started."""
-    running, name = facts.of(kept.service), kept.service
-    if len(running) > release.replicas.get(name, 1):
-        return replace(kept, action="remove", why="fewer replicas")
-    # Of an adopted project nobody has recorded a hash; that it is the right one was asked.
-    known = before is None or before.kind == "adopted"
-    if before is not None and not known and any(c.config_hash != before.hashes.get(name) for c in running):
-        return replace(kept, action="recreate", why="it is not as recorded")
-    ill = next((c for c in running if not (c.healthy or (c.done and name in release.ends))), None)
-    if ill is not None:
-        return replace(
-            kept, action="start", why=f"it is {ill.state if ill.state != 'running' else ill.health}"
-        )
-    return kept if known else replace(kept, why="")
-
-
-def _left(facts: Facts, release: Release) -> Iterator[Change]:
-    """What happens to services that the new release does not have."""
-    for name in sorted({c.service for c in facts.containers} - {*release.images}):
-        image = facts.of(name)[0].image
-        if name in facts.inactive:
-            yield Change(name, "keep", image, image, "its profile is not active: it is left as it is")
-        else:
-            yield Change(name, "remove", image, image, "the new files do not have it")
 
 
 def _down(facts: Facts, changes: Sequence[Change]) -> Iterator[str]:

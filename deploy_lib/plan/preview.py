@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 
 from deploy_lib import layout
-from deploy_lib.plan.plan import Change, Plan, along
+from deploy_lib.plan.changes import Change, along
+from deploy_lib.plan.plan import Plan
 from deploy_lib.release.files import content_of, mode_of, target_of
 from deploy_lib.release.image import Image
 

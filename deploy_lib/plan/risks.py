@@ -12,7 +12,8 @@ from deploy_lib.compose.mounts import wanted
 from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
-from deploy_lib.plan.plan import Change, Plan
+from deploy_lib.plan.changes import Change
+from deploy_lib.plan.plan import Plan
 
 
 def make_scene(
@@ -79,7 +80,8 @@ def _risks(
             if not certain and change.service in facts.alike and change.service in release.as_started:
                 continue
             yield replace(risk, sure=certain, rewritten=rewritten or certain)
-    for name in sorted({c.service for c in facts.containers} - {*release.images, *declared, *facts.inactive}):
+    left = {*declared, *release.idle, *facts.inactive}
+    for name in sorted({c.service for c in facts.containers} - {*release.images, *left}):
         yield Risk(name, tuple(facts.of(name)), None)
 
 
@@ -115,18 +117,14 @@ def _risk(
     ever = [plan.before, facts.unsettled]
     new = not goes and not any(change.service in event.release.images for event in ever if event)
     after = wanted(service, services or {}, stack.directory) if service else goes[0].mounts if goes else None
-    spec = service.spec if service else {}
-    command = spec.get("command") or ()
     return Risk(
         change.service,
         tuple(goes),
         after,
         change.image,
         service.image if service else change.image,
-        environment={
-            name: str(value) for name, value in (spec.get("environment") or {}).items() if value is not None
-        },
-        command=tuple(map(str, [command] if isinstance(command, str) else command)),
+        environment=service.environment if service else {},
+        command=service.command if service else (),
         ends=change.service in release.ends,
         new=new,
     )

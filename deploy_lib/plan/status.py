@@ -146,7 +146,7 @@ def _drift(facts: Facts, proven: Event) -> Iterator[str]:
     for service in sorted(release.images):
         yield from _service(facts, proven, service)
     for container in facts.containers:
-        if container.service not in release.images:
+        if container.service not in {*release.images, *release.idle}:
             yield f"{container.name} is not part of the release"
     if facts.lost(release):
         yield (
@@ -218,6 +218,12 @@ def _notes(facts: Facts) -> Iterator[str]:
         yield (
             f"{', '.join(alone)} {were} of the files is newer than that of the other services, which the next deployment "
             "of the whole stack takes along"
+        )
+    idle = facts.proven.release.idle if facts.proven else ()
+    if beside := [container.name for container in facts.containers if container.service in idle]:
+        yield (
+            f"{', '.join(beside)}: of a profile that is not active, so deployments leave it as it is; COMPOSE_PROFILES in an env "
+            "file, or in the node's variables, takes it along"
         )
     if facts.machine.locked:
         yield f"the deployment lock is held by {describe(facts.machine.locked)}"

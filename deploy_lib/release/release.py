@@ -60,6 +60,7 @@ class Release:
         carried: likewise, the names of variables that only a shell had, whose values may be secret and never leave the host.
         given: likewise, the names of declared secrets that its containers have.
         carried_from: the id of the release for which the host keeps these values; see `host/change/keeper.py`.
+        idle: the services of its files whose profile is not active: containers that somebody has started of them are left.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Release:
     carried: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     carried_from: str = ""
+    idle: tuple[str, ...] = ()
 
     @property
     def references(self) -> dict[str, Image]:
@@ -158,11 +160,12 @@ class Release:
             carried=_several(data.get("carried")),
             given=_several(data.get("given")),
             carried_from=_text(data.get("carried_from", "")),
+            idle=_several(data.get("idle")),
         )
 
 
 _NEWER: Mapping[str, object] = {
-    **dict.fromkeys(("compose_files", "env_files", "inputs", "profiles", "carried", "given"), ()),
+    **dict.fromkeys(("compose_files", "env_files", "inputs", "profiles", "carried", "given", "idle"), ()),
     **{key: {} for key in ("as_started", "scale", "mounted", "ends")},
     "places": None,
     "carried_from": "",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from deploy_lib.compose.file import default_name, project_name, service_names
+from deploy_lib.compose.file import default_name, project_name
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
@@ -21,7 +21,7 @@ class Local:
 
     Attributes:
         named: the name stands in the Compose file or in deploy.toml, and was not only derived.
-        services: the names in the Compose file itself, for an answer to a name that is misspelt.
+        services: the names of all services of the Compose files, those of profiles that are not active, too.
         otherwise: the project's name that an env file gives, where the Compose file gives another one and deploy.toml none.
     """
 
@@ -67,12 +67,11 @@ def read_stack(environment: Environment, node: Node) -> Local:
     ]
     # As with Compose, the last file that has a name counts.
     named = node.project or next((name for each in reversed(contents) if (name := project_name(*each))), "")
-    services = sorted({service for each in contents for service in service_names(*each)})
     # What Compose itself would choose: there, a project may run already.
     given = shipped.values.get("COMPOSE_PROJECT_NAME") or ""
     otherwise = given if named and not node.project and given != named else ""
     return Local(
-        shipped, named or given or default_name(node.directory.name), bool(named), services, otherwise
+        shipped, named or given or default_name(node.directory.name), bool(named), shipped.services, otherwise
     )
 
 

@@ -52,6 +52,7 @@ class Shipped:
         expected: what the host must have already.
         values: the variables of the env files.
         notes: what an operator should know, each with what to do about it.
+        services: the names of all services, those of profiles that are not active, too.
     """
 
     files: Mapping[str, Entry]
@@ -61,6 +62,7 @@ class Shipped:
     expected: tuple[Expected, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[tuple[str, str], ...] = ()
+    services: tuple[str, ...] = ()
 
 
 def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None) -> Shipped:
@@ -100,6 +102,7 @@ def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None
             *found.notes(),
             *((text, "give the variable a value in an env file") for text in refers.unknown),
         ),
+        services=tuple(refers.services),
     )
 
 

@@ -96,18 +96,23 @@ class Placing:
 
     def below(self, host: str, source: str) -> None:
         """Ships a file, or what is in a directory."""
-        empty = True
+        empty, kept = True, {}
         for path in self.tree.below(source):
             name = host if path == source else joined(host, _rest(path, source))
             empty = False
             if name in self.files or covers(self.stack.data, name):
                 continue
-            if self.tree.link(path) is not None:
+            if path != source and posixpath.basename(path) in layout.PLACEHOLDERS:
+                kept[posixpath.dirname(name)] = posixpath.dirname(path)
+            elif self.tree.link(path) is not None:
                 self.ship(self.link(name, path))
             else:
                 self.put(name, path, self.tree.entry(path))
         if empty and self.tree.folder(source):
-            self.put(host, source, Entry(folder=True))
+            kept[host] = source
+        for folder, origin in kept.items():
+            if not any(covers((folder,), each) for each in self.files):
+                self.put(folder, origin, Entry(folder=True))
 
     def link(self, host: str, path: str) -> str:
         """Ships a link; gives where it leads on the host.

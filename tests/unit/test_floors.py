@@ -61,7 +61,7 @@ COMPOSE = re.compile(r"com\.docker\.compose|docker compose ")
 
 
 def test_only_one_room_knows_compose() -> None:
-    """Nobody else builds a call of it, knows one of its labels or reads one of its files."""
+    """Nobody else builds a call of it, knows one of its labels, or reads one of its files or of its renderings."""
     for path in MODULES:
         if "compose" in path.relative_to(ROOT / "deploy_lib").parts[:1]:
             continue
@@ -77,6 +77,8 @@ def test_only_one_room_knows_compose() -> None:
             for alias in n.names
         }
         assert "yaml" not in modules, f"{path} reads YAML"
+        attributes = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
+        assert "spec" not in attributes, f"{path} reads what Compose has rendered"
 
 
 NAMES = re.compile(r"ktrdr|backtest|homelab|workers", re.IGNORECASE)

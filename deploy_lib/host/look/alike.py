@@ -33,32 +33,40 @@ def ask_alike(
     files: Mapping[str, Entry],
     env: Mapping[str, str],
     containers: Sequence[Container],
+    *,
+    lying: bool = False,
 ) -> Alike:
     """Compares; where Compose does not read the files from elsewhere, no service counts as alike.
 
     Args:
         files: those that Compose reads.
         env: the variables that it fills in, secrets among them, with their values: these are part of the hash.
+        lying: what the project's files refer to lies in its place as it is to be.
 
     Raises:
         RemoteError: the session ended.
     """
-    where = '"$t/files"'
+    where = "$t/files"
+    quoted = f'"{where}"'
+    # Versions differ in how they hash what they have rendered themselves.
+    more = f"{command.hashes_in_place(project, quoted)} | sed 's/^/= /'" if lying else ":"
     script = f"""\
 {IN_MEMORY}
 mkdir "$t/files" && tar -xf - -C "$t/files" || exit
-{command.hashes_in_place(project, where)} | sed 's/^/= /'
-{command.inactive_services(project, where)} 2>/dev/null"""
+{command.moved_hashes(project, where)} | sed 's/^/= /'
+{more}
+{command.inactive_services(project, quoted)} 2>/dev/null"""
     said = session.run(
         script, env=env, stdin=pack(files), check=False, step="comparing with what runs here"
     ).stdout
     lines = [line.split() for line in said.splitlines()]
-    hashes = {x[1]: x[2] for x in lines if len(x) == 3 and x[0] == "="}
+    hashes = {(x[1], x[2]) for x in lines if len(x) == 3 and x[0] == "="}
+    active = {name for name, _ in hashes}
     every = {x[0] for x in lines if len(x) == 1}
     running = {c.service for c in containers}
     return Alike(
         frozenset(
-            n for n in running if all(c.config_hash == hashes.get(n) for c in containers if c.service == n)
+            n for n in running if all((n, c.config_hash) in hashes for c in containers if c.service == n)
         ),
-        frozenset(every - {*hashes}) if hashes else frozenset(),
+        frozenset(every - active) if active else frozenset(),
     )

@@ -6,8 +6,6 @@ there are. Where that cannot be rendered, all of them do.
 
 from __future__ import annotations
 
-import json
-
 from deploy_lib.compose.command import BLANK, render_command
 from deploy_lib.compose.model import read_model
 from deploy_lib.host.stack import HostStack
@@ -52,7 +50,7 @@ def read_blank(said: str) -> frozenset[str]:
     if not model:
         return frozenset(names)
     services = read_model("{" + model).values()
-    used = json.dumps([(dict(service.spec), dict(service.shared)) for service in services])
+    used = "\n".join(service.text for service in services)
     return frozenset(
         name for number, name in enumerate(names, _FIRST) if _text(name) in used or str(number) in used
     )

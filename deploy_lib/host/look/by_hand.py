@@ -62,8 +62,7 @@ class ByHand:
 
 
 def _active(service: Service, profiles: Collection[str]) -> bool:
-    wanted = service.spec.get("profiles") or ()
-    return not wanted or bool({*wanted} & {*profiles})
+    return not service.profiles or bool({*service.profiles} & {*profiles})
 
 
 def started_from(containers: Iterable[Container]) -> Project | None:
@@ -183,7 +182,7 @@ def _finished(
     every = read_model(result.stdout, str(project.directory))
     running = Counter(c.service for c in containers)
     services = {name: service for name, service in every.items() if name in running}
-    profiles = sorted({name for s in services.values() for name in s.spec.get("profiles") or ()})
+    profiles = sorted({name for s in services.values() for name in s.profiles})
     active = {n: s for n, s in every.items() if n in running or _active(s, profiles)}
     scale = sorted((n, running[n]) for n, s in active.items() if s.replicas != running[n])
     project = replace(project, profiles=tuple(profiles), scale=tuple(scale))

@@ -26,6 +26,10 @@ def _paths(stack: HostStack) -> str:
     """
     known = "\n".join(stack.paths)
     data = "".join(f" -path {quote(f'./{path}')} -prune -o" for path in stack.settings.data)
+    # Earlier releases may have shipped these.
+    theirs = [rf"/{_escaped(name)}$" for name in layout.PLACEHOLDERS]
+    theirs += [rf"^{_escaped(path)}/" for path in stack.settings.data]
+    kept = "".join(rf"; \|{each}|d" for each in theirs)
     return f"""\
 paths() {{
   {{
@@ -37,7 +41,7 @@ paths() {{
       if [ -d "$x" ] && [ ! -L "$x" ]; then find "./$x"{data} '(' -type f -o -type l ')' -user "$me" -print 2>/dev/null
       else printf '%s\\n' "$x"; fi
     done
-  }} | sed 's|^\\./||; /^$/d; /\\.deploy-new$/d' | sort -u
+  }} | sed 's|^\\./||; /^$/d; /\\.deploy-new$/d{kept}' | sort -u
 }}
 paths=$(cd {quote(stack.directory)} 2>/dev/null && paths)
 # those KIND: the paths that are a file (f), a link (l) or a directory (d), each with ./ before it.
@@ -49,6 +53,11 @@ those() {{
   done
 }}
 """
+
+
+def _escaped(text: str) -> str:
+    """For a regular expression of `sed` between bars, within single quotes."""
+    return re.sub(r"[].*^$[|\\]", r"\\\g<0>", text).replace("'", ".")
 
 
 def _files(stack: HostStack) -> str:
@@ -76,6 +85,9 @@ files() {{
 """
 
 
+_OWN = "; where a container has made it its own, name it in `data` of deploy.toml"
+
+
 def _loose(stack: HostStack) -> str:
     directory, home = stack.directory, quote(stack.directory)
     return f"""\
@@ -89,7 +101,7 @@ mine_of() {{
 loose() {{
   if [ -d {home} ] && cd {home}; then
     mine_of ! -user "$me" ! -user 0 | while IFS= read -r x; do
-      printf '%s belongs to another user\\t%s\\n' {home}"/${{x#./}}" "as root: chown $(id -un) {directory}/${{x#./}}"
+      printf '%s belongs to another user\\t%s\\n' {home}"/${{x#./}}" "as root: chown $(id -un) {directory}/${{x#./}}$( [ ! -d "$x" ] || printf '%s' {quote(_OWN)} )"
     done
     mine_of ! -type l -perm /022 | while IFS= read -r x; do
       printf '%s can be changed by others\\t%s\\n' {home}"/${{x#./}}" "chmod go-w {directory}/${{x#./}}"

@@ -185,6 +185,16 @@ class Facts:
         """The containers of one service."""
         return [c for c in self.containers if c.service == service]
 
+    @property
+    def joins(self) -> dict[str, tuple[str, ...]]:
+        """By service whose containers are part of another one's, those services: for a plan that no file is rendered for."""
+        services = {c.id: c.service for c in self.containers}
+        found = {
+            c.service: tuple(dict.fromkeys(services[each] for each in c.joined if each in services))
+            for c in self.containers
+        }
+        return {service: others for service, others in found.items() if others}
+
     def has(self, image: Image) -> bool:
         """Whether the host has this very image."""
         return self.id_of(image) is not None

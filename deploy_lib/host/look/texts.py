@@ -76,6 +76,7 @@ def _shown(data: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     for port, bindings in (data["ports"] or {}).items():
         for binding in (bindings or ())[:1]:
             yield "port", port, binding["HostPort"]
+            yield "address", port, binding.get("HostIp") or ""
     for mount in data["mounts"] or ():
         source = mount.get("Name") if mount["Type"] == "volume" else mount.get("Source")
         yield "mount", mount["Destination"], source or ""

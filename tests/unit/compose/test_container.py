@@ -4,8 +4,9 @@ from typing import Any
 from deploy_lib.compose.container import read_container
 
 
-def line(**labels: str) -> str:
+def line(more: dict[str, Any] | None = None, /, **labels: str) -> str:
     data: dict[str, Any] = {
+        **(more or {}),
         "id": "c1",
         "name": "/shop-1-web-2",
         "image": "h/web:1",
@@ -46,3 +47,12 @@ def test_its_labels_say_what_it_was_made_from() -> None:
 
 def test_a_container_of_a_single_command_is_no_part_of_the_stack() -> None:
     assert read_container(line(**{**LABELS, "com.docker.compose.oneoff": "True"})) is None
+
+
+def test_whose_containers_it_is_part_of_is_said_by_their_ids() -> None:
+    modes = {"network_mode": "container:a", "ipc": "private", "pid": "", "volumes_from": ["b:ro", "a"]}
+    found, alone = read_container(line(modes, **LABELS)), read_container(line(**LABELS))
+    assert found is not None
+    assert alone is not None
+    assert found.joined == ("a", "b")
+    assert alone.joined == ()

@@ -130,6 +130,15 @@ def test_what_a_later_file_replaces_is_not_referred_to() -> None:
     assert set(found(first, "services: {a: {volumes: ['data:/x', '/host:/y']}}")) == {"c", "b.env", "c.env"}
 
 
+def test_services_of_every_file_and_profile_are_known_but_for_what_is_reset() -> None:
+    files = (
+        "include: [more.yml]\nservices: {a: {image: x}, b: {image: x, profiles: [p]}, c: {image: x}, d: {image: x}}",
+        "services: {c: !reset null, d: !override {image: y}}",
+    )
+    made = refers(*files, beside={"more.yml": "services: {e: {image: x}}"})
+    assert made.services == ["a", "b", "d", "e"]
+
+
 def test_a_path_with_a_variable_that_has_no_value_is_said() -> None:
     there = refers("services:\n  a:\n    volumes:\n      - ${DATA}:/data\n      - ./x:/x")
     assert [each.path for each in there.found] == ["x"]

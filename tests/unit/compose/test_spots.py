@@ -7,6 +7,7 @@ import pytest
 
 from deploy_lib.compose.recovery import Kind, others, passed_on, recoverable, stand_ins
 from deploy_lib.compose.spots import Spot, filled_in, find_spots, secretive, solve, sort_out
+from deploy_lib.secrets.placeholders import placeholder
 from deploy_lib.secrets.places import Place
 
 KINDS: dict[str, Kind] = {"TAG": "text", "PORT": "number", "DIR": "path", "PW": "text", "MODE": "text"}
@@ -86,6 +87,47 @@ def test_what_is_called_like_a_secret_or_stands_beside_one_never_leaves(spot: Sp
     assert found.hidden == (spot.place,)
 
 
+def test_the_address_of_a_port_is_recognised() -> None:
+    kinds: dict[str, Kind] = {"BIND": "address", "PORT": "number"}
+    text = stand_ins(kinds)
+    port = {"target": 80, "published": text["PORT"], "host_ip": text["BIND"]}
+    data = {"services": {"web": {"image": "x", "ports": [port]}}}
+    assert [(s.kind, s.where, s.parts) for s in find_spots(json.dumps(data), kinds)] == [
+        ("port", "80/tcp", ("", "PORT", "")),
+        ("address", "80/tcp", ("", "BIND", "")),
+    ]
+
+
+def test_what_docker_shows_everybody_may_be_known_whatever_its_name() -> None:
+    port = Spot("web", "port", "80/tcp", ("", "AUTH_PORT", ""))
+    image = Spot("web", "image", "", ("h/web:", "TOKEN_IMAGE_TAG", ""))
+    address = Spot("web", "address", "80/tcp", ("", "BIND_URI", ""))
+    shown = Spot("web", "environment", "AUTH_PORT", ("", "AUTH_PORT", ""))
+    key = Spot("web", "environment", "API_KEY", ("", "API_KEY", ""))
+    found = sort_out([port, image, address, shown, key], [])
+    # The environment is not looked at for it.
+    assert found.open == (port, image, address)
+    assert found.hidden == (key.place,)
+    texts = {
+        ("web", "port", "80/tcp"): "8443",
+        ("web", "address", "80/tcp"): "127.0.0.1",
+        ("web", "image", ""): "h/web:2",
+    }
+    known = {"AUTH_PORT": "8443", "BIND_URI": "127.0.0.1", "TOKEN_IMAGE_TAG": "2"}
+    assert solve(found.open, texts, dict.fromkeys(known, "text")) == known
+    # A declared secret stays one, and keeps what stands beside it.
+    beside = Spot("web", "image", "", ("h/", "WHICH", ":", "TOKEN_IMAGE_TAG", ""))
+    assert sort_out([beside], ["WHICH"]).open == ()
+
+
+def test_a_port_that_is_the_same_on_both_sides_is_found_where_only_one_fits() -> None:
+    spot = Spot("web", "port", f"{placeholder('PORT')}/tcp", ("", "PORT", ""))
+    one = {("web", "port", "8080/tcp"): "8080", ("web", "port", "53/udp"): "53", ("x", "port", "1/tcp"): "1"}
+    assert solve([spot], one, {"PORT": "number"}) == {"PORT": "8080"}
+    two = {**one, ("web", "port", "9090/tcp"): "9090"}
+    assert solve([spot], two, {"PORT": "number"}) == {}
+
+
 def test_a_declared_secret_is_none_of_these() -> None:
     spot = Spot("web", "environment", "A", ("", "PLAIN", ""))
     assert sort_out([spot], ["PLAIN"]) == sort_out([], [])
@@ -93,7 +135,8 @@ def test_a_declared_secret_is_none_of_these() -> None:
 
 def test_what_compose_does_not_take_is_tried_as_a_number_as_a_path_and_then_left() -> None:
     kinds: dict[str, Kind] = {"PORT": "text", "TAG": "text"}
-    for expected in ({"PORT": "number", "TAG": "text"}, {"PORT": "path", "TAG": "text"}, {"TAG": "text"}):
+    for kind in ("number", "path", "address", None):
+        expected = {"TAG": "text"} if kind is None else {"PORT": kind, "TAG": "text"}
         found = others(kinds, f"invalid: {stand_ins(kinds)['PORT']}")
         assert found == expected
         kinds = found

@@ -1,14 +1,17 @@
 """Several nodes: who goes first, who goes back, and what is said of each. The nodes only remember what was asked of them."""
 
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from deploy_lib.config import Node, load
 from deploy_lib.errors import DeployError, ExitCode, RemoteError, UsageError
+from deploy_lib.fleet import deploy as fleet
 from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.each import each
 from deploy_lib.fleet.prepare import prepare
@@ -16,6 +19,7 @@ from deploy_lib.host.change.watch import LostError
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.output.console import Console
+from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from tests import ROOT
 
@@ -280,3 +284,36 @@ def test_each_step_that_changes_hosts_keeps_to_it(asked: int | None, limits: lis
     run(Request("deploy-all", parallel=asked))
     # Staging, backups, then two waves; recording is for all at once.
     assert limits == [asked, asked, asked, asked, None]
+
+
+def test_ctrl_c_while_a_host_that_is_as_asked_for_is_probed_is_an_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = Version("1")
+    found = SimpleNamespace(
+        version=version,
+        rendered=version,
+        values={},
+        logins=(),
+        manifests={},
+        nodes={"core": SimpleNamespace(facts=None, deferred=False)},
+    )
+    monkeypatch.setattr(fleet, "survey", lambda *_: found)
+    monkeypatch.setattr(fleet, "require_checks", lambda *_, **__: version)
+
+    class Settled(Fake):
+        def begin(self, facts: object, *, deferred: bool) -> None:
+            pass
+
+        def check_secrets(self, values: object) -> None:
+            pass
+
+        def settle(self, *_: object) -> bool:
+            return True
+
+        def stage(self, login: object) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    node = Settled(NODES["core"], [])
+    made = fleet.deploy(load(ROOT, "lab"), cast(list[Deployment], [node]), Request("deploy-core"), Console())
+    assert (made.exit, node.log) == (ExitCode.INTERRUPTED, [])

@@ -64,6 +64,36 @@ def test_the_next_command_of_the_process_hears_it_again(monkeypatch: pytest.Monk
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_else_ends_a_process_ends_a_command_with_its_outcome(number: signal.Signals) -> None:
+    script = f"""
+import os
+from deploy_lib.fleet.interruption import catch_interrupts, ignore_interrupts
+catch_interrupts()
+try:
+    os.kill(os.getpid(), {int(number)})
+except KeyboardInterrupt:
+    ignore_interrupts()
+    os.kill(os.getpid(), {int(number)})
+    print("told")
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "told\n", "")
+
+
+def test_what_is_ignored_from_the_start_stays_so() -> None:
+    script = """
+import os, signal
+from deploy_lib.fleet.interruption import catch_interrupts
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+catch_interrupts()
+os.kill(os.getpid(), signal.SIGHUP)
+print("told")
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (0, "told\n")
+
+
 def test_afterwards_signals_are_what_they_were() -> None:
     before = signal.getsignal(signal.SIGINT)
     with handled(threading.Event(), lambda: None, lambda: None):

@@ -26,13 +26,18 @@ WELL = Container(
 RELEASE = Release("r1", "sha-0000001", None, {"web": WELL.image}, {}, replicas={"web": 1})
 
 
-def prove(*looks: Container, release: Release = RELEASE, now: tuple[Probe, ...] = ()) -> Any:
+def prove(
+    *looks: Container,
+    release: Release = RELEASE,
+    now: tuple[Probe, ...] = (),
+    beside: tuple[Container, ...] = (),
+) -> Any:
     session = SimpleNamespace(
         run=lambda *_, **__: SimpleNamespace(stdout="its last words\n"), require_alive=lambda: None
     )
     stack = SimpleNamespace(probes=now, healthy_timeout=1, unproven=())
     node = SimpleNamespace(name="core", stack=stack)
-    seen = [[look] for look in looks]
+    seen = [[look, *beside] for look in looks]
     return proof.prove(
         cast(Session, session),
         cast(Node, node),
@@ -46,6 +51,11 @@ def prove(*looks: Container, release: Release = RELEASE, now: tuple[Probe, ...] 
 
 def test_containers_that_stay_healthy_are_proven() -> None:
     assert prove(WELL, WELL) == [WELL]
+
+
+def test_what_is_left_beside_it_is_not_judged() -> None:
+    idle = replace(WELL, id="2", service="idle", state="exited", health=None, exit_code=1)
+    assert prove(WELL, WELL, beside=(idle,)) == [WELL, idle]
 
 
 @pytest.mark.parametrize(

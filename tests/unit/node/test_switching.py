@@ -6,13 +6,17 @@ from typing import Any, cast
 
 import pytest
 
+from deploy_lib.compose.labels import CONFIG_HASH
+from deploy_lib.config import Probe
 from deploy_lib.errors import DeployError
 from deploy_lib.host.change.watch import LostError, Watch
 from deploy_lib.node import proof
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
 from deploy_lib.plan.decision import Decision
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from tests.unit import build
 
 BEFORE = Release("r1", "1.0", None, {}, {}, ends={"job": "must"})
 AFTER = Release("r2", "2.0", None, {}, {}, ends={"task": "must"})
@@ -22,13 +26,21 @@ class World:
     """A switch whose proof does what a test wants."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, judge: Callable[[], object], *, kept: bool = False
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        judge: Callable[[], object],
+        *,
+        kept: bool = False,
+        aside: tuple[str, ...] = (),
     ) -> None:
+        self.judged: list[Release] = []
+        self.recorded: dict[str, str] = {}
         self.verdicts: list[tuple[str, list[tuple[str, str]]]] = []
         self.tolerated: list[set[str]] = []
 
         def prove(*arguments: Any) -> Any:
             self.tolerated.append(set(arguments[-1]))
+            self.judged.append(arguments[2])
             return judge()
 
         monkeypatch.setattr(proof, "prove", prove)
@@ -49,12 +61,20 @@ class World:
             desired=SimpleNamespace(release=AFTER),
             ill=("mcp",),
             subject="",
+            aside=aside,
+            before=SimpleNamespace(hashes={"web": "old", "other": "old"}),
+            next_before=None,
         )
+
+        def happens(kind: str, detail: str = "", **more: Any) -> Any:
+            self.recorded |= more.get("hashes", {})
+            return kind, detail
+
         self.switching = Switching(
             cast(Site, site),
             cast(Decision, SimpleNamespace(plan=plan, applies=(), keep_values=kept)),
             cast(Watch, started),
-            lambda kind, detail="", **_: (kind, detail),  # type: ignore[arg-type,return-value]
+            happens,
         )
 
 
@@ -68,6 +88,21 @@ def test_what_was_ill_before_and_what_ends_by_itself_is_no_failure_of_going_back
         ("revert", [("failed", "a probe failed")]),
         ("leave", [("reverted", "a probe failed")]),
     ]
+
+
+def test_what_was_not_asked_for_and_did_not_run_is_neither_judged_nor_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probes = tuple(Probe(name=name, service=name, url="http://127.0.0.1:1/") for name in ("web", "other"))
+    images = {"web": Image("x", "1"), "other": Image("y", "1")}
+    whole = Release("r2", "2.0", None, images, {}, replicas=dict.fromkeys(images, 1), probes=probes)
+    monkeypatch.setitem(globals(), "AFTER", whole)
+    world = World(monkeypatch, list, aside=("other",))
+    world.switching.prove()
+    (judged,) = world.judged
+    assert [*judged.images] == [*judged.replicas] == [probe.name for probe in judged.probes or ()] == ["web"]
+    world.switching.record([build.container(labels={CONFIG_HASH: "new"})])
+    assert world.recorded == {"web": "new", "other": "old"}
 
 
 @pytest.mark.parametrize(("kept", "tolerated"), [(False, set()), (True, {"task"})])

@@ -2,6 +2,9 @@
 
 import secrets
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from deploy_lib.compose.service import Service
 from deploy_lib.host.change.history import event
@@ -9,6 +12,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan.chosen import decide_services
+from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.steps import make_switch
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
@@ -75,3 +79,34 @@ def test_no_other_service_is_started_anew_forward_or_back() -> None:
     assert (switch.runs.services, switch.runs.done, switch.runs.later) == (("web",), (), ())
     assert (switch.back_runs.services, switch.back_runs.done, switch.back_runs.later) == (("web",), (), ())
     assert not switch.runs.all
+
+
+@pytest.mark.parametrize("down", [{"state": "exited", "health": None, "exit_code": 137}, None])
+def test_what_was_stopped_by_hand_is_not_started_beside_a_chosen_service(down: dict[str, Any] | None) -> None:
+    facts = with_secrets("h/x:2")
+    release = facts.history[0].release
+    images = {**release.images, "other": OLD}
+    release = replace(release, images=images, replicas=dict.fromkeys(images, 1))
+    (web,) = facts.containers
+    other = replace(web, id="2", service="other", labels={**web.labels, SECRETS_LABEL: ""}, **(down or {}))
+    facts = replace(
+        facts,
+        history=(replace(facts.history[0], release=release, hashes=dict.fromkeys(images, "hash")),),
+        containers=(web, other) if down else (web,),
+        deployed={"web": facts.services["web"], "other": Service("other", OLD)},
+    )
+    known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
+    made = decide_services(case(services=("web",)), facts, VERSION, known, values(), KEY)
+    assert [(c.service, c.action) for c in made.plan.changes] == [("other", "keep"), ("web", "recreate")]
+    assert "stays so" in made.plan.changes[0].why
+    assert made.plan.aside == ("other",)
+    switch = make_switch(made, facts, case(), token="", happens=lambda kind, _: event(kind, release))
+    assert (switch.runs.services, switch.back_runs.services) == (("web",), ("web",))
+    # But for what is part of the chosen one's container, which would be left without it.
+    inner = replace(facts, containers=(web, replace(other, joined=(web.id,))))
+    if down:
+        made = decide_services(case(services=("web",)), inner, VERSION, known, values(), KEY)
+        assert ([c.action for c in made.plan.changes], made.plan.aside) == (["recreate", "recreate"], ())
+    # A whole deployment starts it.
+    whole = make_plan(NODE, facts, made.plan.desired)
+    assert whole.changes[0].action == ("start" if down else "create")

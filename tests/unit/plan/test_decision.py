@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.service import Service
 from deploy_lib.config import OneOff
 from deploy_lib.errors import PreflightError
@@ -103,6 +104,43 @@ def test_going_back_keeps_the_values_and_runs_no_migration() -> None:
     assert made.key == KEY
     assert due_one_offs(made, NODE.stack) == []
     assert due_one_offs(replace(made, keep_values=False), NODE.stack) == [MIGRATION]
+
+
+def joined_by_another(facts: Facts) -> Facts:
+    """The same host, on which a service is part of the container of "web"; no file is rendered."""
+    (web,), (newest, *older) = facts.containers, reversed(facts.history)
+    inner = replace(
+        web, id="2", name="inner-1", service="inner", labels={CONFIG_HASH: "hash"}, joined=(web.id,)
+    )
+
+    def with_inner(each: Event) -> Event:
+        release = each.release
+        images = {**release.images, "inner": web.image}
+        return replace(each, release=replace(release, images=images), hashes={"web": "hash", "inner": "hash"})
+
+    history = tuple(map(with_inner, (*older, newest)))
+    return replace(facts, containers=(web, inner), history=history, services={})
+
+
+def test_what_is_part_of_a_container_is_made_anew_with_it_on_the_way_to_what_nobody_renders() -> None:
+    facts, _ = past()
+    facts = joined_by_another(facts)
+    target = facts.history[0]
+    # Its own image is the same in both.
+    images = {**target.release.images, "inner": facts.containers[1].image}
+    target = replace(target, release=replace(target.release, images=images))
+    back = decide_rollback(case(), facts, target).plan
+    assert [(c.service, c.action) for c in back.changes] == [("inner", "recreate"), ("web", "recreate")]
+
+    facts = rendered("h/x:1")
+    places = facts.services["web"].secrets
+    release = replace(facts.history[0].release, secrets={"web": "DB_PASSWORD=old"}, places=places)
+    facts = joined_by_another(replace(facts, history=(replace(facts.history[0], release=release),)))
+    turned = decide_rotation(case(), facts, values(), ["DB_PASSWORD"]).plan
+    assert [(c.service, c.action, c.why) for c in turned.changes] == [
+        ("inner", "recreate", "it is part of web"),
+        ("web", "recreate", "secret"),
+    ]
 
 
 def test_each_release_keeps_what_proved_it() -> None:

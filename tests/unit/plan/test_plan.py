@@ -10,7 +10,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan.desired import Desired, whole_release
-from deploy_lib.plan.plan import Change, along, make_plan
+from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from tests.unit import build
@@ -108,10 +108,39 @@ def test_a_container_of_no_service_is_work() -> None:
     assert not make_plan(NODE, replace(facts, containers=(*facts.containers, stray)), desired()).nothing
 
 
+def test_a_container_of_a_profile_that_is_not_active_is_left_and_does_so_in_the_record() -> None:
+    facts = settled()
+    facts = replace(facts, containers=(*facts.containers, replace(facts.containers[0], service="second")))
+    wish = desired()
+    wish = replace(wish, release=replace(wish.release, idle=("second",)))
+    first = make_plan(NODE, facts, wish)
+    assert [(c.service, c.action) for c in first.changes] == [("web", "keep"), ("second", "keep")]
+    # The record does not know of it yet, and would call it drift.
+    assert not first.nothing
+    recorded = replace(facts.history[0], release=replace(facts.history[0].release, idle=("second",)))
+    facts = replace(facts, history=(recorded,))
+    assert make_plan(NODE, facts, wish).nothing
+    # The new files do not have the service at all.
+    gone = make_plan(NODE, facts, desired())
+    assert [(c.service, c.action) for c in gone.changes] == [("web", "keep"), ("second", "remove")]
+    assert not gone.nothing
+
+
 def test_files_are_reloaded_where_they_changed_and_dropped_where_they_are_gone() -> None:
     plan = make_plan(NODE, settled(), desired(files={"compose.yml": b"c"}))
     assert plan.dropped == ("conf/site.conf",)
     assert [r.service for r in plan.reloads] == ["proxy"]
+
+
+def test_what_earlier_releases_have_shipped_into_a_container_s_own_place_is_left() -> None:
+    facts, lay = settled(), ("rows/.gitkeep", "up/init.sql", "old.conf")
+    recorded = facts.history[0]
+    more = {**recorded.release.files, **dict.fromkeys(lay, "1")}
+    facts = replace(
+        facts, files=more, history=(replace(recorded, release=replace(recorded.release, files=more)),)
+    )
+    assert make_plan(NODE, facts, desired()).dropped == ("old.conf", "up/init.sql")
+    assert make_plan(build.node(data=("up",)), facts, desired()).dropped == ("old.conf",)
 
 
 def test_a_stopped_container_is_said_to_be_that_whatever_its_health_was() -> None:
@@ -200,21 +229,6 @@ def test_a_changed_file_recreates_who_is_marked_by_it() -> None:
     assert [(c.action, c.why) for c in make_plan(NODE, settled(), marked).changes] == [
         ("recreate", "files that it mounts")
     ]
-
-
-def test_who_is_part_of_a_container_is_made_anew_with_it() -> None:
-    changes = [
-        Change(name, action, OLD)
-        for name, action in (("inner", "keep"), ("other", "keep"), ("vpn", "recreate"), ("web", "start"))
-    ]
-    joins = {"inner": ["web"], "web": ["vpn"], "other": ["nobody"]}
-    found = {change.service: (change.action, change.why) for change in along(changes, joins)}
-    assert found == {
-        "inner": ("recreate", "it is part of web"),
-        "other": ("keep", ""),
-        "vpn": ("recreate", ""),
-        "web": ("recreate", "it is part of vpn"),
-    }
 
 
 def test_what_was_ill_before_is_known() -> None:

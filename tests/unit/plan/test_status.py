@@ -162,6 +162,16 @@ def test_what_is_worth_knowing_is_no_drift() -> None:
     assert found.notes[1] == "2 commits behind origin/main"
 
 
+def test_a_container_of_a_profile_that_is_not_active_is_told_and_is_no_drift() -> None:
+    second = replace(CONTAINER, service="second", name="p-second-1", state="exited")
+    facts = replace(SETTLED, containers=(CONTAINER, second))
+    assert status(facts).drift == ("p-second-1 is not part of the release",)
+    idle = event("proven", replace(RELEASE, idle=("second",)), hashes={"web": "hash"})
+    found = status(replace(facts, history=(idle,)))
+    assert (found.outcome, found.drift) == ("as recorded", ())
+    assert "p-second-1: of a profile that is not active" in found.notes[0]
+
+
 def test_services_that_were_deployed_by_themselves_are_told() -> None:
     def notes(*parts: str) -> tuple[str, ...]:
         files = ("compose.yml", *(f"deploy-services/{name}.yml" for name in parts))

@@ -177,6 +177,20 @@ def test_an_empty_directory_that_is_mounted_is_made(root: Path) -> None:
     assert marks(shipped(root, "./cache:/c"))["cache"] == "/"
 
 
+def test_what_keeps_a_directory_in_git_is_for_git_alone(root: Path) -> None:
+    files = ("rows/.gitkeep", "up/.gitignore", "conf/.keep", "conf/a.conf", "conf/sub/deep/.gitkeep")
+    write(root, dict.fromkeys(files, ""))
+    git(root, "add", ".")
+    found = shipped(root, "./rows:/r, ./up:/u, ./conf:/c")
+    assert marks(found) == {
+        "compose.yml": "644",
+        "conf/a.conf": "644",
+        "conf/sub/deep": "/",
+        "rows": "/",
+        "up": "/",
+    }
+
+
 def test_what_nothing_ships_is_expected_of_the_host_with_the_way_out(root: Path) -> None:
     write(root, {".gitignore": "library", "library/x": "", "mine/x": ""})
     found = shipped(root, "./library:/l, ./postgres:/p, ./mine:/m, ./known:/k", data=("known", "mine"))

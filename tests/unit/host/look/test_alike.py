@@ -26,6 +26,8 @@ DB = build.container(id="d", service="db", labels={CONFIG_HASH: "h3"})
             Alike(frozenset({"web", "db"}), frozenset({"idle"})),
         ),
         ("= web h1\n= db h4\nweb\ndb\n", (WEB, DB), Alike(frozenset({"web"}))),
+        # One of two ways to hash is that of this version.
+        ("= web h0\n= web h1\nweb\n", (WEB,), Alike(frozenset({"web"}))),
         ("= web h1\nweb\n", (WEB, SECOND), Alike()),
         # Compose did not read the files where they were put: nothing is known.
         ("", (WEB,), Alike()),
@@ -43,5 +45,10 @@ def test_every_container_of_a_service_must_have_the_very_hash(
     project = Project("shop", PurePosixPath("/srv/shop"), ("a.yml",), ("a.env",))
     session = cast(Session, SimpleNamespace(run=run))
     assert ask_alike(session, project, {}, {"PW": "x"}, containers) == expected
-    assert '--project-directory /srv/shop -f "$t/files"/a.yml --env-file "$t/files"/a.env' in given["script"]
     assert given["env"] == {"PW": "x"}
+    assert '--project-directory "$t/files" -f "$t/files"/a.yml --env-file "$t/files"/a.env' in given["script"]
+    assert "--project-directory /srv/shop --profile '*' -f -" in given["script"]
+    # What lies there now is read only where it is as it is to be.
+    assert '/srv/shop -f "$t/files"' not in given["script"]
+    ask_alike(session, project, {}, {}, containers, lying=True)
+    assert '/srv/shop -f "$t/files"' in given["script"]

@@ -60,6 +60,11 @@ def test_what_releases_have_put_there_counts_and_nothing_beside_it(home: Path) -
     (home / "conf/data").mkdir()
     (home / "conf/data/row").write_text("1")
     assert set(read_marks(asked(home, data=("conf/data",)))[0]) == {"compose.yml", "conf/a b", "extra/mine"}
+    for path in ("conf/.gitkeep", "extra/.keep"):
+        (home / path).touch()
+    (home / ".deploy/paths").write_text("extra/mine\nextra/.keep\nconf/data/row\n")
+    found = set(read_marks(asked(home, data=("conf/data",)))[0])
+    assert found == {"compose.yml", "conf/a b", "extra/mine"}
     # A directory that is shipped whole is looked through.
     assert "conf/data/row" in read_marks(asked(home))[0]
 
@@ -79,6 +84,13 @@ def test_only_this_program_s_files_and_the_way_to_them_are_looked_at_for_strange
         (home / "conf").chmod(0o755)
         os.chown(home / "conf/a b", 12345, -1)
         assert asked(home, of="loose") == ""
+        os.chown(home / "conf/a b", 0, -1)
+        os.chown(home / "conf", 12345, -1)
+        assert asked(home, of="loose").endswith(
+            "where a container has made it its own, name it in `data` of deploy.toml\n"
+        )
+        os.chown(home / "conf", 0, -1)
+        os.chown(home / "conf/a b", 12345, -1)
         assert f"{home}/conf/a b belongs to another user\tas root: chown" in asked(
             home, "conf/a b", of="loose"
         )
