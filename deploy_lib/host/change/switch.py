@@ -146,7 +146,7 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
-{values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled))}
+{values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled or switch.keeper))}
 {keeper.recall(stack, switch.recalled)}
 {keeper.keep(stack, switch.keeper)}
 {values.restore(switch.kept_values)}
