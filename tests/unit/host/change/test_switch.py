@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy_lib import layout
+from deploy_lib import layout, shell
 from deploy_lib.config import Reload, Stack
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
@@ -180,6 +180,27 @@ def test_an_engine_that_tells_no_events_is_looked_at_after_the_interval(host: Ho
     host.until("=== .")
     assert host.decide("proven", "proven") == 0
     assert host.until("=== done") == "=== done proven"
+
+
+QUICK = shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ")
+
+
+def test_an_engine_that_takes_calls_and_never_answers_ends_a_switch(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said that nobody knows what runs, and the owner is heard; going back fails, and does not take for ever."""
+    monkeypatch.setattr(switch, "PATIENT", QUICK)
+    monkeypatch.setattr(switch, "ENGINE_TIMEOUT", 2)
+    host.begin("new")
+    host.until("=== .")
+    host.docker("exec sleep 60")
+    assert host.until(switch.UNKNOWN) == switch.UNKNOWN
+    assert host.decide("revert", "failed") == 0
+    assert host.until("Docker does not answer (after") == "Docker does not answer (after 2 s)"
+    assert host.until("=== back") == "=== back 1"
+    host.until("=== .")
+    assert host.decide("leave", "failed") == 0
+    assert host.until("=== done") == "=== done revert"
 
 
 def test_a_prune_that_fails_fails_nothing(host: Host) -> None:
