@@ -163,5 +163,13 @@ class Switching:
         site = self._site
         looks = self._watch.looks()
         return proof.prove(
-            site.session, site.node, release, looks, self._watch.look, site.say, follow, tolerated
+            site.session,
+            site.node,
+            release,
+            looks,
+            self._watch.look,
+            site.say,
+            follow,
+            tolerated,
+            clock=self._watch.clock,
         )

@@ -197,7 +197,10 @@ await() {{
       rm -f -- {verdict}
       return;;
     esac
-    echo '=== containers'
+    # When that is, whoever follows must not have to tell from when it arrives: after a stalled network, much comes at once.
+    u=
+    {{ read -r u _ </proc/uptime; }} 2>/dev/null
+    echo "=== containers $u"
     containers || echo '{UNKNOWN}'
     echo '=== .'
     pause
