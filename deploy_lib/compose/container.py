@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,7 @@ class Container:
         started: RFC 3339.
         ports: of the host, that lead to it.
         mounts: what is mounted in it, but for what lies in memory.
+        memory: where it has that.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()
     mounts: tuple[Held, ...] = ()
+    memory: tuple[str, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -119,6 +122,8 @@ _FIELDS = {
     "labels": ".Config.Labels",
     "ports": ".HostConfig.PortBindings",
     "mounts": ".Mounts",
+    "asked": ".HostConfig.Mounts",
+    "memory": ".HostConfig.Tmpfs",
 }
 INSPECT = (
     "{"
@@ -180,7 +185,17 @@ def _container(data: Any) -> Container | None:
         started=text(data, "started"),
         labels=found,
         ports=tuple(ports),
-        mounts=tuple(read_held(each) for each in data.get("mounts") or ()),
+        mounts=tuple(read_held(each, data.get("asked") or ()) for each in data.get("mounts") or ()),
+        memory=tuple(sorted(_in_memory(data))),
+    )
+
+
+def _in_memory(data: Any) -> Iterator[str]:
+    yield from map(posixpath.normpath, data.get("memory") or ())
+    yield from (
+        posixpath.normpath(text(each, "Target"))
+        for each in data.get("asked") or ()
+        if each.get("Type") == "tmpfs"
     )
 
 
