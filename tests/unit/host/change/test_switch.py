@@ -680,3 +680,12 @@ def test_what_is_done_is_started_when_it_has_changed_and_later_where_its_failure
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
     assert started(host)[len(forth) :] == back
+
+
+def test_on_the_way_back_what_was_stopped_is_made_and_not_started(host: Host) -> None:
+    host.begin("new", back_runs=Runs(("web",), stopped=("idle",)))
+    assert host.until("=== switched") == "=== switched 0"
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    ups = [call.partition(" up ")[2] for call in host.calls.splitlines() if " up " in call][1:]
+    assert [(call.split()[-1], "--no-start" in call) for call in ups] == [("idle", True), ("web", True), ("web", False)]
