@@ -149,6 +149,27 @@ there() {
 """Shell function `there PATH`: 0 when something is there, 1 when nothing is, 2 with the cause on standard error when that
 is unknown. `there X || { [ $? = 1 ]; return; }` lets a function succeed where X is absent, and fail where it is unknown."""
 
+PATIENCE = 15
+"""Seconds that an engine has to say its version or to list containers: it does that at once, or is in trouble."""
+
+PATIENT = f"""\
+# docker: with a limit, for an engine may take calls and never answer. Where $silent names a file, no call waits after one that
+# has waited in vain.
+docker() {{
+  case $1 in
+    compose|context) command docker "$@"; return;;
+    version|ps) set -- {PATIENCE} "$@";;
+    inspect) set -- 25 "$@";;
+    exec|restart|start|stop|rmi|pull|run) set -- 600 "$@";;
+    *) set -- 60 "$@";;
+  esac
+  if [ -n "${{silent:-}}" ] && [ -e "$silent" ]; then set -- 124; else limit=$1; shift; timeout -k 2 "$limit" docker "$@"; set -- $?; fi
+  case $1 in 124|137) echo 'Docker does not answer' >&2; [ -z "${{silent:-}}" ] || true >"$silent";; esac
+  return "$1"
+}}
+"""
+"""Shell function `docker`, for scripts that must end whatever the engine does. `docker` in a pipe of `timeout` or `xargs` is none of it."""
+
 GONE = """\
 gone() { printf '%s\\n' "$1" | grep -viE '^(error: |error response from daemon: )*no such (object|container|image): ' >&2 && return 1; true; }
 """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from deploy_lib.checks.database import Judge, Loss
 from deploy_lib.checks.risk import Look, Scene
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.mounts import Held
+from deploy_lib.compose.mounts import Held, at
 
 _SYSTEM = ("/proc", "/sys", "/dev", "/run", "/var/run", "/etc", "/boot", "/lib/modules", "/usr")
 """Of the host: what lies there is not a stack's data."""
@@ -17,6 +18,7 @@ _SYSTEM = ("/proc", "/sys", "/dev", "/run", "/var/run", "/etc", "/boot", "/lib/m
 def judge_mounts(scene: Scene, judge: Judge) -> Iterator[Loss]:
     """What one service would have no more, or elsewhere, or an empty one of."""
     yield from _volumes(scene, judge)
+    yield from _hidden(scene, judge)
     yield from _binds(scene, judge)
     yield from _sources(scene, judge)
 
@@ -43,27 +45,62 @@ def _left(scene: Scene, judge: Judge, container: Container, held: Held) -> str:
             else f"{service} has the volume {held.source} at {held.target}, which no service would mount any more"
         )
     same = [each for each in risk.after if each.source == held.source and each.kind == "volume"]
-    there = next((each for each in risk.after if each.target == held.target), None)
-    if there in same or (there is not None and there.anonymous and held.anonymous):
+    exact = next((each for each in risk.after if each.target == held.target), None)
+    there = exact or at(risk.after, held.target)
+    has = f"{service} has {_full(held)} at {held.target}, and would have"
+    if there in same and there.place_of(held.target) == held.place_of(held.target):
         return ""
     if held.anonymous:
-        if there is None and judge.inherits(container, held.target):
+        if exact.anonymous if exact else judge.inherits(container, held.target):
             return ""
-        instead = f", as {_shown(there)} would take its place" if there else ""
+        instead = f", as {_shown(exact)} would take its place" if exact else ""
         return f"{service} keeps data in a volume without a name ({held.target}), which {risk.doing} would leave behind{instead}"
+    database = judge.covers_database(container, held)
     if same:
-        if judge.covers_database(container, held):
-            return ""  # its program has been asked where it looks
-        return (
-            f"{service} has the volume {held.source} at {held.target}, and would have it at {same[0].target}"
-        )
-    if elsewhere:
-        return ""
+        # Of a database, its program has been asked where it looks.
+        return "" if database else f"{has} {_instead(there, same[0])}"
     if there is not None:
-        return (
-            f"{service} has the volume {held.source} at {held.target}, and would have {_shown(there)} there"
-        )
-    return f"{service} has the volume {held.source} at {held.target}, which no service would mount any more"
+        return f"{has} {_full(there)} there"
+    if not elsewhere:
+        return f"{service} has {_full(held)} at {held.target}, which no service would mount any more"
+    return f"{has} nothing there" if database else ""
+
+
+def _instead(there: Held | None, elsewhere: Held) -> str:
+    return f"{_full(there)} there" if there and there.inner else f"it at {elsewhere.target}"
+
+
+def _full(held: Held) -> str:
+    return f"{held.inner} in {_shown(held)}" if held.inner else _shown(held)
+
+
+def _hidden(scene: Scene, judge: Judge) -> Iterator[Loss]:
+    """What lies in a mount, and would be hidden by a new one further down."""
+    for container in judge.risk.goes:
+        for new in judge.risk.after or ():
+            known = {*container.memory, *(held.target for held in container.mounts)}
+            over = at(container.mounts, new.target)
+            if over is None or new.target in known or not over.writable or _scratch(new.target):
+                continue
+            if over.kind == "bind" and (scene.belongs(_path(over, new.target)) or _of_system(over.source)):
+                continue
+            if new.kind == over.kind == "volume" and new.source == over.source:
+                continue  # another part of the same one
+            full = new.kind == "bind" and judge.look.source(new.source) not in ("", "empty", "missing")
+            if full or not judge.look.held(container, new.target):
+                continue
+            service = judge.risk.service
+            problem = f"{service} has data at {new.target}, in {_shown(over)}, and would have {_full(new)} there"
+            yield judge.loss(problem, "mount it elsewhere, or move the data into it")
+
+
+def _scratch(target: str) -> bool:
+    return PurePosixPath(target).name in ("tmp", "temp", "cache", ".cache", "__pycache__", "node_modules")
+
+
+def _path(held: Held, target: str) -> str:
+    """Where a path of the container lies on the host, in a directory of it that is mounted."""
+    return posixpath.normpath(f"{held.source}/{held.place_of(target)}")
 
 
 def _shown(held: Held) -> str:
@@ -94,20 +131,34 @@ def _binds(scene: Scene, judge: Judge) -> Iterator[Loss]:
 
 def _misplaced(scene: Scene, judge: Judge, container: Container, held: Held) -> str:
     """Why a directory of the host is not found any more; "" where it is."""
-    after = judge.risk.after or ()
-    there = next((each for each in after if each.target == held.target), None)
+    after, look = judge.risk.after or (), judge.look
+    there = at(after, held.target)
     moved = next((each for each in after if each.source == held.source), None)
-    has = f"{judge.risk.service} has {held.source} at {held.target}, and would have"
-    if there is not None and there.source == held.source:
+    has = f"{judge.risk.service} has {held.source} at {held.target}"
+    path = _path(there, held.target) if there is not None and there.kind == "bind" else ""
+    if path == held.source:
         return ""
     if moved is not None:
-        return f"{has} it at {moved.target}" if judge.look.source(held.source) in ("", "full") else ""
-    if there is None or scene.belongs(there.source) or not judge.look.held(container, held.target):
+        full = look.source(held.source) in ("", "full")
+        return f"{has}, and would have it at {moved.target}" if full else ""
+    if there is None:
+        missed = not _mounted(scene, held.source) and look.source(held.source) in ("", "full")
+        return f"{has}, which no service would mount any more" if missed else ""
+    if scene.belongs(path or there.source) or not look.held(container, held.target):
         return ""
     if there.kind != "bind":
-        return f"{has} {_shown(there)} there"
-    empty = judge.look.source(there.source) in ("", "empty", "missing")
-    return f"{has} {there.source} there, which is empty" if empty else ""
+        return f"{has}, and would have {_full(there)} there"
+    return (
+        f"{has}, and would have {path} there, which is empty"
+        if look.source(path) in ("", "empty", "missing")
+        else ""
+    )
+
+
+def _mounted(scene: Scene, path: str) -> bool:
+    """Whether any service of the new files has a path of the host, or one that it lies in."""
+    places = {path, *map(str, PurePosixPath(path).parents)} - {"/"}
+    return bool(places & (scene.mounted or set()))
 
 
 def _of_system(source: str) -> bool:

@@ -55,7 +55,8 @@ class Scene:
 
     Attributes:
         risks: the containers that are replaced or removed, by service.
-        mounted: the names of the volumes that any service of the new files mounts; None where the files stay as they are.
+        mounted: the names of the volumes, and the host's paths, that any service of the new files mounts; None where the files
+            stay as they are.
         shipped: the paths that the release puts below the stack's directory.
         pulled: the images of the release are on the host by now.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,7 @@ class Container:
         ports: of the host, that lead to it.
         mounts: what is mounted in it, but for what lies in memory.
         joined: the ids of the containers that it is part of.
+        memory: where it has that.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Container:
     ports: tuple[int, ...] = ()
     mounts: tuple[Held, ...] = ()
     joined: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -126,6 +129,8 @@ _FIELDS = {
     "ipc": ".HostConfig.IpcMode",
     "pid": ".HostConfig.PidMode",
     "volumes_from": ".HostConfig.VolumesFrom",
+    "asked": ".HostConfig.Mounts",
+    "memory": ".HostConfig.Tmpfs",
 }
 INSPECT = (
     "{"
@@ -187,8 +192,18 @@ def _container(data: Any) -> Container | None:
         started=text(data, "started"),
         labels=found,
         ports=tuple(ports),
-        mounts=tuple(read_held(each) for each in data.get("mounts") or ()),
+        mounts=tuple(read_held(each, data.get("asked") or ()) for each in data.get("mounts") or ()),
+        memory=tuple(sorted(_in_memory(data))),
         joined=held_by(data),
+    )
+
+
+def _in_memory(data: Any) -> Iterator[str]:
+    yield from map(posixpath.normpath, data.get("memory") or ())
+    yield from (
+        posixpath.normpath(text(each, "Target"))
+        for each in data.get("asked") or ()
+        if each.get("Type") == "tmpfs"
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,12 +25,14 @@ class Held:
         source: a volume's name on the host, "" for an anonymous one that is still to be made; of a bind mount, the host's path.
         target: the path in the container.
         writable: the container may change it; what is only read there is somebody else's.
+        inner: of a volume, the directory in it that is mounted, "" for all of it.
     """
 
     kind: str
     source: str
     target: str
     writable: bool = True
+    inner: str = ""
 
     @property
     def anonymous(self) -> bool:
@@ -42,15 +44,26 @@ class Held:
         return PurePosixPath(path).is_relative_to(self.target)
 
     def place_of(self, path: str) -> str:
-        """Where a path of the container lies in it, from its top."""
-        return str(PurePosixPath(path).relative_to(self.target))
+        """Where a path of the container lies in it, from the top of the volume or the directory."""
+        return str(self.inner / PurePosixPath(path).relative_to(self.target))
 
 
-def read_held(data: Mapping[str, Any]) -> Held:
-    """One of the mounts of `docker inspect`."""
+def read_held(data: Mapping[str, Any], asked: Sequence[Mapping[str, Any]] = ()) -> Held:
+    """One of the mounts of `docker inspect`.
+
+    Args:
+        asked: what the container was created with, as far as Docker keeps that; a part of a volume shows there alone.
+    """
     kind = text(data, "Type")
     source = text(data, "Name") if kind == "volume" else str(data.get("Source") or "")
-    return Held(kind, source, text(data, "Destination"), data["RW"] is True)
+    target = text(data, "Destination")
+    options = [each.get("VolumeOptions") or {} for each in asked if each.get("Target") == target]
+    inner = next((str(each.get("Subpath") or "") for each in options), "")
+    return Held(kind, source, target, data["RW"] is True, _inner(inner))
+
+
+def _inner(path: str) -> str:
+    return posixpath.normpath(path) if path.strip("./") else ""
 
 
 def wanted(service: Service, services: Mapping[str, Service], directory: PurePosixPath) -> tuple[Held, ...]:
@@ -73,14 +86,14 @@ def _wanted(
         name, _, mode = str(each).partition(":")
         if name in services and name not in seen:
             for held in _wanted(services[name], services, directory, {*seen, name}):
-                yield Held(held.kind, held.source, held.target, held.writable and mode != "ro")
+                yield replace(held, writable=held.writable and mode != "ro")
 
 
 def _held(mount: Mount, directory: PurePosixPath) -> Held:
     source = mount.volume if mount.kind == "volume" else mount.source
     if mount.kind == "bind":
         source = posixpath.normpath(directory / source)
-    return Held(mount.kind, source, posixpath.normpath(mount.target), mount.writable)
+    return Held(mount.kind, source, posixpath.normpath(mount.target), mount.writable, _inner(mount.inner))
 
 
 def at(mounts: tuple[Held, ...], path: str) -> Held | None:

@@ -49,6 +49,7 @@ class Mount:
             the Compose file, "" for an anonymous one.
         volume: the volume's name on the host; "" for anything else, and for an anonymous one.
         writable: the service may change what it has.
+        inner: of a volume, the directory in it that is mounted, "" for all of it.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Mount:
     target: str
     volume: str = ""
     writable: bool = True
+    inner: str = ""
 
     @property
     def shipped(self) -> str | None:

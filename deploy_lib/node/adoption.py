@@ -12,6 +12,7 @@ from deploy_lib.node.preflight import Values, needed_values
 from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import Version
+from deploy_lib.shell import words
 from deploy_lib.ssh.session import Session
 
 
@@ -53,6 +54,20 @@ def _check(site: Site, facts: Facts) -> None:
     """
     made, why = facts.started_from, facts.by_hand
     files = sorted({str(p.directory / f) for c in facts.containers if (p := c.project) for f in p.inputs})
+    paused = sorted(c.name for c in facts.containers if c.state == "paused")
+    if paused and not site.job.request.no_rollback:
+        require_passed(
+            site.node,
+            [
+                judged(
+                    "what runs here",
+                    "no container is paused, which nothing could go back to",
+                    f"{', '.join(paused)} is paused, and would run after a failure",
+                    f"on the host: docker unpause {words(*paused)}; or docker stop, and it stays stopped; or deploy without a way "
+                    "back: --no-rollback",
+                )
+            ],
+        )
     if isinstance(why, str) and not site.job.request.no_rollback:
         require_passed(
             site.node,

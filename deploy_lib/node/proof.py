@@ -40,6 +40,7 @@ def prove(
     say: Say,
     healthy: Callable[[Sequence[Container]], object],
     tolerated: Collection[str] = (),
+    clock: Callable[[], float] = time.monotonic,
 ) -> Sequence[Container]:
     """Waits until a release that has just been switched to is healthy and its probes succeed; gives its containers.
 
@@ -48,12 +49,13 @@ def prove(
         look: gives them as they are at this moment.
         healthy: gets them once they are healthy, before the probes.
         tolerated: services whose health does not count.
+        clock: seconds of the time of the newest of `looks`.
 
     Raises:
         ProofError: it is not; a crash loop ends the wait early.
     """
     with TIMINGS.span(node.name, "phase", "health"):
-        before = _await_health(session, node, release, looks, say, tolerated)
+        before = _await_health(session, node, release, looks, say, tolerated, clock)
     healthy(before)
     newest = itertools.chain([before], looks)
     with TIMINGS.span(node.name, "phase", "probes"):
@@ -130,16 +132,18 @@ def _await_health(
     looks: Iterator[Sequence[Container]],
     say: Say,
     tolerated: Collection[str],
+    clock: Callable[[], float],
 ) -> Sequence[Container]:
-    gate = Gate(release.replicas, release.references, release.ends, node.stack.unproven, tolerated)
-    began = time.monotonic()
+    gate = Gate(release.replicas, release.references, release.ends, node.stack.unproven, tolerated, clock)
+    began: float | None = None
     problems: list[HealthProblem] = []
     for containers in looks:
+        began = clock() if began is None else began
         problems = gate.look(containers)
         if not problems:
             say("healthy", f"{len(containers)} containers")
             return containers
-        late = time.monotonic() - began > node.stack.healthy_timeout
+        late = clock() - began > node.stack.healthy_timeout
         if late or any(problem.final for problem in problems):
             break
     worst = sorted(problems, key=lambda a: not a.final)[0]

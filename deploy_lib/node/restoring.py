@@ -199,7 +199,14 @@ class Restoring:
         site = self._site
         started, release = self._watch, self._what.release
         return proof.prove(
-            site.session, site.node, release, started.looks(), started.look, site.say, site.follow
+            site.session,
+            site.node,
+            release,
+            started.looks(),
+            started.look,
+            site.say,
+            site.follow,
+            clock=started.clock,
         )
 
 

@@ -168,7 +168,15 @@ class Switching:
         site, looks = self._site, self._watch.looks()
         release = _without(release, self._decision.plan.aside)
         return proof.prove(
-            site.session, site.node, release, looks, self._watch.look, site.say, follow, tolerated
+            site.session,
+            site.node,
+            release,
+            looks,
+            self._watch.look,
+            site.say,
+            follow,
+            tolerated,
+            clock=self._watch.clock,
         )
 
 

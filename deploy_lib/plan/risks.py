@@ -36,7 +36,7 @@ def make_scene(
             held.source
             for service in found.values()
             for held in wanted(service, found, stack.directory)
-            if held.kind == "volume" and held.source
+            if held.kind in ("volume", "bind") and held.source
         )
     shipped = {path for path in release.files if path not in (layout.OVERRIDE, layout.VARIABLES)}
     before = plan.before.release.files if plan.before else {}
@@ -90,9 +90,11 @@ def _otherwise_mounted(risk: Risk) -> bool:
 
     Some versions of Compose keep a container although its volume has another name; sooner or later it is replaced.
     """
-    after = {(held.source, held.target) for held in risk.after or ()}
+    after = {(held.source, held.target, held.inner) for held in risk.after or ()}
     return any(
-        held.kind == "volume" and not held.anonymous and (held.source, held.target) not in after
+        held.kind == "volume"
+        and not held.anonymous
+        and (held.source, held.target, held.inner) not in after
         for container in risk.goes
         for held in container.mounts
     )

@@ -100,7 +100,14 @@ def make_switch(
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,
         recalled=[Keeper(r.carried_from, r.carried, r.given) for r in _shells(facts, release, back)],
         runs=_runs(release.images, settled, ending, late=decision.keep_values, only=only),
-        back_runs=_runs(back.release.images, settled, back.release.ends, late=True, only=only)
+        back_runs=_runs(
+            back.release.images,
+            settled,
+            back.release.ends,
+            late=True,
+            only=only,
+            stopped=_stopped(facts) if facts.adopted else (),
+        )
         if back
         else Runs(),
         secrets=needed,
@@ -192,6 +199,7 @@ def _runs(
     *,
     late: bool,
     only: Collection[str] = (),
+    stopped: Collection[str] = (),
 ) -> Runs:
     """Which services Compose starts, and when.
 
@@ -200,14 +208,23 @@ def _runs(
         ending: those that end when they have done their work.
         late: of an earlier release: what they do to data may have been done by a newer one since.
         only: no others are touched: asked for all, Compose 2.26 makes a service anew when one that it depends on is; none: all.
+        stopped: those that somebody had stopped.
     """
     some = [name for name in services if name in only] if only else [*services]
     later = [name for name in some if late and name in ending and name not in settled]
     done = [name for name in some if name in settled]
-    if not (later or done or only):
+    idle = [name for name in some if name in stopped and name not in {*later, *done}]
+    if not (later or done or only or idle):
         return Runs()
-    rest = [name for name in some if name not in {*later, *done}]
-    return Runs(tuple(sorted(rest)), tuple(sorted(done)), tuple(sorted(later)), changed_later=late)
+    rest = [name for name in some if name not in {*later, *done, *idle}]
+    kinds = (tuple(sorted(each)) for each in (rest, done, later))
+    return Runs(*kinds, changed_later=late, stopped=tuple(sorted(idle)))
+
+
+def _stopped(facts: Facts) -> set[str]:
+    """The services of which no container runs."""
+    still = {c.service for c in facts.containers if c.state not in ("exited", "created", "dead")}
+    return {c.service for c in facts.containers} - still
 
 
 def new_order(

@@ -14,7 +14,7 @@ from typing import Any
 from lab import hosts
 from lab.layout import Lab
 
-from .conftest import Outcome, command
+from .conftest import Outcome, command, environment
 
 NODE, HOST = "C", "ktrdr-workers-c.internal"
 """Where the projects are: a host on which nothing is left between tests."""
@@ -91,6 +91,18 @@ class Project:
     def run(self, *words: str) -> Outcome:
         """A command of the project."""
         return command("invoke", *words, root=self.root)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """The same, while it goes on."""
+        return subprocess.Popen(
+            ["invoke", *words],
+            cwd=self.root,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def deploy(self, *words: str) -> Outcome:
         """Deploys its stack, with a JSON document."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from lab.layout import Lab
 
 from .changes import until
-from .conftest import Outcome, environment
+from .conftest import Outcome
 from .projects import TASKS, Project, project
 
 NAME = "hand"
@@ -330,8 +329,24 @@ def engine_off(made: Project) -> Iterator[None]:
         )
 
 
+@contextmanager
+def engine_frozen(made: Project) -> Iterator[None]:
+    """The engine takes calls, and answers none until the block ends."""
+    made.sh("kill -STOP $(cat /var/run/docker.pid)")
+    try:
+        yield
+        refused = made.deploy()
+        assert refused.code == 3, refused.err
+        assert "Docker does not answer" in refused.err
+    finally:
+        made.sh("kill -CONT $(cat /var/run/docker.pid)")
+
+
+@pytest.mark.parametrize("trouble", [engine_off, pytest.param(engine_frozen, marks=pytest.mark.full)])
 def test_when_going_back_fails_too_both_causes_are_told_and_the_advice_works(
-    lab: Lab, tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    tmp_path_factory: pytest.TempPathFactory,
+    trouble: Callable[[Project], AbstractContextManager[None]],
 ) -> None:
     with project(lab, tmp_path_factory.mktemp("cut"), "cut") as made:
         token = secrets.token_urlsafe(24)
@@ -343,19 +358,12 @@ def test_when_going_back_fails_too_both_causes_are_told_and_the_advice_works(
         made.write({"compose.yml": CUT_NEW, "cut.env": ""})
         made.configure(CUT)
         made.write({"tasks.py": TASKS + HASTE})
-        process = subprocess.Popen(
-            ["invoke", "deploy-cut"],
-            cwd=made.root,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = made.start("deploy-cut")
         assert process.stderr is not None
         seen = next((line for line in process.stderr if line.split()[:2] == ["here", "back"]), "")
         assert seen
-        with engine_off(made):
-            out, err = process.communicate(timeout=120)
+        with trouble(made):
+            out, err = process.communicate(timeout=240)
             assert process.returncode == 11, err
             assert "before that: 1 of 1 probes failed" in err
             assert "unknown: the host does not say what runs" in err + out

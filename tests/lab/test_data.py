@@ -19,7 +19,7 @@ field = "password"
 [stacks.kept]
 compose = "compose.yml"
 project = "kept"
-data = ["rows", "other"]
+data = ["rows", "other", "unbound", "linked", "real", "link"]
 healthy_timeout = 60
 """
 
@@ -43,6 +43,11 @@ services:
   renamed: {{ {IDLE}, volumes: ["renamed:/data"] }}
   dropped: {{ {IDLE}, volumes: ["dropped:/data"] }}
   bound: {{ {IDLE}, volumes: ["./rows:/data"] }}
+  unbound: {{ {IDLE}, volumes: ["./unbound:/data"] }}
+  watched: {{ {IDLE}, volumes: ["watched:/data"] }}
+  watches: {{ {IDLE}, volumes: ["watched:/data:ro"] }}
+  hides: {{ {IDLE}, volumes: ["hides:/data"] }}
+  linked: {{ {IDLE}, volumes: ["./linked:/data"] }}
   mounts: {{ {IDLE} }}
   leaves: {{ {IDLE}, volumes: ["/data"] }}
   cache: {{ {IDLE} }}
@@ -53,7 +58,7 @@ services:
   same: {{ {IDLE}, volumes: ["/data"] }}
   stays: {{ {IDLE} }}
   once: {{ image: "python:3.13-slim-trixie", restart: "no", command: [sh, -c, "head -c 20000000 /dev/urandom > /done"] }}
-volumes: {{ postgres: {{}}, moved: {{}}, renamed: {{}}, dropped: {{}}, empty: {{}}, given: {{}} }}
+volumes: {{ postgres: {{}}, moved: {{}}, renamed: {{}}, dropped: {{}}, empty: {{}}, given: {{}}, watched: {{}}, hides: {{}} }}
 secrets: {{ password: {{ environment: PASSWORD }} }}
 """
 
@@ -65,6 +70,9 @@ DANGERS = (
     ("renamed: {}", "renamed: { name: elsewhere }"),
     (f'dropped: {{ {IDLE}, volumes: ["dropped:/data"]', f"dropped: {{ {IDLE}"),
     ("./rows:/data", "./other:/data"),
+    (f'unbound: {{ {IDLE}, volumes: ["./unbound:/data"]', f"unbound: {{ {IDLE}"),
+    (f'watched: {{ {IDLE}, volumes: ["watched:/data"]', f'watched: {{ {IDLE}, volumes: ["other:/data"]'),
+    ('"hides:/data"', '"hides:/data", "other:/data/sub"'),
     (f"mounts: {{ {IDLE}", f'mounts: {{ {IDLE}, volumes: ["/opt/not-there:/data"]'),
     (f'  leaves: {{ {IDLE}, volumes: ["/data"] }}\n', ""),
     ("volumes: { postgres", "volumes: { other: {}, postgres"),
@@ -78,6 +86,7 @@ PEACE = (
     (f"memory: {{ {IDLE}", f'memory: {{ {IDLE}, volumes: ["given:/data"], environment: {{ A: b }}'),
     ("/first.yml:ro", "/second.yml:ro"),
     ('tmpfs: ["/data"]', 'tmpfs: ["/other"]'),
+    ("./linked:/data", "./link:/data"),
     (f"same: {{ {IDLE}", f"same: {{ {IDLE}, environment: {{ A: b }}"),
     ("> /done", "> /done; echo"),
 )
@@ -90,6 +99,9 @@ LOST = {
     "renamed": "renamed has the volume kept_renamed at /data, and would have the volume elsewhere there",
     "dropped": "dropped has the volume kept_dropped at /data, which no service would mount any more",
     "bound": "bound has /opt/kept/rows at /data, and would have /opt/kept/other there, which is empty",
+    "unbound": "unbound has /opt/kept/unbound at /data, which no service would mount any more",
+    "watched": "watched has the volume kept_watched at /data, and would have the volume kept_other there",
+    "hides": "hides has data at /data/sub, in the volume kept_hides, and would have the volume kept_other there",
     "mounts": "mounts would get /opt/not-there at /data, which is not on the host: Docker would make it, empty",
     "leaves": "leaves keeps data in a volume without a name (/data), which removing it would leave behind",
 }
@@ -114,8 +126,10 @@ def kept(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project
         assert done.code == 0, done.err
         await_database(made)
         rows(made, "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('a row')")
-        for service in ("nameless", "moved", "renamed", "dropped", "bound", "leaves", "gives", "same"):
+        for service in ("nameless", "moved", "renamed", "dropped", "bound", "leaves", "gives", "same", "unbound", "watched", "linked"):
             made.inside(service, "echo a row > /data/row")
+        made.inside("hides", "mkdir /data/sub; echo a row > /data/sub/row")
+        made.sh("mkdir -p /opt/kept/real && touch /opt/kept/real/row && ln -s real /opt/kept/link")
         made.inside("layer", "mkdir /srv/app; head -c 20000000 /dev/urandom > /srv/app/data")
         made.inside("stays", "head -c 20000000 /dev/urandom > /srv/data")
         made.inside(
@@ -148,7 +162,7 @@ def test_each_danger_is_refused_by_its_name_and_nothing_is_changed(kept: Project
         for service, said in LOST.items():
             assert said in done.err, f"{service}: {done.err}"
             assert f'accept_loss = ["{service}"]' in done.err
-        for quiet in ("cache", "empty", "gives", "reads", "memory", "same", "stays", "once"):
+        for quiet in ("cache", "empty", "gives", "reads", "memory", "same", "stays", "once", "watches", "linked"):
             assert f"{quiet} keeps" not in done.err
             assert f"{quiet} has" not in done.err
     assert kept.containers() == before

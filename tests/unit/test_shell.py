@@ -109,3 +109,26 @@ def test_only_what_no_longer_exists_is_gone(said: str, gone: bool) -> None:
     done = run(f"{shell.GONE}\ngone {shell.quote(said)}")
     assert (done.returncode == 0) is gone
     assert done.stderr == "" if gone else done.stderr
+
+
+SILENT = """#!/bin/sh
+echo "$1" >>"$FAKE/calls"
+case $1 in compose) echo model;; create) cat;; exec) sleep 2; exit 3;; *) exec sleep 60;; esac
+"""
+
+
+def test_an_engine_that_takes_calls_and_never_answers_keeps_nothing_waiting(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text(SILENT)
+    (tmp_path / "docker").chmod(0o755)
+    patient = f'FAKE={tmp_path}; export FAKE\n{shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ")}'
+    assert patient.count("set -- 1 ") == 1
+    done = run(f"{patient}\ndocker ps -q; echo $?; docker ps; docker exec c; echo $?", tmp_path, timeout=20)
+    assert done.stdout.split() == ["124", "3"]
+    assert done.stderr == "Docker does not answer\n" * 2
+    (tmp_path / "calls").unlink()
+    script = f"silent={tmp_path}/silent\n{patient}\nids=$(docker ps -q) || docker inspect x; docker compose config; echo in | docker create"
+    done = run(script, tmp_path, timeout=20)
+    assert (done.stdout, done.stderr) == ("model\n", "Docker does not answer\n" * 3)
+    assert (tmp_path / "calls").read_text().split() == ["ps", "compose"]
+    done = run(f"{patient}\necho in | docker create", tmp_path, timeout=20)
+    assert done.stdout == "in\n"

@@ -43,15 +43,25 @@ class Keeper:
 
 
 def keep(stack: HostStack, keeper: Keeper | None) -> str:
-    """Shell text that keeps captured values, or ends the script: nothing was changed. Takes what `values.capture` has read."""
+    """Shell text that keeps captured values, or ends the script: nothing was changed. Takes what `values.capture` has read.
+
+    Another attempt at the same adoption keeps what an earlier one has kept and no container has any more: one may have been
+    removed meanwhile. What was kept is there until all of it is kept again.
+    """
     if keeper is None:
         return ":"
     name = f"{stack.project_name}-{keeper.release}-variables"
+    fresh = f"{name}{_FRESH}"
     labels = [
         word
         for label, value in ((layout.VARIABLES_LABEL, stack.name), (layout.RELEASE_LABEL, keeper.release))
         for word in ("--label", f"{label}={value}")
     ]
+    unknown = f"""[ $? = 1 ] || {{ printf '%s\\n' "$e"; exit {ScriptExit.NO_OLD_VALUES}; }}"""
+    earlier = "\n".join(
+        f'[ -n "${{has_{n}:-}}" ] || {{ kept {n} && old_{n}=${{v%x}} has_{n}=1; }} || {unknown}'
+        for n in keeper.names
+    )
     given = "\n".join(
         f'  [ -z "${{has_{n}:-}}" ] || {{ export {n}="$old_{n}"; set -- "$@" -e {n}; }}'
         for n in keeper.names
@@ -62,18 +72,49 @@ def keep(stack: HostStack, keeper: Keeper | None) -> str:
         [
             "  umask 077; k=$(mktemp -d) || exit; trap 'rm -rf \"$k\"' EXIT",
             *(f'  [ -z "${{has_{n}:-}}" ] || printf %s "$old_{n}" >"$k/{n}" || exit' for n in keeper.files),
-            f'  docker cp "$k" {quote(f"{name}:{_FILES}")} 2>&1 >/dev/null',
+            f'  docker cp "$k" {quote(f"{fresh}:{_FILES}")} 2>&1 >/dev/null',
         ]
     )
-    create = words("docker", "create", "--name", name, *labels, "--network", "none", "--pull", "never")
+    create = words("docker", "create", "--name", fresh, *labels, "--network", "none", "--pull", "never")
     # By name alone: Docker's client takes the values from its own environment, and no process list shows them.
     return f"""\
+{_KEPT}{_find(stack, keeper)}
+{earlier}
 w=$(
   set --
 {given}
+  docker rm -f {quote(fresh)} >/dev/null 2>&1
+  {create} "$@" --entrypoint true {quote(keeper.image)} 2>&1 >/dev/null || exit
+{f"  ({chr(10)}{copied}{chr(10)}  ) || exit{chr(10)}" if keeper.files else ""}\
   docker rm -f {quote(name)} >/dev/null 2>&1
-  {create} "$@" --entrypoint true {quote(keeper.image)} 2>&1 >/dev/null{" || exit" if keeper.files else ""}
-{f"{copied}{chr(10)}" if keeper.files else ""}) || {{ printf 'what only a shell had cannot be kept: %s\\n' "$w"; exit {ScriptExit.NO_OLD_VALUES}; }}"""
+  {words("docker", "rename", fresh, name)} 2>&1
+) || {{ printf 'what only a shell had cannot be kept: %s\\n' "$w"; exit {ScriptExit.NO_OLD_VALUES}; }}"""
+
+
+_FRESH = "-new"
+"""Ends the name of a container that does not have all of it yet."""
+
+
+def _find(stack: HostStack, keeper: Keeper) -> str:
+    """Shell text that puts the id of the container into `$c`, "" where there is none; a whole one, if there are two."""
+    filters = words(
+        *("--filter", f"label={layout.VARIABLES_LABEL}={stack.name}"),
+        *("--filter", f"label={layout.RELEASE_LABEL}={keeper.release}"),
+    )
+    found = f"docker ps -a --no-trunc {filters} --format '{{{{.Names}}}} {{{{.ID}}}}'"
+    return f"""\
+c=$({found}) || {{ echo 'Docker does not list what it keeps'; exit {ScriptExit.NO_OLD_VALUES}; }}
+c=$(printf '%s\\n' "$c" | LC_ALL=C sort | head -n 1); c=${{c##* }}"""
+
+
+_KEPT = f"""\
+# kept NAME: 0 with what the container $c keeps under that name in $v, 1 where it does not, 2 when that is unknown, with the cause in $e.
+kept() {{
+  [ -n "$c" ] || return 1
+  environment "$c" "$1"
+  case $? in 0) ;; 1) file "$c" {_FILES}/"$1";; *) return 2;; esac
+}}
+"""
 
 
 def recall(stack: HostStack, keepers: Iterable[Keeper]) -> str:
@@ -81,21 +122,17 @@ def recall(stack: HostStack, keepers: Iterable[Keeper]) -> str:
 
     A variable that only a shell had is what it was, whatever a container of that name has been given since.
     """
-    lines = []
+    lines = [_KEPT]
     for keeper in keepers:
-        filters = words(
-            *("--filter", f"label={layout.VARIABLES_LABEL}={stack.name}"),
-            *("--filter", f"label={layout.RELEASE_LABEL}={keeper.release}"),
-        )
-        lines.append(f"c=$(docker ps -aq --no-trunc {filters} | head -n 1)")
+        lines.append(_find(stack, keeper))
         for name in keeper.names:
             first = f'[ -z "${{has_{name}:-}}" ] && ' if name in keeper.secrets else ""
             lines.append(
-                f'if {first}[ -n "$c" ] && {{ environment "$c" {name} || file "$c" {_FILES}/{name}; }}; then old_{name}=${{v%x}} has_{name}=1; fi\n'
+                f'if {first}kept {name}; then old_{name}=${{v%x}} has_{name}=1; fi\n'
                 f'[ -n "${{has_{name}:-}}" ] || {{ echo {quote(f"{name}, which that release needs, is kept nowhere on the host any more")}; '
                 f"exit {ScriptExit.NO_OLD_VALUES}; }}"
             )
-    return "\n".join(lines) or ":"
+    return "\n".join(lines)
 
 
 def forget_old(stack: HostStack, kept: Iterable[Release]) -> str:

@@ -129,9 +129,12 @@ def holder(directory: PurePosixPath) -> str:
 
 
 def owned(directory: PurePosixPath, token: str) -> str:
-    """Shell condition: this owner's session is alive and holds the lock."""
+    """Shell condition: this owner's session is alive and holds the lock.
+
+    That a process of the noted number lives says nothing: numbers are given again, to any program.
+    """
     note = quote(directory / layout.OWNER)
-    return f'grep -qsF {quote(json.dumps(token))} {note} && kill -0 "$(tail -n 1 {note})" 2>/dev/null'
+    return f"grep -qsF {quote(json.dumps(token))} {note} && {holder(directory)}"
 
 
 class Lock:

@@ -34,17 +34,19 @@ class Runs:
         done: these when their configuration is another one than their containers': they have done their work.
         later: these after the others, and their failure is no failure of the switch.
         changed_later: the same for those of `done` that have changed.
+        stopped: on the way back, these are made and not started: somebody had stopped them.
     """
 
     services: Sequence[str] = ()
     done: Sequence[str] = ()
     later: Sequence[str] = ()
     changed_later: bool = False
+    stopped: Sequence[str] = ()
 
     @property
     def all(self) -> bool:
         """Whether all services are started at once."""
-        return not (self.services or self.done or self.later)
+        return not (self.services or self.done or self.later or self.stopped)
 
 
 def functions(stack: HostStack, project: Project) -> str:
@@ -115,5 +117,7 @@ def back(runs: Runs) -> str:
     """Shell text of the way back: what was started again meanwhile comes later, too."""
     if runs.all:
         return "at_last up || return"
+    make, _ = (words(*options) for options in SOME)
+    made = f"at_last up {make} {words(*runs.stopped)} || return\n" if runs.stopped else ""
     some = f"at_last some {words(*runs.services)} || return" if runs.services else ":"
-    return f"{some}\nstart_later {words(*runs.later)} $ran"
+    return f"{made}{some}\nstart_later {words(*runs.later)} $ran"

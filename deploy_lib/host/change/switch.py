@@ -30,7 +30,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK
-from deploy_lib.shell import TRUST, ScriptExit, quote
+from deploy_lib.shell import PATIENT, TRUST, ScriptExit, quote
 
 INTERVAL = 1
 """Seconds after which the containers are looked at again, although nothing has happened to them."""
@@ -134,6 +134,7 @@ flock -n 9 || {{ echo 'another switch is still running'; exit {ScriptExit.BUSY};
 owned() {{ {owned(directory, switch.token)}; }}
 owned || {{ echo 'the lock has lapsed'; exit {ScriptExit.LAPSED}; }}
 {_claim(switch)}
+{PATIENT}\
 rm -f -- {verdict}
 # The log in memory has a name that nobody can foresee, so this link leads to it. Earlier logs are removed.
 l=${{0%/*}}
@@ -146,7 +147,7 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
-{values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled))}
+{values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled or switch.keeper))}
 {keeper.recall(stack, switch.recalled)}
 {keeper.keep(stack, switch.keeper)}
 {values.restore(switch.kept_values)}
@@ -156,10 +157,9 @@ echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {apply.wake(switch.applies)}
 {apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}
 engine() {{
-  n=0
+  n=$(($(date +%s) + {ENGINE_TIMEOUT}))
   until docker version >/dev/null 2>&1; do
-    n=$((n + 1))
-    [ $n -lt {ENGINE_TIMEOUT} ] || {{ echo 'Docker does not answer (after {ENGINE_TIMEOUT} s)'; return 1; }}
+    [ "$(date +%s)" -lt $n ] || {{ echo 'Docker does not answer (after {ENGINE_TIMEOUT} s)'; return 1; }}
     sleep 1
   done
 }}
@@ -197,7 +197,10 @@ await() {{
       rm -f -- {verdict}
       return;;
     esac
-    echo '=== containers'
+    # When that is, whoever follows must not have to tell from when it arrives: after a stalled network, much comes at once.
+    u=
+    {{ read -r u _ </proc/uptime; }} 2>/dev/null
+    echo "=== containers $u"
     containers || echo '{UNKNOWN}'
     echo '=== .'
     pause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -34,6 +35,7 @@ _UNTOUCHED: dict[int, str] = {
 
 
 _END = "=== end "
+_LOOK = "=== containers"
 
 _ODD_STATUS = 255
 """Stands for an exit status that is no number. It is a failure after which something may have changed."""
@@ -82,6 +84,7 @@ class Watch:
         self._begun = False
         self._asked = False
         self._fresh = False
+        self._at: float | None = None
         self._never = False
         self._ended = False
 
@@ -129,15 +132,17 @@ class Watch:
             LostError: the session ended.
         """
         look: list[str] | None = None
-        began_asked = False
+        began_asked, at = False, None
         told = time.monotonic()
         for line in self._lines():
             self._process.extend(SILENCE)
-            if line == "=== containers":
+            if line.startswith(_LOOK):
                 look, began_asked = [], self._asked
+                at = _seconds(line.removeprefix(_LOOK))
             elif line == "=== ." and look is not None:
                 if (found := self._containers(look)) is not None:
                     self._fresh = began_asked
+                    self._at = at
                     yield found
                     told = time.monotonic()  # whoever looked may have taken a while
                 elif time.monotonic() - told > SILENCE:
@@ -152,6 +157,10 @@ class Watch:
             elif look is not None:
                 look.append(line)
         raise self._lost()
+
+    def clock(self) -> float:
+        """When the containers were as the newest look has them: seconds of the host's own clock, or of when it arrived."""
+        return time.monotonic() if self._at is None else self._at
 
     def _containers(self, look: Sequence[str]) -> list[Container] | None:
         """The containers of one look; None where the engine did not list them, or its answer cannot be understood."""
@@ -313,6 +322,11 @@ class Watch:
 
     def _uncertain(self) -> UncertainError:
         return UncertainError("the session ended while the release was being recorded", node=self._node.name)
+
+
+def _seconds(word: str) -> float | None:
+    """Seconds since the host was started, with which a look begins; None where the host does not tell them."""
+    return float(word) if re.fullmatch(r" \d+(\.\d+)?", word, re.ASCII) else None
 
 
 def _status(line: str, sign: str) -> int:

@@ -184,7 +184,7 @@ source() {{
   if [ $r = 1 ]; then x=missing
   elif [ $r = 2 ]; then return
   elif [ ! -d "$1" ]; then x=file
-  elif x=$(find "$1" ! -path "$1" 2>/dev/null | head -n 1) && [ -z "$x" ] && [ -r "$1" ]; then x=empty
+  elif x=$(find "$1/." ! -path "$1/." 2>/dev/null | head -n 1) && [ -z "$x" ] && [ -r "$1" ]; then x=empty
   else x=full; fi
   echo $x | say source "$1"
 }}

@@ -18,7 +18,7 @@ from deploy_lib.host.look.reading import read_facts
 from deploy_lib.host.look.shape import SHAPE
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.files import Entry
-from deploy_lib.shell import FIND_MEMORY, SCRATCH, THERE, ours, quote, strangers, words
+from deploy_lib.shell import FIND_MEMORY, PATIENT, SCRATCH, THERE, ours, quote, strangers, words
 from deploy_lib.ssh.session import Session
 
 PROVEN_LINES, NEWEST_LINES = 40, 6
@@ -97,9 +97,10 @@ def facts_script(stack: HostStack, *, render: bool, weigh: bool = False) -> str:
 export LC_ALL=C
 {FIND_MEMORY}
 {THERE}
+{PATIENT}
 if [ -n "$m" ]; then
   {SCRATCH}
-  e=$t/err
+  e=$t/err silent=$t/silent
   {_unpack(stack) if render else ":"}
 else
   e=/dev/null

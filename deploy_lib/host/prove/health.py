@@ -43,7 +43,7 @@ class Gate:
         ends: the services that end when they have done their work; see `compose.model.Service`.
         unproven: services whose health check says nothing; they must run.
         tolerated: services whose containers may be as they are, as long as they are the right ones.
-        clock: seconds of the time at which a look comes. They count, and not the looks, which come when something happens.
+        clock: seconds of the time that a look shows. They count, and not the looks, which come when something happens.
     """
 
     def __init__(

@@ -21,6 +21,7 @@ from tests.unit import build
 
 WEB, PG = Image.parse("h/web:1"), Image.parse("postgres:17")
 DATA, NAMELESS = Held("volume", "shop_data", "/data"), Held("volume", "a" * 64, "/data")
+ROWS = Held("bind", "/opt/shop/rows", "/rows")
 MIB = 1024 * 1024
 
 
@@ -152,6 +153,49 @@ def test_a_volume_stays_where_it_is_or_is_missed(after: tuple[Held, ...], said: 
     assert not lost(what, replace(holds(full=False), sources={"/srv/x": "full"}))
 
 
+@pytest.mark.parametrize("also", ["shop_data", "/opt/shop", "/opt/shop/rows"])
+def test_what_another_service_still_mounts_is_missed_where_something_else_takes_its_place(also: str) -> None:
+    """A second service that looks at a volume, to back it up, must not hide that the first one loses it."""
+    held = DATA if also == "shop_data" else replace(ROWS, target="/data")
+    known = replace(holds(), sources={"/opt/shop/rows": "full"})
+    assert not lost(scene(risk(was=container(held)), also), known)
+    for other in (Held("volume", "x", "/data"), Held("tmpfs", "", "/data"), Held("volume", "x", "/")):
+        assert "there" in lost(scene(risk(other, was=container(held)), also, "x"), known)
+
+
+def test_another_part_of_a_volume_is_not_the_same() -> None:
+    one, two = (replace(DATA, inner=name) for name in ("one", "two"))
+    was = container(one)
+    assert not lost(scene(risk(one, was=was), "shop_data"), holds())
+    said = "web has one in the volume shop_data at /data, and would have two in the volume shop_data there"
+    assert lost(scene(risk(two, was=was), "shop_data"), holds()) == said
+    assert "and would have" in lost(scene(risk(DATA, was=was), "shop_data"), holds())
+    # The same directory, seen through the whole volume.
+    assert not lost(scene(risk(replace(DATA, target="/x"), one, was=was), "shop_data"), holds())
+    deep = container(replace(one, target="/x/one"))
+    assert not lost(scene(risk(replace(DATA, target="/x"), was=deep), "shop_data"), holds("/x/one"))
+
+
+@pytest.mark.parametrize("new", [Held("volume", "x", "/data/sub"), Held("tmpfs", "", "/data/sub")])
+def test_what_a_new_mount_would_hide_is_missed(new: Held) -> None:
+    full = holds("/data/sub")
+    assert lost(scene(risk(DATA, new, was=container(DATA)), "shop_data"), full).startswith(
+        "web has data at /data/sub, in the volume shop_data, and would have"
+    )
+    assert not lost(scene(risk(DATA, new, was=container(DATA)), "shop_data"), holds("/data/sub", full=False))
+    assert not lost(scene(risk(DATA, new, was=container(DATA, new)), "shop_data"), full)
+    there = container(DATA, memory=("/data/sub",))
+    assert not lost(scene(risk(DATA, new, was=there), "shop_data"), full)
+    scratch = replace(new, target="/data/cache")
+    assert not lost(scene(risk(DATA, scratch, was=container(DATA)), "shop_data"), holds("/data/cache"))
+    part = replace(DATA, target="/data/sub", inner="sub")
+    assert not lost(scene(risk(DATA, part, was=container(DATA)), "shop_data"), full)
+    copied = Held("bind", "/srv/x", "/data/sub")
+    moved = scene(risk(DATA, copied, was=container(DATA)), "shop_data")
+    assert not lost(moved, replace(full, sources={"/srv/x": "full"}))
+    assert lost(moved, replace(full, sources={"/srv/x": "empty"}))
+
+
 def test_a_volume_that_another_service_mounts_is_not_missed() -> None:
     assert not lost(scene(risk(was=container(DATA)), "shop_data"), holds())
     assert not lost(scene(risk(was=container(DATA), gone=True), "shop_data"), holds())
@@ -213,8 +257,6 @@ def test_what_is_not_sure_to_be_recreated_costs_no_question_where_nothing_of_it_
 
 # --- directories of the host --------------------------------------------------------------------------------
 
-ROWS = Held("bind", "/opt/shop/rows", "/rows")
-
 
 @pytest.mark.parametrize(
     ("after", "found", "said"),
@@ -234,7 +276,13 @@ ROWS = Held("bind", "/opt/shop/rows", "/rows")
         ),
         ((replace(ROWS, target="/srv"),), {"/opt/shop/rows": "full"}, "and would have it at /srv"),
         ((replace(ROWS, target="/srv"),), {"/opt/shop/rows": "file"}, ""),
-        ((), {}, ""),
+        ((), {"/opt/shop/rows": "full"}, "at /rows, which no service would mount any more"),
+        ((), {"/opt/shop/rows": "file"}, ""),
+        ((), {"/opt/shop/rows": "empty"}, ""),
+        # The same directory, through one above it; and another one.
+        ((Held("bind", "/opt", "/"),), {}, "and would have /opt/rows there, which is empty"),
+        ((Held("bind", "/opt/shop", "/"),), {}, ""),
+        ((Held("tmpfs", "", "/"),), {}, "and would have memory there"),
     ],
 )
 def test_a_directory_of_the_host_stays_where_it_is_or_is_missed(
@@ -304,6 +352,20 @@ def test_a_database_in_its_containers_own_layer_counts_from_the_first_byte() -> 
     assert lost(what, found) == f"db keeps 50 MiB in its own layer ({THERE}), which recreating it would lose"
     assert "db keeps 1 MiB" in lost(scene(database(VOLUME), "shop_pg", layer=5), found)
     assert not lost(scene(database(VOLUME), "shop_pg"), with_database())
+
+
+def test_a_database_that_is_only_looked_at_by_another_service_is_missed() -> None:
+    where = "/var/lib/postgresql/data"
+    held = Held("volume", "rows", where)
+    was = container(held, image=PG)
+    known = replace(holds(where), files={("c1", f"{where}/PG_VERSION"): b"17\n"})
+    assert "and would have nothing there" in lost(scene(risk(was=was), "rows"), known)
+    other = risk(replace(held, source="other"), was=was)
+    assert "and would have the volume other there" in lost(scene(other, "rows", "other"), known)
+    part = risk(replace(held, inner="new"), was=was)
+    assert "would look for it at /var/lib/postgresql/data (in the volume rows: new)" in lost(
+        scene(part, "rows"), known
+    )
 
 
 def test_where_a_database_is_the_command_of_its_container_says_too() -> None:

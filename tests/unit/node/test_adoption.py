@@ -45,6 +45,13 @@ def test_files_that_are_gone_stop_a_deployment_that_is_to_go_back() -> None:
     assert looked(facts, no_rollback=True)[0].inactive == {"idle"}
 
 
+def test_a_paused_container_stops_it_for_nothing_could_go_back_to_that() -> None:
+    paused = replace(FACTS, by_hand=MADE, containers=(replace(WEB, state="paused"),))
+    with pytest.raises(PreflightError, match="docker unpause shop-1-web-1"):
+        looked(paused)
+    assert looked(paused, no_rollback=True)[1] == []
+
+
 def test_what_is_not_exact_is_said() -> None:
     assert looked(replace(FACTS, by_hand=MADE))[1] == []
     (said,) = looked(replace(FACTS, by_hand=replace(MADE, unlike=("web",))))[1]

@@ -49,6 +49,34 @@ def prove(
     )
 
 
+def test_what_arrives_at_once_after_a_stalled_network_is_judged_by_when_it_was() -> None:
+    """Neither was it ill for longer than it was, nor does the time count that the network took."""
+    ill = replace(WELL, health="unhealthy")
+    told = iter([(100.0, ill), (101.0, ill), (104.0, WELL)])
+    times = [0.0]
+
+    def looks() -> Any:
+        for at, look in told:
+            times[0] = at
+            yield [look]
+
+    arguments: Any = (cast(Session, None), _node(5), RELEASE, looks(), lambda: [WELL])
+    found = proof.prove(*arguments, lambda *_: None, lambda _: None, clock=lambda: times[0])
+    assert found == [WELL]
+    # The same that takes the host long is ill, whenever it arrives.
+    told = iter([(100.0, ill), (104.0, ill), (105.0, WELL)])
+    session = cast(Session, SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout="")))
+    with pytest.raises(proof.ProofError, match="its health check fails"):
+        proof.prove(
+            session, _node(5), RELEASE, looks(), lambda: [WELL], lambda *_: None, lambda _: None, clock=lambda: times[0]
+        )
+
+
+def _node(healthy_timeout: int) -> Node:
+    stack = SimpleNamespace(probes=(), healthy_timeout=healthy_timeout, unproven=())
+    return cast(Node, SimpleNamespace(name="core", stack=stack))
+
+
 def test_containers_that_stay_healthy_are_proven() -> None:
     assert prove(WELL, WELL) == [WELL]
 

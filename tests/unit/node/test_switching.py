@@ -38,7 +38,7 @@ class World:
         self.verdicts: list[tuple[str, list[tuple[str, str]]]] = []
         self.tolerated: list[set[str]] = []
 
-        def prove(*arguments: Any) -> Any:
+        def prove(*arguments: Any, clock: Any) -> Any:
             self.tolerated.append(set(arguments[-1]))
             self.judged.append(arguments[2])
             return judge()
@@ -50,6 +50,7 @@ class World:
             await_back=lambda: None,
             await_end=lambda _: True,
             looks=list,
+            clock=float,
             look=list,
         )
         console = SimpleNamespace(redactor=SimpleNamespace(clean=lambda text: text.replace("value", "***")))

@@ -9,6 +9,7 @@ from deploy_lib.compose.service import Service
 from deploy_lib.config import Backup, OneOff, Reload, Stack
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.stage import needed_logins, staging_script
+from deploy_lib.host.change.start import Runs
 from deploy_lib.host.change.switch import switch_script
 from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.host.look.facts import Facts
@@ -164,3 +165,21 @@ def test_a_dry_run_shows_the_backups_before_the_switch() -> None:
     with_rows = replace(job(), node=NODE.model_copy(update={"stack": stack}))
     shown = shown_commands(decided(), settled(), with_rows, [LOGIN])
     assert shown[2:4] == ["docker exec -i CONTAINER-OF-web dump", "docker exec -i CONTAINER-OF-web check"]
+
+
+def test_going_back_to_what_somebody_had_stopped_leaves_it_stopped() -> None:
+    web = settled().containers[0]
+    idle = replace(web, id="2", service="idle", state="exited", exit_code=137)
+    made = ByHand(Project("shop", PurePosixPath("/srv/shop"), ("by-hand.yml",)))
+    facts = replace(settled(), history=(), by_hand=made, deployed={}, containers=(web, idle))
+    decision = Decision(make_plan(NODE, facts, desired(NEW)), "key")
+
+    def back(facts: Facts) -> Runs:
+        return make_switch(
+            decision, facts, job(), token="t", happens=lambda kind, _: event(kind, decision.plan.desired.release)
+        ).back_runs
+
+    assert back(facts) == Runs(("web",), changed_later=True, stopped=("idle",))
+    assert back(replace(facts, containers=(web, replace(idle, state="restarting")))) == Runs()
+    # One of several that runs: the service is not stopped.
+    assert back(replace(facts, containers=(web, idle, replace(idle, id="3", state="running")))) == Runs()

@@ -13,18 +13,20 @@ from deploy_lib.shell import ScriptExit
 from tests.unit import build
 
 STACK = build.stack()
+NAME = f"{STACK.project_name}-r0-variables"
 KEPT = Keeper("r0", ("TOKEN", "ABSENT"), ("PW",), "h/web@sha256:1")
 
 DOCKER = """#!/bin/sh
 echo "$@" >> "$FAKE/calls"
 case $1 in
+  rename) [ "$2" = "$3-new" ];;
   create) [ -z "$FAILS" ] || { echo "no space left" >&2; exit 1; }; printf %s "$TOKEN" > "$FAKE/TOKEN"; printf %s "$PW" > "$FAKE/PW";;
   cp)
     [ -z "$FULL" ] || { echo "no space left" >&2; exit 1; }
     case $2 in *:*) x="$FAKE/k1/${2##*/}"; [ -e "$x" ] || { echo "Error: Could not find the file $2 in container" >&2; exit 1; }
       tar -cf - -C "${x%/*}" "${x##*/}";; *) cp -R "$2" "$FAKE/k1";; esac;;
-  ps) case "$*" in *Label*) printf 'k1 r0\\nk2 r1\\n';; *) [ -z "$GONE" ] && echo k1; true;; esac;;
-  inspect) case $3 in *'"TOKEN"'*) echo "TOKEN=kept\nx";; *'"PW"'*) echo "PW=keptx";; *) echo;; esac;;
+  ps) case "$*" in *Label*) printf 'k1 r0\\nk2 r1\\n';; *) [ -z "$SILENT" ] || exit 1; [ -z "$GONE" ] && printf 'shop-r0-variables-new k3\nshop-r0-variables k1\n'; true;; esac;;
+  inspect) [ -z "$REFUSED" ] || { echo "the engine is busy" >&2; exit 1; }; case $4 in k1) ;; *) exit 1;; esac; case $3 in *'"TOKEN"'*) echo "TOKEN=kept\nx";; *'"PW"'*) echo "PW=keptx";; *) echo;; esac;;
 esac
 """
 
@@ -36,6 +38,10 @@ def fake(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def kept(what: Keeper) -> str:
+    return f"{values.capture(STACK, (), always=True)}\n{keeper.keep(STACK, what)}"
+
+
 def run(fake: Path, script: str, **env: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{fake}:{os.environ['PATH']}", "FAKE": str(fake), **env}
     return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
@@ -45,7 +51,7 @@ VALUE = 'it\'s "$X" `id`\n\n'
 
 
 def test_values_are_kept_byte_for_byte_and_stand_in_no_command_line(fake: Path) -> None:
-    script = f'old_TOKEN="$GIVEN" has_TOKEN=1 old_PW=pw has_PW=1\n{keeper.keep(STACK, KEPT)}'
+    script = f'old_TOKEN="$GIVEN" has_TOKEN=1 old_PW=pw has_PW=1\n{kept(KEPT)}'
     done = run(fake, script, GIVEN=VALUE)
     assert (done.returncode, done.stdout) == (0, "")
     assert ((fake / "TOKEN").read_text(), (fake / "PW").read_text()) == (VALUE, "pw")
@@ -56,7 +62,7 @@ def test_values_are_kept_byte_for_byte_and_stand_in_no_command_line(fake: Path) 
 
 
 def test_what_cannot_be_kept_stops_the_switch_before_it_begins(fake: Path) -> None:
-    done = run(fake, f"old_TOKEN=x has_TOKEN=1\n{keeper.keep(STACK, KEPT)}\necho begun", FAILS="1")
+    done = run(fake, f"old_TOKEN=x has_TOKEN=1\n{kept(KEPT)}\necho begun", FAILS="1")
     assert (done.returncode, done.stdout) == (
         ScriptExit.NO_OLD_VALUES,
         "what only a shell had cannot be kept: no space left\n",
@@ -67,7 +73,7 @@ def test_what_cannot_be_kept_stops_the_switch_before_it_begins(fake: Path) -> No
 def test_what_containers_had_as_files_is_kept_as_files_and_shown_by_no_inspect(fake: Path) -> None:
     as_file = Keeper("r0", ("CERT",), ("PW",), "h/web@sha256:1", files=("CERT",))
     (fake / "memory").mkdir()
-    script = f'old_CERT="$GIVEN" has_CERT=1 old_PW=pw has_PW=1\n{keeper.keep(STACK, as_file)}'
+    script = f'old_CERT="$GIVEN" has_CERT=1 old_PW=pw has_PW=1\n{kept(as_file)}'
     done = run(fake, script, GIVEN=VALUE, TMPDIR=f"{fake}/memory")
     assert (done.returncode, done.stdout) == (0, "")
     assert (fake / "k1" / "CERT").read_text() == VALUE
@@ -84,6 +90,25 @@ def test_what_containers_had_as_files_is_kept_as_files_and_shown_by_no_inspect(f
         ScriptExit.NO_OLD_VALUES,
         "what only a shell had cannot be kept: no space left\n",
     )
+
+
+def test_another_attempt_keeps_what_no_container_has_any_more(fake: Path) -> None:
+    """The service that had it was removed by hand after the first one."""
+    done = run(fake, f"old_PW=now has_PW=1\n{kept(KEPT)}")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert ((fake / "TOKEN").read_text(), (fake / "PW").read_text()) == ("kept\n", "now")
+    calls = (fake / "calls").read_text().splitlines()
+    made = next(n for n, call in enumerate(calls) if call.startswith("create"))
+    removed = next(n for n, call in enumerate(calls) if call == f"rm -f {NAME}")
+    assert made < removed
+
+
+@pytest.mark.parametrize("fails", ["FAILS", "REFUSED", "SILENT"])
+def test_what_was_kept_stays_where_it_cannot_be_kept_again(fake: Path, fails: str) -> None:
+    done = run(fake, kept(KEPT), **{fails: "1"})
+    assert done.returncode == ScriptExit.NO_OLD_VALUES
+    assert done.stdout
+    assert f"rm -f {NAME}\n" not in (fake / "calls").read_text()
 
 
 def recalled(fake: Path, what: Keeper, before: str = "", **env: str) -> subprocess.CompletedProcess[str]:

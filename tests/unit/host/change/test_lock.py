@@ -77,6 +77,18 @@ def test_a_note_of_a_process_that_is_gone_owns_nothing(tmp_path: Path) -> None:
     holder.kill()
     holder.wait()
     assert subprocess.run(condition).returncode != 0
+    # Its number is another program's by now, even one that has a file open where the holder had the lock.
+    note = tmp_path / ".deploy/lock.owner"
+    stranger = subprocess.Popen(["sh", "-c", f"exec 9<{note}; echo; exec sleep 30"], stdout=subprocess.PIPE)
+    try:
+        assert stranger.stdout is not None
+        stranger.stdout.readline()
+        note.write_text(note.read_text().replace(f"\n{holder.pid}\n", f"\n{stranger.pid}\n"))
+        assert str(stranger.pid) in note.read_text()
+        assert subprocess.run(condition).returncode != 0
+    finally:
+        stranger.kill()
+        stranger.wait()
 
 
 def test_a_holder_that_is_silent_loses_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy_lib import layout
+from deploy_lib import layout, shell
 from deploy_lib.config import Reload, Stack
 from deploy_lib.host.change import switch
 from deploy_lib.host.change.history import event
@@ -176,10 +176,31 @@ def test_a_memory_that_is_full_ends_no_switch(host: Host) -> None:
 def test_an_engine_that_tells_no_events_is_looked_at_after_the_interval(host: Host) -> None:
     host.docker('case "$*" in "events "*) exit 1;; esac')
     host.begin("new")
-    host.until("=== .")
-    host.until("=== .")
+    first, second = (float(host.until("=== containers").split()[2]) for _ in range(2))
+    assert 0.5 < second - first
     assert host.decide("proven", "proven") == 0
     assert host.until("=== done") == "=== done proven"
+
+
+QUICK = shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ")
+
+
+def test_an_engine_that_takes_calls_and_never_answers_ends_a_switch(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said that nobody knows what runs, and the owner is heard; going back fails, and does not take for ever."""
+    monkeypatch.setattr(switch, "PATIENT", QUICK)
+    monkeypatch.setattr(switch, "ENGINE_TIMEOUT", 2)
+    host.begin("new")
+    host.until("=== .")
+    host.docker("exec sleep 60")
+    assert host.until(switch.UNKNOWN) == switch.UNKNOWN
+    assert host.decide("revert", "failed") == 0
+    assert host.until("Docker does not answer (after") == "Docker does not answer (after 2 s)"
+    assert host.until("=== back") == "=== back 1"
+    host.until("=== .")
+    assert host.decide("leave", "failed") == 0
+    assert host.until("=== done") == "=== done revert"
 
 
 def test_a_prune_that_fails_fails_nothing(host: Host) -> None:
@@ -659,3 +680,12 @@ def test_what_is_done_is_started_when_it_has_changed_and_later_where_its_failure
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
     assert started(host)[len(forth) :] == back
+
+
+def test_on_the_way_back_what_was_stopped_is_made_and_not_started(host: Host) -> None:
+    host.begin("new", back_runs=Runs(("web",), stopped=("idle",)))
+    assert host.until("=== switched") == "=== switched 0"
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    ups = [call.partition(" up ")[2] for call in host.calls.splitlines() if " up " in call][1:]
+    assert [(call.split()[-1], "--no-start" in call) for call in ups] == [("idle", True), ("web", True), ("web", False)]

@@ -1,6 +1,7 @@
 """What the owner of a switch makes of what it hears, or no longer hears."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -245,3 +246,13 @@ def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.Mo
     monkeypatch.setattr(watching_module.time, "monotonic", lambda: next(clock))
     with pytest.raises(SwitchError, match="does not list"):
         next(watching(BEGUN, *silent * 9).looks())
+
+
+def test_a_look_is_of_the_time_that_its_host_says_or_else_of_when_it_arrives() -> None:
+    early, late, odd = (("=== containers" + at, "=== .") for at in (" 12.50", " 14", " x"))
+    watch = watching(BEGUN, *early, *late, *odd)
+    looks = watch.looks()
+    seen = [(next(looks), watch.clock())[1] for _ in range(2)]
+    assert seen == [12.5, 14.0]
+    next(looks)
+    assert abs(watch.clock() - time.monotonic()) < 5

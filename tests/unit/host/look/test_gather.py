@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from deploy_lib import shell
 from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.history import event, read_history
@@ -461,3 +462,20 @@ def test_a_memory_that_is_full_makes_no_answer_less_whole(home: Path, memory: Pa
         script = script.replace(f'>"$t/said{number}") &', ">/dev/full) &")
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
     assert reading.read_facts(done.stdout, "core").key == "c0ffee"
+
+
+def test_an_engine_that_takes_calls_and_never_answers_is_named_in_good_time(
+    home: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ").replace("set -- 60 ", "set -- 2 ")
+    monkeypatch.setattr(gather, "PATIENT", quick)
+    (memory / "bin").mkdir()
+    (memory / "bin/docker").write_text("#!/bin/sh\nexec sleep 60\n")
+    (memory / "bin/docker").chmod(0o755)
+    env = {**os.environ, "PATH": f"{memory}/bin:{os.environ['PATH']}"}
+    monkeypatch.setattr(gather.command, "VERSION", "true")
+    facts = looked_at(home, str(memory), env=env)
+    assert facts.problems["engine"] == "Docker does not answer"
+    assert facts.problems["containers"] == "Docker does not answer"
+    assert facts.problems["images"] == "Docker does not answer"
+    assert facts.key == "c0ffee"
