@@ -31,10 +31,11 @@ def _second(world: World) -> None:
 
 FAULTS = {
     "power": Kind(lambda world: world.host.power_off(), heals=False),
-    "killed": Kind(lambda world: world.host.kill_script(), heals=False),
+    "killed": Kind(lambda world: world.host.kill_caller(all_of_it=False), heals=False),
+    "killed with all": Kind(lambda world: world.host.kill_caller(all_of_it=True), heals=False),
     "cut": Kind(lambda world: world.host.cut()),
     "interrupted": Kind(lambda world: world.host.interrupt()),
     "engine": Kind(lambda world: world.host.engine.restart()),
     "second": Kind(_second),
 }
-"""By name: the power fails; a script is killed; the session ends; Ctrl-C; the engine restarts; a second command comes."""
+"""By name: the power fails; the shell of a script is killed, alone or with what it runs; the session ends; Ctrl-C; the engine restarts; a second command comes."""

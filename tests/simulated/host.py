@@ -187,14 +187,20 @@ class Host:
             if session.stop is not None:
                 session.stop.set()
 
-    def kill_script(self) -> None:
-        """Ends the script that calls just now, with all that it has started, as the kernel does where memory is short."""
-        own = os.getsid(self.asking.call.process)
-        for process in self.processes():
+    def kill_caller(self, *, all_of_it: bool) -> None:
+        """Ends the shell of the script that calls just now, as the kernel does where memory is short.
+
+        Args:
+            all_of_it: with all that was started together with it; otherwise that goes on.
+        """
+        caller = self.asking.call.process
+        shell = int(Path(f"/proc/{caller}/stat").read_text().rpartition(")")[2].split()[1])
+        ended = [p for p in self.processes() if os.getsid(p) == os.getsid(caller)] if all_of_it else [shell]
+        for process in ended:
             with contextlib.suppress(OSError):
-                if os.getsid(process) == own:
-                    os.kill(process, signal.SIGKILL)
-        raise GoneError
+                os.kill(process, signal.SIGKILL)
+        if all_of_it:
+            raise GoneError
 
     def power_off(self) -> None:
         """The power fails: no process and no memory is left, and the engine comes up again with what it starts."""

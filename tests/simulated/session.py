@@ -87,8 +87,8 @@ class Channel:
                 self._in.close()
 
     def recv_exit_status(self) -> int:
-        """-1 where the session ended before the process did."""
-        return -1 if self._cut else (self.process.returncode if self.process.returncode >= 0 else 255)
+        """-1 where the session ended before the process did, or a signal ended that: no status comes then."""
+        return -1 if self._cut else max(-1, self.process.returncode)
 
     def close(self, *, cut: bool = False) -> None:
         """Closes the pipes.
