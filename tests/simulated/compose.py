@@ -73,8 +73,8 @@ class Model:
 
 
 def hash_of(spec: Mapping[str, Any]) -> str:
-    """The hash of a service: of all but how it is built, how many there are, and what it waits for."""
-    left_out = ("build", "pull_policy", "scale", "depends_on", "profiles")
+    """The hash of a service: of all but how it is built, and how many there are."""
+    left_out = ("build", "pull_policy", "scale", "profiles")
     kept = {key: value for key, value in spec.items() if key not in left_out}
     if isinstance(kept.get("deploy"), dict):
         kept["deploy"] = {key: value for key, value in kept["deploy"].items() if key != "replicas"}
@@ -231,8 +231,10 @@ def _service(call: Call, spec: Mapping[str, Any]) -> dict[str, Any]:
 def _port(each: Any) -> dict[str, Any]:
     if isinstance(each, dict):
         return each
-    published, _, target = str(each).rpartition(":")
-    return {"mode": "ingress", "target": int(target), "published": published, "protocol": "tcp"}
+    before, _, target = str(each).rpartition(":")
+    address, _, published = before.rpartition(":")
+    found = {"mode": "ingress", "target": int(target), "published": published, "protocol": "tcp"}
+    return {**found, "host_ip": address} if address else found
 
 
 def _volume(call: Call, each: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from typing import Any
 
@@ -41,7 +42,7 @@ class ContainerCalls:
         if key == "ancestor":
             return c.image_id == value
         if key == "name":
-            return value in c.name
+            return bool(re.search(value, c.name))
         raise NotImplementedError(filter_)
 
     def _inspect(self, call: Call, options: Options, names: list[str]) -> int:
@@ -65,7 +66,9 @@ class ContainerCalls:
         running = c.state == "running"
         published = [p for p in c.spec.get("ports") or () if p.get("published")]
         bindings = {
-            f"{p['target']}/{p['protocol']}": [{"HostIp": "", "HostPort": str(p["published"])}]
+            f"{p['target']}/{p['protocol']}": [
+                {"HostIp": p.get("host_ip", ""), "HostPort": str(p["published"])}
+            ]
             for p in published
         }
         mounts = [
@@ -103,7 +106,11 @@ class ContainerCalls:
             "SizeRw": 0,
             "Config": {
                 **{"Image": c.image, "Labels": c.labels, "Env": [f"{k}={v}" for k, v in c.env.items()]},
-                **{"Cmd": c.spec.get("command"), "Volumes": None, "Healthcheck": c.spec.get("healthcheck")},
+                **{
+                    "Cmd": c.spec.get("command") or [],
+                    "Volumes": None,
+                    "Healthcheck": c.spec.get("healthcheck"),
+                },
             },
             "HostConfig": {"PortBindings": bindings, "NetworkMode": f"{c.project}_default"},
             "NetworkSettings": {"Ports": bindings if running else {}},

@@ -94,13 +94,13 @@ class Engine:
                 d.partition("@")[0] for d in image.digests
             }
             if by_id:
+                if users:
+                    raise EngineError(
+                        f"conflict: unable to delete {image.id[7:19]} (cannot be forced) - image is being used by running container {users[0].id[:12]}"
+                    )
                 if len(repositories) > 1 or len(image.tags) > 1:
                     raise EngineError(
                         f"conflict: unable to delete {image.id[7:19]} (must be forced) - image is referenced in multiple repositories"
-                    )
-                if users:
-                    raise EngineError(
-                        f"conflict: unable to delete {image.id[7:19]} (cannot be forced) - image is being used"
                     )
                 del self.images[image.id]
                 return
@@ -140,8 +140,8 @@ class Engine:
                     self.volumes.setdefault(key, {PROJECT: labels.get(PROJECT, "")})
             return made
 
-    def start(self, c: Container, files: dict[str, str] | None = None) -> None:
-        """Starts a container; `files` come into it first."""
+    def start(self, c: Container) -> None:
+        """Starts a container."""
         self.moment(f"start {c.name}")
         with self.lock:
             taken = {str(p.get("published")) for p in c.spec.get("ports") or ()}
@@ -154,7 +154,6 @@ class Engine:
                     raise EngineError(
                         f"driver failed programming external connectivity on endpoint {c.name}: port is already allocated"
                     )
-            c.files |= files or {}
             self._begin(c)
 
     def _begin(self, c: Container) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from .engine import Engine
 from .server import Call
 from .templates import render
-from .things import Image
+from .things import PROJECT, Image
 from .words import Options
 
 VERSION = "26.1.5+dfsg1"
@@ -63,8 +63,14 @@ class ImageCalls:
         call.out("Login Succeeded\n")
 
     def _volume_ls(self, call: Call, options: Options, names: list[str]) -> None:
-        for name in self.engine.volumes:
-            call.out(f"{name}\n")
+        for name, labels in self.engine.volumes.items():
+            if all(f"label={PROJECT}={labels[PROJECT]}" == each for each in options.get("--filter", [])):
+                call.out(f"{name}\n")
+
+    def _volume_rm(self, call: Call, options: Options, names: list[str]) -> None:
+        for name in names:
+            self.engine.moment(f"volume rm {name}")
+            self.engine.volumes.pop(name, None)
 
     def _volume_inspect(self, call: Call, options: Options, names: list[str]) -> None:
         form = (options.get("--format") or options.get("-f") or [""])[0]

@@ -84,6 +84,8 @@ def _run(nodes: Sequence[Node], dot: Any, known: Mapping[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "<no value>"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_shown, value))}]"
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Compose:
                 self._await(model, name, options)
                 self._step()
                 self._say(f" Container {c.name}  Starting\n")
-                self._engine.start(c, _secrets(model, model.services[name]))
+                self._engine.start(c)
                 self._say(f" Container {c.name}  Started\n")
 
     def _own(self, service: str) -> list[Container]:
@@ -92,6 +93,13 @@ class Compose:
         spec = model.services[name]
         count = (options.scale or {}).get(name, (spec.get("deploy") or {}).get("replicas", 1))
         own = self._own(name)
+        half = [c for c in own if re.match("[0-9a-f]{12}_", c.name)]
+        if half and len(own) > 1:
+            # What Compose 2.26 makes of its own half work: neither the old container nor the new one is left as it should be.
+            made = self._make(model, name, f"{half[0].id[:12]}_{self._call.name}-{name}-1", 1)
+            for c in own:
+                self._take_away(c)
+            raise EngineError(f'Conflict. The container name "/{made.name}" is already in use')
         for c in own[count:]:
             self._take_away(c)
         for c in own[:count]:
@@ -125,15 +133,18 @@ class Compose:
         env = {k: v for k, v in (plain.get("environment") or {}).items() if v is not None}
         self._say(f" Container {as_name}  Creating\n")
         made = self._engine.create(as_name, plain["image"], labels, plain, env)
+        # Here, and not when it is started: what is only started again keeps what it has.
+        made.files |= _secrets(model, spec)
         self._say(f" Container {as_name}  Created\n")
         return made
 
     def _replace(self, model: Model, name: str, c: Container) -> None:
         self._say(f" Container {c.name}  Recreate\n")
-        made = self._make(model, name, f"{c.id[:12]}_{c.name}", int(c.labels[NUMBER]))
+        as_name = f"{self._call.name}-{name}-{c.labels[NUMBER]}"
+        made = self._make(model, name, f"{c.id[:12]}_{as_name}", int(c.labels[NUMBER]))
         self._take_away(c)
         self._step()
-        self._engine.rename(made, c.name)
+        self._engine.rename(made, as_name)
         self._say(f" Container {c.name}  Recreated\n")
 
     def _take_away(self, c: Container) -> None:
@@ -163,7 +174,7 @@ class Compose:
             self.up(Up(services=tuple(model.services[service].get("depends_on") or ())))
         made = self._make(model, service, name, 1, one_off=True)
         self._step()
-        self._engine.start(made, _secrets(model, model.services[service]))
+        self._engine.start(made)
         code = made.code
         self._step()
         self._engine.remove(made, force=True)

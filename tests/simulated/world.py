@@ -206,3 +206,4 @@ class World:
         finally:
             assert not fault.came or fault.over.wait(60)
             self.host.fault = None
+            self.host.engine.refusing = 0
