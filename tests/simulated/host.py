@@ -52,7 +52,7 @@ CHANGING = (
 )
 """Programs that change something, or stand where something changes: a fault can come before each call of one."""
 
-_SLEEP = "#!/bin/sh\nexec {sleep} 0.004\n"
+_SLEEP = "#!/bin/sh\nexec {sleep} 0.015\n"
 
 
 class Host:
