@@ -100,13 +100,20 @@ done
 """
 """Sets `$m` to a writable directory that is really memory and in which nobody takes away what others made, or to nothing."""
 
+SCRATCH_FD = 7
+"""A script's file descriptor of its directory in memory, by which others know that it is in use."""
+
 SCRATCH = f"""\
 umask 077
 for s in "$m"/{TEMPORARY}.*; do
   p=${{s#"$m"/{TEMPORARY}.}}
-  if [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ] && ! kill -0 "${{p%%.*}}" 2>/dev/null; then rm -rf "$s"; fi
+  p=${{p%%.*}}
+  [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ] || continue
+  # Another program may have that number by now: whoever made the directory has it open, or has not put anything into it yet.
+  if kill -0 "$p" 2>/dev/null && {{ [ "/proc/$p/fd/{SCRATCH_FD}" -ef "$s" ] || [ -z "$(ls -A "$s")" ]; }}; then continue; fi
+  rm -rf "$s"
 done
-t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXXXXXX") || exit {ScriptExit.NO_MEMORY}
+t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXXXXXX") && exec {SCRATCH_FD}<"$t" || exit {ScriptExit.NO_MEMORY}
 trap 'rm -rf "$t"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT

@@ -138,17 +138,22 @@ def down_command(project: Project) -> str:
     return words("docker", "compose", "-p", project.name, "down", "--remove-orphans")
 
 
-def remove_half_created(project: Project) -> str:
-    """A command that removes what Compose had made to take a container's place when its host went down.
+def remove_left_behind(project: Project, one_off: str) -> str:
+    """A command that removes what would be in the way of `up`, or stay beside what that makes.
 
-    Until it takes that place, its name begins with the other container's id, and it was never started. If it stays, the next
-    `up` fails ("the container name is already in use").
+    What Compose had made to take a container's place when its host went down: until it takes that place, its name begins with the
+    other container's id, and it was never started. If it stays, the next `up` fails ("the container name is already in use"). And a
+    one-off command's container that an engine which went down could not remove; Compose counts it as nobody's orphan.
+
+    Args:
+        one_off: the name of that container.
     """
-    found = f"docker ps -a {project.filters} --filter status=created"
+    found = f"docker ps -a {project.filters} --format '{{{{.ID}}}} {{{{.State}}}} {{{{.Names}}}}'"
     half = "[0-9a-f]" * 12
     return (
-        f"{{ {found} --format '{{{{.ID}}}} {{{{.Names}}}}' | while read -r i n; do "
-        f'case $n in {half}_*) docker rm "$i" >/dev/null;; esac; done; true; }}'
+        f"{{ {found} | while read -r i s n; do "
+        f'case $s:$n in created:{half}_*) docker rm "$i" >/dev/null;; *:{quote(one_off)}) docker rm -f "$i" >/dev/null;; esac; '
+        "done; true; }"
     )
 
 

@@ -85,12 +85,16 @@ def test_the_host_is_rebooted_in_the_middle_of_a_switch(bench: Bench, then: str)
 
 
 def test_what_compose_left_half_way_when_the_host_went_down_is_in_nobody_s_way(bench: Bench) -> None:
-    """The new container, made and not started, beside the old one whose place it was to take."""
+    """The new container, made and not started, beside the old one whose place it was to take; and that of a one-off command."""
     old = bench.core.containers()["backend"]
     half = f"{old[:12]}_ktrdr-core-backend-1"
     known = ("project=ktrdr-core", "service=backend", "container-number=1", "oneoff=False", f"replace={old}")
     labels = " ".join(f"--label com.docker.compose.{label}" for label in (*known, "config-hash=another"))
-    bench.core.sh(f"docker create {labels} --name {half} $(docker inspect -f '{{{{.Image}}}}' {old})")
+    once = "ktrdr-core-before-switch"
+    bench.core.sh(
+        f"image=$(docker inspect -f '{{{{.Image}}}}' {old}) && docker create {labels} --name {half} $image && "
+        f"docker create {labels.replace('oneoff=False', 'oneoff=True')} --name {once} $image"
+    )
     # Compose gets rid of it, too, but may want its name before it has: so it has to be gone when Compose begins.
     with bench.stuck("up -d"):
         command = Command("deploy-core", "--tag", SECOND)
@@ -99,6 +103,7 @@ def test_what_compose_left_half_way_when_the_host_went_down_is_in_nobody_s_way(b
         bench.release()
         assert command.end() == 0, command.said
     assert half not in left
+    assert once not in left
     bench.invariants(SECOND)
 
 

@@ -217,6 +217,21 @@ def test_a_command_that_is_killed_during_a_migration(bench: Bench, checkout: Pat
     again("deploy-core", "--tag", SECOND)
 
 
+@full
+def test_the_engine_is_restarted_during_a_migration(bench: Bench, checkout: Path) -> None:
+    """Compose cannot remove the command's container then, and nor can the script that called it."""
+    since = bench.count()
+    migrate(checkout, "import time; time.sleep(600)", 120)
+    command = Command("deploy-core", "--tag", SECOND, root=checkout)
+    one_off = "docker ps -q --filter name=ktrdr-core-before-switch"
+    until(lambda: bench.core.sh(one_off), "the migration did not begin")
+    bench.restart_engine()
+    assert command.end() == 10, command.said
+    assert bench.kinds(since) == ["backup", *REVERTED]
+    bench.invariants(FIRST)
+    again("deploy-core", "--tag", SECOND)
+
+
 # --- configuration ------------------------------------------------------------------------------------------------
 
 

@@ -238,6 +238,26 @@ def test_only_what_killed_scripts_of_this_user_have_left_is_swept(mine: Path) ->
     assert (victim / "file").exists()
 
 
+def test_a_process_number_that_is_taken_again_keeps_nothing_from_being_swept(mine: Path) -> None:
+    """The login of a staging script that was killed would stay for as long as some daemon runs."""
+    left = mine / f"ktrdr-deploy.{os.getpid()}.dead"
+    left.mkdir()
+    (left / "config.json").touch()
+    script = at(shell.IN_MEMORY, mine)
+    with subprocess.Popen(
+        ["sh", "-c", f'{script}touch "$t/used"; echo "$t"; read -r x'],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        used = Path(other.stdout.readline().strip())
+        assert run(script).returncode == 0
+        assert [*mine.iterdir()] == [used]
+        other.communicate("\n")
+    assert [*mine.iterdir()] == []
+
+
 def test_without_room_a_script_stops_and_says_why(mine: Path, tmp_path: Path) -> None:
     (tmp_path / "mktemp").write_text("#!/bin/sh\necho 'No space left on device' >&2; exit 1\n")
     (tmp_path / "mktemp").chmod(0o755)

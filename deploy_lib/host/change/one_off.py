@@ -18,11 +18,11 @@ def one_off_command(stack: HostStack, project: Project, one_off: OneOff, *, alon
     Args:
         alone: the services that it depends on are left as they are; where nothing runs yet, they are started.
     """
-    options = ("--rm", "--name", _one_off_name(stack), *(("--no-deps",) if alone else ()), "-T")
+    options = ("--rm", "--name", one_off_name(stack), *(("--no-deps",) if alone else ()), "-T")
     return compose_command(project, "run", *options, one_off.service, *one_off.command)
 
 
-def _one_off_name(stack: HostStack) -> str:
+def one_off_name(stack: HostStack) -> str:
     """One name for all, by which a container that a crash or a time limit left behind is found."""
     return f"{stack.project_name}-before-switch"
 
@@ -39,7 +39,7 @@ def one_off_steps(
     if not one_offs:
         return []
     # A command that does not end in time, or that a reboot has cut short, leaves its container behind.
-    clear = f"docker rm -f {quote(_one_off_name(stack))} >/dev/null 2>&1"
+    clear = f"docker rm -f {quote(one_off_name(stack))} >/dev/null 2>&1"
     steps = [Step(f"{clear} || true")]
     for one_off in one_offs:
         run = one_off_command(stack, project, one_off, alone=alone)

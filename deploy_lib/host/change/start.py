@@ -14,12 +14,13 @@ from deploy_lib.compose import labels
 from deploy_lib.compose.command import (
     SOME,
     deployed_hashes_command,
-    remove_half_created,
+    remove_left_behind,
     shown,
     up_command,
     up_commands,
 )
 from deploy_lib.compose.project import Project
+from deploy_lib.host.change.one_off import one_off_name
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
@@ -59,7 +60,7 @@ def functions(stack: HostStack, project: Project) -> str:
     return f"""\
 up() {{
 {scaled(project)}
-  engine && {remove_half_created(project)} && {limit} {up_command(project)} $scale "$@"
+  engine && {remove_left_behind(project, one_off_name(stack))} && {limit} {up_command(project)} $scale "$@"
 }}
 some() {{ up {make} "$@" && up {begin} "$@"; }}
 # Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.

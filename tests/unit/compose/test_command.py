@@ -8,12 +8,13 @@ from deploy_lib.compose.command import (
     compose_command,
     hash_command,
     refusal,
-    remove_half_created,
+    remove_left_behind,
     render_command,
     shown,
     up_command,
 )
 from deploy_lib.compose.project import Project
+from deploy_lib.shell import words
 
 PROJECT = Project("shop-1", PurePosixPath("/opt/my shop"), ("compose.yml", "release.yml"), ("a.env", "b.env"))
 
@@ -50,15 +51,20 @@ def test_what_compose_refuses_is_told_without_its_warnings_and_without_places_th
     assert refusal("") == ""
 
 
-def test_only_half_created_containers_are_removed(tmp_path: Path) -> None:
+def test_only_what_was_left_half_way_is_removed(tmp_path: Path) -> None:
+    half = f"{'0f' * 6}_shop-1-web-1"
+    listed = (
+        *(f"i1 created {half}", f"i2 exited {half}", "i3 created shop-1-web-1", "i4 running shop-1-web-2"),
+        *("i5 created nothexdigits_shop-1-web-1", "i6 exited shop-1-once", "i7 running shop-1-once-more"),
+    )
     docker = f"""#!/bin/sh
 case $1 in
-  ps) printf '%s\\n' 'i1 {"0f" * 6}_shop-1-web-1' 'i2 shop-1-web-1' 'i3 nothexdigits_shop-1-web-1';;
+  ps) printf '%s\\n' {words(*listed)};;
   *) echo "$@" >> {tmp_path}/calls;;
 esac
 """
     (tmp_path / "docker").write_text(docker)
     (tmp_path / "docker").chmod(0o755)
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    subprocess.run(["sh", "-c", remove_half_created(PROJECT)], env=env, check=True)
-    assert (tmp_path / "calls").read_text() == "rm i1\n"
+    subprocess.run(["sh", "-c", remove_left_behind(PROJECT, "shop-1-once")], env=env, check=True)
+    assert (tmp_path / "calls").read_text() == "rm i1\nrm -f i6\n"

@@ -1,0 +1,112 @@
+"""What holds on a simulated host, whatever befell it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy_lib.layout import LOCK, SWITCH_LOCK, TEMPORARY, VERDICT
+
+from .world import World
+
+SERVICES = ("db", "setup", "web")
+SETTLED = ("proven", "reverted", "adopted")
+ASIDE = ("aborted", "backup")
+
+Held = Mapping[str, Mapping[str, str]]
+"""The secret files of containers, by service."""
+
+
+def held(world: World) -> Held:
+    """What containers have now."""
+    return {c.service: dict(c.files) for c in world.containers.values()}
+
+
+def recorded(world: World) -> dict[str, Any] | None:
+    """The release that was proven last; None where none was."""
+    events = [event for event in world.events() if event["kind"] in ("proven", "adopted")]
+    release: dict[str, Any] | None = events[-1]["release"] if events else None  # type: ignore[assignment]
+    return release
+
+
+def check_free(world: World) -> None:
+    """Nobody holds a lock, and no verdict waits for a switch."""
+    home = world.host.home
+    for name in (LOCK, SWITCH_LOCK):
+        if (home / name).exists():
+            with (home / name).open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not (home / VERDICT).exists(), "a verdict is left"
+
+
+def check_history(world: World) -> None:
+    """The newest switch has an end, and every line is whole."""
+    path = world.host.home / ".deploy/history.jsonl"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        json.loads(line)
+    kinds = [event["kind"] for event in world.events() if event["kind"] not in ASIDE]
+    assert not kinds or kinds[-1] in SETTLED or recorded(world) is None, f"the history ends so: {kinds}"
+    assert not kinds or kinds[-1] != "started", f"a release has no end: {kinds}"
+
+
+def check_whole(world: World) -> None:
+    """The recorded release runs wholly and healthily, from its files, and nothing beside it; nothing, where none is recorded."""
+    release = recorded(world)
+    found = sorted((c.service, c.name) for c in world.containers.values())
+    names = [(service, f"shop-{service}-1") for service in SERVICES]
+    if release is None:
+        assert found == [], "nothing was ever proven here"
+        return
+    assert found == names
+    told = {**release["images"], **release.get("as_started", {})}
+    assert {c.service: c.image for c in world.containers.values()} == told
+    for c in world.containers.values():
+        world.host.engine.look(c)
+        if c.service == "setup":
+            assert (c.state, c.code) == ("exited", 0), c
+        else:
+            assert c.state == "running", c
+            while c.health == "starting":
+                world.host.engine.look(c)
+            assert c.health == "healthy", c
+    for path, mark in release["files"].items():
+        content = (world.host.home / path).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == mark.partition(" ")[0], f"{path} is not as recorded"
+
+
+def check_values(world: World, expected: Held) -> None:
+    """Containers have these secret values."""
+    now = held(world)
+    different = [service for service in expected if now.get(service) != expected[service]]
+    assert not different, f"other secret values: {different}"
+
+
+def current(world: World) -> Held:
+    """What containers have that got the values at the source."""
+    values = world.values
+    database = {path: value for path, value in values.items() if path.endswith("db_password")}
+    return {"db": database, "setup": database, "web": values}
+
+
+def check_clean(world: World) -> None:
+    """Memory has the log of the newest switch and nothing else, and no file of the host has a secret value."""
+    left = [path for name in ("run", "shm") for path in (world.host.root / name).rglob("*")]
+    odd = [path for path in left if path.name != "log" and not path.name.startswith(f"{TEMPORARY}-shop.")]
+    assert not odd, f"left in memory: {odd}"
+    assert len(left) <= 2, f"left in memory: {left}"
+    assert not [*_strange(world.host.home)], "files of no release are left"
+    values = [value.encode() for each in held(world).values() for value in each.values()]
+    for path in world.host.root.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+            assert not any(value in content for value in values), f"{path} has a secret value"
+
+
+def _strange(home: Path) -> Iterator[Path]:
+    for path in home.rglob("*"):
+        if path.name.endswith((".deploy-new", ".new")):
+            yield path

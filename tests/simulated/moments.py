@@ -1,0 +1,48 @@
+"""Moments of a command, at which something befalls its host."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+
+
+class Fault:
+    """Something that befalls a host at one moment of a command.
+
+    Moments are the changes that its engine makes, and the calls of programs that change something; one with the same words counts
+    once, so that a loop takes no time. So the same number means the same moment each time.
+
+    Args:
+        moment: which one, from 1 on.
+        befall: what happens then.
+    """
+
+    def __init__(self, moment: int, befall: Callable[[], object]) -> None:
+        self._left = moment
+        self._befall = befall
+        self._seen: set[str] = set()
+        self._lock = threading.Lock()
+        self.where = ""
+        self.over = threading.Event()
+
+    def at(self, what: str) -> None:
+        """A moment has come."""
+        plain = re.sub(r"[0-9A-Za-z]{10,}|\d+", "#", what)
+        with self._lock:
+            if plain in self._seen or self._left <= 0:
+                return
+            self._seen.add(plain)
+            self._left -= 1
+            if self._left:
+                return
+            self.where = what
+        try:
+            self._befall()
+        finally:
+            self.over.set()
+
+    @property
+    def came(self) -> bool:
+        """Whether the moment has come."""
+        return bool(self.where)

@@ -1,0 +1,215 @@
+"""Histories of commands and faults on a simulated host, and what holds after each of them: docs/simulation.md."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from . import invariants
+from .faults import FAULTS
+from .host import SHELLS
+from .moments import Fault
+from .project import BAD, TAGS
+from .world import Told, World
+
+HISTORIES, MANY = 10, 300
+"""How many there are: about a minute's worth, and what a full run takes. SIMULATED_HISTORIES in the environment wins."""
+
+MOMENTS = 90
+"""A deployment has about eighty; with a later one nothing befalls it."""
+
+COMMANDS: dict[str, Callable[[World], Told]] = {
+    **{f"deploy {tag}": lambda world, tag=tag: world.deploy(tag) for tag in (*TAGS, *BAD)},
+    "rollback": lambda world: world.roll_back(),
+    "rotate": lambda world: (world.renew(), world.rotate())[1],
+    "edit and deploy 2.0": lambda world: (world.edit(f"{len(world.events())}"), world.deploy("2.0"))[1],
+    "prune": lambda world: world.prune(),
+}
+"""What an operator gives. A new one is a line here."""
+
+REPAIRING = ("deploy", "edit", "rollback")
+"""How the names of those begin that bring a host which was switched off in the middle to a whole release."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A host as a history begins with it."""
+
+    host: Any
+    secrets: str
+
+
+class Hosts:
+    """One host for each shell, which is made what it was for each history."""
+
+    def __init__(self, shell: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sim-project-"))
+        self.world = World(self.folder, shell)
+        self._saved: dict[str, Saved] = {}
+        for name, make in self._states().items():
+            make()
+            self.world.host.settle()
+            secrets = (self.folder / "secrets.json").read_text()
+            self._saved[name] = Saved(self.world.host.save(), secrets)
+
+    def _states(self) -> dict[str, Callable[[], object]]:
+        world = self.world
+
+        def by_hand() -> None:
+            self.begin("empty")
+            world.start_by_hand("1.0")
+
+        def deployed() -> None:
+            self.begin("empty")
+            assert world.deploy("1.0").exit == 0, world.said
+
+        return {
+            "empty": lambda: None,
+            "started by hand": by_hand,
+            "deployed": deployed,
+            "deployed twice": lambda: world.deploy("2.0"),
+        }
+
+    def begin(self, state: str) -> World:
+        """The host as it was in a state."""
+        saved = self._saved[state]
+        self.world.host.cut()
+        self.world.host.settle()
+        self.world.host.load(saved.host)
+        self.world.host.engine.refusing = 0
+        (self.folder / "secrets.json").write_text(saved.secrets)
+        self.world.edit("first")
+        return self.world
+
+    def close(self) -> None:
+        """Removes all."""
+        self.world.host.close()
+        shutil.rmtree(self.folder)
+        for saved in self._saved.values():
+            shutil.rmtree(saved.host[0])
+
+
+STATES = ("empty", "started by hand", "deployed", "deployed twice")
+
+
+class Histories(RuleBasedStateMachine):
+    """One history.
+
+    Attributes:
+        whole: the host has a whole release, as nothing that needs a further command has befallen it.
+    """
+
+    hosts: ClassVar[Hosts]
+
+    @initialize(state=st.sampled_from(STATES))
+    def begin(self, state: str) -> None:
+        self.world = self.hosts.begin(state)
+        self.whole = True
+
+    @rule(
+        what=st.sampled_from(sorted(COMMANDS)),
+        fault=st.sampled_from(["none", *FAULTS]),
+        moment=st.integers(1, MOMENTS),
+    )
+    def command(self, what: str, fault: str, moment: int) -> None:
+        """A command that something befalls."""
+        world, before = self.world, {c.id: dict(c.files) for c in self.world.containers.values()}
+        values = invariants.held(world)
+        befalls = Fault(moment, lambda: FAULTS[fault].befall(world) if fault in FAULTS else None)
+        told = world.armed(befalls, lambda: COMMANDS[what](world))
+        world.host.settle()
+        where = f"{what}, {fault} at moment {moment} ({befalls.where or 'did not come'}): exit {told.exit}\n{told.said}"
+        try:
+            self._judge(what, fault if befalls.came else "none", told, before, values)
+        except AssertionError as error:
+            raise AssertionError(f"{where}\n{error}") from error
+
+    def _judge(self, what: str, fault: str, told: Told, before: Any, values: invariants.Held) -> None:
+        world = self.world
+        assert told.exit in (0, 3, 4, 10, 11), "an exit status of no such command"
+        assert world.host.docker.odd == [], "the simulated docker does not know a call"
+        invariants.check_free(world)
+        heals = fault == "none" or FAULTS[fault].heals
+        if not heals:
+            self.whole = False
+            return
+        if told.exit in (0, 10) and what.startswith(REPAIRING):
+            self.whole = True
+        if told.exit == 11 and fault not in ("cut",):
+            raise AssertionError("the host is not as it was before, and nothing prevented that")
+        if not self.whole:
+            return
+        if invariants.recorded(world) is not None:
+            invariants.check_history(world)
+            invariants.check_whole(world)
+        if told.exit in (3, 4) and fault != "second":
+            assert {c.id: dict(c.files) for c in world.containers.values()} == before, "something was changed"
+        if told.exit == 10 and fault != "second":
+            invariants.check_values(world, values)
+
+    def teardown(self) -> None:
+        """One plain run, and all is well."""
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        told = world.deploy("2.0")
+        world.host.settle()
+        assert told.exit == 0, told.said
+        try:
+            invariants.check_free(world)
+            invariants.check_history(world)
+            invariants.check_whole(world)
+            invariants.check_values(world, invariants.current(world))
+            invariants.check_clean(world)
+            release = invariants.recorded(world)
+            assert release is not None
+            assert release["tag"] == "2.0"
+            status = world.status()
+            assert (status.outcome, status.drift) == ("as recorded", ())
+        except AssertionError as error:
+            raise AssertionError(f"{told.said}\n{error}") from error
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def hosts(request: pytest.FixtureRequest) -> Iterator[Hosts]:
+    made = Hosts(request.param)
+    Histories.hosts = made
+    yield made
+    made.close()
+
+
+def _run(count: int) -> None:
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=int(os.environ.get("SIMULATED_HISTORIES", count)),
+            stateful_step_count=4,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            # What fails is short as it is; to make it shorter would take minutes.
+            phases=[Phase.generate],
+            suppress_health_check=[*HealthCheck],
+            print_blob=False,
+        ),
+    )
+
+
+def test_whatever_befalls_a_host_one_plain_run_makes_it_well(hosts: Hosts) -> None:
+    _run(HISTORIES)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(7200)
+def test_the_same_many_times(hosts: Hosts) -> None:
+    _run(MANY)
