@@ -43,6 +43,35 @@ def demo(c: Context) -> None:
     run(ROOT)
 
 
+@task(
+    auto_shortflags=False,
+    iterable=["case", "who", "latency"],
+    help={
+        "case": "what to measure, repeatable; otherwise everything. A wrong name is answered with all of them",
+        "who": "who takes part, repeatable; otherwise everybody",
+        "latency": "milliseconds that are added to each round trip, repeatable; otherwise none",
+        "runs": "of each contender in each case",
+        "limit": "minutes after which no further run is begun",
+        "out": "a JSON document of all runs is written there, and not to .lab/bench.json",
+        "publish": "measures nothing: makes the tables of docs/performance.md and its chart from that document",
+    },
+)
+def bench(
+    c: Context,
+    case: list[str],
+    who: list[str],
+    latency: list[str],
+    runs: str = "5",
+    limit: str = "60",
+    out: str = "",
+    publish: bool = False,
+) -> None:
+    """Measure this project beside the bare commands and other tools, on the lab, which has to be up."""
+    from bench.run import run
+
+    run(ROOT, case=case, who=who, latency=latency, runs=runs, limit=limit, out=out, publish=publish)
+
+
 @task(auto_shortflags=False)
 def lint(c: Context) -> None:
     """Check style and types, and the workflows of .github."""
@@ -104,7 +133,7 @@ def _test(c: Context, console: Console, folder: Path, *, full: bool, labs: int) 
 
 
 ns = collection(ROOT)
-for own in (build_backend, demo, lint, test, *pipeline_tasks(ROOT)):
+for own in (build_backend, demo, bench, lint, test, *pipeline_tasks(ROOT)):
     ns.add_task(own)
 ns.add_collection(lab_collection(ROOT), "lab")
 ns.add_collection(dev_collection(ROOT), "dev")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,3 +23,20 @@ def side_by_side(items: Iterable[T], work: Callable[[T], R], limit: int | None =
     most = max(1, min(limit or len(todo), len(todo)))
     with ThreadPoolExecutor(most, thread_name_prefix="node") as pool:
         return [future.result() for future in [pool.submit(work, item) for item in todo]]
+
+
+def beside(work: Callable[[], R]) -> Callable[[], R]:
+    """Begins work that goes on beside the caller's, and gives what waits for its result, or raises its error.
+
+    It must change nothing: where the command ends earlier, nobody waits for it.
+    """
+    found: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="beside", daemon=True).start()
+    return found.result

@@ -32,7 +32,7 @@ from deploy_lib.errors import (
 )
 from deploy_lib.fleet.findings import NodeSurvey, Survey
 from deploy_lib.fleet.optional import advised
-from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.fleet.parallel import beside, side_by_side
 from deploy_lib.fleet.registries import Asker, Question, Registries, ask_registries
 from deploy_lib.fleet.vault import open_vault
 from deploy_lib.host.look.facts import Facts
@@ -62,6 +62,8 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
         with TIMINGS.span(d.node.name, "phase", "preflight"):
             return _look(environment, d, wanted[0], stacks)
 
+    # Git takes about as long as a host, and neither needs the other.
+    ask_git = beside(lambda: _checkout(environment))
     looks = side_by_side(deployments, look_at, request.parallel)
     nodes = {look.node.name: look for look in looks}
     _check_refresh(request, [look.facts for look in looks])
@@ -99,9 +101,9 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
             )
             for d, also in zip(ready, judged, strict=True):
                 nodes[d.node.name] = replace(nodes[d.node.name].also(*also), ended=_now())
-    checkout = local.checkout(
-        environment, _checkout(environment), registries.version, default=request.tag is None
-    )
+    with TIMINGS.span("", "phase", "git"):
+        checked_out = ask_git()
+    checkout = local.checkout(environment, checked_out, registries.version, default=request.tag is None)
     meaning = local.meaning(ambiguous(request.tag, wanted, registries.version))
     return Survey(
         here=(*checkout, vault.check, *registries.checks, *meaning),

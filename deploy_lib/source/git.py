@@ -104,10 +104,24 @@ def resolve(root: Path, ref: str) -> str | None:
 
 def known(root: Path, ref: str) -> str | None:
     """The same for a text that need not be a commit; None also where git does not answer."""
+    # By git itself: to import GitPython takes ten times as long, and every command with a tag would wait for that.
+    asked = [
+        "git",
+        "-C",
+        str(root),
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        f"{ref}^{{commit}}",
+    ]
     try:
-        return resolve(root, ref)
-    except UsageError:
+        done = subprocess.run(
+            asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
+    return None if done.returncode else done.stdout.strip()
 
 
 def refs(root: Path) -> list[str]:

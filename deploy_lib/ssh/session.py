@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import paramiko
@@ -197,17 +198,24 @@ class Session:
             RemoteError: the session has ended.
         """
         self.open()
-        try:
-            while len(self._reserved) < count:
-                self._reserved.append(self._create())
-        except ChannelException:
-            found = len(self._reserved)
-            while self._reserved:
-                self._reserved.pop().close()
-            return found
-        except (SSHException, OSError, EOFError) as error:
-            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
-        return count
+        wanted = count - len(self._reserved)
+        # Side by side: each takes a round trip, and over a long way that is most of what a look takes.
+        with ThreadPoolExecutor(max(1, wanted)) as pool:
+            asked = [pool.submit(self._create) for _ in range(wanted)]
+        refused: Exception | None = None
+        for each in asked:
+            try:
+                self._reserved.append(each.result())
+            except (SSHException, OSError, EOFError) as error:
+                refused = error
+        if refused is None:
+            return count
+        if not isinstance(refused, ChannelException):
+            raise RemoteError(f"no channel could be opened: {refused}", node=self.node) from None
+        found = len(self._reserved)
+        while self._reserved:
+            self._reserved.pop().close()
+        return found
 
     def _channel(self) -> paramiko.Channel:
         """A session for one script: one that was opened ahead, or a new one."""

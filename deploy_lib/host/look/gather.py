@@ -156,7 +156,9 @@ rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said"
 {blank.function(stack) if render else "blank() { :; }"}
 engine() {{ docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'; }}
 images() {{ docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
-ask_compose() {{ part config config; part blank blank; part compose {command.VERSION}; }}
+# `docker info` has met Compose among the plugins of Docker's client; to ask Compose itself takes as long once more.
+version() {{ about 2>/dev/null && x=$(printf '%s\n' "$about" | sed -n 's/^compose v*//p') && [ -n "$x" ] && echo "$x" || {command.VERSION}; }}
+ask_compose() {{ part config config; part blank blank; }}
 ask_engine() {{ for x in engine containers layers images published; do part "$x" "$x"; done; }}
 ask_machine() {{
   part memory echo "$m"
@@ -166,6 +168,7 @@ ask_machine() {{
   part strangers others
   for x in files key history objects locked; do part "$x" mine "$x"; done
   for x in {words("delivered", "present", *ASKED_BESIDE)}; do part "$x" "$x"; done
+  part compose version
   # What the host has to offer is looked for in what Compose has rendered.
   [ -z "$compose" ] || wait "$compose"
   part offers offers
@@ -179,7 +182,7 @@ if [ -n "$m" ]; then
   ask_machine
   wait
   # Where the memory is full, an answer that was to wait there is not whole.
-  if grep -q '^=== compose exit ' "$t/said1"; then cat "$t/said1"; else ask_compose; fi
+  if grep -q '^=== blank exit ' "$t/said1"; then cat "$t/said1"; else ask_compose; fi
   if grep -q '^=== published exit ' "$t/said2"; then cat "$t/said2"; else ask_engine; fi
 else
   ask_compose; ask_engine; ask_machine

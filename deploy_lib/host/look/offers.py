@@ -53,6 +53,7 @@ _ABOUT = (
         f'{{{{range .Plugins.{kind}}}}}{{{{printf "plugin {kind.lower()}/%s\\n" .}}}}{{{{end}}}}'
         for kind in ("Log", "Volume", "Network")
     )
+    + '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{println "compose" .Version}}{{end}}{{end}}'
 )
 _MADE = {
     "network": '{"Name":{{json .Name}},"Driver":{{json .Driver}},"Options":{{json .Options}},"Internal":{{json .Internal}},'

@@ -1,0 +1,147 @@
+"""What runs say: medians and ratios, as JSON and as tables; pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one contender.
+
+    Attributes:
+        case: the case's name, with the added latency: "nothing-to-do", "nothing-to-do+40ms".
+        who: the contender.
+        seconds: what counts in this case: wall, CPU or outage, in seconds.
+        wall: seconds from start to end.
+        cpu: seconds of user and system time, its children's too; None where it was not measured.
+        peak: MiB of memory at most; None where it was not measured.
+        status: the exit status.
+    """
+
+    case: str
+    who: str
+    seconds: float
+    wall: float
+    cpu: float | None = None
+    peak: float | None = None
+    status: int = 0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """All runs of a contender in a case.
+
+    Attributes:
+        median, least, most: of their seconds.
+        ratio: of the medians, to that of the case's base; None without one.
+        failed: how many did not end with status 0; these count in nothing else.
+    """
+
+    case: str
+    who: str
+    runs: int
+    median: float
+    least: float
+    most: float
+    ratio: float | None
+    cpu: float | None
+    peak: float | None
+    failed: int = 0
+
+
+def figures(runs: Iterable[Run], bases: dict[str, str]) -> list[Figure]:
+    """The figures of all runs, in the order in which cases and contenders came first.
+
+    Args:
+        bases: by case, the contender that the others are compared to.
+    """
+    grouped: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        grouped.setdefault((run.case, run.who), []).append(run)
+    medians = {key: statistics.median(good) for key, each in grouped.items() if (good := _good(each))}
+    found = []
+    for (case, who), each in grouped.items():
+        seconds = _good(each)
+        if not seconds:
+            continue
+        base = medians.get((case, bases.get(case, "")))
+        cpu = [run.cpu for run in each if run.cpu is not None and not run.status]
+        peak = [run.peak for run in each if run.peak is not None and not run.status]
+        found.append(
+            Figure(
+                case,
+                who,
+                len(seconds),
+                medians[case, who],
+                min(seconds),
+                max(seconds),
+                medians[case, who] / base if base else None,
+                statistics.median(cpu) if cpu else None,
+                statistics.median(peak) if peak else None,
+                sum(1 for run in each if run.status),
+            )
+        )
+    return found
+
+
+def _good(runs: Sequence[Run]) -> list[float]:
+    return [run.seconds for run in runs if not run.status]
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """By how much the second number grows with the first: least squares.
+
+    Args:
+        points: at least two, of different first numbers.
+    """
+    return statistics.linear_regression(*zip(*points, strict=True)).slope
+
+
+def document(runs: Sequence[Run], found: Sequence[Figure], about: dict[str, Any]) -> dict[str, Any]:
+    """For JSON: what was measured where, and every single run."""
+    rounded = [{k: _round(v) for k, v in asdict(each).items()} for each in found]
+    singles = [{k: _round(v) for k, v in asdict(run).items()} for run in runs]
+    return {**about, "figures": rounded, "runs": singles}
+
+
+def read(document: dict[str, Any]) -> list[Figure]:
+    """The figures of such a document.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    return [Figure(**each) for each in document["figures"]]
+
+
+def _round(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def table(found: Sequence[Figure], names: Mapping[str, str]) -> list[str]:
+    """The figures of one case as a table in Markdown; the fastest is not made to stand out, since runs differ.
+
+    Args:
+        names: by contender, what it is called.
+    """
+    lines = [
+        "| what | runs | median (from to) | ratio | CPU | MiB |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for f in found:
+        name = names.get(f.who, f.who)
+        who = f"**{name}**" if f.who == "ours" else name
+        ratio = "–" if f.ratio is None else f"{f.ratio:.2f}"
+        cpu = "–" if f.cpu is None else f"{f.cpu:.2f}"
+        peak = "–" if f.peak is None else f"{f.peak:.0f}"
+        failed = f", {f.failed} failed" if f.failed else ""
+        spread = f"{_seconds(f.median)} ({_seconds(f.least)} {_seconds(f.most)}){failed}"
+        lines.append(f"| {who} | {f.runs} | {spread} | {ratio} | {cpu} | {peak} |")
+    return lines
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.0f} ms"
