@@ -18,6 +18,8 @@ from deploy_lib.config import Node
 NAME = "data"
 """What the check is called."""
 
+PROVES = "no data are lost with a container that is replaced or removed, or left where nothing finds them"
+
 MIB = 1024 * 1024
 
 LIMIT = 10 * MIB
@@ -26,6 +28,9 @@ LIMIT = 10 * MIB
 _PASSING = ("/tmp", "/run", "/var/run", "/var/lock", "/var/cache", "/dev", "/proc", "/sys")  # noqa: S108 - in containers
 _PASSING_NAMES = {"__pycache__", ".cache"}
 """What programs must not rely on (Filesystem Hierarchy Standard, XDG), and what is made anew from other files."""
+
+_NAMED = 3
+"""Directories that are named, at most."""
 
 
 def check_data(node: Node, found: Iterable[Loss]) -> Iterator[Check]:
@@ -41,9 +46,6 @@ def check_data(node: Node, found: Iterable[Loss]) -> Iterator[Check]:
             yield Check(NAME, PROVES, "warning", problem=loss.problem, hint=hint)
         else:
             yield Check(NAME, PROVES, "failed", problem=loss.problem, hint=loss.hint)
-
-
-PROVES = "no data are lost with a container that is replaced or removed, or left where nothing finds them"
 
 
 def losses(scene: Scene, look: Look) -> list[Loss]:
@@ -68,11 +70,11 @@ def _layers(judge: Judge, told: Sequence[Loss]) -> Iterator[Loss]:
         small = size is not None and size <= LIMIT
         if small or (risk.ends and container.done) or any(loss.layer == container.id for loss in told):
             continue
-        lies = judge.look.layer(container) or {}
-        kept = {path: n for path, n in lies.items() if path != "?" and not _passing(path)}
+        sizes = judge.look.layer(container) or {}
+        kept = {path: n for path, n in sizes.items() if path != "?" and not _passing(path)}
         # The engine's own number counts: the closer look may have missed something, and then it is no noise.
-        noise = sum(lies.values()) - sum(kept.values())
-        known = bool(lies) and "?" not in lies
+        noise = sum(sizes.values()) - sum(kept.values())
+        known = bool(sizes) and "?" not in sizes
         total = size - noise if size is not None else sum(kept.values()) if known else None
         if total is not None and total <= LIMIT:
             continue
@@ -99,9 +101,6 @@ def biggest(sizes: Mapping[str, int]) -> str:
         found.append(here)
         left = {path: n for path, n in left.items() if not PurePosixPath(path).is_relative_to(here)}
     return ", ".join(found)
-
-
-_NAMED = 3
 
 
 def _summed(sizes: Mapping[str, int]) -> dict[str, int]:

@@ -118,12 +118,11 @@ def advice(manifest: Manifest, login: Login | None, *, own: bool = False) -> str
         login: that of deploy.toml at its registry; None: the host's own counts, if it has one.
         own: it is one of the project's own images, which has versions.
     """
-    host = _host(manifest.reference)
+    host, named = _host(manifest.reference), manifest.reference.registry
     match manifest.fault:
         case "refused" if login is not None:
             return f"does the registry's token of {login.username} at {login.host} have read:packages, and has it expired?"
         case "refused":
-            named = HUB if manifest.reference.registry == HUB else host
             return (
                 f"is the name right? Registries refuse unknown images, too. Otherwise log in: on the host (docker login {named}), "
                 f'or with [[environments.*.registries]] host = "{named}" in deploy.toml'
@@ -132,17 +131,12 @@ def advice(manifest: Manifest, login: Login | None, *, own: bool = False) -> str
             return f"is its name right? {host} has no such image"
         case "missing":
             return "has CI built and pushed this tag? Name another version with --tag"
-        case "limit" if login is None:
-            named = HUB if manifest.reference.registry == HUB else host
+        case "limit" if login is not None:
+            return f"{host} limits requests, also those of {login.username}: wait, or give the engine a mirror of it"
+        case "limit":
             return (
                 f"{named} limits requests without a login: wait, or add a login to deploy.toml: "
                 f'[[environments.*.registries]] host = "{named}"'
-            )
-        case "limit":
-            return (
-                f"{host} limits requests, also those of {login.username}: wait, or give the engine a mirror of it"
-                if login
-                else ""
             )
         case "authority":
             return f"put the certificate of the registry's CA on the host: /etc/docker/certs.d/{host}/ca.crt"

@@ -24,8 +24,8 @@ def carry_out(
 ) -> ExitCode:
     """Carries out all nodes' plans, from the first file to the record; if one fails, all nodes go back.
 
-    Files and images go everywhere, and backups are made, before the first host is switched; then stacks that others need are proven before
-    those others begin; and no node's release is recorded before every node's is proven.
+    Files and images go everywhere, and backups are made, before the first host is switched. Stacks that others need are proven
+    before those others begin. No node's release is recorded before every node's is proven.
 
     Args:
         needed_first: stacks that others need also go back first. Otherwise they go back last.
@@ -84,5 +84,4 @@ def failed(deployments: Sequence[Deployment]) -> bool:
 def reason(deployments: Sequence[Deployment]) -> str:
     """Why nodes go back, for their history: the first line of the first node's error."""
     first = next(d for d in deployments if d.error is not None)
-    what = first.console.redactor.clean(str(first.error)).splitlines()[0]
-    return what
+    return first.console.redactor.clean(str(first.error)).splitlines()[0]

@@ -22,14 +22,7 @@ from deploy_lib.checks import (
 )
 from deploy_lib.compose.env_file import read_env_file
 from deploy_lib.config import Environment, Node
-from deploy_lib.errors import (
-    DeployError,
-    RemoteError,
-    UnforeseenError,
-    UnreachableError,
-    UsageError,
-    told,
-)
+from deploy_lib.errors import DeployError, RemoteError, UnforeseenError, UnreachableError, UsageError, told
 from deploy_lib.fleet.findings import NodeSurvey, Survey
 from deploy_lib.fleet.optional import advised
 from deploy_lib.fleet.parallel import beside, side_by_side

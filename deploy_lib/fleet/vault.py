@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy_lib.checks import (
-    Check,
-    local,
-)
+from deploy_lib.checks import Check, local
 from deploy_lib.config import Environment, Registry
-from deploy_lib.errors import (
-    DeployError,
-    UsageError,
-)
+from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.fleet.findings import NodeSurvey
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
@@ -36,7 +30,13 @@ class Vault:
 def open_vault(
     environment: Environment, deployments: Sequence[Deployment], nodes: Mapping[str, NodeSurvey]
 ) -> Vault:
-    """Fetches what the stacks need, as their hosts have rendered them, and the passwords of their registries."""
+    """Fetches what the stacks need, as their hosts have rendered them, and the passwords of their registries.
+
+    A source that does not answer becomes the vault's failed check.
+
+    Raises:
+        UsageError: deploy.toml names no source or does not declare a secret, or values are too large to be sent.
+    """
     registries = _needed_registries(environment, [found.facts for found in nodes.values()])
     passwords = {registry.password for registry in registries}
     names = sorted({name for found in nodes.values() for name in found.facts.secret_names} | passwords)

@@ -72,7 +72,7 @@ def parts_of(release: Release) -> list[str]:
 
 def _require_before(alone: Alone, facts: Facts) -> Release:
     names, node = " and ".join(sorted(alone.services)), alone.node
-    whole = f"deploy the whole stack, without --service: {node.deploy_task}"
+    whole = _whole(node)
     if facts.proven is None:
         raise PreflightError(
             f"nothing is deployed yet, so {names} cannot be deployed by itself", node=node.name, hint=whole
@@ -240,5 +240,8 @@ class _Mixed:
         node, together = self.alone.node, sorted({*self.alone.services, *more})
         flags = " ".join(f"--service {name}" for name in together)
         hint = f"deploy them together: {node.deploy_task} {flags}; or the whole stack, without --service"
-        whole = f"deploy the whole stack, without --service: {node.deploy_task}"
-        raise PreflightError(what, node=node.name, hint=hint if more else whole)
+        raise PreflightError(what, node=node.name, hint=hint if more else _whole(node))
+
+
+def _whole(node: Node) -> str:
+    return f"deploy the whole stack, without --service: {node.deploy_task}"

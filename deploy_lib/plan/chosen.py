@@ -24,7 +24,7 @@ def decide_services(
     values: Mapping[str, Secret],
     key: str,
 ) -> Decision:
-    """The services that were asked for as the checkout has them; the others stay as they run, with the values that they have.
+    """A deployment of the services that were asked for; the others stay as they run, with the secret values that they have.
 
     Args:
         manifests, key: see `decide_version`.

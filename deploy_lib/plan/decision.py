@@ -91,11 +91,11 @@ class Decision:
 
     Attributes:
         key: what the fingerprints of the host's secrets are made with.
-        keep_values: the secret values that run stay; then nothing is migrated, and lost images are not pulled again.
+        keep_values: all secret values that run stay; then nothing is migrated, and lost images are not pulled again.
         applies: the steps that change secrets in programs' own data, too.
-        chosen: the only services that are touched; none: all.
-        kept: otherwise, the secrets whose values that run stay.
-        withheld: those of them whose value at the source is another one: the host does not get that.
+        chosen: the only services that are touched; empty for all.
+        kept: without `keep_values`, the secrets whose running values stay.
+        withheld: those of `kept` whose source has another value: the host does not get that one.
     """
 
     plan: Plan
@@ -115,7 +115,7 @@ def decide_version(
     values: Mapping[str, Secret],
     key: str,
 ) -> Decision:
-    """To a version, with the checkout's files and these secret values.
+    """A deployment of a version, with the checkout's files and these secret values.
 
     Args:
         manifests: by reference, what the registries say.
@@ -149,7 +149,7 @@ def decide_version(
 
 
 def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
-    """To an earlier release, with the secret values that run now.
+    """A rollback to an earlier release, with the secret values that run now.
 
     Raises:
         PreflightError: the host no longer has what it takes.
@@ -174,7 +174,7 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
 
 
 def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], changed: Sequence[str]) -> Decision:
-    """To the release that runs, with other secret values.
+    """A rotation: the release that runs, with other secret values.
 
     Args:
         changed: the secrets whose values are others.

@@ -29,16 +29,14 @@ from deploy_lib.secrets.fingerprint import read_marks
 def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
     """What the host lacks of the new release, and of the one that it may have to go back to."""
     plan = decision.plan
-    have, back = facts.objects, plan.back
-    lacking = {
-        d for mark in plan.desired.release.files.values() if (d := content_of(mark)) not in {"", *have}
-    }
+    back = plan.back
+    back_files = back.release.files if back else {}
+    marks = [*plan.desired.release.files.values(), *back_files.values()]
+    lacking = {content_of(mark) for mark in marks} - {"", *facts.objects}
     contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
     back_images = set(back.release.images.values()) if back else set()
     lost = {image for image in back_images - set(plan.pulls) if not facts.has(image)}
     images = (set(plan.desired.release.images.values()) | back_images) - lost
-    back_files = back.release.files if back else {}
-    lacking |= {d for mark in back_files.values() if (d := content_of(mark)) not in {"", *have}}
     return Staging(
         uploads=contents_by_digest(contents, lacking),
         saves={
@@ -123,6 +121,7 @@ def make_switch(
 
 
 def _keeper(facts: Facts, back: Release) -> Keeper | None:
+    """What keeps the values that only a shell gave to the adopted release; None where there are none, or no image for it."""
     image = next((str(i.listed) for i in back.images.values() if facts.has(i)), "")
     if not back.carried_from or not image:
         return None
@@ -206,8 +205,9 @@ def _runs(
     Args:
         settled: those that have done their work, and have not changed as far as is known here.
         ending: those that end when they have done their work.
-        late: of an earlier release: what they do to data may have been done by a newer one since.
-        only: no others are touched: asked for all, Compose 2.26 makes a service anew when one that it depends on is; none: all.
+        late: the release is an earlier one. A newer one may have done their work on the data since, so they come last.
+        only: the services that may be touched; empty for all. Compose 2.26, asked for all, recreates a service together with
+            one that it depends on.
         stopped: those that somebody had stopped.
     """
     some = [name for name in services if name in only] if only else [*services]

@@ -31,7 +31,11 @@ class Placing:
         self.begun: set[str] = set()
 
     def explicit(self) -> None:
-        """What `files` names."""
+        """Ships what `files` names.
+
+        Raises:
+            UsageError: the checkout has no such file, or it must not be shipped.
+        """
         for target, source in self.stack.files.items():
             host = joined(target)
             if not self.tree.has(source):
@@ -42,7 +46,11 @@ class Placing:
                 self.put(host, source, self.tree.entry(source))
 
     def directories(self) -> None:
-        """What `directories` names."""
+        """Ships what `directories` names.
+
+        Raises:
+            UsageError: there is no such directory, or git ignores it.
+        """
         for directory in self.stack.directories:
             if not (self.tree.root / directory).is_dir():
                 raise UsageError(
@@ -52,7 +60,14 @@ class Placing:
                 raise UsageError(f"git ignores {directory}, which deploy.toml ships", hint="see .gitignore")
 
     def named(self, paths: Iterable[str]) -> list[str]:
-        """Ships files that deploy.toml names: under their names, or where two have one name, under their paths."""
+        """Ships files that deploy.toml names: under their names, or where two have one name, under their paths.
+
+        Returns:
+            Their paths on the host.
+
+        Raises:
+            UsageError: one is missing, or must not be shipped.
+        """
         hosts = []
         for path in map(joined, paths):
             host = posixpath.basename(path)

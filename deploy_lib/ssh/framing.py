@@ -122,7 +122,11 @@ def frame(
 
 
 def assignment(name: str, value: str) -> str:
-    """One `export` line that gives `name` exactly this value, whatever characters it has."""
+    """One `export` line that gives `name` exactly this value, whatever characters it has.
+
+    Raises:
+        UsageError: no environment can hold this name or value.
+    """
     if not _NAME.match(name):
         raise UsageError(f"{name!r} is not a name that an environment variable can have")
     if "\0" in value:

@@ -74,7 +74,11 @@ class Process:
             yield last.decode(errors="replace")
 
     def send(self, data: bytes) -> None:
-        """Writes to the script's standard input."""
+        """Writes to the script's standard input.
+
+        Raises:
+            RemoteError: the session ended.
+        """
         try:
             self._channel.sendall(data)
         except OSError as error:

@@ -160,6 +160,10 @@ class Session:
             stdin: the first bytes of the script's standard input.
             timeout: seconds until its last output must have come.
             keep_stdin: leave standard input open for `Process.send`.
+
+        Raises:
+            UnreachableError: the host cannot be reached.
+            RemoteError: the host opens no channel, or the session ended.
         """
         preamble = Preamble()
         line, block = frame(script, env, preamble, become=self._become)

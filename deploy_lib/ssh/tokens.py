@@ -51,7 +51,11 @@ def expand(value: str, tokens: Mapping[str, str], keyword: str, *, variables: bo
 
 
 def path(value: str) -> Path:
-    """A path whose `~` is the user's home, as the system's users have it: `ssh` does not look at HOME."""
+    """A path whose `~` is the user's home, as the system's users have it: `ssh` does not look at HOME.
+
+    Raises:
+        UsageError: it begins with the home of a user that there is not.
+    """
     if value == "~" or value.startswith("~/"):
         return home() / value[2:]
     if value.startswith("~"):

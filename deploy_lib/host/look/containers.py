@@ -7,6 +7,7 @@ from deploy_lib.compose.project import Project
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 20.0
+"""Seconds until the host must have answered."""
 
 
 def ask_containers(session: Session, project: Project) -> tuple[Container, ...]:

@@ -17,6 +17,7 @@ from deploy_lib.shell import IN_MEMORY, THERE, quote, words
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 120.0
+"""Seconds until the host must have answered."""
 
 _EACH = 30
 """Seconds that one look into a container may take."""

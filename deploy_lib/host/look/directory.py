@@ -121,7 +121,14 @@ _FILE = re.compile(
 
 
 def read_marks(said: str) -> tuple[dict[str, str], frozenset[str]]:
-    """The mark of what lies at each path, and which directories have something in them."""
+    """The mark of what lies at each path, and which directories have something in them.
+
+    Args:
+        said: what `files` has printed.
+
+    Raises:
+        ValueError: it is something else.
+    """
     modes: dict[str, int] = {}
     found: dict[str, str] = {}
     occupied: set[str] = set()

@@ -28,7 +28,7 @@ class Facts:
         user: who deploys there.
         compose: the Compose plugin's version, "" without one.
         memory: a directory in memory, "" without one.
-        tools: the programs of scripts that it has; with a `:` in it, what one is that is not what its name says; see `shape.py`.
+        tools: the programs of scripts that it has, and a `KIND:NAME` for each that is another one by that name; see `shape.py`.
         writable: the stack's directory can be written, or made where it is `missing`.
         key: the random key of the secrets' fingerprints, "" before the first deployment.
         files: the mark of what lies at this program's paths, by path below the stack's directory; see `release/files.py`.
@@ -214,22 +214,18 @@ class Facts:
         if reference.digest:
             return reference if self.has(reference) else None
         image_id = self.tags.get(reference.listed_tag)
-        if image_id is None:
-            return None
-        digests = (Image.parse(name).digest for name, known in self.images.items() if known == image_id)
-        found = (reference.with_digest(digest) for digest in digests)
-        return next((image for image in found if self.has(image)), Image.parse(image_id))
+        return None if image_id is None else self._pinned(reference, image_id)
 
     def pinned(self, container: Container) -> Image:
         """The image of a container that somebody else started: by its digest, or by its id when no registry knows it."""
         image = container.image
-        if image.digest:
-            return image
-        digests = (
-            Image.parse(name).digest for name, known in self.images.items() if known == container.image_id
-        )
-        found = (image.with_digest(digest) for digest in digests)
-        return next((i for i in found if self.has(i)), Image.parse(container.image_id))
+        return image if image.digest else self._pinned(image, container.image_id)
+
+    def _pinned(self, reference: Image, image_id: str) -> Image:
+        """The image of an id: the reference with its digest, or the id alone where no registry knows it."""
+        digests = (Image.parse(name).digest for name, known in self.images.items() if known == image_id)
+        found = (reference.with_digest(digest) for digest in digests)
+        return next((image for image in found if self.has(image)), Image.parse(image_id))
 
     def lost(self, release: Release) -> list[str]:
         """The secret files of a release that are no longer in the host's memory."""

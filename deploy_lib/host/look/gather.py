@@ -26,6 +26,7 @@ PROVEN_LINES, NEWEST_LINES = 40, 6
 last."""
 
 TIMEOUT = 60.0
+"""Seconds until the host must have answered."""
 
 WEIGHING = 15
 """Seconds in which the engine must have counted the files in the containers' own layers."""

@@ -21,6 +21,7 @@ TIMEOUT = 120.0
 """Seconds until all existing lines must have come."""
 
 FOLLOW_TIMEOUT = 30 * 24 * 3600.0
+"""Seconds for which logs are followed, at most: 30 days."""
 
 _AT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\Z")
 

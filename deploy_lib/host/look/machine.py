@@ -190,9 +190,9 @@ def _listening(said: str) -> frozenset[Port]:
     return frozenset(found)
 
 
-def _address(text: str) -> str:
+def _address(digits: str) -> str:
     """An address as the kernel prints it: words of four bytes, each backwards."""
-    words = (bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    words = (bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8))
     found = ipaddress.ip_address(b"".join(words))
     return str((found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None) or found)
 

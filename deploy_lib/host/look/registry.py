@@ -20,6 +20,7 @@ from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 
 RESOLVE_TIMEOUT = 60.0
+"""Seconds until all answers must have come."""
 
 _DIGEST = re.compile(r"\w+:[0-9a-f]{32,}\Z")
 

@@ -17,6 +17,7 @@ from deploy_lib.shell import IN_MEMORY, quote
 from deploy_lib.ssh.session import Session
 
 TIMEOUT = 60
+"""Seconds for all images together."""
 
 
 def ask_sizes(
