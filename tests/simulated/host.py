@@ -236,7 +236,7 @@ class Host:
             call.end(self.docker.answer(call))
             return
         if self.fault is not None:
-            self.fault.at(f"{call.program} {' '.join(call.arguments)}")
+            self.fault.at(f"{call.program} {' '.join(call.arguments)}", loops=True)
         call.become(shutil.which(call.program, path="/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin") or "")
 
     # --- copies --------------------------------------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from .world import Told, World
 HISTORIES, MANY = 10, 300
 """How many there are: about a minute's worth, and what a full run takes. SIMULATED_HISTORIES in the environment wins."""
 
-MOMENTS = 90
-"""A deployment has about eighty; with a later one nothing befalls it."""
+MOMENTS = 140
+"""A deployment has about 110, one that goes back 140; with a later one nothing befalls it."""
 
 COMMANDS: dict[str, Callable[[World], Told]] = {
     **{f"deploy {tag}": lambda world, tag=tag: world.deploy(tag) for tag in (*TAGS, *BAD)},
