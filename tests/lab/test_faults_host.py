@@ -158,6 +158,15 @@ def test_the_script_on_the_host_is_killed(bench: Bench) -> None:
 
 
 @full
+def test_what_a_killed_script_left_in_memory_is_swept(bench: Bench) -> None:
+    """The registry's login, where another program, which goes on, has the script's process number by now."""
+    left = f"/run/ktrdr-deploy.{bench.core.sh('cat /var/run/docker.pid').strip()}.0123456789"
+    bench.core.sh(f"mkdir -m 700 {left} && touch {left}/config.json")
+    assert again("deploy-core", "--tag", FIRST).core["outcome"] == "unchanged"
+    assert bench.core.sh(f"ls -d {left} 2>/dev/null; true") == ""
+
+
+@full
 def test_compose_that_hangs_is_not_waited_for(bench: Bench, checkout: Path) -> None:
     edit(checkout / "deploy.toml", "switch_timeout = 300", "switch_timeout = 5")
     since = bench.count()
