@@ -31,6 +31,7 @@ class ContainerCalls:
         for c in found:
             identity = c.id if "--no-trunc" in options else c.id[:12]
             row = {"ID": identity, "Names": c.name, "Labels": c.labels, "Image": c.image, "State": c.state}
+            row["Mounts"] = ",".join(m.get("Name", m["Source"]) for m in self._described(c)["Mounts"])
             call.out((render(form, row) if form else identity) + "\n")
 
     def _matches(self, c: Container, filter_: str) -> bool:
