@@ -158,6 +158,17 @@ def test_the_script_on_the_host_is_killed(bench: Bench) -> None:
 
 
 @full
+def test_a_host_whose_sh_is_bash(bench: Bench) -> None:
+    """As on Fedora and its kin: some of what dash and BusyBox let pass ends a script there. A bind mount has the source looked at."""
+    bench.core.sh("ln -s /bin/bash /usr/local/bin/sh")
+    bench.hurt.append(lambda: bench.core.sh("rm -f /usr/local/bin/sh"))
+    again("deploy-core", "--tag", SECOND)
+    bench.invariants(SECOND)
+    again("rollback", "--node", "core")
+    bench.invariants(FIRST)
+
+
+@full
 def test_what_a_killed_script_left_in_memory_is_swept(bench: Bench) -> None:
     """The registry's login, where another program, which goes on, has the script's process number by now."""
     left = f"/run/ktrdr-deploy.{bench.core.sh('cat /var/run/docker.pid').strip()}.0123456789"

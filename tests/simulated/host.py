@@ -21,14 +21,8 @@ from .engine import Engine
 from .moments import Fault
 from .server import Call, GoneError, Server
 from .session import SimulatedSession
+from .shells import SHELLS
 from .things import EngineError
-
-SHELLS = tuple(
-    f"{path} sh" if name == "busybox" else path
-    for name in ("dash", "busybox")
-    if (path := shutil.which(name))
-)
-"""Those that scripts can be run by."""
 
 CHANGING = (
     *(
@@ -78,11 +72,7 @@ class Host:
         self.server.install(self.root / "armed", CHANGING)
         (self.root / "bin/sleep").write_text(_SLEEP.format(sleep=shutil.which("sleep")))
         (self.root / "bin/sleep").chmod(0o755)
-        (self.root / "bin/sh").write_text(f'#!/bin/sh\nexec {shell} "$@"\n')
-        (self.root / "bin/sh").chmod(0o755)
-        if shell == shutil.which("dash"):
-            (self.root / "bin/sh").unlink()
-            (self.root / "bin/sh").symlink_to(shell)
+        (self.root / "bin/sh").symlink_to(shell)
         self.fault: Fault | None = None
         self.asking = threading.local()
         self._sessions: list[SimulatedSession] = []
