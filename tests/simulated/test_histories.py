@@ -161,6 +161,9 @@ class Histories(RuleBasedStateMachine):
             assert {c.id: dict(c.files) for c in world.containers.values()} == before, "something was changed"
         if told.exit == 10 and fault != "second":
             invariants.check_values(world, values)
+            kinds = [event["kind"] for event in world.events()]
+            # Before the first change there may be nothing to tell, or nobody to tell it.
+            assert kinds[-1:] in ([], ["proven"], ["adopted"], ["reverted"], ["aborted"]), kinds
 
     def teardown(self) -> None:
         """One plain run, and all is well."""
