@@ -100,7 +100,7 @@ class Host:
     def session(self, node: str, answer: Callable[[int, str], tuple[int, bytes] | None]) -> SimulatedSession:
         """A new session."""
         made = SimulatedSession(node, self.begin, answer, self.inward, self.outward)
-        self._sessions.append(made)
+        self._sessions = [*(each for each in self._sessions if not each.over), made]
         return made
 
     def begin(self, line: str) -> subprocess.Popen[bytes]:
