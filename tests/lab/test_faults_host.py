@@ -29,6 +29,7 @@ def in_the_middle(bench: Bench, *arguments: str) -> Command:
     return command
 
 
+@full
 def test_the_engine_is_restarted_during_the_switch(bench: Bench) -> None:
     since = bench.count()
     command = in_the_middle(bench)
@@ -155,6 +156,26 @@ def test_the_script_on_the_host_is_killed(bench: Bench) -> None:
     assert "invoke rollback" in command.said
     again("rollback", "--node", "core")
     bench.invariants(FIRST)
+
+
+@full
+def test_a_host_whose_sh_is_bash(bench: Bench) -> None:
+    """As on Fedora and its kin: some of what dash and BusyBox let pass ends a script there. A bind mount has the source looked at."""
+    bench.core.sh("ln -s /bin/bash /usr/local/bin/sh")
+    bench.hurt.append(lambda: bench.core.sh("rm -f /usr/local/bin/sh"))
+    again("deploy-core", "--tag", SECOND)
+    bench.invariants(SECOND)
+    again("rollback", "--node", "core")
+    bench.invariants(FIRST)
+
+
+@full
+def test_what_a_killed_script_left_in_memory_is_swept(bench: Bench) -> None:
+    """The registry's login, where another program, which goes on, has the script's process number by now."""
+    left = f"/run/ktrdr-deploy.{bench.core.sh('cat /var/run/docker.pid').strip()}.0123456789"
+    bench.core.sh(f"mkdir -m 700 {left} && touch {left}/config.json")
+    assert again("deploy-core", "--tag", FIRST).core["outcome"] == "unchanged"
+    assert bench.core.sh(f"ls -d {left} 2>/dev/null; true") == ""
 
 
 @full

@@ -148,7 +148,7 @@ def test_ctrl_c_twice_leaves_it_to_the_host(bench: Bench) -> None:
         pytest.param("upload", {10}, marks=full),
         pytest.param("pull", {10}, marks=full),
         pytest.param("switch", {11}, marks=full),
-        ("healthy", {11}),
+        pytest.param("healthy", {11}, marks=full),
         pytest.param("the first probe", {11}, marks=full),
         pytest.param("just before done", {0, 11}, marks=full),
         pytest.param("pruning", {0}, marks=full),

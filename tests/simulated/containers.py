@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tarfile
+from pathlib import Path
 from typing import Any
 
 from .engine import Engine
@@ -30,6 +31,7 @@ class ContainerCalls:
         for c in found:
             identity = c.id if "--no-trunc" in options else c.id[:12]
             row = {"ID": identity, "Names": c.name, "Labels": c.labels, "Image": c.image, "State": c.state}
+            row["Mounts"] = ",".join(m.get("Name", m["Source"]) for m in self._described(c)["Mounts"])
             call.out((render(form, row) if form else identity) + "\n")
 
     def _matches(self, c: Container, filter_: str) -> bool:
@@ -95,24 +97,31 @@ class ContainerCalls:
         state = {"Status": c.state, "ExitCode": c.code, "StartedAt": c.started, "Running": running}
         state["Health"] = {"Status": health, "Log": [{"ExitCode": 1, "Output": "ill"}]} if health else None
         return {
-            **{
-                "ID": c.id,
-                "Id": c.id,
-                "Name": f"/{c.name}",
-                "Image": c.image_id,
-                "State": state,
-                "RestartCount": c.restarts,
-            },
+            "ID": c.id,
+            "Id": c.id,
+            "Name": f"/{c.name}",
+            "Image": c.image_id,
+            "State": state,
+            "RestartCount": c.restarts,
             "SizeRw": 0,
             "Config": {
-                **{"Image": c.image, "Labels": c.labels, "Env": [f"{k}={v}" for k, v in c.env.items()]},
-                **{
-                    "Cmd": c.spec.get("command") or [],
-                    "Volumes": None,
-                    "Healthcheck": c.spec.get("healthcheck"),
-                },
+                "Image": c.image,
+                "Labels": c.labels,
+                "Env": [f"{k}={v}" for k, v in c.env.items()],
+                "Cmd": c.spec.get("command") or [],
+                "Volumes": None,
+                "Healthcheck": c.spec.get("healthcheck"),
+                "Hostname": c.id[:12],
+                "User": "",
+                "WorkingDir": "",
             },
-            "HostConfig": {"PortBindings": bindings, "NetworkMode": f"{c.project}_default"},
+            "HostConfig": {
+                "PortBindings": bindings,
+                "NetworkMode": f"{c.project}_default",
+                "RestartPolicy": {"Name": c.spec.get("restart", "no")},
+                "Memory": 0,
+                "NanoCPUs": 0,
+            },
             "NetworkSettings": {"Ports": bindings if running else {}},
             "Mounts": mounts,
         }
@@ -144,7 +153,7 @@ class ContainerCalls:
     def _cp(self, call: Call, options: Options, names: list[str]) -> int:
         source, target = names
         if target != "-":
-            raise NotImplementedError
+            return self._into(source, target)
         name, _, path = source.partition(":")
         c = self.engine.find(name)
         if path not in c.files:
@@ -156,6 +165,14 @@ class ContainerCalls:
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
         call.out(stream.getvalue())
+        return 0
+
+    def _into(self, source: str, target: str) -> int:
+        """Copies a directory to a place in a container where nothing is yet."""
+        name, _, place = target.partition(":")
+        c = self.engine.find(name)
+        self.engine.moment(f"cp to {name}")
+        c.files |= {f"{place}/{path.name}": path.read_text() for path in Path(source).iterdir()}
         return 0
 
     def _exec(self, call: Call, options: Options, names: list[str]) -> int:

@@ -21,14 +21,8 @@ from .engine import Engine
 from .moments import Fault
 from .server import Call, GoneError, Server
 from .session import SimulatedSession
+from .shells import SHELLS
 from .things import EngineError
-
-SHELLS = tuple(
-    f"{path} sh" if name == "busybox" else path
-    for name in ("dash", "busybox")
-    if (path := shutil.which(name))
-)
-"""Those that scripts can be run by."""
 
 CHANGING = (
     *(
@@ -78,11 +72,7 @@ class Host:
         self.server.install(self.root / "armed", CHANGING)
         (self.root / "bin/sleep").write_text(_SLEEP.format(sleep=shutil.which("sleep")))
         (self.root / "bin/sleep").chmod(0o755)
-        (self.root / "bin/sh").write_text(f'#!/bin/sh\nexec {shell} "$@"\n')
-        (self.root / "bin/sh").chmod(0o755)
-        if shell == shutil.which("dash"):
-            (self.root / "bin/sh").unlink()
-            (self.root / "bin/sh").symlink_to(shell)
+        (self.root / "bin/sh").symlink_to(shell)
         self.fault: Fault | None = None
         self.asking = threading.local()
         self._sessions: list[SimulatedSession] = []
@@ -110,7 +100,7 @@ class Host:
     def session(self, node: str, answer: Callable[[int, str], tuple[int, bytes] | None]) -> SimulatedSession:
         """A new session."""
         made = SimulatedSession(node, self.begin, answer, self.inward, self.outward)
-        self._sessions.append(made)
+        self._sessions = [*(each for each in self._sessions if not each.over), made]
         return made
 
     def begin(self, line: str) -> subprocess.Popen[bytes]:
@@ -236,7 +226,7 @@ class Host:
             call.end(self.docker.answer(call))
             return
         if self.fault is not None:
-            self.fault.at(f"{call.program} {' '.join(call.arguments)}")
+            self.fault.at(f"{call.program} {' '.join(call.arguments)}", loops=True)
         call.become(shutil.which(call.program, path="/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin") or "")
 
     # --- copies --------------------------------------------------------------------------------------------------------

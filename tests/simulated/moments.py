@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 
 class Fault:
     """Something that befalls a host at one moment of a command.
 
-    Moments are the changes that its engine makes, and the calls of programs that change something; one with the same words counts
-    once, so that a loop takes no time. So the same number means the same moment each time.
+    Moments are the changes that its engine makes, and the calls of programs that change something; of those with the same words the
+    first two count, for the way to a release and the way back, so that a loop takes no time. So the same number means the same
+    moment each time.
 
     Args:
         moment: which one, from 1 on.
@@ -21,18 +23,22 @@ class Fault:
     def __init__(self, moment: int, befall: Callable[[], object]) -> None:
         self._left = moment
         self._befall = befall
-        self._seen: set[str] = set()
+        self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.where = ""
         self.over = threading.Event()
 
-    def at(self, what: str) -> None:
-        """A moment has come."""
+    def at(self, what: str, *, loops: bool = False) -> None:
+        """A moment has come.
+
+        Args:
+            loops: it may come again and again.
+        """
         plain = re.sub(r"[0-9A-Za-z]{10,}|\d+", "#", what)
         with self._lock:
-            if plain in self._seen or self._left <= 0:
+            self._seen[plain] += 1
+            if (loops and self._seen[plain] > 2) or self._left <= 0:
                 return
-            self._seen.add(plain)
             self._left -= 1
             if self._left:
                 return

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import select
+import socket
 import subprocess
 import threading
 import time
@@ -17,8 +17,7 @@ from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.process import Process
 from deploy_lib.ssh.session import Session
 
-Answer = Callable[[int, str], tuple[int, bytes] | None]
-"""What a host answers over HTTP: by port and path, the status and the body; None where nothing listens."""
+from .forwards import Answer, Forward
 
 
 class Channel:
@@ -39,7 +38,7 @@ class Channel:
         assert process.stdout is not None
         assert process.stderr is not None
         self._in, self._out, self._err = process.stdin, process.stdout, process.stderr
-        self._wake = os.pipe()
+        self._wake, self._waker = socket.socketpair()
         threading.Thread(target=self._reap, daemon=True).start()
 
     def _reap(self) -> None:
@@ -61,8 +60,11 @@ class Channel:
     def _read(self, stream: Any, count: int) -> bytes:
         if self._closed:
             return b""
-        ready, _, _ = select.select([stream, self._wake[0]], [], [], self._timeout)
-        if self._closed or self._wake[0] in ready:
+        waiting = select.poll()
+        waiting.register(stream, select.POLLIN)
+        waiting.register(self._wake, select.POLLIN)
+        ready = {number for number, _ in waiting.poll(self._timeout * 1000)}
+        if self._closed or self._wake.fileno() in ready:
             return b""
         if not ready:
             raise TimeoutError
@@ -70,7 +72,9 @@ class Channel:
 
     def recv_ready(self) -> bool:
         """Whether there are bytes to read."""
-        return not self._closed and bool(select.select([self._out], [], [], 0)[0])
+        waiting = select.poll()
+        waiting.register(self._out, select.POLLIN)
+        return not self._closed and bool(waiting.poll(0))
 
     def sendall(self, data: bytes) -> None:
         """Writes to standard input."""
@@ -100,7 +104,7 @@ class Channel:
             if self._closed:
                 return
             self._closed, self._cut = True, cut
-            os.write(self._wake[1], b".")
+            self._waker.send(b".")
             if cut:
                 self.status_event.set()
             for stream in (self._in, self._out, self._err):
@@ -108,33 +112,6 @@ class Channel:
                     stream.close()
                 except OSError:
                     continue
-
-
-class _Http:
-    """A forwarded connection: it answers a request when it is asked for the answer."""
-
-    def __init__(self, port: int, answer: Answer) -> None:
-        self._port, self._answer, self._asked = port, answer, b""
-
-    def settimeout(self, seconds: float) -> None:
-        """It never waits."""
-
-    def sendall(self, data: bytes) -> None:
-        """Takes a request."""
-        self._asked += data
-
-    def makefile(self, *_: Any, **__: Any) -> io.BytesIO:
-        """The answer."""
-        path = self._asked.split()[1].decode()
-        self._asked = b""
-        found = self._answer(self._port, path)
-        if found is None:
-            return io.BytesIO()
-        status, body = found
-        return io.BytesIO(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class SimulatedSession(Session):
@@ -173,6 +150,11 @@ class SimulatedSession(Session):
         """Ends it on both sides."""
         self.cut()
 
+    @property
+    def over(self) -> bool:
+        """It has ended."""
+        return self._over
+
     def end(self) -> None:
         """Nothing new can be begun."""
         self._over = True
@@ -180,8 +162,9 @@ class SimulatedSession(Session):
     def cut(self) -> None:
         """The connection ends; the host's side of each channel reads an end, as this side does."""
         self.end()
-        for channel in [*self._channels]:
+        for channel in self._channels:
             channel.close(cut=True)
+        self._channels.clear()
 
     def start(
         self,
@@ -224,7 +207,7 @@ class SimulatedSession(Session):
         self.open()
         if self._answer(port, "/") is None:
             raise RemoteError(f"no connection to {host}:{port}: refused", node=self.node)
-        return _Http(port, self._answer)
+        return Forward(port, self._answer)
 
     def forbids_forwarding(self, host: str, port: int) -> bool:
         """It is allowed."""

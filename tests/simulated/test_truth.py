@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from .host import SHELLS, Host
+from .host import Host
+from .shells import SHELLS
 from .truth import IMAGE, RECORDED, SCRIPT, parts
 
 TRUTH: dict[str, Any] = json.loads(RECORDED.read_text())

@@ -24,10 +24,11 @@ from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Status, status
 from deploy_lib.request import Request
 
-from .host import SHELLS, Host
+from .host import Host
 from .moments import Fault
 from .project import BAD, DEPLOY, SHOP, TAGS
 from .session import SimulatedSession
+from .shells import SHELLS
 from .things import Behaviour, Container
 
 

@@ -1,6 +1,7 @@
 """Shell functions that several scripts share, run for real."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from deploy_lib import shell
 from deploy_lib.compose.container import containers_function
 from deploy_lib.host.look import machine
+from tests import ROOT
 from tests.unit import build
 
 
@@ -134,3 +136,26 @@ def test_an_engine_that_takes_calls_and_never_answers_keeps_nothing_waiting(tmp_
     assert (tmp_path / "calls").read_text().split() == ["ps", "compose"]
     done = run(f"{patient}\necho in | docker create", tmp_path, timeout=20)
     assert done.stdout == "in\n"
+
+
+SPECIAL = (
+    "break",
+    "continue",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "readonly",
+    "return",
+    "set",
+    "shift",
+    "source",
+    "times",
+)
+"""Special built-in commands of POSIX, some of them, and bash's own: as `sh`, which it is on Fedora, it lets no function have these names."""
+
+
+def test_no_function_has_the_name_of_a_special_command() -> None:
+    taken = re.compile(rf"^ *({'|'.join(SPECIAL)}|trap|unset)\(\)", re.MULTILINE)
+    found = {path.name: taken.findall(path.read_text()) for path in (ROOT / "deploy_lib").rglob("*.py")}
+    assert {name: names for name, names in found.items() if names} == {}

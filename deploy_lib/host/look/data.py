@@ -117,7 +117,7 @@ def data_script(question: Question) -> str:
         *(f"file {words(*each)}" for each in q.files),
         *(f"variables {words(each, *names)}" for each, names in q.variables),
         *(f"volumes {quote(each)}" for each in q.volumes),
-        *(f"source {quote(each)}" for each in q.sources),
+        *(f"place {quote(each)}" for each in q.sources),
         *(f"stored {words(*each)}" for each in q.stored),
         *([f"projects {quote(in_directory(q.directory))}"] if q.directory is not None else []),
     ]
@@ -180,7 +180,8 @@ volumes() {{
   docker image inspect --format '{{{{range $x, $_ := .Config.Volumes}}}}{{{{println $x}}}}{{{{end}}}}' "$1" >"$t/volumes" 2>/dev/null || return 0
   say volumes "$1" <"$t/volumes"
 }}
-source() {{
+# What a path of the host is. (A function may not be named `source`: bash, which is `sh` on Fedora, has a command of that name.)
+place() {{
   there "$1" 2>/dev/null; r=$?
   if [ $r = 1 ]; then x=missing
   elif [ $r = 2 ]; then return

@@ -40,10 +40,10 @@ def engine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(engine: Path, question: Question) -> Found:
+def ask(engine: Path, question: Question, shell: tuple[str, ...] = ("sh",)) -> Found:
     env = {**os.environ, "PATH": f"{engine}/bin:{os.environ['PATH']}", "FAKE": str(engine)}
     done = subprocess.run(
-        ["sh", "-c", data_script(question)], env=env, capture_output=True, text=True, check=False
+        [*shell, "-c", data_script(question)], env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return read_found(done.stdout)
@@ -163,3 +163,9 @@ def test_a_file_that_docker_cannot_read_may_be_there(engine: Path) -> None:
     assert ask(engine, question).files == {}
     (engine / "refuses").touch()
     assert list(ask(engine, question).files) == [("c1", "/x/PG_VERSION")]
+
+
+def test_bash_as_sh_runs_it(engine: Path, tmp_path: Path) -> None:
+    """As on Fedora and its kin."""
+    found = ask(engine, Question(sources=(str(tmp_path / "none"),)), ("bash", "--posix"))
+    assert found.sources == {str(tmp_path / "none"): "missing"}
