@@ -125,6 +125,9 @@ def test_what_no_checkout_ships_must_be_on_the_host() -> None:
         == "a.yml line 3: x, which web mounts, is not on the host, and is not shipped: git ignores it"
     )
     assert files.hint == "do this"
+    both = replace(shipped, expected=tuple(replace(expected(path), data=path) for path in ("a", "b")))
+    (own, *_) = check_files(NODES["core"], both, Facts(user="me"))
+    assert own.hint == ('do this; what the stack fills itself is named in [stacks.core]: data = ["a", "b"]')
     assert places.result == "ok"
     assert (note.result, note.problem) == ("warning", "n")
     there = Facts(user="me", present=frozenset({"data", "x"}))
