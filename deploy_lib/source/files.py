@@ -219,7 +219,7 @@ class _Collection(Placing):
             found.append(
                 (
                     f"git ignores {usual}, so it is not shipped",
-                    f'if it has no secret: env_file = "{usual}"; otherwise declare those: [secrets.NAME], see docs/secrets.md',
+                    f'if it has no secret: env_file = "{usual}"; otherwise declare those, [secrets.NAME], see docs/secrets.md; env_file = [] leaves it here without a word',
                 )
             )
         name, _, ending = joined(self.stack.compose[0]).rpartition(".")
