@@ -106,6 +106,23 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool, otherw
     )
 
 
+def check_profiles(declared: Collection[str], facts: Facts) -> Iterator[Check]:
+    """Whether something runs that a deployment leaves as it is: a service of a profile that is not active; nothing otherwise.
+
+    Args:
+        declared: the services of the Compose files, those of all profiles.
+    """
+    idle = sorted({c.service for c in facts.containers} & {*declared} - {*facts.services})
+    if idle and facts.services:
+        yield judged(
+            "profiles",
+            "all that runs of the stack is deployed",
+            f"{' and '.join(idle)} runs here, of a profile that is not active: a deployment leaves it as it is, with its image",
+            "take its profile along with COMPOSE_PROFILES in an env file or in the node's variables, or remove its containers",
+            otherwise="warning",
+        )
+
+
 def check_reloads(node: Node, services: Mapping[str, Service], files: Collection[str]) -> Check:
     """That a changed file reaches who is told of it: one that is mounted by itself keeps its old content when it is replaced.
 
