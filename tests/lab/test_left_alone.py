@@ -103,6 +103,7 @@ def test_one_service_starts_nothing_that_was_stopped_and_takes_along_what_is_par
     assert alone.inspected("other")["State"]["Status"] == "running"
 
 
+@pytest.mark.full
 def test_a_rollback_says_what_is_made_anew_along_and_brings_back_what_a_shell_had(alone: Project) -> None:
     configure(alone, AUTH_PORT="18086")
     assert alone.deploy().code == 0
