@@ -9,6 +9,7 @@ from deploy_lib.checks.secrets import check_exposure, check_once_read, check_pla
 from deploy_lib.checks.stack import (
     check_files,
     check_places,
+    check_profiles,
     check_project,
     check_reloads,
     check_storage,
@@ -29,6 +30,7 @@ __all__ = [
     "check_ownership",
     "check_places",
     "check_plain_sight",
+    "check_profiles",
     "check_project",
     "check_reloads",
     "check_storage",

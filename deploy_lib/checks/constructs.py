@@ -101,9 +101,18 @@ def _mkdir(path: str) -> str:
 
 def _containers(project: str, running: Sequence[Service], offers: Offers) -> Iterator[Check]:
     missing: list[tuple[str, str]] = []
+    own = {each.container_name or f"{project}-{each.name}-1": each.name for each in running}
     for service in running:
         for name in service.joins_others:
-            if name not in offers.containers:
+            if name in own:
+                missing.append(
+                    (
+                        f"{service.name} is part of the container {name}, which is that of {own[name]}: Compose does not make it anew "
+                        "with that one, and it would be cut off",
+                        f"write service:{own[name]} in the place of container:{name}",
+                    )
+                )
+            elif name not in offers.containers:
                 missing.append(
                     (
                         f"{service.name} is part of the container {name}, which is not there",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.compose.service import Port
@@ -22,8 +23,17 @@ def check_ports(facts: Facts) -> Check:
     unclear = any(p.host_network and _own(facts, p.name) for p in facts.machine.publishers)
     foreign = [by for _, _, by in taken if by != _ANOTHER]
     twice = list(_twice(facts))
-    problem = "; ".join([*(f"{port}, for {name}, is in use by {by}" for port, name, by in taken), *twice])
+    away = [(port, name) for port, name in wanted if _away(port, facts)]
+    problem = "; ".join(
+        [
+            *(f"{port}, for {name}, is in use by {by}" for port, name, by in taken),
+            *(f"{port}, for {name}: the host has no address {port.address}" for port, name in away),
+            *twice,
+        ]
+    )
     hints = [_STOP] if taken else []
+    if away:
+        hints.append("ip addr shows those that it has; without an address the port is open on all of them")
     if twice:
         hints.append("give each its own port in the Compose file")
     return judged(
@@ -34,7 +44,7 @@ def check_ports(facts: Facts) -> Check:
         found=", ".join(
             str(port) for port in sorted({port for port, _ in wanted}, key=lambda p: (p.published, str(p)))
         ),
-        otherwise="warning" if unclear and not (foreign or twice) else "failed",
+        otherwise="warning" if unclear and not (foreign or twice or away) else "failed",
     )
 
 
@@ -42,6 +52,18 @@ _ANOTHER = "another program"
 _STOP = (
     "stop what listens there: ss -lntup shows it (a docker-proxy without its container: restart the engine)"
 )
+
+
+def _away(port: Port, facts: Facts) -> bool:
+    """Whether its address is none of the host's, nor one that the stack's own networks may bring."""
+    try:
+        address = ip_address(port.address.strip("[]"))
+    except ValueError:
+        return False
+    here = {ip_address(each) for each in facts.machine.addresses}
+    brought = any(made.addressed for service in facts.services.values() for made in service.made)
+    loopback = address.version == 4 and address.is_loopback
+    return bool(here) and not (address in here or address.is_unspecified or loopback or brought)
 
 
 def _own(facts: Facts, name: str) -> bool:

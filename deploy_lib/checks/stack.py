@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from deploy_lib.checks.check import Check, judged
@@ -10,7 +10,7 @@ from deploy_lib.compose.service import Service
 from deploy_lib.config import Node
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.files import FOLDER
-from deploy_lib.source.files import Shipped
+from deploy_lib.source.files import Expected, Shipped
 
 
 def check_storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:
@@ -45,7 +45,7 @@ def check_variables(node: Node, facts: Facts, given: Mapping[str, str]) -> Check
     """
     unset = sorted({name for service in facts.services.values() for name in service.unset} - facts.blank)
     problems = [f"{name} has no value" for name in (*sorted(facts.blank), *unset)]
-    file = " and ".join(node.stack.env_file or (".env",))
+    file = " and ".join(node.stack.env_file or ("an env file that is shipped",))
     twice = [name for name in facts.secret_names if name in given]
     advice = [
         *(
@@ -106,6 +106,23 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool, otherw
     )
 
 
+def check_profiles(declared: Collection[str], facts: Facts) -> Iterator[Check]:
+    """Whether something runs that a deployment leaves as it is: a service of a profile that is not active; nothing otherwise.
+
+    Args:
+        declared: the services of the Compose files, those of all profiles.
+    """
+    idle = sorted({c.service for c in facts.containers} & {*declared} - {*facts.services})
+    if idle and facts.services:
+        yield judged(
+            "profiles",
+            "all that runs of the stack is deployed",
+            f"{' and '.join(idle)} runs here, of a profile that is not active: a deployment leaves it as it is, with its image",
+            "take its profile along with COMPOSE_PROFILES in an env file or in the node's variables, or remove its containers",
+            otherwise="warning",
+        )
+
+
 def check_reloads(node: Node, services: Mapping[str, Service], files: Collection[str]) -> Check:
     """That a changed file reaches who is told of it: one that is mounted by itself keeps its old content when it is replaced.
 
@@ -141,12 +158,20 @@ def check_files(node: Node, shipped: Shipped, facts: Facts) -> Iterator[Check]:
             f"{e.reference}, is not on the host, and is not shipped: {e.why}"
             for e in (lacking if known else ())
         ),
-        "; ".join(dict.fromkeys(e.hint for e in lacking)),
+        "; ".join([*dict.fromkeys(e.hint for e in lacking), *_own(node, lacking)]),
         found=f"{len(shipped.files)} files are shipped",
     )
     yield check_places(node, {path: entry.mark for path, entry in shipped.files.items()}, facts)
     for note, hint in shipped.notes:
         yield Check("files", "what is deployed is what is meant", "warning", problem=note, hint=hint)
+
+
+def _own(node: Node, lacking: Iterable[Expected]) -> Iterator[str]:
+    """The line for what the stack may fill itself."""
+    paths = dict.fromkeys(e.data for e in lacking if e.data)
+    if paths:
+        listed = ", ".join(f'"{path}"' for path in (*node.stack.data, *paths))
+        yield f"what the stack fills itself is named in [stacks.{node.stack_name}]: data = [{listed}]"
 
 
 def check_places(node: Node, wanted: Mapping[str, str], facts: Facts) -> Check:

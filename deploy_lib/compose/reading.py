@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import yaml
@@ -48,13 +49,20 @@ _SHALLOW = 1000
 
 
 def load_yaml(content: bytes | str, path: str) -> Any:
-    """The data of a YAML file.
+    """The data of a YAML file; several documents are one, as for Compose.
 
     Raises:
         UsageError: it is not YAML.
     """
-    found = _load(content, path, _Plain)
-    return found[-1] if found else None
+    found = [each for each in _load(content, path, _Plain) if each is not None]
+    return reduce(_merged, found) if found else None
+
+
+def _merged(one: Any, other: Any) -> Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {key: _merged(one[key], other[key]) for key in one.keys() & other.keys()}
+        return {**one, **other, **both}
+    return [*one, *other] if isinstance(one, list) and isinstance(other, list) else other
 
 
 def load_marked(content: bytes | str, path: str) -> list[Any]:

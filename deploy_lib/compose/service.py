@@ -87,6 +87,11 @@ class Made:
         return str(self.spec.get("driver") or "")
 
     @property
+    def addressed(self) -> bool:
+        """Whether the file says which addresses a network has."""
+        return bool((self.spec.get("ipam") or {}).get("config"))
+
+    @property
     def device(self) -> str:
         """What a volume leads to; "" for a place of Docker's own."""
         return str((self.spec.get("driver_opts") or {}).get("device") or "")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import (
     Field,
+    field_validator,
     model_validator,
 )
 
@@ -57,6 +59,14 @@ class File(Model):
         """The stacks that come before this one, those that they need included."""
         direct = self.stacks[stack].needs
         return frozenset(direct).union(*(self.needed(name) for name in direct))
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _fields(cls, given: Any) -> Any:
+        """A secret without a field has its own name there, too."""
+        if not isinstance(given, dict):
+            return given
+        return {n: {"field": n, **each} if isinstance(each, dict) else each for n, each in given.items()}
 
     @model_validator(mode="after")
     def _names(self) -> File:

@@ -22,7 +22,7 @@ class SecretSpec(Model):
     """A secret's place in its source, and the rule its value must keep.
 
     Attributes:
-        field: the field of the vault item, or the key in another source.
+        field: the field of the vault item, or the key in another source; without it, the secret's own name.
         min_length: fewest characters that are accepted.
         redact: whether output is searched for the value.
         item, vault: where the field is, where a source has several of these and it is not in its own.

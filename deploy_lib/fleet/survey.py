@@ -14,6 +14,7 @@ from deploy_lib.checks import (
     check_elsewhere,
     check_exposure,
     check_files,
+    check_profiles,
     check_project,
     check_reloads,
     check_variables,
@@ -169,6 +170,7 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         yield from check_exposure(d.node, facts.services)
         yield from check_constructs(d.node, d.local.project, facts)
         yield check_reloads(d.node, facts.services, d.local.files)
+        yield from check_profiles(d.local.services, facts)
 
 
 def _neighbours(environment: Environment, node: Node) -> set[str]:

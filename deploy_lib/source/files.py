@@ -33,11 +33,13 @@ class Expected:
     Attributes:
         why: it is not shipped, in a few words.
         hint: what to do where the host lacks it.
+        data: its path, where the stack may fill it itself; "" otherwise.
     """
 
     reference: Reference
     why: str
     hint: str
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,15 +172,14 @@ class _Collection(Placing):
     def expect(self, reference: Reference) -> None:
         """Notes that the host has to have it."""
         path, source = reference.path, self.source(reference.path)
+        data = path if reference.kind == "mount" and not above(path) else ""
         if source is not None and self.tree.ignored(source):
             hint = f'if it may be shipped, take it out of .gitignore, or: files = {{ "{path}" = "{source}" }}'
-            self.expected.append(Expected(reference, "git ignores it", hint))
+            self.expected.append(Expected(reference, "git ignores it", hint, data))
             return
         place = joined(self.base, path)
         hint = f"add {place} to the checkout" if not above(place) else "make it on the host"
-        if reference.kind == "mount" and not above(path):
-            hint += f', or where the stack fills it itself: data = ["{path}"]'
-        self.expected.append(Expected(reference, "the checkout has no such path", hint))
+        self.expected.append(Expected(reference, "the checkout has no such path", hint, data))
 
     def read(self, path: str) -> bytes | None:
         """A file's content by its path on the host, for `references`."""
@@ -216,7 +217,10 @@ class _Collection(Placing):
         usual = joined(self.base, ".env")
         if self.stack.env_file is None and self.tree.has(usual) and usual not in self.origins.values():
             found.append(
-                (f"git ignores {usual}, so it is not shipped", f'if it has no secret: env_file = "{usual}"')
+                (
+                    f"git ignores {usual}, so it is not shipped",
+                    f'if it has no secret: env_file = "{usual}"; otherwise declare those, [secrets.NAME], see docs/secrets.md; env_file = [] leaves it here without a word',
+                )
             )
         name, _, ending = joined(self.stack.compose[0]).rpartition(".")
         override = f"{name}.override.{ending}"

@@ -55,6 +55,7 @@ class Machine:
         free: free bytes by what they are for: "docker", "directory".
         memory: bytes that programs could still get.
         listening: ports of TCP and UDP that something listens on, with its address.
+        addresses: its own; empty where a program may listen on any, or they are unknown.
         publishers: all containers, those of the stack among them.
         swap: what it swaps to.
         storage: of the shared storage: "mounted", "writable", both or nothing.
@@ -67,6 +68,7 @@ class Machine:
     free: Mapping[str, int] = field(default_factory=dict)
     memory: int = 0
     listening: frozenset[Port] = frozenset()
+    addresses: frozenset[str] = frozenset()
     publishers: tuple[Publisher, ...] = ()
     swap: tuple[str, ...] = ()
     storage: frozenset[str] = frozenset()
@@ -114,6 +116,10 @@ listening() {{
     echo "$x"
     grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:0000 0[A7]' "/proc/net/$x" || [ $? = 1 ] || r=1
   done
+  echo addresses
+  if [ "$(cat /proc/sys/net/ipv4/ip_nonlocal_bind 2>/dev/null)" = 0 ]; then
+    grep -B 1 'host LOCAL' /proc/net/fib_trie; cat /proc/net/if_inet6
+  fi 2>/dev/null
   return $r
 }}
 published() {{ ids=$(docker ps -aq --no-trunc) && inspect {quote(PUBLISHED)} $ids; }}
@@ -152,6 +158,7 @@ def read_machine(parts: Parts) -> Machine:
         free=free,
         memory=parts.read("ram", _memory, 0),
         listening=parts.read("listening", _listening, frozenset()),
+        addresses=parts.read("listening", _addresses, frozenset()),
         publishers=parts.read("published", _publishers, ()),
         swap=parts.read("swap", _swap, ()),
         storage=parts.read("storage", lambda said: frozenset(said.split()), frozenset()),
@@ -178,7 +185,7 @@ def _memory(said: str) -> int:
 
 def _listening(said: str) -> frozenset[Port]:
     found, protocol = set[Port](), ""
-    for line in said.splitlines():
+    for line in said.partition(_ADDRESSES)[0].splitlines():
         if line.strip() in ("tcp", "tcp6", "udp", "udp6"):
             protocol = line.strip().removesuffix("6")
         elif line.strip():
@@ -188,6 +195,18 @@ def _listening(said: str) -> frozenset[Port]:
             if match[3] == ("A" if protocol == "tcp" else "7"):
                 found.add(Port(int(match[2], 16), protocol, _address(match[1])))
     return frozenset(found)
+
+
+_ADDRESSES = "addresses\n"
+
+
+def _addresses(said: str) -> frozenset[str]:
+    lines = said.partition(_ADDRESSES)[2].splitlines()
+    found = [ipaddress.ip_address(m[1]) for line in lines if (m := re.match(r"[ |+-]*\|-- ([0-9.]+)$", line))]
+    six = [
+        ipaddress.ip_address(bytes.fromhex(m[0])) for line in lines if (m := re.match("[0-9a-f]{32}", line))
+    ]
+    return frozenset(map(str, (*found, *six)))
 
 
 def _address(digits: str) -> str:

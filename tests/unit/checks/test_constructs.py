@@ -233,3 +233,13 @@ def test_the_answer_of_a_host_is_read() -> None:
     assert found.made == (("volume", {"Name": "v"}),)
     with pytest.raises((TypeError, ValueError)):
         read_offers("made volume []")
+
+
+@pytest.mark.parametrize(("named", "name"), [("front", "front"), (None, "p-web-1")])
+def test_a_container_of_the_same_stack_is_named_by_its_service(named: str | None, name: str) -> None:
+    web = {"image": "x", **({"container_name": named} if named else {})}
+    inner = {"image": "x", "network_mode": f"container:{name}"}
+    made = facts({"services": {"web": web, "inner": inner}}, "2.26.1")
+    (check,) = [each for each in judged(made) if each.name == "other containers"]
+    assert f"inner is part of the container {name}, which is that of web" in check.problem
+    assert check.hint == f"write service:web in the place of container:{name}"

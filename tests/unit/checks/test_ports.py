@@ -1,10 +1,12 @@
 """Ports are compared by protocol and address."""
 
+from dataclasses import replace
+
 import pytest
 
 from deploy_lib.checks.ports import check_ports
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.service import Port, Service
+from deploy_lib.compose.service import Made, Port, Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.release.image import Image
@@ -107,3 +109,28 @@ def test_two_containers_of_the_stack_cannot_have_the_same_port() -> None:
         for n, name in enumerate("ab")
     }
     assert check_ports(Facts(services=apart)).result == "ok"
+
+
+@pytest.mark.parametrize(
+    ("address", "there"),
+    [
+        ("192.168.7.9", True),
+        ("127.0.0.53", True),
+        ("::", True),
+        ("", True),
+        ("::1", False),
+        ("10.1.1.1", False),
+    ],
+)
+def test_a_port_on_an_address_that_the_host_does_not_have_is_told(address: str, there: bool) -> None:
+    found = facts(Port(53, "udp", address))
+    known = replace(found, machine=replace(found.machine, addresses=frozenset({"127.0.0.1", "192.168.7.9"})))
+    check = check_ports(known)
+    assert check.result == ("ok" if there else "failed")
+    assert there or f"the host has no address {address}" in check.problem
+    # Unknown is not absent; and a network of the stack may bring it.
+    assert check_ports(found).result == "ok"
+    web = known.services["web"]
+    spec = {"ipam": {"config": [{"subnet": "10.1.1.0/24"}]}}
+    brought = replace(web, made=(Made("network", "n", "n", spec),))
+    assert check_ports(replace(known, services={"web": brought})).result == "ok"

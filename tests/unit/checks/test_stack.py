@@ -5,6 +5,7 @@ import pytest
 from deploy_lib.checks import (
     check_files,
     check_places,
+    check_profiles,
     check_project,
     check_reloads,
     check_storage,
@@ -102,10 +103,23 @@ def test_what_no_checkout_ships_must_be_on_the_host() -> None:
         == "a.yml line 3: x, which web mounts, is not on the host, and is not shipped: git ignores it"
     )
     assert files.hint == "do this"
+    both = replace(shipped, expected=tuple(replace(expected(path), data=path) for path in ("a", "b")))
+    (own, *_) = check_files(NODES["core"], both, Facts(user="me"))
+    assert own.hint == ('do this; what the stack fills itself is named in [stacks.core]: data = ["a", "b"]')
     assert places.result == "ok"
     assert (note.result, note.problem) == ("warning", "n")
     there = Facts(user="me", present=frozenset({"data", "x"}))
     assert [c.result for c in check_files(NODES["core"], shipped, there)] == ["ok", "ok", "warning"]
+
+
+def test_what_a_deployment_leaves_beside_it_is_told() -> None:
+    second = build.container(service="second")
+    facts = Facts(containers=(build.container(), second), services={"web": Service("web", Image("x"))})
+    (check,) = check_profiles(["web", "second"], facts)
+    assert check.result == "warning"
+    assert "second runs here, of a profile that is not active" in check.problem
+    # What no file declares is removed, which the plan says.
+    assert not [*check_profiles(["web"], facts)]
 
 
 def test_a_directory_with_something_in_it_in_a_file_s_place_is_named_with_the_way_out() -> None:

@@ -15,6 +15,8 @@ from deploy_lib.errors import UsageError
         ("services: {}", ""),
         ("name: ${STAGE}-shop", ""),
         ("name: 7", ""),
+        ("name: demo\nservices: {}\n---\nservices: {a: {}}\n---\n", "demo"),
+        ("name: demo\n---\nname: other\n", "other"),
     ],
 )
 def test_a_name_counts_where_it_is_fixed(text: str, name: str) -> None:
@@ -28,6 +30,13 @@ def test_a_project_without_a_name_has_the_one_that_compose_takes_from_the_direct
 def test_compose_s_own_tags_are_yaml() -> None:
     text = "a: !reset []\nb: !override {c: [1]}\nd: !reset null\n"
     assert load_yaml(text, "f.yml") == {"a": None, "b": {"c": [1]}, "d": None}
+
+
+def test_several_documents_are_one() -> None:
+    text = "services: {a: {ports: ['$A'], x: 1}}\n---\nservices: {a: {ports: ['$B'], x: 2}, b: {image: $C}}\n---\n"
+    services = load_yaml(text, "f.yml")["services"]
+    assert services == {"a": {"ports": ["$A", "$B"], "x": 2}, "b": {"image": "$C"}}
+    assert {*variables(text.encode(), "f.yml").read} == {"A", "B", "C"}
 
 
 @pytest.mark.parametrize("read", [project_name, variables])

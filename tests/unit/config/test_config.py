@@ -265,6 +265,12 @@ def test_the_short_form_is_the_login_at_the_projects_own_registry(tmp_path: Path
     assert found.registry.username == "me"
 
 
+def test_a_secret_without_a_field_has_its_own_name_in_its_source(tmp_path: Path) -> None:
+    (tmp_path / "deploy.toml").write_text(minimal(SEVERAL, "[secrets.A]\n[secrets.B]\nmin_length = 3\n"))
+    found = load(tmp_path).secrets
+    assert {name: spec.field for name, spec in found.items()} == {"A": "A", "B": "B"}
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

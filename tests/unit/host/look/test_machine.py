@@ -28,6 +28,9 @@ PARTS = {
         "tcp6\n   2: 0000000000000000FFFF00000100007F:0050 00000000000000000000000000000000:0000 0A 0\n"
         "udp\n  422: 3500007F:0035 00000000:0000 07 00000000:00000000\n"
         "udp6\n"
+        "addresses\n           |-- 127.0.0.0\n              /8 host LOCAL\n--\n"
+        "  |-- 172.17.0.1\n     /32 host LOCAL\n"
+        "00000000000000000000000000000001 01 80 10 80       lo\n"
     ),
     "published": '{"name":"/web-1","project":"p","service":"web","directory":"/srv/p","image":"h/web:1","network":"p_default","ports":["","80/tcp 0.0.0.0 8000","80/tcp :: 8000"]}\n{"name":"/x","project":"","service":null,"directory":null,"image":"x","network":"host","ports":[""]}\n',
     "storage": "mounted\nwritable\n",
@@ -43,6 +46,7 @@ def test_the_answers_become_a_machine() -> None:
         *(Port(8000, "tcp", "0.0.0.0"), Port(22, "tcp", "::")),
         *(Port(80, "tcp", "127.0.0.1"), Port(53, "udp", "127.0.0.53")),
     }
+    assert found.addresses == {"127.0.0.0", "172.17.0.1", "::1"}
     web = frozenset({Port(8000, "tcp", "0.0.0.0"), Port(8000, "tcp", "::")})
     assert found.publishers == (
         Publisher("web-1", "p", web, service="web", directory="/srv/p", image="h/web:1"),
