@@ -29,7 +29,7 @@ PARTS = {
         "udp\n  422: 3500007F:0035 00000000:0000 07 00000000:00000000\n"
         "udp6\n"
     ),
-    "published": '{"name":"/web-1","project":"p","service":"web","directory":"/srv/p","image":"h/web:1","network":"p_default","ports":["","80/tcp 0.0.0.0 8000","80/tcp :: 8000"]}\n{"name":"/x","project":"","service":null,"directory":null,"image":"x","network":"host","ports":[""]}\n',
+    "published": '{"name":"/web-1","project":"p","service":"web","directory":"/srv/p","image":"h/web:1","network":"p_default","ports":["","80/tcp 0.0.0.0 8000","80/tcp :: 8000"]}\n{"name":"/x","project":"","service":null,"directory":null,"image":"x","network":"host","ports":[""],"volumes":["","rows"]}\n',
     "storage": "mounted\nwritable\n",
     "locked": '{"who":"a"}\n',
 }
@@ -46,7 +46,7 @@ def test_the_answers_become_a_machine() -> None:
     web = frozenset({Port(8000, "tcp", "0.0.0.0"), Port(8000, "tcp", "::")})
     assert found.publishers == (
         Publisher("web-1", "p", web, service="web", directory="/srv/p", image="h/web:1"),
-        Publisher("x", "", frozenset(), host_network=True, image="x"),
+        Publisher("x", "", frozenset(), host_network=True, image="x", volumes=frozenset({"rows"})),
     )
     assert (found.storage, found.locked) == ({"mounted", "writable"}, '{"who":"a"}')
 
