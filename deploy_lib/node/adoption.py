@@ -44,6 +44,10 @@ def compare_adopted(session: Session, job: Job, facts: Facts, version: Version, 
     return replace(facts, alike=found.services, inactive=found.inactive)
 
 
+_UNTOLD = "files that its containers do not name (as those of an old Compose), so those of deploy.toml were tried"
+"""In place of the files' names."""
+
+
 def _check(site: Site, facts: Facts) -> None:
     """That what runs could be started again as it is, and what is not exact about that.
 
@@ -73,7 +77,7 @@ def _check(site: Site, facts: Facts) -> None:
                 judged(
                     "what runs here",
                     "the files that it was started from can be read, so that a failure can go back to it",
-                    f"what runs here was started from {', '.join(files)}, which Compose does not read now: {why}",
+                    f"what runs here was started from {', '.join(files) or _UNTOLD}, which Compose does not read now: {why}",
                     "bring these files back as they were; or deploy without a way back: --no-rollback; or take it down first, "
                     f"which keeps its volumes: {down_command(site.stack.project)}",
                 )

@@ -45,6 +45,11 @@ def test_files_that_are_gone_stop_a_deployment_that_is_to_go_back() -> None:
     assert looked(facts, no_rollback=True)[0].inactive == {"idle"}
 
 
+def test_containers_that_name_no_files_are_said_to_do_so() -> None:
+    with pytest.raises(PreflightError, match="was started from files that its containers do not name"):
+        looked(replace(FACTS, by_hand="no such file", containers=(replace(WEB, labels={}),)))
+
+
 def test_a_paused_container_stops_it_for_nothing_could_go_back_to_that() -> None:
     paused = replace(FACTS, by_hand=MADE, containers=(replace(WEB, state="paused"),))
     with pytest.raises(PreflightError, match="docker unpause shop-1-web-1"):
