@@ -90,7 +90,9 @@ def _hidden(scene: Scene, judge: Judge) -> Iterator[Loss]:
             if full or not judge.look.held(container, new.target):
                 continue
             service = judge.risk.service
-            problem = f"{service} has data at {new.target}, in {_shown(over)}, and would have {_full(new)} there"
+            problem = (
+                f"{service} has data at {new.target}, in {_shown(over)}, and would have {_full(new)} there"
+            )
             yield judge.loss(problem, "mount it elsewhere, or move the data into it")
 
 

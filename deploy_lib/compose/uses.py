@@ -46,7 +46,9 @@ def mount(given: Mapping[str, Any], base: str, data: Mapping[str, Any]) -> Mount
     elif given["type"] == "volume" and source:
         volume = str(((data.get("volumes") or {}).get(source) or {}).get("name") or source)
     inner = str((given.get("volume") or {}).get("subpath") or "")
-    return Mount(text(given, "type"), source, text(given, "target"), volume, not given.get("read_only"), inner)
+    return Mount(
+        text(given, "type"), source, text(given, "target"), volume, not given.get("read_only"), inner
+    )
 
 
 def reads(spec: Mapping[str, Any], data: Mapping[str, Any], base: str) -> Iterator[str]:

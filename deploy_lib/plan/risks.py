@@ -90,9 +90,7 @@ def _otherwise_mounted(risk: Risk) -> bool:
     """
     after = {(held.source, held.target, held.inner) for held in risk.after or ()}
     return any(
-        held.kind == "volume"
-        and not held.anonymous
-        and (held.source, held.target, held.inner) not in after
+        held.kind == "volume" and not held.anonymous and (held.source, held.target, held.inner) not in after
         for container in risk.goes
         for held in container.mounts
     )

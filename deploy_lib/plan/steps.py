@@ -217,8 +217,8 @@ def _runs(
     if not (later or done or only or idle):
         return Runs()
     rest = [name for name in some if name not in {*later, *done, *idle}]
-    kinds = (tuple(sorted(each)) for each in (rest, done, later))
-    return Runs(*kinds, changed_later=late, stopped=tuple(sorted(idle)))
+    first, once, last, never = (tuple(sorted(each)) for each in (rest, done, later, idle))
+    return Runs(first, once, last, changed_later=late, stopped=never)
 
 
 def _stopped(facts: Facts) -> set[str]:

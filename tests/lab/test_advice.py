@@ -45,7 +45,9 @@ def by_hand(made: Project, options: str = "", text: str = OLD) -> dict[str, str]
     """Starts it as people do, with a row, and gives the ids of its containers."""
     made.given(text, "mkdir -p /opt/told && cat > /opt/told/docker-compose.yml")
     made.sh(f"cd /opt/told && docker compose {options} up -d --quiet-pull 2>&1")
-    made.sh("docker exec $(docker ps -q --filter label=com.docker.compose.service=app) sh -c 'echo a row > /rows/row'")
+    made.sh(
+        "docker exec $(docker ps -q --filter label=com.docker.compose.service=app) sh -c 'echo a row > /rows/row'"
+    )
     return made.containers()
 
 
@@ -105,7 +107,13 @@ def test_a_release_that_was_left_in_place_goes_back_to_what_somebody_had_started
 def test_what_is_paused_or_was_stopped_by_hand_is_as_the_message_says(told: Project) -> None:
     two = OLD.replace("services:\n", f"services:\n  side: {{ {IDLE} }}\n")
     before = by_hand(told, text=two)
-    told.write({"compose.yml": two.replace("app: {", "app: { environment: { A: b },").replace("side: {", "side: { environment: { A: b },")})
+    told.write(
+        {
+            "compose.yml": two.replace("app: {", "app: { environment: { A: b },").replace(
+                "side: {", "side: { environment: { A: b },"
+            )
+        }
+    )
     told.configure(STACK + NEVER)
     told.sh("docker pause told-side-1")
     refused = told.deploy()
@@ -119,7 +127,9 @@ def test_what_is_paused_or_was_stopped_by_hand_is_as_the_message_says(told: Proj
     assert told.inspected("app")["State"]["Status"] == "running"
 
 
-def test_a_project_of_another_name_in_the_directory_is_adopted_with_the_line_that_is_given(told: Project) -> None:
+def test_a_project_of_another_name_in_the_directory_is_adopted_with_the_line_that_is_given(
+    told: Project,
+) -> None:
     before = by_hand(told, "-p another")
     assert not before
     refused = told.deploy()
@@ -168,7 +178,9 @@ def test_each_way_on_that_the_guard_gives(told: Project) -> None:
     again = advised(refused, r"mount it at (/here) again")
     try:
         told.sh(make)
-        mended = moved.replace("others: {}", f"others: {{ {name} }}").replace(":/more", f':/more", "./here:{again}')
+        mended = moved.replace("others: {}", f"others: {{ {name} }}").replace(
+            ":/more", f':/more", "./here:{again}'
+        )
         told.write({"compose.yml": mended})
         assert (done := told.deploy()).code == 0, done.err
         assert told.containers() != before

@@ -126,7 +126,19 @@ def kept(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project
         assert done.code == 0, done.err
         await_database(made)
         rows(made, "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('a row')")
-        for service in ("nameless", "moved", "renamed", "dropped", "bound", "leaves", "gives", "same", "unbound", "watched", "linked"):
+        for service in (
+            "nameless",
+            "moved",
+            "renamed",
+            "dropped",
+            "bound",
+            "leaves",
+            "gives",
+            "same",
+            "unbound",
+            "watched",
+            "linked",
+        ):
             made.inside(service, "echo a row > /data/row")
         made.inside("hides", "mkdir /data/sub; echo a row > /data/sub/row")
         made.sh("mkdir -p /opt/kept/real && touch /opt/kept/real/row && ln -s real /opt/kept/link")
@@ -162,7 +174,18 @@ def test_each_danger_is_refused_by_its_name_and_nothing_is_changed(kept: Project
         for service, said in LOST.items():
             assert said in done.err, f"{service}: {done.err}"
             assert f'accept_loss = ["{service}"]' in done.err
-        for quiet in ("cache", "empty", "gives", "reads", "memory", "same", "stays", "once", "watches", "linked"):
+        for quiet in (
+            "cache",
+            "empty",
+            "gives",
+            "reads",
+            "memory",
+            "same",
+            "stays",
+            "once",
+            "watches",
+            "linked",
+        ):
             assert f"{quiet} keeps" not in done.err
             assert f"{quiet} has" not in done.err
     assert kept.containers() == before

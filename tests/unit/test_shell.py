@@ -120,7 +120,9 @@ case $1 in compose) echo model;; create) cat;; exec) sleep 2; exit 3;; *) exec s
 def test_an_engine_that_takes_calls_and_never_answers_keeps_nothing_waiting(tmp_path: Path) -> None:
     (tmp_path / "docker").write_text(SILENT)
     (tmp_path / "docker").chmod(0o755)
-    patient = f'FAKE={tmp_path}; export FAKE\n{shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ")}'
+    patient = (
+        f"FAKE={tmp_path}; export FAKE\n{shell.PATIENT.replace(f'set -- {shell.PATIENCE} ', 'set -- 1 ')}"
+    )
     assert patient.count("set -- 1 ") == 1
     done = run(f"{patient}\ndocker ps -q; echo $?; docker ps; docker exec c; echo $?", tmp_path, timeout=20)
     assert done.stdout.split() == ["124", "3"]

@@ -128,7 +128,7 @@ def recall(stack: HostStack, keepers: Iterable[Keeper]) -> str:
         for name in keeper.names:
             first = f'[ -z "${{has_{name}:-}}" ] && ' if name in keeper.secrets else ""
             lines.append(
-                f'if {first}kept {name}; then old_{name}=${{v%x}} has_{name}=1; fi\n'
+                f"if {first}kept {name}; then old_{name}=${{v%x}} has_{name}=1; fi\n"
                 f'[ -n "${{has_{name}:-}}" ] || {{ echo {quote(f"{name}, which that release needs, is kept nowhere on the host any more")}; '
                 f"exit {ScriptExit.NO_OLD_VALUES}; }}"
             )

@@ -180,4 +180,8 @@ class MariaDB(Data):
 
     def changes(self, made: Version, image: Version) -> str:
         """See `Data.changes`."""
-        return f"MariaDB {shown(image)} upgrades what MariaDB {shown(made)} has written" if newer(made, image) else ""
+        return (
+            f"MariaDB {shown(image)} upgrades what MariaDB {shown(made)} has written"
+            if newer(made, image)
+            else ""
+        )

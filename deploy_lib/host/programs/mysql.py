@@ -46,4 +46,8 @@ class MySQL(Data):
 
     def changes(self, made: Version, image: Version) -> str:
         """See `Data.changes`."""
-        return f"MySQL {shown(image)} upgrades what MySQL {shown(made)} has written" if newer(made, image) else ""
+        return (
+            f"MySQL {shown(image)} upgrades what MySQL {shown(made)} has written"
+            if newer(made, image)
+            else ""
+        )

@@ -62,4 +62,6 @@ class Redis(Data):
 
     def changes(self, made: Version, image: Version) -> str:
         """See `Data.changes`."""
-        return f"its snapshots get format {shown(image)} instead of {shown(made)}" if newer(made, image) else ""
+        return (
+            f"its snapshots get format {shown(image)} instead of {shown(made)}" if newer(made, image) else ""
+        )

@@ -416,7 +416,9 @@ def test_a_database_that_is_upgraded_as_it_starts_is_a_warning_for_nothing_could
     known = Found(files={("c1", f"{where}/mysql_upgrade_info"): b"8.0.36"})
     what = scene(risk(held, was=container(held, image=old), service="db", image=new, called=new), "rows")
     (loss,) = losses(what, Look(known))
-    assert loss.problem.endswith("upgrades what MySQL 8.0 has written, which the image before does not read: a failure cannot go back to it")
+    assert loss.problem.endswith(
+        "upgrades what MySQL 8.0 has written, which the image before does not read: a failure cannot go back to it"
+    )
     assert [check.result for check in check_data(build.node(), [loss])] == ["warning"]
 
 

@@ -64,7 +64,10 @@ def test_what_writes_to_the_same_volume_stops_a_deployment_whatever_it_is_called
 
     check = found(replace(DB, mounts=(rows,), made=made))
     assert check.result == "failed"
-    assert "old-shop, started in /srv/old, writes to the volume rows: shop would stand beside it, and write to the same" in check.problem
+    assert (
+        "old-shop, started in /srv/old, writes to the volume rows: shop would stand beside it, and write to the same"
+        in check.problem
+    )
     assert "docker rm -f" in found(replace(DB, mounts=(rows,), made=made), replace(writer, project="")).hint
     # One that is external is shared on purpose; and who only reads does no harm.
     assert found(replace(DB, mounts=(rows,))).result == "ok"

@@ -63,7 +63,14 @@ def test_what_arrives_at_once_after_a_stalled_network_is_judged_by_when_it_was()
     session = cast(Session, SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout="")))
     with pytest.raises(proof.ProofError, match="its health check fails"):
         proof.prove(
-            session, _node(5), RELEASE, looks(), lambda: [WELL], lambda *_: None, lambda _: None, clock=lambda: times[0]
+            session,
+            _node(5),
+            RELEASE,
+            looks(),
+            lambda: [WELL],
+            lambda *_: None,
+            lambda _: None,
+            clock=lambda: times[0],
         )
 
 

@@ -176,7 +176,11 @@ def test_going_back_to_what_somebody_had_stopped_leaves_it_stopped() -> None:
 
     def back(facts: Facts) -> Runs:
         return make_switch(
-            decision, facts, job(), token="t", happens=lambda kind, _: event(kind, decision.plan.desired.release)
+            decision,
+            facts,
+            job(),
+            token="t",
+            happens=lambda kind, _: event(kind, decision.plan.desired.release),
         ).back_runs
 
     assert back(facts) == Runs(("web",), changed_later=True, stopped=("idle",))

@@ -144,7 +144,11 @@ def test_what_a_version_does_not_read_is_refused_with_the_way_to_go(
 @pytest.mark.parametrize(
     ("image", "files", "said"),
     [
-        ("mariadb:11.4", {"mysql_upgrade_info": b"10.6.1-MariaDB"}, "MariaDB 11.4 upgrades what MariaDB 10.6 has written"),
+        (
+            "mariadb:11.4",
+            {"mysql_upgrade_info": b"10.6.1-MariaDB"},
+            "MariaDB 11.4 upgrades what MariaDB 10.6 has written",
+        ),
         ("mariadb:11", {"mysql_upgrade_info": b"11.4.2-MariaDB"}, ""),
         ("mysql:8.4", {"mysql_upgrade_info": b"8.0.36"}, "MySQL 8.4 upgrades what MySQL 8.0 has written"),
         ("mysql:8.0", {"mysql_upgrade_info": b"8.0.36"}, ""),
