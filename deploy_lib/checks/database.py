@@ -21,7 +21,7 @@ class Loss:
     Attributes:
         hint: what to do about it.
         layer: the container in whose own layer they lie.
-        later: nothing is lost now, but when the container is replaced one day.
+        later: nothing is lost now, but when the container is replaced one day, or where the deployment fails.
     """
 
     service: str
@@ -56,8 +56,7 @@ class Judge:
         Args:
             where: paths in the container, "" where they are not known.
         """
-        kept = any(backup.service == self.risk.service for backup in self.node.stack.backups)
-        if kept and self.facts.proven is not None:
+        if self.backed_up:
             first = self.node.task("backup")
         else:
             first = f"on the host: docker cp {container.name}:{where.partition(', ')[0] or 'PATH'} TO; or docs/backups.md"
@@ -66,6 +65,12 @@ class Judge:
             f"{self.risk.service} keeps {what} in its own layer{shown}, which {self.risk.doing} would lose"
         )
         return self.loss(problem, f"back it up ({first}), mount a volume there", container.id)
+
+    @property
+    def backed_up(self) -> bool:
+        """Whether `invoke backup` can be asked for its data."""
+        named = {backup.service for backup in self.node.stack.backups}
+        return self.risk.service in named and self.facts.proven is not None
 
     def on_host(self, image: Image) -> bool:
         """Whether the host can be asked about an image; one that it lacks is asked about when it has been pulled."""
@@ -215,6 +220,10 @@ def _versions(
     if made and wanted and (why := keeper.refuses(made, wanted, judge.risk.environment)):
         problem, _, way = why.partition(": ")
         yield judge.loss(f"{judge.risk.service}: {problem}", way or "see the program's own documentation")
+    elif made and wanted and (what := keeper.changes(made, wanted)):
+        problem = f"{judge.risk.service}: {what}, which the image before does not read: a failure cannot go back to it"
+        hint = "back it up first" + (f": {judge.node.task('backup')}" if judge.backed_up else "")
+        yield Loss(judge.risk.service, problem, hint, later=True)
 
 
 def _judge_volume(judge: Judge, keeper: Data, image: Image) -> Iterator[Loss]:
@@ -231,12 +240,8 @@ def _judge_volume(judge: Judge, keeper: Data, image: Image) -> Iterator[Loss]:
             problem = (
                 f"{judge.risk.service} would keep its database in its own layer: nothing is mounted at {then}"
             )
-            yield Loss(
-                judge.risk.service,
-                problem,
-                "mount a volume there: what replaces the container would lose it",
-                later=True,
-            )
+            hint = "mount a volume there: what replaces the container would lose it"
+            yield Loss(judge.risk.service, problem, hint, later=True)
     elif there.kind == "volume" and there.source:
         files = judge.look.stored(there.source, there.place_of(then), keeper.FILES)
         yield from _versions(judge, keeper, files, known)

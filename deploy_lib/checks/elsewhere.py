@@ -32,8 +32,8 @@ class Found:
 def check_elsewhere(node: Node, project: str, facts: Facts, others: Collection[str] = ()) -> Check:
     """That what is about to be deployed does not run here already, as another project.
 
-    It is found by where its containers' labels say that it lies, by fixed names of containers, by ports, and by services of the
-    same names from the same images.
+    It is found by where its containers' labels say that it lies, by fixed names of containers, by ports, by volumes that both would
+    write to, and by services of the same names from the same images.
 
     Args:
         project: the name of the Compose project that would be deployed.
@@ -44,7 +44,7 @@ def check_elsewhere(node: Node, project: str, facts: Facts, others: Collection[s
     return judged(
         "what runs here",
         "the stack does not run here already under another name",
-        f"{what}: {project} would stand beside it, with volumes of its own" if found else "",
+        f"{what}: {project} would stand beside it, {_volumes(found)}" if found else "",
         " ".join(_line(node, each) for each in found[:1]),
         otherwise="failed" if any(each.sure for each in found) else "warning",
     )
@@ -87,6 +87,11 @@ def _signs(
     for port in sorted(wanted, key=str):
         if related and any(port.collides(held) for c in containers for held in c.ports):
             yield f"holds the port {port}", True
+    # Two databases on one volume destroy it. What is external is shared on purpose.
+    own = {made.name for s in services.values() for made in s.made if made.kind == "volume"}
+    written = {m.volume for s in services.values() for m in s.mounts if m.writable} & own
+    for name in sorted(written & {name for c in containers for name in c.volumes}):
+        yield f"{_WRITES} {name}", True
     alike = sorted(
         name
         for name, s in services.items()
@@ -94,6 +99,14 @@ def _signs(
     )
     if known and alike and len(alike) == len(services):
         yield f"has the services {', '.join(alike)}, from the same images", False
+
+
+_WRITES = "writes to the volume"
+
+
+def _volumes(found: Collection[Found]) -> str:
+    shared = any(sign.startswith(_WRITES) for each in found for sign in each.signs)
+    return "and write to the same volume" if shared else "with volumes of its own"
 
 
 def _same_program(image: str, wanted: Image) -> bool:

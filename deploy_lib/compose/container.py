@@ -220,7 +220,9 @@ PUBLISHED = (
     + '"image":{{json .Config.Image}},'
     '"network":{{json .HostConfig.NetworkMode}},'
     '"ports":[""{{range $p, $several := .NetworkSettings.Ports}}{{range $several}},'
-    '{{json (printf "%s %s %s" $p .HostIp .HostPort)}}{{end}}{{end}}]}'
+    '{{json (printf "%s %s %s" $p .HostIp .HostPort)}}{{end}}{{end}}],'
+    # By index: a mount has no name where it is a directory.
+    '"volumes":[""{{if .State.Running}}{{range .Mounts}}{{if and .RW (index . "Name")}},{{json (index . "Name")}}{{end}}{{end}}{{end}}]}'
 )
-"""Format for `docker inspect`: which ports a container publishes, as in "80/tcp 0.0.0.0 8080", and the Compose project that it belongs
-to with its service and directory, null without one."""
+"""Format for `docker inspect`: which ports a container publishes, as in "80/tcp 0.0.0.0 8080", to which volumes it may write while it
+runs, and the Compose project that it belongs to with its service and directory, null without one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from deploy_lib.checks.check import judged, require_passed
+from deploy_lib.checks.check import Check, judged, require_passed
 from deploy_lib.compose.command import down_command
 from deploy_lib.host.look.alike import ask_alike
 from deploy_lib.host.look.facts import Facts
@@ -46,44 +47,65 @@ def compare_adopted(session: Session, job: Job, facts: Facts, version: Version, 
     return replace(facts, alike=found.services, inactive=found.inactive)
 
 
+_UNTOLD = (
+    "files that its containers do not name (as those of an old Compose), so those of deploy.toml were tried"
+)
+"""In place of the files' names."""
+
+
 def _check(site: Site, facts: Facts) -> None:
     """That what runs could be started again as it is, and what is not exact about that.
 
     Raises:
-        PreflightError: its files cannot be read any more, so that nothing could go back to it.
+        PreflightError: nothing could go back to all of it.
     """
-    made, why = facts.started_from, facts.by_hand
-    files = sorted({str(p.directory / f) for c in facts.containers if (p := c.project) for f in p.inputs})
-    paused = sorted(c.name for c in facts.containers if c.state == "paused")
-    if paused and not site.job.request.no_rollback:
-        require_passed(
-            site.node,
-            [
-                judged(
-                    "what runs here",
-                    "no container is paused, which nothing could go back to",
-                    f"{', '.join(paused)} is paused, and would run after a failure",
-                    f"on the host: docker unpause {words(*paused)}; or docker stop, and it stays stopped; or deploy without a way "
-                    "back: --no-rollback",
-                )
-            ],
-        )
-    if isinstance(why, str) and not site.job.request.no_rollback:
-        require_passed(
-            site.node,
-            [
-                judged(
-                    "what runs here",
-                    "the files that it was started from can be read, so that a failure can go back to it",
-                    f"what runs here was started from {', '.join(files)}, which Compose does not read now: {why}",
-                    "bring these files back as they were; or deploy without a way back: --no-rollback; or take it down first, "
-                    f"which keeps its volumes: {down_command(site.stack.project)}",
-                )
-            ],
-        )
-    if made is not None and made.unlike:
+    files = ", ".join(_files(facts))
+    if not site.job.request.no_rollback:
+        require_passed(site.node, [*_lost(site, facts, files)])
+    if (made := facts.started_from) is not None and made.unlike:
         site.say(
             "adopt",
-            f"warning: {', '.join(made.unlike)} was not made from {', '.join(files)} as these are now: going back makes it anew "
-            "from them",
+            f"warning: {', '.join(made.unlike)} was not made from {files} as these are now: going back makes it anew from them",
         )
+
+
+def _files(facts: Facts) -> list[str]:
+    return sorted({str(p.directory / f) for c in facts.containers if (p := c.project) for f in p.inputs})
+
+
+def _lost(site: Site, facts: Facts, files: str) -> Iterator[Check]:
+    """What nothing could go back to.
+
+    Args:
+        files: those that it was started from, for people; "" where its containers do not name any, as those of an old Compose.
+    """
+    name, without = "what runs here", "or deploy without a way back: --no-rollback"
+    paused = sorted(c.name for c in facts.containers if c.state == "paused")
+    yield judged(
+        name,
+        "no container is paused, which nothing could go back to",
+        f"{', '.join(paused)} is paused, and would run after a failure" if paused else "",
+        f"on the host: docker unpause {words(*paused)}; or docker stop, and it stays stopped; {without}",
+    )
+    made, why = facts.started_from, facts.by_hand
+    gone = [c for c in facts.containers if made is not None and c.service not in made.services]
+    services = ", ".join(sorted({c.service for c in gone}))
+    yield judged(
+        name,
+        "the files that it was started from still have all of it",
+        f"{services} runs here, and is not in {files} as these are now: nothing could start it again"
+        if gone
+        else "",
+        "bring these files back as they were; or remove what nobody needs any more, when its data are safe: "
+        f"docker rm -f {words(*sorted(c.name for c in gone))}; {without}",
+    )
+    untold = "files that its containers do not name, so those of deploy.toml were tried"
+    yield judged(
+        name,
+        "the files that it was started from can be read, so that a failure can go back to it",
+        f"what runs here was started from {files or untold}, which Compose does not read now: {why}"
+        if isinstance(why, str)
+        else "",
+        f"bring these files back as they were; {without}; or take it down first, which keeps its volumes: "
+        f"{down_command(site.stack.project)}",
+    )

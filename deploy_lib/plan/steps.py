@@ -217,8 +217,8 @@ def _runs(
     if not (later or done or only or idle):
         return Runs()
     rest = [name for name in some if name not in {*later, *done, *idle}]
-    first, settled_ones, last, left = (tuple(sorted(each)) for each in (rest, done, later, idle))
-    return Runs(first, settled_ones, last, changed_later=late, stopped=left)
+    first, once, last, never = (tuple(sorted(each)) for each in (rest, done, later, idle))
+    return Runs(first, once, last, changed_later=late, stopped=never)
 
 
 def _stopped(facts: Facts) -> set[str]:

@@ -34,6 +34,7 @@ class Publisher:
         host_network: its programs listen on the host's own ports, which Docker does not know.
         service, directory: in its Compose project, and where that lies.
         image: the reference that it was created from.
+        volumes: that it may write to, while it runs.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Publisher:
     service: str = ""
     directory: str = ""
     image: str = ""
+    volumes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,8 @@ def _publisher(data: Any) -> Publisher:
     )
     host = data["network"] == "host"
     name, image = text(data, "name").removeprefix("/"), text(data, "image")
-    return Publisher(name, project, ports, host, service, directory, image)
+    volumes = frozenset(filter(None, map(str, data.get("volumes") or ())))
+    return Publisher(name, project, ports, host, service, directory, image, volumes)
 
 
 def _published(said: str) -> Port:

@@ -63,6 +63,11 @@ class Data(Database, ABC):
         """
         return ""
 
+    def changes(self, made: Version, image: Version) -> str:
+        """What a version that takes data of another one makes of them, so that the one before does not read them any more; "" where
+        it does not."""
+        return ""
+
     @property
     def title(self) -> str:
         """Its name, for people."""
@@ -98,6 +103,12 @@ def version(text: str) -> Version:
     """The numbers that a version begins with: (11, 4) for "11.4-noble"."""
     found = re.match(r"v?(\d+)(?:\.(\d+))?(?![0-9])", text)
     return tuple(int(number) for number in found.groups() if number) if found else ()
+
+
+def newer(made: Version, image: Version) -> bool:
+    """Whether a version is newer than another one, as far as both are known."""
+    length = min(len(made), len(image))
+    return made[:length] < image[:length]
 
 
 def shown(number: Version) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from deploy_lib.host.programs import REFUSED, Program, literal
-from deploy_lib.host.programs.data import Data, Version, option, shown, version
+from deploy_lib.host.programs.data import Data, Version, newer, option, shown, version
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
 
@@ -176,4 +176,12 @@ class MariaDB(Data):
         return (
             f"MariaDB {shown(image)} does not read what MariaDB {shown(made)} has written: dump it with the newer image "
             f"(mariadb-dump --all-databases), start MariaDB {shown(image)} on a new volume, and restore the dump there"
+        )
+
+    def changes(self, made: Version, image: Version) -> str:
+        """See `Data.changes`."""
+        return (
+            f"MariaDB {shown(image)} upgrades what MariaDB {shown(made)} has written"
+            if newer(made, image)
+            else ""
         )

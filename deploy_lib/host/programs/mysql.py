@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from deploy_lib.host.programs.data import Data, Version, option, shown, version
+from deploy_lib.host.programs.data import Data, Version, newer, option, shown, version
 from deploy_lib.release.image import Image
 
 
@@ -42,4 +42,12 @@ class MySQL(Data):
         return (
             f"MySQL {shown(image)} does not read what MySQL {shown(made)} has written: dump it with the newer image (mysqldump "
             f"--all-databases), start MySQL {shown(image)} on a new volume, and restore the dump there"
+        )
+
+    def changes(self, made: Version, image: Version) -> str:
+        """See `Data.changes`."""
+        return (
+            f"MySQL {shown(image)} upgrades what MySQL {shown(made)} has written"
+            if newer(made, image)
+            else ""
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from deploy_lib.host.programs.data import Data, Version, option, shown, version
+from deploy_lib.host.programs.data import Data, Version, newer, option, shown, version
 from deploy_lib.release.image import Image
 
 _FORMATS = {
@@ -58,4 +58,10 @@ class Redis(Data):
         return (
             f"its snapshot has format {shown(made)}, and this image reads none newer than {shown(image)}: stay at the newer image, or "
             "begin with an empty volume and copy the keys over (a replica, or DUMP and RESTORE)"
+        )
+
+    def changes(self, made: Version, image: Version) -> str:
+        """See `Data.changes`."""
+        return (
+            f"its snapshots get format {shown(image)} instead of {shown(made)}" if newer(made, image) else ""
         )

@@ -410,6 +410,18 @@ def test_data_of_another_version_are_refused_with_the_way_to_go(mounted: Held) -
     assert 'accept_loss = ["db"]' in found[0].hint
 
 
+def test_a_database_that_is_upgraded_as_it_starts_is_a_warning_for_nothing_could_go_back() -> None:
+    where, old, new = "/var/lib/mysql", Image.parse("mysql:8.0"), Image.parse("mysql:8.4@sha256:" + "c" * 64)
+    held = Held("volume", "rows", where)
+    known = Found(files={("c1", f"{where}/mysql_upgrade_info"): b"8.0.36"})
+    what = scene(risk(held, was=container(held, image=old), service="db", image=new, called=new), "rows")
+    (loss,) = losses(what, Look(known))
+    assert loss.problem.endswith(
+        "upgrades what MySQL 8.0 has written, which the image before does not read: a failure cannot go back to it"
+    )
+    assert [check.result for check in check_data(build.node(), [loss])] == ["warning"]
+
+
 def test_a_volume_whose_container_is_gone_has_a_version_too() -> None:
     what = scene(risk(VOLUME, goes=(), service="db", image=PG, called=PG), "shop_pg")
     assert "PostgreSQL 17 does not read what PostgreSQL 15" in lost(

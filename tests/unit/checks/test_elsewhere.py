@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy_lib.checks.elsewhere import check_elsewhere
-from deploy_lib.compose.service import Port, Service
+from deploy_lib.compose.service import Made, Mount, Port, Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.release.image import Image
@@ -52,6 +52,26 @@ def test_each_sure_sign_stops_a_deployment(found: Publisher, sign: str, line: st
     assert sign in check.problem
     assert "shop would stand beside it" in check.problem
     assert line in check.hint
+
+
+def test_what_writes_to_the_same_volume_stops_a_deployment_whatever_it_is_called() -> None:
+    rows = Mount("volume", "rows", "/rows", "rows")
+    made = (Made("volume", "rows", "rows"),)
+    writer = replace(OTHER, volumes=frozenset({"rows"}))
+
+    def found(db: Service, other: Publisher = writer) -> Any:
+        return check_elsewhere(build.node(), "shop", replace(facts(other), services={"db": db}))
+
+    check = found(replace(DB, mounts=(rows,), made=made))
+    assert check.result == "failed"
+    assert (
+        "old-shop, started in /srv/old, writes to the volume rows: shop would stand beside it, and write to the same"
+        in check.problem
+    )
+    assert "docker rm -f" in found(replace(DB, mounts=(rows,), made=made), replace(writer, project="")).hint
+    # One that is external is shared on purpose; and who only reads does no harm.
+    assert found(replace(DB, mounts=(rows,))).result == "ok"
+    assert found(replace(DB, mounts=(replace(rows, writable=False),), made=made)).result == "ok"
 
 
 def test_the_same_services_from_the_same_images_are_warned_of() -> None:

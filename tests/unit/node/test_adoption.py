@@ -9,12 +9,14 @@ import pytest
 
 from deploy_lib.compose.labels import DIRECTORY, FILES, PROJECT
 from deploy_lib.compose.project import Project
+from deploy_lib.compose.service import Service
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.adoption import look_at_adopted
 from deploy_lib.node.site import Site
+from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from tests.unit import build
@@ -22,7 +24,10 @@ from tests.unit.plan.test_decision import case
 
 WEB = build.container(labels={PROJECT: "shop", DIRECTORY: "/srv/shop", FILES: "/srv/shop/by-hand.yml"})
 FACTS = Facts(containers=(WEB,), memory="/run")
-MADE = ByHand(Project("shop", PurePosixPath("/srv/shop"), ("by-hand.yml",)))
+MADE = ByHand(
+    Project("shop", PurePosixPath("/srv/shop"), ("by-hand.yml",)),
+    services={"web": Service("web", Image("h/web", "1"))},
+)
 
 
 def looked(facts: Facts, *, no_rollback: bool = False) -> tuple[Facts, list[str]]:
@@ -43,6 +48,22 @@ def test_files_that_are_gone_stop_a_deployment_that_is_to_go_back() -> None:
     assert "was started from /srv/shop/by-hand.yml, which Compose does not read now: no such file" in said
     assert "--no-rollback" in said
     assert looked(facts, no_rollback=True)[0].inactive == {"idle"}
+
+
+def test_a_service_that_is_gone_from_its_files_stops_it_for_nothing_could_start_it_again() -> None:
+    more = replace(WEB, id="c2", name="shop-1-jobs-1", service="jobs")
+    facts = replace(FACTS, by_hand=MADE, containers=(WEB, more))
+    with pytest.raises(PreflightError) as caught:
+        looked(facts)
+    said = str(caught.value)
+    assert "jobs runs here, and is not in /srv/shop/by-hand.yml as these are now" in said
+    assert "docker rm -f shop-1-jobs-1" in said
+    assert looked(facts, no_rollback=True)[1] == []
+
+
+def test_containers_that_name_no_files_are_said_to_do_so() -> None:
+    with pytest.raises(PreflightError, match="was started from files that its containers do not name"):
+        looked(replace(FACTS, by_hand="no such file", containers=(replace(WEB, labels={}),)))
 
 
 def test_a_paused_container_stops_it_for_nothing_could_go_back_to_that() -> None:

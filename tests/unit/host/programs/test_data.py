@@ -142,6 +142,27 @@ def test_what_a_version_does_not_read_is_refused_with_the_way_to_go(
 
 
 @pytest.mark.parametrize(
+    ("image", "files", "said"),
+    [
+        (
+            "mariadb:11.4",
+            {"mysql_upgrade_info": b"10.6.1-MariaDB"},
+            "MariaDB 11.4 upgrades what MariaDB 10.6 has written",
+        ),
+        ("mariadb:11", {"mysql_upgrade_info": b"11.4.2-MariaDB"}, ""),
+        ("mysql:8.4", {"mysql_upgrade_info": b"8.0.36"}, "MySQL 8.4 upgrades what MySQL 8.0 has written"),
+        ("mysql:8.0", {"mysql_upgrade_info": b"8.0.36"}, ""),
+        ("redis:7.4", {"dump.rdb": b"REDIS0009\xfa"}, "its snapshots get format 12 instead of 9"),
+        ("redis:7.4", {"dump.rdb": b"REDIS0012\xfa"}, ""),
+        ("postgres:17", {"PG_VERSION": b"17\n"}, ""),
+    ],
+)
+def test_what_a_newer_version_makes_of_data_is_said(image: str, files: dict[str, bytes], said: str) -> None:
+    known = keeper(image)
+    assert known.changes(known.made_by(files), known.made_for(Image.parse(image), {})) == said
+
+
+@pytest.mark.parametrize(
     ("command", "value"),
     [
         (["x", "--dir", "/a"], "/a"),
