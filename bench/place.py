@@ -92,8 +92,8 @@ class Place:
 
     @property
     def log(self) -> Path:
-        """What the commands have printed."""
-        return self.folder / "log"
+        """What the commands have printed; it stays, for whoever asks why one failed."""
+        return self.lab.directory / "bench.log"
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -211,6 +211,7 @@ def place(root: Path, lab: Lab, console: Console) -> Iterator[Place]:
     for name in ("nodes", "files", "bin", "cp"):
         (folder / name).mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
+    (lab.directory / "bench.log").write_text("")
     made = Place(root, lab, folder, console.say)
     made.env = {
         **os.environ,
