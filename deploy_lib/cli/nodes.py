@@ -11,6 +11,7 @@ from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, UnreachableError, UsageError
+from deploy_lib.fleet.parallel import side_by_side
 from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.ssh.connection import StrictConnection, connect_to
@@ -18,6 +19,9 @@ from deploy_lib.ssh.session import Session
 
 if TYPE_CHECKING:
     from deploy_lib.node.deployment import Deployment
+
+_RESOLVED_AT_ONCE = 8
+"""Calls of `ssh -G` at the same time."""
 
 
 def choose(environment: Environment, invocation: Invocation) -> list[Node]:
@@ -95,7 +99,11 @@ def sessions_with(
         connection: leads to the one host of all these nodes; each has a connection of its own, since a session ends with it.
     """
     ways = [connection, *(connection.twin() for _ in nodes[1:])] if connection else [None] * len(nodes)
-    return {node.name: session_to(environment, node, way) for node, way in zip(nodes, ways, strict=True)}
+    # Each asks `ssh -G`, which waits for more than it computes.
+    made = side_by_side(
+        zip(nodes, ways, strict=True), lambda each: session_to(environment, *each), _RESOLVED_AT_ONCE
+    )
+    return {node.name: session for node, session in zip(nodes, made, strict=True)}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import re
@@ -190,6 +191,7 @@ def _listening(said: str) -> frozenset[Port]:
     return frozenset(found)
 
 
+@functools.lru_cache(maxsize=4096)  # most of them listen on few addresses, and hosts on the same ones
 def _address(text: str) -> str:
     """An address as the kernel prints it: words of four bytes, each backwards."""
     words = (bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
