@@ -36,7 +36,6 @@ THROUGH = {
     "compose/limits": "unit/checks/test_constructs",
     "compose/made": "unit/checks/test_constructs",
     "compose/project": "unit/compose/test_command",
-    "compose/reading": "unit/compose/test_references",
     "compose/recovery": "unit/compose/test_spots",
     "compose/reference": "unit/compose/test_references",
     "compose/service": "unit/compose/test_model",
