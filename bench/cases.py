@@ -153,7 +153,9 @@ CASES: Mapping[str, Case] = {
     "preflight": Case(
         "Preflight, against a deployment with nothing to do", _preflight, ("floor", "ours"), warm=1
     ),
-    "start-up": Case("--list", _start, ("bare-invoke", "ours", "fab"), "bare-invoke", warm=1, counts="cpu"),
+    "start-up": Case(
+        "--list", _start, ("bare-invoke", "ours", "fab"), "bare-invoke", nodes=(), warm=1, counts="cpu"
+    ),
     "outage": Case("Failing requests during a switch", _outage, ("floor", "ours", "ssh-cm"), counts="outage"),
     **{
         f"hosts-{count}": Case(

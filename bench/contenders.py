@@ -14,6 +14,7 @@ from pathlib import Path
 from deploy_lib.errors import DeployError
 
 from . import process
+from .described import describe
 from .place import HERE, Place, execute
 
 NAMES: Mapping[str, str] = {
@@ -118,7 +119,7 @@ def deploy(place: Place, who: str, nodes: Sequence[str], tag: str) -> process.To
     """
     if who == "floor":
         return floor(place, nodes, tag)
-    place.describe(tag)
+    describe(place, tag)
     env = {**place.env, "BENCH_NODES": " ".join(nodes)}
     if who == "ours":
         task = "deploy-core" if list(nodes) == ["core"] else "deploy-all"
@@ -145,7 +146,7 @@ def floor(place: Place, nodes: Sequence[str], tag: str) -> process.Took:
     Raises:
         DeployError: one of them failed.
     """
-    place.describe(tag)
+    describe(place, tag)
     script = (PEERS / "host.sh").read_text()
     running = []
     for node in nodes:

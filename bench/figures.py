@@ -53,7 +53,7 @@ class Figure:
     failed: int = 0
 
 
-def figures(runs: Iterable[Run], bases: dict[str, str]) -> list[Figure]:
+def figures(runs: Iterable[Run], bases: Mapping[str, str]) -> list[Figure]:
     """The figures of all runs, in the order in which cases and contenders came first.
 
     Args:
@@ -101,14 +101,31 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
-def document(runs: Sequence[Run], found: Sequence[Figure], about: dict[str, Any]) -> dict[str, Any]:
-    """For JSON: what was measured where, and every single run."""
-    rounded = [{k: _round(v) for k, v in asdict(each).items()} for each in found]
-    singles = [{k: _round(v) for k, v in asdict(run).items()} for run in runs]
-    return {**about, "figures": rounded, "runs": singles}
+def document(
+    runs: Sequence[Run], cases: Mapping[str, Mapping[str, Any]], earlier: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """For JSON: what was measured where, every single run, and the figures.
+
+    Args:
+        cases: by name, what there is to say of it, its "base" among that.
+        earlier: such a document; cases that were not measured again stay as they are there.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    known = earlier or {"cases": {}, "runs": []}
+    kept = {name: about for name, about in known["cases"].items() if name not in cases}
+    whole = [*(Run(**each) for each in known["runs"] if each["case"] in kept), *runs]
+    about = {**kept, **cases}
+    found = figures(whole, {name: each["base"] for name, each in about.items()})
+    return {
+        "cases": about,
+        "figures": [{k: _round(v) for k, v in asdict(each).items()} for each in found],
+        "runs": [{k: _round(v) for k, v in asdict(run).items()} for run in whole],
+    }
 
 
-def read(document: dict[str, Any]) -> list[Figure]:
+def read(document: Mapping[str, Any]) -> list[Figure]:
     """The figures of such a document.
 
     Raises:

@@ -60,7 +60,11 @@ class _Line:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(self._pass(reader, outer), self._pass(inner, writer))
+        try:
+            await asyncio.gather(self._pass(reader, outer), self._pass(inner, writer))
+        finally:
+            outer.close()
+            writer.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Each chunk arrives after the same time, however many are under way: a long line, and not a slow one."""
@@ -76,8 +80,8 @@ class _Line:
                         break
                     writer.write(chunk)
                     await writer.drain()
-            with suppress(OSError):
-                writer.close()
+                # The other direction may go on.
+                writer.write_eof()
 
         delivering = asyncio.create_task(deliver())
         chunk = b"-"

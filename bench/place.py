@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -19,46 +18,17 @@ from deploy_lib.config import load
 from deploy_lib.errors import DeployError
 from deploy_lib.output.console import Console
 from deploy_lib.release.release import Version
-from lab import hosts
+from lab import docker, hosts
 from lab.backend import build_backend, push_backend
 from lab.layout import Lab
 
+from .described import OWN_DOCKER, STACKS, describe
+
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
-OWN_DOCKER = "/run/bench-docker"
-"""The folder of Docker's configuration on a host, in memory, for those who log in there by hand."""
-
 SLIGHT = "# A line that changes nothing but this file: "
 CHANGED = "monitoring/prometheus/prometheus.yml"
 """The one file that changes in "one changed file"; Prometheus reads it again on SIGHUP."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A node's stack, as somebody who deploys it by hand knows it; what is asked at the end, as PORT/PATH."""
-
-    project: str
-    compose: str
-    env_file: str
-    asked: tuple[str, ...]
-    more: tuple[str, ...] = ()
-
-
-STACKS = {
-    "core": Stack(
-        "ktrdr-core",
-        "docker-compose.core.yml",
-        ".env.core",
-        ("8000/api/v1/health",),
-        ("monitoring",),
-    ),
-    "workers": Stack(
-        "ktrdr-workers",
-        "docker-compose.workers.yml",
-        ".env.workers",
-        ("5003/health", "5005/health"),
-    ),
-}
 
 
 @dataclass
@@ -92,8 +62,8 @@ class Place:
 
     @property
     def log(self) -> Path:
-        """What the commands have printed."""
-        return self.folder / "log"
+        """What the commands have printed; it stays, for whoever asks why one failed."""
+        return self.lab.directory / "bench.log"
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -143,74 +113,20 @@ class Place:
             self.must("deploy-core", "--tag", tag)
             self.at = tag
 
-    def describe(self, tag: str) -> None:
-        """Writes down, for the others, which release they deploy."""
-        nodes: dict[str, dict[str, object]] = {}
-        password = self.secrets["GHCR_TOKEN"]
-        values = {name: value for name, value in self.secrets.items() if name != "GHCR_TOKEN"}
-        for name, node in self.lab.project.environment.nodes.items():
-            stack = STACKS[node.stack_name]
-            health = " && ".join(_asks(asked) for asked in stack.asked)
-            bash = f"bash -c {shlex.quote(health)}"
-            files = ("--env-file", stack.env_file, "--env-file", "release.env", "-f", stack.compose)
-            command = " ".join(["docker", "compose", "-p", stack.project, *files, "-f", "release.yml"])
-            nodes[name] = {
-                "host": node.host,
-                "dir": str(node.directory),
-                "project": stack.project,
-                "compose": command,
-                "compose_file": stack.compose,
-                "env_file": stack.env_file,
-                "files": str(self.files(name, tag)),
-                "secrets": values,
-                "registry": self.lab.project.environment.registry_host,
-                "token": password,
-                "docker": OWN_DOCKER,
-                "health": bash,
-                "health_bash": health,
-                "after": self.env.get("BENCH_AFTER", "true"),
-            }
-            words = {
-                "HOST": node.host,
-                "DIR": str(node.directory),
-                "FILES": str(self.files(name, tag)),
-                "COMPOSE": command,
-                "COMPOSE_FILE": stack.compose,
-                "ENV_FILE": stack.env_file,
-                "PROJECT": stack.project,
-                "REGISTRY": self.lab.project.environment.registry_host,
-                "HEALTH": bash,
-                "AFTER": self.env.get("BENCH_AFTER", "true"),
-                "TOKEN": password,
-                **values,
-            }
-            text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in words.items())
-            text += f"SECRETS={shlex.quote(' '.join(values))}\n"
-            (self.folder / "nodes" / f"{name}.sh").write_text(text)
-        (self.folder / "nodes.json").write_text(json.dumps(nodes))
-
-
-def _asks(asked: str) -> str:
-    """A request by bash's own means, which fails unless it is answered with 200."""
-    port, _, path = asked.partition("/")
-    request = f"printf 'GET /{path} HTTP/1.0\\r\\n\\r\\n'"
-    return f"exec 3<>/dev/tcp/127.0.0.1/{port} && {request} >&3 && head -n 1 <&3 | grep -q ' 200'"
-
 
 @contextmanager
 def place(root: Path, lab: Lab, console: Console) -> Iterator[Place]:
-    """Makes the folder, its checkout and the two images; the releases are deployed by `put`.
-
-    The lab is left with core and workers on the first of the two.
+    """Makes the folder and its checkout; `put` deploys what most cases begin with, and leaves the lab with that.
 
     Raises:
-        DeployError: git or the build failed.
+        DeployError: git failed.
     """
     folder = lab.directory / "bench"
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("nodes", "files", "bin", "cp"):
         (folder / name).mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
+    (lab.directory / "bench.log").write_text("")
     made = Place(root, lab, folder, console.say)
     made.env = {
         **os.environ,
@@ -222,23 +138,30 @@ def place(root: Path, lab: Lab, console: Console) -> Iterator[Place]:
     }
     try:
         made.tags = _check_out(made)
-        environment = load(root, "lab")
-        for tag in reversed(made.tags):
-            build_backend(environment, Version(tag), console)
-            push_backend(environment, Version(tag), console)
         use_ports(made, {})
         yield made
     finally:
         with suppress(DeployError):
             for node in lab.project.environment.nodes:
                 made.ssh(node, f"rm -rf {OWN_DOCKER}")
+        # The hosts and the lab's registry keep theirs.
+        names = [f"{lab.project.environment.image_registry}/ktrdr-backend:{tag}" for tag in made.tags if tag]
+        if names:
+            subprocess.run([docker.docker(), "rmi", *names], capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def put(made: Place, nodes: Sequence[str]) -> None:
-    """Deploys both releases of core, and the first one of the workers, and keeps the files that they have on their hosts."""
+def put(made: Place, nodes: Sequence[str], console: Console) -> None:
+    """Builds the images of both releases, and deploys both releases of core, and the first one of the workers, and keeps the files that they have on their hosts.
+
+    Raises:
+        DeployError: a build or a deployment failed.
+    """
     first, second = made.tags
+    environment = load(made.root, "lab")
     for tag in (second, first):
+        build_backend(environment, Version(tag), console)
+        push_backend(environment, Version(tag), console)
         made.must("deploy-core", "--tag", tag)
         _fetch(made, "core", tag)
     made.at = first
@@ -249,7 +172,7 @@ def put(made: Place, nodes: Sequence[str]) -> None:
         _fetch(made, node, first)
     for node in nodes:
         made.ssh(node, f"mkdir -p -m 700 {OWN_DOCKER}")
-    made.describe(first)
+    describe(made, first)
 
 
 def _fetch(made: Place, node: str, tag: str) -> None:
@@ -276,19 +199,20 @@ def use_ports(made: Place, ports: Mapping[str, int]) -> None:
 
 
 def _check_out(made: Place) -> tuple[str, str]:
-    """Clones this checkout's commit, adds two commits of its own, and gives their tags.
+    """Copies what this checkout deploys, makes two commits of it, and gives their tags.
 
     Like the home lab's, a commit's tag means one image for ever here (no `allow_dirty`).
     """
     clone = made.checkout
-    _git(made.folder, "clone", "-q", "--no-hardlinks", str(made.root), str(clone))
+    # The library and the lab are those of this checkout, with byte code, as an installation has them.
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "deploy_lib", "lab", "bench", "tests", "docs")
+    shutil.copytree(made.root, clone, ignore=left_out)
+    (clone / ".gitignore").write_text(".lab/\n__pycache__/\n")
     description = clone / "deploy.toml"
     lines = description.read_text().splitlines(keepends=True)
     description.write_text("".join(line for line in lines if not line.startswith("allow_dirty")))
-    # The library and the lab are those of this checkout, with byte code, as an installation has them.
-    _git(clone, "rm", "-rqf", "deploy_lib", "lab", "bench")
-    for name in ("deploy_lib", "lab"):
-        shutil.rmtree(clone / name, ignore_errors=True)
+    _git(clone, "init", "-q", "-b", "main")
+    _git(clone, "add", "-A")
     compile_own(made.root)
     tags = []
     for number in ("first", "second"):

@@ -43,22 +43,18 @@ def make_pages(root: Path, document: Path) -> None:
     if not place.search(written):
         raise UsageError(f"{PAGE} has no lines {BEGIN} and {END}, between which the tables stand")
     page.write_text(place.sub(lambda _: f"{BEGIN}\n\n{text}\n{END}", written))
-    titles: Mapping[str, str] = data["titles"]
-    panels = {titles[case]: [f for f in found if f.case == case] for case in DRAWN if case in titles}
+    cases: Mapping[str, Mapping[str, Any]] = data["cases"]
+    panels = {cases[case]["title"]: [f for f in found if f.case == case] for case in DRAWN if case in cases}
     (root / CHART).write_text(chart(panels, NAMES))
 
 
 def tables(data: Mapping[str, Any], found: Sequence[Figure]) -> str:
     """All figures in Markdown, a section for each case."""
-    lines = [
-        f"Measured {data['measured'][:10]} on commit {data['commit']}, {data['cores']} cores, Python {data['python']}, "
-        f"load at the end {data['load'][0]}.",
-        "",
-    ]
-    for case in dict.fromkeys(f.case for f in found):
-        _, _, latency = case.partition("+")
-        title = data["titles"][case]
-        base = NAMES.get(data["bases"][case], data["bases"][case])
-        lines += [f"### {title}{f', {latency} of latency' if latency else ''}", "", f"Ratio to: {base}.", ""]
+    lines = []
+    for case, about in data["cases"].items():
+        base = NAMES.get(about["base"], about["base"])
+        far = f", {about['latency']} ms of latency added" if about["latency"] else ""
+        when = f"{about['measured'][:10]}, commit {about['commit']}, {about['cores']} cores, load {about['load']}"
+        lines += [f"### {about['title']}{far}", "", f"Ratio to: {base}. Measured {when}.", ""]
         lines += [*table([f for f in found if f.case == case], NAMES), ""]
     return "\n".join(lines)

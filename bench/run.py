@@ -101,7 +101,7 @@ def _bench(root: Path, console: Console, asked: _Asked, path: Path) -> None:
         try:
             prepare(made, sorted(wanted))
             if nodes := list(dict.fromkeys(n for name in asked.cases for n in CASES[name].nodes)):
-                put(made, nodes)
+                put(made, nodes, console)
             for name, case, milliseconds in plans:
                 bases[name] = case.base
                 who = [w for w in case.who if w in wanted]
@@ -114,10 +114,22 @@ def _bench(root: Path, console: Console, asked: _Asked, path: Path) -> None:
         finally:
             end(made)
             clean_up(made, sorted(wanted))
-    found = numbers.figures(runs, bases)
-    about = _about(root, time.monotonic() - began, {n: c.title for n, c, _ in plans}, bases)
-    path.write_text(jsonlib.dumps(numbers.document(runs, found, about), indent=1) + "\n")
+    measured = {run.case for run in runs}
+    about = {
+        name: {"title": case.title, "base": case.base, "latency": milliseconds, **_about(root)}
+        for name, case, milliseconds in plans
+        if name in measured
+    }
+    path.write_text(jsonlib.dumps(numbers.document(runs, about, _earlier(path)), indent=1) + "\n")
     console.result(f"all runs: {path}")
+
+
+def _earlier(path: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = jsonlib.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if {"cases", "runs"} <= found.keys() else None
 
 
 @contextmanager
@@ -154,7 +166,7 @@ def _show(
         console.result(line)
 
 
-def _about(root: Path, seconds: float, titles: dict[str, str], bases: dict[str, str]) -> dict[str, Any]:
+def _about(root: Path) -> dict[str, Any]:
     """Where and when it was measured."""
     commit = subprocess.run(
         ["git", "-C", str(root), "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True
@@ -163,9 +175,6 @@ def _about(root: Path, seconds: float, titles: dict[str, str], bases: dict[str, 
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
         "cores": os.cpu_count(),
-        "load": [round(each, 1) for each in os.getloadavg()],
+        "load": round(os.getloadavg()[1], 1),
         "python": platform.python_version(),
-        "seconds": round(seconds),
-        "titles": titles,
-        "bases": bases,
     }

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_RESOLVED_AT_ONCE = 8
+"""Calls of `ssh -G` at the same time."""
+
 
 def choose(environment: Environment, invocation: Invocation) -> list[Node]:
     """The nodes that are meant.
@@ -98,7 +101,11 @@ def sessions_with(
         connection: leads to the one host of all these nodes; each has a connection of its own, since a session ends with it.
     """
     ways = [connection, *(connection.twin() for _ in nodes[1:])] if connection else [None] * len(nodes)
-    return {node.name: session_to(environment, node, way) for node, way in zip(nodes, ways, strict=True)}
+    # Each asks `ssh -G`, which waits for more than it computes.
+    made = side_by_side(
+        zip(nodes, ways, strict=True), lambda each: session_to(environment, *each), _RESOLVED_AT_ONCE
+    )
+    return {node.name: session for node, session in zip(nodes, made, strict=True)}
 
 
 def ask_each(

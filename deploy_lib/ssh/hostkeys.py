@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import re
@@ -60,6 +61,11 @@ class Verdict:
 
 def parse_known_hosts(text: str) -> list[KnownHost]:
     """The lines of a known_hosts file; lines that cannot be read are skipped, as `ssh` does."""
+    return list(_parsed(text))
+
+
+@functools.lru_cache(maxsize=16)  # many hosts, the same few files
+def _parsed(text: str) -> tuple[KnownHost, ...]:
     entries = []
     for line in text.splitlines():
         fields = line.split()
@@ -73,7 +79,7 @@ def parse_known_hosts(text: str) -> list[KnownHost]:
         except (binascii.Error, ValueError):
             continue
         entries.append(KnownHost(marker, tuple(fields[0].split(",")), fields[1], key))
-    return entries
+    return tuple(entries)
 
 
 def judge(entries: Sequence[KnownHost], names: Sequence[str]) -> Verdict:
@@ -87,7 +93,7 @@ def judge(entries: Sequence[KnownHost], names: Sequence[str]) -> Verdict:
     revoked = frozenset(e.key for e in about if e.marker == "@revoked")
     authorities = tuple(e for e in about if e.marker == "@cert-authority" and e.key not in revoked)
     for name in names:
-        plain = [e for e in _about(entries, [name]) if not e.marker]
+        plain = [e for e in _about(about, [name]) if not e.marker]
         if plain:
             return Verdict(tuple(e for e in plain if e.key not in revoked), revoked, name, authorities)
     return Verdict((), revoked, authorities=authorities)
@@ -116,5 +122,13 @@ def _pattern_matches(pattern: str, name: str) -> bool:
 
 def matches(pattern: str, name: str) -> bool:
     """Whether a name in lower case is like a pattern with `*` and `?`."""
-    regex = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern.lower())
-    return re.fullmatch(regex, name) is not None
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.lower() == name
+    return _regex(pattern).fullmatch(name) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def _regex(pattern: str) -> re.Pattern[str]:
+    return re.compile(
+        "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern.lower())
+    )

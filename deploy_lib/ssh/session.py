@@ -202,24 +202,37 @@ class Session:
             RemoteError: the session has ended.
         """
         self.open()
-        wanted = count - len(self._reserved)
-        # Side by side: each takes a round trip, and over a long way that is most of what a look takes.
-        with ThreadPoolExecutor(max(1, wanted)) as pool:
-            asked = [pool.submit(self._create) for _ in range(wanted)]
-        refused: Exception | None = None
-        for each in asked:
-            try:
-                self._reserved.append(each.result())
-            except (SSHException, OSError, EOFError) as error:
-                refused = error
-        if refused is None:
+        if self._reserve_side_by_side(count - len(self._reserved)):
             return count
-        if not isinstance(refused, ChannelException):
-            raise RemoteError(f"no channel could be opened: {refused}", node=self.node) from None
-        found = len(self._reserved)
-        while self._reserved:
-            self._reserved.pop().close()
-        return found
+        try:
+            while len(self._reserved) < count:
+                self._reserved.append(self._create())
+        except ChannelException:
+            found = len(self._reserved)
+            while self._reserved:
+                self._reserved.pop().close()
+            return found
+        except (SSHException, OSError, EOFError) as error:
+            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
+        return count
+
+    def _reserve_side_by_side(self, count: int) -> bool:
+        """Opens so many at once: each takes a round trip, and over a long way that is most of what a look takes.
+
+        Returns:
+            whether all are there; otherwise none is. Paramiko keeps one error for all channels, so it is not known why.
+        """
+        if count < 2:
+            return False
+        with ThreadPoolExecutor(count) as pool:
+            asked = [pool.submit(self.connection.create_session) for _ in range(count)]
+        opened = [each.result() for each in asked if each.exception() is None]
+        if len(opened) == count:
+            self._reserved.extend(opened)
+            return True
+        for channel in opened:
+            channel.close()
+        return False
 
     def _channel(self) -> paramiko.Channel:
         """A session for one script: one that was opened ahead, or a new one."""

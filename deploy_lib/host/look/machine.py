@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 import re
@@ -211,6 +212,7 @@ def _addresses(said: str) -> frozenset[str]:
     return frozenset(map(str, (*found, *six)))
 
 
+@functools.lru_cache(maxsize=4096)  # most of them listen on few addresses, and hosts on the same ones
 def _address(digits: str) -> str:
     """An address as the kernel prints it: words of four bytes, each backwards."""
     words = (bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8))

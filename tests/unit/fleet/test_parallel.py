@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from deploy_lib.fleet.parallel import side_by_side
+from deploy_lib.fleet.parallel import beside, side_by_side
 
 
 @pytest.mark.timeout(30)
@@ -51,3 +51,22 @@ def test_one_failure_keeps_no_other_from_its_end_and_the_first_items_is_raised()
 def test_nothing_to_do_is_done() -> None:
     assert side_by_side([], str) == []
     assert side_by_side(["a"], str.upper, 0) == ["A"]
+
+
+@pytest.mark.timeout(30)
+def test_work_goes_on_beside_the_caller_and_its_result_or_error_is_told_to_whoever_asks() -> None:
+    going_on = threading.Event()
+
+    def work() -> str:
+        assert going_on.wait(20)
+        return "done"
+
+    ask = beside(work)
+    going_on.set()  # only a caller that is not kept waiting comes here
+    assert ask() == ask() == "done"
+
+    def fail() -> str:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        beside(fail)()
