@@ -13,10 +13,11 @@ from fabric.runners import Remote
 
 from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.secrets.value import MASK
-from deploy_lib.ssh.client import CONNECT_TIMEOUT, StrictClient
+from deploy_lib.ssh.client import CHANNEL_TIMEOUT, CONNECT_TIMEOUT, StrictClient
 from deploy_lib.ssh.framing import Preamble, frame
-from deploy_lib.ssh.refusals import LoginError, ProxyError, explain
+from deploy_lib.ssh.refusals import HostKeyError, LoginError, ProxyError, explain
 from deploy_lib.ssh.resolve import resolve
+from deploy_lib.ssh.shared import listens, share
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
 
@@ -98,10 +99,29 @@ class StrictConnection(Connection):
         """
         if self.is_connected:
             return
+        # `ssh` would share a session that is open already, and ask nothing.
+        shared = self.target.shared if listens(self.target.shared) else None
+        try:
+            self._open_own(batch=shared is not None)
+        except HostKeyError:
+            raise
+        except DeployError:
+            self.abandon()
+            if shared is None:
+                raise
+            if not self._share(shared):
+                self._open_own(batch=False)
+
+    def _open_own(self, *, batch: bool) -> None:
+        """Connects and logs in by itself.
+
+        Args:
+            batch: nothing may be asked.
+        """
         way: Any = None
         try:
             way = self._way()
-            self.transport: paramiko.Transport = self.client.connect(sock=way)
+            self.transport: Any = self.client.connect(sock=way, batch=batch)
         except DeployError:
             raise  # the jump host's own
         except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
@@ -109,6 +129,14 @@ class StrictConnection(Connection):
             problem = explain(self.target, ProxyError(why) if why else error)
             problem.off = way is None and nothing_answered(error)
             raise problem from None
+
+    def _share(self, path: str) -> bool:
+        """Takes the session that the operator has opened; says whether that can be used."""
+        session = share(path, CHANNEL_TIMEOUT)
+        if session is not None:
+            self.client.take(session)
+            self.transport = session
+        return session is not None
 
     def close(self) -> None:
         """Ends the connection, and what led to it."""

@@ -12,6 +12,7 @@ import pwd
 import random
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from deploy_lib.errors import DeployError
 from deploy_lib.ssh.connection import connect_to
 from deploy_lib.ssh.session import Session
+from deploy_lib.ssh.shared import SharedSession
 from deploy_lib.ssh.trust import presented
 
 NAME = "throwaway.internal"
@@ -50,11 +52,13 @@ class World:
         keys: a directory with key pairs: `id` may log in, `enc` too and has a passphrase, `other` may not, `ca` signs.
         ports: by kind of server.
         agents: sockets by what they hold: "right", "enc", "wrong", "many", "certificate".
+        master: the ControlPath of a session with the "usual" server.
     """
 
     keys: Path
     ports: Mapping[str, int]
     agents: Mapping[str, str]
+    master: str = ""
 
     def public(self, name: str) -> str:
         """A public key, as known_hosts has it."""
@@ -610,6 +614,54 @@ WAYS: list[Value] = [
 ]  # fmt: skip
 
 
+# --- sessions that are open already -------------------------------------------------------------------------
+
+
+def session_that_is_open(case: Case) -> None:
+    case.lines += [f"ControlPath {case.world.master}"]
+
+
+def session_with_tokens_in_its_path(case: Case) -> None:
+    os.link(case.world.master, case.directory / f"{NAME}-{case.port}-root")
+    case.lines += [f"ControlPath {case.directory}/%n-%p-%r"]
+
+
+def session_that_may_become_one(case: Case) -> None:
+    session_that_is_open(case)
+    case.lines += ["ControlMaster auto"]
+
+
+def session_of_ones_own_wanted(case: Case) -> None:
+    session_that_is_open(case)
+    case.lines += ["ControlMaster yes"]
+
+
+def session_that_has_ended(case: Case) -> None:
+    path = case.directory / "ended"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    case.lines += [f"ControlPath {path}"]
+
+
+def session_of_the_jump_host(case: Case) -> None:
+    case.lines += ["ProxyJump bastion"]
+    case.rest += [line.replace(case.key("id"), case.key("other")) for line in _bastion(case, "bastion")] + [
+        f"ControlPath {case.world.master}"
+    ]
+
+
+def session_to_a_host_that_is_out_of_reach(case: Case) -> None:
+    port_that_is_closed(case)
+    session_that_is_open(case)
+
+
+SESSIONS: list[Value] = [
+    session_that_is_open, session_with_tokens_in_its_path, session_that_may_become_one, session_of_ones_own_wanted,
+    session_that_has_ended, session_to_a_host_that_is_out_of_reach,
+]  # fmt: skip
+"""With a key that the server refuses: nothing but the session could log in. Not among those that are drawn."""
+
+
 # --- combinations -------------------------------------------------------------------------------------------
 
 Plan = tuple[Value, Value, Value, str]
@@ -633,6 +685,10 @@ def plans() -> list[Plan]:
     made += [
         (public_half_and_agent, authority, jumps, "certified"),
         (certificate_file, authority, command, "certified"),
+    ]
+    made += [(wrong_key_alone, known, session, "usual") for session in SESSIONS]
+    made += [
+        (key_file, known, session, "usual") for session in (session_of_the_jump_host, session_that_has_ended)
     ]
     return list(dict.fromkeys(made))
 
@@ -701,7 +757,8 @@ def by_ssh(case: Case) -> tuple[Verdict, str]:
     inside = re.findall(r"in:(\w+)", done.stdout)
     if done.returncode or not inside:
         return Verdict(""), seen
-    *_, found = _KEY.findall(done.stderr)
+    # Through a session that was open already none is presented.
+    *_, found = ("", ""), *_KEY.findall(done.stderr)
     return Verdict(inside[0], found[1]), seen
 
 
@@ -713,8 +770,10 @@ def by_session(case: Case) -> tuple[Verdict, str]:
         return Verdict(""), str(error)
     try:
         inside = session.run(_SCRIPT).stdout.strip().removeprefix("in:")
-        key = presented(session.connection.transport.get_remote_server_key())
-        return Verdict(inside, key.shown.split()[1]), ""
+        transport = session.connection.transport
+        if isinstance(transport, SharedSession):
+            return Verdict(inside), ""
+        return Verdict(inside, presented(transport.get_remote_server_key()).shown.split()[1]), ""
     except DeployError as error:
         return Verdict(""), str(error)
     finally:
