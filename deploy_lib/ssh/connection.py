@@ -11,7 +11,7 @@ import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
 
-from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.errors import DeployError, StoppedError, UsageError
 from deploy_lib.secrets.value import MASK
 from deploy_lib.ssh.client import CHANNEL_TIMEOUT, CONNECT_TIMEOUT, StrictClient
 from deploy_lib.ssh.framing import Preamble, frame
@@ -103,7 +103,7 @@ class StrictConnection(Connection):
         shared = self.target.shared if listens(self.target.shared) else None
         try:
             self._open_own(batch=shared is not None)
-        except HostKeyError:
+        except (HostKeyError, StoppedError):
             raise
         except DeployError:
             self.abandon()

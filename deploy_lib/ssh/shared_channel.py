@@ -12,7 +12,7 @@ from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.ssh.master import Control, arrived, at_end
 
-_SETTLING = 0.5
+_SETTLING = 2.0
 """Seconds until sshd has certainly forgotten a session that was closed."""
 
 

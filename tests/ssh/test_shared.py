@@ -18,6 +18,7 @@ from paramiko.ssh_exception import ChannelException
 from deploy_lib.errors import LockedError, RemoteError, UnreachableError
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.ssh import shared
+from deploy_lib.ssh.asking import Asker
 from deploy_lib.ssh.session import Session
 from deploy_lib.ssh.shared import SharedSession
 
@@ -208,11 +209,11 @@ def test_nothing_is_asked_where_it_is_there(
     asked: list[str] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
 
-    def answer(question: str) -> str:
+    def answer(_: Asker, question: str) -> str:
         asked.append(question)
         return phrase
 
-    monkeypatch.setattr("getpass.getpass", answer)
+    monkeypatch.setattr(Asker, "secret", answer)
     try:
         session = sshd.session()
         assert session.run("echo there").stdout == "there\n"
