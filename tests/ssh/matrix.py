@@ -614,6 +614,78 @@ WAYS: list[Value] = [
 ]  # fmt: skip
 
 
+# --- names --------------------------------------------------------------------------------------------------
+
+
+def odd_alias(case: Case) -> None:
+    case.destination = "prod/web+1_x=y"
+    case.rest += [f"Host {case.destination}", *case.lines, f"UserKnownHostsFile {case.directory}/known_hosts"]
+
+
+def alias_in_capitals(case: Case) -> None:
+    case.destination = "Web.EXAMPLE"
+    case.rest += ["Host Web.EXAMPLE", *case.lines, f"UserKnownHostsFile {case.directory}/known_hosts"]
+
+
+def alias_by_pattern(case: Case) -> None:
+    case.destination = "web7.prod"
+    case.rest += [
+        "Host !web7.prod web?.prod", "Port 1", "Host !web8.prod web?.prod", *case.lines,
+        f"UserKnownHostsFile {case.directory}/known_hosts",
+    ]  # fmt: skip
+
+
+def destination_with_user_and_port(case: Case) -> None:
+    case.lines = [
+        "Port 1", "User nobody", *[line for line in case.lines if not line.startswith(("Port ", "User "))]
+    ]  # fmt: skip
+    case.destination = f"ssh://root@{NAME}:{case.port}"
+
+
+def address_without_an_alias(case: Case) -> None:
+    case.destination = f"ssh://root@127.0.0.1:{case.port}"
+    case.rest += ["Host 127.*", *case.lines, f"UserKnownHostsFile {case.directory}/known_hosts"]
+
+
+def matches_of_all_kinds(case: Case) -> None:
+    case.lines = [line for line in case.lines if not line.startswith(("Port ", "User "))]
+    case.rest += [
+        f"Match host 127.0.0.1 localuser {pwd.getpwuid(os.getuid()).pw_name}", f"Port {case.port}", "Match final all", "User root"
+    ]  # fmt: skip
+
+
+def includes_by_pattern(case: Case) -> None:
+    more = case.directory / "conf.d"
+    more.mkdir()
+    (more / "10-port").write_text(f"Port = {case.port}\n")
+    (more / "20-user").write_text('User "root"\n')
+    case.lines = [f"Include {more}/*", *[x for x in case.lines if not x.startswith(("Port ", "User "))]]
+
+
+def options_of_another_program(case: Case) -> None:
+    case.lines[:0] = ["IgnoreUnknown Use*,Add*", "UseKeychain yes", "AddKeysToAgent yes"]
+
+
+def option_that_does_not_exist(case: Case) -> None:
+    case.lines[:0] = ["UseKeychain yes"]
+
+
+def blanks_in_paths(case: Case) -> None:
+    place = case.directory / "my keys"
+    place.mkdir()
+    for line in [line for line in case.lines if line.startswith("IdentityFile ")]:
+        name = Path(line.split()[1]).name
+        os.link(line.split()[1], place / name)
+        case.lines[case.lines.index(line)] = f'IdentityFile "{place}/{name}"'
+
+
+NAMES: list[Value] = [
+    odd_alias, alias_in_capitals, alias_by_pattern, destination_with_user_and_port, address_without_an_alias, matches_of_all_kinds,
+    includes_by_pattern, options_of_another_program, option_that_does_not_exist, blanks_in_paths,
+]  # fmt: skip
+"""How a host is named, and how ssh_config is written; not among those that are drawn."""
+
+
 # --- sessions that are open already -------------------------------------------------------------------------
 
 
@@ -686,6 +758,7 @@ def plans() -> list[Plan]:
         (public_half_and_agent, authority, jumps, "certified"),
         (certificate_file, authority, command, "certified"),
     ]
+    made += [(key_file, known, name, "usual") for name in NAMES]
     made += [(wrong_key_alone, known, session, "usual") for session in SESSIONS]
     made += [
         (key_file, known, session, "usual") for session in (session_of_the_jump_host, session_that_has_ended)
