@@ -137,6 +137,7 @@ SHAPES: dict[str, Shape] = {
         GROUP + "mkdir -p /opt/tools /opt/bin; cp /usr/bin/docker /opt/bin/docker; mv /usr/bin/docker /usr/bin/docker.away",
         sshd=("SetEnv PATH=/usr/bin:/bin",), docker="/opt/bin/docker",
     ),
+    "no sshd of its own": Shape(GROUP),
     "MaxSessions 1": Shape(GROUP, sshd=("MaxSessions 1",), refused="MaxSessions"),
     "MaxSessions 2": Shape(GROUP, sshd=("MaxSessions 2",), refused="MaxSessions"),
     "BusyBox": Shape(BUSYBOX + GROUP, "busybox-static", sshd=("SetEnv PATH=/opt/tools:/usr/bin:/bin",), refused="BusyBox"),
@@ -190,7 +191,26 @@ class Trial:
         return found.strip()
 
     def state(self) -> str:
-        return self.host("docker ps -aq --no-trunc; find /opt/shape | sort; docker images -q")
+        # Who last held the lock is noted beside it.
+        return self.host(
+            "docker ps -aq --no-trunc; find /opt/shape ! -name lock.owner | sort; docker images -q"
+        )
+
+
+FEW = {
+    "status": 1,
+    "history": 1,
+    "logs": 1,
+    "preflight": 3,
+    "deploy-shape --tag sha-0000002": 3,
+    "deploy-shape --tag sha-0000002 --skip-validation": 3,
+    "deploy-shape --tag sha-0000002 --dry-run": 3,
+    "rollback": 3,
+    "rollback --skip-validation": 3,
+    "rotate-secrets": 3,
+    "prune": 2,
+}
+"""The sessions that commands need at once, at a host that sends logs and files to nobody else."""
 
 
 def sshd(lab: Lab, *lines: str) -> None:
@@ -269,3 +289,26 @@ def test_it_is_refused_by_name_before_anything_is_changed(trial: Trial) -> None:
         assert refused.code == 3, refused.err
         assert trial.shape.refused in refused.out + refused.err
     assert trial.state() == before
+
+
+@full
+@pytest.mark.parametrize("trial", ["no sshd of its own"], indirect=True)
+def test_each_command_works_with_few_sessions_or_is_refused_by_the_settings_name(trial: Trial) -> None:
+    for word in ("one", "two"):
+        trial.write(word)
+        done = trial.deploy()
+        assert done.code == 0, done.err
+    trial.write("three")
+    trial.project.renew("precious")
+    for allowed in (1, 2):
+        sshd(trial.project.lab, f"MaxSessions {allowed}")
+        before = trial.state()
+        for words, needed in FEW.items():
+            found = trial.run(*words.split())
+            if needed <= allowed:
+                assert found.code == 0, words + found.err
+            else:
+                assert found.code == 3, words + found.err
+                assert "MaxSessions" in found.out + found.err, words
+            assert trial.state() == before, words
+    assert trial.word() == "two"
