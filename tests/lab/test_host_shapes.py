@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,8 @@ import pytest
 from lab import hosts
 from lab.layout import Lab
 
-from .conftest import FIRST, Outcome
+from .changes import until
+from .conftest import FIRST, SECOND, Outcome
 from .projects import HEAD, HOST, NODE, Project, project
 
 full = pytest.mark.full
@@ -76,7 +80,7 @@ class Shape:
         sshd: lines of sshd_config, for whoever logs in.
         user: who logs in.
         become: see deploy.toml.
-        client: lines of ssh_config.
+        shared: nothing can log in but a session that the operator has opened (ControlPath).
         docker: how the stack's engine is asked, by root on the host.
         refused: what is named, where nothing is deployed.
     """
@@ -86,7 +90,7 @@ class Shape:
     sshd: tuple[str, ...] = ()
     user: str = "op"
     become: bool = False
-    client: tuple[str, ...] = ()
+    shared: bool = False
     docker: str = "docker"
     refused: str = ""
 
@@ -133,6 +137,8 @@ SHAPES: dict[str, Shape] = {
     "sudo": Shape("chown root /opt/shape; echo 'op ALL=(root) NOPASSWD: ALL' > /etc/sudoers.d/op", "sudo", become=True),
     "rootless": Shape(ROOTLESS, "rootlesskit uidmap slirp4netns", docker="DOCKER_HOST=unix:///run/op/docker.sock docker"),
     "context": Shape(CONTEXT),
+    "uutils": Shape(GROUP, "rust-coreutils", sshd=("SetEnv PATH=/usr/lib/cargo/bin/coreutils:/usr/bin:/bin",)),
+    "a session that is open": Shape(GROUP, sshd=("MaxSessions 3",), shared=True),
     "outside of PATH": Shape(
         GROUP + "mkdir -p /opt/tools /opt/bin; cp /usr/bin/docker /opt/bin/docker; mv /usr/bin/docker /usr/bin/docker.away",
         sshd=("SetEnv PATH=/usr/bin:/bin",), docker="/opt/bin/docker",
@@ -142,7 +148,7 @@ SHAPES: dict[str, Shape] = {
     "MaxSessions 2": Shape(GROUP, sshd=("MaxSessions 2",), refused="MaxSessions"),
     "BusyBox": Shape(BUSYBOX + GROUP, "busybox-static", sshd=("SetEnv PATH=/opt/tools:/usr/bin:/bin",), refused="BusyBox"),
     "BusyBox as login shell": Shape(
-        BUSYBOX + GROUP + "ln -s busybox /opt/tools/ash 2>/dev/null; usermod -s /opt/tools/ash op", "busybox-static",
+        BUSYBOX + GROUP + "usermod -s /opt/tools/ash op", "busybox-static",
         sshd=("SetEnv PATH=/opt/tools:/usr/bin:/bin",), refused="BusyBox",
     ),
     "Podman": Shape(
@@ -201,10 +207,10 @@ FEW = {
     "status": 1,
     "history": 1,
     "logs": 1,
-    "preflight": 3,
-    "deploy-shape --tag sha-0000002": 3,
-    "deploy-shape --tag sha-0000002 --skip-validation": 3,
-    "deploy-shape --tag sha-0000002 --dry-run": 3,
+    f"preflight --tag {SECOND}": 3,
+    f"deploy-shape --tag {SECOND}": 3,
+    f"deploy-shape --tag {SECOND} --skip-validation": 3,
+    f"deploy-shape --tag {SECOND} --dry-run": 3,
     "rollback": 3,
     "rollback --skip-validation": 3,
     "rotate-secrets": 3,
@@ -225,6 +231,22 @@ def sshd(lab: Lab, *lines: str) -> None:
     )
 
 
+@contextmanager
+def opened(directory: Path, config: str) -> Iterator[None]:
+    """A session that the operator has opened; from then on ssh_config has no key."""
+    own, path = directory / "ssh_config", directory / "open"
+    command = ["ssh", "-F", str(own), "-MN", "-S", str(path), HOST]
+    with subprocess.Popen(command) as master:
+        until(path.exists, "ssh opened no session")
+        text = re.sub("IdentityFile .*", f"IdentityFile none\n    ControlPath {path}", config)
+        own.write_text(text)
+        try:
+            yield
+            assert master.poll() is None, "the operator's session has ended"
+        finally:
+            master.terminate()
+
+
 @pytest.fixture
 def trial(lab: Lab, backend_image: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Trial]:
     shape = SHAPES[request.param]
@@ -237,9 +259,7 @@ def trial(lab: Lab, backend_image: str, tmp_path: Path, request: pytest.FixtureR
             )
         made.sh(USER)
         config = lab.ssh_config.read_text().replace("User root", "User op")
-        made.write(
-            {"ssh_config": f"Host {HOST}\n" + "".join(f"{line}\n" for line in shape.client) + f"\n{config}"}
-        )
+        made.write({"ssh_config": config})
         made.configure(
             STACK.format(become=str(shape.become).lower()), HEAD.replace("{ssh_config}", "ssh_config")
         )
@@ -248,7 +268,8 @@ def trial(lab: Lab, backend_image: str, tmp_path: Path, request: pytest.FixtureR
         try:
             made.sh(f"set -e\n{shape.prepare}")
             sshd(lab, *shape.sshd)
-            yield trial
+            with opened(tmp_path, config) if shape.shared else nullcontext():
+                yield trial
         finally:
             made.sh(GONE)
 
@@ -284,7 +305,7 @@ def test_it_deploys_fails_and_goes_back(trial: Trial) -> None:
 @pytest.mark.parametrize("trial", parameters(refused=True), indirect=True)
 def test_it_is_refused_by_name_before_anything_is_changed(trial: Trial) -> None:
     before = trial.state()
-    for words in (["preflight"], ["deploy-shape", "--tag", FIRST]):
+    for words in (["preflight", "--tag", FIRST], ["deploy-shape", "--tag", FIRST]):
         refused = trial.run(*words)
         assert refused.code == 3, refused.err
         assert trial.shape.refused in refused.out + refused.err
