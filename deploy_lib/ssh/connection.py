@@ -34,6 +34,7 @@ class SafeRemote(Remote):
         """Starts `command` on a channel of its own; its standard input is at its end afterwards."""
         self.channel = self.context.create_session()
         self._preamble = Preamble()
+        self._errors = self._preamble.twin()
         line, block = frame(command, env, self._preamble)
         self.channel.exec_command(line)
         self.channel.sendall(block)
@@ -45,6 +46,13 @@ class SafeRemote(Remote):
             if own := self._preamble.strip(chunk):
                 return own
         return self._preamble.rest()
+
+    def read_proc_stderr(self, num_bytes: int) -> bytes:
+        """The same of standard error."""
+        while chunk := super().read_proc_stderr(num_bytes):
+            if own := self._errors.strip(chunk):
+                return own
+        return self._errors.rest()
 
     def generate_result(self, **kwargs: Any) -> Any:
         """The result, whose `env` names the variables without their values: results are shown, logged and pickled."""
