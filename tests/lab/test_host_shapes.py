@@ -123,7 +123,7 @@ su op -s /bin/sh -c "docker context create other --docker host=unix:///run/other
 
 BUSYBOX = """
 mkdir -p /opt/tools; cp /usr/bin/busybox /opt/tools/busybox
-for x in $(/opt/tools/busybox --list); do ln -sf busybox /opt/tools/$x; done
+for x in $(/opt/tools/busybox --list); do [ $x = busybox ] || ln -s busybox /opt/tools/$x; done
 """
 
 SHAPES: dict[str, Shape] = {
@@ -148,7 +148,7 @@ SHAPES: dict[str, Shape] = {
     "MaxSessions 2": Shape(GROUP, sshd=("MaxSessions 2",), refused="MaxSessions"),
     "BusyBox": Shape(BUSYBOX + GROUP, "busybox-static", sshd=("SetEnv PATH=/opt/tools:/usr/bin:/bin",), refused="BusyBox"),
     "BusyBox as login shell": Shape(
-        BUSYBOX + GROUP + "usermod -s /opt/tools/ash op", "busybox-static",
+        BUSYBOX + GROUP + "usermod -s /opt/tools/sh op", "busybox-static",
         sshd=("SetEnv PATH=/opt/tools:/usr/bin:/bin",), refused="BusyBox",
     ),
     "Podman": Shape(
