@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_HOST = re.compile(r"(?!-)[^\s\x00-\x1f'\"`$\\;&<>|(){}/@,]+\Z")
+_HOST = re.compile(r"(?!-)[^\s\x00-\x1f'\"`$\\;&<>|(){}@,]+\Z")
 """The names that every `ssh` takes: those that mean something to a shell are refused by its newer versions."""
 
 
@@ -31,11 +31,12 @@ def parse(destination: str) -> Address:
         ValueError: that is no destination; the message says why.
     """
     # The last "@", as ssh has it: users of a directory service have one in their names.
+    uri = destination.startswith("ssh://")
     user, at, address = destination.removeprefix("ssh://").rpartition("@")
     host, port = _split_port(address)
     if at and (not user or user.startswith("-")):
         raise ValueError(f"{destination!r} has no user before the @")
-    if not _HOST.match(host):
+    if not _HOST.match(host) or (uri and "/" in host):
         raise ValueError(f"{destination!r} is not a host name")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{destination!r}: {port!r} is not a port")

@@ -140,6 +140,8 @@ there() {
   case $2 in
     '') return 0;;
     *': No such file or directory' | *': Not a directory') return 1;;
+    # As uutils has it.
+    *': No such file or directory (os error 2)' | *': Not a directory (os error 20)') return 1;;
   esac
   # Where a directory on the way lets this user not pass, that is the cause, and not what lies below it.
   set -- "$2" "$(

@@ -29,6 +29,11 @@ def _told(node: Node, facts: Facts, kind: str, name: str) -> tuple[str, str] | N
             f"{name} is BusyBox's, which lacks what scripts need",
             "install the full ones: apk add coreutils findutils util-linux (or apt-get install coreutils findutils)",
         )
+    if kind == "lacks":
+        return (
+            f"{name} is not GNU's, and lacks what scripts need",
+            "install GNU's coreutils and findutils, and let their directory come first in PATH",
+        )
     if kind == "snap":
         return (
             "docker is snap's, which may read neither the stack's directory nor /run",

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from deploy_lib.errors import ExitCode
+from deploy_lib.ssh import asking
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -43,6 +44,7 @@ def handled(
         # In a thread of its own: the interrupted code may hold the locks that the callback needs.
         answer = threading.Thread(target=again if stop.is_set() else first, daemon=True)
         stop.set()
+        asking.interrupt()
         _received.append(number)
         answer.start()
         answers.append(answer)

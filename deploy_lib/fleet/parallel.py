@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from deploy_lib.ssh import asking
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -22,7 +24,12 @@ def side_by_side(items: Iterable[T], work: Callable[[T], R], limit: int | None =
         return [work(todo[0])]
     most = max(1, min(limit or len(todo), len(todo)))
     with ThreadPoolExecutor(most, thread_name_prefix="node") as pool:
-        return [future.result() for future in [pool.submit(work, item) for item in todo]]
+        try:
+            return [future.result() for future in [pool.submit(work, item) for item in todo]]
+        except KeyboardInterrupt:
+            with asking.interrupted():  # each thread is waited for, and one may wait for an answer
+                pool.shutdown(cancel_futures=True)
+            raise
 
 
 def beside(work: Callable[[], R]) -> Callable[[], R]:

@@ -33,7 +33,9 @@ def restore(deployments: Sequence[Deployment], request: Request, console: Consol
 
     def choose(deployment: Deployment) -> None:
         deployment.refresh_facts(None)
-        if not request.skip_validation:
+        if request.skip_validation:
+            deployment.check_sessions()
+        else:
             deployment.check_back([])
         deployment.choose_backup(file)
 

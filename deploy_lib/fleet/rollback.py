@@ -45,7 +45,9 @@ def roll_back(
     if tag is not None and any(_target(d, tag) is None for d in taking_part):
         console.say(f"{tag} was never proven on every node: it is deployed like any other")
         return deploy(environment, taking_part, request, console)
-    if not request.skip_validation:
+    if request.skip_validation:
+        each(taking_part, lambda d: d.check_sessions())
+    else:
         stacks = {d.node.stack_name for d in taking_part}
         each(taking_part, lambda d: d.check_back(stacks))
 

@@ -99,6 +99,15 @@ def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
     )
 
 
+def judge_sessions(session: Session) -> Check:
+    """Whether all that a switch does at once goes through the session.
+
+    Raises:
+        RemoteError: the session has ended.
+    """
+    return reach.sessions(session.reserve(AT_ONCE), AT_ONCE)
+
+
 def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
     """Whether all that a deployment does at once goes through the session, and its probes where they ask over HTTP.
 
@@ -111,7 +120,7 @@ def judge_way(session: Session, node: Node, facts: Facts) -> list[Check]:
     recorded = [event.release.probes or () for event in facts.history]
     probes = [*(probe for some in recorded for probe in some), *node.stack.probes]
     urls = [urlsplit(probe.url) for probe in probes if probe.url]
-    checks = [reach.sessions(session.reserve(AT_ONCE), AT_ONCE)]
+    checks = [judge_sessions(session)]
     if not urls:
         return checks
     # The last one, since the first is what is replaced most often.

@@ -27,6 +27,7 @@ from deploy_lib.node.preflight import (
     Values,
     judge_host,
     judge_secrets,
+    judge_sessions,
     judge_way,
     look,
     look_at_places,
@@ -138,6 +139,14 @@ class Visit:
         ]
         self._deferred = any(check.result == "deferred" for check in found)
         require_passed(self.node, found)
+
+    def check_sessions(self) -> None:
+        """Whether all that a switch does at once goes through the session: otherwise it would fail half way, so no flag skips this.
+
+        Raises:
+            PreflightError: sshd opens too few.
+        """
+        require_passed(self.node, [judge_sessions(self.session)])
 
     def check_deferred(self) -> None:
         """Repeats the checks that needed another stack of the same command.

@@ -13,6 +13,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from deploy_lib.ssh.login import log_in
 from deploy_lib.ssh.refusals import refusal
+from deploy_lib.ssh.shared import SharedSession
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.trust import Known, presented
 
@@ -51,16 +52,23 @@ class StrictClient(SSHClient):
         further: private key files that come before those of ssh_config.
     """
 
+    _transport: Any
+
     def __init__(self, target: Target) -> None:
         super().__init__()
         self.target = target
         self.further: tuple[Path, ...] = ()
 
-    def connect(self, *, sock: Any) -> paramiko.Transport:  # type: ignore[override]
+    def take(self, session: SharedSession) -> None:
+        """Takes another's session for its own, so that closing it leaves that."""
+        self._transport = session
+
+    def connect(self, *, sock: Any, batch: bool = False) -> paramiko.Transport:  # type: ignore[override]
         """Verifies the host and logs in.
 
         Args:
             sock: a socket or channel that leads to the host.
+            batch: nothing may be asked.
 
         Returns:
             the session.
@@ -88,7 +96,7 @@ class StrictClient(SSHClient):
             known.write_down(key)
         elif problem:
             raise refusal(known, key, problem)
-        log_in(transport, self.target, self.further)
+        log_in(transport, self.target, self.further, batch=batch)
         return transport
 
 

@@ -11,12 +11,13 @@ import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
 
-from deploy_lib.errors import DeployError, UsageError
+from deploy_lib.errors import DeployError, StoppedError, UsageError
 from deploy_lib.secrets.value import MASK
-from deploy_lib.ssh.client import CONNECT_TIMEOUT, StrictClient
+from deploy_lib.ssh.client import CHANNEL_TIMEOUT, CONNECT_TIMEOUT, StrictClient
 from deploy_lib.ssh.framing import Preamble, frame
-from deploy_lib.ssh.refusals import LoginError, ProxyError, explain
+from deploy_lib.ssh.refusals import HostKeyError, LoginError, ProxyError, explain
 from deploy_lib.ssh.resolve import resolve
+from deploy_lib.ssh.shared import listens, share
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
 
@@ -33,6 +34,7 @@ class SafeRemote(Remote):
         """Starts `command` on a channel of its own; its standard input is at its end afterwards."""
         self.channel = self.context.create_session()
         self._preamble = Preamble()
+        self._errors = self._preamble.twin()
         line, block = frame(command, env, self._preamble)
         self.channel.exec_command(line)
         self.channel.sendall(block)
@@ -44,6 +46,13 @@ class SafeRemote(Remote):
             if own := self._preamble.strip(chunk):
                 return own
         return self._preamble.rest()
+
+    def read_proc_stderr(self, num_bytes: int) -> bytes:
+        """The same of standard error."""
+        while chunk := super().read_proc_stderr(num_bytes):
+            if own := self._errors.strip(chunk):
+                return own
+        return self._errors.rest()
 
     def generate_result(self, **kwargs: Any) -> Any:
         """The result, whose `env` names the variables without their values: results are shown, logged and pickled."""
@@ -98,10 +107,29 @@ class StrictConnection(Connection):
         """
         if self.is_connected:
             return
+        # `ssh` would share a session that is open already, and ask nothing.
+        shared = self.target.shared if listens(self.target.shared) else None
+        try:
+            self._open_own(batch=shared is not None)
+        except (HostKeyError, StoppedError):
+            raise
+        except DeployError:
+            self.abandon()
+            if shared is None:
+                raise
+            if not self._share(shared):
+                self._open_own(batch=False)
+
+    def _open_own(self, *, batch: bool) -> None:
+        """Connects and logs in by itself.
+
+        Args:
+            batch: nothing may be asked.
+        """
         way: Any = None
         try:
             way = self._way()
-            self.transport: paramiko.Transport = self.client.connect(sock=way)
+            self.transport: Any = self.client.connect(sock=way, batch=batch)
         except DeployError:
             raise  # the jump host's own
         except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
@@ -109,6 +137,14 @@ class StrictConnection(Connection):
             problem = explain(self.target, ProxyError(why) if why else error)
             problem.off = way is None and nothing_answered(error)
             raise problem from None
+
+    def _share(self, path: str) -> bool:
+        """Takes the session that the operator has opened; says whether that can be used."""
+        session = share(path, CHANNEL_TIMEOUT)
+        if session is not None:
+            self.client.take(session)
+            self.transport = session
+        return session is not None
 
     def close(self) -> None:
         """Ends the connection, and what led to it."""

@@ -6,8 +6,8 @@ stream that was cut short, or that a login shell has read from, runs nothing at 
 
 sshd runs that command line by way of the user's login shell, which may print what it likes before and after: a greeting,
 the output of a `.bashrc`. So a mark that nobody can guess is printed before the script's output and another one after it,
-and what is not between them is not its own. The marks, too, come on standard input: a shell that prints the command line
-before it runs it does not print them.
+on standard output and on standard error, and what is not between them is not its own. The marks, too, come on standard
+input: a shell that prints the command line before it runs it does not print them.
 """
 
 from __future__ import annotations
@@ -71,6 +71,17 @@ class Preamble:
         self._held = own[last:] if last >= 0 and not self._ended else b""
         return own[: len(own) - len(self._held)]
 
+    def twin(self) -> Preamble:
+        """The same marks for another stream: standard error."""
+        twin = Preamble()
+        twin.mark, twin.end = self.mark, self.end
+        return twin
+
+    def errors(self, said: bytes) -> bytes:
+        """What of standard error, as far as it has come, is the script's own; all of it where the script has not begun."""
+        _, begun, own = said.partition(f"{self.mark}\n".encode())
+        return (own if begun else said).partition(self.end.encode())[0]
+
     def rest(self) -> bytes:
         """What was kept, when nothing more comes."""
         rest, self._held = self._held, b""
@@ -103,7 +114,7 @@ def frame(
     """
     require_room(env or {})
     lines = [assignment(name, value) for name, value in sorted((env or {}).items())]
-    begin = [f"echo '{preamble.mark}'"] if preamble is not None else []
+    begin = [f"echo '{preamble.mark}'; echo '{preamble.mark}' >&2"] if preamble is not None else []
     text = "\n".join([_FIRST, *begin, *lines, script, _SENTINEL])
     block = _encode(text)
     # No core dumps: set before the first secret is read.
@@ -117,7 +128,7 @@ def frame(
     # Sessions without a terminal often have a short PATH, and Docker may be elsewhere (/usr/local/bin, /snap/bin).
     # A shell around it prints the mark of the end, whatever way the script ends. Each word is the same to sh, csh and fish.
     end = preamble.end.encode()
-    around = f'PATH="${{PATH:-/usr/bin:/bin}}:{PLACES}"; export PATH; e=$(dd bs={len(end)} count=1 iflag=fullblock 2>/dev/null); sh -c "$1"; c=$?; printf %s "$e"; exit $c'
+    around = f'PATH="${{PATH:-/usr/bin:/bin}}:{PLACES}"; export PATH; e=$(dd bs={len(end)} count=1 iflag=fullblock 2>/dev/null); sh -c "$1"; c=$?; printf %s "$e"; printf %s "$e" >&2; exit $c'
     return f"exec {shell} -c {shlex.quote(around)} - {shlex.quote(reader)}", end + block
 
 

@@ -73,7 +73,7 @@ def is_encrypted(path: Path) -> bool:
     """Whether a private key takes a passphrase."""
     message = _openssh(path)
     if message is not None:
-        return message.get_text() != "none"
+        return message.get_binary() != b"none"
     try:
         start = path.read_text()[:300]
     except (OSError, ValueError):

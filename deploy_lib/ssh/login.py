@@ -20,24 +20,30 @@ REPLY_TIMEOUT = 30.0
 """Seconds that a server may take to answer one request; a directory of users is slow."""
 
 
-def log_in(transport: paramiko.Transport, target: Target, further: tuple[Path, ...] = ()) -> None:
+def log_in(
+    transport: paramiko.Transport, target: Target, further: tuple[Path, ...] = (), *, batch: bool = False
+) -> None:
     """Logs in on a session whose host is verified.
 
     Args:
         further: private key files that come before those of ssh_config.
+        batch: nothing may be asked.
 
     Raises:
         LoginError: nothing was accepted; it says what was tried and what was not usable.
         paramiko.AuthenticationException: the server ended the session, or did not answer.
     """
-    _Login(transport, target, further).run()
+    asker = Asker(batch=batch or target.keys.batch)
+    _Login(transport, target, further, asker).run()
 
 
 class _Login:
-    def __init__(self, transport: paramiko.Transport, target: Target, further: tuple[Path, ...]) -> None:
+    def __init__(
+        self, transport: paramiko.Transport, target: Target, further: tuple[Path, ...], asker: Asker
+    ) -> None:
         self._transport = transport
         self._target = target
-        self._asker = Asker(batch=target.keys.batch)
+        self._asker = asker
         self._dialogue = Dialogue(transport, target.user, REPLY_TIMEOUT)
         self._found = find(target.keys, further)
         self._left = iter(self._found.keys)

@@ -125,8 +125,10 @@ class Process:
 
     @property
     def stderr(self) -> str:
-        """Standard error so far; whole after `wait`."""
-        return self._stderr.decode(errors="replace")
+        """Standard error so far, without what the login shell has printed there; whole after `wait`."""
+        said = bytes(self._stderr)
+        own = self._preamble.errors(said) if self._preamble is not None else said
+        return own.decode(errors="replace")
 
     def close(self) -> None:
         """Closes the channel."""

@@ -17,6 +17,9 @@ from deploy_lib.errors import UsageError
 from deploy_lib.ssh import tokens
 from deploy_lib.ssh.target import METHODS, Keys, Target, Trust
 
+_SHARES = (None, "no", "false", "auto", "autoask")
+"""The values of ControlMaster with which `ssh` shares a session that is there."""
+
 
 def resolve(destination: str, ssh_config: Path | None = None) -> Target:
     """Asks `ssh -G` where `destination` ([user@]host[:port]) is.
@@ -113,6 +116,8 @@ class Options:
             ciphers=self._chosen("ciphers"),
             macs=self._chosen("macs"),
             kex=self._chosen("kexalgorithms"),
+            # With "yes" and "ask", `ssh` makes a session to be shared, and shares none.
+            shared=self.one("controlpath") if self.one("controlmaster") in _SHARES else None,
             tokens=self.tokens,
         )
 

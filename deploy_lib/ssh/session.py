@@ -19,6 +19,7 @@ from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.process import Process
+from deploy_lib.ssh.shared import SharedSession
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
@@ -202,6 +203,8 @@ class Session:
             RemoteError: the session has ended.
         """
         self.open()
+        if isinstance(self.connection.transport, SharedSession):
+            return self.connection.transport.room(count)
         if self._reserve_side_by_side(count - len(self._reserved)):
             return count
         try:

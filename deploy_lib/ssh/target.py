@@ -79,6 +79,7 @@ class Target:
         bind: BindAddress.
         timeout: ConnectTimeout, in seconds; None: this program's own.
         ciphers, macs, kex: the algorithms, where ssh_config sets them; empty: Paramiko's own.
+        shared: where a session may listen that the operator has opened already (ControlPath); None: nowhere.
         tokens: what ssh_config's tokens stand for, where they were needed.
         jump_of: the host that it is a jump host of; "" when it is none.
     """
@@ -98,6 +99,7 @@ class Target:
     ciphers: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     kex: tuple[str, ...] = ()
+    shared: str | None = None
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     jump_of: str = ""
 

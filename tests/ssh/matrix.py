@@ -12,6 +12,7 @@ import pwd
 import random
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from deploy_lib.errors import DeployError
 from deploy_lib.ssh.connection import connect_to
 from deploy_lib.ssh.session import Session
+from deploy_lib.ssh.shared import SharedSession
 from deploy_lib.ssh.trust import presented
 
 NAME = "throwaway.internal"
@@ -50,11 +52,13 @@ class World:
         keys: a directory with key pairs: `id` may log in, `enc` too and has a passphrase, `other` may not, `ca` signs.
         ports: by kind of server.
         agents: sockets by what they hold: "right", "enc", "wrong", "many", "certificate".
+        master: the ControlPath of a session with the "usual" server.
     """
 
     keys: Path
     ports: Mapping[str, int]
     agents: Mapping[str, str]
+    master: str = ""
 
     def public(self, name: str) -> str:
         """A public key, as known_hosts has it."""
@@ -610,6 +614,126 @@ WAYS: list[Value] = [
 ]  # fmt: skip
 
 
+# --- names --------------------------------------------------------------------------------------------------
+
+
+def odd_alias(case: Case) -> None:
+    case.destination = "prod/web+1_x=y"
+    case.rest += [f"Host {case.destination}", *case.lines, f"UserKnownHostsFile {case.directory}/known_hosts"]
+
+
+def alias_in_capitals(case: Case) -> None:
+    case.destination = "Web.EXAMPLE"
+    case.rest += ["Host Web.EXAMPLE", *case.lines, f"UserKnownHostsFile {case.directory}/known_hosts"]
+
+
+def alias_by_pattern(case: Case) -> None:
+    case.destination = "web7.prod"
+    case.rest += [
+        "Host !web7.prod web?.prod", "Port 1", "Host !web8.prod web?.prod", *case.lines,
+        f"UserKnownHostsFile {case.directory}/known_hosts",
+    ]  # fmt: skip
+
+
+def destination_with_user_and_port(case: Case) -> None:
+    case.lines = [
+        "Port 1", "User nobody", *[line for line in case.lines if not line.startswith(("Port ", "User "))]
+    ]  # fmt: skip
+    case.destination = f"ssh://root@{NAME}:{case.port}"
+
+
+def address_without_an_alias(case: Case) -> None:
+    case.destination = f"ssh://root@127.0.0.1:{case.port}"
+    case.rest += ["Host 127.*", *case.lines, f"UserKnownHostsFile {case.directory}/known_hosts"]
+
+
+def matches_of_all_kinds(case: Case) -> None:
+    case.lines = [line for line in case.lines if not line.startswith(("Port ", "User "))]
+    case.rest += [
+        f"Match host 127.0.0.1 localuser {pwd.getpwuid(os.getuid()).pw_name}", f"Port {case.port}", "Match final all", "User root"
+    ]  # fmt: skip
+
+
+def includes_by_pattern(case: Case) -> None:
+    more = case.directory / "conf.d"
+    more.mkdir()
+    (more / "10-port").write_text(f"Port = {case.port}\n")
+    (more / "20-user").write_text('User "root"\n')
+    case.lines = [f"Include {more}/*", *[x for x in case.lines if not x.startswith(("Port ", "User "))]]
+
+
+def options_of_another_program(case: Case) -> None:
+    case.lines[:0] = ["IgnoreUnknown Use*,Add*", "UseKeychain yes", "AddKeysToAgent yes"]
+
+
+def option_that_does_not_exist(case: Case) -> None:
+    case.lines[:0] = ["UseKeychain yes"]
+
+
+def blanks_in_paths(case: Case) -> None:
+    place = case.directory / "my keys"
+    place.mkdir()
+    for line in [line for line in case.lines if line.startswith("IdentityFile ")]:
+        name = Path(line.split()[1]).name
+        os.link(line.split()[1], place / name)
+        case.lines[case.lines.index(line)] = f'IdentityFile "{place}/{name}"'
+
+
+NAMES: list[Value] = [
+    odd_alias, alias_in_capitals, alias_by_pattern, destination_with_user_and_port, address_without_an_alias, matches_of_all_kinds,
+    includes_by_pattern, options_of_another_program, option_that_does_not_exist, blanks_in_paths,
+]  # fmt: skip
+"""How a host is named, and how ssh_config is written; not among those that are drawn."""
+
+
+# --- sessions that are open already -------------------------------------------------------------------------
+
+
+def session_that_is_open(case: Case) -> None:
+    case.lines += [f"ControlPath {case.world.master}"]
+
+
+def session_with_tokens_in_its_path(case: Case) -> None:
+    os.link(case.world.master, case.directory / f"{NAME}-{case.port}-root")
+    case.lines += [f"ControlPath {case.directory}/%n-%p-%r"]
+
+
+def session_that_may_become_one(case: Case) -> None:
+    session_that_is_open(case)
+    case.lines += ["ControlMaster auto"]
+
+
+def session_of_ones_own_wanted(case: Case) -> None:
+    session_that_is_open(case)
+    case.lines += ["ControlMaster yes"]
+
+
+def session_that_has_ended(case: Case) -> None:
+    path = case.directory / "ended"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    case.lines += [f"ControlPath {path}"]
+
+
+def session_of_the_jump_host(case: Case) -> None:
+    case.lines += ["ProxyJump bastion"]
+    case.rest += [line.replace(case.key("id"), case.key("other")) for line in _bastion(case, "bastion")] + [
+        f"ControlPath {case.world.master}"
+    ]
+
+
+def session_to_a_host_that_is_out_of_reach(case: Case) -> None:
+    port_that_is_closed(case)
+    session_that_is_open(case)
+
+
+SESSIONS: list[Value] = [
+    session_that_is_open, session_with_tokens_in_its_path, session_that_may_become_one, session_of_ones_own_wanted,
+    session_that_has_ended, session_to_a_host_that_is_out_of_reach,
+]  # fmt: skip
+"""With a key that the server refuses: nothing but the session could log in. Not among those that are drawn."""
+
+
 # --- combinations -------------------------------------------------------------------------------------------
 
 Plan = tuple[Value, Value, Value, str]
@@ -633,6 +757,11 @@ def plans() -> list[Plan]:
     made += [
         (public_half_and_agent, authority, jumps, "certified"),
         (certificate_file, authority, command, "certified"),
+    ]
+    made += [(key_file, known, name, "usual") for name in NAMES]
+    made += [(wrong_key_alone, known, session, "usual") for session in SESSIONS]
+    made += [
+        (key_file, known, session, "usual") for session in (session_of_the_jump_host, session_that_has_ended)
     ]
     return list(dict.fromkeys(made))
 
@@ -701,7 +830,8 @@ def by_ssh(case: Case) -> tuple[Verdict, str]:
     inside = re.findall(r"in:(\w+)", done.stdout)
     if done.returncode or not inside:
         return Verdict(""), seen
-    *_, found = _KEY.findall(done.stderr)
+    # Through a session that was open already none is presented.
+    *_, found = ("", ""), *_KEY.findall(done.stderr)
     return Verdict(inside[0], found[1]), seen
 
 
@@ -713,8 +843,10 @@ def by_session(case: Case) -> tuple[Verdict, str]:
         return Verdict(""), str(error)
     try:
         inside = session.run(_SCRIPT).stdout.strip().removeprefix("in:")
-        key = presented(session.connection.transport.get_remote_server_key())
-        return Verdict(inside, key.shown.split()[1]), ""
+        transport = session.connection.transport
+        if isinstance(transport, SharedSession):
+            return Verdict(inside), ""
+        return Verdict(inside, presented(transport.get_remote_server_key()).shown.split()[1]), ""
     except DeployError as error:
         return Verdict(""), str(error)
     finally:

@@ -81,6 +81,21 @@ def fill(socket: str, keys: Path, *names: str) -> None:
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "SSH_AUTH_SOCK": socket})
 
 
+def open_session(keys: Path, port: int) -> subprocess.Popen[bytes]:
+    """A session that the operator has opened: `ssh -M`, which others may share by way of the socket `master`."""
+    options = [f"UserKnownHostsFile={keys}/known_hosts", "BatchMode=yes", f"ControlPath={keys}/master"]
+    command = ["ssh", "-F", "/dev/null", "-MN", "-i", str(keys / "id"), "-p", str(port)]
+    made = subprocess.Popen(
+        [*command, *(word for each in options for word in ("-o", each)), "root@127.0.0.1"]
+    )
+    deadline = time.monotonic() + 10
+    while not (keys / "master").exists():
+        assert made.poll() is None, "ssh opened no session"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return made
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[matrix.World]:
     keys = tmp_path_factory.mktemp("world")
@@ -121,7 +136,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[matrix.World]:
             check=True,
             capture_output=True,
         )
-        yield matrix.World(keys, ports, agents)
+        (keys / "known_hosts").write_text(f"[127.0.0.1]:{ports['usual']} {(keys / 'host.pub').read_text()}")
+        master = open_session(keys, ports["usual"])
+        started.append(master)
+        yield matrix.World(keys, ports, agents, str(keys / "master"))
     finally:
         for process in started:
             process.terminate()

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from deploy_lib.config import load
-from deploy_lib.errors import NotRunError
+from deploy_lib.errors import CommandError, NotRunError
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.look import gather, reading
 from deploy_lib.host.stack import HostStack
@@ -44,6 +44,7 @@ printf 'locked\\nno line end: \\377'
 echo 'a warning' >&2
 sh -c "$SSH_ORIGINAL_COMMAND"
 code=$?
+echo 'another warning' >&2
 echo '=== Goodbye ==='
 echo '{"id": 2}'
 printf '#:ended:'
@@ -53,12 +54,16 @@ exit $code
 
 def test_what_it_prints_is_no_part_of_any_output(shell: Shell, tmp_path: Path) -> None:
     session = shell(GREETING)
-    result = session.run('printf "%s\\n" "$A"; cat', env={"A": "b"}, stdin=b"input")
-    assert result.stdout == "b\ninput"
+    result = session.run('printf "%s\\n" "$A"; echo oh >&2; cat', env={"A": "b"}, stdin=b"input")
+    assert (result.stdout, result.stderr) == ("b\ninput", "oh\n")
     with session.start("echo one; echo two") as process:
         assert list(process) == ["one", "two"]
         assert process.wait() == 0
-    assert session.connection.run("echo fabric", hide=True).stdout == "fabric\n"
+    done = session.connection.run("echo fabric; echo error >&2", hide=True)
+    assert (done.stdout, done.stderr) == ("fabric\n", "error\n")
+    with pytest.raises(CommandError) as caught:
+        session.run("echo the reason >&2; exit 4")
+    assert caught.value.what == "exit status 4\n    the reason"
     found = reading.read_facts(
         session.run(gather.facts_script(HostStack(NODE, "p"), render=False)).stdout, "core"
     )

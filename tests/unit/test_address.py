@@ -38,7 +38,7 @@ def test_a_destination_has_a_host_and_perhaps_a_user_and_a_port(text: str, expec
         "a;b",
         "me@",
         "a:²",
-        "x/y",
+        "ssh://x/y",
     ],
 )
 def test_what_is_no_destination_is_refused(text: str) -> None:

@@ -86,13 +86,12 @@ THROUGH = {
     "ssh/agent": "ssh/test_keys",
     "ssh/client": "ssh/test_session",
     "ssh/dialogue": "ssh/test_keys",
-    "ssh/keyfiles": "ssh/test_keys",
     "ssh/login": "ssh/test_keys",
+    "ssh/master": "ssh/test_shared",
     "ssh/process": "ssh/test_session",
     "ssh/resolve": "ssh/test_as_ssh_does",
+    "ssh/shared_channel": "ssh/test_shared",
     "ssh/target": "unit/checks/test_reach",
-    "ssh/tokens": "ssh/test_keys",
-    "ssh/ways": "ssh/test_as_ssh_does",
 }
 """By module, the test that covers it from a module above."""
 

@@ -12,6 +12,7 @@ from .test_host import GOOD, NODE
     ("found", "problem", "hint"),
     [
         ("busybox:tail", "tail is BusyBox's", "coreutils"),
+        ("lacks:find", "find is not GNU's", "findutils"),
         ("snap:docker", "docker is snap's", "snap remove docker"),
         ("podman:docker", "Podman's imitation", "install Docker Engine"),
         ("logind:KillUserProcesses", "KillUserProcesses", "KillExcludeUsers=root op"),

@@ -275,3 +275,12 @@ def test_it_ends_with_a_fixed_status_and_a_clear_line(
     assert "unforeseen error" not in said
     if "--json" in command and status == 3:
         assert json.loads(done.stdout)["exit"] == status
+
+
+def test_windows_is_refused_in_one_line() -> None:
+    script = "import sys; sys.platform = 'win32'; sys.modules['termios'] = sys.modules['pwd'] = None; import deploy_lib"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: this runs on Linux and macOS")
+    assert "WSL" in done.stderr
+    assert "Traceback" not in done.stderr

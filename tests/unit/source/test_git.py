@@ -117,6 +117,18 @@ def test_how_far_a_release_is_behind(clone: Path, tmp_path_factory: pytest.TempP
     assert git.behind(tmp_path_factory.mktemp("none"), sha(clone, "HEAD"), MAIN) is None
 
 
+def test_a_worktree_is_a_checkout_like_any_other(clone: Path, tmp_path: Path) -> None:
+    worktree = tmp_path / "beside"
+    git_in(clone, "worktree", "add", "-q", "-b", "other", str(worktree), "origin/main")
+    found = git.look(worktree, MAIN)
+    assert (found.branch, found.dirty, found.pushed, found.on_branch) == ("other", False, True, True)
+    assert found.head.sha == sha(worktree, "HEAD")
+    assert git.known(worktree, "v1") == sha(clone, "v1")
+    (worktree / "a").write_text("changed")
+    assert git.look(worktree, MAIN).dirty
+    assert not git.look(clone, MAIN).dirty
+
+
 def test_a_shallow_clone_is_said_to_be_one(repository: Path, tmp_path: Path) -> None:
     shallow = tmp_path / "shallow"
     git_in(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", str(shallow))

@@ -38,11 +38,26 @@ def test_podmans_imitation_is_found(tmp_path: Path, text: str) -> None:
     assert shape(tmp_path) == ["podman:docker"]
 
 
-def test_busybox_and_snap_are_found_by_where_their_links_lead(tmp_path: Path) -> None:
-    busybox = program(tmp_path / "other/busybox")
-    (tmp_path / "tail").symlink_to(busybox)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("find", 'case "$*" in *-ls*) exit 1;; esac'),
+        ("tail", 'case "$*" in *--pid*) exit 1;; esac'),
+        ("timeout", "exit 143"),
+    ],
+)
+@pytest.mark.parametrize(("says", "kind"), [("BusyBox v1.37.0", "busybox"), ("toybox 0.8.11", "lacks")])
+def test_programs_that_lack_what_scripts_need_are_found_by_trying_them(
+    tmp_path: Path, name: str, text: str, says: str, kind: str
+) -> None:
+    program(tmp_path / "docker", "\x7fELF")
+    program(tmp_path / name, f"#!/bin/sh\n[ \"$1\" != --help ] || {{ echo '{says}' >&2; exit 1; }}\n{text}\n")
+    assert shape(tmp_path) == [f"{kind}:{name}"]
+
+
+def test_snaps_docker_is_found_by_where_its_link_leads(tmp_path: Path) -> None:
     (tmp_path / "docker").symlink_to(program(tmp_path / "other/snap"))
-    assert shape(tmp_path) == ["busybox:tail", "snap:docker"]
+    assert shape(tmp_path) == ["snap:docker"]
 
 
 @pytest.mark.parametrize(("sudo", "found"), [("", []), ("0", []), ("1000", ["logind:KillUserProcesses"])])

@@ -1,0 +1,99 @@
+"""Key files in all formats that ssh-keygen writes, and files that are none."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deploy_lib.ssh.asking import Asker
+from deploy_lib.ssh.keyfiles import UnusableError, is_encrypted, is_private, load, public
+
+
+class Person(Asker):
+    """Somebody with these answers."""
+
+    def __init__(self, *answers: str) -> None:
+        super().__init__()
+        self.answers_left = list(answers)
+
+    @property
+    def there(self) -> bool:
+        return True
+
+    def secret(self, question: str) -> str:
+        return self.answers_left.pop(0)
+
+
+def make(path: Path, kind: str, form: str, phrase: str = "") -> bytes:
+    """A key pair; gives the public half."""
+    size = ["-b", "2048"] if kind == "rsa" else []
+    form_of = [] if form == "openssh" else ["-m", form]
+    command = ["ssh-keygen", "-q", "-t", kind, *size, *form_of, "-N", phrase, "-f", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return base64.b64decode(Path(f"{path}.pub").read_text().split()[1])
+
+
+FORMS = [("ed25519", "openssh"), ("rsa", "openssh"), ("rsa", "PEM"), ("ecdsa", "PKCS8"), ("ecdsa", "PEM")]
+
+
+@pytest.mark.parametrize(("kind", "form"), FORMS)
+def test_each_format_is_read_with_and_without_a_passphrase(tmp_path: Path, kind: str, form: str) -> None:
+    for name, phrase in (("clear", ""), ("locked", os.urandom(8).hex())):
+        path = tmp_path / name
+        blob = make(path, kind, form, phrase)
+        assert is_private(path)
+        assert is_encrypted(path) == bool(phrase)
+        assert public(path) == public(Path(f"{path}.pub")) == blob
+        assert load(path, Person("wrong", phrase), 3).asbytes() == blob
+        # The passphrase was asked for once.
+        assert load(path, Person(), 3).asbytes() == blob
+        Path(f"{path}.pub").unlink()
+        assert public(path) == (blob if form == "openssh" else None)
+
+
+def test_what_keeps_a_key_from_being_used_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    make(path, "ed25519", "openssh", os.urandom(8).hex())
+    with pytest.raises(UnusableError, match="passphrase was not given\tssh-add"):
+        load(path, Person("a", "b", "c"), 3)
+    with pytest.raises(UnusableError, match="passphrase was not given"):
+        load(path, Person(""), 3)
+    with pytest.raises(UnusableError, match="no terminal to ask"):
+        load(path, Asker(batch=True), 3)
+    path.chmod(0o640)
+    with pytest.raises(UnusableError, match=r"others may read it.*chmod 600"):
+        load(path, Person(), 3)
+    with pytest.raises(UnusableError, match="No such file"):
+        load(tmp_path / "gone", Person(), 3)
+
+
+def test_a_public_half_of_another_key_type_than_it_says_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    blob = make(path, "ed25519", "openssh")
+    (tmp_path / "odd.pub").write_text(f"ssh-rsa {base64.b64encode(blob).decode()}\n")
+    assert public(tmp_path / "odd.pub") is None
+    assert not is_private(tmp_path / "odd.pub")
+
+
+HEAD = b"-----BEGIN OPENSSH PRIVATE KEY-----\n"
+TAIL = b"\n-----END OPENSSH PRIVATE KEY-----\n"
+BODY = st.binary(max_size=200).map(lambda data: HEAD + base64.b64encode(b"openssh-key-v1\0" + data) + TAIL)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(data=st.one_of(st.binary(max_size=300), BODY, st.binary(max_size=100).map(lambda d: HEAD + d)))
+def test_no_file_whatever_ends_in_anything_but_a_word(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(data)
+    path.chmod(0o600)
+    public(path)
+    is_private(path)
+    is_encrypted(path)
+    with pytest.raises(UnusableError):
+        load(path, Person("a", "b", "c"), 3)

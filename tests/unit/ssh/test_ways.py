@@ -1,0 +1,110 @@
+"""Ways to a host: addresses in their order, and programs that make the connection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from paramiko.ssh_exception import ChannelException, NoValidConnectionsError
+
+from deploy_lib.ssh.refusals import ProxyError
+from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+def target(port: int, **more: object) -> Target:
+    return Target(**{"name": "web", "hostname": "web.internal", "port": port, "user": "me", **more})  # type: ignore[arg-type]
+
+
+def resolves(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    def found(host: str, port: int, family: int, kind: int) -> list[object]:
+        return [(socket.AF_INET, kind, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+def test_addresses_are_tried_in_their_order(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolves(monkeypatch, "127.0.0.7", "127.0.0.1")
+    with dial(target(port), 5) as made:
+        assert made.getpeername()[0] == "127.0.0.1"
+    resolves(monkeypatch, "127.0.0.7", "127.0.0.8")
+    with pytest.raises(NoValidConnectionsError) as caught:
+        dial(target(port), 5)
+    assert nothing_answered(caught.value)
+    resolves(monkeypatch, "127.0.0.7")
+    with pytest.raises(ConnectionRefusedError):
+        dial(target(port), 5)
+
+
+def test_the_address_to_come_from(port: int) -> None:
+    with dial(target(port, hostname="127.0.0.1", bind="127.0.0.9"), 5) as made:
+        assert made.getsockname()[0] == "127.0.0.9"
+    with pytest.raises(OSError, match="assign") as caught:
+        dial(target(port, hostname="127.0.0.1", bind="192.0.2.1"), 5)
+    assert not nothing_answered(caught.value), "the host may well be there"
+
+
+@pytest.mark.parametrize(
+    ("error", "off"),
+    [
+        (socket.gaierror(-2, "x"), True),
+        (TimeoutError(), True),
+        (OSError(errno.EHOSTUNREACH, "x"), True),
+        (OSError(errno.EACCES, "x"), False),
+        (ChannelException(2, "Connect failed"), True),
+        (ChannelException(1, "Administratively prohibited"), False),
+        (NoValidConnectionsError({("a", 1): OSError(errno.ECONNREFUSED, "x"), ("b", 1): OSError(errno.EACCES, "x")}), False),
+        (ValueError(), False),
+    ],
+)  # fmt: skip
+def test_only_where_nothing_is_nothing_has_answered(error: Exception, off: bool) -> None:
+    assert nothing_answered(error) is off
+
+
+def test_a_program_is_the_way_and_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    proxy = Proxy(target(22, proxy_command="cat; exit"))
+    proxy.socket.sendall(b"there")
+    assert proxy.socket.recv(10) == b"there"
+    began = time.monotonic()
+    proxy.end()
+    assert proxy.process.returncode is not None
+    stubborn = Proxy(target(22, proxy_command="sleep 60"))
+    assert stubborn.problem() == ""
+    stubborn.end()
+    assert stubborn.process.returncode == -15
+    assert time.monotonic() - began < 20
+
+
+def test_why_a_program_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    proxy = Proxy(target(22, proxy_command="sh -c 'exit 7'"))
+    assert proxy.problem() == "it ended with exit status 7"
+    proxy.end()
+    with pytest.raises(ProxyError, match="handed over no connection"):
+        Proxy(target(22, proxy_command="echo x", passes_socket=True))
+    monkeypatch.setenv("SHELL", "/nowhere/sh")
+    with pytest.raises(ProxyError, match="/nowhere/sh: No such file"):
+        Proxy(target(22, proxy_command="true"))
+
+
+def test_a_connection_that_a_program_hands_over_is_used(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    script = (
+        'import socket; m = socket.create_connection(("127.0.0.1", %p)); '
+        'socket.send_fds(socket.socket(fileno=1), [b"x"], [m.fileno()])'
+    ).replace("%p", str(port))
+    proxy = Proxy(target(port, proxy_command=f"python3 -c '{script}'", passes_socket=True))
+    assert proxy.socket.getpeername() == ("127.0.0.1", port)
+    proxy.end()
+    assert os.environ["SHELL"] == "/bin/sh"
