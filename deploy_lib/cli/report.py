@@ -25,8 +25,8 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
     plan, before = deployment.plan, deployment.before
     data: dict[str, Any] = {
         "outcome": deployment.outcome.value,
-        "from": before.release.tag if before else None,
-        "to": plan.desired.release.tag if plan else None,
+        "from": before.release.title if before else None,
+        "to": plan.desired.release.title if plan else None,
         "services": services(deployment.running or ()),
         "error": str(deployment.error) if deployment.error else None,
     }
@@ -77,6 +77,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "files": list(plan.changed),
         "removed": list(plan.dropped),
         "pulls": [str(image) for image in plan.pulls],
+        "ships": [str(image) for image in plan.ships],
         "reloads": [r.service for r in plan.reloads],
         "back": plan.back.release.id if plan.back else None,
         "adopts": plan.before.kind == "adopted" if plan.before else False,
@@ -92,8 +93,8 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     plan, preview = deployment.plan, preview or Preview()
     if plan is None:
         return
-    before = plan.before.release.tag if plan.before else "nothing"
-    console.result(f"{deployment.node.name}: {before} -> {plan.desired.release.tag}")
+    before = plan.before.release.title if plan.before else "nothing"
+    console.result(f"{deployment.node.name}: {before} -> {plan.desired.release.title}")
     if plan.nothing:
         console.result("  nothing to change")
         return
@@ -159,7 +160,7 @@ def going_back(plan: Plan) -> str:
     if plan.back is None:
         return "if it fails: the stack is taken down again, its volumes stay"
     release = plan.back.release
-    back = f"{release.tag} (release {release.id})"
+    back = f"{release.title} (release {release.id})"
     if plan.next_before == release.id:
         return f"if it fails, and for a rollback afterwards: {back}"
     if plan.next_before is None:

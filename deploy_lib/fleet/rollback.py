@@ -100,7 +100,7 @@ def _data(deployment: Deployment) -> str:
     if leaving is None or not leaving.backups:
         return ""
     typed = " and ".join(restore_command(deployment.node, file) for file in leaving.backups)
-    return f"{deployment.node.name}: a rollback changes no data; what puts them back as they were before {leaving.release.tag}: {typed}"
+    return f"{deployment.node.name}: a rollback changes no data; what puts them back as they were before {leaving.release.title}: {typed}"
 
 
 def _newest(deployment: Deployment) -> str:

@@ -42,6 +42,7 @@ def whole_release(
     env_files: Sequence[str] = (),
     inputs: Sequence[str] = (),
     as_started: Mapping[str, Image] | None = None,
+    patches: Mapping[str, str] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -51,7 +52,7 @@ def whole_release(
         variables: non-secret values for the Compose file.
         secret_files, places, mounted, ends: see `Release`.
         probes: what is to prove it.
-        compose_files, env_files, inputs, as_started: see `Release`.
+        compose_files, env_files, inputs, as_started, patches: see `Release`.
     """
     as_started = as_started or {}
     whole = {
@@ -76,6 +77,7 @@ def whole_release(
         env_files=tuple(env_files),
         inputs=tuple(inputs),
         as_started=dict(as_started),
+        patches=dict(patches or {}),
     )
     entries = {path: entry(each) for path, each in whole.items()}
     return Desired(release, {path: e.content for path, e in entries.items() if content_of(e.mark)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
@@ -49,6 +49,7 @@ class Plan:
         dropped: paths that the release before had and this one lacks, or that a release which was never proven has left.
         undo: the files that going back puts into their places, whatever lies there when it does; None: there is no `back`.
         pulls: images that the host lacks.
+        ships: those of them that reach it through the session.
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
@@ -74,6 +75,7 @@ class Plan:
     other_probes: bool = False
     ill: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    ships: tuple[Image, ...] = ()
     joins: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -84,8 +86,14 @@ class Plan:
         return ", ".join(changing) or alone
 
 
-def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
-    """Compares a host with what it should be."""
+def make_plan(
+    node: Node, facts: Facts, desired: Desired, shipped: Collection[Image] = frozenset()
+) -> Plan:
+    """Compares a host with what it should be.
+
+    Args:
+        shipped: images that no registry is asked for: they reach the host in another way.
+    """
     release = desired.release
     before, back, half = facts.proven, None, facts.unsettled
     if before is not None:
@@ -121,7 +129,8 @@ def make_plan(node: Node, facts: Facts, desired: Desired) -> Plan:
         changes=changes,
         changed=changed,
         dropped=dropped,
-        pulls=tuple(sorted({image for image in release.images.values() if not facts.has(image)})),
+        pulls=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i not in shipped})),
+        ships=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i in shipped})),
         reloads=tuple(
             r for r in node.stack.reloads if not r.watched and any(_touches(r, path) for path in touched)
         ),

@@ -65,12 +65,13 @@ class Status:
         return {
             "outcome": self.outcome,
             "from": None,
-            "to": recorded.tag if recorded else None,
+            "to": recorded.title if recorded else None,
             "release": self.release
             and {
                 "id": self.release.release.id,
                 "tag": self.release.release.tag,
                 "commit": self.release.release.commit,
+                "patches": dict(self.release.release.patches),
                 "who": self.release.who,
                 "origin": self.release.origin,
                 "at": self.release.at,
@@ -98,7 +99,7 @@ def status(facts: Facts, more: Sequence[str] = ()) -> Status:
     if begun is not None and not facts.machine.locked:
         outcome = "interrupted"
         drift = (
-            f"the switch to {begun.release.tag} (release {begun.release.id}), begun by {begun.who} at {begun.at}, was "
+            f"the switch to {begun.release.title} (release {begun.release.id}), begun by {begun.who} at {begun.at}, was "
             "interrupted: the host goes back by itself, or the next deployment continues from there",
             *drift,
         )
@@ -208,7 +209,7 @@ def _notes(facts: Facts) -> Iterator[str]:
     newest = facts.newest_switch
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
-        yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
+        yield f"the last deployment, of {newest.release.title} by {newest.who} at {newest.at}, {came}"
     if facts.proven is not None and (alone := parts_of(facts.proven.release)):
         were = (
             "was deployed by itself: its part"

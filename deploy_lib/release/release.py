@@ -60,6 +60,8 @@ class Release:
         carried: likewise, the names of variables that only a shell had, whose values may be secret and never leave the host.
         given: likewise, the names of declared secrets that its containers have.
         carried_from: the id of the release for which the host keeps these values; see `host/change/keeper.py`.
+        patches: by service, the image of an operator's own that it has instead of the version's: what it was called there, and
+            its content's SHA-256.
     """
 
     id: str
@@ -84,6 +86,12 @@ class Release:
     carried: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     carried_from: str = ""
+    patches: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What it is, for people: its tag, or what it is a patch of."""
+        return f"a patch of {self.tag}" if self.patches else self.tag
 
     @property
     def references(self) -> dict[str, Image]:
@@ -158,12 +166,13 @@ class Release:
             carried=_several(data.get("carried")),
             given=_several(data.get("given")),
             carried_from=_text(data.get("carried_from", "")),
+            patches=_texts(data.get("patches", {})),
         )
 
 
 _NEWER: Mapping[str, object] = {
     **dict.fromkeys(("compose_files", "env_files", "inputs", "profiles", "carried", "given"), ()),
-    **{key: {} for key in ("as_started", "scale", "mounted", "ends")},
+    **{key: {} for key in ("as_started", "scale", "mounted", "ends", "patches")},
     "places": None,
     "carried_from": "",
 }
