@@ -10,6 +10,7 @@ from deploy_lib.compose.container import Container
 from deploy_lib.fleet.done import Done
 from deploy_lib.host.look import sizes
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.shipping import told_of
 from deploy_lib.output.console import Console
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
@@ -101,6 +102,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     if plan.before is not None and plan.before.kind == "adopted":
         console.result("  what runs without a record is adopted, and a failure goes back to it")
     replicas = plan.desired.release.replicas
+    shipped = [d for d in deployment.site.deliveries if d.shipment.image in plan.ships]
     rows = [
         [c.service, c.action, c.why, c.image.short]
         for c in plan.changes
@@ -115,6 +117,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
             "images to pull",
             [f"{image.short} ({sizes.shown(preview.sizes.get(image))})" for image in plan.pulls],
         ),
+        ("images to ship", [told_of(d.shipment) for d in shipped]),
         ("reloaded", [reload.service for reload in plan.reloads]),
         ("changed in the program's own data, too", plan.applies),
     ):

@@ -10,13 +10,15 @@ from deploy_lib.checks.check import Check, judged
 from deploy_lib.checks.host import MIB
 from deploy_lib.config import Environment
 from deploy_lib.errors import UsageError
+from deploy_lib.host.change.ship import Delivery
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.layers import ask_packed, ask_stock
 from deploy_lib.names import did_you_mean
 from deploy_lib.node.deployment import Deployment
-from deploy_lib.node.shipping import Delivery, size, told_of
+from deploy_lib.node.shipping import size, told_of
 from deploy_lib.plan import patch
 from deploy_lib.plan.patch import Patch
+from deploy_lib.release.content import Layer
 from deploy_lib.release.release import Version
 from deploy_lib.source.archive import BrokenArchiveError
 from deploy_lib.source.offer import Offer
@@ -45,7 +47,9 @@ class Chosen:
         if not self.left:
             return ""
         wanted = " or ".join(dict.fromkeys(offer.name for d in self.left for offer in d.site.offers))
-        return f"not taking part: {', '.join(d.node.name for d in self.left)} (no service there uses {wanted})"
+        return (
+            f"not taking part: {', '.join(d.node.name for d in self.left)} (no service there uses {wanted})"
+        )
 
 
 def choose(deployments: Sequence[Deployment], found: Mapping[str, Facts]) -> Chosen:
@@ -76,7 +80,9 @@ def choose(deployments: Sequence[Deployment], found: Mapping[str, Facts]) -> Cho
     return Chosen([d for d in deployments if d not in left], left, services)
 
 
-def base(environment: Environment, chosen: Chosen, found: Mapping[str, Facts], tag: str | None) -> Version | None:
+def base(
+    environment: Environment, chosen: Chosen, found: Mapping[str, Facts], tag: str | None
+) -> Version | None:
     """The version that is patched where none is named: the one that runs. None: the environment's default is.
 
     Raises:
@@ -88,7 +94,9 @@ def base(environment: Environment, chosen: Chosen, found: Mapping[str, Facts], t
     running = {release.tag: release for release in proven.values()}
     if len(running) > 1:
         which = ", ".join(f"{release.tag} on {name}" for name, release in sorted(proven.items()))
-        raise UsageError(f"the nodes run different versions: {which}", hint="say which one is patched: --tag TAG")
+        raise UsageError(
+            f"the nodes run different versions: {which}", hint="say which one is patched: --tag TAG"
+        )
     return next((Version(release.tag, release.commit) for release in running.values()), None)
 
 
@@ -135,7 +143,8 @@ class Packer:
         stock = ask_stock(session)
         release = facts.proven.release if facts.proven else None
         first = [str(image) for image in release.images.values()] if release else []
-        nearest, packed = patch.nearest(content, stock, first), ()
+        nearest = patch.nearest(content, stock, first)
+        packed: tuple[Layer, ...] = ()
         if stock.containerd and nearest and stock.images:
             packed = ask_packed(session, nearest, stock.images[nearest], facts.platform)
         shipment = patch.make_shipment(offer, content, stock, packed, deployment.node.stack_name)

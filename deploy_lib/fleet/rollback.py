@@ -112,7 +112,7 @@ def _newest(deployment: Deployment) -> str:
 def _target(deployment: Deployment, tag: str | None) -> Event | None:
     facts = deployment.facts
     if tag is not None:
-        proven = [event for event in facts.history if event.counts and event.release.tag == tag]
+        proven = [event for event in facts.history if event.counts and event.release.title == tag]
         return proven[-1] if proven else None
     # What failed or was interrupted never counted: the release before it is the one that was proven last.
     if facts.unsettled is not None or facts.proven is None:

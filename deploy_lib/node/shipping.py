@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 
-from deploy_lib.errors import DeployError, PreflightError
-from deploy_lib.host.change.ship import STEP, Shipment, ship, tidy
+from deploy_lib.errors import PreflightError
+from deploy_lib.host.change.ship import STEP, Delivery, Shipment, ship, tidy
 from deploy_lib.node.site import Site
 from deploy_lib.output.timings import TIMINGS
-from deploy_lib.release.content import Layer
 from deploy_lib.release.image import Image
-from deploy_lib.source.archive import Archive, BrokenArchiveError
 
 _PAUSE = 2.0
 """Seconds between two lines about how far it has come."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB")
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A shipment, and the archive that its layers are read from."""
-
-    shipment: Shipment
-    archive: Archive
-
-    def read(self, layer: Layer, start: int) -> Iterator[bytes]:
-        """A layer's bytes, from one of them on.
-
-        Raises:
-            DeployError: the file has changed.
-        """
-        try:
-            yield from self.archive.blocks(layer, start)
-        except BrokenArchiveError as error:
-            raise DeployError(f"{self.shipment.name}: {error}", step=STEP, hint="run the command again") from None
 
 
 def deliver(site: Site, deliveries: Collection[Delivery], wanted: Collection[Image]) -> None:

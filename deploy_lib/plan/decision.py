@@ -180,7 +180,8 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
             f"the host no longer has all of release {target.release.id}: {what}",
             node=job.node.name,
             step="rollback",
-            hint=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}",
+            hint=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}"
+            + "".join(f" --image {name}=..." for name in sorted(target.release.patches)),
         )
     # A rollback after this one goes where a rollback from the restored release went.
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)

@@ -29,7 +29,9 @@ class Patch:
 
 def users(offer: Offer, services: Mapping[str, Service]) -> list[str]:
     """The services that an offer is for: the one of its name, and those whose image has it."""
-    return sorted(name for name, each in services.items() if offer.name == name or _called(offer.name, each.image))
+    return sorted(
+        name for name, each in services.items() if offer.name == name or _called(offer.name, each.image)
+    )
 
 
 def _called(name: str, image: Image) -> bool:

@@ -86,9 +86,7 @@ class Plan:
         return ", ".join(changing) or alone
 
 
-def make_plan(
-    node: Node, facts: Facts, desired: Desired, shipped: Collection[Image] = frozenset()
-) -> Plan:
+def make_plan(node: Node, facts: Facts, desired: Desired, shipped: Collection[Image] = frozenset()) -> Plan:
     """Compares a host with what it should be.
 
     Args:

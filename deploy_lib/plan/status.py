@@ -123,8 +123,13 @@ def left_behind(node: Node, statuses: Mapping[str, Status], nodes: Iterable[Node
         return ""
     newest = max(events, key=lambda event: event.release.id).release
     here = own.release.release if own.release else None
-    if here is not None and (here.id >= newest.id or here.tag == newest.tag):
+    if here is not None and (
+        here.id >= newest.id or (here.tag, here.patches) == (newest.tag, newest.patches)
+    ):
         return ""
+    if newest.patches:
+        given = " ".join(f"--image {s}=..." for s in sorted(newest.patches))
+        return f"it has missed {newest.title}, which the others run: {node.deploy_task} --tag {newest.tag} {given}"
     return f"it has missed {newest.tag}, which the others run: {node.deploy_task} --tag {newest.tag} brings it there"
 
 
@@ -229,19 +234,21 @@ def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:
     replicas = proven.release.replicas if proven else {}
     for service in sorted({*expected, *(container.service for container in facts.containers)}):
         for container in facts.of(service):
-            yield _row(facts, container)
+            yield _row(facts, container, proven)
         if not facts.of(service) and replicas.get(service, 1):
             image = expected[service]
             yield Row(service, str(image), image.tag, image.digest, "missing", None, None, 0, ())
 
 
-def _row(facts: Facts, container: Container) -> Row:
+def _row(facts: Facts, container: Container, proven: Event | None) -> Row:
     number, image = container.number, container.image
+    # Such an image has no name on the host: what the operator called it says more.
+    patch = (proven.release.patches if proven and not image.repository else {}).get(container.service, "")
     running = container.state == "running"
     return Row(
         service=container.service if number == "1" else f"{container.service}-{number}",
         image=str(image),
-        tag=image.tag,
+        tag=image.tag or patch.rpartition(" ")[0],
         digest=image.digest,
         state=container.state,
         health=container.health,

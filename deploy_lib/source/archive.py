@@ -93,7 +93,9 @@ class Archive:
             for block in self.blocks(layer):
                 found.update(block)
             if f"sha256:{found.hexdigest()}" != layer.digest:
-                raise BrokenArchiveError(f"the layer {layer.digest} is damaged: its content has another SHA-256")
+                raise BrokenArchiveError(
+                    f"the layer {layer.digest} is damaged: its content has another SHA-256"
+                )
 
     # --- reading --------------------------------------------------------------------------------------------
 
@@ -107,7 +109,9 @@ class Archive:
                 raise _several([" ".join(each.tags) or each.config for each in saved])
             found = [self._saved(saved[0])]
         else:
-            raise BrokenArchiveError("it is a tar archive without an image: it has no manifest.json and no index.json")
+            raise BrokenArchiveError(
+                "it is a tar archive without an image: it has no manifest.json and no index.json"
+            )
         platforms = [each.platform for each in found]
         if len(set(platforms)) != len(platforms):
             raise _several(platforms)
@@ -140,7 +144,9 @@ class Archive:
         for each in manifest.layers:
             span = self._span(blob(each.digest))
             if span.size != each.size:
-                raise BrokenArchiveError(f"{each.digest} has {span.size} bytes, and its manifest says {each.size}")
+                raise BrokenArchiveError(
+                    f"{each.digest} has {span.size} bytes, and its manifest says {each.size}"
+                )
             layers.append((each.digest, span, _media(self._begins(span))))
         return self._content(blob(manifest.config.digest), layers, manifest.config.digest)
 
@@ -207,10 +213,14 @@ def _understood(model: type[M], path: str, text: bytes) -> M:
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BrokenArchiveError(f"{path} makes no sense: {where}{': ' if where else ''}{first['msg']}") from None
+        raise BrokenArchiveError(
+            f"{path} makes no sense: {where}{': ' if where else ''}{first['msg']}"
+        ) from None
 
 
 def _several(names: Sequence[str]) -> BrokenArchiveError:
     if not names:
         return BrokenArchiveError("it has no image")
-    return BrokenArchiveError(f"it has {len(names)} images ({', '.join(names)}), and one is wanted: save that one alone")
+    return BrokenArchiveError(
+        f"it has {len(names)} images ({', '.join(names)}), and one is wanted: save that one alone"
+    )

@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
-_INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+_INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
 _DESCRIBES = "vnd.docker.reference.type"
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 

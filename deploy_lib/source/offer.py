@@ -79,7 +79,11 @@ def is_file(reference: str) -> bool:
 
 @contextmanager
 def _archive(problem: str, reference: str, say: Say) -> Iterator[Archive]:
-    file = _file(problem, Path(reference).expanduser(), say) if is_file(reference) else _saved(problem, reference, say)
+    file = (
+        _file(problem, Path(reference).expanduser(), say)
+        if is_file(reference)
+        else _saved(problem, reference, say)
+    )
     with file as opened_file:
         try:
             archive = Archive(opened_file)
@@ -162,7 +166,9 @@ def _saved(problem: str, reference: str, say: Say) -> Iterator[BinaryIO]:
         raise UsageError(f"{problem}: {said[-1] if said else 'docker does not have it'}", hint=hint)
     say(f"saving {reference}")
     with tempfile.TemporaryFile() as plain:
-        with subprocess.Popen([docker, "save", image], stdout=plain, stderr=subprocess.PIPE, text=True) as saving:
+        with subprocess.Popen(
+            [docker, "save", image], stdout=plain, stderr=subprocess.PIPE, text=True
+        ) as saving:
             _, said_text = saving.communicate()
         if saving.returncode:
             raise UsageError(
@@ -188,5 +194,3 @@ def _where_temporary() -> str:
 
 def _unusable(problem: str, name: str, error: Exception) -> UsageError:
     return UsageError(f"{problem}: {name} cannot be unpacked: {error}", hint="write or copy it anew")
-
-

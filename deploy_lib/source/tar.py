@@ -103,7 +103,9 @@ def _block(file: BinaryIO, place: int, length: int) -> bytes:
     block = file.read(BLOCK)
     if len(block) < BLOCK:
         raise BrokenTarError(
-            "it is no tar archive" if place == 0 else f"it ends after {length} bytes, without the end of an archive"
+            "it is no tar archive"
+            if place == 0
+            else f"it ends after {length} bytes, without the end of an archive"
         )
     return block
 
@@ -111,7 +113,9 @@ def _block(file: BinaryIO, place: int, length: int) -> bytes:
 def _header(block: bytes, place: int, fields: Mapping[str, str]) -> _Header:
     total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
     if _number(block[148:156]) != total:
-        raise BrokenTarError("it is no tar archive" if place == 0 else f"its header at byte {place} is damaged")
+        raise BrokenTarError(
+            "it is no tar archive" if place == 0 else f"its header at byte {place} is damaged"
+        )
     kind = block[156:157]
     name, link = _text(block[:100]), _text(block[157:257])
     # The old GNU format has other things there.
@@ -148,7 +152,12 @@ def _remember(fields: dict[str, str], kind: bytes, content: bytes) -> None:
     elif kind == _FIELDS:
         while content:
             length, blank, _ = content.partition(b" ")
-            if not blank or not length.isdigit() or len(length) > 6 or not len(length) + 1 < int(length) <= len(content):
+            if (
+                not blank
+                or not length.isdigit()
+                or len(length) > 6
+                or not len(length) + 1 < int(length) <= len(content)
+            ):
                 raise BrokenTarError("a header has fields that make no sense")
             key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
             if key.startswith(b"GNU.sparse"):

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
-from deploy_lib.errors import RemoteError, StoppedError
+from deploy_lib.errors import DeployError, RemoteError
 from deploy_lib.host.files import pack
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.content import Layer, blob
 from deploy_lib.release.image import Image
 from deploy_lib.shell import quote, words
+from deploy_lib.source.archive import Archive, BrokenArchiveError
 from deploy_lib.ssh.session import Session
 
 STEP = "shipping images"
@@ -66,6 +67,25 @@ class Shipment:
         return sum(layer.size for layer in self.lacking)
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """A shipment, and the archive that its layers are read from."""
+
+    shipment: Shipment
+    archive: Archive
+
+    def read(self, layer: Layer, start: int) -> Iterator[bytes]:
+        """A layer's bytes, from one of them on.
+
+        Raises:
+            DeployError: the file has changed.
+        """
+        try:
+            yield from self.archive.blocks(layer, start)
+        except BrokenArchiveError as error:
+            raise DeployError(f"{self.shipment.name}: {error}", step=STEP, hint=_AGAIN) from None
+
+
 def ship(session: Session, stack: HostStack, shipment: Shipment, read: Read, sent: Sent) -> None:
     """Sends what a host lacks of an image, and has it loaded.
 
@@ -77,7 +97,9 @@ def ship(session: Session, stack: HostStack, shipment: Shipment, read: Read, sen
         if not _send(session, stack.directory, layer, read, sent) and not _send(
             session, stack.directory, layer, read, sent
         ):
-            raise RemoteError(f"the layer {layer.digest} arrives damaged", node=session.node, step=STEP, hint=_AGAIN)
+            raise RemoteError(
+                f"the layer {layer.digest} arrives damaged", node=session.node, step=STEP, hint=_AGAIN
+            )
     said = session.run(
         load_script(stack.directory, shipment), stdin=pack(shipment.files), timeout=LOADING, step=STEP
     ).stdout
@@ -99,10 +121,8 @@ def _send(session: Session, directory: PurePosixPath, layer: Layer, read: Read, 
             there = int(answer)
             sent(there)
             for block in read(layer, there):
-                if session.stop is not None and session.stop.is_set():
-                    raise StoppedError("interrupted", node=session.node, step=STEP)
                 try:
-                    process.send(block)
+                    process.feed(block)
                 except RemoteError:
                     break  # a script that has ended says itself why
                 process.extend(STALLED)
@@ -116,7 +136,9 @@ def _send(session: Session, directory: PurePosixPath, layer: Layer, read: Read, 
         code = process.wait()
         if code:
             problem = process.stderr.strip() or f"exit status {code}"
-            raise RemoteError(f"a layer cannot be received: {problem}", node=session.node, step=STEP, hint=_AGAIN)
+            raise RemoteError(
+                f"a layer cannot be received: {problem}", node=session.node, step=STEP, hint=_AGAIN
+            )
     return answer == "whole"
 
 

@@ -83,7 +83,8 @@ def ask_packed(session: Session, image: str, diffs: tuple[str, ...], platform: s
     if found is None or len(found.layers) != len(diffs):
         return ()
     return tuple(
-        Layer(diff, each.digest, each.size, each.media) for diff, each in zip(diffs, found.layers, strict=True)
+        Layer(diff, each.digest, each.size, each.media)
+        for diff, each in zip(diffs, found.layers, strict=True)
     )
 
 
@@ -96,7 +97,9 @@ def _manifest(session: Session, image: str, digest: str, platform: str) -> Manif
     fitting = (
         each.digest
         for each in index.manifests
-        if each.platform and not each.describes and f"{each.platform.os}/{each.platform.architecture}" == platform
+        if each.platform
+        and not each.describes
+        and f"{each.platform.os}/{each.platform.architecture}" == platform
     )
     chosen = next(fitting, None)
     return None if chosen is None or chosen == digest else _manifest(session, image, chosen, platform)
