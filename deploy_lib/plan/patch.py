@@ -57,7 +57,7 @@ def choose(
             if only and name not in only:
                 continue
             other = chosen.get(name)
-            if other is not None and other.archive is not offer.archive:
+            if other is not None and other.reference != offer.reference:
                 raise UsageError(f"{name} would get two images: {other.typed} and {offer.typed}")
             chosen[name] = offer
     return chosen

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,21 @@ class Offer:
     Attributes:
         name: a service, or the name of an image that services use.
         reference: as it was typed.
-        archive: open as long as the command runs.
+        opening: the archive, which may still be being unpacked; open as long as the command runs.
     """
 
     name: str
     reference: str
-    archive: Archive
+    opening: Future[Archive]
+
+    @property
+    def archive(self) -> Archive:
+        """The archive, when it is unpacked.
+
+        Raises:
+            UsageError: it is not one whole image.
+        """
+        return self.opening.result()
 
     @property
     def shown(self) -> str:
@@ -55,6 +65,8 @@ class Offer:
 def opened(images: Sequence[tuple[str, str]], say: Say) -> Iterator[list[Offer]]:
     """What was given, open for the time of the block; each file is read and unpacked once, however many hosts get it.
 
+    What takes a while goes on beside the block, until somebody asks for it.
+
     Args:
         images: by name, what `--image` has; the same reference may be there for several names.
         say: gets a line about what takes a while.
@@ -63,12 +75,19 @@ def opened(images: Sequence[tuple[str, str]], say: Say) -> Iterator[list[Offer]]
         UsageError: there is no such file or image, or it is not one whole image.
     """
     with ExitStack() as stack:
-        archives: dict[str, Archive] = {}
+        workers = stack.enter_context(ThreadPoolExecutor(max_workers=len(images) or 1))
+        opening: dict[str, Future[Archive]] = {}
         for name, reference in images:
-            if reference not in archives:
-                problem = f"--image {name}={reference}"
-                archives[reference] = stack.enter_context(_archive(problem, reference, say))
-        yield [Offer(name, reference, archives[reference]) for name, reference in images]
+            if reference in opening:
+                continue
+            source = _source(f"--image {name}={reference}", reference, say)
+            plain = stack.enter_context(source.place)
+            if source.fill is None:
+                opening[reference] = Future()
+                opening[reference].set_result(_read(source, plain))
+            else:
+                opening[reference] = workers.submit(_filled, source, plain)
+        yield [Offer(name, reference, opening[reference]) for name, reference in images]
 
 
 def is_file(reference: str) -> bool:
@@ -77,45 +96,71 @@ def is_file(reference: str) -> bool:
     return looks or Path(reference).is_file()
 
 
-@contextmanager
-def _archive(problem: str, reference: str, say: Say) -> Iterator[Archive]:
-    file = (
-        _file(problem, Path(reference).expanduser(), say)
-        if is_file(reference)
-        else _saved(problem, reference, say)
-    )
-    with file as opened_file:
-        try:
-            archive = Archive(opened_file)
-        except BrokenArchiveError as broken:
-            raise UsageError(f"{problem}: {broken}", hint=_save_again(reference)) from None
-        yield archive
+@dataclass(frozen=True)
+class _Source:
+    """Where an archive comes from.
+
+    Attributes:
+        problem: how an error begins.
+        place: the file that has it, or gets it.
+        fill: unpacks or saves it there; None where it is there already. Raises UsageError.
+        hint: what to do about one that is not whole.
+    """
+
+    problem: str
+    place: BinaryIO
+    hint: str
+    fill: Callable[[BinaryIO], None] | None = None
 
 
-def _save_again(reference: str) -> str:
-    return f"write it anew: docker save IMAGE -o {reference.partition('.tar')[0]}.tar"
+def _filled(source: _Source, plain: BinaryIO) -> Archive:
+    if source.fill is not None:
+        source.fill(plain)
+        plain.flush()
+    return _read(source, plain)
 
 
-@contextmanager
-def _file(problem: str, path: Path, say: Say) -> Iterator[BinaryIO]:
+def _read(source: _Source, plain: BinaryIO) -> Archive:
     try:
-        with path.open("rb") as file:
-            begins = file.read(4)
-            file.seek(0)
-            if begins.startswith(_GZIP):
-                say(f"unpacking {path.name}")
-                with _unpacked(problem, lambda: cast(BinaryIO, gzip.GzipFile(fileobj=file)), path) as plain:
-                    yield plain
-            elif begins == _ZSTD:
-                say(f"unpacking {path.name}")
-                with _unpacked(problem, lambda: _zstd(file), path) as plain:
-                    yield plain
-            else:
-                yield file
+        return Archive(plain)
+    except BrokenArchiveError as broken:
+        raise UsageError(f"{source.problem}: {broken}", hint=source.hint) from None
+
+
+def _source(problem: str, reference: str, say: Say) -> _Source:
+    if is_file(reference):
+        return _file(problem, Path(reference).expanduser(), say)
+    return _of_engine(problem, reference, say)
+
+
+def _file(problem: str, path: Path, say: Say) -> _Source:
+    try:
+        file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{problem}: there is no file {path}") from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise UsageError(f"{problem}: {path} cannot be read: {error.strerror}") from None
+    begins = file.read(4)
+    file.seek(0)
+    hint = f"write it anew: docker save IMAGE -o {path.name.partition('.tar')[0]}.tar"
+    if begins.startswith(_GZIP):
+        packed = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    elif begins == _ZSTD:
+        packed = _zstd(file)
+    else:
+        return _Source(problem, file, hint)
+    say(f"unpacking {path.name}")
+
+    def fill(plain: BinaryIO) -> None:
+        with file, packed:
+            _unpack(problem, path.name, packed, plain)
+
+    return _Source(problem, _temporary(), hint, fill)
+
+
+def _temporary() -> BinaryIO:
+    """A file that has no name, and is gone when it is closed."""
+    return cast(BinaryIO, tempfile.TemporaryFile())
 
 
 def _zstd(file: BinaryIO) -> BinaryIO:
@@ -127,30 +172,24 @@ def _zstd(file: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, zstd.ZstdFile(file))
 
 
-@contextmanager
-def _unpacked(problem: str, open_packed: Callable[[], BinaryIO], path: Path) -> Iterator[BinaryIO]:
-    """A packed file as a plain one that has no name, and is gone when it is closed."""
-    with tempfile.TemporaryFile() as plain:
-        try:
-            with open_packed() as packed:
-                while block := packed.read(_CHUNK):
-                    _require_room(problem, path.name)
-                    plain.write(block)
-        except EOFError:
-            raise UsageError(f"{problem}: it is cut short", hint="write or copy it anew") from None
-        except (OSError, zlib.error, ValueError) as error:
-            raise _unusable(problem, path.name, error) from None
-        except Exception as error:
-            # Of a library that only packed files need, and whose error has a name of its own.
-            if type(error).__name__ != "ZstdError":
-                raise
-            raise _unusable(problem, path.name, error) from None
-        plain.flush()
-        yield plain
+def _unpack(problem: str, name: str, packed: BinaryIO, plain: BinaryIO) -> None:
+    again = "write or copy it anew"
+    try:
+        while block := packed.read(_CHUNK):
+            _require_room(problem, name)
+            plain.write(block)
+    except EOFError:
+        raise UsageError(f"{problem}: it is cut short", hint=again) from None
+    except (OSError, zlib.error, ValueError) as error:
+        raise UsageError(f"{problem}: {name} cannot be unpacked: {error}", hint=again) from None
+    except Exception as error:
+        # Of a library that only packed files need, and whose error has a name of its own.
+        if type(error).__name__ != "ZstdError":
+            raise
+        raise UsageError(f"{problem}: {name} cannot be unpacked: {error}", hint=again) from None
 
 
-@contextmanager
-def _saved(problem: str, reference: str, say: Say) -> Iterator[BinaryIO]:
+def _of_engine(problem: str, reference: str, say: Say) -> _Source:
     """An image of this machine's engine, as the engine writes it."""
     docker = shutil.which("docker")
     if docker is None:
@@ -158,39 +197,38 @@ def _saved(problem: str, reference: str, say: Say) -> Iterator[BinaryIO]:
             f"{problem}: there is no Docker on this machine that could have it",
             hint="give a file instead: docker save IMAGE -o FILE.tar, where the image is",
         )
-    found = _ask(docker, "image", "inspect", "--format", "{{.Id}}", "--", reference)
-    image = found.stdout.strip()
+    asked = [docker, "image", "inspect", "--format", "{{.Id}}", "--", reference]
+    found = subprocess.run(asked, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if found.returncode:
         said = found.stderr.strip().splitlines()
-        hint = "docker image ls shows which there are; a file is named with its path or its .tar"
-        raise UsageError(f"{problem}: {said[-1] if said else 'docker does not have it'}", hint=hint)
+        raise UsageError(
+            f"{problem}: {said[-1] if said else 'docker does not have it'}",
+            hint="docker image ls shows which there are; a file is named with its path, or ends with .tar",
+        )
+    # By its id: `docker save` of a name without a tag would take all of its tags.
+    image = found.stdout.strip()
     say(f"saving {reference}")
-    with tempfile.TemporaryFile() as plain:
-        with subprocess.Popen(
-            [docker, "save", image], stdout=plain, stderr=subprocess.PIPE, text=True
-        ) as saving:
-            _, said_text = saving.communicate()
+
+    def fill(plain: BinaryIO) -> None:
+        saving = subprocess.run(
+            [docker, "save", image], stdout=plain, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
         if saving.returncode:
-            raise UsageError(
-                f"{problem}: docker save failed: {' '.join(said_text.split())}", hint=_where_temporary()
-            )
-        plain.seek(0)
-        yield plain
+            said = " ".join(saving.stderr.decode(errors="replace").split())
+            raise UsageError(f"{problem}: docker save failed: {said}", hint=_where_temporary())
 
-
-def _ask(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return _Source(
+        problem, _temporary(), "save it into a file, and look at that: docker save -o FILE.tar", fill
+    )
 
 
 def _require_room(problem: str, name: str) -> None:
+    free = None
     with contextlib.suppress(OSError):
-        if shutil.disk_usage(tempfile.gettempdir()).free < _LEFT:
-            raise UsageError(f"{problem}: there is no room to unpack {name}", hint=_where_temporary())
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free is not None and free < _LEFT:
+        raise UsageError(f"{problem}: there is no room to unpack {name}", hint=_where_temporary())
 
 
 def _where_temporary() -> str:
     return f"temporary files lie in {tempfile.gettempdir()}: free some space there, or set TMPDIR"
-
-
-def _unusable(problem: str, name: str, error: Exception) -> UsageError:
-    return UsageError(f"{problem}: {name} cannot be unpacked: {error}", hint="write or copy it anew")

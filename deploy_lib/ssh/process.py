@@ -86,7 +86,7 @@ class Process:
         Raises:
             RemoteError: the deadline passed, or the script or the session has ended.
         """
-        rest = memoryview(data)
+        rest = data
         while rest:
             self._check_interrupt()
             self._channel.settimeout(min(_PATIENCE, self._remaining()))
