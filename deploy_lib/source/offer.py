@@ -75,7 +75,7 @@ def opened(images: Sequence[tuple[str, str]], say: Say) -> Iterator[list[Offer]]
         UsageError: there is no such file or image, or it is not one whole image.
     """
     with ExitStack() as stack:
-        workers = stack.enter_context(ThreadPoolExecutor(max_workers=len(images) or 1))
+        threads = stack.enter_context(ThreadPoolExecutor(max_workers=len(images) or 1))
         opening: dict[str, Future[Archive]] = {}
         for name, reference in images:
             if reference in opening:
@@ -86,7 +86,7 @@ def opened(images: Sequence[tuple[str, str]], say: Say) -> Iterator[list[Offer]]
                 opening[reference] = Future()
                 opening[reference].set_result(_read(source, plain))
             else:
-                opening[reference] = workers.submit(_filled, source, plain)
+                opening[reference] = threads.submit(_filled, source, plain)
         yield [Offer(name, reference, opening[reference]) for name, reference in images]
 
 

@@ -135,7 +135,7 @@ def _send(session: Session, directory: PurePosixPath, layer: Layer, read: Read, 
         process.read()
         code = process.wait()
         if code:
-            problem = process.stderr.strip() or f"exit status {code}"
+            problem = "; ".join(process.stderr.strip().splitlines()[-3:]) or f"exit status {code}"
             raise RemoteError(
                 f"a layer cannot be received: {problem}", node=session.node, step=STEP, hint=_AGAIN
             )
