@@ -75,7 +75,7 @@ def opened(images: Sequence[tuple[str, str]], say: Say) -> Iterator[list[Offer]]
         UsageError: there is no such file or image, or it is not one whole image.
     """
     with ExitStack() as stack:
-        threads = stack.enter_context(ThreadPoolExecutor(max_workers=len(images) or 1))
+        threads = stack.enter_context(ThreadPoolExecutor(len(images) or 1))
         opening: dict[str, Future[Archive]] = {}
         for name, reference in images:
             if reference in opening:
