@@ -27,7 +27,7 @@ from deploy_lib.ssh.session import Session
 from lab import docker as build
 from lab import hosts
 from lab.layout import Lab
-from tests.unit.made import saved, tar
+from tests.unit.made import layout, saved, tar
 
 from .changes import restart_engine, unreachable_registry, until
 from .conftest import FIRST, NODES, ROOT, Host, Run, command, environment
@@ -97,16 +97,18 @@ def test_what_makes_no_sense_is_said_before_anything_is_changed(
     deploy: Run, core: Host, lab: Lab, tmp_path: Path
 ) -> None:
     before = core.state()
-    broken, other = tmp_path / "broken.tar", tmp_path / "other.tar"
+    broken, other, arm = (tmp_path / f"{name}.tar" for name in ("broken", "other", "arm"))
+    arm.write_bytes(tar(layout([b"layer" * 1000], ["arm64"])))
     whole = tar(saved([b"layer" * 1000]))
     broken.write_bytes(whole[:3000])
     other.write_bytes(whole.replace(b'"amd64"', b'"mips6"'))
     for given, code, said in (
         (f"ktrdr-backend={broken}", 2, "it ends after 3000 bytes"),
         (f"ktrdr-backend={other}", 2, "is damaged"),
+        (f"ktrdr-backend={arm}", 3, "arm.tar is for linux/arm64, the host is linux/amd64"),
         ("ktrdr-backend=no/such:image", 2, "No such image"),
         ("ktrdr-backend", 2, "it is not NAME=REF"),
-        ("ktrdr-backen=" + str(tmp_path / "whole.tar"), 2, "did you mean 'ktrdr-backend'"),
+        ("ktrdr-backen=" + str(tmp_path / "whole.tar"), 2, "did you mean ktrdr-backend?"),
     ):
         (tmp_path / "whole.tar").write_bytes(whole)
         done = deploy("--image", given)
