@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO, cast
 
 from deploy_lib.errors import UsageError
@@ -23,6 +24,9 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK = 1024 * 1024
 _LEFT = 256 * 1024 * 1024
 """Bytes of the disk for temporary files that unpacking leaves free."""
+
+_PAUSE = 0.05
+"""Seconds between two looks at whether Docker has saved an image."""
 
 Say = Callable[[str], None]
 
@@ -75,18 +79,21 @@ def opened(images: Sequence[tuple[str, str]], say: Say) -> Iterator[list[Offer]]
         UsageError: there is no such file or image, or it is not one whole image.
     """
     with ExitStack() as stack:
-        threads = stack.enter_context(ThreadPoolExecutor(len(images) or 1))
-        opening: dict[str, Future[Archive]] = {}
+        sources: dict[str, tuple[_Source, BinaryIO]] = {}
         for name, reference in images:
-            if reference in opening:
-                continue
-            source = _source(f"--image {name}={reference}", reference, say)
-            plain = stack.enter_context(source.place)
+            if reference not in sources:
+                source = _source(f"--image {name}={reference}", reference, say)
+                sources[reference] = source, stack.enter_context(source.place)
+        threads, ended = stack.enter_context(ThreadPoolExecutor(len(images) or 1)), Event()
+        # Nobody waits for what nobody needs any more.
+        stack.callback(ended.set)
+        opening: dict[str, Future[Archive]] = {}
+        for reference, (source, plain) in sources.items():
             if source.fill is None:
                 opening[reference] = Future()
                 opening[reference].set_result(_read(source, plain))
             else:
-                opening[reference] = threads.submit(_filled, source, plain)
+                opening[reference] = threads.submit(_filled, source, plain, ended)
         yield [Offer(name, reference, opening[reference]) for name, reference in images]
 
 
@@ -103,19 +110,19 @@ class _Source:
     Attributes:
         problem: how an error begins.
         place: the file that has it, or gets it.
-        fill: unpacks or saves it there; None where it is there already. Raises UsageError.
+        fill: unpacks or saves it there, until the event is set; None where it is there already. Raises UsageError.
         hint: what to do about one that is not whole.
     """
 
     problem: str
     place: BinaryIO
     hint: str
-    fill: Callable[[BinaryIO], None] | None = None
+    fill: Callable[[BinaryIO, Event], None] | None = None
 
 
-def _filled(source: _Source, plain: BinaryIO) -> Archive:
+def _filled(source: _Source, plain: BinaryIO, ended: Event) -> Archive:
     if source.fill is not None:
-        source.fill(plain)
+        source.fill(plain, ended)
         plain.flush()
     return _read(source, plain)
 
@@ -151,9 +158,9 @@ def _file(problem: str, path: Path, say: Say) -> _Source:
         return _Source(problem, file, hint)
     say(f"unpacking {path.name}")
 
-    def fill(plain: BinaryIO) -> None:
+    def fill(plain: BinaryIO, ended: Event) -> None:
         with file, packed:
-            _unpack(problem, path.name, packed, plain)
+            _unpack(problem, path.name, packed, plain, ended)
 
     return _Source(problem, _temporary(), hint, fill)
 
@@ -172,10 +179,10 @@ def _zstd(file: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, zstd.ZstdFile(file))
 
 
-def _unpack(problem: str, name: str, packed: BinaryIO, plain: BinaryIO) -> None:
+def _unpack(problem: str, name: str, packed: BinaryIO, plain: BinaryIO, ended: Event) -> None:
     again = "write or copy it anew"
     try:
-        while block := packed.read(_CHUNK):
+        while not ended.is_set() and (block := packed.read(_CHUNK)):
             _require_room(problem, name)
             plain.write(block)
     except EOFError:
@@ -209,12 +216,19 @@ def _of_engine(problem: str, reference: str, say: Say) -> _Source:
     image = found.stdout.strip()
     say(f"saving {reference}")
 
-    def fill(plain: BinaryIO) -> None:
-        saving = subprocess.run(
-            [docker, "save", image], stdout=plain, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-        )
+    def fill(plain: BinaryIO, ended: Event) -> None:
+        with (
+            _temporary() as said_there,
+            subprocess.Popen(
+                [docker, "save", image], stdout=plain, stderr=said_there, stdin=subprocess.DEVNULL
+            ) as saving,
+        ):
+            while saving.poll() is None:
+                if ended.wait(_PAUSE):
+                    saving.kill()
+            said_there.seek(0)
+            said = " ".join(said_there.read().decode(errors="replace").split())
         if saving.returncode:
-            said = " ".join(saving.stderr.decode(errors="replace").split())
             raise UsageError(f"{problem}: docker save failed: {said}", hint=_where_temporary())
 
     return _Source(

@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,18 @@ def test_what_looks_like_a_file_is_one(tmp_path: Path, monkeypatch: pytest.Monke
     given = ["./web", "/a/web", "~/web", "web.tar", "web.tar.gz", "web.tar.zst", "patch"]
     assert all(is_file(each) for each in given)
     assert not any(is_file(each) for each in ("web:patch", "registry.example/house/web:1", "7f3a2b"))
+
+
+def test_nobody_waits_for_what_nobody_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = tmp_path / "started"
+    program(
+        tmp_path,
+        f"case $1 in image) echo {ID};; save) echo $$ >{started}; exec sleep 600;; esac",
+        monkeypatch,
+    )
+    began = time.monotonic()
+    with opened([("web", "web:patch")], print):
+        while not started.exists() or not started.read_text().strip():
+            assert time.monotonic() < began + 60
+            time.sleep(0.02)
+    assert not Path(f"/proc/{started.read_text().strip()}").exists()
