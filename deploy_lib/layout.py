@@ -15,6 +15,7 @@ DIRECTORY/.deploy/            this program's own, readable by the user who deplo
     paths                     which paths below DIRECTORY releases have put there
     newer                     what registries have said of tags that may move, for a day
     backups/ID.data, .json    backups of services' data, and what is known of each
+    incoming/                 layers of an image that is being shipped, by their content; gone when it is loaded
 
 MEMORY/SECRETS/PROJECT/       secret values of a stack whose delivery is "memory", one file each
 """
@@ -59,6 +60,7 @@ OBJECTS = f"{STATE}/objects"
 PATHS = f"{STATE}/paths"
 BACKUPS = f"{STATE}/backups"
 NEWER = f"{STATE}/newer"
+INCOMING = f"{STATE}/incoming"
 SERVICES = "deploy-services"
 METRICS = "deploy-metrics/deploy.prom"
 

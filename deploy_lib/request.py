@@ -25,6 +25,7 @@ class Request:
         skip_validation: failed checks are only warned of, as far as the deployment can go on without them.
         wait_lock: seconds to wait for another deployment.
         parallel: nodes that are changed side by side; None for all.
+        images: what `--image` has: names, and what services of that name, or with an image of that name, get instead.
         replicas: by kind, how many were asked for; a kind that is not named stays as it is.
     """
 
@@ -38,6 +39,7 @@ class Request:
     wait_lock: int = 0
     parallel: int | None = None
     replicas: Mapping[str, int] = field(default_factory=dict)
+    images: tuple[tuple[str, str], ...] = ()
 
 
 def whole_number(flag: str, text: str | None, default: int, allowed: range = _WAIT) -> int:
@@ -51,6 +53,26 @@ def whole_number(flag: str, text: str | None, default: int, allowed: range = _WA
     if not re.fullmatch(r"[0-9]+", text) or int(text) not in allowed:
         raise UsageError(f"{flag} must be a whole number from {allowed[0]} to {allowed[-1]}, not {text!r}")
     return int(text)
+
+
+def image(text: str) -> tuple[str, str]:
+    """What `--image` was given.
+
+    Raises:
+        UsageError: it is not NAME=REF.
+    """
+    name, _, reference = text.partition("=")
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]*", name)
+        or not reference.strip()
+        or reference.startswith("-")
+    ):
+        raise UsageError(
+            f"--image {text}: it is not NAME=REF",
+            hint="NAME is a service, or the name of an image that services use; REF an image of this machine's engine, or a file "
+            "(.tar, .tar.gz, .tar.zst): --image web=web:patch",
+        )
+    return name, reference
 
 
 def word(flag: str, text: str | None) -> str | None:

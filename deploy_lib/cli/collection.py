@@ -25,6 +25,7 @@ from deploy_lib.cli.flags import (
     DRY_RUN,
     EVENTS,
     FOLLOW,
+    IMAGE,
     JSON,
     LOG_LINES,
     NO_ROLLBACK,
@@ -127,7 +128,7 @@ COMMANDS = (
     Command(
         "preflight",
         "Check all that a deployment would check, and change nothing.",
-        (NODE, TAG, PARALLEL, TIMINGS, JSON, DEBUG.saying("show what each check proves")),
+        (NODE, TAG, IMAGE, PARALLEL, TIMINGS, JSON, DEBUG.saying("show what each check proves")),
     ),
     Command(
         "status",
@@ -165,7 +166,7 @@ def deploying(names: Outline) -> Iterator[Command]:
         yield Command(
             f"deploy-{stack}",
             f"Deploy the stack {stack}.",
-            (flags.of_node(names.nodes_of(stack)), TAG, SERVICES, REFRESH, *counts, *_DEPLOYING, said),
+            (flags.of_node(names.nodes_of(stack)), TAG, IMAGE, SERVICES, REFRESH, *counts, *_DEPLOYING, said),
             stack=stack,
             module="deploy",
         )
@@ -173,7 +174,7 @@ def deploying(names: Outline) -> Iterator[Command]:
     yield Command(
         f"deploy-{ALL}",
         "Deploy every stack, those first that others need; if one node fails, all go back.",
-        (NODE, TAG, REFRESH.saying(_REFRESH_ALL), *counts, *_DEPLOYING, said),
+        (NODE, TAG, IMAGE, REFRESH.saying(_REFRESH_ALL), *counts, *_DEPLOYING, said),
         module="deploy",
         on_host=False,
     )

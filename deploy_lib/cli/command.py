@@ -155,6 +155,7 @@ class Invocation:
             wait_lock=given[flags.WAIT_LOCK] or 0,
             parallel=given[flags.PARALLEL],
             replicas=given.replicas,
+            images=given[flags.IMAGE],
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from deploy_lib.request import whole_number, word
+from deploy_lib.request import image, whole_number, word
 
 Raw = str | bool | list[str] | None
 """What Invoke makes of a flag: a text, a switch, the texts of one that was given several times, or nothing."""
@@ -125,6 +125,14 @@ SERVICES: Flag[tuple[str, ...]] = Flag(
     several=True,
 )
 BACKUP = _word("backup", "the backup to put back, by its id; `backups` lists them")
+IMAGE: Flag[tuple[tuple[str, str], ...]] = Flag(
+    "image",
+    "NAME=REF: a service, or all that use an image of that name, get one of this machine's engine, or of a `docker save` file, "
+    "and no registry is needed for it; may be given more than once",
+    lambda raw: tuple(dict.fromkeys(image(each) for each in _names(raw))),
+    empty=None,
+    several=True,
+)
 REFRESH: Flag[str | None] = Flag(
     "refresh",
     "take the newest image of a tag that is not the project's own: of all services, or of the one that is named",

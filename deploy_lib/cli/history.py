@@ -57,7 +57,7 @@ def _show(console: Console, node: str, events: Sequence[Event], lines: int) -> N
         [
             short_time(event.at),
             _kind(event, events),
-            event.release.tag,
+            event.release.title,
             event.command,
             f"{event.who}@{event.origin}",
             f"{event.seconds:.0f} s" if event.seconds else "",

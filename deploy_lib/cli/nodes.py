@@ -151,18 +151,21 @@ def deployments_on(
         UsageError: a file, a name or an argument is wrong.
     """
     from deploy_lib.fleet.prepare import prepare
+    from deploy_lib.source.offer import opened
 
     own = sessions_with(environment, nodes, connection)
-    deployments = prepare(
-        environment,
-        nodes,
-        request,
-        console,
-        # A node's second session is that of a scraper: see `prepare`.
-        lambda node: own.pop(node.name, None) or session_to(environment, node),
-    )
-    try:
-        yield deployments
-    finally:
-        for deployment in deployments:
-            deployment.close()
+    with opened(request.images, console.say) as offers:
+        deployments = prepare(
+            environment,
+            nodes,
+            request,
+            console,
+            # A node's second session is that of a scraper: see `prepare`.
+            lambda node: own.pop(node.name, None) or session_to(environment, node),
+            offers,
+        )
+        try:
+            yield deployments
+        finally:
+            for deployment in deployments:
+                deployment.close()

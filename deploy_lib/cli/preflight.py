@@ -42,12 +42,15 @@ def run(invocation: Invocation) -> None:
                 skipped = [d for d in deployments if d.outcome is Outcome.SKIPPED]
                 report.nodes = {d.node.name: as_dict(d) for d in skipped}
             found = survey(environment, present, request)
+            if found.left_out:
+                console.say(found.left_out)
         report.release = found.version.tag if found.version else None
         report.nodes |= {name: _as_dict(node) for name, node in found.nodes.items()}
         report.more = {"checks": [check.as_dict() for check in found.here]}
         _show(console, found.columns)
         if found.version and not found.failed:
-            console.result(f"a deployment would take {found.version.tag}")
+            what = f"a patch of {found.version.tag}" if request.images else found.version.tag
+            console.result(f"a deployment would take {what}")
         if found.failed:
             raise PreflightError(failures(found))
 

@@ -10,6 +10,7 @@ from deploy_lib.compose.container import Container
 from deploy_lib.fleet.done import Done
 from deploy_lib.host.look import sizes
 from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.shipping import told_of
 from deploy_lib.output.console import Console
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
@@ -25,8 +26,8 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
     plan, before = deployment.plan, deployment.before
     data: dict[str, Any] = {
         "outcome": deployment.outcome.value,
-        "from": before.release.tag if before else None,
-        "to": plan.desired.release.tag if plan else None,
+        "from": before.release.title if before else None,
+        "to": plan.desired.release.title if plan else None,
         "services": services(deployment.running or ()),
         "error": str(deployment.error) if deployment.error else None,
     }
@@ -77,6 +78,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "files": list(plan.changed),
         "removed": list(plan.dropped),
         "pulls": [str(image) for image in plan.pulls],
+        "ships": [str(image) for image in plan.ships],
         "reloads": [r.service for r in plan.reloads],
         "back": plan.back.release.id if plan.back else None,
         "adopts": plan.before.kind == "adopted" if plan.before else False,
@@ -92,14 +94,15 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
     plan, preview = deployment.plan, preview or Preview()
     if plan is None:
         return
-    before = plan.before.release.tag if plan.before else "nothing"
-    console.result(f"{deployment.node.name}: {before} -> {plan.desired.release.tag}")
+    before = plan.before.release.title if plan.before else "nothing"
+    console.result(f"{deployment.node.name}: {before} -> {plan.desired.release.title}")
     if plan.nothing:
         console.result("  nothing to change")
         return
     if plan.before is not None and plan.before.kind == "adopted":
         console.result("  what runs without a record is adopted, and a failure goes back to it")
     replicas = plan.desired.release.replicas
+    shipped = [d for d in deployment.site.deliveries if d.shipment.image in plan.ships]
     rows = [
         [c.service, c.action, c.why, c.image.short]
         for c in plan.changes
@@ -114,6 +117,7 @@ def show_plan(console: Console, deployment: Deployment, preview: Preview | None)
             "images to pull",
             [f"{image.short} ({sizes.shown(preview.sizes.get(image))})" for image in plan.pulls],
         ),
+        ("images to ship", [told_of(d.shipment) for d in shipped]),
         ("reloaded", [reload.service for reload in plan.reloads]),
         ("changed in the program's own data, too", plan.applies),
     ):
@@ -159,7 +163,7 @@ def going_back(plan: Plan) -> str:
     if plan.back is None:
         return "if it fails: the stack is taken down again, its volumes stay"
     release = plan.back.release
-    back = f"{release.tag} (release {release.id})"
+    back = f"{release.title} (release {release.id})"
     if plan.next_before == release.id:
         return f"if it fails, and for a rollback afterwards: {back}"
     if plan.next_before is None:

@@ -125,7 +125,9 @@ def _show_status(console: Console, found: Sequence[tuple[Node, Status | DeployEr
             releases.append([node.name, node.stack_name, state, "", "", ""])
             continue
         event = one.release
-        last = [event.release.tag, f"{event.who}@{event.origin}", short_time(event.at)] if event else [""] * 3
+        last = (
+            [event.release.title, f"{event.who}@{event.origin}", short_time(event.at)] if event else [""] * 3
+        )
         releases.append([node.name, node.stack_name, one.outcome, *last])
         services += [[node.name, *_cells(row)] for row in one.rows]
     columns = ["node", "service", "tag", "digest", "state", "up", "ports"]

@@ -28,6 +28,9 @@ def deploy(
         DeployError: nothing was changed anywhere, for a reason that is no single node's.
     """
     found = survey(environment, deployments, request)
+    deployments = found.taking
+    if found.left_out:
+        console.say(found.left_out)
     for deployment in deployments:
         node = found.nodes[deployment.node.name]
         deployment.begin(node.facts, deferred=node.deferred)

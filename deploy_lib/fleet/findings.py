@@ -16,6 +16,7 @@ from deploy_lib.errors import (
 )
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.preflight import Values
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
@@ -73,6 +74,9 @@ class Survey:
         fetched: the secrets' source gave all values.
         manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
             nodes get the same digests.
+        taking: the nodes that take part.
+        left_out: which do not, and why; "" when all do.
+        packed: of the operator's own images it is known what each host lacks.
     """
 
     here: Sequence[Check]
@@ -83,6 +87,9 @@ class Survey:
     manifests: Mapping[Image, Manifest]
     rendered: Version
     fetched: bool = True
+    taking: Sequence[Deployment] = ()
+    left_out: str = ""
+    packed: bool = True
 
     @property
     def columns(self) -> dict[str, Sequence[Check]]:
@@ -110,7 +117,10 @@ def require_checks(found: Survey, console: Console, *, lenient: bool = False) ->
             if check.result in warnings:
                 console.say(f"{where}: {check.result}: {check.name}: {check.problem}\n  -> {check.hint}")
     impossible = (
-        found.version is None or not found.fetched or any(not node.ready for node in found.nodes.values())
+        found.version is None
+        or not found.fetched
+        or not found.packed
+        or any(not node.ready for node in found.nodes.values())
     )
     if found.failed and (impossible or not lenient):
         raise PreflightError(failures(found))

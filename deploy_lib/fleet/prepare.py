@@ -15,15 +15,24 @@ from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import new_id
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local, read_stack
+from deploy_lib.source.offer import Offer
 from deploy_lib.ssh.session import Session
 
 Connect = Callable[[Node], Session]
 
 
 def prepare(
-    environment: Environment, nodes: Sequence[Node], request: Request, console: Console, connect: Connect
+    environment: Environment,
+    nodes: Sequence[Node],
+    request: Request,
+    console: Console,
+    connect: Connect,
+    offers: Sequence[Offer] = (),
 ) -> list[Deployment]:
     """The nodes' deployments, with all that this checkout knows; no host has been asked yet.
+
+    Args:
+        offers: the operator's own images, open.
 
     Raises:
         UsageError: a file, a name or an argument is wrong.
@@ -39,6 +48,7 @@ def prepare(
                 session=connect(node),
                 console=console,
                 scraper=scrapers.get(node.name),
+                offers=offers,
             )
         )
         for node in sorted(nodes, key=lambda n: n.name)

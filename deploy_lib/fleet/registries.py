@@ -58,7 +58,8 @@ class Question:
         policy: what a commit's image tag looks like.
         fleet: what was found on all hosts that are asked for.
         allow_dirty: a commit's tag may mean what was not committed.
-        wanted: the versions that may be meant, best first; the facts were rendered for the first one.
+        wanted: the versions that may be meant, best first.
+        rendered: the version that the facts were rendered for; None: for the first of those.
     """
 
     place: str
@@ -68,6 +69,7 @@ class Question:
     logins: Sequence[Login]
     fleet: Sequence[Facts] = ()
     allow_dirty: bool = False
+    rendered: Version | None = None
 
     def needed(self, facts: Facts, version: Version) -> list[Image]:
         """The images that a deployment must ask for: those of no record, the project's own whose tag may move, and what is to be
@@ -97,7 +99,7 @@ class Question:
     def _image(self, service: Service, version: Version) -> Image:
         if not service.image.below(self.place):
             return service.image
-        return in_version(service.image, self.wanted[0], version)
+        return in_version(service.image, self.rendered or self.wanted[0], version)
 
     def _asked(self, facts: Facts, service: Service, version: Version) -> bool:
         image = self._image(service, version)

@@ -102,7 +102,7 @@ def _data(deployment: Deployment) -> str:
     if leaving is None or not leaving.backups:
         return ""
     typed = " and ".join(restore_command(deployment.node, file) for file in leaving.backups)
-    return f"{deployment.node.name}: a rollback changes no data; what puts them back as they were before {leaving.release.tag}: {typed}"
+    return f"{deployment.node.name}: a rollback changes no data; what puts them back as they were before {leaving.release.title}: {typed}"
 
 
 def _newest(deployment: Deployment) -> str:
@@ -114,7 +114,7 @@ def _newest(deployment: Deployment) -> str:
 def _target(deployment: Deployment, tag: str | None) -> Event | None:
     facts = deployment.facts
     if tag is not None:
-        proven = [event for event in facts.history if event.counts and event.release.tag == tag]
+        proven = [event for event in facts.history if event.counts and event.release.title == tag]
         return proven[-1] if proven else None
     # What failed or was interrupted never counted: the release before it is the one that was proven last.
     if facts.unsettled is not None or facts.proven is None:

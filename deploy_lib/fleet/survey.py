@@ -24,6 +24,7 @@ from deploy_lib.checks import (
 from deploy_lib.compose.env_file import read_env_file
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, RemoteError, UnforeseenError, UnreachableError, UsageError, told
+from deploy_lib.fleet import patches
 from deploy_lib.fleet.findings import NodeSurvey, Survey
 from deploy_lib.fleet.optional import advised
 from deploy_lib.fleet.parallel import beside, side_by_side
@@ -61,6 +62,12 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
     looks = side_by_side(deployments, look_at, request.parallel)
     nodes = {look.node.name: look for look in looks}
     _check_refresh(request, [look.facts for look in looks])
+    found_by_node = {name: each.facts for name, each in nodes.items()}
+    chosen = patches.choose(deployments, found_by_node)
+    base = patches.base(environment, chosen, found_by_node, request.tag)
+    rendered, wanted = wanted[0], [base] if base else wanted
+    deployments = chosen.taking
+    nodes = {d.node.name: nodes[d.node.name] for d in deployments}
     with TIMINGS.span("", "phase", "secrets"):
         vault = open_vault(environment, deployments, nodes)
     ready = [d for d in deployments if nodes[d.node.name].ready]
@@ -68,9 +75,22 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
         for d in ready:
             found = nodes[d.node.name]
             nodes[d.node.name] = found.also(judge_secrets(d.job, found.facts, vault.values))
+    packer = patches.Packer(chosen)
+
+    def pack(d: Deployment) -> list[Check]:
+        try:
+            with told(d.node.name):
+                return packer.pack(d, nodes[d.node.name].facts)
+        except (RemoteError, UnforeseenError) as error:
+            return [_broken_off(error)]
+
+    if chosen.services:
+        with TIMINGS.span("", "phase", "images of this machine"):
+            for d, judged_too in zip(ready, side_by_side(ready, pack, request.parallel), strict=True):
+                nodes[d.node.name] = replace(nodes[d.node.name].also(*judged_too), ended=_now())
     registries = Registries(version=wanted[0] if len(wanted) == 1 else None)
     if vault.fetched and ready:
-        askers = [Asker(d, nodes[d.node.name].facts) for d in ready]
+        askers = [Asker(d, patches.without_patched(nodes[d.node.name].facts, d)) for d in ready]
         question = Question(
             environment.image_registry,
             environment.versions,
@@ -79,6 +99,7 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
             vault.logins,
             fleet=[asker.facts for asker in askers],
             allow_dirty=environment.allow_dirty,
+            rendered=rendered,
         )
         with TIMINGS.span("", "phase", "registries"):
             registries = ask_registries(environment, askers, question)
@@ -97,7 +118,8 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
                 nodes[d.node.name] = replace(nodes[d.node.name].also(*also), ended=_now())
     with TIMINGS.span("", "phase", "git"):
         checked_out = ask_git()
-    checkout = local.checkout(environment, checked_out, registries.version, default=request.tag is None)
+    default = request.tag is None and base is None
+    checkout = local.checkout(environment, checked_out, registries.version, default=default)
     meaning = local.meaning(ambiguous(request.tag, wanted, registries.version))
     return Survey(
         here=(*checkout, vault.check, *registries.checks, *meaning),
@@ -106,8 +128,11 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
         values=vault.values,
         logins=vault.logins,
         manifests=registries.manifests,
-        rendered=wanted[0],
+        rendered=rendered,
         fetched=vault.fetched,
+        taking=deployments,
+        left_out=chosen.left_out,
+        packed=all(set(chosen.services.get(d.node.name, ())) <= {*d.job.patches} for d in deployments),
     )
 
 

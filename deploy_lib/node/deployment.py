@@ -25,6 +25,7 @@ from deploy_lib.node.preflight import (
 )
 from deploy_lib.node.restoring import Restoration, Restoring
 from deploy_lib.node.restoring import final as final_restore
+from deploy_lib.node.shipping import deliver
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.timings import TIMINGS, phase
 from deploy_lib.plan.plan import Plan
@@ -99,6 +100,7 @@ class Deployment(Deciding):
             self.site.say(
                 "pull", f"{len(plan.pulls)} of {len(set(plan.desired.release.images.values()))} images"
             )
+        deliver(self.site, self.site.deliveries, plan.ships)
         lacking = make_staging(decision, self.facts, self.site.stack)
         stage(self.session, self.site.stack, lacking, logins, decision.key)
         if self._guarded.again:
@@ -123,7 +125,7 @@ class Deployment(Deciding):
         due = due_backups(decision, self.facts, self.node.stack)
         if decision.plan.nothing or running is None or not due:
             return
-        why = f"before {decision.plan.desired.release.tag}"
+        why = f"before {decision.plan.desired.release.title}"
         otherwise = f"{self.request.command} goes on without a backup"
         self._make_backups(due, running.release, why, needed=otherwise)
 
@@ -339,7 +341,7 @@ class Deployment(Deciding):
                 self.session, self.node, plan.desired.release, lambda: self.containers, self.site.say
             )
         self.outcome = Outcome.UNCHANGED
-        self.site.say("done", f"nothing to change: {plan.desired.release.tag} runs and is healthy")
+        self.site.say("done", f"nothing to change: {plan.desired.release.title} runs and is healthy")
 
     def _event(self, kind: Kind, **more: object) -> Event:
         plan = self._planned()

@@ -60,7 +60,7 @@ def final_outcome(
         if silent
         else f"look at it ({node.task('status')}, {node.task('logs')}), then"
     )
-    running = f"{before.release.tag} (release {before.release.id})" if before else "nothing"
+    running = f"{before.release.title} (release {before.release.id})" if before else "nothing"
     match outcome:
         case Outcome.DEPLOYED | Outcome.UNCHANGED | Outcome.PRUNED | Outcome.PLANNED | Outcome.BACKED_UP:
             return ExitCode.DONE, None

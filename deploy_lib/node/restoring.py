@@ -90,9 +90,9 @@ def choose(site: Site, facts: Facts, file: BackupFile) -> Restoration:
     release = facts.proven.release
     back = f"go back first: {node.task(f'rollback --node {node.name}')}"
     if facts.interrupted is not None:
-        raise refusal(f"the switch to {facts.interrupted.release.tag} was interrupted", back)
+        raise refusal(f"the switch to {facts.interrupted.release.title} was interrupted", back)
     if others := sorted({c.service for c in facts.containers if not _of(release, facts, c)}):
-        raise refusal(f"the proven release, {release.tag}, is not what runs: {', '.join(others)}", back)
+        raise refusal(f"the proven release, {release.title}, is not what runs: {', '.join(others)}", back)
     backup = entries[file.name]
     users = {c.service for c in facts.containers if backup.service in c.needs}
     return Restoration(backup, file, release, tuple(sorted(users)) if backup.stop is None else backup.stop)
@@ -161,7 +161,7 @@ class Restoring:
             raise watch.LostError(
                 "the host could not record the restore, and undoes it", node=self._site.node.name
             )
-        self._site.say("done", f"{self._what.release.tag} is proven with the data of {self._what.file.id}")
+        self._site.say("done", f"{self._what.release.title} is proven with the data of {self._what.file.id}")
 
     def go_back(self, reason: str) -> Sequence[Container]:
         """Puts back what was there before, and proves the release with that.

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.errors import RemoteError
+from deploy_lib.host.change.ship import Delivery
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.host.stack import HostStack
 from deploy_lib.output.console import Console
 from deploy_lib.plan.decision import Job
+from deploy_lib.source.offer import Offer
 from deploy_lib.ssh.session import Session
 
 
@@ -21,12 +23,16 @@ class Site:
 
     Attributes:
         scraper: the Prometheus that scrapes its containers, where there is one.
+        offers: the images of the operator's own, for whichever nodes use them.
+        deliveries: what the host gets of them.
     """
 
     job: Job
     session: Session
     console: Console
     scraper: Scraper | None = None
+    offers: Sequence[Offer] = ()
+    deliveries: Sequence[Delivery] = ()
 
     @property
     def node(self) -> Node:

@@ -120,7 +120,7 @@ class Switching:
             DeployError: going back failed.
         """
         back = self._decision.plan.back.release if self._decision.plan.back else None
-        to = f"to {back.tag}, release {back.id}" if back else "to nothing: the stack is taken down"
+        to = f"to {back.title}, release {back.id}" if back else "to nothing: the stack is taken down"
         self._site.say("back", to)
         kinds: tuple[Kind, Kind] = ("failed", "reverted")
         containers = take_back(

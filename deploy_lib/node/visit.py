@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy_lib.checks import (
@@ -16,6 +16,7 @@ from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.host.change.backup import longest
 from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.change.ship import Delivery
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.host.programs import Program
@@ -37,6 +38,7 @@ from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.output.timings import phase
 from deploy_lib.plan.decision import Job
+from deploy_lib.plan.patch import Patch
 from deploy_lib.plan.status import restore_problem
 from deploy_lib.release.history import Event
 from deploy_lib.release.release import Version
@@ -92,6 +94,16 @@ class Visit:
         """
         if self.site.scraper is not None and self.site.scraper.host.name in off:
             self.site = replace(self.site, scraper=None)
+
+    def get(self, patches: Mapping[str, Patch], deliveries: Sequence[Delivery]) -> None:
+        """Services of this node get images of the operator's own.
+
+        Args:
+            patches: by service.
+            deliveries: what the host gets of them.
+        """
+        job = replace(self.job, patches=patches)
+        self.site = replace(self.site, job=job, deliveries=deliveries)
 
     # --- looking, and checking ------------------------------------------------------------------------------
 
@@ -260,7 +272,7 @@ class Visit:
         going_on = self._lock is None and self.facts.machine.locked
         self.site.say(
             "lock" if going_on else "recover",
-            f"release {started.release.id} ({started.release.tag}), begun by {started.who} on {started.origin} "
+            f"release {started.release.id} ({started.release.title}), begun by {started.who} on {started.origin} "
             f"at {started.at}, {'is still running' if going_on else 'was interrupted'}",
         )
 

@@ -39,6 +39,7 @@ class Alone:
         project: the Compose files and the env files of the release that runs, without what a release generates.
         inputs: all files that Compose reads of that release, without the same.
         memory: where the files of secrets lie in memory; None where Compose hands the values over.
+        patches: by chosen service, see `Release.patches`.
     """
 
     node: Node
@@ -51,6 +52,7 @@ class Alone:
     memory: PurePosixPath | None = None
     probes: Sequence[Probe] = ()
     replicas: Mapping[str, int] = field(default_factory=dict)
+    patches: Mapping[str, str] = field(default_factory=dict)
 
 
 def release_alone(alone: Alone, facts: Facts, release_id: str, version: Version) -> Desired:
@@ -154,6 +156,7 @@ class _Mixed:
             compose_files=tuple(parts),
             env_files=alone.project[1],
             inputs=tuple(dict.fromkeys([*alone.inputs, *parts])),
+            patches={**{s: p for s, p in before.patches.items() if s in self.kept}, **alone.patches},
         )
         return Desired(
             release, {path: e.content for path, e in self.files.entries.items() if content_of(e.mark)}

@@ -52,6 +52,7 @@ def decide_services(
         memory=memory_of(job, facts),
         probes=job.node.stack.probes,
         replicas=job.replicas(facts),
+        patches=job.patched,
     )
     desired = release_alone(alone, facts, job.release_id, version)
     own = {name for service in chosen.values() for name in service.secret_names}
@@ -60,7 +61,7 @@ def decide_services(
     there = {name for c in facts.containers if c.service not in chosen for name in read_marks(c.secrets)}
     withheld = theirs & there & set(facts.changed(values))
     return Decision(
-        make_plan(job.node, facts, desired, job.request.services),
+        make_plan(job.node, facts, desired, job.request.services, shipped=job.shipped),
         key,
         chosen=job.request.services,
         kept=tuple(sorted(theirs)),

@@ -21,6 +21,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.plan import replicas
 from deploy_lib.plan.as_started import staying_as_started
 from deploy_lib.plan.desired import earlier_release, rotated_release, whole_release
+from deploy_lib.plan.patch import Patch
 from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.files import content_of, followed, marks
 from deploy_lib.release.history import Event
@@ -39,6 +40,7 @@ class Job:
     Attributes:
         local: what this checkout has of the node's stack.
         release_id: of the release that the command makes; the same on all nodes.
+        patches: by service, the image of the operator's own that it gets.
     """
 
     environment: Environment
@@ -46,6 +48,17 @@ class Job:
     local: Local
     request: Request
     release_id: str
+    patches: Mapping[str, Patch] = field(default_factory=dict)
+
+    @property
+    def shipped(self) -> set[Image]:
+        """The images that reach the host through the session, and from no registry."""
+        return {patch.image for patch in self.patches.values()}
+
+    @property
+    def patched(self) -> dict[str, str]:
+        """For the record of a release: see `Release.patches`."""
+        return {service: patch.shown for service, patch in self.patches.items()}
 
     @property
     def stack(self) -> HostStack:
@@ -144,8 +157,9 @@ def decide_version(
         env_files=job.local.shipped.env_files,
         inputs=job.local.shipped.inputs,
         idle=sorted({*job.local.services, *facts.inactive} - {*facts.services}),
+        patches=job.patched,
     )
-    return Decision(make_plan(job.node, facts, desired), key)
+    return Decision(make_plan(job.node, facts, desired, shipped=job.shipped), key)
 
 
 def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
@@ -167,7 +181,8 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
             f"the host no longer has all of release {target.release.id}: {what}",
             node=job.node.name,
             step="rollback",
-            hint=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}",
+            hint=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}"
+            + "".join(f" --image {name}=..." for name in sorted(target.release.patches)),
         )
     # A rollback after this one goes where a rollback from the restored release went.
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
@@ -230,6 +245,8 @@ def pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, M
     Raises:
         PreflightError: none is known.
     """
+    if (patch := job.patches.get(service.name)) is not None:
+        return patch.image
     reference = service.image
     if asks_of(service).local:
         found = facts.on_host(reference)

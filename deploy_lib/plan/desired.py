@@ -43,6 +43,7 @@ def whole_release(
     inputs: Sequence[str] = (),
     as_started: Mapping[str, Image] | None = None,
     idle: Sequence[str] = (),
+    patches: Mapping[str, str] | None = None,
 ) -> Desired:
     """A whole release: every service from these images, with the checkout's files.
 
@@ -52,7 +53,7 @@ def whole_release(
         variables: non-secret values for the Compose file.
         secret_files, places, mounted, ends: see `Release`.
         probes: what is to prove it.
-        compose_files, env_files, inputs, as_started, idle: see `Release`.
+        compose_files, env_files, inputs, as_started, idle, patches: see `Release`.
     """
     as_started = as_started or {}
     whole = {
@@ -78,6 +79,7 @@ def whole_release(
         inputs=tuple(inputs),
         as_started=dict(as_started),
         idle=tuple(idle),
+        patches=dict(patches or {}),
     )
     entries = {path: entry(each) for path, each in whole.items()}
     return Desired(release, {path: e.content for path, e in entries.items() if content_of(e.mark)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
@@ -30,6 +30,7 @@ class Plan:
         dropped: paths that the release before had and this one lacks, or that a release which was never proven has left.
         undo: the files that going back puts into their places, whatever lies there when it does; None: there is no `back`.
         pulls: images that the host lacks.
+        ships: those of them that reach it through the session.
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
@@ -56,6 +57,7 @@ class Plan:
     other_probes: bool = False
     ill: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    ships: tuple[Image, ...] = ()
     joins: Mapping[str, Sequence[str]] = field(default_factory=dict)
     aside: tuple[str, ...] = ()
 
@@ -67,11 +69,19 @@ class Plan:
         return ", ".join(changing) or alone
 
 
-def make_plan(node: Node, facts: Facts, desired: Desired, chosen: Collection[str] = ()) -> Plan:
+def make_plan(
+    node: Node,
+    facts: Facts,
+    desired: Desired,
+    chosen: Collection[str] = (),
+    *,
+    shipped: Collection[Image] = frozenset(),
+) -> Plan:
     """Compares a host with what it should be.
 
     Args:
         chosen: the only services that are started; none: all.
+        shipped: images that no registry is asked for: they reach the host in another way.
     """
     release = desired.release
     before, back, half = facts.proven, None, facts.unsettled
@@ -114,7 +124,8 @@ def make_plan(node: Node, facts: Facts, desired: Desired, chosen: Collection[str
         changes=changes,
         changed=changed,
         dropped=dropped,
-        pulls=tuple(sorted({image for image in release.images.values() if not facts.has(image)})),
+        pulls=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i not in shipped})),
+        ships=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i in shipped})),
         reloads=tuple(
             r for r in node.stack.reloads if not r.watched and any(_touches(r, path) for path in touched)
         ),

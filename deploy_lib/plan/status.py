@@ -65,12 +65,13 @@ class Status:
         return {
             "outcome": self.outcome,
             "from": None,
-            "to": recorded.tag if recorded else None,
+            "to": recorded.title if recorded else None,
             "release": self.release
             and {
                 "id": self.release.release.id,
                 "tag": self.release.release.tag,
                 "commit": self.release.release.commit,
+                "patches": dict(self.release.release.patches),
                 "who": self.release.who,
                 "origin": self.release.origin,
                 "at": self.release.at,
@@ -98,7 +99,7 @@ def status(facts: Facts, more: Sequence[str] = ()) -> Status:
     if begun is not None and not facts.machine.locked:
         outcome = "interrupted"
         drift = (
-            f"the switch to {begun.release.tag} (release {begun.release.id}), begun by {begun.who} at {begun.at}, was "
+            f"the switch to {begun.release.title} (release {begun.release.id}), begun by {begun.who} at {begun.at}, was "
             "interrupted: the host goes back by itself, or the next deployment continues from there",
             *drift,
         )
@@ -122,8 +123,13 @@ def left_behind(node: Node, statuses: Mapping[str, Status], nodes: Iterable[Node
         return ""
     newest = max(events, key=lambda event: event.release.id).release
     here = own.release.release if own.release else None
-    if here is not None and (here.id >= newest.id or here.tag == newest.tag):
+    if here is not None and (
+        here.id >= newest.id or (here.tag, here.patches) == (newest.tag, newest.patches)
+    ):
         return ""
+    if newest.patches:
+        given = " ".join(f"--image {s}=..." for s in sorted(newest.patches))
+        return f"it has missed {newest.title}, which the others run: {node.deploy_task} --tag {newest.tag} {given}"
     return f"it has missed {newest.tag}, which the others run: {node.deploy_task} --tag {newest.tag} brings it there"
 
 
@@ -208,7 +214,7 @@ def _notes(facts: Facts) -> Iterator[str]:
     newest = facts.newest_switch
     if newest is not None and newest.kind in ("failed", "reverted"):
         came = "failed" if newest.kind == "failed" else "failed and was taken back"
-        yield f"the last deployment, of {newest.release.tag} by {newest.who} at {newest.at}, {came}"
+        yield f"the last deployment, of {newest.release.title} by {newest.who} at {newest.at}, {came}"
     if facts.proven is not None and (alone := parts_of(facts.proven.release)):
         were = (
             "was deployed by itself: its part"
@@ -234,19 +240,21 @@ def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:
     replicas = proven.release.replicas if proven else {}
     for service in sorted({*expected, *(container.service for container in facts.containers)}):
         for container in facts.of(service):
-            yield _row(facts, container)
+            yield _row(facts, container, proven)
         if not facts.of(service) and replicas.get(service, 1):
             image = expected[service]
             yield Row(service, str(image), image.tag, image.digest, "missing", None, None, 0, ())
 
 
-def _row(facts: Facts, container: Container) -> Row:
+def _row(facts: Facts, container: Container, proven: Event | None) -> Row:
     number, image = container.number, container.image
+    # Such an image has no name on the host: what the operator called it says more.
+    patch = (proven.release.patches if proven and not image.repository else {}).get(container.service, "")
     running = container.state == "running"
     return Row(
         service=container.service if number == "1" else f"{container.service}-{number}",
         image=str(image),
-        tag=image.tag,
+        tag=image.tag or patch.rpartition(" ")[0],
         digest=image.digest,
         state=container.state,
         health=container.health,

@@ -12,7 +12,7 @@ from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
 from deploy_lib.host.change.stage import Staging, needed_logins, staging_steps
 from deploy_lib.host.change.start import Runs
-from deploy_lib.host.change.step import shown_of
+from deploy_lib.host.change.step import Step, shown_of
 from deploy_lib.host.change.switch import Switch, forward_steps
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
@@ -24,6 +24,7 @@ from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import read_marks
+from deploy_lib.shell import words
 
 
 def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
@@ -157,8 +158,11 @@ def shown_commands(decision: Decision, facts: Facts, job: Job, logins: Sequence[
         for backup in due_backups(decision, facts, job.node.stack)
         for step in make_steps(new_order(job.stack, backup, release))
     ]
+    # The layers come on the commands' standard input.
+    loads = [Step("", (words("docker", "load"),)) for _ in decision.plan.ships]
     return shown_of(
         [
+            *loads,
             *staging_steps(job.stack, staging, needed_logins(staging, logins)),
             *backups,
             *forward_steps(job.stack, switch),

@@ -61,6 +61,8 @@ class Release:
         given: likewise, the names of declared secrets that its containers have.
         carried_from: the id of the release for which the host keeps these values; see `host/change/keeper.py`.
         idle: the services of its files whose profile is not active: containers that somebody has started of them are left.
+        patches: by service, the image of an operator's own that it has instead of the version's: what it was called there, and
+            its content's SHA-256.
     """
 
     id: str
@@ -86,6 +88,12 @@ class Release:
     given: tuple[str, ...] = ()
     carried_from: str = ""
     idle: tuple[str, ...] = ()
+    patches: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What it is, for people: its tag, or what it is a patch of."""
+        return f"a patch of {self.tag}" if self.patches else self.tag
 
     @property
     def references(self) -> dict[str, Image]:
@@ -161,12 +169,13 @@ class Release:
             given=_several(data.get("given")),
             carried_from=_text(data.get("carried_from", "")),
             idle=_several(data.get("idle")),
+            patches=_texts(data.get("patches", {})),
         )
 
 
 _NEWER: Mapping[str, object] = {
     **dict.fromkeys(("compose_files", "env_files", "inputs", "profiles", "carried", "given", "idle"), ()),
-    **{key: {} for key in ("as_started", "scale", "mounted", "ends")},
+    **{key: {} for key in ("as_started", "scale", "mounted", "ends", "patches")},
     "places": None,
     "carried_from": "",
 }

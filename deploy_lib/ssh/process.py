@@ -84,6 +84,27 @@ class Process:
         except OSError as error:
             raise self._lost() from error
 
+    def feed(self, data: bytes) -> None:
+        """Writes to the script's standard input, however slowly the host takes it, until the deadline.
+
+        Raises:
+            RemoteError: the deadline passed, or the script or the session has ended.
+        """
+        rest = data
+        while rest:
+            self._check_interrupt()
+            self._channel.settimeout(min(_PATIENCE, self._remaining()))
+            try:
+                count = self._channel.send(rest)
+            except TimeoutError:
+                self._check()
+                continue
+            except OSError as error:
+                raise self._lost() from error
+            if not count:
+                raise self._lost()
+            rest = rest[count:]
+
     def drain(self) -> bool:
         """Throws away the output that has come, without waiting for more; says whether there was any."""
         found = False

@@ -8,6 +8,7 @@ from deploy_lib import layout
 from deploy_lib.errors import DeployError, StoppedError
 from deploy_lib.host.change import backup, keeper
 from deploy_lib.host.change.lock import owned
+from deploy_lib.host.change.ship import forget_script
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import KEEP
 from deploy_lib.release.files import content_of
@@ -109,6 +110,13 @@ flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
 {prune_script(stack, kept, needed=needed)}"""
 
 
+def _forget_arrived(stack: HostStack, dry_run: bool) -> str:
+    """Removes the layers of an image that was being shipped when its session was cut, and that nobody went on with."""
+    away = ":" if dry_run else forget_script(stack.directory)
+    arrived = f"echo '{_REMOVED}layers of an image that never came whole'"
+    return f"if [ -e {quote(stack.directory / layout.INCOMING)} ]; then {away} && {arrived} || left=1; fi"
+
+
 REMOVE = """\
 discard() { docker rm "$1" >/dev/null; }
 away() { rm -f -- "$1"; }
@@ -170,6 +178,7 @@ for x in {quote(stack.directory / layout.OBJECTS)}/*; do
     *) if away "$x"; then echo "{_REMOVED}file ${{x##*/}}"; else left=1; fi;;
   esac
 done
+{_forget_arrived(stack, dry_run)}
 {keeper.forget_old(stack, kept)}
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
 for x in $tags; do

@@ -201,8 +201,10 @@ class Facts:
 
     def id_of(self, image: Image) -> str | None:
         """The id of a pinned image, as containers name it; None where the host does not have it."""
-        known = self.images.get(image.listed)
-        return known or (image.listed if image.listed in self.image_ids else None)
+        if known := self.images.get(image.listed):
+            return known
+        # In containerd's store an image's id is its digest; and there Docker lists it under one of its names only.
+        return next((each for each in (image.listed, image.digest) if each in self.image_ids), None)
 
     def recorded_digest(self, reference: Image) -> str:
         """The digest that the proven release has for a reference, "" for none; a pinned reference has its own."""

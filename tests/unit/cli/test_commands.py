@@ -42,15 +42,15 @@ def test_each_task_has_the_flags_that_the_design_gives_it() -> None:
     fab = flags(FAB)
     deploying = CHANGING | {"tag", "skip-validation", "no-rollback"}
     kinds = {"replicas-backtest", "replicas-training"}
-    assert fab["deploy-core"] == deploying | {"service", "refresh"}
-    assert fab["deploy-workers"] == deploying | {"service", "refresh"} | kinds
-    assert flags(INVOKE)["deploy-all"] == deploying | {"refresh"} | kinds | FLEET_ONLY
+    assert fab["deploy-core"] == deploying | {"service", "refresh", "image"}
+    assert fab["deploy-workers"] == deploying | {"service", "refresh", "image"} | kinds
+    assert flags(INVOKE)["deploy-all"] == deploying | {"refresh", "image"} | kinds | FLEET_ONLY
     assert fab["rollback"] == deploying
     assert fab["prune"] == fab["rotate-secrets"] == CHANGING
     assert fab["backup"] == CHANGING - {"dry-run"}
     assert fab["backups"] == {"timings", "json", "debug"}
     assert fab["restore"] == CHANGING | {"backup", "skip-validation"}
-    assert fab["preflight"] == {"tag", "timings", "json", "debug"}
+    assert fab["preflight"] == {"tag", "image", "timings", "json", "debug"}
     assert fab["status"] == {"timings", "json", "debug"}
     assert fab["history"] == {"tail", "timings", "json", "debug"}
     assert fab["logs"] == {"service", "follow", "tail", "timings", "json", "debug"}

@@ -27,6 +27,7 @@ def test_every_flag_reaches_the_request() -> None:
         {
             "tag": "v2",
             "service": ["web", "db", "web"],
+            "image": ["web=web:patch", "registry.example:5000/house/db=./db.tar", "web=web:patch"],
             "dry-run": True,
             "no-rollback": True,
             "skip-validation": True,
@@ -40,6 +41,7 @@ def test_every_flag_reaches_the_request() -> None:
         "deploy-all",
         tag="v2",
         services=("web", "db"),
+        images=(("web", "web:patch"), ("registry.example:5000/house/db", "./db.tar")),
         dry_run=True,
         no_rollback=True,
         skip_validation=True,
@@ -58,6 +60,7 @@ def test_every_flag_reaches_the_request() -> None:
         ("replicas-mailer", "many"),
         ("tag", "a b"),
         ("service", ["--x"]),
+        *(("image", [text]) for text in ("web", "web=", "=web:1", "web= ", "a b=c", "web=-o")),
     ],
 )
 def test_a_bad_text_is_named_with_its_flag(flag: str, text: flags.Raw) -> None:

@@ -50,6 +50,15 @@ def test_with_a_tag_all_go_there_but_not_those_on_which_nothing_was_ever_deploye
         chosen({"C": node()}, "sha-0000001")
 
 
+def test_the_tag_of_a_version_is_not_that_of_its_patch() -> None:
+    patch = event("proven", replace(RELEASE, id="r2", patches={"web": "web:patch sha256:1"}), before="r1")
+    found = rollback._target(node(FIRST, patch), "sha-0000001")
+    assert found is not None
+    assert found.release.id == "r1"
+    assert rollback._target(node(patch), "sha-0000001") is None
+    assert rollback._target(node(FIRST, patch), None) == FIRST
+
+
 def test_nodes_that_stay_as_they_are_are_named() -> None:
     nodes = {"core": node(FIRST, SECOND), "B": node(FIRST), "C": node()}
     for name, each in nodes.items():

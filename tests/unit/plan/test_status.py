@@ -268,3 +268,27 @@ def test_an_optional_node_that_has_missed_a_release_is_told(
     said = left_behind(nodes["east"], known, nodes.values())
     assert said.startswith(expected)
     assert bool(said) == bool(expected)
+
+
+def test_a_patch_is_called_what_it_is() -> None:
+    image = Image.parse(ID)
+    release = replace(
+        RELEASE, images={**RELEASE.images, "web": image}, patches={"web": f"web:patch {DIGEST}"}
+    )
+    container = replace(CONTAINER, image=image)
+    known = Facts(
+        history=(event("proven", release, hashes={"web": "hash"}),),
+        containers=(container,),
+        image_ids=frozenset({ID}),
+        images={IMAGE.listed: ID},
+        files=release.files,
+    )
+    found = status(known)
+    assert (found.as_dict()["to"], found.drift) == ("a patch of sha-0000001", ())
+    assert [(row.tag, row.digest) for row in found.rows] == [("web:patch", ID)]
+    nodes = {name: node.model_copy(update={"optional": True}) for name, node in sample.house().nodes.items()}
+    before = status(replace(known, history=(event("proven", replace(RELEASE, id="r0")),)))
+    said = left_behind(nodes["east"], {"east": before, "night": found}, nodes.values())
+    assert said == (
+        "it has missed a patch of sha-0000001, which the others run: invoke deploy-jobs --tag sha-0000001 --image web=..."
+    )
