@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
-from deploy_lib.host.change import prune
+from deploy_lib.host.change import prune, rolling
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, VOLUMES, Switch, switch_script
 from deploy_lib.host.stack import HostStack
@@ -326,6 +326,7 @@ def longest_forward(stack: HostStack, switch: Switch) -> float:
         return switch.work.seconds + ENGINE_TIMEOUT
     # A program that is given another value may be waited for before that and after it.
     extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
+    extra += max(rolling.longest(stack, rolls) for rolls in (switch.rolls, switch.back_rolls))
     return stack.settings.switch_timeout + extra + ENGINE_TIMEOUT
 
 
