@@ -16,6 +16,7 @@ from deploy_lib.checks import (
     check_files,
     check_project,
     check_reloads,
+    check_rolling,
     check_variables,
     local,
     reach,
@@ -174,6 +175,7 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         yield from check_exposure(d.node, facts.services)
         yield from check_constructs(d.node, d.local.project, facts)
         yield check_reloads(d.node, facts.services, d.local.files)
+        yield from check_rolling(d.node, facts)
 
 
 def _neighbours(environment: Environment, node: Node) -> set[str]:
