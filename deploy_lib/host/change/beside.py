@@ -68,7 +68,12 @@ how() {{
   [ -z "$unproven" ] || health=none
 }}
 # fit ID...: those that may get requests.
-fit() {{ for id; do if how "$id"; then case "$state $health" in 'running healthy'|'running none') printf ' %s' "$id";; esac; fi; done; }}
+fit() {{
+  for id; do
+    how "$id" || continue
+    case "$state $health" in 'running healthy'|'running none') printf ' %s' "$id";; esac
+  done
+}}
 # since WHAT: seconds since that was first asked.
 since() {{
   case " $seen " in *" $1/"*) ;; *) seen="$seen $1/$(now)";; esac
@@ -77,12 +82,19 @@ since() {{
 }}
 # ready ID...: waits until all of them are healthy, or says why one is not.
 ready() {{
-  ready_by=$(($(now) + {int(stack.settings.healthy_timeout)})) seen=
+  ready_by=$(($(now) + {int(stack.settings.healthy_timeout)})) seen= known=
   while :; do
     waits=
     for id; do
       how "$id" || return
-      [ "$restarts" -lt {CRASH_LOOP} ] || {{ waits="it keeps crashing: $restarts restarts, last exit status $status" which=$id ready_by=0; break; }}
+      # What one that is well did earlier does not count.
+      case "$known $state $health" in
+        *" $id="*) ;;
+        *'running healthy'|*'running none') known="$known $id=$restarts";;
+        *) known="$known $id=0";;
+      esac
+      b=${{known##*" $id="}}
+      [ $((restarts - ${{b%% *}})) -lt {CRASH_LOOP} ] || {{ waits="it keeps crashing: $restarts restarts, last exit status $status" which=$id ready_by=0; break; }}
       case "$state $health" in
         'running healthy') continue;;
         # Without a check, it has to run for a while, with no restart between.

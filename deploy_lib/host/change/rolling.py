@@ -191,8 +191,9 @@ roll() {{
     case " $runs " in *" $id "*) ;; *) docker rm "$id" >/dev/null || return {ENGINE}; old=$(without "$id" $old);; esac
   done
   # From now on the gateway does not look for itself: it would find a new container before that is healthy.
-  now_fit=$(fit $old $new)
-  at_gate send_to ${{now_fit:-$old $new}} || return
+  well=$(fit $new)
+  [ "$(number_of $well)" -ge $count ] || well="$well$(fit $old)"
+  at_gate send_to ${{well:-$old $new}} || return
   if [ $missing -le 0 ]; then
     [ "$(number_of $(running_of $new))" = "$(number_of $new)" ] || beside 0 || return
     take_in || return
