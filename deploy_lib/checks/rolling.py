@@ -41,14 +41,23 @@ def _alone(node: Node, service: Service, facts: Facts) -> Iterator[tuple[str, st
             f"let its gateway publish {port.published}, and take it out of ports: of {name}",
         )
     if spec.get("container_name"):
-        yield f"{name} has container_name: {spec['container_name']}, which one container alone can have", "take it out"
+        yield (
+            f"{name} has container_name: {spec['container_name']}, which one container alone can have",
+            "take it out",
+        )
     mode = str(spec.get("network_mode") or "")
     if mode == "host" or mode.startswith(("service:", "container:")):
-        yield f"{name} has network_mode: {mode}, so two of it would listen on the same ports", "give it a network of its own"
+        yield (
+            f"{name} has network_mode: {mode}, so two of it would listen on the same ports",
+            "give it a network of its own",
+        )
     for network, joins in (spec.get("networks") or {}).items():
         fixed = [key for key in ("ipv4_address", "ipv6_address", "mac_address") if (joins or {}).get(key)]
         if fixed:
-            yield f"{name} has {', '.join(fixed)} in the network {network}, which one container alone can have", "take it out"
+            yield (
+                f"{name} has {', '.join(fixed)} in the network {network}, which one container alone can have",
+                "take it out",
+            )
     if spec.get("mac_address"):
         yield f"{name} has mac_address, which one container alone can have", "take it out"
     if service.ends == "must":
@@ -78,15 +87,24 @@ def _data(node: Node, service: Service, facts: Facts) -> Iterator[tuple[str, str
     nameless |= {m.target for m in service.mounts if m.kind == "volume" and not m.source}
     if nameless:
         places = ", ".join(sorted(nameless))
-        yield f"{name} has a volume without a name at {places}, which a second container would not have", "name it"
+        yield (
+            f"{name} has a volume without a name at {places}, which a second container would not have",
+            "name it",
+        )
 
 
 def _reached(service: Service, gateway: Service) -> Iterator[tuple[str, str]]:
     name = service.name
     if gateway.replicas != 1:
-        yield f"{gateway.name}, its gateway, has {gateway.replicas} containers, and only one is told", "let it have one"
+        yield (
+            f"{gateway.name}, its gateway, has {gateway.replicas} containers, and only one is told",
+            "let it have one",
+        )
     if not _networks(service) & _networks(gateway):
-        yield f"{name} and {gateway.name}, its gateway, have no network in common", "give both the same network"
+        yield (
+            f"{name} and {gateway.name}, its gateway, have no network in common",
+            "give both the same network",
+        )
 
 
 def _networks(service: Service) -> set[str]:
@@ -99,7 +117,10 @@ def _order(node: Node, table: Rolling, services: Mapping[str, Service]) -> Itera
     later = listed[listed.index(table.service) + 1 :]
     for other in later:
         if other in _needed(table.service, services):
-            yield f"{table.service} needs {other}, which comes after it", f"put the table of {other} before that one"
+            yield (
+                f"{table.service} needs {other}, which comes after it",
+                f"put the table of {other} before that one",
+            )
 
 
 def _needed(name: str, services: Mapping[str, Service]) -> set[str]:

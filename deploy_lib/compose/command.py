@@ -123,9 +123,7 @@ _UP = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
 def beside_commands(project: Project, service: str, number: int) -> tuple[str, ...]:
     """The calls that make more containers of a service, so that there are `number` of them."""
     scale = ("--scale", f"{service}={number}")
-    return tuple(
-        compose_command(project, "up", "-d", *_UP, *options, *scale, service) for options in BESIDE
-    )
+    return tuple(compose_command(project, "up", "-d", *_UP, *options, *scale, service) for options in BESIDE)
 
 
 def down_command(project: Project) -> str:

@@ -80,7 +80,16 @@ class Switching:
             DeployError: the switch failed, or the release is not proven; the verdict is awaited.
         """
         self._site.say("switch", self._decision.plan.subject)
-        self._watch.finish()
+        try:
+            self._watch.finish()
+        except watch.SwitchError as error:
+            if not self._watch.ill:
+                raise
+            # Only here, where values are masked: the script prints no line of a container's log.
+            said = proof.explain(self._site.session, *self._watch.ill)
+            raise watch.SwitchError(
+                f"{error.what}{said}", node=self._site.node.name, step=error.step
+            ) from None
         for step in self._decision.applies:
             self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
         release = self._decision.plan.desired.release

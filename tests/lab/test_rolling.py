@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +18,8 @@ from lab import docker as build
 from lab import images
 from lab.layout import Lab
 
-from .changes import until
-from .conftest import CHECKOUT, Outcome
+from .changes import restart_engine, until
+from .conftest import CHECKOUT, Outcome, environment
 from .load import load
 from .projects import NODE, Project, project
 
@@ -92,6 +96,54 @@ class Front:
         self.release(kind, count, **more)
         return self.project.deploy()
 
+    def start(self) -> subprocess.Popen[str]:
+        """A deployment under way."""
+        return subprocess.Popen(
+            ["invoke", "deploy-front"],
+            cwd=self.project.root,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def stuck(self, words: str) -> Iterator[None]:
+        """Holds calls of the host's `docker` whose arguments contain these, until the block ends; one has come when it begins to wait."""
+        self.project.sh(
+            "mkdir -p /tmp/fault && touch /tmp/fault/hold && cat > /usr/local/bin/docker <<'X'\n"
+            f'#!/bin/sh\ncase " $* " in *" {words} "*)\n'
+            "  while [ -e /tmp/fault/hold ]; do touch /tmp/fault/reached; sleep 0.05; done;;\n"
+            'esac\nexec /usr/bin/docker "$@"\nX\nchmod +x /usr/local/bin/docker'
+        )
+        try:
+            yield
+        finally:
+            self.project.sh("rm -rf /tmp/fault /usr/local/bin/docker")
+
+    def reached(self) -> None:
+        until(lambda: self.project.sh("ls /tmp/fault") == "hold\nreached\n", "it was not called so", 180)
+
+    def switching(self, command: subprocess.Popen[str]) -> None:
+        """Waits until the detached script runs."""
+        until(
+            lambda: self.project.sh("pgrep -f /switch.sh; true") or command.poll() is not None,
+            "no switch",
+            120,
+        )
+
+    def kill(self, command: subprocess.Popen[str]) -> None:
+        """The detached script and whatever it has started end at once, and so does the command that began it."""
+        self.project.sh(
+            "for p in $(pgrep -f /switch.sh); do ps -o pid= -s $(ps -o sid= -p $p) | xargs -r kill -KILL; done; true",
+            check=False,
+        )
+        command.kill()
+        command.communicate()
+        lock = "/opt/front/.deploy/switch.lock"
+        until(lambda: "free" in self.project.sh(f"flock -n {lock} true && echo free", check=False), "locked")
+
     def backends(self) -> list[tuple[str, str]]:
         """Version and state of each container of the service."""
         shown = self.project.sh(
@@ -167,4 +219,119 @@ def test_no_request_is_lost(front: Front) -> None:
     assert traffic.versions[0] == traffic.versions[-1] == "v1"
     assert set(traffic.versions) == {"v1", f"v{good}", f"v{front.version}"}
     front.settled("v1")
-    assert (front.deploy().code, front.project.deploy().document["nodes"]["here"]["outcome"]) == (0, "unchanged")
+    assert (front.deploy().code, front.project.deploy().document["nodes"]["here"]["outcome"]) == (
+        0,
+        "unchanged",
+    )
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_no_request_is_lost_in_a_long_run(front: Front) -> None:
+    """Ten releases, five rollbacks and five releases that fail, with at least 20,000 requests."""
+    with load(front.url) as traffic:
+        for number in range(10):
+            assert (done := front.deploy()).code == 0, done.err
+            traffic.await_more(200)
+            if number % 2 == 0:
+                good = front.backends()
+                kind = "lying" if number % 4 else "sick"
+                assert (done := front.deploy(kind)).code == 10, done.err
+                assert front.backends() == good
+                assert (done := front.project.run("rollback")).code == 0, done.err
+                traffic.await_more(200)
+        traffic.await_more(max(0, 20_000 - traffic.total), 1200)
+        ((version, _),) = front.backends()
+        seen = len(traffic.versions)
+        # From now on only the one that is there answers.
+        traffic.await_more(200)
+        assert set(traffic.versions[seen:]) <= {version}
+    assert traffic.failed == []
+    front.settled(version)
+
+
+def test_several_containers_are_replaced_one_after_the_other(front: Front) -> None:
+    assert (done := front.deploy(count=2)).code == 0, done.err
+    front.settled(f"v{front.version}", 2)
+    with load(front.url) as traffic:
+        assert (done := front.deploy(count=2)).code == 0, done.err
+        assert (done := front.deploy()).code == 0, done.err
+    assert traffic.failed == []
+    front.settled(f"v{front.version}")
+
+
+@pytest.mark.parametrize("words", ["up -d", "stop", "rm"])
+def test_killed_at_a_step_the_next_command_ends_it(front: Front, words: str) -> None:
+    front.release()
+    with load(front.url) as traffic:
+        with front.stuck(words):
+            command = front.start()
+            front.reached()
+            front.kill(command)
+        assert (done := front.project.deploy()).code == 0, done.err
+    # What was killed was no container, and no gateway.
+    assert traffic.failed == []
+    front.settled(f"v{front.version}")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(7200)
+def test_killed_at_random_moments_the_next_command_ends_it(front: Front) -> None:
+    moments = random.Random(19)  # noqa: S311 - moments are to come again
+    with load(front.url) as traffic:
+        for _ in range(40):
+            front.release()
+            command = front.start()
+            front.switching(command)
+            time.sleep(moments.uniform(0, 8))
+            front.kill(command)
+            assert (done := front.project.deploy()).code == 0, done.err
+            front.settled(f"v{front.version}")
+    assert traffic.failed == []
+
+
+def test_the_engine_restarts_while_both_are_there(front: Front) -> None:
+    front.release()
+    with front.stuck("stop"):
+        command = front.start()
+        front.reached()
+        assert len(front.backends()) == 2
+        restart_engine(front.project.sh)
+    _, said = command.communicate(timeout=300)
+    assert command.returncode in (0, 10), said
+    if command.returncode:
+        assert (done := front.project.deploy()).code == 0, done.err
+    front.settled(f"v{front.version}")
+
+
+def test_without_its_gateway_the_service_is_replaced_at_once(front: Front) -> None:
+    front.project.sh(f"docker stop {front.project.containers()['gateway']}")
+    done = front.deploy()
+    assert done.code == 0, done.err
+    assert "gateway, the gateway of backend, does not run: backend is replaced at once" in done.err
+    front.settled(f"v{front.version}")
+
+
+def test_a_gateway_that_was_restarted_finds_the_container_by_itself(front: Front) -> None:
+    front.project.sh(f"docker restart -t 1 {front.project.containers()['gateway']}")
+    front.settled(f"v{front.version}")
+    with load(front.url) as traffic:
+        traffic.await_more(20)
+    assert traffic.failed == []
+
+
+def test_what_no_two_containers_can_have_is_refused(front: Front) -> None:
+    before = front.backends()
+    files = front.project.root / "compose.yml"
+    files.write_text(
+        files.read_text().replace(
+            "    depends_on: { other:", '    ports: ["5004:8000"]\n    depends_on: { other:'
+        )
+    )
+    try:
+        done = front.project.deploy()
+        assert done.code == 3
+        assert "backend publishes the port 5004, which no two containers can have at once" in done.err
+        assert front.backends() == before
+    finally:
+        files.write_text(COMPOSE)

@@ -17,6 +17,12 @@ from deploy_lib.shell import quote, words
 ENGINE = 4
 """Exit status within the script: the engine has failed, so it is worth another attempt."""
 
+AT_ONCE = 3
+"""Exit status within the script: there cannot be two containers, as in an earlier release that publishes a port itself."""
+
+ATTEMPTS = 3
+"""How often it is begun, where the engine fails meanwhile; `$attempt` has the number, from 1 on."""
+
 ILL = "=== ill "
 """Begins the line with the service and the id of a container that does not get healthy."""
 
@@ -24,7 +30,9 @@ ILL = "=== ill "
 def of_service(project: Project, variable: str, *, stopped: bool = True) -> str:
     """The call that lists the containers of the service that a shell variable names."""
     options = "-a --no-trunc" if stopped else "--no-trunc --filter status=running"
-    return f"docker ps {options} {project.filters} {labels.NO_ONE_OFF} {labels.of_service_in(variable)} --format"
+    return (
+        f"docker ps {options} {project.filters} {labels.NO_ONE_OFF} {labels.of_service_in(variable)} --format"
+    )
 
 
 def functions(stack: HostStack, project: Project) -> str:
@@ -120,7 +128,11 @@ ready() {{
 # beside NUMBER: so many more containers, started with what they need that is new as well.
 beside() {{
   was=" $new $old " total=$(($(number_of $new $old) + $1)) needed=
-  up {make} --scale "$service=$total" "$service" || again || return
+  up {make} --scale "$service=$total" "$service" || again || {{
+    r=$?
+    [ $r != {ENGINE} ] || [ $attempt != {ATTEMPTS} ] || r={AT_ONCE}
+    return $r
+  }}
   have || return
   for id in $new $old; do
     case $was in *" $id "*) continue;; esac
@@ -129,8 +141,7 @@ beside() {{
 $service $(docker inspect --format {own_hash} "$id")"
     [ -z "$(docker inspect --format {quote(PORTS)} "$id")" ] || {{
       docker rm "$id" >/dev/null
-      echo "$service publishes a port of the host, which no two containers can have"
-      return 1
+      return {AT_ONCE}
     }}
     needed=$(docker inspect --format {needs} "$id" | tr ',' '\\n' | cut -d: -f1)
   done

@@ -14,7 +14,7 @@ from deploy_lib.compose.command import beside_commands, deployed_hashes_command,
 from deploy_lib.compose.container import ADDRESSES
 from deploy_lib.compose.project import Project
 from deploy_lib.host.change import beside
-from deploy_lib.host.change.beside import ENGINE, of_service
+from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, of_service
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.gateways import Gateway
 from deploy_lib.host.stack import HostStack
@@ -25,9 +25,6 @@ ANSWER = 10
 
 GRACE = 120
 """Seconds that are allowed for for making a container, and for stopping one, besides what else it takes."""
-
-ATTEMPTS = 3
-"""How often it is begun, where the engine fails meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +104,13 @@ about_{number}() {{
 }}
 # Each in a shell of its own, with names of its own.
 roll_{number}() {{
-  for x in {words(*range(ATTEMPTS))}; do
+  for attempt in {words(*range(1, ATTEMPTS + 1))}; do
     ( about_{number}; roll ); r=$?
-    [ $r = {ENGINE} ] || return $r
+    case $r in
+      {ENGINE}) ;;
+      {AT_ONCE}) echo {quote(f"there cannot be two containers of {table.service}: it is replaced at once")}; return 0;;
+      *) return $r;;
+    esac
     echo {quote(f"{table.service} is looked at again: the engine did not do what it was told")}
     engine || return
   done

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune, rolling
+from deploy_lib.host.change.beside import ILL
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, VOLUMES, Switch, switch_script
 from deploy_lib.host.stack import HostStack
@@ -60,6 +61,7 @@ class Watch:
 
     Attributes:
         left: the volumes that stay where it has taken a stack down.
+        ill: the service and the id of a container that did not get healthy beside the one whose place it was to take.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Watch:
         self._process = process
         self._on_line = on_line
         self.left: tuple[str, ...] = ()
+        self.ill: tuple[str, ...] = ()
         self._said: list[str] = []
         self._begun = False
         self._asked = False
@@ -280,6 +283,8 @@ class Watch:
                 self._begun = self._begun or line == BEGUN
                 self._never = self._never or line == NEVER
                 self._asked = self._asked or line == ASKED
+                if line.startswith(ILL):
+                    self.ill = tuple(line.removeprefix(ILL).split()[:2])
                 if line.startswith(VOLUMES):
                     self.left = tuple(line.removeprefix(VOLUMES).split())
                 yield line

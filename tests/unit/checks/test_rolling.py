@@ -30,7 +30,9 @@ def refused(
         services: their parts of the rendering.
     """
     given = {"web": {"image": "h/web:1"}, "gateway": GATEWAY, **services}
-    facts = Facts(services=read_model(json.dumps({"services": given})), containers=(build.container(mounts=held),))
+    facts = Facts(
+        services=read_model(json.dumps({"services": given})), containers=(build.container(mounts=held),)
+    )
     rolling = [{"service": name} for name in listed or ("web",)]
     node = build.node(**(settings or {}), rolling=Stack(compose=("x",), rolling=rolling).rolling)
     checks = list(check_rolling(node, facts))

@@ -60,10 +60,13 @@ def test_another_gateway_is_one_file_beside_deploy_toml(tmp_path: Path) -> None:
         ('service = "web"\ndrain_timeout = 0', "drain_timeout"),
         ('service = "web"\nat_once = "yes"', "at_once"),
         ('service = "web"\ngateway = "web"', "web cannot be its own gateway"),
-        ('service = "web"\n[[stacks.shop.rolling]]\nservice = "web"', "two of them are for the service 'web'"),
+        (
+            'service = "web"\n[[stacks.shop.rolling]]\nservice = "web"',
+            "two of them are for the service 'web'",
+        ),
     ],
 )
 def test_a_wrong_table_is_refused_by_its_key(table: str, said: str) -> None:
-    with pytest.raises(UsageError, match="stacks.shop") as caught:
+    with pytest.raises(UsageError, match=r"stacks\.shop") as caught:
         rolling(f"[[stacks.shop.rolling]]\n{table}")
     assert said in str(caught.value)

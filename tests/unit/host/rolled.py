@@ -57,7 +57,7 @@ case $1 in
     case $3 in
       *PortBindings*) cat "$FAKE/port" 2>/dev/null; true;;
       *Networks*) echo "net $ip ";;
-      *State.Status*) 
+      *State.Status*)
         r=$(cat "$FAKE/restarts/$hash" 2>/dev/null || echo 0)
         echo "$state $health $r 7"
         # It goes on crashing.

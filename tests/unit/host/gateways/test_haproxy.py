@@ -81,5 +81,12 @@ def test_it_forgets_what_it_was_told(host: Rolled) -> None:
 
 def test_one_that_does_not_answer_is_no_success(host: Rolled) -> None:
     host.tell("haproxy.sh", "echo 'no such file' >&2; exit 1")
-    for call in ("answers", "sends 10.0.0.1", "takes 10.0.0.1", "quiet 10.0.0.1", "finds 10.0.0.1", "forgets"):
+    for call in (
+        "answers",
+        "sends 10.0.0.1",
+        "takes 10.0.0.1",
+        "quiet 10.0.0.1",
+        "finds 10.0.0.1",
+        "forgets",
+    ):
         assert host.run(FUNCTIONS, f"gate_{call}").returncode == 1, call
