@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 DOCKER = """#!/bin/sh
@@ -118,13 +119,15 @@ class Rolled:
         """Writes a file that its `docker` reads."""
         (self.folder / name).write_text(text)
 
-    def run(self, functions: str, commands: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, functions: str, commands: str, shell: Sequence[str] = ("sh",), **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs these commands, with the functions, in a process group of their own."""
         (self.folder / "number").unlink(missing_ok=True)
         (self.folder / "calls").write_text("")
         given = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "FAKE": str(self.folder), **env}
         return subprocess.run(
-            ["sh", "-c", f"{SCRIPT}\n{functions}\n{commands}"],
+            [*shell, "-c", f"{SCRIPT}\n{functions}\n{commands}"],
             env=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

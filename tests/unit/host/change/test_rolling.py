@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from deploy_lib.host.gateways.haproxy import HAProxy
 from tests.unit import build
 from tests.unit.host.rolled import Rolled
 
+SHELLS = [["sh"], ["bash"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
 STACK = build.stack(healthy_timeout=3)
 
 
@@ -32,10 +34,11 @@ def order(host: Rolled, *words: str) -> list[str]:
     return [word for call in host.calls if (word := next((w for w in words if w in call), ""))]
 
 
-def test_the_new_one_gets_requests_before_the_old_one_goes(host: Rolled) -> None:
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_new_one_gets_requests_before_the_old_one_goes(host: Rolled, shell: list[str]) -> None:
     host.want("h2")
     host.tell("busy/10.0.0.1", "3\n")
-    done = host.run(functions(), "roll_0 && settle_0")
+    done = host.run(functions(), "roll_0 && settle_0", shell)
     assert done.returncode == 0, done.stdout
     assert "web: 1 of 1 new containers are healthy, and get requests" in done.stdout
     assert host.containers() == {"c11": ("h2", "running")}
