@@ -10,17 +10,16 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.keeper import Keeper
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import prune_script
-from deploy_lib.host.change.rolling import Roll
 from deploy_lib.host.change.stage import Staging, needed_logins, staging_steps
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.change.step import shown_of
 from deploy_lib.host.change.switch import Switch, forward_steps
-from deploy_lib.host.gateways import Gateway
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import Desired, contents_by_digest
+from deploy_lib.plan.rolls import rolls
 from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
@@ -105,8 +104,8 @@ def make_switch(
         back_runs=_runs(back.release.images, settled, back.release.ends, late=True, only=only)
         if back
         else Runs(),
-        rolls=_rolls(node.stack, release, only) if back else (),
-        back_rolls=_rolls(node.stack, back.release, only) if back else (),
+        rolls=rolls(node.stack, release, only) if back else (),
+        back_rolls=rolls(node.stack, back.release, only) if back else (),
         secrets=needed,
         unused=_unused(job, facts, [release, *([back.release] if back else [])]),
         kept_values=needed if decision.keep_values else [*decision.kept, *release.carried],
@@ -116,21 +115,6 @@ def make_switch(
         prune=prune_script(
             job.stack, [e.release for e in keep], needed=[plan.next_before] if plan.next_before else []
         ),
-    )
-
-
-def _rolls(stack: Stack, release: Release, only: Collection[str]) -> tuple[Roll, ...]:
-    """The services of a release that are replaced without losing a request.
-
-    Args:
-        only: see `_runs`.
-    """
-    return tuple(
-        Roll(table, release.replicas.get(table.service, 1), table.service in stack.unproven)
-        for table in stack.rolling
-        if isinstance(table, Gateway)
-        and table.service in (only or release.images)
-        and table.service in release.images
     )
 
 
