@@ -130,7 +130,17 @@ In one call, Compose would start what they depend on as well, also what has done
 that out of the configuration that it remembers, and make them anew another time.
 """
 
+BESIDE = ("--no-start", "--no-recreate"), ("--no-deps", "--no-recreate")
+"""Options of two calls of `up` that make further containers of a service, and then start these, with those that they need and
+that are named, in their order; all that are there already stay as they are."""
+
 _UP = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
+
+
+def beside_commands(project: Project, service: str, number: int) -> tuple[str, ...]:
+    """The calls that make more containers of a service, so that there are `number` of them."""
+    scale = ("--scale", f"{service}={number}")
+    return tuple(compose_command(project, "up", "-d", *_UP, *options, *scale, service) for options in BESIDE)
 
 
 def down_command(project: Project) -> str:

@@ -158,6 +158,18 @@ containers() {{ ids=$(docker ps -aq --no-trunc {project.filters}) && inspect {qu
 """
 
 
+PORTS = '{{range .HostConfig.PortBindings}}{{range .}}{{if and .HostPort (ne .HostPort "0")}}{{println .HostPort}}{{end}}{{end}}{{end}}'
+"""Format for `docker inspect`: the ports of the host that a container has to have, one a line."""
+
+ADDRESSES = (
+    "{{range $n, $e := .NetworkSettings.Networks}}{{println $n $e.IPAddress $e.GlobalIPv6Address}}{{end}}"
+)
+"""Format for `docker inspect`: its networks, one a line, with the addresses that it has there."""
+
+WELL = "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}} {{.State.ExitCode}}"
+"""Format for `docker inspect`: how a container is."""
+
+
 def happening(project: Project) -> str:
     """The call that prints a line for each thing that happens to a container of the project, from `$t` on (seconds since 1970)."""
     kinds = " ".join(f"--filter event={kind}" for kind in ("start", "die", "destroy", "health_status"))

@@ -2,6 +2,7 @@
 
 from deploy_lib.config.environments import Environment, Node
 from deploy_lib.config.reading import load, parse, read
+from deploy_lib.config.rolling import Rolling
 from deploy_lib.config.specs import Registry, RegistryLogin, SecretSource, SecretSpec
 from deploy_lib.config.stacks import (
     Apply,
@@ -28,6 +29,7 @@ __all__ = [
     "RegistryLogin",
     "Reload",
     "Requires",
+    "Rolling",
     "Scrape",
     "SecretSource",
     "SecretSpec",

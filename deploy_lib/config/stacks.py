@@ -28,6 +28,7 @@ from deploy_lib.config.fields import (
     several,
 )
 from deploy_lib.config.open_set import OpenSet
+from deploy_lib.config.rolling import Rolling, once, read_rolling
 
 
 def _regex(text: str) -> str:
@@ -282,6 +283,7 @@ class Stack(Model):
         exposed: secrets that may stand in the environment of its containers, where `docker inspect` shows them.
         unproven: services whose health check can say nothing, such as one that they inherit from their image; they must run.
         databases: services whose image does not say by its name which program keeps data there.
+        rolling: services that are replaced without losing a request; see docs/rolling.md.
         accept_loss: services whose data a deployment may lose; see docs/data.md.
     """
 
@@ -312,6 +314,11 @@ class Stack(Model):
     databases: tuple[Annotated[Database, BeforeValidator(DATABASES.read)], ...] = Field(
         default=(), strict=False
     )
+    rolling: Annotated[
+        tuple[Annotated[Rolling, BeforeValidator(read_rolling)], ...],
+        Field(strict=False),
+        AfterValidator(once),
+    ] = ()
     accept_loss: tuple[str, ...] = Field(default=(), strict=False)
 
     @property

@@ -147,8 +147,14 @@ def _await_health(
         if late or any(problem.final for problem in problems):
             break
     worst = sorted(problems, key=lambda a: not a.final)[0]
-    said = _health(session, worst) + _log(session, worst.service, worst.container)
+    said = explain(session, worst.service, worst.container)
     raise ProofError(f"{worst.service} is not healthy: {worst.problem}{said}", node=node.name, step="health")
+
+
+def explain(session: Session, service: str, container: str) -> str:
+    """What a container's health check and the end of its log say, in lines of their own; "" where there is neither."""
+    problem = HealthProblem(service, "", container)
+    return _health(session, problem) + _log(session, service, container)
 
 
 def _health(session: Session, worst: HealthProblem) -> str:

@@ -83,7 +83,16 @@ class Switching:
         self._site.say("switch", self._decision.plan.subject)
         if aside := self._decision.plan.aside:
             self._site.say("switch", f"not started, as it did not run before: {', '.join(aside)}")
-        self._watch.finish()
+        try:
+            self._watch.finish()
+        except watch.SwitchError as error:
+            if not self._watch.ill:
+                raise
+            # Only here, where values are masked: the script prints no line of a container's log.
+            said = proof.explain(self._site.session, *self._watch.ill)
+            raise watch.SwitchError(
+                f"{error.what}{said}", node=self._site.node.name, step=error.step
+            ) from None
         for step in self._decision.applies:
             self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
         release = self._decision.plan.desired.release

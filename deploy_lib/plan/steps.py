@@ -19,6 +19,7 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import Desired, contents_by_digest
+from deploy_lib.plan.rolls import rolls
 from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
@@ -109,6 +110,8 @@ def make_switch(
         )
         if back
         else Runs(),
+        rolls=rolls(node.stack, release, only) if back else (),
+        back_rolls=rolls(node.stack, back.release, only) if back else (),
         secrets=needed,
         unused=_unused(job, facts, [release, *([back.release] if back else [])]),
         kept_values=needed if decision.keep_values else [*decision.kept, *release.carried],

@@ -17,7 +17,7 @@ from deploy_lib.compose.container import containers_function, happening
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
-from deploy_lib.host.change import apply, keeper, place, start, values
+from deploy_lib.host.change import apply, keeper, place, rolling, start, values
 from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.keeper import Keeper
 from deploy_lib.host.change.launch import BEGUN, log_directory
@@ -88,6 +88,7 @@ class Switch:
         abandoned: the event for a host that went back because its owner was gone.
         stuck: the event for a host that could not go back.
         prune: shell text that is run after everything, when the release was proven.
+        rolls, back_rolls: the services that are replaced without losing a request, of the new release and of the one before.
         runs, back_runs: which services are started, of the new release and of the one before.
         work: what is done instead of going to another release.
         keeper: what keeps the values that only a shell had, of a project that is adopted.
@@ -115,6 +116,8 @@ class Switch:
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"
+    rolls: Sequence[rolling.Roll] = ()
+    back_rolls: Sequence[rolling.Roll] = ()
     runs: start.Runs = field(default_factory=start.Runs)
     back_runs: start.Runs = field(default_factory=start.Runs)
     work: Work | None = None
@@ -163,7 +166,7 @@ engine() {{
     sleep 1
   done
 }}
-{start.functions(stack, switch.project or project)}forward() {{
+{start.functions(stack, switch.project or project)}{rolling.functions(stack, switch.project or project, switch.rolls)}forward() {{
 {script_of(forward_steps(stack, switch))}
 }}
 back() {{
@@ -259,7 +262,9 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
         *one_off_steps(stack, project, switch.one_offs, env, alone=switch.back is not None),
         # A secret in a program's data is changed while the program runs; its open connections stay.
         Step(apply.forward(switch.applies)),
+        *rolling.forward_steps(project, switch.rolls, env),
         *start.forward_steps(switch.runs, project, env),
+        *rolling.settled(switch.rolls),
         Step(place.tell(project, switch.reloads), tuple(reloaded)),
         Step(apply.prove(switch.applies)),
     ]
@@ -292,13 +297,13 @@ cd / || return
 engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.paths})))}"""
     return f"""\
-{start.functions(stack, project)}
+{start.functions(stack, project)}{rolling.functions(stack, project, switch.back_rolls)}
 {values.restore({*(n for place in switch.places for n in place.names), *(n for each in switch.recalled for n in each.names)})}
 {values.deliver(switch.back_secret_files)} || return
 {place.remember(project, switch.reloads)}
 {place.place(directory, switch.back)} || return
 {apply.back(switch.applies)}
-{start.back(switch.back_runs)}
+{rolling.back(switch.back_rolls)}{start.back(switch.back_runs)}{rolling.settled_back(switch.back_rolls)}
 {apply.back_later(switch.applies)}
 {place.tell(project, switch.reloads)}"""
 

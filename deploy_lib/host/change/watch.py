@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
-from deploy_lib.host.change import prune
+from deploy_lib.host.change import prune, rolling
+from deploy_lib.host.change.beside import ILL
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, VOLUMES, Switch, switch_script
 from deploy_lib.host.stack import HostStack
@@ -62,6 +63,7 @@ class Watch:
 
     Attributes:
         left: the volumes that stay where it has taken a stack down.
+        ill: the service and the id of a container that did not get healthy beside the one whose place it was to take.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Watch:
         self._process = process
         self._on_line = on_line
         self.left: tuple[str, ...] = ()
+        self.ill: tuple[str, ...] = ()
         self._said: list[str] = []
         self._begun = False
         self._asked = False
@@ -289,6 +292,8 @@ class Watch:
                 self._begun = self._begun or line == BEGUN
                 self._never = self._never or line == NEVER
                 self._asked = self._asked or line == ASKED
+                if line.startswith(ILL):
+                    self.ill = tuple(line.removeprefix(ILL).split()[:2])
                 if line.startswith(VOLUMES):
                     self.left = tuple(line.removeprefix(VOLUMES).split())
                 yield line
@@ -340,6 +345,7 @@ def longest_forward(stack: HostStack, switch: Switch) -> float:
         return switch.work.seconds + ENGINE_TIMEOUT
     # A program that is given another value may be waited for before that and after it.
     extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
+    extra += max(rolling.longest(stack, rolls) for rolls in (switch.rolls, switch.back_rolls))
     return stack.settings.switch_timeout + extra + ENGINE_TIMEOUT
 
 

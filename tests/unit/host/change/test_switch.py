@@ -18,8 +18,10 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.rolling import Roll
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.gateways.haproxy import HAProxy
 from deploy_lib.host.programs.grafana import GrafanaAdmin
 from deploy_lib.release.files import digest
 from deploy_lib.release.release import Release
@@ -692,3 +694,27 @@ def test_on_the_way_back_what_was_stopped_is_made_and_not_started(host: Host) ->
         ("web", True),
         ("web", False),
     ]
+
+
+def test_rolling_services_come_before_up_in_either_direction(host: Host) -> None:
+    rolls = [Roll(HAProxy(service="web"))]
+    host.begin("new", rolls=rolls, back_rolls=rolls)
+    assert host.until("=== switched") == "=== switched 0"
+    asked, settled = "com.docker.compose.service=web", "com.docker.compose.service=gateway"
+    assert host.calls.index(asked) < host.calls.index(" up ") < host.calls.index(settled)
+    there = len(host.calls)
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    back = host.calls[there:]
+    assert back.index(asked) < back.index(" up ") < back.index(settled)
+
+
+def test_what_cannot_be_rolled_back_is_taken_back_at_once(host: Host) -> None:
+    running = 'case "$*" in *service=web*) echo "c1 running h1"; exit;; *" config "*) exit 1;; esac'
+    host.docker(running)
+    host.begin("new", back_rolls=[Roll(HAProxy(service="web"))])
+    assert host.until("=== switched") == "=== switched 0"
+    assert host.decide("revert", "failed") == 0
+    assert host.until("web is taken back at once: requests may be lost")
+    assert host.until("=== back") == "=== back 0"
+    assert (host.home / "a").read_text() == "old"

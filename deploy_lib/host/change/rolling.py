@@ -1,0 +1,245 @@
+"""Containers replaced without losing a request: the new one beside the old one, healthy, sent requests; the old one drained, stopped.
+
+It is a part of the switch, before Compose is told to bring all services to the files in place, and it leaves nothing to do for
+these. It looks at what is there and goes on from that, in either direction: after an engine's restart, after a script that
+was killed, and on the way back. What Compose's own hash says is of the release in place is new, all others are old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploy_lib.compose.command import beside_commands, deployed_hashes_command, shown
+from deploy_lib.compose.container import ADDRESSES
+from deploy_lib.compose.project import Project
+from deploy_lib.host.change import beside
+from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, of_service
+from deploy_lib.host.change.step import Step
+from deploy_lib.host.gateways import Gateway
+from deploy_lib.host.stack import HostStack
+from deploy_lib.shell import quote, words
+
+ANSWER = 10
+"""Seconds for a gateway to answer, and to find by itself what it was told."""
+
+GRACE = 120
+"""Seconds that are allowed for for making a container, and for stopping one, besides what else it takes."""
+
+
+@dataclass(frozen=True)
+class Roll:
+    """A service that is to be rolled.
+
+    Attributes:
+        gateway: its table in deploy.toml.
+        count: how many containers it is to have.
+        unproven: its health check says nothing.
+    """
+
+    gateway: Gateway
+    count: int = 1
+    unproven: bool = False
+
+
+def longest(stack: HostStack, rolls: Sequence[Roll]) -> float:
+    """Seconds that it may take."""
+    each = stack.settings.healthy_timeout + GRACE
+    return sum((each + roll.gateway.drain_timeout) * (roll.count + 1) for roll in rolls)
+
+
+def forward_steps(project: Project, rolls: Sequence[Roll], env: str) -> list[Step]:
+    """The steps before `up`, in a shell function that ends with the first one that fails; none without rolling services.
+
+    Args:
+        env: what a dry run shows before each command.
+    """
+    return [
+        Step(f"roll_{number} || return", tuple(_shown(project, roll, env)))
+        for number, roll in enumerate(rolls)
+    ]
+
+
+def _shown(project: Project, roll: Roll, env: str) -> list[str]:
+    """One round of it: with several containers there is one for each, unless they are replaced at once."""
+    service, old = roll.gateway.service, f"OLD_{roll.gateway.service.upper()}"
+    number = roll.count * 2 if roll.gateway.at_once else roll.count + 1
+    calls = [env + shown(call) for call in beside_commands(project, service, number)]
+    return [*calls, f"docker stop {old}", f"docker rm {old}"]
+
+
+def settled(rolls: Sequence[Roll]) -> list[Step]:
+    """The steps after `up`: gateways send to what they find by themselves again."""
+    return [Step(f"settle_{number}") for number, _ in enumerate(rolls)]
+
+
+def back(rolls: Sequence[Roll]) -> str:
+    """Shell text of the way back, before `up`, which does it at once where it cannot be done so."""
+    return "".join(
+        f"roll_{number} || echo {quote(f'{roll.gateway.service} is taken back at once: requests may be lost')}\n"
+        for number, roll in enumerate(rolls)
+    )
+
+
+def settled_back(rolls: Sequence[Roll]) -> str:
+    """Shell text of the way back, after `up`."""
+    return "".join(f"\n{step.text}" for step in settled(rolls))
+
+
+def functions(stack: HostStack, project: Project, rolls: Sequence[Roll]) -> str:
+    """Shell functions `roll_N` and `settle_N` for each of these; take `engine`, `up` and `hash_of`."""
+    if not rolls:
+        return ""
+    services = "".join(_service(number, roll) for number, roll in enumerate(rolls))
+    return f"{beside.functions(stack, project)}{_at_gate(project)}{_roll(project)}{services}"
+
+
+def _service(number: int, roll: Roll) -> str:
+    table = roll.gateway
+    return f"""\
+about_{number}() {{
+  service={quote(table.service)} gateway={quote(table.gateway)} count={roll.count} drain={int(table.drain_timeout)}
+  at_once={1 if table.at_once else ""} unproven={1 if roll.unproven else ""}
+{table.functions}
+}}
+# Each in a shell of its own, with names of its own.
+roll_{number}() {{
+  for attempt in {words(*range(1, ATTEMPTS + 1))}; do
+    ( about_{number}; roll ); r=$?
+    case $r in
+      {ENGINE}) ;;
+      {AT_ONCE}) echo {quote(f"there cannot be two containers of {table.service}: it is replaced at once")}; return 0;;
+      *) return $r;;
+    esac
+    echo {quote(f"{table.service} is looked at again: the engine did not do what it was told")}
+    engine || return
+  done
+  return 1
+}}
+settle_{number}() {{ ( about_{number}; settle ); true; }}
+"""
+
+
+def _at_gate(project: Project) -> str:
+    """Shell functions that tell a gateway where requests go."""
+    return f"""\
+told() {{ timeout -k 2 {ANSWER} docker exec -i "$gate" "$@"; }}
+find_gate() {{ gate=$({of_service(project, "gateway", stopped=False)} '{{{{.ID}}}}') || return {ENGINE}; gate=${{gate%%[!0-9a-f]*}}; }}
+# at_gate COMMAND...: does it as soon as the gateway answers. Nobody comes through one that does not run, so it is told nothing.
+at_gate() {{
+  answer_by=$(($(now) + {ANSWER})) why=
+  while :; do
+    find_gate || return
+    [ -z "$gate" ] || if why=$("$@" 2>&1); then return 0; fi
+    [ "$(now)" -lt $answer_by ] || break
+    nap
+  done
+  [ -n "$gate" ] || return 0
+  down 1 || {{ r=$?; [ $r != {ENGINE} ] || return $r; }}
+  echo "$gateway, the gateway of $service, does not do what it is told: $why"
+  return 1
+}}
+# addresses ID...: where the gateway reaches them: in the first network that both have.
+addresses() {{
+  nets=$(docker inspect --format {quote(ADDRESSES)} "$gate" 2>/dev/null | cut -d' ' -f1)
+  for id; do
+    docker inspect --format {quote(ADDRESSES)} "$id" 2>/dev/null | while read -r net at or; do
+      case "
+$nets
+" in *"
+$net
+"*) if [ -n "$at" ]; then echo "$at"; break; fi;; esac
+    done
+  done
+}}
+send_to() {{
+  set -- $(addresses "$@")
+  [ $# -gt 0 ] || {{ echo "it shares no network with $service"; return 1; }}
+  gate_sends "$@"
+}}
+reached() {{ gate_takes $(addresses "$@"); }}
+# settle: the gateway goes by what it finds again, as soon as that is what runs.
+settle() {{
+  find_gate
+  [ -n "$gate" ] && gate_told_any >/dev/null 2>&1 || return 0
+  settle_by=$(($(now) + {ANSWER}))
+  while :; do
+    at=$(addresses $({of_service(project, "service", stopped=False)} '{{{{.ID}}}}'))
+    if [ -n "$at" ] && gate_finds $at >/dev/null 2>&1; then gate_forgets; return; fi
+    [ "$(now)" -lt $settle_by ] || break
+    nap
+  done
+  echo "$gateway does not find the containers of $service by itself yet, and keeps to those that it was told"
+}}
+"""
+
+
+def _roll(project: Project) -> str:
+    return f"""\
+roll() {{
+  wanted=
+  have || return
+  # Where none runs, no request can be lost.
+  [ -n "$runs" ] && [ $count -gt 0 ] || return 0
+  wanted=$({deployed_hashes_command(project)}) || down 1 || return
+  have || return
+  missing=$((count - $(number_of $new))) leaving=
+  [ -n "$old" ] || [ $missing != 0 ] || return 0
+  at_gate gate_answers || return
+  [ -n "$gate" ] || {{ echo "$gateway, the gateway of $service, does not run: $service is replaced at once"; return 0; }}
+  # Those that have stopped would be started with the others.
+  for id in $old; do
+    case " $runs " in *" $id "*) ;; *) docker rm "$id" >/dev/null || return {ENGINE}; old=$(without "$id" $old);; esac
+  done
+  # From now on the gateway does not look for itself: it would find a new container before that is healthy.
+  well=$(fit $new)
+  [ "$(number_of $well)" -ge $count ] || well="$well$(fit $old)"
+  at_gate send_to ${{well:-$old $new}} || return
+  if [ $missing -le 0 ]; then
+    [ "$(number_of $(running_of $new))" = "$(number_of $new)" ] || beside 0 || return
+    take_in || return
+  fi
+  while [ $missing -gt 0 ]; do
+    step=1
+    [ -z "$at_once" ] || step=$missing
+    beside $step || return
+    missing=$((missing - step))
+    take_in || return
+    for old_one in $old; do
+      [ -z "$at_once" ] || break
+      retire "$old_one" || return
+      old=$(without "$old_one" $old)
+      break
+    done
+  done
+  # More than are wanted: those that came last go.
+  while [ $missing -lt 0 ]; do
+    for last in $new; do break; done
+    old="$old $last" new=$(without "$last" $new) missing=$((missing + 1))
+  done
+  for old_one in $old; do retire "$old_one" || return; done
+}}
+# take_in: the new containers get requests once they are healthy.
+take_in() {{
+  ready $new || return
+  at_gate send_to $(fit $old) $new || return
+  at_gate reached $new || return
+  echo "$service: $(number_of $new) of $count new containers are healthy, and get requests"
+}}
+# retire ID: it gets no more requests, answers those that it has, and goes.
+retire() {{
+  leaving="$leaving $1" stay=
+  for id in $new $(fit $old); do case " $leaving " in *" $id "*) ;; *) stay="$stay $id";; esac; done
+  at_gate send_to $stay || return
+  at=$(addresses "$1") quiet=0 drain_by=$(($(now) + drain))
+  # What was sent to it a moment ago may not be counted yet, so it is asked twice.
+  while [ -n "$gate" ] && [ -n "$at" ] && [ $quiet -lt 2 ]; do
+    if gate_quiet "$at" >/dev/null 2>&1; then quiet=$((quiet + 1)); else quiet=0; fi
+    [ "$(now)" -lt $drain_by ] || {{ echo "an old container of $service is stopped although it has not answered all after $drain s"; break; }}
+    find_gate
+    nap
+  done
+  if {{ docker stop "$1" && docker rm "$1"; }} >/dev/null; then return 0; fi
+  if docker inspect "$1" >/dev/null 2>&1 || ! docker version >/dev/null 2>&1; then return {ENGINE}; fi
+}}
+"""

@@ -1,0 +1,147 @@
+"""HAProxy, told by its runtime socket: a reload would close connections on which a client may just be sending."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from deploy_lib.host.gateways import Gateway
+from deploy_lib.shell import quote
+
+_Backend = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]+$")]
+
+
+class HAProxy(Gateway):
+    """HAProxy: requests go to the backend `named` while any of its servers is up, and otherwise to the backend `found`.
+
+    The servers of `found` come from Docker's DNS, those of `named` are free places that a deployment gives addresses. DNS alone
+    would not do: it has a new container at once, whatever its health, and the old one for a while.
+
+    Attributes:
+        socket: the runtime socket, in the gateway's container; `socat` has to be there, too.
+        found, named: see above; as the configuration calls them.
+    """
+
+    program: Literal["haproxy"] = "haproxy"
+    socket: Annotated[str, StringConstraints(pattern=r"^/[^,\s]+$")] = "/run/gateway/admin.sock"
+    found: _Backend = "found"
+    named: _Backend = "rolling"
+
+    def _say(self) -> str:
+        """Shell function `say COMMANDS`; a command that is not understood is a failure."""
+        call = f"told socat -t 5 - {quote(f'UNIX-CONNECT:{self.socket}')}"
+        return f"""\
+  say() {{
+    o=$(echo "$1" | {call} 2>&1) || {{ printf '%s\\n' "$o"; return 1; }}
+    case $o in *'Unknown command'*|*'Permission denied'*|*'No such '*|*'not found'*) printf '%s\\n' "$o"; return 1;; esac
+    printf '%s\\n' "$o"
+  }}"""
+
+    def _servers(self, backend: str) -> str:
+        """Shell text that puts a backend's servers into `$t`: their names, addresses, whether they are up (2), and why not (0: they
+        may be)."""
+        return f"""\
+{self._say()}
+  t=$(say 'show servers state {backend}') || {{ printf '%s\\n' "$t"; return 1; }}
+  t=$(printf '%s\\n' "$t" | while read -r b be s name a op admin rest; do
+    # 4 only says that it was in maintenance at the start.
+    case $be in {quote(backend)}) echo "$name $a $op $((admin & ~4))";; esac
+  done)"""
+
+    def answers(self) -> str:
+        """See `Gateway.answers`."""
+        return f"""\
+{self._say()}
+  t=$(say 'show backend') || {{ printf '%s\\n' "$t"; return 1; }}
+  for b in {quote(self.found)} {quote(self.named)}; do
+    case "
+$t
+" in *"
+$b
+"*) ;; *) echo "its configuration has no backend $b"; return 1;; esac
+  done"""
+
+    def sends(self) -> str:
+        """See `Gateway.sends`: a server that comes in counts as up until it is checked."""
+        named = self.named
+        return f"""\
+{self._servers(named)}
+  in= out= seen=' ' free=
+  while read -r name a op admin; do
+    case " $* " in
+      *" $a "*)
+        case $seen in *" $a "*) out="$out $name";; *) in="$in;set server {named}/$name state ready" seen="$seen$a ";; esac;;
+      # An odd state is maintenance: nothing is sent there.
+      *) case $admin in *[13579]) free="$free $name";; *) out="$out $name";; esac;;
+    esac
+  done <<=SERVERS=
+$t
+=SERVERS=
+  for a; do
+    case $seen in *" $a "*) continue;; esac
+    name=${{free# }}; name=${{name%% *}}
+    [ -n "$name" ] || {{ echo 'its backend {named} has no free server'; return 1; }}
+    free=${{free#" $name"}}
+    in="$in;set server {named}/$name addr $a;set server {named}/$name state ready" seen="$seen$a "
+  done
+  for name in $out; do in="$in;set server {named}/$name state drain"; done
+  [ -z "$in" ] || say "${{in#;}}" >/dev/null"""
+
+    def takes(self) -> str:
+        """See `Gateway.takes`."""
+        return f"""\
+{self._servers(self.named)}
+  for a; do
+    case "
+$t
+" in *" $a 2 0
+"*) ;; *) echo "its own check of $a fails"; return 1;; esac
+  done"""
+
+    def quiet(self) -> str:
+        """See `Gateway.quiet`."""
+        return f"""\
+{self._say()}
+  q=$(say 'show stat' | cut -d, -f1,2,5) || return 1
+  for backend in {quote(self.named)} {quote(self.found)}; do
+    t=$(say "show servers state $backend") || return 1
+    while read -r b be s name a rest; do
+      [ "$be" = "$backend" ] && [ "$a" = "$1" ] || continue
+      case "
+$q
+" in *"
+$be,$name,0
+"*) ;; *) return 1;; esac
+    done <<=SERVERS=
+$t
+=SERVERS=
+  done"""
+
+    def told_any(self) -> str:
+        """See `Gateway.told_any`: a server that is drained is told, too."""
+        return f"""\
+{self._servers(self.named)}
+  printf '%s\\n' "$t" | grep -q '[02468]$'"""
+
+    def finds(self) -> str:
+        """See `Gateway.finds`."""
+        return f"""\
+{self._servers(self.found)}
+  n=0
+  while read -r name a op admin; do
+    case $admin in 0) ;; *) continue;; esac
+    case "$op  $* " in 2' '*" $a "*) n=$((n + 1));; *) return 1;; esac
+  done <<=SERVERS=
+$t
+=SERVERS=
+  [ $n = $# ]"""
+
+    def forgets(self) -> str:
+        """See `Gateway.forgets`: what is being answered goes on."""
+        return f"""\
+{self._servers(self.named)}
+  c=$(printf '%s\\n' "$t" | while read -r name a op admin; do
+    case $admin in *[13579]) ;; *) printf ';set server {self.named}/%s state maint' "$name";; esac
+  done)
+  [ -z "$c" ] || say "${{c#;}}" >/dev/null"""
