@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.compose.joins import joined
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Node, Rolling
 from deploy_lib.host.look.facts import Facts
@@ -34,36 +33,24 @@ def check_rolling(node: Node, facts: Facts) -> Iterator[Check]:
 
 def _alone(node: Node, service: Service, facts: Facts) -> Iterator[tuple[str, str]]:
     """What of a service no two containers can have: the problem, and what to do."""
-    name, spec = service.name, service.spec
+    name, mode = service.name, service.network_mode
     for port in service.ports:
         yield (
             f"{name} publishes the port {port}, which no two containers can have at once",
             f"let its gateway publish {port.published}, and take it out of ports: of {name}",
         )
-    if spec.get("container_name"):
-        yield (
-            f"{name} has container_name: {spec['container_name']}, which one container alone can have",
-            "take it out",
-        )
-    mode = str(spec.get("network_mode") or "")
+    alone = [f"container_name: {service.container_name}"] if service.container_name else []
+    for what in (*alone, *service.addresses):
+        yield f"{name} has {what}, which one container alone can have", "take it out"
     if mode == "host" or mode.startswith(("service:", "container:")):
         yield (
             f"{name} has network_mode: {mode}, so two of it would listen on the same ports",
             "give it a network of its own",
         )
-    for network, joins in (spec.get("networks") or {}).items():
-        fixed = [key for key in ("ipv4_address", "ipv6_address", "mac_address") if (joins or {}).get(key)]
-        if fixed:
-            yield (
-                f"{name} has {', '.join(fixed)} in the network {network}, which one container alone can have",
-                "take it out",
-            )
-    if spec.get("mac_address"):
-        yield f"{name} has mac_address, which one container alone can have", "take it out"
     if service.ends == "must":
         yield f"{name} ends when it has done its work, so no requests reach it", "leave it to Compose"
     for other in facts.services.values():
-        if name in joined(other.spec):
+        if name in other.joins:
             yield (
                 f"{other.name} is part of a container of {name} (network_mode, ipc, pid or volumes_from), and would lose it",
                 f"give {other.name} a network of its own, and name its volumes",
@@ -100,15 +87,11 @@ def _reached(service: Service, gateway: Service) -> Iterator[tuple[str, str]]:
             f"{gateway.name}, its gateway, has {gateway.replicas} containers, and only one is told",
             "let it have one",
         )
-    if not _networks(service) & _networks(gateway):
+    if not {*service.networks} & {*gateway.networks}:
         yield (
             f"{name} and {gateway.name}, its gateway, have no network in common",
             "give both the same network",
         )
-
-
-def _networks(service: Service) -> set[str]:
-    return {*(service.spec.get("networks") or {"default": None})}
 
 
 def _order(node: Node, table: Rolling, services: Mapping[str, Service]) -> Iterator[tuple[str, str]]:
@@ -128,7 +111,7 @@ def _needed(name: str, services: Mapping[str, Service]) -> set[str]:
     left = [name]
     while left:
         service = services.get(left.pop())
-        needs = {*((service.spec.get("depends_on") or {}) if service else {})} - found
+        needs = {*(service.needs if service else ())} - found
         found |= needs
         left += needs
     return found

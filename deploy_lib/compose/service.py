@@ -201,6 +201,31 @@ class Service:
         return linked(self.spec)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The services that it depends on."""
+        return tuple(self.spec.get("depends_on") or ())
+
+    @property
+    def network_mode(self) -> str:
+        """Whose network it has, such as "host" or "service:db"; "" where it has networks of its own."""
+        return str(self.spec.get("network_mode") or "")
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that it is in, by their names in the file."""
+        return tuple(self.spec.get("networks") or ("default",))
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses that one container alone can have, such as "ipv4_address in the network front"."""
+        keys = ("ipv4_address", "ipv6_address", "mac_address")
+        networks = (self.spec.get("networks") or {}).items()
+        found = [
+            f"{key} in the network {name}" for name, own in networks for key in keys if (own or {}).get(key)
+        ]
+        return [*found, *(["mac_address"] if self.spec.get("mac_address") else [])]
+
+    @property
     def must_exist(self) -> list[str]:
         """The paths that it mounts and Docker does not make."""
         mounts = [mount for mount in self.spec.get("volumes") or () if mount["type"] == "bind"]

@@ -297,6 +297,7 @@ def test_ctrl_c_while_a_host_that_is_as_asked_for_is_probed_is_an_outcome(
         logins=(),
         manifests={},
         nodes={"core": SimpleNamespace(facts=None, deferred=False)},
+        left_out="",
     )
     monkeypatch.setattr(fleet, "survey", lambda *_: found)
     monkeypatch.setattr(fleet, "require_checks", lambda *_, **__: version)
@@ -315,5 +316,6 @@ def test_ctrl_c_while_a_host_that_is_as_asked_for_is_probed_is_an_outcome(
             signal.raise_signal(signal.SIGTERM)
 
     node = Settled(NODES["core"], [])
+    found.taking = [node]
     made = fleet.deploy(load(ROOT, "lab"), cast(list[Deployment], [node]), Request("deploy-core"), Console())
     assert (made.exit, node.log) == (ExitCode.INTERRUPTED, [])
