@@ -30,8 +30,8 @@ def zstd(content: bytes) -> bytes:
     ("name", "content"),
     [
         ("web.tar", tar(saved(LAYERS))),
-        ("web.tar.gz", gzip.compress(tar(saved(LAYERS)))),
-        ("web.tgz", gzip.compress(tar(saved(LAYERS)))),
+        ("web.tar.gz", gzip.compress(tar(saved(LAYERS)), mtime=0)),
+        ("web.tgz", gzip.compress(tar(saved(LAYERS)), mtime=0)),
         ("web.tar.zst", zstd(tar(saved(LAYERS)))),
         ("no-suffix", zstd(tar(saved(LAYERS)))),
     ],
@@ -54,9 +54,9 @@ def test_a_file_is_read_however_it_is_packed(name: str, content: bytes, tmp_path
     [
         ("web.tar", b"", "it is no tar archive"),
         ("web.tar", tar(saved(LAYERS))[:9000], "it ends after 9000 bytes"),
-        ("web.tar.gz", gzip.compress(tar(saved(LAYERS)))[:-20], "it is cut short"),
+        ("web.tar.gz", gzip.compress(tar(saved(LAYERS)), mtime=0)[:-20], "it is cut short"),
         ("web.tar.gz", b"\x1f\x8b\x08\x00" + b"x" * 100, "cannot be unpacked"),
-        ("web.tar.gz", gzip.compress(b"hello"), "it is no tar archive"),
+        ("web.tar.gz", gzip.compress(b"hello", mtime=0), "it is no tar archive"),
         ("web.tar.zst", zstd(tar(saved(LAYERS)))[:-5], "it is cut short"),
         ("web.tar.zst", b"\x28\xb5\x2f\xfd" + b"x" * 100, "cannot be unpacked"),
         ("web.tar.xz", b"\xfd7zXZ\x00" + b"x" * 600, "it is no tar archive"),
@@ -85,7 +85,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_said_before_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "web.tar.gz"
-    path.write_bytes(gzip.compress(tar(saved(LAYERS))))
+    path.write_bytes(gzip.compress(tar(saved(LAYERS)), mtime=0))
     monkeypatch.setattr(offer, "_LEFT", 2**62)
     with pytest.raises(UsageError, match="no room to unpack"), opened([("web", str(path))], print) as offers:
         assert offers[0].archive
