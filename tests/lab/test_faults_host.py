@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.cli.nodes import session_to
+from deploy_lib.config import Environment
+from deploy_lib.host.look.data import Question, ask
+
 from .conftest import FIRST, SECOND, Run, Vault
 from .faults import HOME, SERVICES, Bench, Command, again, edit, going_back, until
 
@@ -159,10 +163,16 @@ def test_the_script_on_the_host_is_killed(bench: Bench) -> None:
 
 
 @full
-def test_a_host_whose_sh_is_bash(bench: Bench) -> None:
-    """As on Fedora and its kin: some of what dash and BusyBox let pass ends a script there. A bind mount has the source looked at."""
+def test_a_host_whose_sh_is_bash(bench: Bench, homes: Environment) -> None:
+    """As on Fedora and its kin: some of what dash and BusyBox let pass ends a script there."""
     bench.core.sh("ln -s /bin/bash /usr/local/bin/sh")
     bench.hurt.append(lambda: bench.core.sh("rm -f /usr/local/bin/sh"))
+    session = session_to(homes, homes.nodes["core"])
+    try:
+        found = ask(session, Question(sources=("/etc", "/none")))
+    finally:
+        session.close()
+    assert found.sources == {"/etc": "full", "/none": "missing"}
     again("deploy-core", "--tag", SECOND)
     bench.invariants(SECOND)
     again("rollback", "--node", "core")

@@ -18,33 +18,11 @@ from typing import Any
 
 from .docker import Docker
 from .engine import Engine
-from .moments import Fault
+from .moments import CHANGING, Fault
 from .server import Call, GoneError, Server
 from .session import SimulatedSession
 from .shells import SHELLS
 from .things import EngineError
-
-CHANGING = (
-    *(
-        "cat",
-        "chmod",
-        "cp",
-        "flock",
-        "ln",
-        "mkdir",
-        "mktemp",
-        "mv",
-        "rm",
-        "rmdir",
-        "sed",
-        "setsid",
-        "sync",
-        "tail",
-        "tar",
-    ),
-    "truncate",
-)
-"""Programs that change something, or stand where something changes: a fault can come before each call of one."""
 
 _SLEEP = "#!/bin/sh\nexec {sleep} 0.015\n"
 
@@ -185,10 +163,11 @@ class Host:
         """
         caller = self.asking.call.process
         shell = int(Path(f"/proc/{caller}/stat").read_text().rpartition(")")[2].split()[1])
-        ended = [p for p in self.processes() if os.getsid(p) == os.getsid(caller)] if all_of_it else [shell]
-        for process in ended:
+        own = os.getsid(caller)
+        for process in self.processes() if all_of_it else [shell]:
             with contextlib.suppress(OSError):
-                os.kill(process, signal.SIGKILL)
+                if process == shell or os.getsid(process) == own:
+                    os.kill(process, signal.SIGKILL)
         if all_of_it:
             raise GoneError
 
@@ -222,6 +201,16 @@ class Host:
 
     def _answer(self, call: Call) -> None:
         self.asking.call = call
+        try:
+            self._do(call)
+        except GoneError:
+            raise
+        except Exception as error:
+            # In this thread nobody would hear of it.
+            self.docker.odd.append(f"{call.program} {' '.join(call.arguments)}: {error!r}")
+            raise
+
+    def _do(self, call: Call) -> None:
         if call.program == "docker":
             call.end(self.docker.answer(call))
             return

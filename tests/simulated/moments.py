@@ -7,6 +7,28 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+CHANGING = (
+    *(
+        "cat",
+        "chmod",
+        "cp",
+        "flock",
+        "ln",
+        "mkdir",
+        "mktemp",
+        "mv",
+        "rm",
+        "rmdir",
+        "sed",
+        "setsid",
+        "sync",
+        "tail",
+        "tar",
+    ),
+    "truncate",
+)
+"""Programs that change something, or stand where something changes: a fault can come before each call of one."""
+
 
 class Fault:
     """Something that befalls a host at one moment of a command.
