@@ -95,7 +95,9 @@ def make_plan(
     left = {path for path in half.release.files if path in facts.files} if half else set()
     gone = (path for path in {*recorded, *left} if path not in release.files)
     dropped = tuple(sorted(path for path in gone if not _at_home(node, path)))
-    joins = {**facts.joins, **{name: service.joins for name, service in facts.services.items()}}
+    # Services that were not asked for are part of what they are part of now, whatever the checkout says.
+    asked = {n: s.joins for n, s in facts.services.items() if not chosen or n in chosen}
+    joins = {**facts.joins, **asked}
     changes = tuple(change_of(facts, before, name, release) for name in sorted(release.images))
     aside = {c.service for c in changes if chosen and c.service not in chosen and c.action in STARTED}
     changes = along([left_down(c) if c.service in aside else c for c in changes], joins)
