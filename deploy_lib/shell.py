@@ -168,7 +168,7 @@ docker() {{
   case $1 in
     compose|context) command docker "$@"; return;;
     version|ps) set -- {PATIENCE} "$@";;
-    inspect) set -- 25 "$@";;
+    inspect|info|image|images|network|volume) set -- 25 "$@";;
     exec|restart|start|stop|rmi|pull|run) set -- 600 "$@";;
     *) set -- 60 "$@";;
   esac

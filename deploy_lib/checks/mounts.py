@@ -58,7 +58,7 @@ def _left(scene: Scene, judge: Judge, container: Container, held: Held) -> str:
     database = judge.covers_database(container, held)
     if same:
         # Of a database, its program has been asked where it looks.
-        return "" if database else f"{has} {_instead(there, same[0])}"
+        return "" if database else f"{has} {_instead(there if there in same else None, same[0])}"
     if there is not None:
         return f"{has} {_full(there)} there"
     if not elsewhere:
@@ -67,7 +67,10 @@ def _left(scene: Scene, judge: Judge, container: Container, held: Held) -> str:
 
 
 def _instead(there: Held | None, elsewhere: Held) -> str:
-    return f"{_full(there)} there" if there and there.inner else f"it at {elsewhere.target}"
+    """Where the same volume would be."""
+    if there is None:
+        return f"it at {elsewhere.target}"
+    return f"{_full(there)} there" if there.inner else "all of that volume there"
 
 
 def _full(held: Held) -> str:

@@ -304,6 +304,7 @@ CUT = """\
 compose = "compose.yml"
 env_file = "cut.env"
 project = "cut"
+switch_timeout = 60
 
 [[stacks.cut.probes]]
 name = "never"
@@ -363,7 +364,7 @@ def test_when_going_back_fails_too_both_causes_are_told_and_the_advice_works(
         seen = next((line for line in process.stderr if line.split()[:2] == ["here", "back"]), "")
         assert seen
         with trouble(made):
-            out, err = process.communicate(timeout=240)
+            out, err = process.communicate(timeout=300)
             assert process.returncode == 11, err
             assert "before that: 1 of 1 probes failed" in err
             assert "unknown: the host does not say what runs" in err + out

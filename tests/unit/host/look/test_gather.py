@@ -467,7 +467,7 @@ def test_a_memory_that_is_full_makes_no_answer_less_whole(home: Path, memory: Pa
 def test_an_engine_that_takes_calls_and_never_answers_is_named_in_good_time(
     home: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ").replace("set -- 60 ", "set -- 2 ")
+    quick = shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ").replace("set -- 25 ", "set -- 2 ")
     monkeypatch.setattr(gather, "PATIENT", quick)
     (memory / "bin").mkdir()
     (memory / "bin/docker").write_text("#!/bin/sh\nexec sleep 60\n")
