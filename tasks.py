@@ -79,7 +79,8 @@ def lint(c: Context) -> None:
     c.run("ruff check . && ruff format --check . && mypy")
     # None of them asks the network for anything.
     c.run("zizmor --offline --no-progress --quiet --persona pedantic .github && actionlint")
-    c.run("shellcheck .ci/run scripts/deploy-job scripts/run scripts/validate-env.sh")
+    scripts = ".ci/run scripts/deploy-job scripts/run scripts/validate-env.sh"
+    c.run(f"shellcheck {scripts} bench/stub_docker.sh bench/peers/*.sh")
     for schema, files in (
         ("github-workflows", ".github/workflows/*.yml"),
         ("dependabot", ".github/dependabot.yml"),

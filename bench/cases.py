@@ -159,7 +159,7 @@ CASES: Mapping[str, Case] = {
     "outage": Case("Failing requests during a switch", _outage, ("floor", "ours", "ssh-cm"), counts="outage"),
     **{
         f"hosts-{count}": Case(
-            f"status of {count} hosts without Docker",
+            f"status of {count} {'host' if count == 1 else 'hosts'} without Docker",
             many.asked(count),
             ("fabric", "ours", "pyinfra"),
             "fabric",

@@ -18,7 +18,8 @@ class Run:
         seconds: what counts in this case: wall, CPU or outage, in seconds.
         wall: seconds from start to end.
         cpu: seconds of user and system time, its children's too; None where it was not measured.
-        peak: MiB of memory at most; None where it was not measured.
+        peak: MiB of memory at most; None where it was not measured. A process begins with what the one that started it had, so
+            less than some 60 MiB cannot be told.
         status: the exit status.
     """
 
@@ -145,18 +146,17 @@ def table(found: Sequence[Figure], names: Mapping[str, str]) -> list[str]:
         names: by contender, what it is called.
     """
     lines = [
-        "| what | runs | median (from to) | ratio | CPU | MiB |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| what | runs | median (from to) | ratio | CPU |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for f in found:
         name = names.get(f.who, f.who)
         who = f"**{name}**" if f.who == "ours" else name
         ratio = "–" if f.ratio is None else f"{f.ratio:.2f}"
         cpu = "–" if f.cpu is None else f"{f.cpu:.2f}"
-        peak = "–" if f.peak is None else f"{f.peak:.0f}"
         failed = f", {f.failed} failed" if f.failed else ""
         spread = f"{_seconds(f.median)} ({_seconds(f.least)} {_seconds(f.most)}){failed}"
-        lines.append(f"| {who} | {f.runs} | {spread} | {ratio} | {cpu} | {peak} |")
+        lines.append(f"| {who} | {f.runs} | {spread} | {ratio} | {cpu} |")
     return lines
 
 

@@ -198,6 +198,10 @@ def use_ports(made: Place, ports: Mapping[str, int]) -> None:
     made.ssh_config.write_text(text)
 
 
+_LEFT_OUT = {"deploy_lib", "lab", "bench", "tests", "docs"}
+"""Of the checkout: what is imported from there, and what no deployment reads."""
+
+
 def _check_out(made: Place) -> tuple[str, str]:
     """Copies what this checkout deploys, makes two commits of it, and gives their tags.
 
@@ -205,8 +209,14 @@ def _check_out(made: Place) -> tuple[str, str]:
     """
     clone = made.checkout
     # The library and the lab are those of this checkout, with byte code, as an installation has them.
-    left_out = shutil.ignore_patterns(".*", "__pycache__", "deploy_lib", "lab", "bench", "tests", "docs")
-    shutil.copytree(made.root, clone, ignore=left_out)
+    clone.mkdir()
+    for path in made.root.iterdir():
+        if path.name.startswith(".") or path.name in _LEFT_OUT:
+            continue
+        if path.is_dir():
+            shutil.copytree(path, clone / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, clone / path.name)
     (clone / ".gitignore").write_text(".lab/\n__pycache__/\n")
     description = clone / "deploy.toml"
     lines = description.read_text().splitlines(keepends=True)

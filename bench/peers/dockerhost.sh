@@ -1,5 +1,6 @@
 #!/bin/bash
 # DOCKER_HOST=ssh:// with Compose on this machine: dockerhost.sh NODE...   (files are read here, what is mounted lies on the host)
+# shellcheck disable=SC1090,SC2029
 export PATH="$BENCH_WORK/bin:$PATH"
 one() {
   . "$BENCH_WORK/nodes/$1.sh"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # The bare commands, on the host itself, each timed by its own clock. The variables of a node come before this text.
 export DOCKER_CONFIG=/run/bench-docker
 compose() { $COMPOSE "$@"; }
