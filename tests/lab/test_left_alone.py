@@ -99,7 +99,8 @@ def test_one_service_starts_nothing_that_was_stopped_and_takes_along_what_is_par
     assert alone.environment("web")["LEVEL"] == "two"
     assert alone.inspected("other")["State"]["Status"] == "exited"
     assert alone.run("status").code == 12
-    assert alone.deploy().code == 0
+    whole = alone.deploy()
+    assert whole.code == 0, whole.err
     assert alone.inspected("other")["State"]["Status"] == "running"
 
 
