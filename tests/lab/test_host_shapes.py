@@ -236,6 +236,9 @@ def opened(directory: Path, config: str) -> Iterator[None]:
     """A session that the operator has opened; from then on ssh_config has no key."""
     own, path = directory / "ssh_config", directory / "open"
     command = ["ssh", "-F", str(own), "-MN", "-S", str(path), HOST]
+    # sshd has just been told to read its configuration again, and for a moment it does not listen.
+    login = ["ssh", "-F", str(own), HOST, "true"]
+    until(lambda: subprocess.run(login, capture_output=True).returncode == 0, "op cannot log in")
     with subprocess.Popen(command) as master:
         until(path.exists, "ssh opened no session")
         text = re.sub("IdentityFile .*", f"IdentityFile none\n    ControlPath {path}", config)

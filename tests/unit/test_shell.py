@@ -38,6 +38,20 @@ def test_absent_is_told_from_unknown(tmp_path: Path) -> None:
     assert there(tmp_path / ("x" * 300))[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("No such file or directory (os error 2)", 1),
+        ("Not a directory (os error 20)", 1),
+        ("Permission denied (os error 13)", 2),
+    ],
+)
+def test_absent_is_told_in_the_words_of_other_programs_too(tmp_path: Path, words: str, code: int) -> None:
+    (tmp_path / "stat").write_text(f"#!/bin/sh\necho \"stat: cannot stat 'x': {words}\" >&2; exit 1\n")
+    (tmp_path / "stat").chmod(0o755)
+    assert run(f"{shell.THERE}\nthere /nowhere/x", tmp_path).returncode == code
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 def test_what_may_not_be_looked_at_is_unknown(tmp_path: Path) -> None:
     # pytest lets nobody else into its folders.
