@@ -121,8 +121,20 @@ class ContainerCalls:
                 "RestartPolicy": {"Name": c.spec.get("restart", "no")},
                 "Memory": 0,
                 "NanoCPUs": 0,
+                "IpcMode": "private",
+                "PidMode": "",
+                "VolumesFrom": None,
+                "Tmpfs": None,
+                "Mounts": [
+                    {"Type": m["Type"], "Source": m["Name"], "Target": m["Destination"]}
+                    for m in mounts
+                    if "Name" in m
+                ],
             },
-            "NetworkSettings": {"Ports": bindings if running else {}},
+            "NetworkSettings": {
+                "Ports": bindings if running else {},
+                "Networks": {f"{c.project}_default": {"IPAddress": "172.18.0.2", "GlobalIPv6Address": ""}},
+            },
             "Mounts": mounts,
         }
 

@@ -8,14 +8,12 @@ from .compose import Call as Project
 from .compose import ComposeError, read
 from .containers import ContainerCalls
 from .engine import Engine
-from .images import ImageCalls
+from .images import COMPOSE, ImageCalls
 from .server import Call, GoneError
 from .templates import TemplateError
 from .things import DownError, EngineError
 from .updown import Compose, Up
 from .words import Options, leading, options_of
-
-COMPOSE = "2.26.1-4"
 
 
 class Docker(ContainerCalls, ImageCalls):

@@ -12,7 +12,7 @@ from .templates import render
 from .things import PROJECT, Image
 from .words import Options
 
-VERSION = "26.1.5+dfsg1"
+VERSION, COMPOSE = "26.1.5+dfsg1", "2.26.1-4"
 
 
 class ImageCalls:
@@ -94,17 +94,17 @@ class ImageCalls:
         call.out((render(form, {"Server": server}) if form else VERSION) + "\n")
 
     def _info(self, call: Call, options: Options, names: list[str]) -> None:
-        plugins = {
-            "Log": ["json-file", "local", "none"],
-            "Volume": ["local"],
-            "Network": ["bridge", "host", "null"],
-        }
         described = {
             "DockerRootDir": "/",
             "NCPU": 2,
             "MemTotal": 1 << 34,
             "Runtimes": {"runc": {}},
-            "Plugins": plugins,
+            "Plugins": {
+                "Log": ["json-file", "local", "none"],
+                "Volume": ["local"],
+                "Network": ["bridge", "host", "null"],
+            },
+            "ClientInfo": {"Plugins": [{"Name": "compose", "Version": COMPOSE}]},
         }
         call.out(render(options["--format"][0], described) + "\n")
 
