@@ -266,3 +266,9 @@ def test_a_container_that_did_not_get_healthy_is_named() -> None:
         watch.finish()
     assert watch.ill == ("web", "c11")
     assert watching("=== switched 0").ill == ()
+
+
+def test_what_an_operator_is_to_see_is_kept() -> None:
+    watch = watching(" Container web-2  Started", "=== note web is replaced at once", "=== switched 0")
+    watch.finish()
+    assert watch.notes == ["web is replaced at once"]
