@@ -93,6 +93,8 @@ class Switching:
             raise watch.SwitchError(
                 f"{error.what}{said}", node=self._site.node.name, step=error.step
             ) from None
+        finally:
+            self._note()
         for step in self._decision.applies:
             self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
         release = self._decision.plan.desired.release
@@ -160,8 +162,16 @@ class Switching:
         self._watch.await_end("leave")
         return containers
 
+    def _note(self) -> None:
+        """Says what the switch has noted: where requests may have been lost after all."""
+        while self._watch.notes:
+            self._site.say("rolling", self._watch.notes.pop(0))
+
     def _await_back(self, back: Release | None) -> Sequence[Container]:
-        self._watch.await_back()
+        try:
+            self._watch.await_back()
+        finally:
+            self._note()
         if back is not None:
             return self._prove(back, self._site.follow_back, {*back.ends, *self._decision.plan.ill})
         containers = next(self._watch.looks())

@@ -26,6 +26,9 @@ ATTEMPTS = 3
 ILL = "=== ill "
 """Begins the line with the service and the id of a container that does not get healthy."""
 
+NOTE = "=== note "
+"""Begins a line that an operator is to see: what may lose requests all the same."""
+
 
 def of_service(project: Project, variable: str, *, stopped: bool = True) -> str:
     """The call that lists the containers of the service that a shell variable names."""

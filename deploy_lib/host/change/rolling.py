@@ -14,7 +14,7 @@ from deploy_lib.compose.command import beside_commands, deployed_hashes_command,
 from deploy_lib.compose.container import ADDRESSES
 from deploy_lib.compose.project import Project
 from deploy_lib.host.change import beside
-from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, of_service
+from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, NOTE, of_service
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.gateways import Gateway
 from deploy_lib.host.stack import HostStack
@@ -76,7 +76,7 @@ def settled(rolls: Sequence[Roll]) -> list[Step]:
 def back(rolls: Sequence[Roll]) -> str:
     """Shell text of the way back, before `up`, which does it at once where it cannot be done so."""
     return "".join(
-        f"roll_{number} || echo {quote(f'{roll.gateway.service} is taken back at once: requests may be lost')}\n"
+        f"roll_{number} || echo {quote(f'{NOTE}{roll.gateway.service} is taken back at once: requests may be lost')}\n"
         for number, roll in enumerate(rolls)
     )
 
@@ -108,7 +108,7 @@ roll_{number}() {{
     ( about_{number}; roll ); r=$?
     case $r in
       {ENGINE}) ;;
-      {AT_ONCE}) echo {quote(f"there cannot be two containers of {table.service}: it is replaced at once")}; return 0;;
+      {AT_ONCE}) echo {quote(f"{NOTE}there cannot be two containers of {table.service}: it is replaced at once")}; return 0;;
       *) return $r;;
     esac
     echo {quote(f"{table.service} is looked at again: the engine did not do what it was told")}
@@ -186,7 +186,7 @@ roll() {{
   missing=$((count - $(number_of $new))) leaving=
   [ -n "$old" ] || [ $missing != 0 ] || return 0
   at_gate gate_answers || return
-  [ -n "$gate" ] || {{ echo "$gateway, the gateway of $service, does not run: $service is replaced at once"; return 0; }}
+  [ -n "$gate" ] || {{ echo "{NOTE}$gateway, the gateway of $service, does not run: $service is replaced at once"; return 0; }}
   # Those that have stopped would be started with the others.
   for id in $old; do
     case " $runs " in *" $id "*) ;; *) docker rm "$id" >/dev/null || return {ENGINE}; old=$(without "$id" $old);; esac
@@ -235,7 +235,7 @@ retire() {{
   # What was sent to it a moment ago may not be counted yet, so it is asked twice.
   while [ -n "$gate" ] && [ -n "$at" ] && [ $quiet -lt 2 ]; do
     if gate_quiet "$at" >/dev/null 2>&1; then quiet=$((quiet + 1)); else quiet=0; fi
-    [ "$(now)" -lt $drain_by ] || {{ echo "an old container of $service is stopped although it has not answered all after $drain s"; break; }}
+    [ "$(now)" -lt $drain_by ] || {{ echo "{NOTE}an old container of $service is stopped although it has not answered all after $drain s"; break; }}
     find_gate
     nap
   done

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, RemoteError
 from deploy_lib.host.change import prune, rolling
-from deploy_lib.host.change.beside import ILL
+from deploy_lib.host.change.beside import ILL, NOTE
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, VOLUMES, Switch, switch_script
 from deploy_lib.host.stack import HostStack
@@ -63,6 +63,7 @@ class Watch:
 
     Attributes:
         left: the volumes that stay where it has taken a stack down.
+        notes: what an operator is to see of it, each once read.
         ill: the service and the id of a container that did not get healthy beside the one whose place it was to take.
     """
 
@@ -82,6 +83,7 @@ class Watch:
         self._process = process
         self._on_line = on_line
         self.left: tuple[str, ...] = ()
+        self.notes: list[str] = []
         self.ill: tuple[str, ...] = ()
         self._said: list[str] = []
         self._begun = False
@@ -292,6 +294,8 @@ class Watch:
                 self._begun = self._begun or line == BEGUN
                 self._never = self._never or line == NEVER
                 self._asked = self._asked or line == ASKED
+                if line.startswith(NOTE):
+                    self.notes.append(line.removeprefix(NOTE))
                 if line.startswith(ILL):
                     self.ill = tuple(line.removeprefix(ILL).split()[:2])
                 if line.startswith(VOLUMES):

@@ -9,7 +9,7 @@ import pytest
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.config import Probe
 from deploy_lib.errors import DeployError
-from deploy_lib.host.change.watch import LostError, Watch
+from deploy_lib.host.change.watch import LostError, SwitchError, Watch
 from deploy_lib.node import proof
 from deploy_lib.node.site import Site
 from deploy_lib.node.switching import Switching
@@ -44,9 +44,12 @@ class World:
             return judge()
 
         monkeypatch.setattr(proof, "prove", prove)
-        started = SimpleNamespace(
+        self.said: list[tuple[str, str]] = []
+        self.started = started = SimpleNamespace(
             conclude=lambda word, events: self.verdicts.append((word, events)),
             finish=lambda: None,
+            notes=[],
+            ill=(),
             await_back=lambda: None,
             await_end=lambda _: True,
             looks=list,
@@ -55,7 +58,12 @@ class World:
         )
         console = SimpleNamespace(redactor=SimpleNamespace(clean=lambda text: text.replace("value", "***")))
         site = SimpleNamespace(
-            say=lambda *_: None, console=console, session=None, node=None, follow=None, follow_back=None
+            say=lambda *words: self.said.append(words),
+            console=console,
+            session=None,
+            node=SimpleNamespace(name="A"),
+            follow=None,
+            follow_back=None,
         )
         plan = SimpleNamespace(
             back=SimpleNamespace(release=BEFORE),
@@ -133,3 +141,20 @@ def test_a_session_that_is_lost_gives_no_second_verdict(monkeypatch: pytest.Monk
     with pytest.raises(LostError):
         world.switching.go_back("a probe failed")
     assert [word for word, _ in world.verdicts] == ["revert"]
+
+
+def test_where_requests_may_have_been_lost_is_said_although_the_switch_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, list)
+    monkeypatch.setattr(proof, "explain", lambda session, service, container: f"\n  | the log of {container}")
+
+    def failing() -> None:
+        world.started.ill = ("web", "c11")
+        world.started.notes = ["web is replaced at once"]
+        raise SwitchError("it is not healthy", step="switch")
+
+    world.started.finish = failing
+    with pytest.raises(SwitchError, match=r"it is not healthy\n  \| the log of c11"):
+        world.switching.prove()
+    assert world.said == [("switch", ""), ("rolling", "web is replaced at once")]

@@ -256,3 +256,19 @@ def test_a_look_is_of_the_time_that_its_host_says_or_else_of_when_it_arrives() -
     assert seen == [12.5, 14.0]
     next(looks)
     assert abs(watch.clock() - time.monotonic()) < 5
+
+
+def test_a_container_that_did_not_get_healthy_is_named() -> None:
+    watch = watching(
+        "=== ill web c11", "the new container of web is not healthy: it is starting", "=== switched 1"
+    )
+    with pytest.raises(SwitchError, match="the new container of web is not healthy"):
+        watch.finish()
+    assert watch.ill == ("web", "c11")
+    assert watching("=== switched 0").ill == ()
+
+
+def test_what_an_operator_is_to_see_is_kept() -> None:
+    watch = watching(" Container web-2  Started", "=== note web is replaced at once", "=== switched 0")
+    watch.finish()
+    assert watch.notes == ["web is replaced at once"]
