@@ -35,7 +35,7 @@ def _volumes(scene: Scene, judge: Judge) -> Iterator[Loss]:
 def _left(scene: Scene, judge: Judge, container: Container, held: Held) -> str:
     """Why a volume is left behind; "" where it is not."""
     risk, service = judge.risk, judge.risk.service
-    elsewhere = scene.mounted is not None and held.source in scene.mounted
+    elsewhere = held.source in scene.still_mounted
     if risk.after is None:
         if held.anonymous:
             return f"{service} keeps data in a volume without a name ({held.target}), which {risk.doing} would leave behind"
@@ -161,9 +161,9 @@ def _misplaced(scene: Scene, judge: Judge, container: Container, held: Held) -> 
 
 
 def _mounted(scene: Scene, path: str) -> bool:
-    """Whether any service of the new files has a path of the host, or one that it lies in."""
+    """Whether any service has a path of the host afterwards, or one that it lies in."""
     places = {path, *map(str, PurePosixPath(path).parents)} - {"/"}
-    return bool(places & (scene.mounted or set()))
+    return bool(places & scene.still_mounted)
 
 
 def _of_system(source: str) -> bool:

@@ -69,6 +69,15 @@ class Scene:
     shipped: frozenset[str] = frozenset()
     pulled: bool = False
 
+    @property
+    def still_mounted(self) -> frozenset[str]:
+        """What is mounted afterwards. Where the files stay, that is what the containers have which are not removed."""
+        if self.mounted is not None:
+            return self.mounted
+        removed = {container.id for risk in self.risks if risk.after is None for container in risk.goes}
+        stay = (container for container in self.facts.containers if container.id not in removed)
+        return frozenset(held.source for container in stay for held in container.mounts if held.source)
+
     def belongs(self, source: str) -> bool:
         """Whether a path of the host is the release's own, and no data."""
         path = PurePosixPath(source)

@@ -202,6 +202,15 @@ def test_a_volume_that_another_service_mounts_is_not_missed() -> None:
     assert lost(scene(risk(was=container(DATA), gone=True)), holds())
 
 
+def test_a_volume_of_one_container_too_many_is_not_missed_where_the_files_stay() -> None:
+    """As after a rolling switch that was interrupted: the release in place has two containers."""
+    one = risk(was=container(DATA), gone=True)
+    two = scene(one, mounted=None)
+    assert lost(two, holds())
+    stays = replace(one.goes[0], id="another")
+    assert not lost(replace(two, facts=replace(two.facts, containers=(*one.goes, stays))), holds())
+
+
 def test_what_is_only_read_is_somebody_elses() -> None:
     assert not lost(scene(risk(was=container(replace(DATA, writable=False)))), holds())
 

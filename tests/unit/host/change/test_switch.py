@@ -715,6 +715,6 @@ def test_what_cannot_be_rolled_back_is_taken_back_at_once(host: Host) -> None:
     host.begin("new", back_rolls=[Roll(HAProxy(service="web"))])
     assert host.until("=== switched") == "=== switched 0"
     assert host.decide("revert", "failed") == 0
-    assert host.until("web is taken back at once: requests may be lost")
+    assert host.until("=== note web is taken back at once: requests may be lost")
     assert host.until("=== back") == "=== back 0"
     assert (host.home / "a").read_text() == "old"
