@@ -156,6 +156,10 @@ class ContainerCalls:
         self._stop(call, options, names)
         self._start(call, options, names)
 
+    def _rename(self, call: Call, options: Options, names: list[str]) -> None:
+        old, new = names
+        self.engine.rename(self.engine.find(old), new)
+
     def _create(self, call: Call, options: Options, names: list[str]) -> None:
         env = {name: call.env[name] for name in options.get("-e", [])}
         labels = dict(each.partition("=")[::2] for each in options.get("--label", []))

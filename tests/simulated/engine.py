@@ -118,16 +118,19 @@ class Engine:
                 return c
         raise EngineError(f"No such container: {name}")
 
+    def _require_free(self, name: str) -> None:
+        for other in self.containers.values():
+            if other.name == name:
+                raise EngineError(
+                    f'Conflict. The container name "/{name}" is already in use by container "{other.id}".'
+                )
+
     def create(
         self, name: str, image: str, labels: dict[str, str], spec: dict[str, Any], env: dict[str, str]
     ) -> Container:
         """Makes a container, which is not started."""
         found = self.image(image)
-        if any(c.name == name for c in self.containers.values()):
-            other = next(c.id for c in self.containers.values() if c.name == name)
-            raise EngineError(
-                f'Conflict. The container name "/{name}" is already in use by container "{other}".'
-            )
+        self._require_free(name)
         self.moment(f"create {name}")
         with self.lock:
             self._made += 1
@@ -186,6 +189,7 @@ class Engine:
 
     def rename(self, c: Container, name: str) -> None:
         """Gives a container another name."""
+        self._require_free(name)
         self.moment(f"rename {c.name} to {name}")
         with self.lock:
             c.name = name
