@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -81,7 +82,8 @@ def command(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
         timeout=300,
     )
     outcome = Outcome(done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in outcome.err, outcome.err
+    # What a container has written is quoted, and may be one.
+    assert not re.search("^Traceback", outcome.err, re.MULTILINE), outcome.err
     return outcome
 
 

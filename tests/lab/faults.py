@@ -77,7 +77,7 @@ class Command:
     def end(self, seconds: float = 240) -> int:
         code = self.process.wait(seconds)
         self._reader.join(10)
-        assert "Traceback" not in self.said, self.said
+        assert not re.search("^Traceback", self.said, re.MULTILINE), self.said
         return code
 
 

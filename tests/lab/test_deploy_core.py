@@ -86,7 +86,8 @@ def test_another_tag_replaces_one_container_over_one_connection(deploy: Run, cor
 @pytest.mark.usefixtures("back_to_first")
 def test_data_outlives_another_tag_and_the_loss_of_its_container(deploy: Run, core: Host) -> None:
     core.sql("CREATE TABLE IF NOT EXISTS kept (word text); INSERT INTO kept VALUES ('still here')")
-    assert deploy("--tag", SECOND).code == 0
+    done = deploy("--tag", SECOND)
+    assert done.code == 0, done.err
     assert "still here" in core.sql("SELECT word FROM kept")
     core.sh("docker rm -f ktrdr-core-db-1")
     outcome = deploy("--tag", SECOND)

@@ -204,8 +204,8 @@ class Watch:
                 node=self._node.name,
                 step="verdict",
             ) from None
-        except RemoteError:
-            raise (self._uncertain() if word == "proven" else self._lost()) from None
+        except RemoteError as error:
+            raise (self._uncertain(error) if word == "proven" else self._lost(error)) from None
 
     def await_back(self) -> None:
         """Waits until the release before is in its place; what is under way when the verdict comes ends first.
@@ -306,8 +306,8 @@ class Watch:
             code = self._process.wait()
         except NotRunError as error:
             raise NotBegunError(error.what, node=self._node.name, step="switch", hint=error.hint) from None
-        except RemoteError:
-            raise self._lost() from None
+        except RemoteError as error:
+            raise self._lost(error) from None
         # The launcher has ended, which it does only when there is no switch to follow.
         raise self._not_started(code)
 
@@ -321,16 +321,22 @@ class Watch:
     def _last_lines(self) -> str:
         return "".join(f"\n    {line}" for line in self._said[-8:])
 
-    def _lost(self) -> RemoteError:
+    def _lost(self, why: RemoteError | None = None) -> RemoteError:
         if self._ended:
             # No process is left on the host that could go back.
             return SwitchError(
                 "the switch's own process on the host has ended", node=self._node.name, step="switch"
             )
-        return LostError(f"the session ended during the {self._name}", node=self._node.name, step=self._name)
+        what = f"the session ended during the {self._name}{_because(why)}"
+        return LostError(what, node=self._node.name, step=self._name)
 
-    def _uncertain(self) -> UncertainError:
-        return UncertainError("the session ended while the release was being recorded", node=self._node.name)
+    def _uncertain(self, why: RemoteError | None = None) -> UncertainError:
+        what = f"the session ended while the release was being recorded{_because(why)}"
+        return UncertainError(what, node=self._node.name)
+
+
+def _because(why: RemoteError | None) -> str:
+    return f" ({why.what})" if why is not None else ""
 
 
 def _seconds(word: str) -> float | None:
