@@ -114,7 +114,8 @@ part() {{
   printf '\\n=== %s exit %s\\n' "$name" "$r"
   [ "$r" = 0 ] || [ "$e" = /dev/null ] || sed 's/^/! /' "$e"
 }}
-tools() {{ for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; shape; }}
+# What is there is asked of PATH: `docker` is a function here.
+tools() {{ ( unset -f docker; for x in {words(*TOOLS)}; do command -v "$x" >/dev/null && echo "$x"; done; shape ); }}
 {SHAPE}directory() {{
   there {home}; r=$?
   [ $r != 2 ] || return

@@ -1,5 +1,7 @@
 import os
+import re
 import secrets
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +19,15 @@ from deploy_lib.host.change.history import event, read_history
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import gather, reading
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.gather import facts_script
+from deploy_lib.host.look.shape import SHAPE
 from deploy_lib.host.stack import HostStack
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprints
 from deploy_lib.secrets.value import Secret
+from deploy_lib.shell import PATIENT
 from deploy_lib.ssh.session import Session
 from tests import ROOT
 from tests.unit import build
@@ -480,3 +485,19 @@ def test_an_engine_that_takes_calls_and_never_answers_is_named_in_good_time(
     assert facts.problems["containers"] == "Docker does not answer"
     assert facts.problems["images"] == "Docker does not answer"
     assert facts.key == "c0ffee"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_programs_are_looked_for_in_path_although_docker_is_a_function(tmp_path: Path, there: bool) -> None:
+    script = facts_script(build.stack(), render=False)
+    (asked,) = re.findall(r"^tools\(\) .*$", script, re.MULTILINE)
+    if there:
+        (tmp_path / "docker").write_text("#!/bin/sh\nexec /usr/bin/podman\n")
+        (tmp_path / "docker").chmod(0o755)
+    for name in ("find", "tail", "timeout", "sleep", "dd", "tr", "grep", "readlink", "id", "seq"):
+        if found := shutil.which(name):
+            (tmp_path / name).symlink_to(found)
+    shell = shutil.which("sh") or "/bin/sh"
+    text = f"{PATIENT}\n{SHAPE}\n{asked}\ntools"
+    said = subprocess.check_output([shell, "-c", text], env={"PATH": str(tmp_path)}, text=True).split()
+    assert ("docker" in said, "podman:docker" in said) == (there, there)
