@@ -172,9 +172,16 @@ docker() {{
     exec|restart|start|stop|rmi|pull|run) set -- 600 "$@";;
     *) set -- 60 "$@";;
   esac
-  if [ -n "${{silent:-}}" ] && [ -e "$silent" ]; then set -- 124; else limit=$1; shift; timeout -k 2 "$limit" docker "$@"; set -- $?; fi
-  case $1 in 124|137) echo 'Docker does not answer' >&2; [ -z "${{silent:-}}" ] || true >"$silent";; esac
-  return "$1"
+  limit=$1 limit_from= limit_to=; shift
+  {{ read -r limit_from _ </proc/uptime; }} 2>/dev/null
+  if [ -n "${{silent:-}}" ] && [ -e "$silent" ]; then limit_from= limit=124; else timeout -k 2 "$limit" docker "$@"; set -- "$limit" $?; limit=$2; fi
+  case $limit in 124|137) ;; *) return "$limit";; esac
+  # A command in a container may end so by itself, as when the kernel kills it: that is no engine's silence.
+  {{ read -r limit_to _ </proc/uptime; }} 2>/dev/null
+  [ -n "$limit_from" ] && [ $((${{limit_to%%.*}} - ${{limit_from%%.*}})) -lt "$1" ] && return "$limit"
+  echo 'Docker does not answer' >&2
+  [ -z "${{silent:-}}" ] || true >"$silent"
+  return "$limit"
 }}
 """
 """Shell function `docker`, for scripts that must end whatever the engine does. `docker` in a pipe of `timeout` or `xargs` is none of it."""

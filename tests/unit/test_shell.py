@@ -152,6 +152,17 @@ def test_an_engine_that_takes_calls_and_never_answers_keeps_nothing_waiting(tmp_
     assert done.stdout == "in\n"
 
 
+@pytest.mark.parametrize("status", [124, 137])
+def test_a_command_that_is_killed_in_its_container_is_no_engine_that_is_silent(
+    tmp_path: Path, status: int
+) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\n[ $1 = ps ] || exit {status}\n")
+    (tmp_path / "docker").chmod(0o755)
+    script = f"silent={tmp_path}/silent\n{shell.PATIENT}\ndocker exec c; echo $?; docker ps; echo $?"
+    done = run(script, tmp_path, timeout=20)
+    assert (done.stdout.split(), done.stderr) == ([str(status), "0"], "")
+
+
 SPECIAL = (
     "break",
     "continue",
