@@ -85,6 +85,8 @@ THROUGH = {
     "output/streams": "unit/output/test_output",
     "release/backup": "unit/host/change/test_backup",
     "secrets/sources/environment": "unit/secrets/sources/test_sources",
+    "source/git_files": "unit/source/test_git",
+    "source/git_program": "unit/source/test_git",
     "source/manifests": "unit/source/test_archive",
     "source/placing": "unit/source/test_files",
     "source/tree": "unit/source/test_files",
