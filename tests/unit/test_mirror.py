@@ -42,6 +42,8 @@ THROUGH = {
     "compose/uses": "unit/compose/test_model",
     "config/environments": "unit/config/test_config",
     "config/file": "unit/config/test_config",
+    "config/parts": "unit/config/test_config",
+    "config/probe": "unit/config/test_config",
     "config/reading": "unit/config/test_config",
     "config/specs": "unit/config/test_config",
     "config/stacks": "unit/config/test_config",
