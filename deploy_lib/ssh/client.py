@@ -8,13 +8,13 @@ from typing import Any
 
 import paramiko
 from paramiko.client import SSHClient
-from paramiko.message import Message
 from paramiko.ssh_exception import IncompatiblePeer
 
 from deploy_lib.ssh.login import log_in
 from deploy_lib.ssh.refusals import refusal
 from deploy_lib.ssh.shared import SharedSession
 from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.transport import StrictTransport
 from deploy_lib.ssh.trust import Known, presented
 
 CONNECT_TIMEOUT = 10.0
@@ -22,27 +22,6 @@ CONNECT_TIMEOUT = 10.0
 
 CHANNEL_TIMEOUT = 20.0
 """Seconds until a host must have opened a channel; a frozen peer is noticed here."""
-
-
-class StrictTransport(paramiko.Transport):
-    """A session that asks for the host keys that can be verified.
-
-    Attributes:
-        wanted: the host key algorithms, certificates among them.
-        farewell: why the server has ended the session, in its words; "" when it said nothing.
-    """
-
-    wanted: tuple[str, ...] = ()
-    farewell = ""
-
-    def _parse_disconnect(self, message: Message) -> None:
-        message.get_int()
-        self.farewell = message.get_text().strip()
-
-    @property
-    def preferred_keys(self) -> tuple[str, ...]:
-        """What the server is asked for."""
-        return self.wanted
 
 
 class StrictClient(SSHClient):

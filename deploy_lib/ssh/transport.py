@@ -1,0 +1,62 @@
+"""Paramiko's transport, with what it leaves to chance mended: nothing is sent for a channel that has been closed."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import paramiko
+from paramiko.common import (
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EOF,
+    MSG_CHANNEL_EXTENDED_DATA,
+)
+from paramiko.message import Message
+
+_FOR_OPEN_ONES = {MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_EOF}
+"""Messages that OpenSSH's server takes for an open channel only: for another one, it ends the connection."""
+
+
+class StrictTransport(paramiko.Transport):
+    """A session that asks for the host keys that can be verified.
+
+    Attributes:
+        wanted: the host key algorithms, certificates among them.
+        farewell: why the server has ended the session, in its words; "" when it said nothing.
+    """
+
+    wanted: tuple[str, ...] = ()
+    farewell = ""
+    _channels: Any
+
+    def _parse_disconnect(self, message: Message) -> None:
+        message.get_int()
+        self.farewell = message.get_text().strip()
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """What the server is asked for."""
+        return self.wanted
+
+    def _send_message(self, data: Message) -> None:
+        """Sends a message, unless it comes too late.
+
+        A channel makes its message first and sends it later, without a lock. Between the two the script on the host may end, and
+        the thread that reads answers the host's "closed" with ours; that is likely on a busy machine. What is sent for the
+        channel after that ends the whole connection, or reaches a newer channel that has got the same number.
+        """
+        # Every message of a channel comes here under the one lock for all of them, and a channel is marked as closed before
+        # its last message is on its way: so none can be closed between this look and the sending.
+        if not self._late(data):
+            super()._send_message(data)  # type: ignore[misc]
+
+    def _late(self, data: Message) -> bool:
+        head = data.asbytes()[:5]
+        if len(head) < 5 or head[0] not in _FOR_OPEN_ONES:
+            return False
+        kind, number = struct.unpack(">BI", head)
+        for channel in self._channels.values():
+            if channel.remote_chanid == number and channel.active and not channel.closed:
+                # One that says nothing of an end of its own is a newer one.
+                return kind == MSG_CHANNEL_EOF and not channel.eof_sent
+        return True
