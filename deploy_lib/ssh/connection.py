@@ -64,6 +64,7 @@ class StrictConnection(Connection):
 
     target: Target
     ssh_config_file: Path | None
+    batch: bool
 
     def __init__(
         self, target: Target, ssh_config: Path | None = None, gateway: StrictConnection | None = None
@@ -83,17 +84,25 @@ class StrictConnection(Connection):
             config=config,
             gateway=gateway,
         )
-        self._set(target=target, ssh_config_file=ssh_config, proxy=None)
+        self._set(target=target, ssh_config_file=ssh_config, proxy=None, batch=False)
         self.client = StrictClient(target)
 
     def add_keys(self, *files: str | Path) -> None:
         """Private key files that come before those of ssh_config, as those of `ssh -i` do."""
         self.client.further += tuple(Path(file).expanduser() for file in files)
 
-    def twin(self) -> StrictConnection:
-        """Another connection to the same host, not yet open, with the same keys."""
+    def twin(self, *, batch: bool = False) -> StrictConnection:
+        """Another connection to the same host, not yet open, with the same keys.
+
+        Args:
+            batch: nothing may be asked for it, nor for its jump hosts.
+        """
         twin = _connection(self.target, self.ssh_config_file)
         twin.add_keys(*self.client.further)
+        way: object = twin
+        while batch and isinstance(way, StrictConnection):
+            way._set(batch=True)
+            way = way.gateway
         return twin
 
     def get_gateway(self) -> None:
@@ -110,7 +119,7 @@ class StrictConnection(Connection):
         # `ssh` would share a session that is open already, and ask nothing.
         shared = self.target.shared if listens(self.target.shared) else None
         try:
-            self._open_own(batch=shared is not None)
+            self._open_own(batch=self.batch or shared is not None)
         except (HostKeyError, StoppedError):
             raise
         except DeployError:
@@ -118,7 +127,7 @@ class StrictConnection(Connection):
             if shared is None:
                 raise
             if not self._share(shared):
-                self._open_own(batch=False)
+                self._open_own(batch=self.batch)
 
     def _open_own(self, *, batch: bool) -> None:
         """Connects and logs in by itself.

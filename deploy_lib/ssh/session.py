@@ -118,7 +118,12 @@ class Session:
             RemoteError: it has ended.
         """
         if self._opened and not self.connection.is_connected:
-            raise RemoteError("the SSH session has ended", node=self.node)
+            said = getattr(self.connection.transport, "farewell", "")
+            raise RemoteError(f"the SSH session has ended{said and f': {said}'}", node=self.node)
+
+    def twin(self) -> Session:
+        """Another session with the same host, not yet open, for when this one has ended; it asks the operator nothing."""
+        return Session(self.node, self.connection.twin(batch=True), become=self._become)
 
     def close(self) -> None:
         """Ends the session; safe to call twice."""

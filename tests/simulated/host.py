@@ -54,6 +54,7 @@ class Host:
         self.fault: Fault | None = None
         self.asking = threading.local()
         self._sessions: list[SimulatedSession] = []
+        self._off = False
         self._names = re.compile(
             rf"{re.escape(str(self.root))}|/dev/shm\b|(?<![\w/.}}])/run(?![\w-]|/secrets)"
         )
@@ -76,8 +77,14 @@ class Host:
     # --- its processes --------------------------------------------------------------------------------------------
 
     def session(self, node: str, answer: Callable[[int, str], tuple[int, bytes] | None]) -> SimulatedSession:
-        """A new session."""
-        made = SimulatedSession(node, self.begin, answer, self.inward, self.outward)
+        """A new session; nothing can be begun on it while the host is off."""
+
+        def again() -> SimulatedSession:
+            return self.session(node, answer)
+
+        made = SimulatedSession(node, self.begin, answer, self.inward, self.outward, again)
+        if self._off:
+            made.end()
         self._sessions = [*(each for each in self._sessions if not each.over), made]
         return made
 
@@ -173,6 +180,7 @@ class Host:
 
     def power_off(self) -> None:
         """The power fails: no process and no memory is left, and the engine comes up again with what it starts."""
+        self._off = True
         for session in self._sessions:
             session.end()
         self.kill()
@@ -181,6 +189,7 @@ class Host:
             (self.root / name).mkdir(mode=0o755)
         self.engine.restart(0)
         self.cut()
+        self._off = False
         raise GoneError
 
     def close(self) -> None:

@@ -120,6 +120,7 @@ class SimulatedSession(Session):
     Args:
         begin: starts a command line there.
         inward, outward: put a script's text into terms of this machine, and what it prints into the host's.
+        again: makes one more session.
     """
 
     def __init__(
@@ -129,10 +130,12 @@ class SimulatedSession(Session):
         answer: Answer,
         inward: Callable[[str], str],
         outward: Callable[[bytes], bytes],
+        again: Callable[[], SimulatedSession],
     ) -> None:
         super().__init__(node, Connection())  # type: ignore[arg-type]
         self._begin, self._answer = begin, answer
         self._inward, self._outward = inward, outward
+        self._again = again
         self._channels: list[Channel] = []
         self._over = False
 
@@ -148,6 +151,10 @@ class SimulatedSession(Session):
         """Refuses to go on where it was cut."""
         if self._over:
             raise RemoteError("the SSH session has ended", node=self.node)
+
+    def twin(self) -> SimulatedSession:
+        """One more."""
+        return self._again()
 
     def close(self) -> None:
         """Ends it on both sides."""

@@ -7,12 +7,16 @@ import pytest
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.history import event, read_command, read_history, write_event
 from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.change.recorded import is_recorded
 from deploy_lib.release.history import interrupted, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE
+from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.session import Session
 from tests.unit.build import stack
+
+from .conftest import Sshd
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 
@@ -89,3 +93,23 @@ def test_a_torn_last_line_does_not_count_as_an_event(session: Session, tmp_path:
     proven = event("proven", RELEASE)
     (tmp_path / ".deploy/history.jsonl").write_text(f'{proven.line()}\n{{"kind":"pro')
     assert read_history(session, PurePosixPath(tmp_path), 1) == [proven]
+
+
+def test_what_was_recorded_is_asked_over_one_more_connection_once_the_session_has_ended(
+    session: Session, tmp_path: Path
+) -> None:
+    happened = event("proven", RELEASE)
+    (tmp_path / ".deploy").mkdir()
+    session.open()
+    session.connection.transport.close()
+    assert is_recorded(session, PurePosixPath(tmp_path), [happened], answers=True) is False
+    (tmp_path / ".deploy/history.jsonl").write_text(f"{happened.line()}\n")
+    assert is_recorded(session, PurePosixPath(tmp_path), [happened], answers=True)
+
+
+def test_for_one_more_connection_nothing_is_asked_nor_for_its_jump_hosts(sshd: Sshd) -> None:
+    sshd.configure("ProxyJump 127.0.0.1:9")
+    twin = sshd.session().twin().connection
+    assert isinstance(twin.gateway, StrictConnection)
+    assert (twin.batch, twin.gateway.batch) == (True, True)
+    assert not sshd.session().connection.batch

@@ -273,7 +273,7 @@ class Said:
 @given(mangled(STREAM), st.sampled_from([0, 1, 73, 127]))
 def test_what_a_switch_says(text: str, code: int) -> None:
     orders = Switch("token", Placement(), Placement(), [PROVEN], PROVEN, PROVEN)
-    session = cast(Session, SimpleNamespace(run=lambda *_, **__: None))
+    session = cast(Session, SimpleNamespace(run=lambda *_, **__: None, require_alive=lambda: None))
     steps: list[Callable[[Watch], object]] = [
         Watch.finish,
         lambda watch: next(watch.looks()),

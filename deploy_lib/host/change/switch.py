@@ -186,10 +186,12 @@ pause() {{
     n=$((n + 1))
   done
 }}
-# Looks at the containers until there is a verdict; without an owner there will be none.
+# Looks at the containers until there is a verdict; without an owner there will be no other.
 await() {{
   decided=gone
-  while owned; do
+  while :; do
+    # A verdict that has come counts, however soon after it the session ended.
+    alone=; owned || alone=1
     t=$(date +%s.%N)
     rm -f "$asked"
     case $(head -n 1 {verdict} 2>/dev/null) in {quote(switch.token)}' '*)
@@ -200,6 +202,7 @@ await() {{
       rm -f -- {verdict}
       return;;
     esac
+    [ -z "$alone" ] || return
     # When that is, whoever follows must not have to tell from when it arrives: after a stalled network, much comes at once.
     u=
     {{ read -r u _ </proc/uptime; }} 2>/dev/null

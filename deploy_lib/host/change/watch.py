@@ -12,6 +12,7 @@ from deploy_lib.errors import CommandError, NotRunError, NotUnderstoodError, Rem
 from deploy_lib.host.change import prune, rolling
 from deploy_lib.host.change.beside import ILL, NOTE
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER, Word, launcher, verdict_script
+from deploy_lib.host.change.recorded import is_recorded
 from deploy_lib.host.change.switch import ENGINE_TIMEOUT, UNKNOWN, VOLUMES, Switch, switch_script
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
@@ -55,7 +56,7 @@ class LostError(RemoteError):
 
 
 class UncertainError(LostError):
-    """The session ended when the release had been proven; whether the host received the verdict is unknown."""
+    """The session ended when the release had been proven; whether the host has recorded that is unknown."""
 
 
 class Watch:
@@ -92,6 +93,9 @@ class Watch:
         self._at: float | None = None
         self._never = False
         self._ended = False
+        self._given: Sequence[Event] = ()
+        self._recorded = False
+        self._why: RemoteError | None = None
 
     def finish(self) -> None:
         """Waits until the containers have been replaced, and passes on what Compose prints.
@@ -183,8 +187,9 @@ class Watch:
             NotBegunError: the switch never began; nothing was changed.
             SwitchError: the switch has ended.
             LostError: the verdict came too late, or the session ended: the host has gone back by itself, or is about to.
-                An UncertainError where the verdict was "proven" and may have arrived.
+                An UncertainError where the verdict was "proven" and may have arrived, and the host cannot be asked either.
         """
+        self._given = events
         self._process.extend(SILENCE)
         self._await_begin()
         try:
@@ -205,7 +210,10 @@ class Watch:
                 step="verdict",
             ) from None
         except RemoteError as error:
-            raise (self._uncertain(error) if word == "proven" else self._lost(error)) from None
+            if word != "proven":
+                raise self._lost(error) from None
+            self._why = error
+            self._require_recorded()
 
     def await_back(self) -> None:
         """Waits until the release before is in its place; what is under way when the verdict comes ends first.
@@ -224,11 +232,17 @@ class Watch:
     def await_end(self, word: Word) -> bool:
         """Waits until the switch has ended; gives whether it did what the verdict says.
 
+        What the host has recorded counts, whether or not it could be heard to say so.
+
         Raises:
-            LostError: the session ended first; an UncertainError where a release was to be recorded.
+            LostError: the session ended first; an UncertainError where a release was to be recorded, and the host cannot be asked
+                whether it was.
+            SwitchError: the switch has ended without recording it.
         """
+        if self._recorded:
+            return True
         self._process.extend(SILENCE)
-        done = False
+        done = ended = False
         with contextlib.suppress(LostError):
             for line in self._lines():
                 if line == f"=== done {word}":
@@ -236,11 +250,18 @@ class Watch:
                     self._process.extend(prune.TIMEOUT)
                 elif line == "=== not pruned":
                     self._on_line("some old files or images could not be removed")
-                elif line.startswith(("=== back ", _END)):
+                elif line.startswith("=== back "):
                     return done
-        if done:
-            return True
-        raise self._uncertain() if word == "proven" else self._lost()
+                elif line.startswith(_END):
+                    # One that came to its end by itself has gone back, or cannot say in a full memory what it did.
+                    ended, self._ended = True, line != "=== end 0"
+                    break
+        if done or (ended and word != "proven"):
+            return done
+        if word != "proven":
+            raise self._lost(self._why)
+        self._require_recorded()
+        return True
 
     def close(self) -> None:
         """Leaves the switch to itself."""
@@ -302,11 +323,13 @@ class Watch:
                     self.left = tuple(line.removeprefix(VOLUMES).split())
                 yield line
             if self._begun or self._ended:
+                self._session.require_alive()
                 return
             code = self._process.wait()
         except NotRunError as error:
             raise NotBegunError(error.what, node=self._node.name, step="switch", hint=error.hint) from None
         except RemoteError as error:
+            self._why = error
             raise self._lost(error) from None
         # The launcher has ended, which it does only when there is no switch to follow.
         raise self._not_started(code)
@@ -330,9 +353,28 @@ class Watch:
         what = f"the session ended during the {self._name}{_because(why)}"
         return LostError(what, node=self._node.name, step=self._name)
 
-    def _uncertain(self, why: RemoteError | None = None) -> UncertainError:
-        what = f"the session ended while the release was being recorded{_because(why)}"
-        return UncertainError(what, node=self._node.name)
+    def _require_recorded(self) -> None:
+        """Asks the host whether it has recorded the release, after the end of what was to tell.
+
+        Raises:
+            LostError: it has not; an UncertainError where it cannot be asked.
+            SwitchError: it has not, and nothing is left on it that could go back.
+        """
+        events, directory = self._given, self._node.directory
+        # What was cut off in the middle may only be the one channel.
+        found = is_recorded(self._session, directory, events, answers=self._why is None)
+        self._recorded = bool(found)
+        if found:
+            self._on_line(
+                f"what was to tell has ended{_because(self._why)}; asked again, the host has recorded it"
+            )
+            return
+        if self._ended and found is False:
+            raise self._lost(self._why)
+        what = f"the session ended while the release was being recorded{_because(self._why)}"
+        if found is None:
+            raise UncertainError(what, node=self._node.name)
+        raise LostError(f"{what}, and the host has not recorded it", node=self._node.name)
 
 
 def _because(why: RemoteError | None) -> str:

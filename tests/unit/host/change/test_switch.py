@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -255,12 +257,35 @@ def test_files_that_an_interrupted_first_deployment_had_placed_are_removed_too(h
     assert not (host.home / "b").exists()
 
 
-def test_a_verdict_that_was_written_when_its_owner_died_is_not_left(host: Host) -> None:
+def test_a_verdict_that_has_come_counts_however_soon_after_it_its_owner_is_gone(host: Host) -> None:
     host.begin("new")
     host.until("=== .")
+    assert host.switch is not None
+    host.switch.send_signal(signal.SIGSTOP)
+    assert host.decide("proven", "proven") == 0
     host.holder.kill()
     host.holder.wait()
+    host.switch.send_signal(signal.SIGCONT)
+    assert host.until("=== done") == "=== done proven"
+    assert host.kinds() == ["started", "proven"]
+
+
+def test_a_verdict_that_comes_while_it_goes_back_by_itself_is_not_left(host: Host) -> None:
+    hold, held = host.folder / "hold", host.folder / "held"
+    host.docker(
+        f'case "$*" in *" up "*) [ ! -e {hold} ] || : >{held}; while [ -e {hold} ]; do sleep 0.05; done;; esac'
+    )
+    host.begin("new")
+    host.until("=== .")
+    hold.touch()
+    host.holder.kill()
+    host.holder.wait()
+    deadline = time.monotonic() + 20
+    while not held.exists():
+        assert time.monotonic() < deadline, "it does not go back"
+        time.sleep(0.02)
     (host.home / ".deploy/verdict").write_text(f"{host.owner.token} proven\n")
+    hold.unlink()
     host.until("=== done revert")
     assert host.switch is not None
     assert host.switch.wait(10) == 0

@@ -28,6 +28,9 @@ ORDERS = Switch("token", Placement(), Placement(), [HAPPENED], HAPPENED, HAPPENE
 LOOK = ("=== containers", "=== .")
 
 
+GONE = RemoteError("the session ended")
+
+
 class Lines:
     """What the host says, and then nothing more."""
 
@@ -47,17 +50,38 @@ class Lines:
         raise RemoteError("the session ended")
 
 
-def watching(*lines: str, verdict: RemoteError | None = None) -> Watch:
-    def run(*_: Any, **__: Any) -> None:
-        if verdict is not None:
-            raise verdict
+class Sessions:
+    """The session with a host, and those that follow it.
 
-    session = cast(Session, SimpleNamespace(run=run))
+    Args:
+        ends: how each script on them ends, one after the other: with an error, or without one. Then no host answers any more.
+    """
+
+    def __init__(self, *ends: RemoteError | None) -> None:
+        self._ends = iter(ends)
+
+    def run(self, *_: Any, **__: Any) -> None:
+        error = next(self._ends, RemoteError("no route"))
+        if error is not None:
+            raise error
+
+    def require_alive(self) -> None:
+        pass
+
+    def twin(self) -> "Sessions":
+        return self
+
+    def close(self) -> None:
+        pass
+
+
+def watching(*lines: str, verdict: RemoteError | None = None, asked: RemoteError | None = GONE) -> Watch:
+    session = cast(Session, Sessions(verdict, asked))
     return Watch(session, STACK, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
 
 
-def begun(*lines: str, verdict: RemoteError | None = None) -> Watch:
-    return watching(BEGUN, *lines, verdict=verdict)
+def begun(*lines: str, verdict: RemoteError | None = None, asked: RemoteError | None = GONE) -> Watch:
+    return watching(BEGUN, *lines, verdict=verdict, asked=asked)
 
 
 def look(state: str) -> tuple[str, ...]:
@@ -145,7 +169,9 @@ def test_a_verdict_waits_until_there_is_a_switch_to_hear_it() -> None:
     """Ctrl-C may come before the script on the host has even begun."""
     heard: list[str] = []
     watch = begun("=== switched 0")
-    watch._session = cast(Session, SimpleNamespace(run=lambda *_, **__: heard.append("verdict")))
+    watch._session = cast(
+        Session, SimpleNamespace(run=lambda *_, **__: heard.append("verdict"), require_alive=bool)
+    )
     watch.conclude("revert", [HAPPENED])
     assert heard == ["verdict"]
     for code, expected in ((ScriptExit.LAPSED, NotBegunError), (137, SwitchError)):
@@ -181,7 +207,7 @@ def test_a_release_that_is_recorded_is_that_however_the_session_ends() -> None:
 
 def test_whether_a_release_was_recorded_may_be_uncertain() -> None:
     for lines in (Lines, Cut):
-        watch = watching()
+        watch = watching(verdict=GONE)
         watch._process = cast(Process, lines(*LOOK))
         with pytest.raises(UncertainError):
             watch.await_end("proven")
@@ -192,6 +218,46 @@ def test_whether_a_release_was_recorded_may_be_uncertain() -> None:
     for code in (ScriptExit.LAPSED, ScriptExit.ENDED):
         with pytest.raises(RemoteError) as raised:
             begun(verdict=refused(code)).conclude("proven", [HAPPENED])
+        assert not isinstance(raised.value, UncertainError)
+
+
+RECORDED = None
+ENDINGS = {
+    "nothing": (),
+    "an end that says nothing": ("=== end 0",),
+    "an end by a signal": ("=== end 137",),
+}
+"""What the host still says when it was given its verdict, and no answer is among it."""
+
+
+@pytest.mark.parametrize("lines", ENDINGS.values(), ids=ENDINGS)
+def test_what_the_host_has_recorded_counts_although_it_was_not_heard_to_say_so(
+    lines: tuple[str, ...],
+) -> None:
+    for kind in (Lines, Cut) if not lines else (Lines,):
+        watch = begun(asked=RECORDED)
+        watch.conclude("proven", [HAPPENED])
+        watch._process = cast(Process, kind(*LOOK, *lines))
+        assert watch.await_end("proven")
+
+
+def test_a_verdict_of_which_no_answer_came_may_have_been_recorded() -> None:
+    watch = begun(verdict=GONE, asked=RECORDED)
+    watch.conclude("proven", [HAPPENED])
+    assert watch.await_end("proven")
+
+
+def test_what_the_host_has_not_recorded_does_not_count() -> None:
+    unrecorded = refused(ScriptExit.ENDED)
+    with pytest.raises(LostError, match=r"recorded \(the session ended\), and the host has not") as raised:
+        begun(verdict=GONE, asked=unrecorded).conclude("proven", [HAPPENED])
+    assert not isinstance(raised.value, UncertainError)
+    for lines, expected in ((), LostError), (("=== end 0",), LostError), (("=== end 137",), SwitchError):
+        watch = begun(asked=unrecorded)
+        watch.conclude("proven", [HAPPENED])
+        watch._process = cast(Process, Lines(*LOOK, *lines))
+        with pytest.raises(expected) as raised:
+            watch.await_end("proven")
         assert not isinstance(raised.value, UncertainError)
 
 
