@@ -34,7 +34,8 @@ recorded() {{
 {lines}=EVENTS=
 }}
 e=$(($(date +%s) + {wait}))
-until recorded; do
+# While the verdict lies there, its lines may be written and not on the disk: then they are taken away again.
+until [ ! -e {quote(directory / layout.VERDICT)} ] && recorded; do
   # Only who holds this lock writes them.
   if flock -n {quote(directory / layout.SWITCH_LOCK)} true; then
     recorded && break

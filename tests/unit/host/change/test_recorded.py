@@ -63,6 +63,10 @@ def test_what_the_history_has_is_recorded_whether_or_not_the_switch_has_ended(
     assert host.ask(shell).wait(20) == ScriptExit.BUSY
     host.record(PROVEN.line())
     host.record("\0\0 what a power cut has left")
+    verdict = host.home / ".deploy/verdict"
+    verdict.write_text("it may still be taken away again\n")
+    assert host.ask(shell).wait(20) == ScriptExit.BUSY
+    verdict.unlink()
     assert host.ask(shell).wait(20) == 0
     host.let_go()
     assert host.ask(shell).wait(20) == 0
