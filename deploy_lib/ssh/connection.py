@@ -64,6 +64,8 @@ class StrictConnection(Connection):
 
     target: Target
     ssh_config_file: Path | None
+    # Fabric's own declares all others; what is not declared becomes a change of the configuration, which is merged anew.
+    inline_ssh_env: bool | None = None
 
     def __init__(
         self, target: Target, ssh_config: Path | None = None, gateway: StrictConnection | None = None
@@ -85,6 +87,13 @@ class StrictConnection(Connection):
         )
         self._set(target=target, ssh_config_file=ssh_config, proxy=None)
         self.client = StrictClient(target)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute; Invoke's own lists all that the object has, each time, to tell one from a name of its configuration."""
+        if hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def add_keys(self, *files: str | Path) -> None:
         """Private key files that come before those of ssh_config, as those of `ssh -i` do."""
