@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from fabric.runners import Remote
 from deploy_lib.errors import DeployError, StoppedError, UsageError
 from deploy_lib.secrets.value import MASK
 from deploy_lib.ssh.client import CHANNEL_TIMEOUT, CONNECT_TIMEOUT, StrictClient
+from deploy_lib.ssh.doors import PAUSES, DroppedError, entered
 from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.refusals import HostKeyError, LoginError, ProxyError, explain
 from deploy_lib.ssh.resolve import resolve
@@ -136,9 +139,21 @@ class StrictConnection(Connection):
             batch: nothing may be asked.
         """
         way: Any = None
+        # With another way there, this machine's connections do not come together at the host's address.
+        direct = not isinstance(self.gateway, StrictConnection) and not self.target.proxy_command
         try:
-            way = self._way()
-            self.transport: Any = self.client.connect(sock=way, batch=batch)
+            with entered(self.target) if direct else contextlib.nullcontext():
+                for pause in (*PAUSES, None):
+                    way = None
+                    way = self._way()
+                    try:
+                        self.transport: Any = self.client.connect(sock=way, batch=batch)
+                        break
+                    except DroppedError:
+                        if pause is None or self.proxy is not None:
+                            raise
+                        self.client.close()
+                        time.sleep(pause)
         except DeployError:
             raise  # the jump host's own
         except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
