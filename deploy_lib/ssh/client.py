@@ -56,6 +56,7 @@ class StrictTransport(paramiko.Transport):
         farewell: why the server has ended the session, in its words; "" when it said nothing.
     """
 
+    packetizer: _Packets
     wanted: tuple[str, ...] = ()
     farewell = ""
     # OpenSSH's own order since 10.0.
