@@ -110,7 +110,11 @@ for s in "$m"/{TEMPORARY}.*; do
   p=${{p%%.*}}
   [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ] || continue
   # Another program may have that number by now: whoever made the directory has it open, or has not put anything into it yet.
-  if kill -0 "$p" 2>/dev/null && {{ [ "/proc/$p/fd/{SCRATCH_FD}" -ef "$s" ] || [ -z "$(ls -A "$s")" ]; }}; then continue; fi
+  # It is opened before anything is put into it, so what was empty just now is asked once more.
+  if kill -0 "$p" 2>/dev/null; then
+    o=/proc/$p/fd/{SCRATCH_FD}
+    if [ "$o" -ef "$s" ] || [ -z "$(ls -A "$s")" ] || [ "$o" -ef "$s" ]; then continue; fi
+  fi
   rm -rf "$s"
 done
 t=$(mktemp -d "$m/{TEMPORARY}.$$.XXXXXXXXXX") && exec {SCRATCH_FD}<"$t" || exit {ScriptExit.NO_MEMORY}

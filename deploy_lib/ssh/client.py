@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import paramiko
 from paramiko.client import SSHClient
-from paramiko.ssh_exception import IncompatiblePeer
+from paramiko.ssh_exception import IncompatiblePeer, SSHException
 
+from deploy_lib.ssh.doors import DroppedError, SilentError
 from deploy_lib.ssh.login import log_in
 from deploy_lib.ssh.refusals import refusal
 from deploy_lib.ssh.shared import SharedSession
 from deploy_lib.ssh.target import Target
-from deploy_lib.ssh.transport import StrictTransport
+from deploy_lib.ssh.transport import Packets, StrictTransport
 from deploy_lib.ssh.trust import Known, presented
 
 CONNECT_TIMEOUT = 10.0
@@ -53,6 +55,7 @@ class StrictClient(SSHClient):
             the session.
 
         Raises:
+            DroppedError: the server had no room, and did not say who it is.
             HostKeyError: the host's key is not accepted; the user's name was not sent.
             paramiko.SSHException, OSError: the session or the login failed; see `refusals.explain`.
         """
@@ -60,7 +63,7 @@ class StrictClient(SSHClient):
             # Without this every small message waits for the acknowledgement of the one before it.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         timeout = self.target.timeout or CONNECT_TIMEOUT
-        transport = self._transport = StrictTransport(sock)
+        transport = self._transport = StrictTransport(sock, packetizer_class=Packets)
         transport.banner_timeout = timeout
         transport.channel_timeout = CHANNEL_TIMEOUT
         _set_algorithms(transport, self.target)
@@ -68,7 +71,8 @@ class StrictClient(SSHClient):
         transport.wanted = known.algorithms(_verifiable())
         if not transport.wanted:
             raise IncompatiblePeer("HostKeyAlgorithms has none that this program can verify")
-        transport.start_client(timeout=timeout)
+        _greet(transport, timeout)
+        transport.settle()
         key = presented(transport.get_remote_server_key())
         problem = known.problem(key)
         if problem == "new" and self.target.trust.accept_new:
@@ -77,6 +81,36 @@ class StrictClient(SSHClient):
             raise refusal(known, key, problem)
         log_in(transport, self.target, self.further, batch=batch)
         return transport
+
+
+def _greet(transport: StrictTransport, timeout: float) -> None:
+    """Agrees with the server on keys.
+
+    Raises:
+        DroppedError: it has closed the connection before its first words.
+        SilentError: they did not come in time, or are not SSH's.
+        SSHException, OSError: it did not get further than that.
+    """
+    try:
+        transport.start_client(timeout=timeout)
+    except SSHException as error:
+        if transport.remote_version:
+            raise
+        # A reset is an end, too. With words of its own sshd says that it has no room; any others are a reason to go.
+        said = transport.packetizer.said
+        ended = isinstance(error.__context__, EOFError | ConnectionError)
+        if ended and all("MaxStartups" in line for line in said):
+            raise DroppedError(f"it closed the connection before it said anything{_quoted(said)}") from None
+        raise SilentError(f"{error}{_quoted(said)}") from None
+    # Paramiko says nothing of a time that is over.
+    if not transport.remote_version:
+        raise SilentError(f"it said nothing within {timeout:g} s")
+    if not transport.initial_kex_done:
+        raise SSHException(f"no keys were agreed on within {timeout:g} s")
+
+
+def _quoted(said: Sequence[str]) -> str:
+    return f" but {said[-1][:200]!r}" if said else ""
 
 
 def _verifiable() -> tuple[str, ...]:

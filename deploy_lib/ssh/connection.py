@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from fabric.runners import Remote
 from deploy_lib.errors import DeployError, StoppedError, UsageError
 from deploy_lib.secrets.value import MASK
 from deploy_lib.ssh.client import CHANNEL_TIMEOUT, CONNECT_TIMEOUT, StrictClient
+from deploy_lib.ssh.doors import PAUSES, DroppedError, entered
 from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.refusals import HostKeyError, LoginError, ProxyError, explain
 from deploy_lib.ssh.resolve import resolve
@@ -65,6 +68,8 @@ class StrictConnection(Connection):
     target: Target
     ssh_config_file: Path | None
     batch: bool
+    # Fabric's own declares all others; what is not declared becomes a change of the configuration, which is merged anew.
+    inline_ssh_env: bool | None = None
 
     def __init__(
         self, target: Target, ssh_config: Path | None = None, gateway: StrictConnection | None = None
@@ -86,6 +91,13 @@ class StrictConnection(Connection):
         )
         self._set(target=target, ssh_config_file=ssh_config, proxy=None, batch=False)
         self.client = StrictClient(target)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute; Invoke's own lists all that the object has, each time, to tell one from a name of its configuration."""
+        if hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def add_keys(self, *files: str | Path) -> None:
         """Private key files that come before those of ssh_config, as those of `ssh -i` do."""
@@ -136,9 +148,21 @@ class StrictConnection(Connection):
             batch: nothing may be asked.
         """
         way: Any = None
+        # With another way there, this machine's connections do not come together at the host's address.
+        direct = not isinstance(self.gateway, StrictConnection) and not self.target.proxy_command
         try:
-            way = self._way()
-            self.transport: Any = self.client.connect(sock=way, batch=batch)
+            with entered(self.target) if direct else contextlib.nullcontext():
+                for pause in (*PAUSES, None):
+                    way = None
+                    way = self._way()
+                    try:
+                        self.transport: Any = self.client.connect(sock=way, batch=batch)
+                        break
+                    except DroppedError:
+                        if pause is None or self.proxy is not None:
+                            raise
+                        self.client.close()
+                        time.sleep(pause)
         except DeployError:
             raise  # the jump host's own
         except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through

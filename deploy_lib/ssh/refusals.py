@@ -81,7 +81,7 @@ def explain(target: Target, error: Exception) -> UnreachableError:
         )
     else:
         stage, what = "SSH", f"no SSH session with {where}: {error}"
-        hint = f"is that an SSH server, and has it room for one more connection? See: ssh -v {target.name}"
+        hint = f"is that an SSH server, and has it room for one more connection (its MaxStartups)? See: ssh -v {target.name}"
     problem = UnreachableError(_printable(what), hint=hint)
     problem.stage, problem.jump = stage, bool(target.jump_of)
     return problem

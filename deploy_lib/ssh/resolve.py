@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 import subprocess
+import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy_lib import address
 from deploy_lib.errors import UsageError
 from deploy_lib.ssh import tokens
+from deploy_lib.ssh.alike import alike
 from deploy_lib.ssh.target import METHODS, Keys, Target, Trust
+from deploy_lib.ssh.trust import text
 
 _SHARES = (None, "no", "false", "auto", "autoask")
 """The values of ControlMaster with which `ssh` shares a session that is there."""
@@ -39,11 +42,29 @@ def resolve(destination: str, ssh_config: Path | None = None) -> Target:
     command = ["-F", str(ssh_config)] if ssh_config else []
     command += ["-l", parts.user] if parts.user else []
     command += ["-p", parts.port] if parts.port else []
-    options = Options(_ask(*command, parts.host))
+    options = _shared(command, parts.host, ssh_config) or Options(_ask(*command, parts.host))
     if options.have_tokens:
         asked = Options(_ask("-o", f"ControlPath={tokens.QUESTION}", *command, parts.host))
         options.tokens = tokens.answered(asked.one("controlpath") or "", options.one("hostkeyalias"))
     return options.target(parts.host)
+
+
+_answers: dict[tuple[object, ...], Options] = {}
+_turns: defaultdict[tuple[object, ...], threading.Lock] = defaultdict(threading.Lock)
+
+
+def _shared(command: Sequence[str], host: str, ssh_config: Path | None) -> Options | None:
+    """What `ssh` has answered for a host that is treated alike; None where each has to be asked for."""
+    # Without -F there is also the machine's own file, and only `ssh` knows where.
+    found = alike(text(ssh_config), host) if ssh_config else None
+    if found is None:
+        return None
+    key = (found.settings, *command)
+    with _turns[key]:
+        if key not in _answers:
+            _answers[key] = Options(_ask(*command, host))
+    # A port that was typed counts more than the file's.
+    return _answers[key].of({k: v for k, v in found.own.items() if k != "port" or "-p" not in command})
 
 
 def _ask(*arguments: str) -> str:
@@ -83,6 +104,17 @@ class Options:
             key, _, value = line.partition(" ")
             self._values[key.lower()].append(value)
         self.tokens: Mapping[str, str] = {}
+
+    def of(self, own: Mapping[str, str]) -> Options:
+        """The same for another host.
+
+        Args:
+            own: its own values, by keyword.
+        """
+        made = Options("")
+        made._values.update(self._values)
+        made._values.update({keyword: [value] for keyword, value in own.items()})
+        return made
 
     @property
     def have_tokens(self) -> bool:

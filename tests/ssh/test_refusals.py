@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from deploy_lib.errors import ExitCode, Stage, UnreachableError, UsageError
+from deploy_lib.ssh import connection
 
 from .conftest import NAME, Sshd, keygen, serve
 
@@ -62,6 +66,58 @@ def test_what_is_no_ssh_server(sshd: Sshd, speaking: Callable[[bytes], int], wor
     error = refusal(sshd)
     assert error.stage == "SSH"
     assert "is that an SSH server" in str(error)
+
+
+def place_at(sshd: Sshd) -> socket.socket:
+    """A connection that sshd has let in, and that does not log in; a place is free a moment after another has left."""
+    deadline = time.monotonic() + 30
+    while True:
+        made = socket.create_connection(("127.0.0.1", sshd.port))
+        if made.recv(4) == b"SSH-":
+            return made
+        made.close()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_connection_that_sshd_has_no_room_for_is_tried_again(
+    sshd_factory: Callable[..., Sshd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PAUSES", (0.05,) * 600)
+    sshd = sshd_factory("MaxStartups 2")
+    others = [place_at(sshd), place_at(sshd)]
+    with ThreadPoolExecutor(1) as pool, contextlib.closing(sshd.session()) as session:
+        came = pool.submit(session.open)
+        deadline = time.monotonic() + 30
+        while "MaxStartups" not in sshd.log and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not came.done()
+        for other in others:
+            other.close()
+        came.result(30)
+    # Where no room comes, it says what to look at.
+    monkeypatch.setattr(connection, "PAUSES", (0.05,))
+    with place_at(sshd), place_at(sshd):
+        error = refusal(sshd)
+    assert (error.stage, error.off) == ("SSH", False)
+    assert "it closed the connection before it said anything" in str(error)
+    assert "MaxStartups" in str(error)
+
+
+def test_many_targets_behind_one_jump_host_fit_through_its_door(sshd_factory: Callable[..., Sshd]) -> None:
+    """By default sshd drops connections at random from the eleventh that has not logged in yet; this one drops each."""
+    jump, sshd = sshd_factory("MaxStartups 10"), sshd_factory("MaxStartups 100")
+    sshd.configure("ProxyJump jump")
+    jump.configure()
+    own = sshd.ssh_config.read_text()
+    sshd.ssh_config.write_text(own + jump.ssh_config.read_text().replace(NAME, "jump"))
+    sessions = [sshd.session() for _ in range(24)]
+    with ThreadPoolExecutor(len(sessions)) as pool:
+        list(pool.map(lambda session: session.open(), sessions))
+        list(pool.map(lambda session: session.close(), sessions))
+    # Each has logged in at the jump host, and each at its own.
+    for server in (jump, sshd):
+        assert server.log.count("Accepted publickey") == len(sessions)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from deploy_lib.checks import reach
 from deploy_lib.errors import ExitCode, RemoteError, StoppedError, UnreachableError
+from deploy_lib.ssh import client
 from deploy_lib.ssh.session import Session
 
 from .conftest import NAME, Sshd
@@ -142,6 +143,31 @@ def test_a_session_that_was_killed_is_not_silently_opened_again(session: Session
             process.wait()
     with pytest.raises(RemoteError):
         session.run("true")
+
+
+def test_a_session_that_is_closed_ends_its_thread_however_seldom_that_wakes_up(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "IDLE_CHECK", 1000.0)
+    through_a_jump_host(sshd)
+    session = sshd.session()
+    assert session.run("echo there").stdout == "there\n"
+    own, jump = session.connection.transport, session.connection.gateway.transport
+    assert own.sock.gettimeout() == jump.sock.gettimeout() == 1000
+    session.close()
+    for transport in (own, jump):
+        transport.join(20)
+        assert not transport.is_alive()
+
+
+def test_the_messages_are_authenticated_by_the_cipher_unless_ssh_config_has_another(sshd: Sshd) -> None:
+    with contextlib.closing(sshd.session()) as session:
+        session.open()
+        assert session.connection.transport.remote_cipher == "aes128-gcm@openssh.com"
+    sshd.configure("Ciphers aes256-ctr")
+    with contextlib.closing(sshd.session()) as session:
+        session.open()
+        assert session.connection.transport.remote_cipher == "aes256-ctr"
 
 
 def test_a_forward_reaches_a_port_of_the_host(sshd: Sshd, session: Session) -> None:

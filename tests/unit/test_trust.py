@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -254,6 +255,33 @@ def test_a_process_number_that_is_taken_again_keeps_nothing_from_being_swept(min
         used = Path(other.stdout.readline().strip())
         assert run(script).returncode == 0
         assert [*mine.iterdir()] == [used]
+        other.communicate("\n")
+    assert [*mine.iterdir()] == []
+
+
+def test_a_script_that_begins_while_another_sweeps_keeps_its_scratch(mine: Path, tmp_path: Path) -> None:
+    """Each further host of a command can be the same machine, and its scripts begin at the same moment."""
+    script = at(shell.IN_MEMORY, mine)
+    begins = f'{script}: >"$t/used"; echo "$t"; read -r x'
+    opens = begins.replace(f"exec {shell.SCRATCH_FD}<", f"read -r x && exec {shell.SCRATCH_FD}<")
+    assert opens != begins
+    with subprocess.Popen(
+        ["sh", "-c", opens], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        deadline = time.monotonic() + 20
+        while not list(mine.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        # The sweep asks what is in it: that is when the other opens it, and puts something there.
+        (tmp_path / "ls").write_text(
+            f"#!/bin/sh\n[ -e {tmp_path}/told ] || {{ touch {tmp_path}/told; echo >/proc/{other.pid}/fd/0; }}\n"
+            f'until [ -n "$(/bin/ls {mine}/*/)" ]; do sleep 0.01; done\nexec /bin/ls "$@"\n'
+        )
+        (tmp_path / "ls").chmod(0o755)
+        done = run(script, PATH=f"{tmp_path}:{os.environ['PATH']}")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (tmp_path / "told").exists()
+        assert len([*mine.glob("*/used")]) == 1
         other.communicate("\n")
     assert [*mine.iterdir()] == []
 

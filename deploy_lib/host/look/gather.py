@@ -176,16 +176,20 @@ ask_machine() {{
   part offers offers
 }}
 # Most of the time is that of Docker's programs, which wait: so three go on at once, and no more, for the sake of small hosts.
+# All answers wait in memory and go at once: each line by itself would be a message of SSH, which takes both sides as long as many lines.
 compose=
 if [ -n "$m" ]; then
   (e=$t/err1; ask_compose >"$t/said1") &
   compose=$!
   (e=$t/err2; ask_engine >"$t/said2") &
-  ask_machine
+  ask_machine >"$t/said3"
   wait
   # Where the memory is full, an answer that was to wait there is not whole.
-  if grep -q '^=== blank exit ' "$t/said1"; then cat "$t/said1"; else ask_compose; fi
-  if grep -q '^=== published exit ' "$t/said2"; then cat "$t/said2"; else ask_engine; fi
+  if grep -q '^=== blank exit ' "$t/said1" && grep -q '^=== published exit ' "$t/said2" && grep -q '^=== offers exit ' "$t/said3"; then
+    cat "$t/said1" "$t/said2" "$t/said3"
+  else
+    ask_compose; ask_engine; ask_machine
+  fi
 else
   ask_compose; ask_engine; ask_machine
 fi

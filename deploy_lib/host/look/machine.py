@@ -205,11 +205,20 @@ _ADDRESSES = "addresses\n"
 
 def _addresses(said: str) -> frozenset[str]:
     lines = said.partition(_ADDRESSES)[2].splitlines()
-    found = [ipaddress.ip_address(m[1]) for line in lines if (m := re.match(r"[ |+-]*\|-- ([0-9.]+)$", line))]
-    six = [
-        ipaddress.ip_address(bytes.fromhex(m[0])) for line in lines if (m := re.match("[0-9a-f]{32}", line))
-    ]
-    return frozenset(map(str, (*found, *six)))
+    return frozenset(filter(None, map(_own, lines)))
+
+
+_FOUR, _SIX = re.compile(r"[ |+-]*\|-- ([0-9.]+)$"), re.compile("[0-9a-f]{32}")
+
+
+@functools.lru_cache(maxsize=4096)
+def _own(line: str) -> str:
+    """The address in a line of the kernel's tables; "" where it has none."""
+    if found := _FOUR.match(line):
+        return str(ipaddress.ip_address(found[1]))
+    if found := _SIX.match(line):
+        return str(ipaddress.ip_address(bytes.fromhex(found[0])))
+    return ""
 
 
 @functools.lru_cache(maxsize=4096)  # most of them listen on few addresses, and hosts on the same ones

@@ -151,7 +151,8 @@ def _split(text: str, node: str) -> Parts:
     problems: dict[str, list[str]] = {}
     current, ended, whole = "", "", False
     for line in text.split("\n"):
-        begin, end = _BEGIN.match(line), _END.match(line)
+        marked = line.startswith("=== ")
+        begin, end = (_BEGIN.match(line), _END.match(line)) if marked else (None, None)
         if end and end[1] == current:
             current, ended = "", end[1]
             if end[2] != "0":

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deploy_lib.ssh import keyfiles
 from deploy_lib.ssh.asking import Asker
 from deploy_lib.ssh.keyfiles import UnusableError, is_encrypted, is_private, load, public
 
@@ -55,6 +58,27 @@ def test_each_format_is_read_with_and_without_a_passphrase(tmp_path: Path, kind:
         assert load(path, Person(), 3).asbytes() == blob
         Path(f"{path}.pub").unlink()
         assert public(path) == (blob if form == "openssh" else None)
+
+
+def test_a_key_without_a_passphrase_is_read_once_for_all_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The primes of an RSA key are checked each time, which takes longer than a whole login."""
+    path = tmp_path / "key"
+    blob = make(path, "rsa", "openssh")
+    count = Mock(wraps=keyfiles.serialization.load_ssh_private_key)
+    monkeypatch.setattr(keyfiles.serialization, "load_ssh_private_key", count)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: load(path, Person(), 3).asbytes(), range(8)))
+    assert found == [blob] * 8
+    assert count.call_count == 1
+    for name in ("key", "key.pub"):
+        (tmp_path / name).unlink()
+    blob = make(path, "ed25519", "openssh")
+    assert load(path, Person(), 3).asbytes() == blob
+    path.chmod(0o640)
+    with pytest.raises(UnusableError, match="others may read it"):
+        load(path, Person(), 3)
 
 
 def test_what_keeps_a_key_from_being_used_is_said(tmp_path: Path) -> None:

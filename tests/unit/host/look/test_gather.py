@@ -2,6 +2,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -460,14 +461,32 @@ def test_what_runs_is_unrecorded_until_something_was_proven_or_begun() -> None:
 
 
 def test_a_memory_that_is_full_makes_no_answer_less_whole(home: Path, memory: Path) -> None:
-    """What waits there while the rest is asked is asked once more."""
+    """What waits there until all is asked is asked once more."""
+    node = NODE.model_copy(update={"directory": PurePosixPath(home)})
+    whole = gather.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", str(memory))
+    for full in ((1, 2, 3), (1,), (3,)):
+        script = whole
+        for number in full:
+            assert f' >"$t/said{number}"' in script
+            script = script.replace(f' >"$t/said{number}"', " >/dev/full")
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+        assert reading.read_facts(done.stdout, "core").key == "c0ffee"
+
+
+def test_an_answer_comes_in_few_writes_for_each_is_a_message_of_ssh(home: Path, memory: Path) -> None:
     node = NODE.model_copy(update={"directory": PurePosixPath(home)})
     script = gather.facts_script(HostStack(node, "p"), render=False).replace("/run /dev/shm", str(memory))
-    for number in (1, 2):
-        assert f'>"$t/said{number}") &' in script
-        script = script.replace(f'>"$t/said{number}") &', ">/dev/full) &")
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
-    assert reading.read_facts(done.stdout, "core").key == "c0ffee"
+    # A write to such a socket is one message.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    with ours, theirs:
+        ours.settimeout(30)
+        with subprocess.Popen(["sh", "-c", script], stdin=subprocess.DEVNULL, stdout=theirs):
+            theirs.close()
+            messages = list(iter(lambda: ours.recv(4 << 20), b""))
+    assert reading.read_facts(b"".join(messages).decode(), "core").key == "c0ffee"
+    assert len(messages) <= 4  # one from each of the three files, and the end
 
 
 def test_an_engine_that_takes_calls_and_never_answers_is_named_in_good_time(
