@@ -99,7 +99,11 @@ def facts_script(stack: HostStack, *, render: bool, weigh: bool = False, again: 
     """
     own = ("files", "key", "history", "objects")
     beside = ("images",) if again else ("config", "blank")
-    engine = words("containers", "layers") if again else words("engine", "containers", "layers", "images", "published")
+    engine = (
+        words("containers", "layers")
+        if again
+        else words("engine", "containers", "layers", "images", "published")
+    )
     last = "layers" if again else "published"
     directory = stack.directory
     home = quote(directory)

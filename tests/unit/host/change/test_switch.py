@@ -697,7 +697,10 @@ RUN = "running db Up 3 hours (healthy)\nrunning proxy Up 3 hours\n"
     [
         (RUN + "created web Created\n", "--no-deps --no-recreate web"),
         # As Compose would, what somebody has stopped is started, too; of another profile nothing is.
-        (RUN + "created web Created\nexited db Exited (0)\nexited tool Exited (1)\n", "--no-deps --no-recreate db web"),
+        (
+            RUN + "created web Created\nexited db Exited (0)\nexited tool Exited (1)\n",
+            "--no-deps --no-recreate db web",
+        ),
         (RUN, None),
         # Compose itself waits for what has not started yet.
         (RUN + "running cache Up 2 seconds (health: starting)\ncreated web Created\n", ""),
@@ -717,7 +720,9 @@ def test_where_docker_does_not_list_them_compose_starts_them_all(host: Host) -> 
     host.docker(STATES.replace("cat", "false"))
     host.begin("new", runs=Runs(only=("web",)))
     assert host.until("=== switched") == "=== switched 0"
-    assert [call.partition("--quiet-pull")[2].strip() for call in host.calls.splitlines() if " up " in call] == [
+    assert [
+        call.partition("--quiet-pull")[2].strip() for call in host.calls.splitlines() if " up " in call
+    ] == [
         "--no-start",
         "",
     ]
