@@ -44,6 +44,7 @@ class Deciding(Visit):
 
     decision: Decision | None = None
     _services: Mapping[str, Service] | None = None
+    _kept: tuple[object, Mapping[str, Service] | None] | None = None
     _guarded: guard.Guarded = field(default_factory=lambda: guard.Guarded(()))
 
     def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
@@ -96,7 +97,7 @@ class Deciding(Visit):
         """
         self._recall_interruption()
         decision = decide_rollback(self.job, self.facts, target)
-        kept = guard.kept_services(self.site, decision.plan, self.facts)
+        kept = self._kept_services(decision.plan)
         self.decision = self._possible(decision, kept)
         self._tell_accepted()
 
@@ -132,6 +133,15 @@ class Deciding(Visit):
         return self.decision.plan if self.decision else None
 
     # --- steps of steps ---------------------------------------------------------------------------------------
+
+    def _kept_services(self, plan: Plan) -> Mapping[str, Service] | None:
+        """See `guard.kept_services`. Under the lock, the rendering of before counts: kept files are named by their content."""
+        release = plan.desired.release
+        what = release.files, self.site.stack.project_of(release), self.site.stack.inputs_of(release)
+        known = self._kept[1] if self._kept is not None and self._kept[0] == what else None
+        found = guard.kept_services(self.site, plan, self.facts, known)
+        self._kept = what, found
+        return found
 
     def _possible(self, decision: Decision, services: Mapping[str, Service] | None) -> Decision:
         """The decision itself, unless its files cannot be put into their places, or data would be lost; no flag skips this.

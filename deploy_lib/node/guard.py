@@ -158,8 +158,13 @@ _ANY_KEY = "0" * 64
 """In place of the one that a host without any is going to get: nothing of what it marks is looked at."""
 
 
-def kept_services(site: Site, plan: Plan, facts: Facts) -> Mapping[str, Service] | None:
+def kept_services(
+    site: Site, plan: Plan, facts: Facts, known: Mapping[str, Service] | None = None
+) -> Mapping[str, Service] | None:
     """The services of an earlier release; None where the files that Compose reads are those that lie there already.
+
+    Args:
+        known: those of the same kept files, where the host has rendered them before.
 
     Raises:
         RemoteError: the host does not answer.
@@ -170,6 +175,8 @@ def kept_services(site: Site, plan: Plan, facts: Facts) -> Mapping[str, Service]
         return _started_by_hand(site, release)
     if plan.nothing or all(release.files.get(path) == facts.files.get(path) for path in inputs):
         return None
+    if known is not None:
+        return known
     found = ask_kept(site.session, stack, release, {*site.job.environment.secrets, *release.marks})
     if found is None:
         site.say(

@@ -37,20 +37,27 @@ def look(
     """The facts of a job's host; with a version, also this checkout's Compose file as the host renders it.
 
     Args:
-        known: the facts so far: they have the number of replicas.
+        known: the facts so far: they have the number of replicas; and what cannot have changed since is not asked again.
         weigh: containers may be replaced, so that it counts how much lies in their own layers.
 
     Raises:
         RemoteError: the host does not answer.
     """
+    asked = known if known is not None and known.asked[0] else None
     if version is None:
-        return gather(session, job.stack, {}, {}, weigh=weigh)
+        return gather(session, job.stack, {}, {}, weigh=weigh, known=asked)
     env = {**placeholders(job.environment.secrets), **job.variables(version, known or Facts())}
+    if asked is not None and asked.rendered == env and not job.stack.borrowed and not _unrendered(asked):
+        return gather(session, job.stack, {}, env, weigh=weigh, known=asked)
     shipped = job.local.shipped
     read = {path: shipped.files[path] for path in shipped.inputs}
     # A link may lead to one of them.
     read |= {path: entry for path, entry in shipped.files.items() if entry.target}
-    return gather(session, job.stack, read, env, weigh=weigh)
+    return replace(gather(session, job.stack, read, env, weigh=weigh), rendered=env)
+
+
+def _unrendered(facts: Facts) -> bool:
+    return not facts.services or not {"config", "blank", "engine", "memory"}.isdisjoint(facts.problems)
 
 
 def look_at_places(session: Session, job: Job, facts: Facts) -> Facts:

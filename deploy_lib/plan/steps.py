@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from deploy_lib.config import Backup, OneOff, Stack
 from deploy_lib.host.change.backup import Order, make_steps
@@ -99,7 +100,10 @@ def make_switch(
         marks={} if recorded is None else {s: read_marks(m) for s, m in recorded.release.secrets.items()},
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,
         recalled=[Keeper(r.carried_from, r.carried, r.given) for r in _shells(facts, release, back)],
-        runs=_runs(release.images, settled, ending, late=decision.keep_values, only=only),
+        runs=replace(
+            _runs(release.images, settled, ending, late=decision.keep_values, only=only),
+            only=() if only or ending else tuple(sorted(release.images)),
+        ),
         back_runs=_runs(
             back.release.images,
             settled,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -78,9 +79,11 @@ class Reading:
 def readings(places: Iterable[Place]) -> list[Reading]:
     """In which order secrets can be read back, those in front helping with those behind.
 
-    A text with two unknown values could be taken apart in several ways, so such a secret is not among them.
+    A text with two unknown values could be taken apart in several ways, so such a secret is not among them. Places of one service
+    come one after the other, and those of the one that has the most secrets first: so few containers are asked.
     """
     left = list(dict.fromkeys(places))
+    has = Counter(place.service for place in left if place.whole and place.kind == "file")
     known, found = set[str](), list[Reading]()
     while True:
         ready: dict[str, list[Place]] = {}
@@ -90,8 +93,11 @@ def readings(places: Iterable[Place]) -> list[Reading]:
                 ready.setdefault(unknown[0], []).append(place)
         if not ready:
             return found
-        for name, some in sorted(ready.items()):
-            found.append(Reading(name, sorted(some, key=lambda p: (not p.whole, p.kind != "file"))))
+        some = [
+            Reading(name, sorted(each, key=lambda p: (not p.whole, p.kind != "file", -has[p.service])))
+            for name, each in ready.items()
+        ]
+        found += sorted(some, key=lambda reading: (reading.places[0].service, reading.name))
         known |= set(ready)
 
 

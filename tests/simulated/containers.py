@@ -172,14 +172,18 @@ class ContainerCalls:
             return self._into(source, target)
         name, _, path = source.partition(":")
         c = self.engine.find(name)
-        if path not in c.files:
+        # Of a directory, the archive's names begin with its own.
+        above = path.rpartition("/")[0]
+        found = {each: text for each, text in c.files.items() if each == path or each.startswith(f"{path}/")}
+        if not found:
             raise EngineError(f"Could not find the file {path} in container {name}")
-        data = c.files[path].encode()
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as archive:
-            info = tarfile.TarInfo(path.rpartition("/")[2])
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
+            for each, text in sorted(found.items()):
+                data = text.encode()
+                info = tarfile.TarInfo(each.removeprefix(f"{above}/"))
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
         call.out(stream.getvalue())
         return 0
 

@@ -36,6 +36,8 @@ class Runs:
         later: these after the others, and their failure is no failure of the switch.
         changed_later: the same for those of `done` that have changed.
         stopped: on the way back, these are made and not started: somebody had stopped them.
+        only: where all are started at once, and no service waits until another one has done its work: all of them. Those of
+            them that do not run afterwards are started by themselves.
     """
 
     services: Sequence[str] = ()
@@ -43,6 +45,7 @@ class Runs:
     later: Sequence[str] = ()
     changed_later: bool = False
     stopped: Sequence[str] = ()
+    only: Sequence[str] = ()
 
     @property
     def all(self) -> bool:
@@ -51,16 +54,32 @@ class Runs:
 
 
 def functions(stack: HostStack, project: Project) -> str:
-    """Shell functions `up`, `some SERVICE...`, `at_last COMMAND...`, `changed SERVICE...` and `start_later SERVICE...`; take
-    `engine`."""
+    """Shell functions `up`, `lean SERVICE...`, `some SERVICE...`, `at_last COMMAND...`, `changed SERVICE...` and
+    `start_later SERVICE...`; take `engine`."""
     make, begin = (words(*options) for options in SOME)
     limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
     hashed = f'{{{{.Label "{labels.CONFIG_HASH}"}}}}'
+    listed = f'{{{{.State}}}} {{{{.Label "{labels.SERVICE}"}}}} {{{{.Status}}}}'
+    state = f"docker ps -a {project.filters} {labels.NO_ONE_OFF} --format {quote(listed)}"
     one = f"docker ps -a {project.filters} {labels.of_service_in('1')} {labels.NO_ONE_OFF} --format {quote(hashed)}"
     return f"""\
-up() {{
+compose_up() {{
 {scaled(project)}
-  engine && {remove_left_behind(project, one_off_name(stack))} && {limit} {up_command(project)} $scale "$@"
+  {limit} {up_command(project)} $scale "$@"
+}}
+up() {{ engine && {remove_left_behind(project, one_off_name(stack))} && compose_up "$@"; }}
+# lean SERVICE...: `up` of all. Before Compose starts a service, it waits half a second or more for each one that this depends on,
+# also where that runs as before and is well. So what does not run is started without those. Which services there are must be
+# said, since Compose would start one of a profile that is not active as soon as it is named.
+lean() {{
+  up {make} || return
+  listed=$({state}) || listed='(unhealthy)'
+  case $listed in *'(health: starting)'*|*'(unhealthy)'*) compose_up; return;; esac
+  idle=$(printf '%s\\n' "$listed" | sed -n '/^running /!s/^[a-z]* \\([^ ]*\\) .*/\\1/p' | sort -u)
+  x=" $* "
+  set --
+  for y in $idle; do case $x in *" $y "*) set -- "$@" "$y";; esac; done
+  [ $# = 0 ] || compose_up {begin} "$@"
 }}
 some() {{ up {make} "$@" && up {begin} "$@"; }}
 # Going back is the last resort, so retry once: a loaded engine may refuse the first attempt.
@@ -87,7 +106,7 @@ start_later() {{ for x; do some "$x" || echo "$x could not be started"; done; }}
 def scaled(project: Project) -> str:
     """Shell text that puts into `$scale` what Compose is to be told of the services that `$@` names, or of all."""
     lines = [
-        f'  case " $* " in "  "|*" {service} "*) scale="$scale --scale {service}={number}";; esac'
+        f'  case " $* " in "  "|" {words(*SOME[0])} "|*" {service} "*) scale="$scale --scale {service}={number}";; esac'
         for service, number in project.scale
     ]
     return "\n".join(["  scale=", *lines])
@@ -100,7 +119,8 @@ def forward_steps(runs: Runs, project: Project, env: str) -> list[Step]:
         env: what a dry run shows before each command.
     """
     if runs.all:
-        return [Step("ran=; up || return", (env + shown(up_command(project)),))]
+        how = f"lean {words(*runs.only)}" if runs.only else "up"
+        return [Step(f"ran=; {how} || return", (env + shown(up_command(project)),))]
     some = words(*runs.services)
     steps = [Step(f"ran=$(changed {words(*runs.done)})" if runs.done else "ran=")]
     first = f"{some} {'' if runs.changed_later else '$ran'}".strip()

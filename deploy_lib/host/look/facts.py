@@ -41,6 +41,7 @@ class Facts:
         containers: the project's containers.
         layers: by container, the bytes in its own layer, None where that took too long to find out; empty where nobody asked.
         services: the desired stack as the host's Compose renders it.
+        rendered: the variables that it was rendered with; None where it was not.
         blank: the variables of its services that have no value from any place.
         history: the newest events, oldest first.
         objects: SHA-256 of the files of kept releases that the host has.
@@ -75,6 +76,7 @@ class Facts:
     containers: tuple[Container, ...] = ()
     layers: Mapping[str, int | None] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
+    rendered: Mapping[str, str] | None = field(default=None, repr=False)
     blank: frozenset[str] = frozenset()
     history: tuple[Event, ...] = ()
     objects: frozenset[str] = frozenset()

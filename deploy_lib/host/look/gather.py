@@ -14,7 +14,7 @@ from deploy_lib.host.files import pack
 from deploy_lib.host.look import blank, machine
 from deploy_lib.host.look.directory import functions as directory_functions
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.reading import read_facts
+from deploy_lib.host.look.reading import read_again, read_facts
 from deploy_lib.host.look.shape import SHAPE
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.files import Entry
@@ -39,18 +39,24 @@ def gather(
     env: Mapping[str, str],
     *,
     weigh: bool = False,
+    known: Facts | None = None,
 ) -> Facts:
     """Asks the host, read-only.
 
     Args:
         weigh: how much lies in the containers' own layers is asked, too.
+        known: the facts so far: only what another command may have changed meanwhile is asked.
         files: those that Compose reads, which the host's Compose renders in memory; none: nothing is rendered.
         env: non-secret variables that they need.
 
     Raises:
         RemoteError: the script could not be run to its end.
     """
-    script = facts_script(stack, render=bool(files), weigh=weigh)
+    again = known is not None
+    script = facts_script(stack, render=bool(files) and not again, weigh=weigh, again=again)
+    if known is not None:
+        said = session.run(script, timeout=TIMEOUT, step="gathering facts").stdout
+        return read_again(said, stack.node.name, known)
     session.open()
     began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
@@ -83,13 +89,23 @@ ASKED_BESIDE = tuple(part for part in machine.PARTS if part not in ("published",
 """The parts of the machine that are asked one after the other, beside Compose and the engine: they share what Docker says of itself."""
 
 
-def facts_script(stack: HostStack, *, render: bool, weigh: bool = False) -> str:
+def facts_script(stack: HostStack, *, render: bool, weigh: bool = False, again: bool = False) -> str:
     """The script; lines that begin with `=== ` separate its parts.
 
     Args:
         render: the stack's files come on standard input, and are rendered.
         weigh: the engine counts what is in the containers' own layers.
+        again: only what may have changed since the first time.
     """
+    own = ("files", "key", "history", "objects")
+    beside = ("images",) if again else ("config", "blank")
+    engine = (
+        words("containers", "layers")
+        if again
+        else words("engine", "containers", "layers", "images", "published")
+    )
+    last = "layers" if again else "published"
+    rest, end = ("ask_changing", "delivered") if again else ("ask_machine", "offers")
     directory = stack.directory
     home = quote(directory)
     key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
@@ -160,15 +176,20 @@ engine() {{ docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/
 images() {{ docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
 # `docker info` has met Compose among the plugins of Docker's client; to ask Compose itself takes as long once more.
 version() {{ about 2>/dev/null && x=$(printf '%s\n' "$about" | sed -n 's/^compose v*//p') && [ -n "$x" ] && echo "$x" || {command.VERSION}; }}
-ask_compose() {{ part config config; part blank blank; }}
-ask_engine() {{ for x in engine containers layers images published; do part "$x" "$x"; done; }}
+ask_beside() {{ for x in {words(*beside)}; do part "$x" "$x"; done; }}
+ask_engine() {{ for x in {engine}; do part "$x" "$x"; done; }}
+ask_changing() {{
+  part strangers others
+  for x in {words(*own)}; do part "$x" mine "$x"; done
+  part delivered delivered
+}}
 ask_machine() {{
   part memory echo "$m"
   part user id -un
   part tools tools
   part directory directory
   part strangers others
-  for x in files key history objects locked; do part "$x" mine "$x"; done
+  for x in {words(*own, "locked")}; do part "$x" mine "$x"; done
   for x in {words("delivered", "present", *ASKED_BESIDE)}; do part "$x" "$x"; done
   part compose version
   # What the host has to offer is looked for in what Compose has rendered.
@@ -179,19 +200,19 @@ ask_machine() {{
 # All answers wait in memory and go at once: each line by itself would be a message of SSH, which takes both sides as long as many lines.
 compose=
 if [ -n "$m" ]; then
-  (e=$t/err1; ask_compose >"$t/said1") &
+  (e=$t/err1; ask_beside >"$t/said1") &
   compose=$!
   (e=$t/err2; ask_engine >"$t/said2") &
-  ask_machine >"$t/said3"
+  {rest} >"$t/said3"
   wait
   # Where the memory is full, an answer that was to wait there is not whole.
-  if grep -q '^=== blank exit ' "$t/said1" && grep -q '^=== published exit ' "$t/said2" && grep -q '^=== offers exit ' "$t/said3"; then
+  if grep -q '^=== {beside[-1]} exit ' "$t/said1" && grep -q '^=== {last} exit ' "$t/said2" && grep -q '^=== {end} exit ' "$t/said3"; then
     cat "$t/said1" "$t/said2" "$t/said3"
   else
-    ask_compose; ask_engine; ask_machine
+    ask_beside; ask_engine; {rest}
   fi
 else
-  ask_compose; ask_engine; ask_machine
+  ask_beside; ask_engine; {rest}
 fi
 echo '=== end'
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.answers import Parts
@@ -44,18 +46,23 @@ def _strangers(said: str) -> tuple[tuple[str, str], ...]:
     return tuple((what, hint) for what, _, hint in lines)
 
 
+CHANGING = (
+    *("strangers", "files", "key", "history", "objects"),
+    *("delivered", "images", "containers", "layers"),
+)
+"""Those of them that are asked again under the lock, since another command may have changed what they say meanwhile."""
+
+
 def read_facts(text: str, node: str) -> Facts:
     """The facts in the script's output. A part that failed, or that cannot be understood, is among the `problems`.
 
     Raises:
         RemoteError: it was cut short, or a part is missing or there twice.
     """
-    parts = _split(text, node)
+    parts = _split(text, node, PARTS)
     engine, platform = parts.read("engine", _engine, ("", ""))
-    images = parts.read("images", _images, list[tuple[str, str, str, str]]())
     directory = parts.read("directory", _words, frozenset[str]())
-    files, occupied = parts.read("files", read_marks, (dict[str, str](), frozenset[str]()))
-    return Facts(
+    found = Facts(
         engine=engine,
         platform=platform,
         compose=parts.read("compose", _compose, ""),
@@ -64,6 +71,40 @@ def read_facts(text: str, node: str) -> Facts:
         tools=parts.read("tools", _words, frozenset()),
         writable="writable" in directory,
         missing="missing" in directory,
+        services=parts.read("config", _services, {}),
+        blank=parts.read("blank", read_blank, frozenset()),
+        present=parts.read("present", lambda said: frozenset(filter(None, said.splitlines())), frozenset()),
+        machine=machine.read_machine(parts),
+    )
+    return replace(_changing(parts, found), problems=parts.problems)
+
+
+def read_again(text: str, node: str, known: Facts) -> Facts:
+    """The same for the CHANGING parts alone; all that the script says is taken from there, all else from what is known.
+
+    Raises:
+        RemoteError: see `read_facts`.
+    """
+    parts = _split(text, node, CHANGING)
+    found = _changing(parts, known)
+    lasting = {part: why for part, why in known.problems.items() if part not in CHANGING}
+    # What was found out by further questions belongs to the containers and files of then.
+    return replace(
+        found,
+        deployed=None,
+        by_hand=None,
+        alike=frozenset(),
+        inactive=frozenset(),
+        problems={**lasting, **parts.problems},
+    )
+
+
+def _changing(parts: Parts, facts: Facts) -> Facts:
+    """The facts with what the CHANGING parts say in place of what they have of it."""
+    images = parts.read("images", _images, list[tuple[str, str, str, str]]())
+    files, occupied = parts.read("files", read_marks, (dict[str, str](), frozenset[str]()))
+    return replace(
+        facts,
         key=parts.read("key", _key, ""),
         files=files,
         occupied=occupied,
@@ -73,15 +114,10 @@ def read_facts(text: str, node: str) -> Facts:
         keep_tags=frozenset(f"{repository}:{tag}" for repository, tag, *_ in images if repository == KEEP),
         containers=parts.read("containers", _containers, ()),
         layers=parts.read("layers", _layers, {}),
-        services=parts.read("config", _services, {}),
-        blank=parts.read("blank", read_blank, frozenset()),
         history=parts.read("history", lambda said: tuple(parse_events(said)), ()),
         objects=parts.read("objects", _objects, frozenset()),
         delivered=parts.read("delivered", _words, frozenset()),
-        present=parts.read("present", lambda said: frozenset(filter(None, said.splitlines())), frozenset()),
         strangers=parts.read("strangers", _strangers, ()),
-        machine=machine.read_machine(parts),
-        problems=parts.problems,
     )
 
 
@@ -145,8 +181,8 @@ def _layers(said: str) -> dict[str, int | None]:
     return {container: None if size == "?" else int(size) for container, size in rows}
 
 
-def _split(text: str, node: str) -> Parts:
-    """What each part printed, and why it failed; lines outside any part are ignored."""
+def _split(text: str, node: str, wanted: Collection[str]) -> Parts:
+    """What each of the wanted parts printed, and why it failed; lines outside any part are ignored."""
     parts: dict[str, list[str]] = {}
     problems: dict[str, list[str]] = {}
     current, ended, whole = "", "", False
@@ -164,14 +200,14 @@ def _split(text: str, node: str) -> Parts:
         elif begin and begin[1] == "end":
             whole = True
             break
-        elif begin and begin[1] in PARTS:
+        elif begin and begin[1] in wanted:
             if begin[1] in parts:
                 raise _odd(f"the host has answered twice to {begin[1]!r}", node)
             current = begin[1]
             parts[current] = []
         elif ended in problems and line.startswith("! "):
             problems[ended].append(line.removeprefix("! "))
-    lacking = [part for part in PARTS if part not in parts]
+    lacking = [part for part in wanted if part not in parts]
     if not whole:
         raise _odd("the host's answer was cut short", node)
     if lacking:

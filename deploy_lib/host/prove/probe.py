@@ -26,7 +26,7 @@ from deploy_lib.host.prove.roster import Member, dig
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
 
-INTERVAL = 0.5
+INTERVAL = 0.2
 """Seconds between two tries of a probe."""
 
 ANSWER_TIMEOUT = 10.0

@@ -71,3 +71,18 @@ def test_one_look_is_not_enough_for_some_services_nor_where_a_scraper_is_told(
         node.site = replace(node.site, scraper=cast(Any, object()))
     assert node.settle(VERSION, {}, values()) is (not why)
     assert (node.decision is None) is bool(why)
+
+
+def test_kept_files_are_rendered_once_and_others_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    node, known = deployment(), list[object]()
+
+    def kept(_: object, __: object, ___: object, before: object) -> dict[str, object]:
+        known.append(before)
+        return {"web": len(known)}
+
+    monkeypatch.setattr(deciding.guard, "kept_services", kept)
+    release = node.facts.history[0].release
+    for files in ({"compose.yml": "1"}, {"compose.yml": "1"}, {"compose.yml": "2"}):
+        wanted = SimpleNamespace(desired=SimpleNamespace(release=replace(release, files=files)))
+        node._kept_services(cast(Any, wanted))
+    assert known == [None, {"web": 1}, None]

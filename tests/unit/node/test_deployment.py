@@ -73,6 +73,30 @@ def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPat
             deployment().refresh_facts(version)
 
 
+def test_the_files_are_rendered_again_only_where_they_may_mean_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    again: list[bool] = []
+
+    def gather(*_: object, **more: object) -> Facts:
+        again.append(more.get("known") is not None)
+        return replace(rendered("h/x:2"), asked=(1, 2))
+
+    monkeypatch.setattr(node_preflight, "gather", gather)
+    node = deployment()
+    session, job = node.session, node.job
+    first = node_preflight.look(session, job, VERSION)
+    node_preflight.look(session, job, VERSION, first)
+    node_preflight.look(session, job, None, first)
+    assert again == [False, True, True]
+    del again[:]
+    node_preflight.look(session, job, replace(VERSION, tag="other"), first)
+    node_preflight.look(session, job, VERSION, replace(first, problems={"config": "no such file"}))
+    node_preflight.look(session, job, VERSION, replace(first, rendered=None))
+    node_preflight.look(session, job, None, Facts())
+    assert again == [False] * 4
+
+
 def test_no_flag_deploys_a_secret_that_stands_in_a_command() -> None:
     node = deployment()
     node.site = replace(node.site, job=case(skip_validation=True))  # type: ignore[arg-type]

@@ -198,6 +198,8 @@ def test_an_earlier_release_is_rendered_where_its_files_are_others(monkeypatch: 
     other = planned(facts, files={"compose.yml": b"other"})
     assert kept_services(site, other, facts) == {"web": "x"}
     monkeypatch.setattr(module, "ask_kept", lambda *_: None)
+    assert kept_services(site, other, facts, {"web": cast(Service, "known")}) == {"web": "known"}
+    assert kept_services(site, planned(facts), facts, {"web": cast(Service, "known")}) is None
     assert kept_services(site, other, facts) is None
     assert "its mounts are not compared" in said[0]
 

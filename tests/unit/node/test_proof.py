@@ -131,3 +131,18 @@ def test_a_probe_that_has_changed_since_may_be_passed_in_its_new_form() -> None:
     assert prove(*looks, release=replace(RELEASE, probes=(then,)), now=(now,)) == [WELL]
     with pytest.raises(proof.ProofError, match="expected paused"):
         prove(*looks, release=replace(RELEASE, probes=(then,)), now=(then,))
+
+
+def test_a_probe_that_fails_waits_for_no_look_that_comes_by_itself() -> None:
+    job = replace(WELL, id="2", name="job-1", service="job", health=None)
+    seen = iter([replace(job, state="exited")] * 2)
+
+    def looks() -> Any:
+        yield [WELL, job]
+        raise AssertionError("the next one may take a second")
+
+    ends = Probe(name="ends", service="job", state="exited", timeout=60)
+    release = replace(RELEASE, probes=(ends,))
+    arguments: Any = (cast(Session, SimpleNamespace(require_alive=lambda: None)), _node(5), release, looks())
+    found = proof.prove(*arguments, lambda: [WELL, next(seen)], lambda *_: None, lambda _: None)
+    assert [c.state for c in found] == ["running", "exited"]

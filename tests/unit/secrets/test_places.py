@@ -19,6 +19,16 @@ def test_what_is_known_helps_to_take_a_text_apart() -> None:
     assert [(r.name, list(r.places)) for r in readings([BOTH, FILE])] == [("PW", [FILE]), ("WHO", [BOTH])]
 
 
+def test_the_service_with_the_most_secrets_is_asked_first_and_for_all_of_them_in_turn() -> None:
+    def file(service: str, name: str) -> Place:
+        return Place(service, "file", f"/run/secrets/{name}", ("", name, ""))
+
+    several = [file("web", "PW"), file("web", "WHO"), file("web", "ZONE")]
+    found = readings([FILE, file("db", "WHO"), file("other", "Q"), *several])
+    order = [(r.name, r.places[0].service) for r in found]
+    assert order == [("Q", "other"), ("PW", "web"), ("WHO", "web"), ("ZONE", "web")]
+
+
 @pytest.mark.parametrize(
     ("places", "lost"),
     [

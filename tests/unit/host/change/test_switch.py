@@ -708,6 +708,51 @@ def test_what_is_done_is_started_when_it_has_changed_and_later_where_its_failure
     assert started(host)[len(forth) :] == back
 
 
+STATES = """
+case "$*" in
+  *" up "*) exit 0;;
+  *'{{.Status}}'*) cat "$0.states"; exit;;
+esac
+"""
+RUN = "running db Up 3 hours (healthy)\nrunning proxy Up 3 hours\n"
+
+
+@pytest.mark.parametrize(
+    ("states", "begun"),
+    [
+        (RUN + "created web Created\n", "--no-deps --no-recreate web"),
+        # As Compose would, what somebody has stopped is started, too; of another profile nothing is.
+        (
+            RUN + "created web Created\nexited db Exited (0)\nexited tool Exited (1)\n",
+            "--no-deps --no-recreate db web",
+        ),
+        (RUN, None),
+        # Compose itself waits for what has not started yet.
+        (RUN + "running cache Up 2 seconds (health: starting)\ncreated web Created\n", ""),
+        (RUN + "running cache Up 2 hours (unhealthy)\ncreated web Created\n", ""),
+    ],
+)
+def test_what_runs_and_is_well_is_not_waited_for(host: Host, states: str, begun: str | None) -> None:
+    host.docker(STATES)
+    (host.folder / "docker.states").write_text(states)
+    host.begin("new", runs=Runs(only=("db", "proxy", "web")))
+    assert host.until("=== switched") == "=== switched 0"
+    ups = [call.partition("--quiet-pull")[2].strip() for call in host.calls.splitlines() if " up " in call]
+    assert ups == ["--no-start", *([] if begun is None else [begun])]
+
+
+def test_where_docker_does_not_list_them_compose_starts_them_all(host: Host) -> None:
+    host.docker(STATES.replace("cat", "false"))
+    host.begin("new", runs=Runs(only=("web",)))
+    assert host.until("=== switched") == "=== switched 0"
+    assert [
+        call.partition("--quiet-pull")[2].strip() for call in host.calls.splitlines() if " up " in call
+    ] == [
+        "--no-start",
+        "",
+    ]
+
+
 def test_on_the_way_back_what_was_stopped_is_made_and_not_started(host: Host) -> None:
     host.begin("new", back_runs=Runs(("web",), stopped=("idle",)))
     assert host.until("=== switched") == "=== switched 0"

@@ -112,6 +112,36 @@ def test_a_text_of_another_shape_gives_no_value(fake: Path, text: str) -> None:
     assert shown(fake, [url], ["PW"], "URL", text, "") == ""
 
 
+TWO = [*PLACES[:1], Place("web", "file", "/run/secrets/other", ("", "OTHER", ""))]
+WHOLE = """case "$1 $2" in
+  "cp stopped:/run/secrets") echo "cp $2" >>"$FAKE/calls"; exit 1;;
+  "cp running:/run/secrets") echo "cp $2" >>"$FAKE/calls"; exec tar -cf - -C "$FAKE" secrets;;
+  "cp "*|"ps "*) echo "$1 $2" >>"$FAKE/calls";;
+esac
+"""
+
+
+@pytest.mark.parametrize("value", ["plain", "ends in lines\n\n", "🔑 % # x"])
+def test_the_files_of_a_directory_are_read_by_one_call(fake: Path, value: str) -> None:
+    (fake / "docker").write_text(DOCKER.replace("case $1 in", f"{WHOLE}\ncase $1 in", 1))
+    (fake / "secrets").mkdir()
+    for name in ("token", "other"):
+        (fake / "secrets" / name).write_text(f"{name} {value}")
+    script = f'{values.capture(STACK, TWO)}\nprintf %s "$old_OTHER$old_TOKEN"'
+    assert run(fake, script, "", LISTED="running").decode() == f"other {value}token {value}"
+    assert (fake / "calls").read_text().splitlines() == ["ps -a", "cp running:/run/secrets"]
+
+
+def test_what_a_directory_does_not_give_is_asked_for_by_itself(fake: Path) -> None:
+    (fake / "docker").write_text(DOCKER.replace("case $1 in", f"{WHOLE}\ncase $1 in", 1))
+    (fake / "secrets").mkdir()
+    # A link has no content in an archive, and is no empty value.
+    (fake / "secrets" / "token").symlink_to("elsewhere")
+    (fake / "secrets" / "other").write_text("other")
+    script = f'{values.capture(STACK, TWO)}\nprintf %s "$old_OTHER$old_TOKEN"'
+    assert run(fake, script, "token", LISTED="stopped\nrunning") == b"othertoken"
+
+
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [

@@ -190,6 +190,35 @@ def test_a_part_that_failed_says_why_and_the_others_count() -> None:
     assert found.compose == ""
 
 
+def changing(answer: str = ANSWER) -> str:
+    """Those of an answer's parts that are asked again."""
+    parts = re.findall(r"^=== (\w+)\n.*?^=== \1 exit \d+\n", answer, re.MULTILINE | re.DOTALL)
+    texts = [re.findall(rf"^=== {part}\n.*?^=== {part} exit \d+\n", answer, re.M | re.S)[0] for part in parts]
+    return "".join(t for part, t in zip(parts, texts, strict=True) if part in reading.CHANGING) + "=== end\n"
+
+
+def test_the_second_time_what_may_have_changed_counts_as_it_is_now_and_all_else_as_it_was() -> None:
+    first = reading.read_facts(ANSWER, "core")
+    known = replace(first, deployed=first.services, by_hand="unreadable", inactive=frozenset({"web"}))
+    now = changing().replace("c0ffee", "7ea").replace("aa11", "ee55").replace("web-1", "web-2")
+    found = reading.read_again(now, "core", known)
+    assert (found.key, found.files["docker-compose.core.yml"]) == ("7ea", "ee55")
+    assert [c.name for c in found.containers] == ["web-2"]
+    # What was found out about the containers of then is not known of these.
+    assert (found.deployed, found.by_hand, found.inactive) == (None, None, frozenset())
+    assert (found.engine, found.services, found.machine) == (first.engine, first.services, first.machine)
+    # A problem stays as long as its question is not asked again.
+    assert set(found.problems) == {"compose"}
+
+
+def test_of_the_second_answer_no_part_may_be_missing_and_a_failed_one_hides_what_was() -> None:
+    first = reading.read_facts(ANSWER, "core")
+    with pytest.raises(RemoteError, match="lacks key"):
+        reading.read_again(re.sub(r"(?s)=== key\n.*?=== key exit 0\n", "", changing()), "core", first)
+    found = reading.read_again(changing().replace("=== images exit 0", "=== images exit 1"), "core", first)
+    assert (found.images, "images" in found.problems) == ({}, True)
+
+
 @pytest.mark.parametrize("length", [0, 200, len(ANSWER) - 20])
 def test_an_answer_that_was_cut_short_is_an_error(length: int) -> None:
     with pytest.raises(RemoteError, match="cut short"):
@@ -198,6 +227,26 @@ def test_an_answer_that_was_cut_short_is_an_error(length: int) -> None:
 
 def test_the_key_is_in_no_repr() -> None:
     assert "c0ffee" not in repr(reading.read_facts(ANSWER, "core"))
+
+
+def test_the_second_time_neither_compose_nor_the_machine_is_asked(
+    home: Path, memory: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    docker = tmp_path / "bin/docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1" = ps ] && echo abc; echo "$@" >>{tmp_path}/calls\n')
+    docker.chmod(0o755)
+    node = NODE.model_copy(update={"directory": PurePosixPath(home)})
+    script = facts_script(HostStack(node, "p"), render=False, weigh=True, again=True)
+    env = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
+    for where in (str(memory), "/nowhere"):
+        text = script.replace("/run /dev/shm", where)
+        done = subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True, timeout=30)
+        found = reading.read_again(done.stdout, "core", Facts(engine="26.1"))
+        assert (found.key, found.engine, found.problems) == ("c0ffee", "26.1", {})
+        calls = (tmp_path / "calls").read_text().splitlines()
+        assert sorted(call.split()[0] for call in calls) == ["images", "inspect", "inspect", "ps"]
+        (tmp_path / "calls").unlink()
 
 
 @pytest.mark.parametrize("render", [True, False])
