@@ -11,7 +11,7 @@ import pytest
 
 from deploy_lib.checks import reach
 from deploy_lib.errors import ExitCode, RemoteError, StoppedError, UnreachableError
-from deploy_lib.ssh import client
+from deploy_lib.ssh import transport
 from deploy_lib.ssh.session import Session
 
 from .conftest import NAME, Sshd
@@ -148,7 +148,7 @@ def test_a_session_that_was_killed_is_not_silently_opened_again(session: Session
 def test_a_session_that_is_closed_ends_its_thread_however_seldom_that_wakes_up(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "IDLE_CHECK", 1000.0)
+    monkeypatch.setattr(transport, "IDLE_CHECK", 1000.0)
     through_a_jump_host(sshd)
     session = sshd.session()
     assert session.run("echo there").stdout == "there\n"
