@@ -58,7 +58,7 @@ class Container:
 
     @property
     def number(self) -> str:
-        """Which of its service's containers it is, from "1" on."""
+        """Compose's number of it among its service's containers, from "1" on; a rolling switch gives the next one each time."""
         return self.labels.get(labels.NUMBER, "1")
 
     @property
