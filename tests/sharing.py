@@ -1,7 +1,7 @@
 """Who does which tests when several processes share them; read from the tests themselves, so that new ones need no entry.
 
-Tests that need no lab go to one process, together and in their order. Those of the lab are cut into pieces of a module,
-which keep its order, too: the longest first, so that all processes end at about the same time.
+Tests that need no lab go to a process tier by tier, together and in their order. Those of the lab are cut into pieces of a
+module, which keep its order, too: the longest first, so that all processes end at about the same time.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ SECONDS = {
     "back_to_first": 13.0,
     "deploy": 5.0,
 }
-"""What a test takes, about, by the dearest of its fixtures."""
+"""What a test takes, about, by the dearest of its fixtures, where it is not marked with what it takes itself."""
 
 OTHERWISE = 3.0
 BRING_UP = 1800.0
 """What the first test of a piece may take: it may wait until another process has made all images, and bring a lab up."""
 
 NO_LAB = "no-lab"
+"""What the names of the pieces begin with whose tests need none."""
+
 PIECE = 120.0
 """Seconds after which a module is cut, where its tests share no fixture of the module."""
 
@@ -48,6 +50,11 @@ class Needs:
     joined: bool
     seconds: float
 
+    @property
+    def tier(self) -> str:
+        """The folder of `tests` that it is in."""
+        return (*self.module.split("/"), "")[1]
+
 
 def look(item: pytest.Item) -> Needs:
     """Reads a test's needs off its fixtures."""
@@ -57,19 +64,25 @@ def look(item: pytest.Item) -> Needs:
         module=item.nodeid.partition("::")[0],
         lab=scopes.get("lab") == "session",
         joined=not {"module", "class", "package"}.isdisjoint(scopes.values()),
-        seconds=max((SECONDS[name] for name in scopes.keys() & SECONDS.keys()), default=OTHERWISE),
+        seconds=float(marked.args[0])
+        if (marked := item.get_closest_marker("takes"))
+        else max((SECONDS[name] for name in scopes.keys() & SECONDS.keys()), default=OTHERWISE),
     )
 
 
 def pieces(tests: Sequence[Needs]) -> list[tuple[str, list[int]]]:
     """Which tests stay together, by their places in the list, and the name of each piece; the order in which they are begun.
 
-    The first process begins with the longest piece, and so brings a lab up while the second does the tests that need none.
+    The first process begins with the longest piece, and so makes the images and brings a lab up while the others do the tests
+    that need none.
     """
-    quick = [(NO_LAB, [place for place, test in enumerate(tests) if not test.lab])]
+    quick: dict[str, list[int]] = {}
+    for place, test in enumerate(tests):
+        if not test.lab:
+            quick.setdefault(f"{NO_LAB} {test.tier}", []).append(place)
     cut = [*_cut(tests)]
     cut.sort(key=lambda piece: -sum(tests[place].seconds for place in piece[1]))
-    return [*cut[:1], *quick, *cut[1:]]
+    return [*cut[:1], *sorted(quick.items(), key=lambda piece: -len(piece[1])), *cut[1:]]
 
 
 def agree(items: Sequence[pytest.Item], folder: Path, worker: str) -> list[pytest.Item]:
@@ -79,7 +92,7 @@ def agree(items: Sequence[pytest.Item], folder: Path, worker: str) -> list[pytes
     """
     made = pieces([look(item) for item in items])
     for name, places in made:
-        if name != NO_LAB:
+        if not name.startswith(NO_LAB):
             items[places[0]].add_marker(pytest.mark.timeout(BRING_UP))
     names = {items[place].nodeid: name for name, places in made for place in places}
     new = folder / worker

@@ -1,20 +1,12 @@
 """What is deployed where: deploy.toml, read once into frozen typed models."""
 
 from deploy_lib.config.environments import Environment, Node
+from deploy_lib.config.parts import Apply, Backup, Database, OneOff, Reload, Scrape
+from deploy_lib.config.probe import Probe
 from deploy_lib.config.reading import load, parse, read
 from deploy_lib.config.rolling import Rolling
 from deploy_lib.config.specs import Registry, RegistryLogin, SecretSource, SecretSpec
-from deploy_lib.config.stacks import (
-    Apply,
-    Backup,
-    Database,
-    OneOff,
-    Probe,
-    Reload,
-    Requires,
-    Scrape,
-    Stack,
-)
+from deploy_lib.config.stacks import Requires, Stack
 from deploy_lib.config.versions import Versions
 
 __all__ = [

@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 
 from deploy_lib import address
 from deploy_lib.config.fields import Model
+from deploy_lib.config.parts import Apply
 from deploy_lib.config.specs import Registry, SecretSource, SecretSpec
-from deploy_lib.config.stacks import Apply, Stack
+from deploy_lib.config.stacks import Stack
 from deploy_lib.config.versions import Versions
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -20,11 +21,13 @@ class Versions(Model):
         commit_tag: the image tag of a commit, as CI makes it; {sha:7} stands for the first 7 digits of its full SHA.
         tag_variable: has the tag, for the Compose file.
         registry_variable: has the environment's `image_registry`.
+        immutable: own images whose every tag is one image for ever, as a commit's is; their names, such as "proxy".
     """
 
     commit_tag: str = Field(default="sha-{sha:7}")
     tag_variable: EnvName = "IMAGE_TAG"
     registry_variable: EnvName = "IMAGE_REGISTRY"
+    immutable: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @field_validator("commit_tag")
     @classmethod
@@ -50,6 +53,14 @@ class Versions(Model):
         before, digits, after = self._parts()
         match = re.fullmatch(rf"{re.escape(before)}([0-9a-f]{{{digits}}}){re.escape(after)}", tag)
         return match[1] if match else None
+
+    def never_moves(self, name: str, tag: str) -> bool:
+        """Whether a tag of one of the project's own images means one image for ever.
+
+        Args:
+            name: the image's, without registry and owner.
+        """
+        return name in self.immutable or self.digits_of(tag) is not None
 
     @property
     def example(self) -> str:

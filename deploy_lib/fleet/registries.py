@@ -109,17 +109,18 @@ class Question:
         moving = image.below(self.place) and not self._settled(image, version)
         return moving or refreshed or not facts.recorded_digest(image)
 
+    def never_moves(self, image: Image) -> bool:
+        """Whether the tag of one of the project's own images is the same one for ever, as a commit's is."""
+        built_dirty = self.allow_dirty and self.policy.digits_of(image.tag) is not None
+        return self.policy.never_moves(image.repository.rpartition("/")[2], image.tag) and not built_dirty
+
     def _settled(self, image: Image, version: Version) -> bool:
-        """Whether the hosts have all that the registry could tell: a commit's image is always the same one.
+        """Whether the hosts have all that the registry could tell.
 
         All hosts that use it have recorded the same digest: one release has one. Preflight asks all the same, since it proves the
         login.
         """
-        if (
-            self.request.command == "preflight"
-            or self.allow_dirty
-            or self.policy.digits_of(image.tag) is None
-        ):
+        if self.request.command == "preflight" or not self.never_moves(image):
             return False
         users = [f for f in self.fleet if any(self._image(s, version) == image for s in f.services.values())]
         digests = {facts.recorded_digest(image) for facts in users}
@@ -212,7 +213,7 @@ def _newer(
     question: Question,
     answers: Mapping[Image, Manifest],
 ) -> Collection[Manifest]:
-    """What the registries have for tags that stay as they are recorded: other people's, and a commit's that was pushed twice.
+    """What the registries have for tags that stay as they are recorded: other people's, and own ones that were pushed twice.
 
     That is for those who look: it must neither delay a deployment nor fail it.
 
@@ -221,8 +222,7 @@ def _newer(
     """
     if question.request.command != "preflight":
         return ()
-    own = [answers[image] for image in question.own(facts, version) if image in answers]
-    again = [] if question.allow_dirty else [m for m in own if question.policy.digits_of(m.reference.tag)]
+    again = [m for i, m in answers.items() if i.below(question.place) and question.never_moves(i)]
     with contextlib.suppress(DeployError):
         again += resolve(session, question.recorded(facts, version), question.logins).values()
     return again

@@ -1,11 +1,8 @@
-"""This checkout, as git knows it; nothing is fetched."""
+"""The commits of this checkout, as git knows them; nothing is fetched."""
 
 from __future__ import annotations
 
 import os
-import re
-import shlex
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy_lib.errors import UsageError
+from deploy_lib.source.git_program import explained, not_there
 
 if TYPE_CHECKING:
     from git import Commit as GitCommit
@@ -102,28 +100,6 @@ def resolve(root: Path, ref: str) -> str | None:
         return _resolve(repo, ref)
 
 
-def known(root: Path, ref: str) -> str | None:
-    """The same for a text that need not be a commit; None also where git does not answer."""
-    # By git itself: to import GitPython takes ten times as long, and every command with a tag would wait for that.
-    asked = [
-        "git",
-        "-C",
-        str(root),
-        "rev-parse",
-        "--verify",
-        "--quiet",
-        "--end-of-options",
-        f"{ref}^{{commit}}",
-    ]
-    try:
-        done = subprocess.run(
-            asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    return None if done.returncode else done.stdout.strip()
-
-
 def refs(root: Path) -> list[str]:
     """Names of branches and tags; empty where git does not answer."""
     try:
@@ -167,62 +143,6 @@ def candidates(root: Path, follows: str) -> list[Commit]:
         return [_commit(c) for c in repo.iter_commits(follows, max_count=CANDIDATES)]
 
 
-_STAGED = re.compile(r"(?P<mode>[0-7]{6}) [0-9a-f]+ [0-3]\t(?P<path>.*)", re.DOTALL)
-_SUBMODULE = "160000"
-
-
-def listed(root: Path, path: str) -> dict[str, bool | None]:
-    """The files at or below a path that git does not ignore; by their path from `root`: whether git has them as executable.
-
-    None for a file that git does not know yet. Those of submodules, and of other repositories inside, are among them.
-
-    Args:
-        path: from `root`; "." for all of it.
-
-    Raises:
-        UsageError: git does not answer.
-    """
-    with _asking(root) as repo:
-        said = repo.git.execute(
-            [
-                *("git", "-C", str(root), "ls-files", "-z", "--stage", "--cached", "--others"),
-                *("--exclude-standard", "--", f":(literal){path}"),
-            ],
-            strip_newline_in_stdout=False,
-        )
-    found: dict[str, bool | None] = {}
-    for each in str(said).split("\0"):
-        staged = _STAGED.fullmatch(each)
-        name = staged["path"] if staged else each
-        if each.endswith("/") or (staged and staged["mode"] == _SUBMODULE):
-            inner = name.rstrip("/")
-            if (root / inner / ".git").exists():
-                found |= {f"{inner}/{below}": mode for below, mode in listed(root / inner, ".").items()}
-        elif name:
-            found[name] = staged["mode"] == "100755" if staged else None
-    return found
-
-
-def ignores(root: Path, path: str) -> bool:
-    """Whether git ignores a path, which need not exist.
-
-    Args:
-        path: from `root`.
-
-    Raises:
-        UsageError: git does not answer.
-    """
-    with _asking(root) as repo:
-        status, _, _ = repo.git.execute(
-            ["git", "-C", str(root), "check-ignore", "-q", "--", path],
-            with_extended_output=True,
-            with_exceptions=False,
-        )
-        if status not in (0, 1):
-            raise OSError(f"git cannot say whether it ignores {path}")  # `_asking` says why
-        return bool(status == 0)
-
-
 def is_dirty(root: Path) -> bool:
     """Whether the checkout has uncommitted changes, untracked files included.
 
@@ -250,35 +170,9 @@ def _asking(root: Path) -> Iterator[Repo]:
     except UsageError:
         raise
     except InvalidGitRepositoryError:
-        raise UsageError(f"{root} is not in a git checkout", hint=_NAME_IT) from None
+        raise not_there(root) from None
     except Exception as error:  # noqa: BLE001 - what GitPython lets through has no end: its own, OSError, ValueError
-        raise _explained(root, error) from None
-
-
-def _explained(root: Path, error: Exception) -> UsageError:
-    """Why git does not answer, in git's own words: GitPython's, such as "broken pipe", hide the cause."""
-    try:
-        asked = ["git", "-C", str(root), "status", "--porcelain"]
-        said = subprocess.run(
-            asked, capture_output=True, text=True, errors="replace", timeout=60
-        ).stderr.strip()
-    except FileNotFoundError:
-        return UsageError("git is not installed, or not in PATH", hint=f"install it; or {_NAME_IT}")
-    except (OSError, subprocess.SubprocessError) as problem:
-        return UsageError(f"git cannot be run: {problem}", hint=_NAME_IT)
-    if "safe.directory" in said:
-        path = shlex.quote(str(root.resolve()))
-        return UsageError(
-            f"git does not trust the checkout in {root}: it belongs to another user (dubious ownership)",
-            hint=f"if you do: git config --global --add safe.directory {path}; or {_NAME_IT}",
-        )
-    line = (said or " ".join(str(error).split()) or type(error).__name__).splitlines()[0]
-    return UsageError(
-        f"git cannot read the checkout in {root}: {line}", hint=f"git -C {root} status; or {_NAME_IT}"
-    )
-
-
-_NAME_IT = "name the version: --tag sha-abc1234"
+        raise explained(root, error) from None
 
 
 def _is_shallow(repo: Repo) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy_lib.errors import UsageError
 from deploy_lib.release.files import PLAIN, Entry
-from deploy_lib.source import git
+from deploy_lib.source import git_files
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of one file."""
@@ -43,7 +43,7 @@ class Tree:
         """
         try:
             # A copy of a project that lies in another one's ignored folder is none of that one's.
-            return f"git ignores all of {self.root}" if git.ignores(self.root, ".") else ""
+            return f"git ignores all of {self.root}" if git_files.ignores(self.root, ".") else ""
         except UsageError as error:
             if self._repository:
                 raise UsageError(
@@ -68,7 +68,7 @@ class Tree:
         """Whether git ignores what lies at a path."""
         if self.problem:
             return False
-        return path not in self._known and not self._files(path) and git.ignores(self.root, path)
+        return path not in self._known and not self._files(path) and git_files.ignores(self.root, path)
 
     def is_tracked(self, path: str) -> bool:
         """Whether git has the file."""
@@ -131,7 +131,7 @@ class Tree:
 
     def _files(self, path: str) -> Mapping[str, bool | None]:
         if path not in self._listed:
-            self._listed[path] = git.listed(self.root, path)
+            self._listed[path] = git_files.listed(self.root, path)
             self._known |= self._listed[path]
         return self._listed[path]
 

@@ -238,6 +238,7 @@ OTHER_IMAGE = "jaegertracing/all-in-one"
 OTHER = f"  other: {{ image: {OTHER_IMAGE}:1.69.0, stop_grace_period: 1s }}\n"
 
 
+@pytest.mark.takes(15)
 @pytest.mark.parametrize("fails", ["pull", "switch", "health", "probe"])
 def test_what_fails_over_it_gives_back_what_ran(stack: Stack, fails: str) -> None:
     before, containers = stack.state(), stack.project.containers()

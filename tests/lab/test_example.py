@@ -157,6 +157,7 @@ def test_the_environment_has_the_library_and_the_lab_from_the_wheel(programs: Pa
         call(programs / "python", "-c", "import lab", cwd=tmp_path)
 
 
+@pytest.mark.takes(110)
 def test_a_project_of_two_stacks_is_deployed_changed_broken_and_taken_back(project: Project) -> None:
     first = project.commit("The first page.")
     assert set(project.do("invoke", "deploy-all", "--json").document["nodes"]) == {"site", "watch"}

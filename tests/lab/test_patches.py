@@ -54,6 +54,7 @@ def none_left() -> Iterator[None]:
         build.run("rmi", "-f", *left)
 
 
+@pytest.mark.takes(30)
 def test_a_patch_needs_no_registry_and_is_a_release_like_any_other(
     deploy: Run, core: Host, backend_image: str, back_to_first: None, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_secret_that_is_read_at_each_start_needs_no_rotation(vault: Vault, dep
     assert inside == vault.fields["jwt_secret"]
 
 
+@pytest.mark.takes(40)
 def test_a_server_that_still_takes_the_old_password_is_noticed_and_all_goes_back(
     vault: Vault, core: Host, get: Get, database: Takes, dashboard: Takes
 ) -> None:
@@ -240,6 +241,7 @@ def on_disk(core: Host, values: list[str]) -> list[str]:
     return hosts.execute(core.lab, "core", "sh", "-c", where, stdin="\n".join(forms).encode()).split()
 
 
+@pytest.mark.takes(35)
 def test_in_memory_no_disk_ever_has_a_secret_and_going_back_works(
     vault: Vault, core: Host, deploy: Run, get: Get, database: Takes, in_memory: Path
 ) -> None:

@@ -70,6 +70,7 @@ def edit(stack: Project, what: dict[str, str]) -> None:
     path.write_text(text.replace(what["old"], what["new"]))
 
 
+@pytest.mark.takes(35)
 @pytest.mark.parametrize("made", names(), indirect=True)
 def test_a_stack_is_deployed_changed_failed_and_rolled_back(made: tuple[Project, dict[str, Any]]) -> None:
     stack, case = made

@@ -33,7 +33,7 @@ def test_every_test_is_in_one_piece_and_pieces_keep_the_order_of_their_module(te
     assert len({name for name, _ in made}) == len(made)
     for name, places in made:
         assert places == sorted(places)
-        if name != NO_LAB:
+        if not name.startswith(NO_LAB):
             assert all(tests[place].lab for place in places)
             assert len({tests[place].module for place in places}) == 1
 
@@ -46,7 +46,9 @@ def test_a_piece_is_long_only_where_its_tests_share_a_fixture_or_one_is_long_its
         seconds = [tests[place].seconds for place in places]
         joined = [tests[place].joined for place in places]
         assert (
-            name == NO_LAB or all(joined) or (not any(joined) and (len(places) == 1 or sum(seconds) <= PIECE))
+            name.startswith(NO_LAB)
+            or all(joined)
+            or (not any(joined) and (len(places) == 1 or sum(seconds) <= PIECE))
         )
     joined = {
         (test.module, name)
@@ -61,10 +63,18 @@ def test_the_longest_comes_first_and_the_rest_by_length_after_what_needs_no_lab(
     tests = [
         Needs("a", True, False, 10),
         Needs("b", True, True, 90),
-        Needs("c", False, False, 1),
+        Needs("tests/unit/c.py", False, False, 1),
         Needs("d", True, False, 50),
+        Needs("tests/unit/e.py", False, False, 1),
+        Needs("tests/ssh/f.py", False, False, 1),
     ]
-    assert pieces(tests) == [("b", [1]), (NO_LAB, [2]), ("d-1", [3]), ("a-1", [0])]
+    assert pieces(tests) == [
+        ("b", [1]),
+        (f"{NO_LAB} unit", [2, 4]),
+        (f"{NO_LAB} ssh", [5]),
+        ("d-1", [3]),
+        ("a-1", [0]),
+    ]
 
 
 HOLD = """

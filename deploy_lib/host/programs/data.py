@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from deploy_lib.config import Database, Stack
-from deploy_lib.config.stacks import DATABASES
+from deploy_lib.config.parts import DATABASES
 from deploy_lib.release.image import Image
 
 Version = tuple[int, ...]

@@ -19,7 +19,7 @@ import paramiko
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe
-from deploy_lib.config.stacks import STARTED
+from deploy_lib.config.probe import STARTED
 from deploy_lib.errors import DeployError
 from deploy_lib.host.prove import roster
 from deploy_lib.host.prove.roster import Member, dig

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.config import Environment, load
+from deploy_lib.config.parts import PROGRAMS
 from deploy_lib.config.specs import SOURCES
-from deploy_lib.config.stacks import PROGRAMS
 from deploy_lib.errors import UsageError
 from tests import ROOT
 

@@ -90,6 +90,11 @@ def test_a_commit_s_image_that_the_host_has_as_recorded_is_not_asked_for_again()
     assert APP in map(str, looked.needed(there, FIRST))
     moving = replace(plain(), policy=Versions(commit_tag="commit-{sha:9}"))
     assert APP in map(str, moving.needed(there, FIRST))
+    # Unless deploy.toml says that it never does, whatever it looks like.
+    lasting = Versions(commit_tag="commit-{sha:9}", immutable=("app",))
+    assert APP not in map(str, replace(moving, policy=lasting, allow_dirty=True).needed(there, FIRST))
+    other = Versions(commit_tag="commit-{sha:9}", immutable=("ap", "me/app"))
+    assert APP in map(str, replace(moving, policy=other).needed(there, FIRST))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.errors import UsageError
-from deploy_lib.source import git
+from deploy_lib.source import git, git_files, git_program
 
 MAIN = "origin/main"
 
@@ -37,12 +37,16 @@ def test_a_ref_is_resolved_and_what_is_none_is_none(
     repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     full = sha(repository, "v1")
-    for ask in (git.resolve, git.known):
+    for ask in (git.resolve, git_program.known):
         assert [ask(repository, ref) for ref in ("v1", "HEAD~1", full, full[:9])] == [full] * 4
         assert [ask(repository, ref) for ref in ("nope", "", "f" * 40)] == [None] * 3
     assert git.refs(repository) == ["main", "v1"]
     outside = tmp_path_factory.mktemp("none")
-    assert (git.known(outside, "HEAD"), git.refs(outside), git.is_shallow(outside)) == (None, [], False)
+    assert (git_program.known(outside, "HEAD"), git.refs(outside), git.is_shallow(outside)) == (
+        None,
+        [],
+        False,
+    )
     with pytest.raises(UsageError, match="not in a git checkout"):
         git.resolve(outside, "HEAD")
 
@@ -123,7 +127,7 @@ def test_a_worktree_is_a_checkout_like_any_other(clone: Path, tmp_path: Path) ->
     found = git.look(worktree, MAIN)
     assert (found.branch, found.dirty, found.pushed, found.on_branch) == ("other", False, True, True)
     assert found.head.sha == sha(worktree, "HEAD")
-    assert git.known(worktree, "v1") == sha(clone, "v1")
+    assert git_program.known(worktree, "v1") == sha(clone, "v1")
     (worktree / "a").write_text("changed")
     assert git.look(worktree, MAIN).dirty
     assert not git.look(clone, MAIN).dirty
@@ -146,6 +150,8 @@ EVERY_QUESTION = [
     lambda root: git.candidates(root, MAIN),
     git.is_dirty,
     lambda root: git.resolve(root, "main"),
+    lambda root: git_files.listed(root, "."),
+    lambda root: git_files.ignores(root, "a"),
 ]
 
 
@@ -186,5 +192,5 @@ def test_a_broken_checkout_is_an_error_that_can_be_read(
 
 def test_a_tag_needs_no_git(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert git.known(clone, "f" * 7) is None
+    assert git_program.known(clone, "f" * 7) is None
     assert git.behind(clone, "f" * 40, MAIN) is None

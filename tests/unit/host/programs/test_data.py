@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from deploy_lib.config import Stack, parse
-from deploy_lib.config.stacks import DATABASES
+from deploy_lib.config.parts import DATABASES
 from deploy_lib.errors import UsageError
 from deploy_lib.host.programs.data import Data, keeper_of, option, version
 from deploy_lib.host.programs.mariadb import MariaDB
