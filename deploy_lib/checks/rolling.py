@@ -14,7 +14,7 @@ from deploy_lib.host.programs.data import keeper_of
 def check_rolling(node: Node, facts: Facts) -> Iterator[Check]:
     """That each rolling service can have two containers at once, and is reached through its gateway; nothing for a stack without."""
     where = f"[[stacks.{node.stack_name}.rolling]] of deploy.toml"
-    for table in node.stack.rolling:
+    for table in node.stack.rolled:
         service, gateway = facts.services.get(table.service), facts.services.get(table.gateway)
         if service is None or gateway is None:
             continue  # the checkout's own check names it
@@ -96,7 +96,7 @@ def _reached(service: Service, gateway: Service) -> Iterator[tuple[str, str]]:
 
 def _order(node: Node, table: Rolling, services: Mapping[str, Service]) -> Iterator[tuple[str, str]]:
     """Those that a service needs are replaced before it."""
-    listed = [each.service for each in node.stack.rolling]
+    listed = [each.service for each in node.stack.rolled]
     later = listed[listed.index(table.service) + 1 :]
     for other in later:
         if other in _needed(table.service, services):

@@ -4,7 +4,7 @@ from deploy_lib.config.environments import Environment, Node
 from deploy_lib.config.parts import Apply, Backup, Database, OneOff, Reload, Scrape
 from deploy_lib.config.probe import Probe
 from deploy_lib.config.reading import load, parse, read
-from deploy_lib.config.rolling import Rolling
+from deploy_lib.config.rolling import InTurn, Rolling
 from deploy_lib.config.specs import Registry, RegistryLogin, SecretSource, SecretSpec
 from deploy_lib.config.stacks import Requires, Stack
 from deploy_lib.config.versions import Versions
@@ -14,6 +14,7 @@ __all__ = [
     "Backup",
     "Database",
     "Environment",
+    "InTurn",
     "Node",
     "OneOff",
     "Probe",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from deploy_lib.config.fields import (
     EnvName,
@@ -29,7 +29,7 @@ from deploy_lib.config.parts import (
     once_each,
 )
 from deploy_lib.config.probe import Probe
-from deploy_lib.config.rolling import Rolling, once, read_rolling
+from deploy_lib.config.rolling import InTurn, Rolling, once, read_rolling
 
 
 class Requires(Model):
@@ -86,7 +86,8 @@ class Stack(Model):
         exposed: secrets that may stand in the environment of its containers, where `docker inspect` shows them.
         unproven: services whose health check can say nothing, such as one that they inherit from their image; they must run.
         databases: services whose image does not say by its name which program keeps data there.
-        rolling: services that are replaced without losing a request; see docs/rolling.md.
+        rolling: services that are replaced without losing a request, and kinds of which one is replaced after the other; see
+            docs/rolling.md.
         accept_loss: services whose data a deployment may lose; see docs/data.md.
     """
 
@@ -118,11 +119,31 @@ class Stack(Model):
         default=(), strict=False
     )
     rolling: Annotated[
-        tuple[Annotated[Rolling, BeforeValidator(read_rolling)], ...],
+        tuple[Annotated[Rolling | InTurn, BeforeValidator(read_rolling)], ...],
         Field(strict=False),
         AfterValidator(once),
     ] = ()
     accept_loss: tuple[str, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _has_its_kinds(self) -> Stack:
+        for table in self.in_turn:
+            if table.kind not in self.replicas:
+                known = ", ".join(self.replicas) or "none"
+                raise ValueError(
+                    f"rolling: there are no replicas of a kind {table.kind!r}; there are {known}"
+                )
+        return self
+
+    @property
+    def rolled(self) -> tuple[Rolling, ...]:
+        """The services that are replaced without losing a request."""
+        return tuple(table for table in self.rolling if isinstance(table, Rolling))
+
+    @property
+    def in_turn(self) -> tuple[InTurn, ...]:
+        """The kinds of which one is replaced after the other."""
+        return tuple(table for table in self.rolling if isinstance(table, InTurn))
 
     @property
     def compose_shown(self) -> str:

@@ -160,7 +160,8 @@ class Switching:
             containers = next(self._watch.looks())
         self._watch.conclude("leave", [self._happens("failed", detail=reason)])
         self._watch.await_end("leave")
-        for service in self._watch.ill[:1]:
+        rolled = {table.service for table in self._site.node.stack.rolled}
+        for service in [name for name in self._watch.ill if name in rolled][:1]:
             self._site.say(
                 "rolling",
                 f"{service}: what answered goes on; the new container that is not healthy stays beside it",

@@ -121,7 +121,7 @@ def _services(stack: Stack) -> Iterator[tuple[str, str]]:
     for backup in stack.backups:
         yield from (("backups", service) for service in (backup.service, *(backup.stop or ())))
     yield from (("apply", step.service) for step in stack.apply)
-    yield from (("rolling", name) for table in stack.rolling for name in (table.service, table.gateway))
+    yield from (("rolling", name) for table in stack.rolled for name in (table.service, table.gateway))
     yield from (("unproven", service) for service in stack.unproven)
     yield from (("databases", database.service) for database in stack.databases)
     yield from (("replicas", service) for services in stack.replicas.values() for service in services)

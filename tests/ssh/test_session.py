@@ -155,9 +155,9 @@ def test_a_session_that_is_closed_ends_its_thread_however_seldom_that_wakes_up(
     own, jump = session.connection.transport, session.connection.gateway.transport
     assert own.sock.gettimeout() == jump.sock.gettimeout() == 1000
     session.close()
-    for transport in (own, jump):
-        transport.join(20)
-        assert not transport.is_alive()
+    for thread in (own, jump):
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def test_the_messages_are_authenticated_by_the_cipher_unless_ssh_config_has_another(sshd: Sshd) -> None:

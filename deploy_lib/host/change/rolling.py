@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from deploy_lib.compose.command import beside_commands, deployed_hashes_command, shown
 from deploy_lib.compose.project import Project
-from deploy_lib.host.change import beside, gate
+from deploy_lib.host.change import beside, gate, in_turn
 from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, NOTE
+from deploy_lib.host.change.in_turn import Turn
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.gateways import Gateway
 from deploy_lib.host.stack import HostStack
@@ -37,60 +38,85 @@ class Roll:
     count: int = 1
     unproven: bool = False
 
+    @property
+    def named(self) -> str:
+        """For people."""
+        return self.gateway.service
 
-def longest(stack: HostStack, rolls: Sequence[Roll]) -> float:
+    def shown(self, project: Project, env: str) -> list[str]:
+        """The calls that a dry run shows: one round, and with several containers there is one for each, unless they come at once."""
+        service, old = self.gateway.service, f"OLD_{self.gateway.service.upper()}"
+        number = self.count * 2 if self.gateway.at_once else self.count + 1
+        calls = [env + shown(call) for call in beside_commands(project, service, number)]
+        return [*calls, f"docker stop {old}", f"docker rm {old}"]
+
+
+Rolls = Sequence[Roll | Turn]
+"""What is not replaced all at once, in its order."""
+
+
+def longest(stack: HostStack, rolls: Rolls) -> float:
     """Seconds that it may take."""
     each = stack.settings.healthy_timeout + GRACE
-    return sum((each + roll.gateway.drain_timeout) * (roll.count + 1) for roll in rolls)
+    took = 0.0
+    for roll in rolls:
+        if isinstance(roll, Turn):
+            took += 2 * each * roll.rounds
+        else:
+            took += (each + roll.gateway.drain_timeout) * (roll.count + 1)
+    return took
 
 
-def forward_steps(project: Project, rolls: Sequence[Roll], env: str) -> list[Step]:
+def forward_steps(project: Project, rolls: Rolls, env: str) -> list[Step]:
     """The steps before `up`, in a shell function that ends with the first one that fails; none without rolling services.
 
     Args:
         env: what a dry run shows before each command.
     """
     return [
-        Step(f"roll_{number} || return", tuple(_shown(project, roll, env)))
-        for number, roll in enumerate(rolls)
+        Step(f"roll_{number} || return", tuple(roll.shown(project, env))) for number, roll in enumerate(rolls)
     ]
 
 
-def _shown(project: Project, roll: Roll, env: str) -> list[str]:
-    """One round of it: with several containers there is one for each, unless they are replaced at once."""
-    service, old = roll.gateway.service, f"OLD_{roll.gateway.service.upper()}"
-    number = roll.count * 2 if roll.gateway.at_once else roll.count + 1
-    calls = [env + shown(call) for call in beside_commands(project, service, number)]
-    return [*calls, f"docker stop {old}", f"docker rm {old}"]
-
-
-def settled(rolls: Sequence[Roll]) -> list[Step]:
+def settled(rolls: Rolls) -> list[Step]:
     """The steps after `up`: gateways send to what they find by themselves again."""
     return [Step(f"settle_{number}") for number, _ in enumerate(rolls)]
 
 
-def back(rolls: Sequence[Roll]) -> str:
+def back(rolls: Rolls) -> str:
     """Shell text of the way back, before `up`, which does it at once where it cannot be done so."""
     return "".join(
-        f"roll_{number} || {{ echo {quote(f'{NOTE}{roll.gateway.service} is taken back at once: requests may be lost')}; keep_{number}; }}\n"
+        f"roll_{number} || {{ echo {quote(f'{NOTE}{roll.named} is taken back at once: requests may be lost')}; keep_{number}; }}\n"
         for number, roll in enumerate(rolls)
     )
 
 
-def settled_back(rolls: Sequence[Roll]) -> str:
+def settled_back(rolls: Rolls) -> str:
     """Shell text of the way back, after `up`."""
     return "".join(f"\n{step.text}" for step in settled(rolls))
 
 
-def functions(stack: HostStack, project: Project, rolls: Sequence[Roll]) -> str:
-    """Shell functions `roll_N`, `keep_N` and `settle_N` for each of these; take `engine`, `up` and `hash_of`."""
+def functions(stack: HostStack, project: Project, rolls: Rolls) -> str:
+    """Shell functions `roll_N`, `keep_N` and `settle_N` for each of these; take `engine`, `some`, `up` and `hash_of`."""
     if not rolls:
         return ""
-    services = "".join(_service(number, roll) for number, roll in enumerate(rolls))
-    return f"{beside.functions(stack, project)}{gate.functions(project)}{_roll(project)}{services}"
+    parts = [beside.functions(stack, project)]
+    if any(isinstance(roll, Roll) for roll in rolls):
+        parts += [gate.functions(project), _roll(project)]
+    if any(isinstance(roll, Turn) for roll in rolls):
+        parts.append(in_turn.functions(stack, project))
+    for number, roll in enumerate(rolls):
+        if isinstance(roll, Turn):
+            parts += [roll.functions(number), _attempts(number, "turn", roll.named)]
+            parts.append(f"keep_{number}() {{ true; }}\nsettle_{number}() {{ true; }}\n")
+        else:
+            parts += [_about(number, roll), _attempts(number, "roll", roll.named)]
+            parts.append(f"keep_{number}() {{ ( about_{number}; keep ); true; }}\n")
+            parts.append(f"settle_{number}() {{ ( about_{number}; settle ); true; }}\n")
+    return "".join(parts)
 
 
-def _service(number: int, roll: Roll) -> str:
+def _about(number: int, roll: Roll) -> str:
     table = roll.gateway
     return f"""\
 about_{number}() {{
@@ -98,22 +124,25 @@ about_{number}() {{
   at_once={1 if table.at_once else ""} unproven={1 if roll.unproven else ""}
 {table.functions}
 }}
-# Each in a shell of its own, with names of its own.
+"""
+
+
+def _attempts(number: int, function: str, named: str) -> str:
+    """In a shell of its own each, with names of its own."""
+    return f"""\
 roll_{number}() {{
   for attempt in {words(*range(1, ATTEMPTS + 1))}; do
-    ( about_{number}; roll ); r=$?
+    ( about_{number}; {function} ); r=$?
     case $r in
       {ENGINE}) ;;
-      {AT_ONCE}) echo {quote(f"{NOTE}there cannot be two containers of {table.service}: it is replaced at once")}; return 0;;
+      {AT_ONCE}) echo {quote(f"{NOTE}there cannot be two containers of {named}: it is replaced at once")}; return 0;;
       *) return $r;;
     esac
-    echo {quote(f"{table.service} is looked at again: the engine did not do what it was told")}
+    echo {quote(f"{named} is looked at again: the engine did not do what it was told")}
     engine || return
   done
   return 1
 }}
-keep_{number}() {{ ( about_{number}; keep ); true; }}
-settle_{number}() {{ ( about_{number}; settle ); true; }}
 """
 
 

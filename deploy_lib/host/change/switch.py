@@ -88,7 +88,7 @@ class Switch:
         abandoned: the event for a host that went back because its owner was gone.
         stuck: the event for a host that could not go back.
         prune: shell text that is run after everything, when the release was proven.
-        rolls, back_rolls: the services that are replaced without losing a request, of the new release and of the one before.
+        rolls, back_rolls: the services that are not replaced all at once, of the new release and of the one before.
         runs, back_runs: which services are started, of the new release and of the one before.
         work: what is done instead of going to another release.
         keeper: what keeps the values that only a shell had, of a project that is adopted.
@@ -116,8 +116,8 @@ class Switch:
     secret_files: Mapping[str, str] = field(default_factory=dict)
     back_secret_files: Mapping[str, str] = field(default_factory=dict)
     prune: str = ":"
-    rolls: Sequence[rolling.Roll] = ()
-    back_rolls: Sequence[rolling.Roll] = ()
+    rolls: rolling.Rolls = ()
+    back_rolls: rolling.Rolls = ()
     runs: start.Runs = field(default_factory=start.Runs)
     back_runs: start.Runs = field(default_factory=start.Runs)
     work: Work | None = None

@@ -32,8 +32,11 @@ class Doorman(Gateway):
 """
 
 
+REPLICAS = '[stacks.shop.replicas]\njob = ["job-1", "job-2"]\n\n'
+
+
 def rolling(table: str, root: Path | None = None) -> Any:
-    return parse(f"{sample.DEPLOY}\n{table}", root).stacks["shop"].rolling
+    return parse(f"{sample.DEPLOY}\n{REPLICAS}{table}", root).stacks["shop"].rolling
 
 
 def test_without_a_word_the_gateway_is_haproxy_and_called_so() -> None:
@@ -50,6 +53,11 @@ def test_another_gateway_is_one_file_beside_deploy_toml(tmp_path: Path) -> None:
     assert "gate_forgets() {\ntrue\n}" in found.functions
 
 
+def test_a_table_may_be_for_a_kind_of_replicas() -> None:
+    (found,) = rolling('[[stacks.shop.rolling]]\nkind = "job"\nlog = "ready"')
+    assert (found.kind, found.log) == ("job", "ready")
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -60,6 +68,9 @@ def test_another_gateway_is_one_file_beside_deploy_toml(tmp_path: Path) -> None:
         ('service = "web"\ndrain_timeout = 0', "drain_timeout"),
         ('service = "web"\nat_once = "yes"', "at_once"),
         ('service = "web"\ngateway = "web"', "web cannot be its own gateway"),
+        ('kind = "jab"', "there are no replicas of a kind 'jab'; there are job"),
+        ('kind = "job"\ngateway = "gateway"', "gateway: unknown key"),
+        ('kind = "job"\n[[stacks.shop.rolling]]\nkind = "job"', "two of them are for the kind 'job'"),
         (
             'service = "web"\n[[stacks.shop.rolling]]\nservice = "web"',
             "two of them are for the service 'web'",
