@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from deploy_lib.config import Environment, Node
+from deploy_lib.host.change.targets import Scraper
+from deploy_lib.node.deployment import Deployment
+from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.plan import replicas
+from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import new_id
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local, read_stack
+from deploy_lib.source.offer import Offer
 from deploy_lib.ssh.session import Session
 
-if TYPE_CHECKING:
-    from deploy_lib.host.change.targets import Scraper
-    from deploy_lib.node.deployment import Deployment
-    from deploy_lib.source.offer import Offer
-
 Connect = Callable[[Node], Session]
-
-_AHEAD = 8
-"""Sessions that are opened at the same time, before any is asked for."""
 
 
 def prepare(
@@ -33,7 +29,7 @@ def prepare(
     connect: Connect,
     offers: Sequence[Offer] = (),
 ) -> list[Deployment]:
-    """The nodes' deployments, with all that this checkout knows. Their sessions are being opened, and no host has been asked yet.
+    """The nodes' deployments, with all that this checkout knows; no host has been asked yet.
 
     Args:
         offers: the operator's own images, open.
@@ -44,33 +40,24 @@ def prepare(
     release_id, stop = new_id(), threading.Event()
     replicas.check(nodes, request.replicas)
     stacks: dict[str, Local] = {n.name: read_stack(environment, n) for n in nodes}
-    nodes = sorted(nodes, key=lambda n: n.name)
-    for node in nodes:
-        for service in request.services:
-            stacks[node.name].check_service(service)
-    sessions = {node.name: connect(node) for node in nodes}
-    for session in sessions.values():
-        session.stop = stop
-    for session in [*sessions.values()][: request.parallel or _AHEAD]:
-        session.open_ahead()
-    # To load these takes longer than to log in at a host.
-    from deploy_lib.node.deployment import Deployment
-    from deploy_lib.node.site import Site
-    from deploy_lib.plan.decision import Job
-
     scrapers = _scrapers(environment, nodes, connect)
-    return [
+    deployments = [
         Deployment(
             Site(
                 job=Job(environment, node, stacks[node.name], request, release_id),
-                session=sessions[node.name],
+                session=connect(node),
                 console=console,
                 scraper=scrapers.get(node.name),
                 offers=offers,
             )
         )
-        for node in nodes
+        for node in sorted(nodes, key=lambda n: n.name)
     ]
+    for deployment in deployments:
+        deployment.session.stop = stop
+        for service in request.services:
+            deployment.local.check_service(service)
+    return deployments
 
 
 def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect) -> dict[str, Scraper]:
@@ -78,8 +65,6 @@ def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect)
 
     The session with that host is one of its own, not its deployment's: it is needed when that one is stopped or gone.
     """
-    from deploy_lib.host.change.targets import Scraper
-
     sessions: dict[str, Session] = {}
     found: dict[str, Scraper] = {}
     for node in nodes:

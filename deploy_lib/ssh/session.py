@@ -61,29 +61,11 @@ class Session:
         self._reserved: deque[paramiko.Channel] = deque()
         self._opened = False
         self._opening = threading.Lock()
-        self._ahead = False
-        self._failed: BaseException | None = None
 
     @property
     def opened(self) -> bool:
         """Whether it was ever open; it may have ended since."""
         return self._opened
-
-    def open_ahead(self) -> None:
-        """Connects and logs in beside the caller's work; `open` waits for that, and raises what it met."""
-
-        def work() -> None:
-            with self._opening:
-                # Somebody may have needed it before this thread ran.
-                if not self._ahead:
-                    return
-                try:
-                    self._open()
-                except BaseException as error:  # noqa: BLE001 - whoever opens it gets it
-                    self._failed = error
-
-        self._ahead = True
-        threading.Thread(target=work, name=f"to {self.node}", daemon=True).start()
 
     def open(self) -> None:
         """Connects and logs in.
@@ -92,24 +74,18 @@ class Session:
             UnreachableError: which says at which stage it failed: name, TCP, host key or login.
         """
         with self._opening:
-            self._ahead = False
-            failed, self._failed = self._failed, None
-            if failed is not None:
-                raise failed
             self.require_alive()
-            if not self._opened:
-                self._open()
-
-    def _open(self) -> None:
-        try:
-            with TIMINGS.span(self.node, "channel", "connecting and logging in"):
-                self.connection.open()
-        except DeployError as error:
-            self.connection.abandon()
-            error.node = error.node or self.node
-            raise
-        self.connection.transport.set_keepalive(KEEPALIVE)
-        self._opened = True
+            if self._opened:
+                return
+            try:
+                with TIMINGS.span(self.node, "channel", "connecting and logging in"):
+                    self.connection.open()
+            except DeployError as error:
+                self.connection.abandon()
+                error.node = error.node or self.node
+                raise
+            self._opened = True
+            self.connection.transport.set_keepalive(KEEPALIVE)
 
     def require_alive(self) -> None:
         """Refuses to go on with a session that has ended; one that was not opened yet is none.

@@ -144,9 +144,6 @@ class SimulatedSession(Session):
         self.require_alive()
         self._opened = True
 
-    def open_ahead(self) -> None:
-        """There is nothing to open."""
-
     def require_alive(self) -> None:
         """Refuses to go on where it was cut."""
         if self._over:

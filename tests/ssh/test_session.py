@@ -77,33 +77,6 @@ def test_one_connection_serves_many_commands_at_once(sshd: Sshd) -> None:
     assert sshd.log.count("Accepted publickey") == before + 1
 
 
-def test_a_session_is_opened_beside_other_work_and_once(sshd: Sshd) -> None:
-    before = sshd.log.count("Accepted publickey")
-    session = sshd.session()
-    session.open_ahead()
-    deadline = time.monotonic() + 10
-    while not session.opened and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert session.run("echo here").stdout == "here\n"
-    session.open_ahead()
-    session.open()
-    session.close()
-    assert sshd.log.count("Accepted publickey") == before + 1
-
-
-def test_what_fails_beside_other_work_is_told_where_the_session_is_needed(sshd: Sshd) -> None:
-    sshd.trust(f"[127.0.0.1]:{sshd.port} {sshd.public_key('other')}")
-    session = sshd.session()
-    session.open_ahead()
-    for thread in [each for each in threading.enumerate() if each.name == f"to {session.node}"]:
-        thread.join(10)
-    for _ in range(2):
-        with pytest.raises(UnreachableError, match="host key") as caught:
-            session.open()
-        assert caught.value.node == session.node
-    session.close()
-
-
 def test_a_failing_command_shows_its_standard_error_and_never_its_output(session: Session) -> None:
     with pytest.raises(RemoteError) as caught:
         session.run("echo data-of-this-program; echo why >&2; exit 3", step="pull")

@@ -30,9 +30,6 @@ NODES = load(ROOT, "lab").nodes
 class Session:
     stop: threading.Event | None = field(default_factory=threading.Event)
 
-    def open_ahead(self) -> None:
-        """There is nothing to open."""
-
 
 @dataclass
 class Fake:
