@@ -224,6 +224,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 Done = subprocess.CompletedProcess[bytes]
 
+GIVEN = dict(os.environ)
+"""A copy: pytest changes its own while these run."""
+
 
 @pytest.fixture(scope="module")
 def ends(
@@ -244,7 +247,7 @@ def ends(
 
 def run(broken: Broken, root: Path, command: tuple[str, ...]) -> Done:
     unwanted = ("DEPLOY_ENV", "INVOKE_DEBUG", "OP_SERVICE_ACCOUNT_TOKEN")
-    env: dict[str, str | bytes] = {k: v for k, v in os.environ.items() if k not in unwanted}
+    env: dict[str, str | bytes] = {k: v for k, v in GIVEN.items() if k not in unwanted}
     for name, value in broken.env.items():
         if value is None:
             env.pop(name, None)
