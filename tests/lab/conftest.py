@@ -45,6 +45,13 @@ FIRST, SECOND = "sha-0000001", "sha-0000002"
 """Two tags of no commit: the same application, with another version in it."""
 
 
+BACKEND = (
+    "$(docker ps -aq --filter label=com.docker.compose.project=ktrdr-core "
+    "--filter label=com.docker.compose.service=backend)"
+)
+"""For shell text on core: the backend's container. Its name counts on with each release, as there are two of it for a while."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command said and how it ended."""

@@ -24,7 +24,7 @@ from lab import hosts
 from .changes import restart_engine, until
 from .conftest import ROOT, Host, Outcome, command, environment
 
-SERVICES = {"db", "backend", "prometheus", "node-exporter", "grafana", "jaeger", "nfs-server"}
+SERVICES = {"db", "backend", "gateway", "prometheus", "node-exporter", "grafana", "jaeger", "nfs-server"}
 HOME = "/opt/ktrdr-core"
 NO_DATABASE = "sha-000000c"
 """An image that is healthy and fails its probe."""

@@ -22,7 +22,7 @@ from lab.layout import Lab
 from .changes import await_seen, restart_engine
 from .conftest import FIRST, ROOT, SECOND, Host, Run, command, environment
 
-SERVICES = {"db", "backend", "prometheus", "node-exporter", "grafana", "jaeger", "nfs-server"}
+SERVICES = {"db", "backend", "gateway", "prometheus", "node-exporter", "grafana", "jaeger", "nfs-server"}
 Get = Callable[[int, str], Any]
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import FIRST, SECOND, Run
+from .conftest import BACKEND, FIRST, SECOND, Run
 from .faults import HOME, SERVICES, Bench, Command, again
 
 full = pytest.mark.full
@@ -109,8 +109,9 @@ def test_a_project_that_something_else_deployed_is_given_back(bench: Bench, depl
     )
     image = "registry.ktrdr.internal:5443/ktrdr"
     bench.core.sh(
-        f"{exports}cd {HOME} && id=$(docker inspect -f '{{{{.Image}}}}' ktrdr-core-backend-1) && "
+        f"{exports}cd {HOME} && id=$(docker inspect -f '{{{{.Image}}}}' {BACKEND}) && "
         f"nfs=$(docker inspect -f '{{{{.Image}}}}' ktrdr-core-nfs-server-1) && "
+        f"gate=$(docker inspect -f '{{{{.Image}}}}' ktrdr-core-gateway-1) && docker tag $gate {image}/ktrdr-gateway:3.0-1 && "
         f"docker tag $id {image}/ktrdr-backend:{FIRST} && docker tag $nfs {image}/ktrdr-nfs-server:6.5-1 && "
         f"IMAGE_REGISTRY={image} IMAGE_TAG={FIRST} "
         "docker compose -f docker-compose.core.yml --env-file .env.core up -d --pull missing 2>&1"

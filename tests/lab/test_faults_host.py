@@ -91,7 +91,8 @@ def test_the_host_is_rebooted_in_the_middle_of_a_switch(bench: Bench, then: str)
 def test_what_compose_left_half_way_when_the_host_went_down_is_in_nobody_s_way(bench: Bench) -> None:
     """The new container, made and not started, beside the old one whose place it was to take; and that of a one-off command."""
     old = bench.core.containers()["backend"]
-    half = f"{old[:12]}_ktrdr-core-backend-1"
+    name = bench.core.sh(f"docker inspect -f '{{{{.Name}}}}' {old}").strip().removeprefix("/")
+    half = f"{old[:12]}_{name}"
     known = ("project=ktrdr-core", "service=backend", "container-number=1", "oneoff=False", f"replace={old}")
     labels = " ".join(f"--label com.docker.compose.{label}" for label in (*known, "config-hash=another"))
     once = "ktrdr-core-before-switch"

@@ -164,7 +164,7 @@ def test_another_checkout_has_another_lab_and_leaves_nothing_behind(lab: Lab, tm
     before, ours = ids(lab), everything(lab)
     for name in ("deploy.toml", "lab.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("compose", "docker/nfs-server", "lab/recipes"):
+    for name in ("compose", "docker/nfs-server", "docker/gateway", "lab/recipes"):
         shutil.copytree(ROOT / name, tmp_path / name)
     other = up(tmp_path, lambda _: None)
     try:

@@ -19,7 +19,7 @@ from lab import hosts
 from lab.layout import Lab
 
 from .changes import Shell, await_seen, reload_sshd, unreachable_registry
-from .conftest import FIRST, ROOT, SECOND, Host, Outcome, Run, command, environment
+from .conftest import BACKEND, FIRST, ROOT, SECOND, Host, Outcome, Run, command, environment
 
 # --- preflight --------------------------------------------------------------------------------------------
 
@@ -467,8 +467,8 @@ def test_logs_of_several_nodes_are_prefixed_and_in_the_order_of_their_time(core:
 def test_logs_mask_what_this_machine_knows(core: Host, lab: Lab) -> None:
     password = json.loads(lab.secrets.read_text())["db_password"]
     # As an application that says too much.
-    core.sh(f"docker exec ktrdr-core-backend-1 sh -c 'echo word {password} end > /proc/1/fd/1'")
-    await_seen(core.sh, "docker logs --tail 20 ktrdr-core-backend-1 2>&1 | grep -q '^word .* end'")
+    core.sh(f"docker exec {BACKEND} sh -c 'echo word {password} end > /proc/1/fd/1'")
+    await_seen(core.sh, f"docker logs --tail 20 {BACKEND} 2>&1 | grep -q '^word .* end'")
     outcome = command("invoke", "logs", "--node", "core", "--service", "backend", "--tail", "20")
     assert "word *** end" in outcome.out
     assert password not in outcome.out + outcome.err

@@ -18,7 +18,7 @@ from lab.layout import Lab
 from scripts.dashboards import all_dashboards, text
 from scripts.dashboards.parts import FAILED
 
-from .conftest import CHECKOUT, FIRST, Host, Run, command
+from .conftest import BACKEND, CHECKOUT, FIRST, Host, Run, command
 from .test_workers import Fleet, until
 
 PROMETHEUS = "prom/prometheus:v2.53.5"
@@ -231,10 +231,10 @@ def test_killing_the_backend_is_an_alert_within_a_minute_that_goes_by_itself(
     fleet: Monitored, core: Host
 ) -> None:
     assert not fleet.firing("BackendDown")
-    core.sh("docker kill ktrdr-core-backend-1")
+    core.sh(f"docker kill {BACKEND}")
     try:
         until(lambda: fleet.firing("BackendDown"), 60, "there is no alert")
     finally:
-        core.sh("docker start ktrdr-core-backend-1")
+        core.sh(f"docker start {BACKEND}")
     until(lambda: not fleet.firing("BackendDown"), 60, "the alert stays")
     until(lambda: len(fleet.registered()) == 2, 60, "the workers did not come back")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from .conftest import FIRST, ROOT, SECOND, Host, Run, environment
+from .conftest import BACKEND, FIRST, ROOT, SECOND, Host, Run, environment
 
 
 def shell(script: str) -> "subprocess.CompletedProcess[str]":
@@ -23,7 +23,7 @@ def shell(script: str) -> "subprocess.CompletedProcess[str]":
 
 
 def runs(core: Host, tag: str) -> bool:
-    return f":{tag}@" in core.sh("docker inspect -f '{{.Config.Image}}' ktrdr-core-backend-1")
+    return f":{tag}@" in core.sh(f"docker inspect -f '{{{{.Config.Image}}}}' {BACKEND}")
 
 
 @pytest.mark.usefixtures("stack", "back_to_first")

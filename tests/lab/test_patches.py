@@ -30,7 +30,7 @@ from lab.layout import Lab
 from tests.unit.made import layout, saved, tar
 
 from .changes import restart_engine, unreachable_registry, until
-from .conftest import FIRST, NODES, ROOT, Host, Run, command, environment
+from .conftest import BACKEND, FIRST, NODES, ROOT, Host, Run, command, environment
 
 MEGABYTE = 1_000_000
 NAME = f"lab-patch-{secrets.token_hex(4)}"
@@ -69,7 +69,7 @@ def test_a_patch_needs_no_registry_and_is_a_release_like_any_other(
     assert 0 < int(sent[1]) < int(sent[2])
     after = core.containers()
     assert {name for name in after if after[name] != before[name]} == {"backend"}
-    assert core.sh("docker inspect -f '{{.Image}}' ktrdr-core-backend-1").strip() == image
+    assert core.sh(f"docker inspect -f '{{{{.Image}}}}' {BACKEND}").strip() == image
     status = command("invoke", "status", "--json", "--node", "core")
     assert (status.code, status.core["to"], status.core["drift"]) == (0, f"a patch of {FIRST}", [])
     assert status.core["services"]["backend"]["tag"] == patch
@@ -91,7 +91,7 @@ def test_a_patch_needs_no_registry_and_is_a_release_like_any_other(
     ]
     back = command("invoke", "rollback", "--json", "--node", "core")
     assert (back.code, back.core["to"]) == (0, f"a patch of {FIRST}"), back.err
-    assert core.sh("docker inspect -f '{{.Image}}' ktrdr-core-backend-1").strip() == image
+    assert core.sh(f"docker inspect -f '{{{{.Image}}}}' {BACKEND}").strip() == image
 
 
 def test_what_makes_no_sense_is_said_before_anything_is_changed(

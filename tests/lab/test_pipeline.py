@@ -59,7 +59,11 @@ def registry(homes: Environment) -> pipeline.Registry:
     return pipeline.door(homes).registry
 
 
-NAMES = {"backend": "ktrdr/ktrdr-backend", "nfs-server": "ktrdr/ktrdr-nfs-server"}
+NAMES = {
+    "backend": "ktrdr/ktrdr-backend",
+    "nfs-server": "ktrdr/ktrdr-nfs-server",
+    "gateway": "ktrdr/ktrdr-gateway",
+}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import FIRST, SECOND, Run, command
+from .conftest import BACKEND, FIRST, SECOND, Run, command
 from .faults import HOME, Bench, Command, again, edit
 
 full = pytest.mark.full
@@ -33,14 +33,14 @@ def test_going_back_needs_neither_registry_nor_vault(bench: Bench) -> None:
     again("deploy-core", "--tag", SECOND)
     bench.core.sh("docker image prune -f")
     log = bench.core.sh("wc -l < /var/log/dockerd.log")
-    jwt = bench.core.sh("docker exec ktrdr-core-backend-1 sha256sum /run/secrets/jwt_secret")
+    jwt = bench.core.sh(f"docker exec {BACKEND} sha256sum /run/secrets/jwt_secret")
     with nothing_but_the_host(bench):
         outcome = again("rollback")
         assert (outcome.core["outcome"], outcome.core["to"]) == ("deployed", FIRST)
         assert " pull " not in outcome.err
         assert bench.version() == FIRST
     assert "registry.ktrdr.internal" not in bench.core.sh(f"tail -n +{int(log) + 1} /var/log/dockerd.log")
-    assert bench.core.sh("docker exec ktrdr-core-backend-1 sha256sum /run/secrets/jwt_secret") == jwt
+    assert bench.core.sh(f"docker exec {BACKEND} sha256sum /run/secrets/jwt_secret") == jwt
     newest = bench.history()[-1]
     assert (newest["kind"], newest["command"]) == ("proven", "rollback")
     assert newest["release"]["restores"]
@@ -146,7 +146,7 @@ def test_pruning_leaves_what_a_rollback_needs(bench: Bench, checkout: Path) -> N
     images = "docker images --digests --format '{{.ID}} {{.Repository}}' | sort -u"
     (old,) = {
         line.split()[0]
-        for line in bench.core.sh("docker inspect -f '{{.Image}}' ktrdr-core-backend-1").splitlines()
+        for line in bench.core.sh(f"docker inspect -f '{{{{.Image}}}}' {BACKEND}").splitlines()
     }
     old = old.removeprefix("sha256:")[:12]
     again("deploy-core", "--tag", SECOND, root=checkout)
@@ -174,7 +174,7 @@ def test_pruning_leaves_what_a_rollback_needs(bench: Bench, checkout: Path) -> N
 def test_pruning_on_demand_removes_what_is_beyond_what_is_kept_and_nothing_a_rollback_needs(
     bench: Bench, checkout: Path
 ) -> None:
-    old = bench.core.sh("docker inspect -f '{{.Image}}' ktrdr-core-backend-1").strip()
+    old = bench.core.sh(f"docker inspect -f '{{{{.Image}}}}' {BACKEND}").strip()
     again("deploy-core", "--tag", SECOND)
     again("deploy-core", "--tag", THIRD)
     bench.core.sh(f"echo left behind > {HOME}/.deploy/objects/of-an-aborted-one")

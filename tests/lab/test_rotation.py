@@ -20,7 +20,7 @@ from lab import hosts
 from lab.layout import Lab
 
 from .changes import await_seen
-from .conftest import FIRST, ROOT, Host, Run, Vault, command, environment, rotate
+from .conftest import BACKEND, FIRST, ROOT, Host, Run, Vault, command, environment, rotate
 
 Get = Callable[[int, str], Any]
 NASTY = 'it\'s "$HOME" `id` \\ é\n%'
@@ -158,7 +158,7 @@ def test_a_secret_that_is_read_at_each_start_needs_no_rotation(vault: Vault, dep
     outcome = deploy("--tag", FIRST)
     assert outcome.code == 0, outcome.err
     assert replaced(before, core.containers()) == {"backend"}
-    inside = core.sh("docker exec ktrdr-core-backend-1 cat /run/secrets/jwt_secret")
+    inside = core.sh(f"docker exec {BACKEND} cat /run/secrets/jwt_secret")
     assert inside == vault.fields["jwt_secret"]
 
 
@@ -271,7 +271,7 @@ def test_in_memory_no_disk_ever_has_a_secret_and_going_back_works(
     file.write_text(file.read_text().replace("  backend:\n", '  backend:\n    command: ["false"]\n'))
     outcome = deploy("--tag", FIRST, root=in_memory)
     assert outcome.code == 10, outcome.err
-    inside = core.sh("docker exec ktrdr-core-backend-1 cat /run/secrets/jwt_secret")
+    inside = core.sh(f"docker exec {BACKEND} cat /run/secrets/jwt_secret")
     assert inside == core.sh(f"cat {FILES}/JWT_SECRET") == kept["jwt_secret"]
     assert on_disk(core, everything) == []
 

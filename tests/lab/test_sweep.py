@@ -21,7 +21,7 @@ from lab import hosts
 from lab.layout import Lab
 
 from . import sweep
-from .conftest import ROOT
+from .conftest import BACKEND, ROOT
 from .sweep import Finding, Marks, Watch
 from .trail import EXPOSED, Trail, marked, walk
 
@@ -109,11 +109,11 @@ class Garden:
         hosts.execute(self.lab, "core", "sh", stdin=script.encode())
 
     def in_container(self, script: str) -> None:
-        self.on_host(f"docker exec -i ktrdr-core-backend-1 sh <<'E'\n{script}\nE")
+        self.on_host(f"docker exec -i {BACKEND} sh <<'E'\n{script}\nE")
 
     def container(self, options: str, command: str = "true") -> None:
         self.undo.callback(self.on_host, "docker ps -aq --filter label=sweep | xargs -r docker rm -f")
-        image = "$(docker inspect -f '{{.Image}}' ktrdr-core-backend-1)"
+        image = f"$(docker inspect -f '{{{{.Image}}}}' {BACKEND})"
         self.on_host(
             f"docker run --label sweep --network none --entrypoint sh {options} {image} -c {q(command)}"
         )
@@ -164,7 +164,7 @@ PLANTS: dict[str, tuple[str, str, Plant]] = {
     "Engine's events": (
         "Engine's events",
         "core",
-        lambda g, v: g.on_host(f"docker exec ktrdr-core-backend-1 true {q(v)}"),
+        lambda g, v: g.on_host(f"docker exec {BACKEND} true {q(v)}"),
     ),
     "container's label": ("inspect", "core: container", lambda g, v: g.container(f"--label x={q(v)}")),
     "container's environment": ("inspect", "core: container", lambda g, v: g.container(f"-e X={q(v)}")),

@@ -15,7 +15,7 @@ from pathlib import Path
 from lab import credentials, hosts
 from lab.layout import Lab
 
-from .conftest import FIRST, SECOND, copy_checkout, environment
+from .conftest import BACKEND, FIRST, SECOND, copy_checkout, environment
 from .sweep import Finding, Marks, Watch
 
 FAB = ("fab", "-d", "-e", "-H", "ktrdr-core.internal")
@@ -182,7 +182,9 @@ def _walk(trail: Trail, directory: Path) -> None:
     trail.run(*FAB, "deploy-core", "--tag", FIRST, code=3)  # some of them are changed by rotating only
     trail.run(*INVOKE, "rotate-secrets", "--debug", code=0)
 
-    log_in = "docker rm -f ktrdr-core-backend-1; docker images -q '*/ktrdr/ktrdr-backend' | sort -u | xargs docker rmi -f"
+    log_in = (
+        f"docker rm -f {BACKEND}; docker images -q '*/ktrdr/ktrdr-backend' | sort -u | xargs docker rmi -f"
+    )
     hosts.execute(trail.lab, "core", "sh", "-c", log_in)
     trail.run(*INVOKE, "deploy-core", "--tag", SECOND, "--debug", "--json", code=0)
     trail.run(*FAB, "deploy-core", "--tag", SECOND, "--debug", code=0)
@@ -201,7 +203,7 @@ def _walk(trail: Trail, directory: Path) -> None:
     said = trail.run(*INVOKE, "deploy-core", "--tag", SECOND, "--debug", code=10, root=root)
     assert "RuntimeError: unforeseen" in said
     assert "'JWT_SECRET': '***" in said
-    trail.run(*INVOKE, "deploy-core", "--tag", SECOND, "--debug", code=-9, kill_at="backend-1  Recreate")
+    trail.run(*INVOKE, "deploy-core", "--tag", SECOND, "--debug", code=-9, kill_at="  Creating")
 
     # The next command waits until the host has gone back by itself.
     trail.use("B")

@@ -31,9 +31,11 @@ def test_every_public_image_is_pinned() -> None:
         assert re.fullmatch(r"[a-z0-9./-]+:[a-z0-9.-]*\d[a-z0-9.-]*", name), name
 
 
-def test_the_nfs_servers_tag_is_the_compose_files() -> None:
-    (name,) = images.own(OURS)
-    assert f"/{name.removeprefix('ktrdr/')}" in (ROOT / "compose" / "docker-compose.core.yml").read_text()
+def test_an_own_images_tag_is_the_compose_files() -> None:
+    names = [*images.own(OURS)]
+    assert len(names) == 2
+    for name in names:
+        assert f"/{name.removeprefix('ktrdr/')}" in (ROOT / "compose" / "docker-compose.core.yml").read_text()
 
 
 def test_bases_come_first_and_other_registries_images_are_the_hosts_affair(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests import ROOT
 COMMITS = ["c" * 40, "b" * 40, "a" * 40]
 """Of main, newest first."""
 
-BACKEND, NFS = "ktrdr/ktrdr-backend", "ktrdr/ktrdr-nfs-server"
+BACKEND, NFS, GATEWAY = "ktrdr/ktrdr-backend", "ktrdr/ktrdr-nfs-server", "ktrdr/ktrdr-gateway"
 
 
 class Registry:
@@ -32,7 +32,7 @@ class Registry:
         self.moved: list[tuple[str, str, str]] = []
 
     def push(self, commit: str, *repositories: str) -> None:
-        for name in repositories or (BACKEND, NFS):
+        for name in repositories or (BACKEND, NFS, GATEWAY):
             self.tags[name, f"sha-{commit[:7]}"] = f"digest of {commit} {name}"
 
     def digest(self, repository: str, tag: str) -> str | None:
@@ -45,7 +45,7 @@ class Registry:
 
     @property
     def latest(self) -> list[str | None]:
-        return [self.digest(name, "latest") for name in (BACKEND, NFS)]
+        return [self.digest(name, "latest") for name in (BACKEND, NFS, GATEWAY)]
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def move(environment: Environment) -> None:
 
 
 def both(commit: str) -> list[str]:
-    return [f"digest of {commit} {name}" for name in (BACKEND, NFS)]
+    return [f"digest of {commit} {name}" for name in (BACKEND, NFS, GATEWAY)]
 
 
 def test_latest_is_the_newest_commit_whatever_was_built_last(
