@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deploy_lib import layout
-from deploy_lib.compose.container import Container
+from deploy_lib.compose.container import Container, by_name
 from deploy_lib.fleet.done import Done
 from deploy_lib.host.look import sizes
 from deploy_lib.node.deployment import Deployment
@@ -56,10 +56,10 @@ def as_dict(deployment: Deployment, done: Done | None = None) -> dict[str, Any]:
 
 
 def services(containers: Iterable[Container]) -> dict[str, dict[str, Any]]:
-    """Containers for JSON, by service."""
+    """Containers for JSON, by service; "web-2" for a second one of it."""
     return {
-        c.service: {"image": str(c.image), "state": c.state, "health": c.health, "container": c.id}
-        for c in containers
+        name: {"image": str(c.image), "state": c.state, "health": c.health, "container": c.id}
+        for name, c in by_name(containers)
     }
 
 
@@ -184,11 +184,11 @@ def show_services(console: Console, deployments: Sequence[Deployment]) -> None:
             [
                 [
                     d.node.name,
-                    c.service,
+                    name,
                     c.health if c.health and c.state == "running" else c.state,
                     c.image.short,
                 ]
-                for c in sorted(d.running, key=lambda c: c.service)
+                for name, c in by_name(d.running)
             ]
             if d.running is not None
             else [[d.node.name, "?", "unknown: the host does not say what runs", ""]]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.checks.risk import Risk, Scene
-from deploy_lib.compose.container import Container
+from deploy_lib.compose.container import Container, by_number
 from deploy_lib.compose.mounts import wanted
 from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
@@ -100,7 +100,7 @@ def _otherwise_mounted(risk: Risk) -> bool:
 
 def _staying(change: Change, facts: Facts, replicas: int) -> tuple[list[Container], list[Container]]:
     """A service's containers: those that stay or are replaced, and those that there will be no more."""
-    running = sorted(facts.of(change.service), key=lambda c: (len(c.number), c.number))
+    running = by_number(facts.of(change.service))
     return running[:replicas], running[replicas:]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from deploy_lib.compose.container import Container
+from deploy_lib.compose.container import Container, by_name
 from deploy_lib.config import Node
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
@@ -239,20 +239,20 @@ def _rows(facts: Facts, proven: Event | None) -> Iterator[Row]:
     expected = proven.release.images if proven else {}
     replicas = proven.release.replicas if proven else {}
     for service in sorted({*expected, *(container.service for container in facts.containers)}):
-        for container in facts.of(service):
-            yield _row(facts, container, proven)
+        for name, container in by_name(facts.of(service)):
+            yield _row(facts, name, container, proven)
         if not facts.of(service) and replicas.get(service, 1):
             image = expected[service]
             yield Row(service, str(image), image.tag, image.digest, "missing", None, None, 0, ())
 
 
-def _row(facts: Facts, container: Container, proven: Event | None) -> Row:
-    number, image = container.number, container.image
+def _row(facts: Facts, name: str, container: Container, proven: Event | None) -> Row:
+    image = container.image
     # Such an image has no name on the host: what the operator called it says more.
     patch = (proven.release.patches if proven and not image.repository else {}).get(container.service, "")
     running = container.state == "running"
     return Row(
-        service=container.service if number == "1" else f"{container.service}-{number}",
+        service=name,
         image=str(image),
         tag=image.tag or patch.rpartition(" ")[0],
         digest=image.digest,

@@ -189,7 +189,7 @@ roll() {{
   [ -n "$gate" ] || {{ echo "{NOTE}$gateway, the gateway of $service, does not run: $service is replaced at once"; return 0; }}
   # Those that have stopped would be started with the others.
   for id in $old; do
-    case " $runs " in *" $id "*) ;; *) docker rm "$id" >/dev/null || return {ENGINE}; old=$(without "$id" $old);; esac
+    case " $runs " in *" $id "*) ;; *) away "$id" || return; old=$(without "$id" $old);; esac
   done
   # From now on the gateway does not look for itself: it would find a new container before that is healthy.
   well=$(fit $new)
@@ -239,6 +239,10 @@ retire() {{
     find_gate
     nap
   done
+  away "$1"
+}}
+# away ID: also one that keeps crashing, which cannot be removed while it waits for its next start.
+away() {{
   if {{ docker stop "$1" && docker rm "$1"; }} >/dev/null; then return 0; fi
   if docker inspect "$1" >/dev/null 2>&1 || ! docker version >/dev/null 2>&1; then return {ENGINE}; fi
 }}

@@ -64,6 +64,12 @@ def logs_script(project: Project, services: Sequence[str], tail: int, *, follow:
     wanted = "|".join(f"*.{quote(service)}" for service in services) or "*"
     return f"""\
 list=$(docker ps -a --no-trunc {project.filters} {labels.NO_ONE_OFF} --format {quote(form)}) || exit
+# A container's own number would be another one after each rolling switch: it only gives the order.
+list=$(printf '%s\\n' "$list" | sort -k 2,2 -k 3n | while read -r i s n; do
+  [ -n "$s" ] || continue
+  if [ "$s" = "$l" ]; then p=$((p + 1)); else l=$s p=1; fi
+  echo "$i $s $p"
+done)
 printf '%s\\n' "$list" | while read -r i s n; do [ -z "$s" ] || printf '{_SERVICE}%s\\n' "$s"; done
 show() {{
   docker logs {options} "$1" 2>&1 | while IFS= read -r x || [ -n "$x" ]; do printf '%s %s %s\\n' "$2" "$3" "$x"; done

@@ -67,7 +67,10 @@ case $1 in
       *depends_on*) echo "$needs";;
     esac;;
   stop) id=$2; read -r service state hash ip health needs < "$FAKE/c/$id"; state=exited; put;;
-  rm) rm "$FAKE/c/$2";;
+  rm)
+    read -r service state hash ip health needs < "$FAKE/c/$2"
+    case $state in running|restarting) echo "cannot remove container: container is $state: stop it before"; exit 1;; esac
+    rm "$FAKE/c/$2";;
   exec) FAKE=$FAKE sh "$FAKE/haproxy.sh";;
   compose)
     case "$*" in

@@ -132,6 +132,11 @@ def test_missing_and_further_containers_have_rows_of_their_own() -> None:
         ("web", "running"),
         ("web-2", "running"),
     ]
+    # After rolling switches it has another number.
+    tenth = replace(SECOND, id="c10", labels={CONFIG_HASH: "hash", NUMBER: "10"})
+    assert names(status(replace(SETTLED, containers=(tenth,)))) == [("web", "running")]
+    both = status(replace(SETTLED, containers=(tenth, SECOND)))
+    assert [(row.service, row.container) for row in both.rows] == [("web", SECOND.id), ("web-2", tenth.id)]
 
 
 def test_an_interrupted_release_shows_as_interrupted_unless_it_is_under_way() -> None:

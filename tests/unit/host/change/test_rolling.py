@@ -128,6 +128,17 @@ def test_one_that_does_not_get_healthy_gets_no_request(
     assert "10.0.0.11" not in host.told()
 
 
+@pytest.mark.parametrize("state", ["created", "exited", "restarting"])
+def test_one_that_does_not_run_goes_whatever_has_become_of_it(host: Rolled, state: str) -> None:
+    """Such as that of a release that keeps crashing, when its host goes back."""
+    host.container("c11", "web", state, "h2", "10.0.0.11", "unhealthy")
+    done = host.run(functions(), "roll_0 && settle_0")
+    assert done.returncode == 0, done.stdout
+    assert "looked at again" not in done.stdout
+    assert host.containers() == {"c1": ("h1", "running")}
+    assert "stop c1" not in host.calls
+
+
 def test_one_without_a_check_has_to_run_for_a_while(host: Rolled) -> None:
     host.want("h2")
     host.tell("health/h2", "none")

@@ -14,7 +14,7 @@ AT = "2026-01-02T03:04:05.000000006Z"
 DOCKER = f"""\
 #!/bin/sh
 case $1 in
-ps) [ ! -e "$0.none" ] || exit 0; printf '%s\\n' 'c1 web 1' 'c2 web 2' 'c3 db 1' ;;
+ps) [ ! -e "$0.none" ] || exit 0; printf '%s\\n' 'c3 db 9' 'c2 web 12' 'c1 web 7' ;;
 logs) for last; do :; done
   echo "$*" >> "$0.calls"
   printf '%s\\n' "{AT} it's \\\\n $last"; printf '{AT}  indented, no end' >&2
@@ -53,10 +53,10 @@ def group(process: subprocess.Popen[str]) -> list[str]:
 def test_every_container_of_the_stack_says_its_last_lines(docker: Path) -> None:
     said = start(docker).communicate(timeout=10)[0]
     found = [logs.read_line(line) for line in said.splitlines()]
-    assert [each.service for each in found if isinstance(each, logs.Known)] == ["web", "web", "db"]
+    assert [each.service for each in found if isinstance(each, logs.Known)] == ["db", "web", "web"]
     lines = [each for each in found if isinstance(each, Line)]
-    assert [line.service for line in lines] == ["web", "web", "web-2", "web-2", "db", "db"]
-    assert lines[:2] == [Line("web", AT, "it's \\n c1"), Line("web", AT, " indented, no end")]
+    assert [line.service for line in lines] == ["db", "db", "web", "web", "web-2", "web-2"]
+    assert lines[2:4] == [Line("web", AT, "it's \\n c1"), Line("web", AT, " indented, no end")]
     assert "--tail 7" in Path(f"{docker}.calls").read_text()
 
 
