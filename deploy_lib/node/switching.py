@@ -160,6 +160,10 @@ class Switching:
             containers = next(self._watch.looks())
         self._watch.conclude("leave", [self._happens("failed", detail=reason)])
         self._watch.await_end("leave")
+        for service in self._watch.ill[:1]:
+            self._site.say(
+                "rolling", f"{service}: what answered goes on; the new container that is not healthy stays beside it"
+            )
         return containers
 
     def _note(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import FIRST, SECOND, Run
+from .conftest import BACKEND, FIRST, SECOND, Run, command
 from .faults import NO_DATABASE, Bench, Command, again, edit, until
 
 full = pytest.mark.full
@@ -36,13 +36,15 @@ def impatient(checkout: Path) -> Path:
     ],
 )
 def test_an_image_that_does_not_work(bench: Bench, deploy: Run, impatient: Path, tag: str, said: str) -> None:
-    since = bench.count()
+    since, before = bench.count(), bench.core.containers()
     outcome = deploy("--tag", tag, root=impatient)
     assert outcome.code == 10, outcome.err
     assert said in outcome.err
     assert f"the host is back on {FIRST}" in outcome.err
     assert outcome.core["outcome"] == "reverted"
     assert bench.kinds(since) == REVERTED
+    # What is not even healthy has nobody's place.
+    assert tag == NO_DATABASE or bench.core.containers() == before
     bench.invariants(FIRST)
     assert again("deploy-core", "--tag", FIRST).core["outcome"] == "unchanged"
 
@@ -68,10 +70,17 @@ def test_a_release_that_fails_can_be_left_in_place(bench: Bench, deploy: Run, br
     outcome = deploy("--tag", EXITS, "--no-rollback")
     assert outcome.code == 11, outcome.err
     assert "the failed release is left in place" in outcome.err
+    assert "backend: what answered goes on" in outcome.err
     assert bench.kinds(since) == ["started", "failed"]
-    assert EXITS in bench.running()["backend"][0]
+    # It is there to be looked at, and the one whose place it was to take has all requests.
+    looked = command("invoke", "status", "--node", "core", "--json")
+    assert (looked.code, looked.core["drift"][0]) == (12, "backend has 2 containers, and the release has 1")
+    assert [looked.core["services"][name]["tag"] for name in ("backend", "backend-2")] == [FIRST, EXITS]
+    assert bench.version() == FIRST
+    before = bench.core.sh(f"docker inspect -f '{{{{.Id}}}} {{{{.Config.Image}}}}' {BACKEND} | grep {FIRST}")
     # Going back goes to what ran before it, not to what ran before that.
     assert again("rollback", "--node", "core").core["to"] == FIRST
+    assert bench.core.containers()["backend"] == before.split()[0]
     bench.invariants(FIRST)
 
 

@@ -280,7 +280,7 @@ def test_all_is_well_and_said_so_and_a_broken_deployment_is_stopped_by_the_same_
 ) -> None:
     outcome = command("invoke", "preflight", "--node", "core", "--tag", FIRST)
     assert outcome.code == 0, outcome.err
-    assert "38 passed" in outcome.out
+    assert "40 passed" in outcome.out
     assert "FAILED" not in outcome.out
     before = core.state()
     with broken(BROKEN["memory"], core, lab, checkout):

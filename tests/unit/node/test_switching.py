@@ -158,3 +158,8 @@ def test_where_requests_may_have_been_lost_is_said_although_the_switch_failed(
     with pytest.raises(SwitchError, match=r"it is not healthy\n  \| the log of c11"):
         world.switching.prove()
     assert world.said == [("switch", ""), ("rolling", "web is replaced at once")]
+    # Left in place, there are two.
+    world.started.looks = lambda: iter([[]])
+    world.switching.leave("it is not healthy")
+    assert world.verdicts == [("leave", [("failed", "it is not healthy")])]
+    assert "web: what answered goes on" in world.said[-1][1]
