@@ -12,9 +12,12 @@ import pytest
 from lab.layout import Lab
 
 from .conftest import FIRST, ROOT, SECOND, Host, Run, command, copy_checkout
+from .faults import Bench
 
 BEFORE = "19d35ae5f013e1613832d7db6f73f91eba063a27"
 """The last commit before the modules moved to the rooms that they are in now."""
+
+EXITS = "sha-000000a"
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def same_files(lab: Lab, before: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_what_an_earlier_version_deployed_is_recognised(
-    before: Path, same_files: Path, deploy: Run, core: Host, back_to_first: None
+    before: Path, same_files: Path, deploy: Run, core: Host, bench: Bench, broken: None
 ) -> None:
     for tag in (FIRST, SECOND):
         done = command("invoke", "deploy-core", "--json", "--tag", tag, root=before, PYTHONPATH=str(before))
@@ -66,6 +69,21 @@ def test_what_an_earlier_version_deployed_is_recognised(
     back = command("invoke", "rollback", "--json", "--node", "core")
     assert (back.code, back.core["to"]) == (0, FIRST), back.err
     assert core.containers()["db"] == containers["db"]
-    # And the other way round: who has not updated yet reads what this one has written.
+    # The other way round: who has not updated yet reads what this one has written.
     old = command("invoke", "history", "--json", "--node", "core", root=before, PYTHONPATH=str(before))
     assert old.core["events"][-1]["release"]["tag"] == FIRST, old.err
+
+    # Its backend publishes the port that a gateway has now, and lets it go only when it is replaced: that once it is replaced at
+    # once, in either direction.
+    failed = deploy("--tag", EXITS)
+    assert failed.code == 10, failed.err
+    assert (core.containers().keys() & {"gateway"}, bench.version()) == (set(), FIRST)
+    done = deploy("--tag", SECOND)
+    assert done.code == 0, done.err
+    assert "gateway, the gateway of backend, does not run: backend is replaced at once" in done.err
+    assert (core.containers().keys() & {"gateway"}, bench.version()) == ({"gateway"}, SECOND)
+    back = command("invoke", "rollback", "--json", "--node", "core")
+    assert (back.code, back.core["to"]) == (0, FIRST), back.err
+    assert "there cannot be two containers of backend: it is replaced at once" in back.err
+    assert (core.containers().keys() & {"gateway"}, bench.version()) == (set(), FIRST)
+    assert core.containers()["db"] == containers["db"]

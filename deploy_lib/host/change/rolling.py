@@ -131,6 +131,8 @@ at_gate() {{
   while :; do
     find_gate || return
     [ -z "$gate" ] || if why=$("$@" 2>&1); then return 0; fi
+    # One that was never made is not about to come back.
+    [ -n "$gate" ] || [ -n "$({of_service(project, "gateway")} '{{{{.ID}}}}')" ] || return 0
     [ "$(now)" -lt $answer_by ] || break
     nap
   done

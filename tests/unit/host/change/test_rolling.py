@@ -184,6 +184,16 @@ def test_without_a_gateway_that_runs_compose_does_it(host: Rolled, monkeypatch: 
     assert host.containers() == {"c1": ("h1", "running")}
 
 
+def test_one_that_was_never_made_is_not_waited_for(host: Rolled) -> None:
+    """As where the release in place is from before it."""
+    host.want("h2")
+    (host.folder / "c/e1").unlink()
+    done = host.run(functions(), "roll_0 && settle_0")
+    assert done.returncode == 0
+    assert "does not run: web is replaced at once" in done.stdout
+    assert len(host.calls) < 12
+
+
 def test_a_gateway_that_runs_and_cannot_be_told_fails_the_switch(
     host: Rolled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
