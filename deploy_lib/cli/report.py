@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deploy_lib import layout
-from deploy_lib.compose.container import Container, by_name
+from deploy_lib.compose.called import by_name
+from deploy_lib.compose.container import Container
 from deploy_lib.fleet.done import Done
 from deploy_lib.host.look import sizes
 from deploy_lib.node.deployment import Deployment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -109,23 +109,6 @@ class Container:
     def healthy(self) -> bool:
         """Running, and healthy where there is a check."""
         return self.state == "running" and self.health in (None, "healthy")
-
-
-def by_number(containers: Iterable[Container]) -> list[Container]:
-    """Those of one service, in Compose's order."""
-    return sorted(containers, key=lambda c: (len(c.number), c.number))
-
-
-def by_name(containers: Iterable[Container]) -> Iterator[tuple[str, Container]]:
-    """Containers by what people call them: their service, and "web-2" for the second one of it that is there.
-
-    A container's own number would be another one after each rolling switch.
-    """
-    found = [*containers]
-    for service in sorted({c.service for c in found}):
-        several = by_number(c for c in found if c.service == service)
-        for place, container in enumerate(several, 1):
-            yield service if place == 1 else f"{service}-{place}", container
 
 
 # By the names of Docker's own types: with one that only its JSON has (.Id), it falls back to that JSON, in which a container

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.checks.risk import Risk, Scene
-from deploy_lib.compose.container import Container, by_number
+from deploy_lib.compose.called import by_number
+from deploy_lib.compose.container import Container
 from deploy_lib.compose.mounts import wanted
 from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from deploy_lib.compose.container import Container, by_name
+from deploy_lib.compose.called import by_name
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts

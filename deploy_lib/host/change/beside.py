@@ -155,6 +155,11 @@ $service $(docker inspect --format {own_hash} "$id")"
 }}
 # again: an engine that was restarted meanwhile may be back by now, so what failed is done once more, unless it took too long.
 again() {{ case $? in 124|137) return 1;; esac; return {ENGINE}; }}
+# away ID: it goes; also one that keeps crashing, which cannot be removed while it waits for its next start.
+away() {{
+  if {{ docker stop "$1" && docker rm "$1"; }} >/dev/null; then return 0; fi
+  if docker inspect "$1" >/dev/null 2>&1 || ! docker version >/dev/null 2>&1; then return {ENGINE}; fi
+}}
 # unmet SERVICE...: those that have changed, or were never started.
 unmet() {{
   for needs; do

@@ -243,9 +243,4 @@ retire() {{
   done
   away "$1"
 }}
-# away ID: also one that keeps crashing, which cannot be removed while it waits for its next start.
-away() {{
-  if {{ docker stop "$1" && docker rm "$1"; }} >/dev/null; then return 0; fi
-  if docker inspect "$1" >/dev/null 2>&1 || ! docker version >/dev/null 2>&1; then return {ENGINE}; fi
-}}
 """
