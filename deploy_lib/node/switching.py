@@ -162,7 +162,8 @@ class Switching:
         self._watch.await_end("leave")
         for service in self._watch.ill[:1]:
             self._site.say(
-                "rolling", f"{service}: what answered goes on; the new container that is not healthy stays beside it"
+                "rolling",
+                f"{service}: what answered goes on; the new container that is not healthy stays beside it",
             )
         return containers
 
