@@ -11,17 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy_lib.compose.command import beside_commands, deployed_hashes_command, shown
-from deploy_lib.compose.container import ADDRESSES
 from deploy_lib.compose.project import Project
-from deploy_lib.host.change import beside
-from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, NOTE, of_service
+from deploy_lib.host.change import beside, gate
+from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, NOTE
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.gateways import Gateway
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
-
-ANSWER = 10
-"""Seconds for a gateway to answer, and to find by itself what it was told."""
 
 GRACE = 120
 """Seconds that are allowed for for making a container, and for stopping one, besides what else it takes."""
@@ -76,7 +72,7 @@ def settled(rolls: Sequence[Roll]) -> list[Step]:
 def back(rolls: Sequence[Roll]) -> str:
     """Shell text of the way back, before `up`, which does it at once where it cannot be done so."""
     return "".join(
-        f"roll_{number} || echo {quote(f'{NOTE}{roll.gateway.service} is taken back at once: requests may be lost')}\n"
+        f"roll_{number} || {{ echo {quote(f'{NOTE}{roll.gateway.service} is taken back at once: requests may be lost')}; keep_{number}; }}\n"
         for number, roll in enumerate(rolls)
     )
 
@@ -87,11 +83,11 @@ def settled_back(rolls: Sequence[Roll]) -> str:
 
 
 def functions(stack: HostStack, project: Project, rolls: Sequence[Roll]) -> str:
-    """Shell functions `roll_N` and `settle_N` for each of these; take `engine`, `up` and `hash_of`."""
+    """Shell functions `roll_N`, `keep_N` and `settle_N` for each of these; take `engine`, `up` and `hash_of`."""
     if not rolls:
         return ""
     services = "".join(_service(number, roll) for number, roll in enumerate(rolls))
-    return f"{beside.functions(stack, project)}{_at_gate(project)}{_roll(project)}{services}"
+    return f"{beside.functions(stack, project)}{gate.functions(project)}{_roll(project)}{services}"
 
 
 def _service(number: int, roll: Roll) -> str:
@@ -116,63 +112,8 @@ roll_{number}() {{
   done
   return 1
 }}
+keep_{number}() {{ ( about_{number}; keep ); true; }}
 settle_{number}() {{ ( about_{number}; settle ); true; }}
-"""
-
-
-def _at_gate(project: Project) -> str:
-    """Shell functions that tell a gateway where requests go."""
-    return f"""\
-told() {{ timeout -k 2 {ANSWER} docker exec -i "$gate" "$@"; }}
-find_gate() {{ gate=$({of_service(project, "gateway", stopped=False)} '{{{{.ID}}}}') || return {ENGINE}; gate=${{gate%%[!0-9a-f]*}}; }}
-# at_gate COMMAND...: does it as soon as the gateway answers. Nobody comes through one that does not run, so it is told nothing.
-at_gate() {{
-  answer_by=$(($(now) + {ANSWER})) why=
-  while :; do
-    find_gate || return
-    [ -z "$gate" ] || if why=$("$@" 2>&1); then return 0; fi
-    # One that was never made is not about to come back.
-    [ -n "$gate" ] || [ -n "$({of_service(project, "gateway")} '{{{{.ID}}}}')" ] || return 0
-    [ "$(now)" -lt $answer_by ] || break
-    nap
-  done
-  [ -n "$gate" ] || return 0
-  down 1 || {{ r=$?; [ $r != {ENGINE} ] || return $r; }}
-  echo "$gateway, the gateway of $service, does not do what it is told: $why"
-  return 1
-}}
-# addresses ID...: where the gateway reaches them: in the first network that both have.
-addresses() {{
-  nets=$(docker inspect --format {quote(ADDRESSES)} "$gate" 2>/dev/null | cut -d' ' -f1)
-  for id; do
-    docker inspect --format {quote(ADDRESSES)} "$id" 2>/dev/null | while read -r net at or; do
-      case "
-$nets
-" in *"
-$net
-"*) if [ -n "$at" ]; then echo "$at"; break; fi;; esac
-    done
-  done
-}}
-send_to() {{
-  set -- $(addresses "$@")
-  [ $# -gt 0 ] || {{ echo "it shares no network with $service"; return 1; }}
-  gate_sends "$@"
-}}
-reached() {{ gate_takes $(addresses "$@"); }}
-# settle: the gateway goes by what it finds again, as soon as that is what runs.
-settle() {{
-  find_gate
-  [ -n "$gate" ] && gate_told_any >/dev/null 2>&1 || return 0
-  settle_by=$(($(now) + {ANSWER}))
-  while :; do
-    at=$(addresses $({of_service(project, "service", stopped=False)} '{{{{.ID}}}}'))
-    if [ -n "$at" ] && gate_finds $at >/dev/null 2>&1; then gate_forgets; return; fi
-    [ "$(now)" -lt $settle_by ] || break
-    nap
-  done
-  echo "$gateway does not find the containers of $service by itself yet, and keeps to those that it was told"
-}}
 """
 
 
@@ -220,6 +161,12 @@ roll() {{
     old="$old $last" new=$(without "$last" $new) missing=$((missing + 1))
   done
   for old_one in $old; do retire "$old_one" || return; done
+}}
+# keep: where all that are to be there run, the others go: Compose might choose to replace one of those that answer.
+keep() {{
+  wanted=$({deployed_hashes_command(project)}) && have || return
+  [ "$(number_of $(running_of $new))" -ge $count ] || return
+  for id in $old; do away "$id"; done
 }}
 # take_in: the new containers get requests once they are healthy.
 take_in() {{

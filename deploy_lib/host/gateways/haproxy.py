@@ -29,11 +29,13 @@ class HAProxy(Gateway):
     named: _Backend = "rolling"
 
     def _say(self) -> str:
-        """Shell function `say COMMANDS`; a command that is not understood is a failure."""
-        call = f"told socat -t 5 - {quote(f'UNIX-CONNECT:{self.socket}')}"
+        """Shell function `say COMMANDS`; one that is not understood is a failure, and so is an answer that is not whole: `socat` ends
+        well when none came in time, and a server of which nothing is said would count as quiet."""
+        call = f"told socat -t 8 - {quote(f'UNIX-CONNECT:{self.socket}')}"
         return f"""\
   say() {{
-    o=$(echo "$1" | {call} 2>&1) || {{ printf '%s\\n' "$o"; return 1; }}
+    o=$(echo "$1;show cli level" | {call} 2>&1) || {{ printf '%s\\n' "$o"; return 1; }}
+    case $o in *admin) o=${{o%admin}};; *) printf '%s\\nits socket gives no whole answer at level admin\\n' "$o"; return 1;; esac
     case $o in *'Unknown command'*|*'Permission denied'*|*'No such '*|*'not found'*) printf '%s\\n' "$o"; return 1;; esac
     printf '%s\\n' "$o"
   }}"""
@@ -86,7 +88,7 @@ $t
     in="$in;set server {named}/$name addr $a;set server {named}/$name state ready" seen="$seen$a "
   done
   for name in $out; do in="$in;set server {named}/$name state drain"; done
-  [ -z "$in" ] || say "${{in#;}}" >/dev/null"""
+  [ -z "$in" ] || o=$(say "${{in#;}}") || {{ printf '%s\\n' "$o"; return 1; }}"""
 
     def takes(self) -> str:
         """See `Gateway.takes`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy_lib.host.change import rolling
+from deploy_lib.host.change import gate, rolling
 from deploy_lib.host.change.rolling import Roll
 from deploy_lib.host.change.step import shown_of
 from deploy_lib.host.gateways.haproxy import HAProxy
@@ -153,7 +153,7 @@ def test_one_without_a_check_has_to_run_for_a_while(host: Rolled) -> None:
 def test_one_that_the_gateway_itself_refuses_is_not_relied_upon(
     host: Rolled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rolling, "ANSWER", 1)
+    monkeypatch.setattr(gate, "TOLD", 1)
     host.want("h2")
     host.tell("refuses/10.0.0.11")
     done = host.run(functions(), "roll_0")
@@ -175,7 +175,7 @@ def test_what_answers_for_too_long_is_stopped_all_the_same(host: Rolled) -> None
 
 
 def test_without_a_gateway_that_runs_compose_does_it(host: Rolled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rolling, "ANSWER", 1)
+    monkeypatch.setattr(gate, "TOLD", 1)
     host.want("h2")
     host.container("e1", "gateway", "exited", "g1", "10.0.0.9")
     done = host.run(functions(), "roll_0 && settle_0")
@@ -197,13 +197,31 @@ def test_one_that_was_never_made_is_not_waited_for(host: Rolled) -> None:
 def test_a_gateway_that_runs_and_cannot_be_told_fails_the_switch(
     host: Rolled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rolling, "ANSWER", 1)
+    monkeypatch.setattr(gate, "TOLD", 1)
     host.want("h2")
     host.tell("backends", "found\n")
     done = host.run(functions(), "roll_0")
     assert done.returncode == 1
     assert "its configuration has no backend rolling" in done.stdout
     assert host.containers() == {"c1": ("h1", "running")}
+
+
+def test_going_back_without_it_does_not_stop_what_answers(
+    host: Rolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the two that are there, Compose might choose the right one to be replaced."""
+    monkeypatch.setattr(gate, "TOLD", 1)
+    host.tell("backends", "found\n")
+    host.container("c11", "web", "restarting", "h2", "10.0.0.11", "unhealthy")
+    back = rolling.back([Roll(HAProxy(service="web"))])
+    done = host.run(functions(), back)
+    assert done.returncode == 0
+    assert "web is taken back at once" in done.stdout
+    assert host.containers() == {"c1": ("h1", "running")}
+    # Where it takes one more, that is Compose's to make.
+    host.container("c11", "web", "running", "h2", "10.0.0.11")
+    host.run(functions(2), rolling.back([Roll(HAProxy(service="web"), 2)]))
+    assert host.containers() == {"c1": ("h1", "running"), "c11": ("h2", "running")}
 
 
 def test_an_earlier_release_with_a_port_of_its_own_is_left_to_compose(host: Rolled) -> None:

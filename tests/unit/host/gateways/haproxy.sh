@@ -49,6 +49,7 @@ while [ -n "$line" ]; do
         fi
         echo "$b,$name,0,0,$busy,9"
       done;;
+    'show cli level') echo admin;;
     'set server'*) change "$3" "$4" "$5";;
     *) echo "Unknown command: '$one'";;
   esac

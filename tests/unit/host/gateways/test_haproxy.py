@@ -79,8 +79,11 @@ def test_it_forgets_what_it_was_told(host: Rolled) -> None:
     assert host.run(FUNCTIONS, "gate_forgets").returncode == 0
 
 
-def test_one_that_does_not_answer_is_no_success(host: Rolled) -> None:
-    host.tell("haproxy.sh", "echo 'no such file' >&2; exit 1")
+@pytest.mark.parametrize(
+    "said", ["echo 'no such file' >&2; exit 1", "exit 0", "echo '# be_id be_name'", "cat >&2; echo operator"]
+)
+def test_one_that_does_not_answer_is_no_success(host: Rolled, said: str) -> None:
+    host.tell("haproxy.sh", said)
     for call in (
         "answers",
         "sends 10.0.0.1",
