@@ -26,6 +26,9 @@ from .projects import NODE, Project, project
 PORT = 5003
 IMAGE = "ktrdr/rolled-gateway:1"
 
+SCRIPT = "'[/]switch.sh'"
+"""The detached script, for `pgrep`, and not the shell that asks."""
+
 STACK = """\
 [stacks.front]
 compose = "compose.yml"
@@ -128,16 +131,17 @@ class Front:
     def switching(self, command: subprocess.Popen[str]) -> None:
         """Waits until the detached script runs."""
         until(
-            lambda: self.project.sh("pgrep -f /switch.sh; true") or command.poll() is not None,
+            lambda: self.project.sh(f"pgrep -f {SCRIPT}; true") or command.poll() is not None,
             "no switch",
             120,
         )
 
     def kill(self, command: subprocess.Popen[str]) -> None:
         """The detached script and whatever it has started end at once, and so does the command that began it."""
+        # What it was just starting ends as well.
         self.project.sh(
-            "for p in $(pgrep -f /switch.sh); do ps -o pid= -s $(ps -o sid= -p $p) | xargs -r kill -KILL; done; true",
-            check=False,
+            f"for s in $(pgrep -f {SCRIPT} | xargs -r ps -o sid= -p | sort -u); do "
+            "while pkill -KILL -s $s; do sleep 0.05; done; done"
         )
         command.kill()
         command.communicate()
