@@ -30,6 +30,8 @@ SLIGHT = "# A line that changes nothing but this file: "
 CHANGED = "monitoring/prometheus/prometheus.yml"
 """The one file that changes in "one changed file"; Prometheus reads it again on SIGHUP."""
 
+_ROLLING = re.compile(r"^\[\[stacks\.core\.rolling\]\]\n(?:[^\n\[]+\n)*", re.MULTILINE)
+
 
 @dataclass
 class Place:
@@ -39,6 +41,7 @@ class Place:
         tags: of the two releases; both images are in the lab's registry.
         ssh_config: the one that all contenders use.
         at: the tag that core runs and has recorded; "" where somebody else than this project has changed it.
+        rolls: this project replaces core's API without losing a request, which nobody else does.
     """
 
     root: Path
@@ -47,8 +50,10 @@ class Place:
     say: Callable[[str], None]
     tags: tuple[str, str] = ("", "")
     at: str = ""
+    rolls: bool = True
     changes: int = 0
     env: dict[str, str] = field(default_factory=dict)
+    _rolling: str = ""
 
     @property
     def checkout(self) -> Path:
@@ -106,6 +111,17 @@ class Place:
             log.write(f"\n$ invoke {' '.join(words)}\n{done.stdout}{done.stderr}")
         if done.returncode:
             raise DeployError(f"invoke {' '.join(words)}: {done.stderr.strip()[-2000:]}")
+
+    def roll(self, rolls: bool) -> None:
+        """Whether core's API is rolled from now on; the others, and the bare commands, replace it at once."""
+        if rolls != self.rolls:
+            description = self.checkout / "deploy.toml"
+            text = description.read_text()
+            if not rolls:
+                self._rolling = "\n".join(_ROLLING.findall(text))
+            description.write_text(text + self._rolling if rolls else _ROLLING.sub("", text))
+            commit(self, "core's API is rolled" if rolls else "core's API is replaced at once")
+            self.rolls = rolls
 
     def settle(self, tag: str) -> None:
         """Core is on a release, and recorded so."""

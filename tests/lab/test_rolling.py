@@ -187,6 +187,9 @@ class Front:
         assert (status.code, status.document["nodes"]["here"]["drift"]) == (0, []), status.err
 
 
+pytestmark = pytest.mark.takes(40)
+
+
 @pytest.fixture(scope="module")
 def front(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The project, deployed."""
