@@ -61,7 +61,7 @@ class World:
             say=lambda *words: self.said.append(words),
             console=console,
             session=None,
-            node=SimpleNamespace(name="A"),
+            node=SimpleNamespace(name="A", stack=SimpleNamespace(rolled=[SimpleNamespace(service="web")])),
             follow=None,
             follow_back=None,
         )
@@ -163,3 +163,7 @@ def test_where_requests_may_have_been_lost_is_said_although_the_switch_failed(
     world.switching.leave("it is not healthy")
     assert world.verdicts == [("leave", [("failed", "it is not healthy")])]
     assert "web: what answered goes on" in world.said[-1][1]
+    # Of replicas that are replaced one after the other, the old one is gone.
+    world.started.ill = ("job-1", "c12")
+    world.switching.leave("it is not healthy")
+    assert "job-1" not in str(world.said)
