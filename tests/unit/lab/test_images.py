@@ -100,6 +100,14 @@ def test_a_recipe_is_built_again_when_any_of_its_files_changed(tmp_path: Path) -
     assert images._hash(tmp_path, "base") != before
 
 
+def test_byte_code_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "standin.py").write_text("")
+    before = images._hash(tmp_path, "base")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__/standin.cpython-311.pyc").write_bytes(b"x")
+    assert images._hash(tmp_path, "base") == before
+
+
 @pytest.mark.parametrize(
     ("file", "text", "found"),
     [
