@@ -154,11 +154,12 @@ def test_an_older_commit_never_becomes_latest(
     repository: Path, registry: pipeline.Registry, published: str
 ) -> None:
     older, newer = commit(repository), commit(repository)
-    backend, nfs = NAMES["backend"], NAMES["nfs-server"]
+    backend = NAMES["backend"]
 
     def push(sha: str, tag: str) -> None:
         registry.tag(backend, tag, tag_of(sha))
-        registry.tag(nfs, tag_of(published), tag_of(sha))
+        for other in {*NAMES.values()} - {backend}:
+            registry.tag(other, tag_of(published), tag_of(sha))
         outcome = command("invoke", "move-latest", root=repository)
         assert outcome.code == 0, outcome.err
 
