@@ -22,7 +22,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.secrets.placeholders import shown, take_apart
 from deploy_lib.secrets.places import Place
 
-_SECRETS = PurePosixPath("/run/secrets")
+SECRETS = PurePosixPath("/run/secrets")
 """Where a Compose secret lies in its container, unless its target is an absolute path."""
 
 
@@ -155,7 +155,7 @@ def _places(
 ) -> Iterator[Place]:
     for each in spec.get("secrets") or []:
         if each["source"] in given:
-            target = _SECRETS / (each.get("target") or each["source"])
+            target = SECRETS / (each.get("target") or each["source"])
             yield Place(name, "file", str(target), ("", given[each["source"]], ""))
     for target, content in _configs(spec, data):
         parts = take_apart(_plain(content))

@@ -3,13 +3,12 @@ run are put into files in the host's memory, where the stack's delivery is that.
 
 from __future__ import annotations
 
-import posixpath
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.compose import labels
+from deploy_lib.compose.model import SECRETS
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.stack import HostStack
 from deploy_lib.secrets.placeholders import placeholder
@@ -137,11 +136,13 @@ absent() {{ [ -z "$unread" ] || {{ printf '%s\\n' "$unread"; exit {ScriptExit.NO
 
 
 def _joint(found: Sequence[Reading]) -> str:
-    """Shell pattern: the directories that have more than one secret of a service."""
-    places = {place for reading in found for place in reading.places if place.kind == "file"}
-    count = Counter((place.service, posixpath.dirname(place.where)) for place in places)
-    joint = sorted({directory for (_, directory), several in count.items() if several > 1})
-    return "|".join(f"{quote(directory)}/*" for directory in joint) or "''"
+    """Shell pattern: where Compose puts secrets, if a service has more than one there.
+
+    Any other directory may hold whatever else a container keeps, and all of that would be read.
+    """
+    files = {place for reading in found for place in reading.places if place.kind == "file"}
+    of = [place.service for place in files if PurePosixPath(place.where).parent == SECRETS]
+    return f"{quote(SECRETS)}/*" if len(of) > len({*of}) else "''"
 
 
 def _capture(name: str, place: Place, mark: str) -> str:

@@ -132,6 +132,14 @@ def test_the_files_of_a_directory_are_read_by_one_call(fake: Path, value: str) -
     assert (fake / "calls").read_text().splitlines() == ["ps -a", "cp running:/run/secrets"]
 
 
+def test_of_any_other_directory_only_the_secrets_are_read(fake: Path) -> None:
+    (fake / "docker").write_text(DOCKER.replace("case $1 in", f"{WHOLE}\ncase $1 in", 1))
+    elsewhere = [Place("web", "file", f"/data/{name.lower()}", ("", name, "")) for name in ("TOKEN", "OTHER")]
+    run(fake, values.capture(STACK, elsewhere), "", LISTED="running")
+    copied = [call for call in (fake / "calls").read_text().splitlines() if call.startswith("cp")]
+    assert {*copied} == {"cp running:/data/token", "cp running:/data/other"}
+
+
 def test_what_a_directory_does_not_give_is_asked_for_by_itself(fake: Path) -> None:
     (fake / "docker").write_text(DOCKER.replace("case $1 in", f"{WHOLE}\ncase $1 in", 1))
     (fake / "secrets").mkdir()
