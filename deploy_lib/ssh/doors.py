@@ -40,7 +40,8 @@ class _Door:
         self.why: Exception = SilentError()
 
 
-_doors: defaultdict[tuple[str, int], _Door] = defaultdict(_Door)
+_doors: defaultdict[tuple[str, int, tuple[str, ...], str | None], _Door] = defaultdict(_Door)
+"""By address and the way to it: behind two jump hosts, one address is two hosts."""
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def entered(target: Target) -> Iterator[None]:
     Raises:
         OSError, SilentError: what another one has met there in the meantime.
     """
-    door, came = _doors[target.hostname, target.port], time.monotonic()
+    door, came = _doors[target.hostname, target.port, target.jump, target.proxy_command], time.monotonic()
     with door.room:
         if door.failed > came:
             raise door.why

@@ -14,6 +14,7 @@ from deploy_lib.ssh.target import Target
 
 TARGET = Target("a", "a.invalid", 22, "root")
 OTHER = Target("b", "b.invalid", 22, "root")
+BEHIND = Target("a", "a.invalid", 22, "root", jump=("gate",))
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,8 @@ def until(ready: threading.Event | None, count: list[int], expected: int) -> Non
         ready.set()
 
 
-def test_no_more_than_fit_begin_at_one_address_and_others_elsewhere() -> None:
+@pytest.mark.parametrize("other", [OTHER, BEHIND])
+def test_no_more_than_fit_begin_at_one_address_and_others_elsewhere(other: Target) -> None:
     inside: list[int] = []
     leave = threading.Event()
 
@@ -43,7 +45,7 @@ def test_no_more_than_fit_begin_at_one_address_and_others_elsewhere() -> None:
         came = [pool.submit(come, TARGET) for _ in range(2 * AT_ONCE)]
         until(None, inside, AT_ONCE)
         # The others wait for room there, and nobody waits for them elsewhere.
-        came.append(pool.submit(come, OTHER))
+        came.append(pool.submit(come, other))
         until(leave, inside, AT_ONCE + 1)
         for each in came:
             each.result(20)
