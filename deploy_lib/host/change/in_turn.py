@@ -38,6 +38,11 @@ class Turn:
         return f"the kind {self.kind}"
 
     @property
+    def lost(self) -> str:
+        """What may come of it where they are replaced at once."""
+        return "for a while nobody may take their work"
+
+    @property
     def rounds(self) -> int:
         """Containers that are waited for, one after the other."""
         return len(self.services)

@@ -43,6 +43,11 @@ class Roll:
         """For people."""
         return self.gateway.service
 
+    @property
+    def lost(self) -> str:
+        """What may come of it where it is not rolled."""
+        return "requests may be lost"
+
     def shown(self, project: Project, env: str) -> list[str]:
         """The calls that a dry run shows: one round, and with several containers there is one for each, unless they come at once."""
         service, old = self.gateway.service, f"OLD_{self.gateway.service.upper()}"
@@ -86,7 +91,7 @@ def settled(rolls: Rolls) -> list[Step]:
 def back(rolls: Rolls) -> str:
     """Shell text of the way back, before `up`, which does it at once where it cannot be done so."""
     return "".join(
-        f"roll_{number} || {{ echo {quote(f'{NOTE}{roll.named} is taken back at once: requests may be lost')}; keep_{number}; }}\n"
+        f"roll_{number} || {{ echo {quote(f'{NOTE}{roll.named} is taken back at once: {roll.lost}')}; keep_{number}; }}\n"
         for number, roll in enumerate(rolls)
     )
 
