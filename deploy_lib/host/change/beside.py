@@ -39,11 +39,11 @@ def of_service(project: Project, variable: str, *, stopped: bool = True) -> str:
 
 
 def functions(stack: HostStack, project: Project) -> str:
-    """They take `engine`, `up` and `hash_of` as well."""
+    """They take `engine`, `up` and `compose_up` as well."""
     make, begin = (words(*options) for options in BESIDE)
     form = quote(f"{{{{.ID}}}} {{{{.State}}}} {labels.template(labels.CONFIG_HASH)}")
-    own_hash = quote(f'{{{{index .Config.Labels "{labels.CONFIG_HASH}"}}}}')
-    needs = quote(f'{{{{index .Config.Labels "{labels.DEPENDS_ON}"}}}}')
+    made = "".join(f'{{{{println (index .Config.Labels "{x}")}}}}' for x in (labels.CONFIG_HASH, labels.DEPENDS_ON))
+    found = quote(f"{{{{.State}}}} {labels.template(labels.CONFIG_HASH)}")
     return f"""\
 now() {{ date +%s; }}
 nap() {{ sleep 0.2 2>/dev/null || sleep 1; }}
@@ -139,18 +139,21 @@ beside() {{
   have || return
   for id in $new $old; do
     case $was in *" $id "*) continue;; esac
+    {{ read -r hash; read -r needed; read -r port; }} <<=MADE=
+$(docker inspect --format {quote(made + PORTS)} "$id")
+=MADE=
     # What Compose has just made is new, whatever hash was foreseen.
     wanted="$wanted
-$service $(docker inspect --format {own_hash} "$id")"
-    [ -z "$(docker inspect --format {quote(PORTS)} "$id")" ] || {{
+$service $hash"
+    [ -z "$port" ] || {{
       docker rm "$id" >/dev/null
       return {AT_ONCE}
     }}
-    needed=$(docker inspect --format {needs} "$id" | tr ',' '\\n' | cut -d: -f1)
+    needed=$(echo "$needed" | tr ',' '\\n' | cut -d: -f1)
   done
   needed=$(unmet $needed)
-  [ -z "$needed" ] || up --no-start $needed || again || return
-  up {begin} --scale "$service=$total" $needed "$service" || again || return
+  [ -z "$needed" ] || compose_up --no-start $needed || again || return
+  compose_up {begin} --scale "$service=$total" $needed "$service" || again || return
   have
 }}
 # again: an engine that was restarted meanwhile may be back by now, so what failed is done once more, unless it took too long.
@@ -163,9 +166,12 @@ away() {{
 # unmet SERVICE...: those that have changed, or were never started.
 unmet() {{
   for needs; do
-    found=$({of_service(project, "needs")} '{{{{.State}}}}')
+    found=$({of_service(project, "needs")} {found})
     case $found in *created*|'') printf '%s ' "$needs"; continue;; esac
-    is_wanted "$needs" "$(hash_of "$needs")" || printf '%s ' "$needs"
+    read -r _ hash <<=FOUND=
+$found
+=FOUND=
+    is_wanted "$needs" "$hash" || printf '%s ' "$needs"
   done
 }}
 """

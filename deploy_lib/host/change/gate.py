@@ -44,16 +44,15 @@ at_gate() {{
 }}
 # addresses ID...: where the gateway reaches them: in the first network that both have.
 addresses() {{
-  nets=$(docker inspect --format {quote(ADDRESSES)} "$gate" 2>/dev/null | cut -d' ' -f1)
-  for id; do
-    docker inspect --format {quote(ADDRESSES)} "$id" 2>/dev/null | while read -r net at or; do
-      case "
-$nets
-" in *"
-$net
-"*) if [ -n "$at" ]; then echo "$at"; break; fi;; esac
+  docker inspect --format {quote(f'{{{{println "=" .ID}}}}{ADDRESSES}')} "$gate" "$@" 2>/dev/null | {{
+    nets=' ' of= met=
+    while read -r net at or; do
+      case $net in =) of=$at met=; continue;; esac
+      if [ "$of" = "$gate" ]; then nets="$nets$net "; continue; fi
+      case $nets in *" $net "*) ;; *) continue;; esac
+      [ -z "$at" ] || [ -n "$met" ] || {{ echo "$at"; met=1; }}
     done
-  done
+  }}
 }}
 send_to() {{
   set -- $(addresses "$@")

@@ -102,7 +102,7 @@ def settled_back(rolls: Rolls) -> str:
 
 
 def functions(stack: HostStack, project: Project, rolls: Rolls) -> str:
-    """Shell functions `roll_N`, `keep_N` and `settle_N` for each of these; take `engine`, `some`, `up` and `hash_of`."""
+    """Shell functions `roll_N`, `keep_N` and `settle_N` for each of these; take `engine`, `some`, `up` and `compose_up`."""
     if not rolls:
         return ""
     parts = [beside.functions(stack, project)]
@@ -162,16 +162,17 @@ roll() {{
   have || return
   missing=$((count - $(number_of $new))) leaving=
   [ -n "$old" ] || [ $missing != 0 ] || return 0
-  at_gate gate_answers || return
-  [ -n "$gate" ] || {{ echo "{NOTE}$gateway, the gateway of $service, does not run: $service is replaced at once"; return 0; }}
-  # Those that have stopped would be started with the others.
+  stopped=
   for id in $old; do
-    case " $runs " in *" $id "*) ;; *) away "$id" || return; old=$(without "$id" $old);; esac
+    case " $runs " in *" $id "*) ;; *) stopped="$stopped $id" old=$(without "$id" $old);; esac
   done
   # From now on the gateway does not look for itself: it would find a new container before that is healthy.
   well=$(fit $new)
   [ "$(number_of $well)" -ge $count ] || well="$well$(fit $old)"
   at_gate send_to ${{well:-$old $new}} || return
+  [ -n "$gate" ] || {{ echo "{NOTE}$gateway, the gateway of $service, does not run: $service is replaced at once"; return 0; }}
+  # They would be started with the others.
+  for id in $stopped; do away "$id" || return; done
   if [ $missing -le 0 ]; then
     [ "$(number_of $(running_of $new))" = "$(number_of $new)" ] || beside 0 || return
     take_in || return
@@ -216,11 +217,12 @@ retire() {{
   at_gate send_to $stay || return
   at=$(addresses "$1") quiet=0 drain_by=$(($(now) + drain))
   # What was sent to it a moment ago may not be counted yet, so it is asked twice.
-  while [ -n "$gate" ] && [ -n "$at" ] && [ $quiet -lt 2 ]; do
+  while [ -n "$gate" ] && [ -n "$at" ]; do
     if gate_quiet "$at" >/dev/null 2>&1; then quiet=$((quiet + 1)); else quiet=0; fi
+    [ $quiet -lt 2 ] || break
     [ "$(now)" -lt $drain_by ] || {{ echo "{NOTE}an old container of $service is stopped although it has not answered all after $drain s"; break; }}
-    find_gate
     nap
+    find_gate
   done
   away "$1"
 }}

@@ -22,14 +22,10 @@ class Gateway(Rolling, ABC):
     """
 
     @abstractmethod
-    def answers(self) -> str:
-        """Succeeds where the gateway answers, and its configuration has what the other functions need."""
-
-    @abstractmethod
     def sends(self) -> str:
         """From now on, new requests go to those containers at the addresses `$@` that are ready, and to no other.
 
-        What others are answering goes on.
+        What others are answering goes on. It fails where the gateway's configuration lacks what any of the other functions needs.
         """
 
     @abstractmethod
@@ -54,9 +50,8 @@ class Gateway(Rolling, ABC):
 
     @property
     def functions(self) -> str:
-        """Its shell functions `gate_answers`, `gate_sends` and so on; they take `told`."""
+        """Its shell functions `gate_sends`, `gate_takes` and so on; they take `told`."""
         bodies = {
-            "answers": self.answers(),
             "sends": self.sends(),
             "takes": self.takes(),
             "quiet": self.quiet(),

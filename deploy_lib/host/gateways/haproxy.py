@@ -29,46 +29,44 @@ class HAProxy(Gateway):
     named: _Backend = "rolling"
 
     def _say(self) -> str:
-        """Shell function `say COMMANDS`; one that is not understood is a failure, and so is an answer that is not whole: `socat` ends
-        well when none came in time, and a server of which nothing is said would count as quiet."""
+        """Shell function `say COMMANDS`, which leaves the answer in `$o`; one that is not understood is a failure, and so is an
+        answer that is not whole: `socat` ends well when none came in time, and a server of which nothing is said would count as
+        quiet."""
         call = f"told socat -t 8 - {quote(f'UNIX-CONNECT:{self.socket}')}"
         return f"""\
   say() {{
     o=$(echo "$1;show cli level" | {call} 2>&1) || {{ printf '%s\\n' "$o"; return 1; }}
     case $o in *admin) o=${{o%admin}};; *) printf '%s\\nits socket gives no whole answer at level admin\\n' "$o"; return 1;; esac
     case $o in *'Unknown command'*|*'Permission denied'*|*'No such '*|*'not found'*) printf '%s\\n' "$o"; return 1;; esac
-    printf '%s\\n' "$o"
   }}"""
 
-    def _servers(self, backend: str) -> str:
+    def _servers(self, backend: str, first: str = "") -> str:
         """Shell text that puts a backend's servers into `$t`: their names, addresses, whether they are up (2), and why not (0: they
-        may be)."""
+        may be); `$o` has all that was said.
+
+        Args:
+            first: what is asked in the same breath, such as "show backend;".
+        """
         return f"""\
 {self._say()}
-  t=$(say 'show servers state {backend}') || {{ printf '%s\\n' "$t"; return 1; }}
-  t=$(printf '%s\\n' "$t" | while read -r b be s name a op admin rest; do
+  say '{first}show servers state {backend}' || return
+  t=$(printf '%s\\n' "$o" | while read -r b be s name a op admin rest; do
     # 4 only says that it was in maintenance at the start.
     case $be in {quote(backend)}) echo "$name $a $op $((admin & ~4))";; esac
   done)"""
-
-    def answers(self) -> str:
-        """See `Gateway.answers`."""
-        return f"""\
-{self._say()}
-  t=$(say 'show backend') || {{ printf '%s\\n' "$t"; return 1; }}
-  for b in {quote(self.found)} {quote(self.named)}; do
-    case "
-$t
-" in *"
-$b
-"*) ;; *) echo "its configuration has no backend $b"; return 1;; esac
-  done"""
 
     def sends(self) -> str:
         """See `Gateway.sends`: a server that comes in counts as up until it is checked."""
         named = self.named
         return f"""\
-{self._servers(named)}
+{self._servers(named, "show backend;")}
+  for b in {quote(self.found)} {quote(named)}; do
+    case "
+$o
+" in *"
+$b
+"*) ;; *) echo "its configuration has no backend $b"; return 1;; esac
+  done
   in= out= seen=' ' free=
   while read -r name a op admin; do
     case " $* " in
@@ -88,7 +86,7 @@ $t
     in="$in;set server {named}/$name addr $a;set server {named}/$name state ready" seen="$seen$a "
   done
   for name in $out; do in="$in;set server {named}/$name state drain"; done
-  [ -z "$in" ] || o=$(say "${{in#;}}") || {{ printf '%s\\n' "$o"; return 1; }}"""
+  if [ -n "$in" ]; then say "${{in#;}}"; fi"""
 
     def takes(self) -> str:
         """See `Gateway.takes`."""
@@ -105,20 +103,19 @@ $t
         """See `Gateway.quiet`."""
         return f"""\
 {self._say()}
-  q=$(say 'show stat' | cut -d, -f1,2,5) || return 1
-  for backend in {quote(self.named)} {quote(self.found)}; do
-    t=$(say "show servers state $backend") || return 1
-    while read -r b be s name a rest; do
-      [ "$be" = "$backend" ] && [ "$a" = "$1" ] || continue
-      case "
+  say 'show stat;show servers state {self.named};show servers state {self.found}' || return
+  q=$(printf '%s\\n' "$o" | cut -s -d, -f1,2,5)
+  while read -r b be s name a rest; do
+    case $be in {quote(self.named)}|{quote(self.found)}) ;; *) continue;; esac
+    [ "$a" = "$1" ] || continue
+    case "
 $q
 " in *"
 $be,$name,0
 "*) ;; *) return 1;; esac
-    done <<=SERVERS=
-$t
-=SERVERS=
-  done"""
+  done <<=SERVERS=
+$o
+=SERVERS="""
 
     def told_any(self) -> str:
         """See `Gateway.told_any`: a server that is drained is told, too."""
@@ -146,4 +143,4 @@ $t
   c=$(printf '%s\\n' "$t" | while read -r name a op admin; do
     case $admin in *[13579]) ;; *) printf ';set server {self.named}/%s state maint' "$name";; esac
   done)
-  [ -z "$c" ] || say "${{c#;}}" >/dev/null"""
+  if [ -n "$c" ]; then say "${{c#;}}"; fi"""

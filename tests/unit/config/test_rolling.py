@@ -22,7 +22,6 @@ from deploy_lib.host.gateways import Gateway
 class Doorman(Gateway):
     bell: str
 
-    def answers(self) -> str: return "true"
     def sends(self) -> str: return "true"
     def takes(self) -> str: return "true"
     def quiet(self) -> str: return "true"

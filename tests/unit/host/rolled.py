@@ -23,9 +23,9 @@ listed() {
   case "$wanted" in ''|"$service") ;; *) return;; esac
   [ -z "$running" ] || [ "$state" = running ] || return
   case $last in
-    *State*Label*) echo "$id $state $hash";;
+    *ID*State*Label*) echo "$id $state $hash";;
+    *State*Label*) echo "$state $hash";;
     *State*) echo "$state";;
-    *Label*) echo "$hash";;
     *) echo "$id";;
   esac
 }
@@ -52,20 +52,22 @@ case $1 in
     for a; do case $a in *service=*) wanted=${a##*service=};; status=running) running=1;; esac; done
     each listed;;
   inspect)
-    id=$last
-    [ -e "$FAKE/c/$id" ] || exit 1
-    read -r service state hash ip health needs < "$FAKE/c/$id"
-    case $3 in
-      *PortBindings*) cat "$FAKE/port" 2>/dev/null; true;;
-      *Networks*) echo "net $ip ";;
-      *State.Status*)
-        r=$(cat "$FAKE/restarts/$hash" 2>/dev/null || echo 0)
-        echo "$state $health $r 7"
-        # It goes on crashing.
-        [ "$r" = 0 ] || echo $((r + 1)) > "$FAKE/restarts/$hash";;
-      *config-hash*) echo "$hash";;
-      *depends_on*) echo "$needs";;
-    esac;;
+    form=$3
+    shift 3
+    for id; do
+      [ -e "$FAKE/c/$id" ] || { missing=1; continue; }
+      read -r service state hash ip health needs < "$FAKE/c/$id"
+      case $form in
+        *config-hash*depends_on*PortBindings*) printf '%s\\n%s\\n' "$hash" "$needs"; cat "$FAKE/port" 2>/dev/null;;
+        *Networks*) printf '= %s\\nown-%s 172.16.0.1 \\nnet %s \\n\\n' "$id" "$id" "$ip";;
+        *State.Status*)
+          r=$(cat "$FAKE/restarts/$hash" 2>/dev/null || echo 0)
+          echo "$state $health $r 7"
+          # It goes on crashing.
+          [ "$r" = 0 ] || echo $((r + 1)) > "$FAKE/restarts/$hash";;
+      esac
+    done
+    [ -z "${missing:-}" ];;
   stop) id=$2; read -r service state hash ip health needs < "$FAKE/c/$id"; state=exited; put;;
   rm)
     read -r service state hash ip health needs < "$FAKE/c/$2"
@@ -87,8 +89,8 @@ esac
 SCRIPT = """\
 export TOP=$$
 engine() { true; }
-up() { docker compose up -d "$@"; }
-hash_of() { docker ps -a --filter "label=com.docker.compose.service=$1" --format '{{.Label "hash"}}' | head -n 1; }
+compose_up() { docker compose up -d "$@"; }
+up() { compose_up "$@"; }
 """
 
 

@@ -17,10 +17,9 @@ def host(tmp_path: Path) -> Rolled:
     return Rolled(tmp_path)
 
 
-def test_it_answers_with_the_backends_that_are_needed(host: Rolled) -> None:
-    assert host.run(FUNCTIONS, "gate_answers").returncode == 0
+def test_it_is_told_nothing_where_it_lacks_what_is_needed_later(host: Rolled) -> None:
     host.tell("backends", "rolling\nother\n")
-    done = host.run(FUNCTIONS, "gate_answers")
+    done = host.run(FUNCTIONS, "gate_sends 10.0.0.1")
     assert (done.returncode, done.stdout) == (1, "its configuration has no backend found\n")
 
 
@@ -85,7 +84,6 @@ def test_it_forgets_what_it_was_told(host: Rolled) -> None:
 def test_one_that_does_not_answer_is_no_success(host: Rolled, said: str) -> None:
     host.tell("haproxy.sh", said)
     for call in (
-        "answers",
         "sends 10.0.0.1",
         "takes 10.0.0.1",
         "quiet 10.0.0.1",
