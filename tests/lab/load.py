@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-PAUSE = 0.01
-"""Seconds between two requests of a client."""
+PAUSE = 0.05
+"""Seconds between two requests of a client. There are four that ask for what takes no time, so one of them asks about every 12 ms;
+more would take the machine's time from what is tested beside it."""
 
 KINDS = ("kept GET", "kept POST", "new GET", "new POST", "slow GET", "slow POST")
 """On a connection that is kept, on one for each request, and with an answer that takes 4 s."""
@@ -31,6 +32,7 @@ class Load:
     """
 
     url: str
+    pause: float = PAUSE
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Load:
             if connection is not None and "kept" not in kind:
                 connection.close()
                 connection = None
-            self._stop.wait(PAUSE)
+            self._stop.wait(self.pause)
 
     def _judge(self, kind: str, body: str, said: dict[str, Any]) -> None:
         if said["body"] != body or said["late"]:
@@ -85,9 +87,9 @@ class Load:
 
 
 @contextmanager
-def load(url: str) -> Iterator[Load]:
+def load(url: str, pause: float = PAUSE) -> Iterator[Load]:
     """A client of each kind, and two more that take their time."""
-    made = Load(url)
+    made = Load(url, pause)
     clients = [threading.Thread(target=made._client, args=(kind,)) for kind in (*KINDS, *KINDS[-2:])]
     for client in clients:
         client.start()

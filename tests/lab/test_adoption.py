@@ -239,7 +239,15 @@ OTHER = f"  other: {{ image: {OTHER_IMAGE}:1.69.0, stop_grace_period: 1s }}\n"
 
 
 @pytest.mark.takes(15)
-@pytest.mark.parametrize("fails", ["pull", "switch", "health", "probe"])
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "switch",
+        "probe",
+        pytest.param("pull", marks=pytest.mark.full),
+        pytest.param("health", marks=pytest.mark.full),
+    ],
+)
 def test_what_fails_over_it_gives_back_what_ran(stack: Stack, fails: str) -> None:
     before, containers = stack.state(), stack.project.containers()
     app = '    command: [python, -m, http.server, "8000"]\n'

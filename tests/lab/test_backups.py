@@ -4,6 +4,8 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
+
 from .changes import until
 from .conftest import FIRST, SECOND, Run, command
 from .faults import HOME, Bench, Command, edit
@@ -88,6 +90,7 @@ def test_what_cannot_be_backed_up_is_not_switched(bench: Bench, deploy: Run, che
     assert bench.core.sh(LISTED) == files
 
 
+@pytest.mark.full
 def test_a_restore_whose_session_is_lost_is_undone(bench: Bench) -> None:
     made = command("invoke", "backup", "--node", "core", "--json")
     assert made.code == 0, made.err

@@ -144,6 +144,7 @@ def test_a_backtest_runs_on_the_workers_and_prometheus_sees_all(dev: Dev) -> Non
     until(lambda: up().keys() >= {"ktrdr-backend", "ktrdr-workers"} and set(up().values()) == {"1"}, 90)
 
 
+@pytest.mark.full
 def test_image_mode_serves_the_image_and_going_back_the_source(dev: Dev) -> None:
     image = f"ktrdr-test/{project_of(dev.clone)}:1"
     build.run(

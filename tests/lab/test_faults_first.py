@@ -76,6 +76,7 @@ def test_a_first_deployment_that_a_reboot_interrupted_is_no_project_to_adopt(
     empty.invariants(FIRST)
 
 
+@full
 @pytest.mark.usefixtures("broken")
 def test_an_unrecorded_project_is_given_back(bench: Bench, deploy: Run) -> None:
     before = bench.core.containers()

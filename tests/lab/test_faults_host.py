@@ -62,6 +62,7 @@ def test_the_engine_is_restarted_during_the_pull(bench: Bench) -> None:
     again("deploy-core", "--tag", SECOND)
 
 
+@full
 def test_the_host_is_rebooted_after_a_deployment(bench: Bench, deploy: Run) -> None:
     """Everything comes back by itself, secrets included."""
     before = bench.core.containers()
@@ -232,6 +233,7 @@ def test_no_room_for_an_image(bench: Bench, broken: None) -> None:
     again("deploy-core", "--tag", PADDED)
 
 
+@full
 def test_a_directory_that_cannot_be_written(bench: Bench, deploy: Run) -> None:
     bench.core.sh(f"mount --bind {HOME} {HOME} && mount -o remount,ro,bind {HOME}")
     bench.hurt.append(lambda: bench.core.sh(f"umount -l {HOME} 2>/dev/null; true"))
@@ -244,6 +246,7 @@ def test_a_directory_that_cannot_be_written(bench: Bench, deploy: Run) -> None:
     again("deploy-core", "--tag", SECOND)
 
 
+@full
 def test_a_torn_line_in_the_history_is_passed_over(bench: Bench) -> None:
     """As a crash in the middle of an append leaves it."""
     bench.core.sh(f'printf \'%s\' \'{{"kind":"proven","at":"20\' >> {HOME}/.deploy/history.jsonl')

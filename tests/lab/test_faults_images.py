@@ -255,6 +255,7 @@ def test_a_compose_file_that_compose_refuses(bench: Bench, deploy: Run, checkout
     bench.invariants(FIRST)
 
 
+@full
 def test_a_configuration_that_its_service_refuses(bench: Bench, deploy: Run, checkout: Path) -> None:
     """Prometheus would keep the old one on a signal and look healthy; it is asked first."""
     rules = checkout / "monitoring/prometheus/rules/ktrdr.yml"

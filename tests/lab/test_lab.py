@@ -159,6 +159,7 @@ def test_what_a_worker_s_host_writes_lies_where_core_s_nfs_server_exports_it(lab
         hosts.execute(lab, "B", "rm", f"{HOSTS['B'].shared}/{name}")
 
 
+@pytest.mark.full
 @pytest.mark.takes(60)
 def test_another_checkout_has_another_lab_and_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
     before, ours = ids(lab), everything(lab)

@@ -193,6 +193,25 @@ BROKEN = {
 }
 
 
+QUICK = (
+    "host key",
+    "login",
+    "forwarding",
+    "tools",
+    "permission",
+    "engine",
+    "directory",
+    "ports",
+    "compose file",
+    "no value",
+    "storage",
+    "secrets",
+    "registry login",
+    "image",
+)
+"""What only a real host, or a real registry, can refuse; for the others the unit tests have what a host says."""
+
+
 def ssh_configs(lab: Lab, checkout: Path) -> None:
     """Ways not to reach a host."""
     right = lab.ssh_config.read_text()
@@ -246,7 +265,9 @@ def results(outcome: Outcome, *, node: str = "core") -> dict[str, dict[str, Any]
 
 
 @pytest.mark.usefixtures("stack")
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.full]) for name in BROKEN]
+)
 def test_each_check_fails_by_itself_with_its_mend_and_touches_nothing(
     core: Host, lab: Lab, checkout: Path, name: str
 ) -> None:

@@ -226,6 +226,7 @@ def test_a_reverted_deployment_is_on_the_dashboard_and_an_alert(
     assert (alert["labels"]["node"], alert["labels"]["outcome"]) == ("core", "reverted")
 
 
+@pytest.mark.full
 @pytest.mark.takes(50)
 def test_killing_the_backend_is_an_alert_within_a_minute_that_goes_by_itself(
     fleet: Monitored, core: Host

@@ -140,6 +140,7 @@ def test_a_release_that_fails_on_the_way_back_is_taken_forward_again(bench: Benc
     bench.invariants(SECOND)
 
 
+@full
 @pytest.mark.usefixtures("broken")
 def test_pruning_leaves_what_a_rollback_needs(bench: Bench, checkout: Path) -> None:
     edit(checkout / "deploy.toml", "keep_releases = 5", "keep_releases = 2")

@@ -236,7 +236,7 @@ def test_no_request_is_lost(front: Front) -> None:
 @pytest.mark.timeout(3600)
 def test_no_request_is_lost_in_a_long_run(front: Front) -> None:
     """Ten releases, five rollbacks and five releases that fail, with at least 20,000 requests."""
-    with load(front.url) as traffic:
+    with load(front.url, pause=0.01) as traffic:
         for number in range(10):
             assert (done := front.deploy()).code == 0, done.err
             traffic.await_more(200)
@@ -267,7 +267,10 @@ def test_several_containers_are_replaced_one_after_the_other(front: Front) -> No
     front.settled(f"v{front.version}")
 
 
-@pytest.mark.parametrize("words", ["up -d", "stop", "rm"])
+@pytest.mark.parametrize(
+    "words",
+    ["stop", pytest.param("up -d", marks=pytest.mark.full), pytest.param("rm", marks=pytest.mark.full)],
+)
 def test_killed_at_a_step_the_next_command_ends_it(front: Front, words: str) -> None:
     front.release()
     with load(front.url) as traffic:

@@ -105,6 +105,7 @@ def test_what_was_changed_in_the_vault_is_changed_where_it_is_kept(
     assert (core.containers(), len(core.kinds())) == (settled, events)
 
 
+@pytest.mark.full
 def test_programs_that_were_stopped_are_started_to_take_the_change(
     vault: Vault, core: Host, get: Get, database: Takes, dashboard: Takes
 ) -> None:
@@ -152,6 +153,7 @@ def test_what_others_use_is_not_changed_without_them(vault: Vault, core: Host) -
     assert core.state() == before
 
 
+@pytest.mark.full
 def test_a_secret_that_is_read_at_each_start_needs_no_rotation(vault: Vault, deploy: Run, core: Host) -> None:
     before = core.containers()
     vault.change("jwt_secret", prefix=NASTY)
@@ -162,6 +164,7 @@ def test_a_secret_that_is_read_at_each_start_needs_no_rotation(vault: Vault, dep
     assert inside == vault.fields["jwt_secret"]
 
 
+@pytest.mark.full
 @pytest.mark.takes(40)
 def test_a_server_that_still_takes_the_old_password_is_noticed_and_all_goes_back(
     vault: Vault, core: Host, get: Get, database: Takes, dashboard: Takes
@@ -276,6 +279,7 @@ def test_in_memory_no_disk_ever_has_a_secret_and_going_back_works(
     assert on_disk(core, everything) == []
 
 
+@pytest.mark.full
 def test_in_memory_a_reboot_takes_the_secrets_and_a_deployment_brings_them_back(
     core: Host, lab: Lab, deploy: Run, get: Get, in_memory: Path
 ) -> None:

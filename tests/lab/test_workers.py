@@ -262,6 +262,7 @@ def test_a_worker_that_runs_well_but_is_not_registered_fails_the_gate(fleet: Fle
     assert all(FIRST in image for image in fleet.images("C").values())
 
 
+@pytest.mark.full
 def test_a_busy_worker_that_is_scaled_away_hands_its_work_on(fleet: Fleet) -> None:
     outcome = fleet.workers("C", "--tag", FIRST, "--replicas-backtest", "2")
     assert outcome.code == 0, outcome.err
@@ -314,6 +315,7 @@ def test_what_fails_on_one_node_is_taken_back_on_all(fleet: Fleet, checkout: Pat
     until(lambda: fleet.agree(SMALL), 60, "the old release is not whole again")
 
 
+@pytest.mark.full
 def test_a_node_that_is_cut_off_in_the_middle_ends_the_command_and_leaves_the_rest_whole(
     fleet: Fleet,
 ) -> None:
@@ -379,6 +381,7 @@ def database_of(url: str) -> Any:
         return json.load(answer)["database"]
 
 
+@pytest.mark.full
 def test_a_rotated_password_reaches_every_worker(fleet: Fleet, vault: Vault, lab: Lab) -> None:
     before = {node: fleet.containers(node) for node in ("B", "C")}
     vault.change("db_password")

@@ -48,7 +48,7 @@ docker exec ktrdr-worst-reader-1 sh -c 'cd /run/secrets; for x in *; do echo "$x
 """
 
 
-@pytest.fixture(params=["compose", "memory"])
+@pytest.fixture(params=["compose", pytest.param("memory", marks=pytest.mark.full)])
 def worst(
     request: pytest.FixtureRequest, checkout: Path, core: Host, stack: None, lab: Lab
 ) -> Iterator[Path]:
