@@ -17,8 +17,11 @@ PAUSE = 0.05
 """Seconds between two requests of a client. There are four that ask for what takes no time, so one of them asks about every 12 ms;
 more would take the machine's time from what is tested beside it."""
 
+SLOW = 1.5
+"""Seconds that a slow answer takes."""
+
 KINDS = ("kept GET", "kept POST", "new GET", "new POST", "slow GET", "slow POST")
-"""On a connection that is kept, on one for each request, and with an answer that takes 4 s."""
+"""On a connection that is kept, on one for each request, and with an answer that takes its time."""
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Load:
 
     url: str
     pause: float = PAUSE
+    slow: float = SLOW
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
@@ -61,7 +65,7 @@ class Load:
             try:
                 if connection is None:
                     connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=30)
-                connection.request(kind.split()[1], "/slow" if "slow" in kind else "/", body)
+                connection.request(kind.split()[1], f"/slow/{self.slow}" if "slow" in kind else "/", body)
                 answer = connection.getresponse()
                 text = answer.read()
                 if answer.status != 200:
@@ -87,9 +91,9 @@ class Load:
 
 
 @contextmanager
-def load(url: str, pause: float = PAUSE) -> Iterator[Load]:
+def load(url: str, pause: float = PAUSE, slow: float = SLOW) -> Iterator[Load]:
     """A client of each kind, and two more that take their time."""
-    made = Load(url, pause)
+    made = Load(url, pause, slow)
     clients = [threading.Thread(target=made._client, args=(kind,)) for kind in (*KINDS, *KINDS[-2:])]
     for client in clients:
         client.start()

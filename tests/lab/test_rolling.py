@@ -226,17 +226,13 @@ def test_no_request_is_lost(front: Front) -> None:
     assert traffic.versions[0] == traffic.versions[-1] == "v1"
     assert set(traffic.versions) == {"v1", f"v{good}", f"v{front.version}"}
     front.settled("v1")
-    assert (front.deploy().code, front.project.deploy().document["nodes"]["here"]["outcome"]) == (
-        0,
-        "unchanged",
-    )
 
 
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_no_request_is_lost_in_a_long_run(front: Front) -> None:
     """Ten releases, five rollbacks and five releases that fail, with at least 20,000 requests."""
-    with load(front.url, pause=0.01) as traffic:
+    with load(front.url, pause=0.01, slow=4) as traffic:
         for number in range(10):
             assert (done := front.deploy()).code == 0, done.err
             traffic.await_more(200)
@@ -258,13 +254,12 @@ def test_no_request_is_lost_in_a_long_run(front: Front) -> None:
 
 
 def test_several_containers_are_replaced_one_after_the_other(front: Front) -> None:
-    assert (done := front.deploy(count=2)).code == 0, done.err
-    front.settled(f"v{front.version}", 2)
     with load(front.url) as traffic:
-        assert (done := front.deploy(count=2)).code == 0, done.err
-        assert (done := front.deploy()).code == 0, done.err
+        # One becomes two, and two become two others.
+        for _ in range(2):
+            assert (done := front.deploy(count=2)).code == 0, done.err
+            front.settled(f"v{front.version}", 2)
     assert traffic.failed == []
-    front.settled(f"v{front.version}")
 
 
 @pytest.mark.parametrize(
@@ -322,6 +317,7 @@ def test_the_engine_restarts_while_both_are_there(front: Front) -> None:
     front.settled(f"v{front.version}")
 
 
+@pytest.mark.full
 def test_without_its_gateway_the_service_is_replaced_at_once(front: Front) -> None:
     front.project.sh(f"docker stop {front.project.containers()['gateway']}")
     done = front.deploy()

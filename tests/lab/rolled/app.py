@@ -27,8 +27,8 @@ class Handler(BaseHTTPRequestHandler):
         late = LEAVING.is_set()
         body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
         status = 200
-        if self.path == "/slow":
-            time.sleep(4)
+        if self.path.startswith("/slow/"):
+            time.sleep(float(self.path.removeprefix("/slow/")))
         elif self.path == "/health":
             status = 200 if KIND != "sick" and time.monotonic() - BORN > 1.5 else 503
         said = {
