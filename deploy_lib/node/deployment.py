@@ -11,6 +11,7 @@ from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
 from deploy_lib.host.change.backup import BackupError, pruned_after
+from deploy_lib.host.change.following import NotBegunError
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.containers import ask_containers
@@ -181,7 +182,7 @@ class Deployment(Deciding):
         self.outcome = Outcome.SWITCHED
         try:
             self.containers = self._restoring.prove()
-        except watch.NotBegunError:
+        except NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
 
@@ -225,7 +226,7 @@ class Deployment(Deciding):
         self.outcome = Outcome.SWITCHED
         try:
             self.containers = self._switching.prove()
-        except watch.NotBegunError:
+        except NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
 
@@ -252,7 +253,7 @@ class Deployment(Deciding):
         self.outcome = Outcome.FAILED
         try:
             self.containers = going_back.go_back(reason)
-        except watch.NotBegunError:
+        except NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
         finally:

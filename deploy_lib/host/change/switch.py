@@ -125,6 +125,16 @@ class Switch:
     recalled: Sequence[Keeper] = ()
 
 
+def longest_forward(stack: HostStack, switch: Switch) -> float:
+    """Seconds until the containers must have been replaced, or that must have failed."""
+    if switch.work is not None:
+        return switch.work.seconds + ENGINE_TIMEOUT
+    # A program that is given another value may be waited for before that and after it.
+    extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
+    extra += max(rolling.longest(stack, rolls) for rolls in (switch.rolls, switch.back_rolls))
+    return stack.settings.switch_timeout + extra + ENGINE_TIMEOUT
+
+
 def switch_script(stack: HostStack, switch: Switch) -> str:
     """The detached script. Secret values come in its environment; its arguments and its output hold none."""
     directory, project = stack.directory, switch.project or stack.project
