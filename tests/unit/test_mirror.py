@@ -55,6 +55,7 @@ THROUGH = {
     "fleet/prepare": "unit/fleet/test_deploy",
     "fleet/vault": "unit/fleet/test_survey",
     "host/change/beside": "unit/host/change/test_rolling",
+    "host/change/detached": "unit/host/change/test_switch",
     "host/change/following": "unit/host/change/test_watch",
     "host/change/gate": "unit/host/change/test_rolling",
     "host/change/launch": "unit/host/change/test_switch",

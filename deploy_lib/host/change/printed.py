@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.change.beside import ILL, NOTE
+from deploy_lib.host.change.detached import UNKNOWN
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
-from deploy_lib.host.change.switch import UNKNOWN, VOLUMES
+from deploy_lib.host.change.switch import VOLUMES
 
 _LOOK = "=== containers"
 _LOOK_END = "=== ."

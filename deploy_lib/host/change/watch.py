@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import prune
+from deploy_lib.host.change.detached import longest_forward, switch_script
 from deploy_lib.host.change.following import Following, LostError, SwitchError, UncertainError, because
 from deploy_lib.host.change.launch import Word, launcher, verdict_script
 from deploy_lib.host.change.printed import NOT_PRUNED, Look, Sign
 from deploy_lib.host.change.recorded import is_recorded
-from deploy_lib.host.change.switch import Switch, longest_forward, switch_script
+from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.shell import ScriptExit

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deploy_lib.host.change import switch
+from deploy_lib.host.change import detached
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
 from deploy_lib.host.change.printed import NOT_PRUNED, Look, Printed, Sign
 
@@ -68,7 +68,7 @@ def test_a_look_is_whole_or_none() -> None:
     assert looks("=== containers", "=== .") == [Look([], 0, None)]
 
 
-@pytest.mark.parametrize("odd", [switch.UNKNOWN, '{"id": 1}', "{"])
+@pytest.mark.parametrize("odd", [detached.UNKNOWN, '{"id": 1}', "{"])
 def test_an_engine_that_tells_nothing_is_no_empty_host(odd: str) -> None:
     assert looks("=== containers", odd, "=== .") == [Look(None, 0, None)]
     assert looks("=== containers", odd, "=== containers", "=== .") == [Look([], 0, None)]
