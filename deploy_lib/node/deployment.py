@@ -10,7 +10,8 @@ from deploy_lib.compose.container import Container
 from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
-from deploy_lib.host.change.backup import BackupError, pruned_after
+from deploy_lib.host.change.backup import BackupError
+from deploy_lib.host.change.backup_place import pruned_after
 from deploy_lib.host.change.following import NotBegunError
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage

@@ -54,6 +54,7 @@ THROUGH = {
     "fleet/findings": "unit/fleet/test_survey",
     "fleet/prepare": "unit/fleet/test_deploy",
     "fleet/vault": "unit/fleet/test_survey",
+    "host/change/backup_place": "unit/host/change/test_backup",
     "host/change/beside": "unit/host/change/test_rolling",
     "host/change/detached": "unit/host/change/test_switch",
     "host/change/following": "unit/host/change/test_watch",
