@@ -97,6 +97,7 @@ THROUGH = {
     "source/placing": "unit/source/test_files",
     "source/tree": "unit/source/test_files",
     "ssh/agent": "ssh/test_keys",
+    "ssh/channels": "ssh/test_session",
     "ssh/client": "ssh/test_session",
     "ssh/dialogue": "ssh/test_keys",
     "ssh/login": "ssh/test_keys",
