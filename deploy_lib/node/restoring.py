@@ -113,7 +113,14 @@ class Restoring:
         token: the lock owner's.
         prune: shell text that is run once it is proven.
         began: when the command did, by `time.monotonic`.
+
+    Attributes:
+        recorded: what has become of the node once that is recorded.
+        left: see `Switching.left`: nothing is taken down.
     """
+
+    recorded = Outcome.RESTORED
+    left: Sequence[str] = ()
 
     def __init__(self, site: Site, restoration: Restoration, token: str, prune: str, began: float) -> None:
         self._site = site
@@ -151,8 +158,8 @@ class Restoring:
         self._watch.finish()
         return self._prove()
 
-    def record(self) -> None:
-        """Records that the data are in place.
+    def record(self, _: Sequence[Container]) -> None:
+        """Records that the data are in place; the containers are of the release that is recorded already.
 
         Raises:
             LostError: the host could not record it, or the session ended.

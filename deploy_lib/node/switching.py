@@ -11,6 +11,7 @@ from deploy_lib.errors import DeployError
 from deploy_lib.host.change import watch
 from deploy_lib.host.change.following import LostError, SwitchError
 from deploy_lib.node import proof
+from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Decision
 from deploy_lib.release.history import Event, Kind
@@ -66,7 +67,12 @@ class Switching:
     Args:
         started: the switch.
         happens: makes events for the history.
+
+    Attributes:
+        recorded: what has become of the node once that is recorded.
     """
+
+    recorded = Outcome.DEPLOYED
 
     def __init__(self, site: Site, decision: Decision, started: watch.Watch, happens: Happens) -> None:
         self._site = site

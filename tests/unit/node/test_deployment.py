@@ -45,7 +45,7 @@ def deployment(**session: object) -> Deployment:
 def switching(node: Deployment, **watch: object) -> None:
     assert node.decision is not None
     started = cast(Watch, SimpleNamespace(left=(), notes=[], ill=(), **watch))
-    node._switching = Switching(node.site, node.decision, started, node._event)
+    node._under_way = Switching(node.site, node.decision, started, node._event)
 
 
 def raises(error: Exception) -> object:
