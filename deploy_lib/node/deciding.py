@@ -16,12 +16,12 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node import guard
 from deploy_lib.node.adoption import look_at_adopted
+from deploy_lib.node.checking import Checking
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.preflight import (
     Values,
 )
-from deploy_lib.node.visit import Visit
 from deploy_lib.output.timings import phase
 from deploy_lib.plan import replicas
 from deploy_lib.plan.chosen import decide_services
@@ -35,7 +35,7 @@ from deploy_lib.release.release import Version
 
 
 @dataclass
-class Deciding(Visit):
+class Deciding(Checking):
     """A visit that decides what becomes of its node.
 
     Attributes:

@@ -76,6 +76,7 @@ THROUGH = {
     "host/programs/redis": "unit/host/programs/test_data",
     "layout": "unit/test_floors",
     "node/backup": "unit/node/test_restoring",
+    "node/checking": "unit/node/test_deployment",
     "node/preflight": "unit/node/test_deployment",
     "node/pruning": "unit/node/test_deployment",
     "node/shipping": "ssh/test_ship",
