@@ -25,7 +25,8 @@ from deploy_lib.node.preflight import (
 from deploy_lib.output.timings import phase
 from deploy_lib.plan import replicas
 from deploy_lib.plan.chosen import decide_services
-from deploy_lib.plan.decision import Decision, decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.decide import decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.decision import Decision
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
 from deploy_lib.plan.status import restore_problem

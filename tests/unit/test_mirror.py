@@ -90,6 +90,7 @@ THROUGH = {
     "operations/registry": "ssh/test_operations",
     "output/outlet": "unit/output/test_output",
     "output/streams": "unit/output/test_output",
+    "plan/decide": "unit/plan/test_decision",
     "release/backup": "unit/host/change/test_backup",
     "secrets/sources/environment": "unit/secrets/sources/test_sources",
     "source/git_files": "unit/source/test_git",
