@@ -67,6 +67,7 @@ THROUGH = {
     "host/gateways": "unit/config/test_rolling",
     "host/look/backups": "unit/host/change/test_backup",
     "host/look/offers": "unit/checks/test_offers",
+    "host/look/others": "unit/host/look/test_gather",
     "host/look/reading": "unit/host/look/test_gather",
     "host/look/texts": "unit/host/look/test_by_hand",
     "host/programs": "unit/host/programs/test_outside",
