@@ -27,9 +27,9 @@ from deploy_lib.plan import replicas
 from deploy_lib.plan.chosen import decide_services
 from deploy_lib.plan.decide import decide_rollback, decide_rotation, decide_version
 from deploy_lib.plan.decision import Decision
+from deploy_lib.plan.drift import restore_problem
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
-from deploy_lib.plan.status import restore_problem
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version

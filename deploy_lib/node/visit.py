@@ -18,8 +18,8 @@ from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.output.timings import phase
 from deploy_lib.plan.decision import Job
+from deploy_lib.plan.drift import restore_problem
 from deploy_lib.plan.patch import Patch
-from deploy_lib.plan.status import restore_problem
 from deploy_lib.release.history import Event
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local

@@ -92,6 +92,7 @@ THROUGH = {
     "output/outlet": "unit/output/test_output",
     "output/streams": "unit/output/test_output",
     "plan/decide": "unit/plan/test_decision",
+    "plan/drift": "unit/plan/test_status",
     "release/backup": "unit/host/change/test_backup",
     "secrets/sources/environment": "unit/secrets/sources/test_sources",
     "source/git_files": "unit/source/test_git",
