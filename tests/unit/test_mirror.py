@@ -35,6 +35,7 @@ THROUGH = {
     "compose/joins": "unit/checks/test_constructs",
     "compose/labels": "unit/plan/test_status",
     "compose/limits": "unit/checks/test_constructs",
+    "compose/port": "unit/checks/test_ports",
     "compose/project": "unit/compose/test_command",
     "compose/recovery": "unit/compose/test_spots",
     "compose/reference": "unit/compose/test_references",
