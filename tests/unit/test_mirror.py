@@ -39,6 +39,7 @@ THROUGH = {
     "compose/project": "unit/compose/test_command",
     "compose/recovery": "unit/compose/test_spots",
     "compose/reference": "unit/compose/test_references",
+    "compose/referred": "unit/compose/test_references",
     "compose/service": "unit/compose/test_model",
     "compose/uses": "unit/compose/test_model",
     "config/environments": "unit/config/test_config",
