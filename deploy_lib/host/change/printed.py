@@ -102,8 +102,9 @@ class Printed:
             self.left = tuple(line.removeprefix(VOLUMES).split())
         elif found := _SIGN.fullmatch(line):
             sign = Sign(*found.groups())
-            # One that came to its end by itself has gone back, or cannot say in a full memory what it did.
-            self.ended = self.ended or (sign.word == "end" and sign.status != 0)
+            if sign.word == "end":
+                # One that came to its end by itself has gone back, or cannot say in a full memory what it did.
+                self.ended = sign.status != 0
             return sign
         elif line.strip() and not line.startswith("==="):
             return line
