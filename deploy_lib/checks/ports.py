@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from deploy_lib.checks.check import Check, judged
-from deploy_lib.compose.service import Port
+from deploy_lib.compose.port import Port
 from deploy_lib.host.look.facts import Facts
 
 

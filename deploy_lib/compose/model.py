@@ -17,7 +17,8 @@ from deploy_lib import layout
 from deploy_lib.answers import text, understand
 from deploy_lib.compose import uses
 from deploy_lib.compose.limits import limits
-from deploy_lib.compose.service import Ends, Port, Service
+from deploy_lib.compose.port import Port
+from deploy_lib.compose.service import Ends, Service
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.placeholders import shown, take_apart
 from deploy_lib.secrets.places import Place

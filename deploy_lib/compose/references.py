@@ -7,7 +7,7 @@ file that a service extends from that file's folder.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,8 @@ from deploy_lib.compose.interpolation import filled
 from deploy_lib.compose.limits import is_bind
 from deploy_lib.compose.reading import Replaced, load_marked
 from deploy_lib.compose.reference import Kind, Place, Reference
+from deploy_lib.compose.referred import Read, Referred
 from deploy_lib.errors import UsageError
-
-Read = Callable[[str], bytes | None]
-"""Gives the content of a file by its path below the project directory; None where the checkout has none."""
 
 
 @dataclass
@@ -55,18 +53,14 @@ def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[s
 
 
 class _Reader:
-    """Keeps what a later file replaces under the key of what it would replace."""
-
     def __init__(self, read: Read) -> None:
-        self.read = read
-        self.kept: dict[tuple[str, ...], Reference] = {}
-        self.unknown: list[str] = []
+        self.found = Referred(read)
         self.begun: list[tuple[str, ...]] = []
         self.names: set[str] = set()
 
     def result(self) -> References:
-        found, unknown = list(dict.fromkeys(self.kept.values())), list(dict.fromkeys(self.unknown))
-        return References(found, unknown, sorted(self.names))
+        unknown = list(dict.fromkeys(self.found.unknown))
+        return References(self.found.references, unknown, sorted(self.names))
 
     def file(self, place: Place, content: bytes) -> None:
         for document in load_marked(content, place.name):
@@ -88,24 +82,22 @@ class _Reader:
 
     def include(self, place: Place, entry: Any) -> None:
         spec = entry if isinstance(entry, dict) else {"path": entry}
-        paths = [p for p in (self.known(place, each, "include") for each in _list(spec.get("path"))) if p]
+        known = self.found.known
+        paths = [p for each in _list(spec.get("path")) if (p := known(place, each, "include"))]
         if not paths:
             return
-        folder = (
-            self.known(place, spec["project_directory"], "include") if spec.get("project_directory") else None
-        )
-        folder = folder or posixpath.dirname(paths[0]) or "."
+        folder = known(place, spec.get("project_directory"), "include") or posixpath.dirname(paths[0]) or "."
         values = dict(place.values)
         given = _list(spec.get("env_file"))
         usual = posixpath.normpath(posixpath.join(folder, ".env"))
-        for path in [p for each in given if (p := self.known(place, each, "include"))] if given else [usual]:
-            content = self.read(path)
+        for path in [p for each in given if (p := known(place, each, "include"))] if given else [usual]:
+            content = self.found.read(path)
             if content is not None or given:
                 line = next(iter(_list(spec.get("path"))), "")
-                self.keep(("env", path), place, line, path, "which an include reads", "input")
+                self.found.keep(("env", path), place, line, path, "which an include reads", "input")
             values = {**read_env_file(content or b"", values), **values}
         for original, path in zip(_list(spec.get("path")), paths, strict=False):
-            content = self.required(place, original, path, "which it includes")
+            content = self.found.required(place, original, path, "which it includes")
             step = ("include", path)
             if step in self.begun:
                 raise UsageError(f"{place.where(original)}: {path} includes itself")
@@ -115,43 +107,34 @@ class _Reader:
 
     def service(self, place: Place, name: str, spec: Any) -> None:
         if isinstance(spec, Replaced):
-            self.forget("service", name)
+            self.found.forget("service", name)
             spec = spec.value
         if not isinstance(spec, dict):
             return
         self.extends(place, name, spec.get("extends"))
         for key in ("env_file", "label_file"):
-            value = self.replacing(name, key, spec.get(key))
+            value = self.found.replacing(name, key, spec.get(key))
             for entry in _list(value):
                 path = entry.get("path") if isinstance(entry, dict) else entry
                 needed = not (isinstance(entry, dict) and entry.get("required") is False)
-                if (at := self.known(place, path, f"the {key} of {name}")) is not None:
-                    self.keep(
-                        ("service", name, key, at), place, path, at, f"the {key} of {name}", "input", needed
-                    )
-        for entry in _list(self.replacing(name, "volumes", spec.get("volumes"))):
+                what = f"the {key} of {name}"
+                if (at := self.found.known(place, path, what)) is not None:
+                    self.found.keep(("service", name, key, at), place, path, at, what, "input", needed)
+        for entry in _list(self.found.replacing(name, "volumes", spec.get("volumes"))):
             self.mount(place, name, entry)
-        for entry in _list(self.replacing(name, "security_opt", spec.get("security_opt"))):
+        for entry in _list(self.found.replacing(name, "security_opt", spec.get("security_opt"))):
             key, _, path = str(entry).replace("=", ":", 1).partition(":")
             if key == "seccomp" and path not in ("unconfined", "builtin", ""):
-                at = self.known(place, path, f"the seccomp profile of {name}", entry)
-                if at is not None:
-                    self.keep(
-                        ("service", name, "security_opt"),
-                        place,
-                        entry,
-                        at,
-                        f"the seccomp profile of {name}",
-                        "input",
-                    )
+                what = f"the seccomp profile of {name}"
+                self.found.refer(("service", name, "security_opt"), place, path, what, "input", line=entry)
 
     def extends(self, place: Place, name: str, value: Any) -> None:
         if not isinstance(value, dict) or not value.get("file"):
             return
-        path = self.known(place, value["file"], f"which {name} extends")
+        path = self.found.known(place, value["file"], f"which {name} extends")
         if path is None:
             return
-        content = self.required(place, value["file"], path, f"which {name} extends")
+        content = self.found.required(place, value["file"], path, f"which {name} extends")
         step = ("extends", path, str(value.get("service")))
         if step in self.begun:
             raise UsageError(f"{place.where(value['file'])}: {name} extends itself")
@@ -181,93 +164,35 @@ class _Reader:
             source, target = entry.get("source"), str(entry.get("target"))
             bind, line = entry.get("bind"), source
             needed = not (isinstance(bind, dict) and bind.get("create_host_path") is True)
-            at = self.known(place, source, what) if entry.get("type") == "bind" else None
+            at = self.found.known(place, source, what) if entry.get("type") == "bind" else None
         else:
             text, line = filled(str(entry), place.known), entry
             if text is None:
                 if str(entry).startswith((".", "$")):
-                    self.unknown.append(f"{place.where(entry)}: {entry}, {what}")
+                    self.found.unknown.append(f"{place.where(entry)}: {entry}, {what}")
                 return
             source, _, rest = text.partition(":")
             target = rest.partition(":")[0] or source
             # What begins otherwise is a volume, or the host's own path.
             at = place.at(source, entry) if rest and source.startswith(".") else None
         key = ("service", name, "volumes", target)
-        self.kept.pop(key, None)
+        self.found.drop(key)
         if at is not None:
-            self.keep(key, place, line, at, what, "mount", needed)
+            self.found.keep(key, place, line, at, what, "mount", needed)
 
     def source(self, place: Place, what: str, name: str, spec: Any) -> None:
         spec = spec.value if isinstance(spec, Replaced) else spec
-        self.kept.pop((what, name), None)
+        self.found.drop((what, name))
         if isinstance(spec, dict) and spec.get("file"):
-            noun = what.removesuffix("s")
-            at = self.known(place, spec["file"], f"the file of the {noun} {name}")
-            if at is not None:
-                kind: Kind = "secret" if what == "secrets" else "mount"
-                self.keep((what, name), place, spec["file"], at, f"the file of the {noun} {name}", kind)
+            kind: Kind = "secret" if what == "secrets" else "mount"
+            said = f"the file of the {what.removesuffix('s')} {name}"
+            self.found.refer((what, name), place, spec["file"], said, kind)
 
     def volume(self, place: Place, name: str, spec: Any) -> None:
         options = spec.get("driver_opts") if isinstance(spec, dict) else None
         if isinstance(options, dict) and is_bind(options) and options.get("device"):
-            at = self.known(place, options["device"], f"the directory of the volume {name}")
-            if at is not None:
-                self.keep(
-                    ("volume", name),
-                    place,
-                    options["device"],
-                    at,
-                    f"the directory of the volume {name}",
-                    "mount",
-                )
-
-    # --- what they have in common -------------------------------------------------------------------------
-
-    def known(self, place: Place, text: Any, what: str, line: Any = None) -> str | None:
-        """A path below the project directory; None for the host's own, and for what cannot be known.
-
-        Raises:
-            UsageError: it is on another machine.
-        """
-        if not isinstance(text, str) or not text:
-            return None
-        path = filled(text, place.known)
-        if path is None:
-            self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
-            return None
-        return place.at(path, line or text)
-
-    def required(self, place: Place, line: Any, path: str, what: str) -> bytes:
-        """The content of a file without which Compose cannot read the others."""
-        content = self.read(path)
-        if content is None:
-            raise UsageError(
-                f"{place.where(line)}: {path}, {what}, is not in the checkout, or git ignores it"
-            )
-        self.keep((what, path), place, line, path, what, "input")
-        return content
-
-    def keep(
-        self,
-        key: tuple[str, ...],
-        place: Place,
-        line: Any,
-        path: str,
-        what: str,
-        kind: Kind,
-        needed: bool = True,
-    ) -> None:
-        self.kept[key] = Reference(path, what, place.where(line), kind, needed)
-
-    def replacing(self, service: str, key: str, value: Any) -> Any:
-        """The value itself; one that replaces those of earlier files makes them forgotten."""
-        if not isinstance(value, Replaced):
-            return value
-        self.forget("service", service, key)
-        return value.value
-
-    def forget(self, *begin: str) -> None:
-        self.kept = {key: found for key, found in self.kept.items() if key[: len(begin)] != begin}
+            what = f"the directory of the volume {name}"
+            self.found.refer(("volume", name), place, options["device"], what, "mount")
 
 
 def _list(value: Any) -> list[Any]:

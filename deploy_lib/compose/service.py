@@ -1,8 +1,7 @@
-"""A service of a stack as the host's own Compose renders it, with its ports and mounts."""
+"""A service of a stack as the host's own Compose renders it, with its mounts and what is made for it."""
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,33 +9,11 @@ from typing import Any, Literal
 
 from deploy_lib.compose.joins import foreign, joined, linked
 from deploy_lib.compose.limits import Limit
+from deploy_lib.compose.port import Port
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
 
 Ends = Literal["", "may", "must"]
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port of the host that leads to a container.
-
-    Attributes:
-        protocol: "tcp", "udp" or "sctp".
-        address: of the host; "" for all of them.
-    """
-
-    published: int
-    protocol: str = "tcp"
-    address: str = ""
-
-    def __str__(self) -> str:
-        udp = "" if self.protocol == "tcp" else f"/{self.protocol}"
-        return f"{self.published}{udp}" + (f" on {self.address}" if self.address else "")
-
-    def collides(self, other: Port) -> bool:
-        """Whether both cannot be bound at once: the same protocol and number, on the same address or on one and all."""
-        same = (self.published, self.protocol) == (other.published, other.protocol)
-        return same and _overlap(_address(self.address), _address(other.address))
 
 
 @dataclass(frozen=True)
@@ -252,25 +229,3 @@ class Service:
             for name in place.names if place.kind == "environment" else ():
                 found.setdefault(name, []).append(place)
         return found
-
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address | str
-
-
-def _address(text: str) -> Address:
-    """An address of a host; "" for all of them; what is none stays as it is."""
-    try:
-        found = ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return text
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
-
-
-def _overlap(one: Address, other: Address) -> bool:
-    # Whoever listens on all addresses of IPv6 usually has those of IPv4, too.
-    if "" in (one, other) or one == other or ipaddress.IPv6Address(0) in (one, other):
-        return True
-    if isinstance(one, str) or isinstance(other, str) or one.version != other.version:
-        return False
-    return one.is_unspecified or other.is_unspecified

@@ -16,26 +16,27 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node import guard
 from deploy_lib.node.adoption import look_at_adopted
+from deploy_lib.node.checking import Checking
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.preflight import (
     Values,
 )
-from deploy_lib.node.visit import Visit
 from deploy_lib.output.timings import phase
 from deploy_lib.plan import replicas
 from deploy_lib.plan.chosen import decide_services
-from deploy_lib.plan.decision import Decision, decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.decide import decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.decision import Decision
+from deploy_lib.plan.drift import restore_problem
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
-from deploy_lib.plan.status import restore_problem
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 
 
 @dataclass
-class Deciding(Visit):
+class Deciding(Checking):
     """A visit that decides what becomes of its node.
 
     Attributes:

@@ -3,60 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from deploy_lib.compose.container import Container
-from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
-from deploy_lib.host.change.backup import BackupError, pruned_after
+from deploy_lib.host.change.following import NotBegunError
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
 from deploy_lib.host.look.containers import ask_containers
 from deploy_lib.host.look.registry import Login
-from deploy_lib.node import backup, proof, pruning, restoring
+from deploy_lib.node import backup, proof
 from deploy_lib.node.before import judged_by_what_was
-from deploy_lib.node.deciding import Deciding
 from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.node.preflight import (
     Values,
     needed_values,
 )
-from deploy_lib.node.restoring import Restoration, Restoring
 from deploy_lib.node.restoring import final as final_restore
 from deploy_lib.node.shipping import deliver
 from deploy_lib.node.switching import Switching
+from deploy_lib.node.upkeep import Upkeep
 from deploy_lib.output.timings import TIMINGS, phase
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.steps import due_backups, make_staging, make_switch
-from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.history import Event, Kind
-from deploy_lib.release.release import Release
 
 
 @dataclass
-class Deployment(Deciding):
+class Deployment(Upkeep):
     """One node on its way from one release to another; `fleet` calls the steps in their order.
 
     Only its own methods change it.
 
     Attributes:
-        containers: those that this command saw last, since the facts.
-        backups: those that this command has made.
-        restoration: what a restore puts back, once that is decided.
         known: after a failure, whether the host has said what runs; None: it was not asked again.
         left: the volumes that stay where a first deployment was taken down.
     """
 
-    containers: Sequence[Container] = ()
-    backups: Sequence[BackupFile] = ()
-    restoration: Restoration | None = None
     known: bool | None = None
     left: Sequence[str] = ()
-    _switching: Switching | None = None
-    _restoring: Restoring | None = None
-    _began: float = field(default_factory=time.monotonic)
 
     # --- what becomes of it -------------------------------------------------------------------------------
 
@@ -129,71 +116,6 @@ class Deployment(Deciding):
         otherwise = f"{self.request.command} goes on without a backup"
         self._make_backups(due, running.release, why, needed=otherwise)
 
-    @phase("backup")
-    def back_up_now(self) -> None:
-        """Makes all of the stack's backups, and removes old ones.
-
-        Raises:
-            DeployError: one could not be made.
-        """
-        release = pruning.require_record(self.node, self.facts, "backup").release
-        self.outcome = Outcome.UNTOUCHED
-        prune = pruned_after(self.site.stack, pruning.needed(self.facts))
-        wanted = self.node.stack.backups
-        self.backups = backup.make(
-            self.site, self.facts, wanted, release, self._token(), why="asked for", prune=prune
-        )
-        self.outcome = Outcome.BACKED_UP
-
-    def choose_backup(self, file: BackupFile) -> None:
-        """Decides how a backup is put back, and proves that it is whole.
-
-        Raises:
-            PreflightError: it cannot be put back here.
-            BackupError: it is not as it was when it was made.
-        """
-        self._recall_interruption()
-        self.restoration = restoring.choose(self.site, self.facts, file)
-        if said := self.restoration.other_release:
-            self.site.say("restore", said)
-        restoring.check_whole(self.site, self.restoration)
-        if self.request.dry_run:
-            self.outcome = Outcome.PLANNED
-
-    @phase("restore")
-    def restore(self) -> None:
-        """Makes a backup of the data that are there, puts the chosen one in their place, and proves the release with it; the
-        host then waits for `record` or `go_back`.
-        """
-        what = self.restoration
-        if what is None:
-            raise RuntimeError("a backup is chosen before it is put back")
-        self.outcome = Outcome.UNTOUCHED
-        self._make_backups(
-            [what.backup],
-            what.release,
-            f"before the restore of {what.file.id}",
-            needed="restores all the same",
-        )
-        self.restoration = what = replace(what, now=self.backups[0] if self.backups else None)
-        prune = pruned_after(self.site.stack, pruning.needed(self.facts))
-        self._restoring = Restoring(self.site, what, self._token(), prune, self._began)
-        self.outcome = Outcome.SWITCHED
-        try:
-            self.containers = self._restoring.prove()
-        except watch.NotBegunError:
-            self.outcome = Outcome.UNTOUCHED
-            raise
-
-    def _make_backups(self, due: Sequence[Backup], release: Release, why: str, *, needed: str) -> None:
-        try:
-            self.backups = backup.make(self.site, self.facts, due, release, self._token(), why=why)
-        except BackupError as error:
-            if not self.request.skip_validation:
-                error.hint = error.hint or f"--skip-validation {needed}"
-                raise
-            self.site.say("backup", f"warning: {error.what}\n  -> there is no backup to go back to")
-
     @phase("switch and proof")
     def switch(self, values: Values) -> None:
         """Puts the release into place and proves it; the switch then waits for `record`, `go_back` or `leave`.
@@ -221,23 +143,14 @@ class Deployment(Deciding):
             happens=lambda kind, detail: self._event(kind, detail=detail),
         )
         started = watch.start(self.session, self.site.stack, switch, env, self.site.detail)
-        self._switching = Switching(self.site, decision, started, self._event)
-        self.outcome = Outcome.SWITCHED
-        try:
-            self.containers = self._switching.prove()
-        except watch.NotBegunError:
-            self.outcome = Outcome.UNTOUCHED
-            raise
+        self._prove(Switching(self.site, decision, started, self._event))
 
     @phase("record")
     def record(self) -> None:
-        """Records the proven release as the current one, and prunes what no rollback could need."""
-        if self._switching is not None:
-            self._switching.record(self.containers)
-            self.outcome = Outcome.DEPLOYED
-        if self._restoring is not None:
-            self._restoring.record()
-            self.outcome = Outcome.RESTORED
+        """Records what is proven: the release as the current one, after which what no rollback could need is pruned, or a restore."""
+        if self._under_way is not None:
+            self._under_way.record(self.containers)
+            self.outcome = self._under_way.recorded
 
     @phase("going back")
     def go_back(self, reason: str) -> None:
@@ -246,24 +159,24 @@ class Deployment(Deciding):
         Args:
             reason: why, for the history.
         """
-        going_back = self._switching or self._restoring
+        going_back = self._under_way
         if going_back is None:
             return
         self.outcome = Outcome.FAILED
         try:
             self.containers = going_back.go_back(reason)
-        except watch.NotBegunError:
+        except NotBegunError:
             self.outcome = Outcome.UNTOUCHED
             raise
         finally:
-            self.left = self._switching.left if self._switching else ()
+            self.left = going_back.left
         self.outcome = Outcome.REVERTED
 
     def leave(self, reason: str) -> None:
         """Leaves a failed release in place, to look at it."""
-        if self._switching is not None:
+        if isinstance(self._under_way, Switching):
             self.outcome = Outcome.FAILED
-            self.containers = self._switching.leave(reason)
+            self.containers = self._under_way.leave(reason)
 
     def look_again(self) -> None:
         """Looks at what runs after a failure, for the report; what is unknown then is not what ran before."""
@@ -289,29 +202,6 @@ class Deployment(Deciding):
             write_event(self.session, self.site.stack, self._token(), happened)
         except DeployError as error:
             self.site.detail(f"this could not be written into the history: {error}")
-
-    @phase("pruning")
-    def prune(self, on_removed: Callable[[str], object]) -> None:
-        """Removes what no rollback could need; what runs is not touched.
-
-        Args:
-            on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
-
-        Raises:
-            PruneError: not everything could be removed.
-        """
-        self.outcome = Outcome.UNTOUCHED
-        removed = pruning.prune(self.site, self.facts, self._token(), on_removed)
-        self.outcome = Outcome.PRUNED if removed else Outcome.UNCHANGED
-
-    def foresee_pruning(self, on_found: Callable[[str], object]) -> None:
-        """Lists what `prune` would remove, and removes nothing.
-
-        Raises:
-            PruneError: the list is not complete.
-        """
-        pruning.foresee(self.site, self.facts, on_found)
-        self.outcome = Outcome.PLANNED
 
     # --- the outcome ----------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ from deploy_lib.names import did_you_mean
 from deploy_lib.node.adoption import compare_adopted
 from deploy_lib.node.dry_run import look_closer
 from deploy_lib.node.site import Site
-from deploy_lib.plan.decision import Job, decide_version
+from deploy_lib.plan.decide import decide_version
+from deploy_lib.plan.decision import Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.risks import make_scene, only
 from deploy_lib.release.files import content_of

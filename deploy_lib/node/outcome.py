@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, StoppedError
-from deploy_lib.host.change import watch
+from deploy_lib.host.change.following import LostError, UncertainError
 from deploy_lib.host.change.lock import LAPSE
 from deploy_lib.release.history import Event
 
@@ -78,8 +78,8 @@ def final_outcome(
             hint = "run the command again" if stopped else "fix the cause, then run the command again"
             return ExitCode.FAILED_REVERTED, _stated(error, node, state, hint)
         case _:
-            if isinstance(error, watch.LostError):
-                uncertain = isinstance(error, watch.UncertainError)
+            if isinstance(error, LostError):
+                uncertain = isinstance(error, UncertainError)
                 state = f"the host goes back to {running} by itself, within {LAPSE} s of the session's end"
                 state += ", unless it has recorded the new release" if uncertain else ""
                 hint = f"when it can be reached again, see: {node.task('status')}"

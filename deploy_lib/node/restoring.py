@@ -11,6 +11,7 @@ from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError
 from deploy_lib.host.change import backup as backups
 from deploy_lib.host.change import watch
+from deploy_lib.host.change.following import LostError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import LAPSE
 from deploy_lib.host.change.place import Placement
@@ -112,7 +113,14 @@ class Restoring:
         token: the lock owner's.
         prune: shell text that is run once it is proven.
         began: when the command did, by `time.monotonic`.
+
+    Attributes:
+        recorded: what has become of the node once that is recorded.
+        left: see `Switching.left`: nothing is taken down.
     """
+
+    recorded = Outcome.RESTORED
+    left: Sequence[str] = ()
 
     def __init__(self, site: Site, restoration: Restoration, token: str, prune: str, began: float) -> None:
         self._site = site
@@ -150,17 +158,15 @@ class Restoring:
         self._watch.finish()
         return self._prove()
 
-    def record(self) -> None:
-        """Records that the data are in place.
+    def record(self, _: Sequence[Container]) -> None:
+        """Records that the data are in place; the containers are of the release that is recorded already.
 
         Raises:
             LostError: the host could not record it, or the session ended.
         """
         self._watch.conclude("proven", [self._happens("restored")])
         if not self._watch.await_end("proven"):
-            raise watch.LostError(
-                "the host could not record the restore, and undoes it", node=self._site.node.name
-            )
+            raise LostError("the host could not record the restore, and undoes it", node=self._site.node.name)
         self._site.say("done", f"{self._what.release.title} is proven with the data of {self._what.file.id}")
 
     def go_back(self, reason: str) -> Sequence[Container]:
@@ -230,7 +236,7 @@ def final(
         case _:
             code = ExitCode.FAILED_INCONSISTENT
             back = restore_command(node, now.id if now else restoration.file.id)
-            if isinstance(error, watch.LostError):
+            if isinstance(error, LostError):
                 state = f"the host puts {now.id if now else 'nothing'} back by itself, within {LAPSE} s of the session's end"
                 hint = f"when it can be reached again, see: {node.task('history')}"
             else:

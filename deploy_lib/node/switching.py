@@ -9,7 +9,9 @@ from dataclasses import replace
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError
 from deploy_lib.host.change import watch
+from deploy_lib.host.change.following import LostError, SwitchError
 from deploy_lib.node import proof
+from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Decision
 from deploy_lib.release.history import Event, Kind
@@ -45,7 +47,7 @@ def take_back(
     problem: DeployError | None = None
     try:
         containers = await_back()
-    except watch.LostError:
+    except LostError:
         raise
     except DeployError as error:
         problem = error
@@ -65,7 +67,12 @@ class Switching:
     Args:
         started: the switch.
         happens: makes events for the history.
+
+    Attributes:
+        recorded: what has become of the node once that is recorded.
     """
+
+    recorded = Outcome.DEPLOYED
 
     def __init__(self, site: Site, decision: Decision, started: watch.Watch, happens: Happens) -> None:
         self._site = site
@@ -85,14 +92,12 @@ class Switching:
             self._site.say("switch", f"not started, as it did not run before: {', '.join(aside)}")
         try:
             self._watch.finish()
-        except watch.SwitchError as error:
+        except SwitchError as error:
             if not self._watch.ill:
                 raise
             # Only here, where values are masked: the script prints no line of a container's log.
             said = proof.explain(self._site.session, *self._watch.ill)
-            raise watch.SwitchError(
-                f"{error.what}{said}", node=self._site.node.name, step=error.step
-            ) from None
+            raise SwitchError(f"{error.what}{said}", node=self._site.node.name, step=error.step) from None
         finally:
             self._note()
         for step in self._decision.applies:
@@ -114,9 +119,7 @@ class Switching:
         hashes |= {c.service: c.config_hash for c in containers}
         self._watch.conclude("proven", [self._happens("proven", hashes=hashes, before=plan.next_before)])
         if not self._watch.await_end("proven"):
-            raise watch.LostError(
-                "the host could not record the release, and goes back", node=self._site.node.name
-            )
+            raise LostError("the host could not record the release, and goes back", node=self._site.node.name)
         self._site.say("done", f"release {plan.desired.release.id} is proven")
 
     def go_back(self, reason: str) -> Sequence[Container]:
@@ -154,9 +157,7 @@ class Switching:
             reason: why, for the history.
         """
         containers: Sequence[Container] = ()
-        with contextlib.suppress(
-            watch.SwitchError
-        ):  # an engine that is silent must not keep the verdict back
+        with contextlib.suppress(SwitchError):  # an engine that is silent must not keep the verdict back
             containers = next(self._watch.looks())
         self._watch.conclude("leave", [self._happens("failed", detail=reason)])
         self._watch.await_end("leave")

@@ -8,7 +8,8 @@ from deploy_lib import layout
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.plan.alone import Alone, release_alone
-from deploy_lib.plan.decision import Decision, Job, memory_of, pinned, secret_marks
+from deploy_lib.plan.decide import memory_of, pinned, secret_marks
+from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version

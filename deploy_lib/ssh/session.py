@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import paramiko
@@ -16,19 +14,13 @@ from paramiko.ssh_exception import ChannelException, SSHException
 from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError
 from deploy_lib.output.timings import TIMINGS
 from deploy_lib.secrets.redaction import REDACTOR
+from deploy_lib.ssh.channels import Channels
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.process import Process
-from deploy_lib.ssh.shared import SharedSession
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
-
-_SETTLING = 0.5
-"""Seconds until sshd has certainly forgotten a session that was closed."""
-
-_PROHIBITED = 1
-"""SSH's reason for a channel that is not opened: "administratively prohibited"."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +49,7 @@ class Session:
         self.node = node
         self.connection = connection
         self.stop: threading.Event | None = None
-        self._spare: dict[tuple[str, int], paramiko.Channel] = {}
-        self._reserved: deque[paramiko.Channel] = deque()
+        self._channels = Channels(node, connection)
         self._opened = False
         self._opening = threading.Lock()
 
@@ -176,7 +167,7 @@ class Session:
         self.open()
         deadline = time.monotonic() + timeout
         try:
-            channel = self._channel()
+            channel = self._channels.take()
             channel.settimeout(timeout)
             channel.exec_command(line)
         except ChannelException as error:
@@ -199,105 +190,19 @@ class Session:
         return process
 
     def reserve(self, count: int) -> int:
-        """Opens sessions ahead, for the next scripts: so a limit is found out before anything depends on them.
-
-        Returns:
-            how many of `count` there are. When there are fewer, sshd has refused one more, and none is kept.
-
-        Raises:
-            RemoteError: the session has ended.
-        """
+        """Opens sessions ahead; see `Channels.reserve`."""
         self.open()
-        if isinstance(self.connection.transport, SharedSession):
-            return self.connection.transport.room(count)
-        if self._reserve_side_by_side(count - len(self._reserved)):
-            return count
-        try:
-            while len(self._reserved) < count:
-                self._reserved.append(self._create())
-        except ChannelException:
-            found = len(self._reserved)
-            while self._reserved:
-                self._reserved.pop().close()
-            return found
-        except (SSHException, OSError, EOFError) as error:
-            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
-        return count
-
-    def _reserve_side_by_side(self, count: int) -> bool:
-        """Opens so many at once: each takes a round trip, and over a long way that is most of what a look takes.
-
-        Returns:
-            whether all are there; otherwise none is. Paramiko keeps one error for all channels, so it is not known why.
-        """
-        if count < 2:
-            return False
-        with ThreadPoolExecutor(count) as pool:
-            asked = [pool.submit(self.connection.create_session) for _ in range(count)]
-        opened = [each.result() for each in asked if each.exception() is None]
-        if len(opened) == count:
-            self._reserved.extend(opened)
-            return True
-        for channel in opened:
-            channel.close()
-        return False
-
-    def _channel(self) -> paramiko.Channel:
-        """A session for one script: one that was opened ahead, or a new one."""
-        with contextlib.suppress(IndexError):
-            while (channel := self._reserved.popleft()).closed:
-                pass
-            return channel
-        return self._create()
-
-    def _create(self) -> paramiko.Channel:
-        deadline = time.monotonic() + _SETTLING
-        while True:
-            try:
-                created: paramiko.Channel = self.connection.create_session()
-                return created
-            except ChannelException:
-                # sshd counts one that was closed until it has looked at its channels again.
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(0.05)
+        return self._channels.reserve(count)
 
     def forward(self, host: str, port: int) -> paramiko.Channel:
-        """A socket to `host:port` as the node sees it.
-
-        Raises:
-            RemoteError: nothing listens there, or sshd forbids forwarding.
-        """
-        spare = self._spare.pop((host, port), None)
-        if spare is not None and not spare.closed and not spare.eof_received:
-            return spare
+        """A socket to `host:port` as the node sees it; see `Channels.forward`."""
         self.open()
-        try:
-            transport: paramiko.Transport = self.connection.transport
-            return transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=10)
-        except (SSHException, OSError, EOFError) as error:
-            raise RemoteError(f"no connection to {host}:{port}: {error}", node=self.node) from None
+        return self._channels.forward(host, port)
 
     def forbids_forwarding(self, host: str, port: int) -> bool:
-        """Whether sshd would not make a `forward` to there, no matter whether anything listens.
-
-        One that it does make is kept for the first `forward` to the same place.
-
-        Raises:
-            RemoteError: the session has ended.
-        """
+        """Whether sshd would not make such a `forward`; see `Channels.forbids_forwarding`."""
         self.open()
-        if (host, port) in self._spare:
-            return False
-        try:
-            self._spare[host, port] = self.connection.transport.open_channel(
-                "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=10
-            )
-        except ChannelException as error:
-            return bool(error.code == _PROHIBITED)
-        except (SSHException, OSError, EOFError) as error:
-            raise RemoteError(f"no channel could be opened: {error}", node=self.node) from None
-        return False
+        return self._channels.forbids_forwarding(host, port)
 
 
 def _last_lines(result: Result) -> str:

@@ -325,7 +325,7 @@ log = "this line never comes"
 timeout = 1
 """
 
-HASTE = "\nfrom deploy_lib.host.change import switch\nswitch.ENGINE_TIMEOUT = 4\n"
+HASTE = "\nfrom deploy_lib.host.change import detached\ndetached.ENGINE_TIMEOUT = 4\n"
 """An operator waits longer for an engine than a test can."""
 
 

@@ -1,6 +1,6 @@
 """Apply: changing a secret where a program keeps its own copy of it, and proving that the change worked.
 
-Everything here is shell text for the switch (`host/change/switch.py`), which has the old values in `$old_NAME` and the new
+Everything here is shell text for the switch (`host/change/detached.py`), which has the old values in `$old_NAME` and the new
 ones in `$NAME`. A file of `host/programs/` has what is the program's own: of that, three functions are made for each step,
 `copy_NAME`, `change_NAME VALUE` and `takes_NAME VALUE`. Values go into a container on standard input, in base64, one to a
 line; the command lines are always the same.

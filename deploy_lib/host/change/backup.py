@@ -1,20 +1,19 @@
-"""Backups of services' data: made and checked beside what runs, and the old ones removed.
+"""Backups of services' data: made and checked beside what runs.
 
-They lie in a directory of the stack's own that lets in its owner alone and that no container reaches. Each is written under
-another name, checked and renamed; then what is known of it is written beside it. A file without that is no backup, and the
-next script removes it.
+Each is written under another name, checked and renamed; then what is known of it is written beside it. A file without that is
+no backup, and the next script removes it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deploy_lib import layout
 from deploy_lib.compose import labels
 from deploy_lib.config import Backup
 from deploy_lib.errors import CommandError, DeployError, RemoteError
+from deploy_lib.host.change import backup_place
 from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.step import Step, script_of
@@ -22,16 +21,13 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.release.backup import BackupFile, read_backup
 from deploy_lib.release.history import Event
 from deploy_lib.secrets.redaction import REDACTOR
-from deploy_lib.shell import IN_MEMORY, INSPECT, ScriptExit, quote, words
+from deploy_lib.shell import IN_MEMORY, ScriptExit, quote, words
 from deploy_lib.ssh.session import Session
 
 _MADE = "=== made "
 
 _GRACE = 60
 """Seconds beside those of the commands themselves."""
-
-_STAMP = "????????T??????Z"
-_DIGITS = "????"
 
 
 class BackupError(DeployError):
@@ -115,20 +111,7 @@ exec 9>>{quote(stack.directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'a switch is still running on the host' >&2; exit {ScriptExit.BUSY}; }}
 {owned(stack.directory, token)} || exit {ScriptExit.LAPSED}
 {IN_MEMORY}\
-{_directory(stack)}
-{_FAIL}
-if [ ! -e "$d" ] && [ ! -L "$d" ]; then mkdir -m 700 "$d" || fail 'there is no place for backups'; fi
-w=$(own "$d")
-[ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {ScriptExit.NOT_OURS}; }}
-# Only now: nothing is removed where others may have made it.
-trap 'rm -f "$d"/*.new; rm -rf "$t"' EXIT
-chmod 700 "$d" || exit
-{_EXPOSED}
-w=$(exposed) || fail 'it is unknown which containers could reach the backups'
-[ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {ScriptExit.EXPOSED}; }}
-# What a script that was killed has left.
-rm -f "$d"/*.new
-for x in "$d"/*.data; do [ ! -e "$x" ] || [ -e "${{x%.data}}.json" ] || rm -f -- "$x"; done
+{backup_place.prepared(stack)}
 {append_function(stack)}
 {work_function(stack)}
 made=
@@ -180,10 +163,7 @@ def verify_script(stack: HostStack, backup: Backup, file: BackupFile) -> str:
     path = f'"$d"/{quote(file.id)}.data'
     return f"""\
 {IN_MEMORY}\
-{_directory(stack)}
-{_FAIL}
-w=$(own "$d")
-[ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {ScriptExit.NOT_OURS}; }}
+{backup_place.existing(stack)}
 h=$(sha256sum <{path}) || fail {quote(f"the backup {file.id} cannot be read")}
 [ "${{h%% *}}" = {quote(file.sha256)} ] || fail {quote(f"the backup {file.id} is not as it was when it was made")}
 {work_function(stack)}
@@ -191,40 +171,6 @@ i={quote(file.id)}
 {_find(backup)}
 {_check(backup, file, path)}
 """
-
-
-def prune_text(stack: HostStack, needed: Collection[str]) -> str:
-    """Shell text for `host.change.prune`: removes the backups of each entry but the newest ones.
-
-    Args:
-        needed: ids of releases that a rollback would go to; of each, the newest backup of its data stays.
-    """
-    return "\n".join(_prune(stack, backup, needed) for backup in stack.settings.backups) or ":"
-
-
-def _prune(stack: HostStack, backup: Backup, needed: Collection[str]) -> str:
-    records = ('"release":' + json.dumps(release) for release in sorted(needed))
-    of_release = " ".join(f"-e {quote(record)}" for record in records)
-    mark = f'for x; do if grep -qsF {of_release} "$x"; then k=$x; fi; done' if needed else ":"
-    return f"""\
-set -- {quote(stack.directory / layout.BACKUPS)}/{_STAMP}-{backup.name}-{_DIGITS}.json
-k=
-{mark}
-n=$(($# - {backup.keep}))
-for x; do
-  [ $n -gt 0 ] || break
-  n=$((n - 1))
-  [ "$x" != "$k" ] && [ -e "$x" ] || continue
-  y=${{x##*/}}
-  # One that was just made is old by its name alone: the clock of whoever asked for it is slow.
-  case " $made " in *" ${{y%.json}} "*) continue;; esac
-  if away "$x" && away "${{x%.json}}.data"; then echo "removed backup ${{y%.json}}"; else left=1; fi
-done"""
-
-
-def pruned_after(stack: HostStack, needed: Collection[str]) -> str:
-    """The same for a script that removes nothing else; old backups that stay are no failure."""
-    return f'away() {{ rm -f -- "$1"; }}\n{prune_text(stack, needed)}'
 
 
 def unpack(file: BackupFile, path: str) -> str:
@@ -263,10 +209,6 @@ for p in /proc/[0-9]*; do
 done"""
 
 
-def _directory(stack: HostStack) -> str:
-    return f"d={quote(stack.directory / layout.BACKUPS)}"
-
-
 def _find(backup: Backup) -> str:
     what = f"{backup.service} does not run, so its data cannot be read"
     return f"find_in {quote(backup.service)} || fail {quote(what)}"
@@ -279,40 +221,3 @@ def _check(backup: Backup, file: BackupFile, path: str) -> str:
 {unpack(file, path)} 2>/dev/null | work {seconds} {words(*backup.check)} >/dev/null 2>"$t/said"
 r=$?
 [ $r = 0 ] || fail "the check of "{quote(backup.name)}" refuses the backup: $(ended $r {seconds})\""""
-
-
-_FAIL = f"""\
-: >"$t/said"
-fail() {{
-  {{ printf '%s\\n' "$1"; tail -n 5 "$t/said"; }} >&2
-  set -- $({{ df -Pk "$d" 2>/dev/null || df -Pk "${{d%/*}}"; }} | tail -n 1)
-  [ "${{4:-9999}}" -ge 1024 ] || echo "there is no room left on the disk of $d" >&2
-  exit {ScriptExit.NO_BACKUP}
-}}
-ended() {{ case $1 in 124|137) echo "it did not end in $2 s";; *) echo "exit status $1";; esac; }}"""
-"""Shell function `fail WHAT`: ends the script, with what the program said."""
-
-_MOUNTS = "{{$n := .Name}}{{range .Mounts}}{{println .RW $n .Source}}{{end}}"
-_DEVICES = '{{$n := .Name}}{{with .Options}}{{with index . "device"}}{{println "true" $n .}}{{end}}{{end}}'
-
-_EXPOSED = f"""\
-{INSPECT}
-# exposed: a line for each container or volume by which a container could reach the backups. The whole file system, to be read
-# only, does not count: who has that, reads all of the host anyway.
-exposed() {{
-  a=$(docker ps -aq --no-trunc) && m=$(inspect {quote(_MOUNTS)} $a) && a=$(docker volume ls -q) || return
-  v=
-  [ -z "$a" ] || v=$(docker volume inspect --format {quote(_DEVICES)} $a 2>"$t/said") ||
-    ! grep -viE 'no such volume' "$t/said" >&2 || return
-  e=$(cd "$d" && pwd -P) || return
-  printf '%s\\n%s\\n' "$m" "$v" | while read -r rw name source; do
-    case $source in /*) ;; *) continue;; esac
-    [ "$rw" = true ] || ! [ / -ef "$source" ] || continue
-    at=
-    p=$e
-    while [ -n "$p" ] && [ -z "$at" ]; do [ ! "$p" -ef "$source" ] || at=1; p=${{p%/*}}; done
-    [ ! / -ef "$source" ] || at=1
-    case $(readlink -f "$source") in "$e"/*) at=1;; esac
-    [ -z "$at" ] || echo "${{name#/}} has $source of the host, so that a container could reach the backups in $d"
-  done
-}}"""

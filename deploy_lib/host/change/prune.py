@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from deploy_lib import layout
 from deploy_lib.errors import DeployError, StoppedError
-from deploy_lib.host.change import backup, keeper
+from deploy_lib.host.change import backup_place, keeper
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.ship import forget_script
 from deploy_lib.host.stack import HostStack
@@ -41,7 +41,7 @@ def remove_old(
     Args:
         token: the lock owner's; one whose lock has lapsed removes nothing.
         on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
-        needed: see `backup.prune_text`.
+        needed: see `backup_place.prune_text`.
 
     Raises:
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
@@ -67,7 +67,7 @@ def foresee_removal(
 
     Args:
         on_found: gets each file, backup and image.
-        needed: see `backup.prune_text`.
+        needed: see `backup_place.prune_text`.
 
     Raises:
         PruneError: the list is not complete.
@@ -161,7 +161,7 @@ def prune_script(
     Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
 
     Args:
-        needed: see `backup.prune_text`.
+        needed: see `backup_place.prune_text`.
         dry_run: it only lists what it would remove.
     """
     kept = list(kept)
@@ -198,6 +198,6 @@ for x in $tags; do
       if erase "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
-{backup.prune_text(stack, needed)}
+{backup_place.prune_text(stack, needed)}
 [ -z "$left" ]
 """

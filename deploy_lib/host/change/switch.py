@@ -1,50 +1,27 @@
-"""The switch: files into place and containers replaced, by one script that outlives the session that began it.
-
-When it has done that, the script waits for its owner's verdict: "proven", "revert" (back to the
-release before) or "leave" (as it is). An owner whose session has ended can give none; then the host goes back by itself. So a
-host ends in a good state without anybody's help, and the secret values that ran before are only ever in this script's memory.
-"""
+"""A switch: what takes a host to another release, and back to the one before. `detached.py` has the script that does it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 
-from deploy_lib import layout
 from deploy_lib.compose.command import down_command
-from deploy_lib.compose.container import containers_function, happening
-from deploy_lib.compose.override import delivered_in
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff, Reload
-from deploy_lib.host.change import apply, keeper, place, rolling, start, values
-from deploy_lib.host.change.history import append_function
+from deploy_lib.host.change import apply, place, rolling, start, values
 from deploy_lib.host.change.keeper import Keeper
-from deploy_lib.host.change.launch import BEGUN, log_directory
-from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.one_off import one_off_steps
 from deploy_lib.host.change.place import Placement
-from deploy_lib.host.change.step import Step, script_of
+from deploy_lib.host.change.step import Step
 from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK
-from deploy_lib.shell import PATIENT, TRUST, ScriptExit, quote
-
-INTERVAL = 1
-"""Seconds after which the containers are looked at again, although nothing has happened to them."""
-
-ENGINE_TIMEOUT = 120
-"""Seconds to wait for an engine that is being restarted."""
+from deploy_lib.shell import quote
 
 VOLUMES = "=== volumes"
 """Begins the line with the names of the volumes that stay when a stack is taken down."""
-
-UNKNOWN = "=== unknown"
-"""What a switch prints in place of the containers when the engine does not list them."""
-
-_NOW = "@now@"
 
 
 @dataclass(frozen=True)
@@ -125,126 +102,6 @@ class Switch:
     recalled: Sequence[Keeper] = ()
 
 
-def switch_script(stack: HostStack, switch: Switch) -> str:
-    """The detached script. Secret values come in its environment; its arguments and its output hold none."""
-    directory, project = stack.directory, switch.project or stack.project
-    verdict = quote(directory / layout.VERDICT)
-    return f"""\
-rm -f -- "$0"
-began=$(date +%s)
-exec </dev/null 9>>{quote(directory / layout.SWITCH_LOCK)}
-flock -n 9 || {{ echo 'another switch is still running'; exit {ScriptExit.BUSY}; }}
-owned() {{ {owned(directory, switch.token)}; }}
-owned || {{ echo 'the lock has lapsed'; exit {ScriptExit.LAPSED}; }}
-{_claim(switch)}
-{PATIENT}\
-rm -f -- {verdict}
-# The log in memory has a name that nobody can foresee, so this link leads to it. Earlier logs are removed.
-l=${{0%/*}}
-for s in "${{l%/*}}"/{quote(log_directory(stack.project_name))}.*; do
-  if [ "$s" != "$l" ] && [ -d "$s" ] && [ ! -L "$s" ] && [ -O "$s" ]; then rm -rf "$s"; fi
-done
-ln -sfn "$l/log" {quote(directory / layout.SWITCH_LOG)}
-event=$l/event asked=$l/asked
-# A switch that cannot write its log must not begin.
-echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
-{append_function(stack)}
-{containers_function(project)}
-{values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled or switch.keeper))}
-{keeper.recall(stack, switch.recalled)}
-{keeper.keep(stack, switch.keeper)}
-{values.restore(switch.kept_values)}
-{values.have_values(switch.secrets)} || {{ echo 'a secret has no value'; exit {ScriptExit.NO_VALUES}; }}
-{values.fill(switch.unused)}
-{apply.functions(project.name, switch.applies)}
-{apply.wake(switch.applies)}
-{apply.remember(switch.applies)} || {{ echo 'a secret that changes cannot be read: does its service run?'; exit {ScriptExit.NO_OLD_VALUES}; }}
-engine() {{
-  n=$(($(date +%s) + {ENGINE_TIMEOUT}))
-  until docker version >/dev/null 2>&1; do
-    [ "$(date +%s)" -lt $n ] || {{ echo 'Docker does not answer (after {ENGINE_TIMEOUT} s)'; return 1; }}
-    sleep 1
-  done
-}}
-{start.functions(stack, switch.project or project)}{rolling.functions(stack, switch.project or project, switch.rolls)}forward() {{
-{script_of(forward_steps(stack, switch))}
-}}
-back() {{
-{_back(stack, switch)}
-}}
-# Waits until something happens to a container, a look is asked for, a verdict comes, or the interval is over. What happens after
-# `$t` counts, so that nothing is missed while the containers are looked at. An engine or a `date` that cannot do that, or a memory
-# that is full, only takes longer.
-pause() {{
-  # Not `:`, which would end the script where the memory is full.
-  {{ true >"$event"; }} 2>/dev/null
-  # It may outlast this script by that long, and must not hold its lock.
-  {{ timeout {INTERVAL} {happening(project)} 2>/dev/null | {{ grep -q . && [ -e "$event" ] && echo >"$event"; }}; }} 9>&- &
-  n=0
-  while [ $n -lt {INTERVAL}0 ] && [ ! -s "$event" ] && [ ! -e "$asked" ] && [ ! -e {verdict} ]; do
-    sleep 0.1 2>/dev/null || sleep {INTERVAL}
-    n=$((n + 1))
-  done
-}}
-# Looks at the containers until there is a verdict; without an owner there will be no other.
-await() {{
-  decided=gone
-  while :; do
-    # A verdict that has come counts, however soon after it the session ended.
-    alone=; owned || alone=1
-    t=$(date +%s.%N)
-    rm -f "$asked"
-    case $(head -n 1 {verdict} 2>/dev/null) in {quote(switch.token)}' '*)
-      decided=$(head -n 1 {verdict})
-      decided=${{decided#* }}
-      # A release that cannot be recorded is not kept.
-      tail -n +2 {verdict} | append || [ "$decided" != proven ] || decided=revert
-      rm -f -- {verdict}
-      return;;
-    esac
-    [ -z "$alone" ] || return
-    # When that is, whoever follows must not have to tell from when it arrives: after a stalled network, much comes at once.
-    u=
-    {{ read -r u _ </proc/uptime; }} 2>/dev/null
-    echo "=== containers $u"
-    containers || echo '{UNKNOWN}'
-    echo '=== .'
-    pause
-  done
-}}
-{place.intact(directory, _placements(switch))} || exit {ScriptExit.CHANGED}
-{_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {ScriptExit.NOT_BEGUN}; }}")}
-forward
-echo "=== switched $?"
-await
-case $decided in
-  proven)
-    echo '=== done proven'
-    {{ {values.sweep(stack, switch.secret_files)}
-    }}
-    {{ {switch.prune}
-    }} || echo '=== not pruned';;
-  leave) echo '=== done leave';;
-  *)
-    gone=$decided
-    if back; then
-      {{ {values.sweep(stack, switch.back_secret_files)}
-      }}
-      echo '=== back 0'
-      [ "$gone" = gone ] || await
-      [ "$decided" != gone ] || {_append_now(switch.abandoned)}
-    else
-      echo "=== back $?"
-      [ "$gone" = gone ] || await
-      [ "$decided" != gone ] || {_append_now(switch.stuck)}
-    fi
-    echo '=== done revert';;
-esac
-# Remove a verdict that arrived after the decision, and all but the log.
-rm -f -- {verdict} "$event" "$asked"
-"""
-
-
 def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
     """The steps that take a host to the new release, in a shell function that ends with the first one that fails."""
     if switch.work is not None:
@@ -273,23 +130,8 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
     ]
 
 
-def _placements(switch: Switch) -> list[Placement]:
-    """All that may be put into place, on the way to the new release and back."""
-    return [switch.forward, *([switch.back] if switch.back else [])]
-
-
-def _claim(switch: Switch) -> str:
-    """Shell text that makes the directories for secret files, of both releases, or ends the script: nothing was changed yet."""
-    found = sorted(
-        {delivered_in(files) for files in (switch.secret_files, switch.back_secret_files) if files}
-    )
-    claims = (
-        f"{values.claim(PurePosixPath(directory))} || exit {ScriptExit.NO_PLACE}" for directory in found
-    )
-    return "\n".join([TRUST, *claims])
-
-
-def _back(stack: HostStack, switch: Switch) -> str:
+def back_text(stack: HostStack, switch: Switch) -> str:
+    """Shell text for a function that takes a host back to the release before, or to nothing where there was none."""
     if switch.work is not None:
         return switch.work.back
     directory, project = stack.directory, switch.back_project or stack.project
@@ -317,16 +159,3 @@ def _name_volumes(project: Project) -> str:
     return f"""\
 v=$({{ docker volume ls -q {project.filters}; docker ps -aq {project.filters} | xargs -r docker inspect --format {quote(mounted)}; }} 2>/dev/null)
 echo '{VOLUMES}' $(printf '%s\\n' "$v" | sort -u)"""
-
-
-def _append(events: Sequence[Event], otherwise: str = "") -> str:
-    lines = "".join(f"{event.line()}\n" for event in events)
-    return f"append <<'=EVENTS='{otherwise}\n{lines}=EVENTS="
-
-
-def _append_now(event: Event) -> str:
-    """An event that was made beforehand happens when it is written, and its command has taken until then."""
-    line = replace(event, at=_NOW, seconds=0).line()
-    spent = f"$(($(date +%s) - began + {int(event.seconds)}))"
-    now = f'"s/{_NOW}/$(date -u +%FT%TZ)/"\';s/","seconds":0,/","seconds":\'"{spent}"\',/\''
-    return f"sed {now} <<'=EVENTS=' | append\n{line}\n=EVENTS="

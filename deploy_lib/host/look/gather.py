@@ -11,14 +11,14 @@ from deploy_lib.compose import command
 from deploy_lib.compose.container import containers_function
 from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
-from deploy_lib.host.look import blank, machine
+from deploy_lib.host.look import blank, machine, others
 from deploy_lib.host.look.directory import functions as directory_functions
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.reading import read_again, read_facts
 from deploy_lib.host.look.shape import SHAPE
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.files import Entry
-from deploy_lib.shell import FIND_MEMORY, PATIENT, SCRATCH, THERE, ours, quote, strangers, words
+from deploy_lib.shell import FIND_MEMORY, PATIENT, SCRATCH, THERE, ours, quote, words
 from deploy_lib.ssh.session import Session
 
 PROVEN_LINES, NEWEST_LINES = 40, 6
@@ -141,8 +141,7 @@ tools() {{ ( unset -f docker; for x in {words(*TOOLS)}; do command -v "$x" >/dev
   [ -d "$x" ] && [ -w "$x" ] && [ -x "$x" ] && echo writable; true
 }}
 {directory_functions(stack)}
-{strangers(directory)}
-{_others(stack)}
+{others.functions(stack)}
 {ours(directory)}
 # shown PATH COMMAND...: what the command prints about PATH; nothing where PATH is absent.
 shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
@@ -228,52 +227,9 @@ def _unpack(stack: HostStack) -> str:
     return 'mkdir "$t/files" && tar -xf - -C "$t/files"' + (f"\n{borrow}" if stack.borrowed else "")
 
 
-def _others(stack: HostStack) -> str:
-    """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory."""
-    directory = stack.directory
-    state = quote(directory / layout.STATE)
-    places = words(*stack.secret_places)
-    wanted = f"""\
-  for d in {places}; do
-    case $d in "$m"/*) for x in "${{d%/*}}" "$d"; do
-      if [ -e "$x" ] || [ -L "$x" ]; then own "$x" {quote(_ONE_USER)}; fi
-    done;; esac
-  done
-"""
-    return f"""\
-# found ARGUMENTS: what `find` finds is in f; a file that goes away meanwhile makes it fail, so that it looks again.
-found() {{
-  for i in 1 2 3; do f=$(find "$@" 2>&1) && return; done
-  return 1
-}}
-# within PATH HINT: whether anything there is of another user, HINT says what to do then, or can be changed by one.
-within() {{
-  found "$1" ! -user "$me" ! -user 0 || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
-  [ -z "$f" ] || printf '%s is, in part, of another user\\t%s\\n' "$1" "$2"
-  found "$1" ! -type l -perm /022 || {{ printf '%s cannot be searched\\tls -lR %s\\n' "$1" "$1"; return; }}
-  [ -z "$f" ] || printf '%s can be changed by others, in part\\tchmod -R go-w %s\\n' "$1" "$1"
-}}
-others() {{
-  strangers
-  loose
-  # What another user has put there must not become this one's: a release's files are taken from there. Where all of it is
-  # another user's, `strangers` has said so; and nothing here may advise to delete an earlier user's history.
-  x={state}
-  if [ -d "$x" ] && look "$x" && [ "$u" = "$me" ]; then
-    within "$x" "as root: find $x ! -user $(id -un) ! -user root -ls, then chown what an earlier user deployed, and remove the rest"
-  fi
-  # Where no memory was found, this may be why.
-  [ -n "$m" ] || for d in {words(*layout.MEMORY)}; do [ ! -w "$d" ] || way "$d"; done
-{wanted if stack.settings.delivery == "memory" else ""}}}
-"""
-
-
 _LAYERS = f"""\
 # The bytes in each container's own layer; `?` where the engine has not counted them in time. The containers were listed just now.
 layers() {{
   [ -z "$ids" ] || timeout {WEIGHING} docker inspect -s --format '{{{{.ID}}}} {{{{.SizeRw}}}}' $ids 2>/dev/null || printf '%s ?\\n' $ids
 }}
 """
-
-
-_ONE_USER = 'two users cannot both deploy with delivery = "memory" on one host: docs/security.md'

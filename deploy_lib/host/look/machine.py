@@ -14,7 +14,7 @@ from typing import Any
 from deploy_lib import layout
 from deploy_lib.answers import Parts, text
 from deploy_lib.compose.container import PUBLISHED
-from deploy_lib.compose.service import Port
+from deploy_lib.compose.port import Port
 from deploy_lib.host.change.lock import holder
 from deploy_lib.host.look import offers
 from deploy_lib.host.look.offers import Offers, read_offers

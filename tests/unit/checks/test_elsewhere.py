@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from deploy_lib.checks.elsewhere import check_elsewhere
-from deploy_lib.compose.service import Made, Mount, Port, Service
+from deploy_lib.compose.port import Port
+from deploy_lib.compose.service import Made, Mount, Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.release.image import Image

@@ -6,7 +6,8 @@ import pytest
 
 from deploy_lib.checks.ports import check_ports
 from deploy_lib.compose.container import Container
-from deploy_lib.compose.service import Made, Port, Service
+from deploy_lib.compose.port import Port
+from deploy_lib.compose.service import Made, Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.release.image import Image

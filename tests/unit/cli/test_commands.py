@@ -6,7 +6,7 @@ from invoke.parser import ParserContext
 
 import fabfile
 import tasks
-from deploy_lib.cli import collection
+from deploy_lib.cli import commands
 from deploy_lib.cli.outline import outline
 from tests import ROOT
 
@@ -70,6 +70,6 @@ def test_every_flag_says_what_it_means_and_is_a_text_a_switch_or_a_list() -> Non
 
 
 def test_each_command_is_carried_out_by_the_module_of_its_name() -> None:
-    for command in (*collection.deploying(outline(ROOT, [])), *collection.COMMANDS):
+    for command in (*commands.deploying(outline(ROOT, [])), *commands.COMMANDS):
         module = "deploy" if command.name.startswith("deploy-") else command.name.replace("-", "_")
         assert command.run is importlib.import_module(f"deploy_lib.cli.{module}").run

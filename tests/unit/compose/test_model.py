@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deploy_lib.compose.model import read_model, secret_files
-from deploy_lib.compose.service import Mount, Port
+from deploy_lib.compose.port import Port
+from deploy_lib.compose.service import Mount
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.secrets.placeholders import placeholder
 from deploy_lib.secrets.places import Place

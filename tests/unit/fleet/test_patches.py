@@ -19,7 +19,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.layers import Stock
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.node.deployment import Deployment
-from deploy_lib.plan.decision import decide_version
+from deploy_lib.plan.decide import decide_version
 from deploy_lib.release.content import Layer, sha256
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version

@@ -11,10 +11,11 @@ import pytest
 
 from deploy_lib.compose.project import Project
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
+from deploy_lib.host.change.following import LostError, NotBegunError, SwitchError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.prune import PruneError
-from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, Watch
+from deploy_lib.host.change.watch import Watch
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node import preflight as node_preflight
@@ -44,7 +45,7 @@ def deployment(**session: object) -> Deployment:
 def switching(node: Deployment, **watch: object) -> None:
     assert node.decision is not None
     started = cast(Watch, SimpleNamespace(left=(), notes=[], ill=(), **watch))
-    node._switching = Switching(node.site, node.decision, started, node._event)
+    node._under_way = Switching(node.site, node.decision, started, node._event)
 
 
 def raises(error: Exception) -> object:

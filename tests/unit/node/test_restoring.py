@@ -11,11 +11,10 @@ from deploy_lib.compose.labels import DEPENDS_ON
 from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
 from deploy_lib.host.change.backup import BackupError
+from deploy_lib.host.change.following import LostError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
-from deploy_lib.host.change.watch import LostError
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.node import backup as node_backup
 from deploy_lib.node import restoring
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
@@ -144,22 +143,6 @@ def test_a_restore_ends_with_a_status_and_the_state_of_the_data(
     ended, told = restoring.final(outcome, error, site, what)
     assert ended is code
     assert said.replace("NOW", now.id) in str(told or "")
-
-
-def test_what_cannot_be_backed_up_stops_a_deployment_unless_checks_are_skipped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def no_dump(*_: object, **__: object) -> None:
-        raise BackupError("no dump")
-
-    monkeypatch.setattr(node_backup.backups, "make", no_dump)
-    strict = deployment(ENTRY)
-    with pytest.raises(BackupError, match="no dump") as raised:
-        strict._make_backups([ENTRY], RELEASE, "before 2", needed="goes on")
-    assert "--skip-validation" in str(raised.value)
-    lenient = deployment(ENTRY, request={"skip_validation": True})
-    lenient._make_backups([ENTRY], RELEASE, "before 2", needed="goes on")
-    assert lenient.backups == ()
 
 
 def test_a_release_that_failed_names_the_backup_before_it_and_what_puts_it_back() -> None:

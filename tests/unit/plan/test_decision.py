@@ -15,7 +15,8 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.host.programs.postgres import PostgresRole
 from deploy_lib.host.stack import HostStack
-from deploy_lib.plan.decision import Decision, Job, decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.decide import decide_rollback, decide_rotation, decide_version
+from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.steps import due_one_offs, make_staging, make_switch
 from deploy_lib.release.files import Entry
 from deploy_lib.release.history import Event

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Backup, OneOff, Reload, Stack
+from deploy_lib.host.change.detached import switch_script
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.stage import needed_logins, staging_script
 from deploy_lib.host.change.start import Runs
-from deploy_lib.host.change.switch import switch_script
 from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login

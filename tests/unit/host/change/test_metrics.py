@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy_lib.host.change.detached import _append_now
 from deploy_lib.host.change.history import append_function, event
 from deploy_lib.host.change.metrics import KINDS
-from deploy_lib.host.change.switch import _append_now
 from deploy_lib.release.history import RESTORES, Event, Kind, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release

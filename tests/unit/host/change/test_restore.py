@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.host.change import switch
+from deploy_lib.host.change import detached
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.launch import Word, verdict_script
 from deploy_lib.host.change.place import Placement
@@ -40,7 +40,7 @@ class Host(Keeper):
         own = self.folder / "own"
         own.mkdir()
         path = own / "switch.sh"
-        path.write_text(switch.switch_script(self.stack, orders))
+        path.write_text(detached.switch_script(self.stack, orders))
         self.process = subprocess.Popen(["sh", str(path)], stdout=subprocess.PIPE, text=True, env=self.env)
 
     def until(self, sign: str) -> str:

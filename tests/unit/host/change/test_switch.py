@@ -15,7 +15,7 @@ import pytest
 
 from deploy_lib import layout, shell
 from deploy_lib.config import Reload, Stack
-from deploy_lib.host.change import switch
+from deploy_lib.host.change import detached
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
 from deploy_lib.host.change.lock import lock_script, me
@@ -86,7 +86,7 @@ class Host:
             **more,
         )
         path = self.folder / "switch.sh"
-        path.write_text(switch.switch_script(self.stack, orders))
+        path.write_text(detached.switch_script(self.stack, orders))
         self.switch = subprocess.Popen(["sh", str(path)], stdout=subprocess.PIPE, text=True, env=self.env)
 
     def until(self, sign: str) -> str:
@@ -143,7 +143,7 @@ def test_it_says_so_as_soon_as_it_would_hear_a_verdict(host: Host) -> None:
 
 def test_nothing_is_waited_for_that_has_happened(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for a container's event nor for the verdict: the interval is longer than this test may take."""
-    monkeypatch.setattr(switch, "INTERVAL", 600)
+    monkeypatch.setattr(detached, "INTERVAL", 600)
     # Docker tells the event once, and stays until it is ended, as it does.
     host.docker(
         'case "$*" in "events "*) until rm "$FAKE/happens" 2>/dev/null; do sleep 0.05; done; echo .; exec sleep 20;; esac'
@@ -193,12 +193,12 @@ def test_an_engine_that_takes_calls_and_never_answers_ends_a_switch(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said that nobody knows what runs, and the owner is heard; going back fails, and does not take for ever."""
-    monkeypatch.setattr(switch, "PATIENT", QUICK)
-    monkeypatch.setattr(switch, "ENGINE_TIMEOUT", 2)
+    monkeypatch.setattr(detached, "PATIENT", QUICK)
+    monkeypatch.setattr(detached, "ENGINE_TIMEOUT", 2)
     host.begin("new")
     host.until("=== .")
     host.docker("exec sleep 60")
-    assert host.until(switch.UNKNOWN) == switch.UNKNOWN
+    assert host.until(detached.UNKNOWN) == detached.UNKNOWN
     assert host.decide("revert", "failed") == 0
     assert host.until("Docker does not answer (after") == "Docker does not answer (after 2 s)"
     assert host.until("=== back") == "=== back 1"
@@ -352,7 +352,7 @@ def test_what_it_says_is_found_from_the_stack_s_directory_and_what_earlier_ones_
         (memory / "ktrdr-deploy-shop-1.earlier").mkdir()
         (memory / "ktrdr-deploy-shop-1-2.earlier").mkdir()
         (memory / "ktrdr-deploy-shop-1.link").symlink_to(host.home)
-        script = launcher(STACK.project_name, switch.switch_script(host.stack, orders))
+        script = launcher(STACK.project_name, detached.switch_script(host.stack, orders))
         host.switch = host.start(script.replace("/run /dev/shm", folder))
         host.until("=== switched 0")
         (own,) = memory.glob("ktrdr-deploy-shop-1.??????????")
@@ -480,7 +480,7 @@ def test_the_scripts_are_ones_that_sh_understands() -> None:
         secrets=["A"],
     )
     for variant in (orders, replace(orders, back=None, kept_values=["A"])):
-        whole = launcher(STACK.project_name, switch.switch_script(STACK, variant))
+        whole = launcher(STACK.project_name, detached.switch_script(STACK, variant))
         assert subprocess.run(["sh", "-n"], input=whole, text=True, capture_output=True).stderr == ""
 
 
@@ -663,7 +663,7 @@ def test_a_switch_that_could_not_be_heard_does_not_begin(host: Host) -> None:
         event("reverted", RELEASE), event("failed", RELEASE),
     )  # fmt: skip
     path = host.folder / "switch.sh"
-    path.write_text(switch.switch_script(host.stack, orders))
+    path.write_text(detached.switch_script(host.stack, orders))
     done = subprocess.run(["sh", "-c", f"sh {path} >/dev/full"], env=host.env)
     assert done.returncode == ScriptExit.NO_LOG
     assert not (host.home / ".deploy/history.jsonl").exists()

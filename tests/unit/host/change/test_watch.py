@@ -9,13 +9,14 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.errors import CommandError, RemoteError
-from deploy_lib.host.change import switch
+from deploy_lib.host.change import detached
 from deploy_lib.host.change import watch as watching_module
+from deploy_lib.host.change.following import LostError, NotBegunError, SwitchError, UncertainError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.switch import Switch
-from deploy_lib.host.change.watch import LostError, NotBegunError, SwitchError, UncertainError, Watch
+from deploy_lib.host.change.watch import Watch
 from deploy_lib.release.release import Release
 from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.process import Process
@@ -82,6 +83,11 @@ def watching(*lines: str, verdict: RemoteError | None = None, asked: RemoteError
 
 def begun(*lines: str, verdict: RemoteError | None = None, asked: RemoteError | None = GONE) -> Watch:
     return watching(BEGUN, *lines, verdict=verdict, asked=asked)
+
+
+def hears(watch: Watch, process: Lines) -> None:
+    """From now on."""
+    watch._process = watch._following._process = cast(Process, process)
 
 
 def look(state: str) -> tuple[str, ...]:
@@ -201,14 +207,14 @@ class Cut(Lines):
 def test_a_release_that_is_recorded_is_that_however_the_session_ends() -> None:
     for lines in (Lines, Cut):
         watch = watching()
-        watch._process = cast(Process, lines("=== containers", "=== .", "=== done proven"))
+        hears(watch, lines("=== containers", "=== .", "=== done proven"))
         assert watch.await_end("proven")
 
 
 def test_whether_a_release_was_recorded_may_be_uncertain() -> None:
     for lines in (Lines, Cut):
         watch = watching(verdict=GONE)
-        watch._process = cast(Process, lines(*LOOK))
+        hears(watch, lines(*LOOK))
         with pytest.raises(UncertainError):
             watch.await_end("proven")
         with pytest.raises(LostError):
@@ -237,7 +243,7 @@ def test_what_the_host_has_recorded_counts_although_it_was_not_heard_to_say_so(
     for kind in (Lines, Cut) if not lines else (Lines,):
         watch = begun(asked=RECORDED)
         watch.conclude("proven", [HAPPENED])
-        watch._process = cast(Process, kind(*LOOK, *lines))
+        hears(watch, kind(*LOOK, *lines))
         assert watch.await_end("proven")
 
 
@@ -255,7 +261,7 @@ def test_what_the_host_has_not_recorded_does_not_count() -> None:
     for lines, expected in ((), LostError), (("=== end 0",), LostError), (("=== end 137",), SwitchError):
         watch = begun(asked=unrecorded)
         watch.conclude("proven", [HAPPENED])
-        watch._process = cast(Process, Lines(*LOOK, *lines))
+        hears(watch, Lines(*LOOK, *lines))
         with pytest.raises(expected) as raised:
             watch.await_end("proven")
         assert not isinstance(raised.value, UncertainError)
@@ -268,7 +274,7 @@ def test_a_host_that_cannot_record_a_release_goes_back_and_is_not_waited_for() -
 def test_silence_is_the_end_of_the_session() -> None:
     for step in (lambda w: next(w.looks()), lambda w: w.finish(), lambda w: w.await_back()):
         watch = watching()
-        watch._process = cast(Process, Cut())
+        hears(watch, Cut())
         with pytest.raises(LostError):
             step(watch)
 
@@ -295,7 +301,7 @@ def test_a_switch_that_never_began_is_no_lost_session(lines: tuple[str, ...]) ->
     ]
     for step in steps:
         watch = watching()
-        watch._process = cast(Process, Ended(*lines))
+        hears(watch, Ended(*lines))
         with pytest.raises(NotBegunError, match=r"could not be started: exit status 12\d\n +sh: .*env"):
             step(watch)
 
@@ -303,7 +309,7 @@ def test_a_switch_that_never_began_is_no_lost_session(lines: tuple[str, ...]) ->
 def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """No containers, and a line that is none, would be taken for a stack that is not there."""
     odd = ("=== containers", '{"id": 1}', "=== .")
-    silent = ("=== containers", switch.UNKNOWN, "=== .")
+    silent = ("=== containers", detached.UNKNOWN, "=== .")
     looks = watching(BEGUN, *silent, *odd, *LOOK, *silent).looks()
     assert next(looks) == []
     with pytest.raises(LostError):

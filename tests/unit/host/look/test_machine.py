@@ -10,7 +10,7 @@ import pytest
 
 from deploy_lib import shell
 from deploy_lib.answers import Parts
-from deploy_lib.compose.service import Port
+from deploy_lib.compose.port import Port
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.look import machine
 from deploy_lib.host.look.machine import Machine, Publisher

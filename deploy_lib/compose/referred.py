@@ -1,0 +1,111 @@
+"""What the Compose files that were read so far refer to: each path under the key of what would replace it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deploy_lib.compose.interpolation import filled
+from deploy_lib.compose.reading import Replaced
+from deploy_lib.compose.reference import Kind, Place, Reference
+from deploy_lib.errors import UsageError
+
+Read = Callable[[str], bytes | None]
+"""Gives the content of a file by its path below the project directory; None where the checkout has none."""
+
+
+class Referred:
+    """What was found so far.
+
+    Attributes:
+        read: see `Read`.
+        unknown: what is named with a variable that has no value here, in words.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self.unknown: list[str] = []
+        self._kept: dict[tuple[str, ...], Reference] = {}
+
+    @property
+    def references(self) -> list[Reference]:
+        """What is not replaced."""
+        return list(dict.fromkeys(self._kept.values()))
+
+    def refer(
+        self,
+        key: tuple[str, ...],
+        place: Place,
+        text: Any,
+        what: str,
+        kind: Kind,
+        needed: bool = True,
+        line: Any = None,
+    ) -> None:
+        """Keeps what a text names; it is nothing for the host's own path, and for what cannot be known.
+
+        Args:
+            key: what replaces it has the same.
+            line: the text of the line that names it, where that is another one.
+
+        Raises:
+            UsageError: it is on another machine.
+        """
+        if (path := self.known(place, text, what, line)) is not None:
+            self.keep(key, place, line or text, path, what, kind, needed)
+
+    def keep(
+        self,
+        key: tuple[str, ...],
+        place: Place,
+        line: Any,
+        path: str,
+        what: str,
+        kind: Kind,
+        needed: bool = True,
+    ) -> None:
+        """Keeps a path; see `refer`."""
+        self._kept[key] = Reference(path, what, place.where(line), kind, needed)
+
+    def required(self, place: Place, line: Any, path: str, what: str) -> bytes:
+        """The content of a file without which Compose cannot read the others.
+
+        Raises:
+            UsageError: the checkout has none.
+        """
+        content = self.read(path)
+        if content is None:
+            raise UsageError(
+                f"{place.where(line)}: {path}, {what}, is not in the checkout, or git ignores it"
+            )
+        self.keep((what, path), place, line, path, what, "input")
+        return content
+
+    def known(self, place: Place, text: Any, what: str, line: Any = None) -> str | None:
+        """A path below the project directory; None for the host's own, and for what cannot be known.
+
+        Raises:
+            UsageError: it is on another machine.
+        """
+        if not isinstance(text, str) or not text:
+            return None
+        path = filled(text, place.known)
+        if path is None:
+            self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
+            return None
+        return place.at(path, line or text)
+
+    def replacing(self, service: str, key: str, value: Any) -> Any:
+        """The value itself; one that replaces those of earlier files makes them forgotten."""
+        if not isinstance(value, Replaced):
+            return value
+        self.forget("service", service, key)
+        return value.value
+
+    def forget(self, *begin: str) -> None:
+        """Forgets what has a key that begins so."""
+        self._kept = {key: found for key, found in self._kept.items() if key[: len(begin)] != begin}
+
+    def drop(self, key: tuple[str, ...]) -> None:
+        """Forgets what has this very key."""
+        self._kept.pop(key, None)
