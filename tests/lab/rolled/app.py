@@ -23,6 +23,14 @@ class Handler(BaseHTTPRequestHandler):
         global under_way
         with counting:
             under_way += 1
+        try:
+            self.answer()
+        finally:
+            # Also of one that was no longer waited for: a check that the gateway has given up.
+            with counting:
+                under_way -= 1
+
+    def answer(self) -> None:
         # A container that was told to go gets nothing more.
         late = LEAVING.is_set()
         body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
@@ -43,8 +51,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-        with counting:
-            under_way -= 1
 
     do_POST = do_GET  # noqa: N815 - http.server asks for it by that name
 
