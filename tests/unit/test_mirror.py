@@ -31,7 +31,6 @@ THROUGH = {
     "cli/status": "unit/cli/test_collection",
     "compose/asks": "unit/checks/test_offers",
     "compose/existing": "unit/checks/test_constructs",
-    "compose/interpolation": "unit/compose/test_references",
     "compose/joins": "unit/checks/test_constructs",
     "compose/labels": "unit/plan/test_status",
     "compose/limits": "unit/checks/test_constructs",
