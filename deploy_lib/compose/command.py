@@ -104,9 +104,7 @@ def hash_command(project: Project) -> str:
 
 def deployed_hashes_command(project: Project) -> str:
     """The calls that print what hash each service's container of a deployed stack may bear: one line or two for each service."""
-    return (
-        f"{compose_command(project, *_HASH)}; {_hashed(project, quote(project.directory))}"
-    )
+    return f"{compose_command(project, *_HASH)}; {_hashed(project, quote(project.directory))}"
 
 
 def _hashed(project: Project, directory: str) -> str:
