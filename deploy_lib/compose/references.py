@@ -30,11 +30,13 @@ class References:
         found: each path once for each service that names it.
         unknown: what is named with a variable that has no value here, in words.
         services: the names of all services, those of included files and of profiles that are not active, too.
+        folders: project directories that included files are given. Compose takes one that is not there for the one above.
     """
 
     found: list[Reference] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
 
 def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[str, str]) -> References:
@@ -63,10 +65,11 @@ class _Reader:
         self.unknown: list[str] = []
         self.begun: list[tuple[str, ...]] = []
         self.names: set[str] = set()
+        self.folders: set[str] = set()
 
     def result(self) -> References:
         found, unknown = list(dict.fromkeys(self.kept.values())), list(dict.fromkeys(self.unknown))
-        return References(found, unknown, sorted(self.names))
+        return References(found, unknown, sorted(self.names), sorted(self.folders))
 
     def file(self, place: Place, content: bytes) -> None:
         for document in load_marked(content, place.name):
@@ -94,6 +97,7 @@ class _Reader:
         folder = (
             self.known(place, spec["project_directory"], "include") if spec.get("project_directory") else None
         )
+        self.folders |= {folder} if folder else set()
         folder = folder or posixpath.dirname(paths[0]) or "."
         values = dict(place.values)
         given = _list(spec.get("env_file"))
@@ -240,6 +244,11 @@ class _Reader:
     def required(self, place: Place, line: Any, path: str, what: str) -> bytes:
         """The content of a file without which Compose cannot read the others."""
         content = self.read(path)
+        if content is None and path.startswith("../"):
+            raise UsageError(
+                f"{place.where(line)}: {path}, {what}, lies above the project directory, and is not shipped",
+                hint="put it beside or below the first Compose file; or name it there, and ship it with `files` in deploy.toml",
+            )
         if content is None:
             raise UsageError(
                 f"{place.where(line)}: {path}, {what}, is not in the checkout, or git ignores it"

@@ -91,6 +91,7 @@ THROUGH = {
     "source/git_program": "unit/source/test_git",
     "source/manifests": "unit/source/test_archive",
     "source/placing": "unit/source/test_files",
+    "source/shipped": "unit/source/test_files",
     "source/tree": "unit/source/test_files",
     "ssh/agent": "ssh/test_keys",
     "ssh/client": "ssh/test_session",
