@@ -38,23 +38,23 @@ def runs(
         return Runs()
     rest = [name for name in some if name not in {*later, *done, *idle}]
     first, once, last, never = (tuple(sorted(each)) for each in (rest, done, later, idle))
-    early = tuple(name for name in needed(once, facts) if name in some)
+    early = tuple(name for name in in_order(once, facts) if name in some)
     sure = tuple(name for name in early if name in known)
     return Runs(first, once, last, late, never, early=early, known=sure)
 
 
-def needed(services: Collection[str], facts: Facts) -> list[str]:
-    """What these depend on, as their containers say, directly and through others; each after what it depends on itself."""
+def in_order(services: Collection[str], facts: Facts) -> list[str]:
+    """These and what they depend on, directly and through others, as their containers say: each after what it depends on."""
     needs = {c.service: c.needs for c in facts.containers}
     found: list[str] = []
     begun: set[str] = set()
 
     def add(name: str) -> None:
-        for each in needs.get(name, ()):
-            if each not in begun:
-                begun.add(each)
+        if name not in begun:
+            begun.add(name)
+            for each in needs.get(name, ()):
                 add(each)
-                found.append(each)
+            found.append(name)
 
     for name in services:
         add(name)

@@ -38,9 +38,9 @@ class Runs:
         stopped: on the way back, these are made and not started: somebody had stopped them.
         only: where all are started at once, and no service waits until another one has done its work: all of them. Those of
             them that do not run afterwards are started by themselves.
-        early: those that `done` depends on, in the order in which they come: such a one is made anew by itself, and before the
-            others, when its configuration is another one. In the same call Compose 2.26 makes anew what depends on it, too, and
-            what has done its work would do that again.
+        early: those of `done` and what they depend on, in the order in which they come: such a one is made anew by itself, and
+            before the others, when its configuration is another one. In the same call Compose 2.26 makes anew what depends on
+            it, too: what has done its work would do that again, and what runs would be interrupted for nothing.
         known: those of `early` of which that is known beforehand.
     """
 
@@ -161,18 +161,21 @@ fi""",
     ]
     later = f"{words(*runs.later)} {'$ran' if runs.changed_later else ''}".strip()
     if later:
-        calls = [env + shown(call) for service in runs.later for call in up_commands(project, [service])]
+        calls = [env + shown(call) for call in up_commands(project, runs.later)] if runs.later else []
         steps.append(Step(f"start_later {later}", tuple(calls)))
     return steps
 
 
 def _early(runs: Runs, make: str, asked: Sequence[str] = ()) -> str:
-    """Shell text that makes anew what comes early, and leaves in `$@` what has changed of that and of what else is asked for."""
+    """Shell text that makes anew what comes early, and leaves in `$@` what has changed of that and of what else is asked for.
+
+    What cannot be made is made once more with the others, and fails there, where that counts.
+    """
     names = words(*dict.fromkeys([*runs.early, *asked]))
     if not names:
         return ":"
     each = f"""
-for y in $(among {quote(words(*runs.early))} "$@"); do {make} "$y" || return; done"""
+for y in $(among {quote(words(*runs.early))} "$@"); do {make} "$y" || true; done"""
     return f"set -- $(changed {names}){each if runs.early else ''}"
 
 

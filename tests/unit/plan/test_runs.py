@@ -3,7 +3,7 @@ from dataclasses import replace
 from deploy_lib.compose.labels import DEPENDS_ON
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.runs import needed, runs
+from deploy_lib.plan.runs import in_order, runs
 from tests.unit import build
 
 NEEDS = {
@@ -21,22 +21,26 @@ FACTS = Facts(
 )
 
 
-def test_what_services_depend_on_comes_after_what_it_depends_on_itself() -> None:
-    assert needed(["seed"], FACTS) == ["db", "cache", "migrate"]
-    assert needed(["migrate", "app"], FACTS) == ["db", "cache", "migrate", "seed"]
-    assert needed(["db", "new"], FACTS) == []
+def test_services_come_after_what_they_depend_on() -> None:
+    assert in_order(["seed"], FACTS) == ["db", "cache", "migrate", "seed"]
+    assert in_order(["migrate", "app"], FACTS) == ["db", "cache", "migrate", "seed", "app"]
+    assert in_order(["db", "new"], FACTS) == ["db", "new"]
     circle = replace(FACTS.containers[0], labels={DEPENDS_ON: "app:service_started:true"})
-    assert needed(["app"], Facts(containers=(circle,))) == ["app"]
+    assert in_order(["app"], Facts(containers=(circle,))) == ["app"]
 
 
 def test_what_has_done_its_work_names_what_comes_early_as_far_as_that_may_be_touched() -> None:
     names, ending = sorted(NEEDS), {"migrate", "seed"}
     made = runs(names, ending, ending, FACTS, late=False, known=["db", "app"])
     assert made == Runs(
-        ("app", "cache", "db"), ("migrate", "seed"), early=("db", "cache", "migrate"), known=("db",)
+        ("app", "cache", "db"), ("migrate", "seed"), early=("db", "cache", "migrate", "seed"), known=("db",)
     )
     # Of an earlier release one may have to do its work again, and then comes later.
     made = runs(names, {"seed"}, ending, FACTS, late=True)
-    assert (made.done, made.later, made.early) == (("seed",), ("migrate",), ("db", "cache", "migrate"))
-    assert runs(names, ending, ending, FACTS, late=False, only=["app", "seed"]).early == ()
+    assert (made.done, made.later, made.early) == (
+        ("seed",),
+        ("migrate",),
+        ("db", "cache", "migrate", "seed"),
+    )
+    assert runs(names, ending, ending, FACTS, late=False, only=["app", "seed"]).early == ("seed",)
     assert runs(["app", "db"], ending, ending, FACTS, late=False) == Runs()
