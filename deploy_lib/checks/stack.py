@@ -10,7 +10,7 @@ from deploy_lib.compose.service import Service
 from deploy_lib.config import Node
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.files import FOLDER
-from deploy_lib.source.files import Expected, Shipped
+from deploy_lib.source.shipped import Expected, Shipped
 
 
 def check_storage(node: Node, found: Collection[str], *, deferred: bool) -> Iterator[Check]:

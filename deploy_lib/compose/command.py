@@ -63,7 +63,7 @@ def moved_hashes(project: Project, files: str) -> str:
     moved = f'sed "s|{files}|"{quote(home)}"|g"'
     # Of profiles, what is rendered has only the active ones.
     rendered = replace(project, files=("-",), env_files=(), profiles=("*",))
-    hashed = _call(rendered, quote(project.directory), _HASH)
+    hashed = _call(rendered, quote(project.directory), _HASH_RENDERED)
     return f"""{_call(project, f'"{files}"', _RENDER)} | {moved} | {hashed}"""
 
 
@@ -88,6 +88,10 @@ def inactive_services(project: Project, files: str) -> str:
 _RENDER = ("config", "--format", "json")
 _HASH = ("config", "--hash", "*")
 
+_HASH_RENDERED = (*_HASH, "--no-consistency")
+"""The same for what Compose has rendered: that may depend (`required: false`) on services of a profile that is not active, which
+it leaves out, and then finds undefined."""
+
 BLANK = r's/.*The \\*"\([A-Za-z_][A-Za-z0-9_]*\)\\*" variable is not set.*/\1/p'
 """For `sed -n`: the names of the variables that Compose found no value for, in what a rendering said on standard error. It
 puts an empty text in their place, with no other sign of it."""
@@ -100,16 +104,13 @@ def hash_command(project: Project) -> str:
 
 def deployed_hashes_command(project: Project) -> str:
     """The calls that print what hash each service's container of a deployed stack may bear: one line or two for each service."""
-    return (
-        f"{compose_command(project, 'config', '--hash', '*')}; {_hashed(project, quote(project.directory))}"
-    )
+    return f"{compose_command(project, *_HASH)}; {_hashed(project, quote(project.directory))}"
 
 
 def _hashed(project: Project, directory: str) -> str:
     # Asked for hashes, Compose 2.26 reads no `env_file` of a service; the hash on a container is that of what was in it.
     rendered = replace(project, files=("-",))
-    render, hashed = _call(project, directory, _RENDER), _call(rendered, directory, ("config", "--hash", "*"))
-    return f"{render} | {hashed}"
+    return f"{_call(project, directory, _RENDER)} | {_call(rendered, directory, _HASH_RENDERED)}"
 
 
 def up_command(project: Project) -> str:

@@ -22,7 +22,7 @@ def read_env_file(content: bytes, known: Mapping[str, str] | None = None) -> dic
         known: values that count before those of the file.
     """
     found: dict[str, str] = {}
-    for match in _LINE.finditer(content.decode(errors="replace")):
+    for match in _LINE.finditer(content.decode("utf-8-sig", errors="replace")):
         if match["single"] is not None:
             found[match["name"]] = match["single"]
             continue

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+DEEPEST = 16
+"""How deep defaults may lie in each other."""
+
+_WORD = r"[^{}]*+"
+for _ in range(DEEPEST):
+    _WORD = rf"(?:[^{{}}]++|\{{{_WORD}\}})*+"
+
 VARIABLE = re.compile(
-    r"""
+    rf"""
     \$(?:
         (?P<escaped>\$)                                                # a dollar sign that stands for itself
-        | \{(?P<name>[A-Za-z_]\w*)
-            (?:(?P<kind>:?[-?+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}    # ${NAME}, ${NAME:-word}, ${NAME:?word}
+        | \{{(?P<name>[A-Za-z_]\w*)
+            (?:(?P<kind>:?[-?+])(?P<word>{_WORD}))?\}}                   # ${{NAME}}, ${{NAME:-word}}, ${{NAME:?word}}
         | (?P<bare>[A-Za-z_]\w*)                                       # $NAME
     )
     """,

@@ -28,11 +28,13 @@ class References:
         found: each path once for each service that names it.
         unknown: what is named with a variable that has no value here, in words.
         services: the names of all services, those of included files and of profiles that are not active, too.
+        folders: project directories that included files are given. Compose takes one that is not there for the one above.
     """
 
     found: list[Reference] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
 
 def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[str, str]) -> References:
@@ -57,10 +59,11 @@ class _Reader:
         self.found = Referred(read)
         self.begun: list[tuple[str, ...]] = []
         self.names: set[str] = set()
+        self.folders: set[str] = set()
 
     def result(self) -> References:
         unknown = list(dict.fromkeys(self.found.unknown))
-        return References(self.found.references, unknown, sorted(self.names))
+        return References(self.found.references, unknown, sorted(self.names), sorted(self.folders))
 
     def file(self, place: Place, content: bytes) -> None:
         for document in load_marked(content, place.name):
@@ -86,7 +89,9 @@ class _Reader:
         paths = [p for each in _list(spec.get("path")) if (p := known(place, each, "include"))]
         if not paths:
             return
-        folder = known(place, spec.get("project_directory"), "include") or posixpath.dirname(paths[0]) or "."
+        folder = known(place, spec.get("project_directory"), "include")
+        self.folders |= {folder} if folder else set()
+        folder = folder or posixpath.dirname(paths[0]) or "."
         values = dict(place.values)
         given = _list(spec.get("env_file"))
         usual = posixpath.normpath(posixpath.join(folder, ".env"))

@@ -71,9 +71,14 @@ class Referred:
         """The content of a file without which Compose cannot read the others.
 
         Raises:
-            UsageError: the checkout has none.
+            UsageError: the checkout has none, or it lies above the project directory.
         """
         content = self.read(path)
+        if content is None and path.startswith("../"):
+            raise UsageError(
+                f"{place.where(line)}: {path}, {what}, lies above the project directory, and is not shipped",
+                hint="put it beside or below the first Compose file; or name it there, and ship it with `files` in deploy.toml",
+            )
         if content is None:
             raise UsageError(
                 f"{place.where(line)}: {path}, {what}, is not in the checkout, or git ignores it"

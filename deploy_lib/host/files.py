@@ -60,7 +60,7 @@ found() {{
   for x in {words(*paths)}; do
     there "$x" || {{ [ $? = 1 ] && continue; return 1; }}
     [ ! -d "$x" ] || continue
-    [ ! -f "$x" ] || {{ [ -r "$x" ] && printf '%s\\n' "$x"; }} || {{ echo "$x: Permission denied" >&2; return 1; }}
+    [ ! -f "$x" ] || {{ [ -r "$x" ] && printf './%s\\n' "$x"; }} || {{ echo "$x: Permission denied" >&2; return 1; }}
   done
 }}
 found=$(found) || exit
@@ -85,4 +85,9 @@ def unpack(stream: bytes) -> dict[str, bytes]:
 
 def _members(archive: tarfile.TarFile) -> dict[str, bytes]:
     members = [member for member in archive.getmembers() if member.isfile()]
-    return {m.name: file.read() for m in members if (file := archive.extractfile(m)) is not None}
+    # Each is asked for with `./`, so that no name is taken for an option of tar's.
+    return {
+        m.name.removeprefix("./"): file.read()
+        for m in members
+        if (file := archive.extractfile(m)) is not None
+    }

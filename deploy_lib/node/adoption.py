@@ -38,11 +38,14 @@ def compare_adopted(session: Session, job: Job, facts: Facts, version: Version, 
     """
     given = {name: value.reveal() for name, value in needed_values(facts, values).items()}
     shipped = job.local.shipped
-    read = {path: shipped.files[path] for path in shipped.inputs}
-    read |= {path: each for path, each in shipped.files.items() if each.target}
+    read = shipped.read
     env = {**given, **job.variables(version, facts)}
     given_to = {*shipped.compose_files, *shipped.env_files}
-    lying = all(facts.files.get(path) == each.mark for path, each in read.items() if path not in given_to)
+    lying = all(
+        facts.files.get(path) == each.mark
+        for path, each in read.items()
+        if path not in given_to and not each.folder
+    )
     found = ask_alike(session, job.stack.unpinned, read, env, facts.containers, lying=lying)
     return replace(facts, alike=found.services, inactive=found.inactive)
 

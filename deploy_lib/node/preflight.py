@@ -49,11 +49,7 @@ def look(
     env = {**placeholders(job.environment.secrets), **job.variables(version, known or Facts())}
     if asked is not None and asked.rendered == env and not job.stack.borrowed and not _unrendered(asked):
         return gather(session, job.stack, {}, env, weigh=weigh, known=asked)
-    shipped = job.local.shipped
-    read = {path: shipped.files[path] for path in shipped.inputs}
-    # A link may lead to one of them.
-    read |= {path: entry for path, entry in shipped.files.items() if entry.target}
-    return replace(gather(session, job.stack, read, env, weigh=weigh), rendered=env)
+    return replace(gather(session, job.stack, job.local.shipped.read, env, weigh=weigh), rendered=env)
 
 
 def _unrendered(facts: Facts) -> bool:

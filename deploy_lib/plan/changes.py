@@ -84,7 +84,7 @@ def change_of(facts: Facts, before: Event | None, name: str, release: Release) -
         return change("recreate", "files that it mounts")
     if before is not None and before.kind == "adopted":
         return change("recreate", "its configuration, or how it was started")
-    if before is None or any(c.config_hash != before.hashes.get(name) for c in running):
+    if before is None or any(facts.remade(c, before) for c in running):
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:
         return change("remove", "fewer replicas")
@@ -102,7 +102,7 @@ def _as_started(facts: Facts, before: Event | None, release: Release, kept: Chan
         return replace(kept, action="remove", why="fewer replicas")
     # Of an adopted project nobody has recorded a hash; that it is the right one was asked.
     known = before is None or before.kind == "adopted"
-    if before is not None and not known and any(c.config_hash != before.hashes.get(name) for c in running):
+    if before is not None and not known and any(facts.remade(c, before) for c in running):
         return replace(kept, action="recreate", why="it is not as recorded")
     ill = next((c for c in running if not (c.healthy or (c.done and name in release.ends))), None)
     if ill is not None:

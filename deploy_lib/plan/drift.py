@@ -72,7 +72,7 @@ def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
             yield f"{container.name} runs {container.image}, and the release has {image}"
         elif built is not None and container.image_id != built:
             yield f"{container.name} runs another image than {image}"
-        elif service in proven.hashes and container.config_hash != proven.hashes[service]:
+        elif service in proven.hashes and facts.remade(container, proven):
             yield f"{container.name} was created with another configuration than the release's"
 
 

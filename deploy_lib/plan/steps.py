@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from deploy_lib.config import Backup, OneOff, Stack
@@ -21,6 +21,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import Desired, contents_by_digest
 from deploy_lib.plan.rolls import rolls
+from deploy_lib.plan.runs import runs, stopped
 from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
@@ -101,16 +102,17 @@ def make_switch(
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,
         recalled=[Keeper(r.carried_from, r.carried, r.given) for r in _shells(facts, release, back)],
         runs=replace(
-            _runs(release.images, settled, ending, late=decision.keep_values, only=only),
+            runs(release.images, settled, ending, facts, late=decision.keep_values, only=only, known=others),
             only=() if only or ending else tuple(sorted(release.images)),
         ),
-        back_runs=_runs(
+        back_runs=runs(
             back.release.images,
             settled,
             back.release.ends,
+            facts,
             late=True,
             only=only,
-            stopped=_stopped(facts) if facts.adopted else (),
+            stopped=stopped(facts) if facts.adopted else (),
         )
         if back
         else Runs(),
@@ -200,42 +202,6 @@ def due_one_offs(decision: Decision, stack: Stack) -> list[OneOff]:
     """The commands of new images; a rollback undoes no migration, and an older image knows none of the newer ones."""
     new_images = {c.service for c in decision.plan.changes if c.image != c.before and c.action != "keep"}
     return [o for o in stack.before_switch if o.service in new_images and not decision.keep_values]
-
-
-def _runs(
-    services: Collection[str],
-    settled: Collection[str],
-    ending: Collection[str],
-    *,
-    late: bool,
-    only: Collection[str] = (),
-    stopped: Collection[str] = (),
-) -> Runs:
-    """Which services Compose starts, and when.
-
-    Args:
-        settled: those that have done their work, and have not changed as far as is known here.
-        ending: those that end when they have done their work.
-        late: the release is an earlier one. A newer one may have done their work on the data since, so they come last.
-        only: the services that may be touched; empty for all. Compose 2.26, asked for all, recreates a service together with
-            one that it depends on.
-        stopped: those that somebody had stopped.
-    """
-    some = [name for name in services if name in only] if only else [*services]
-    later = [name for name in some if late and name in ending and name not in settled]
-    done = [name for name in some if name in settled]
-    idle = [name for name in some if name in stopped and name not in {*later, *done}]
-    if not (later or done or only or idle):
-        return Runs()
-    rest = [name for name in some if name not in {*later, *done, *idle}]
-    first, once, last, never = (tuple(sorted(each)) for each in (rest, done, later, idle))
-    return Runs(first, once, last, changed_later=late, stopped=never)
-
-
-def _stopped(facts: Facts) -> set[str]:
-    """The services of which no container runs."""
-    still = {c.service for c in facts.containers if c.state not in ("exited", "created", "dead")}
-    return {c.service for c in facts.containers} - still
 
 
 def new_order(

@@ -12,7 +12,8 @@ from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 from deploy_lib.release.files import Entry
-from deploy_lib.source.files import Shipped, collect
+from deploy_lib.source.files import collect
+from deploy_lib.source.shipped import Shipped
 
 
 @dataclass(frozen=True)

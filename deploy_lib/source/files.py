@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy_lib.compose.env_file import read_env_file
@@ -18,53 +17,12 @@ from deploy_lib.compose.reference import Reference
 from deploy_lib.compose.references import references
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.release.files import Entry
 from deploy_lib.source.placing import Placing, covers
+from deploy_lib.source.shipped import Expected, Shipped
 from deploy_lib.source.tree import above, joined
 
 TOGETHER = 128 * 1024 * 1024
 """Bytes of all files of a stack."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a Compose file refers to and the checkout does not ship: the host has it already, or the stack cannot run.
-
-    Attributes:
-        why: it is not shipped, in a few words.
-        hint: what to do where the host lacks it.
-        data: its path, where the stack may fill it itself; "" otherwise.
-    """
-
-    reference: Reference
-    why: str
-    hint: str
-    data: str = ""
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """A stack's files.
-
-    Attributes:
-        files: by path below the stack's directory on a host.
-        compose_files: those of them that Compose is given, in their order.
-        env_files: likewise, those with variables.
-        inputs: all that Compose reads itself, these included.
-        expected: what the host must have already.
-        values: the variables of the env files.
-        notes: what an operator should know, each with what to do about it.
-        services: the names of all services, those of profiles that are not active, too.
-    """
-
-    files: Mapping[str, Entry]
-    compose_files: tuple[str, ...]
-    env_files: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
-    expected: tuple[Expected, ...] = ()
-    values: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[tuple[str, str], ...] = ()
-    services: tuple[str, ...] = ()
 
 
 def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None) -> Shipped:
@@ -105,6 +63,8 @@ def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None
             *((text, "give the variable a value in an env file") for text in refers.unknown),
         ),
         services=tuple(refers.services),
+        # Where nothing lies below one, the host has none either.
+        folders=tuple(f for f in refers.folders if any(path.startswith(f"{f}/") for path in found.files)),
     )
 
 

@@ -62,8 +62,13 @@ services:
     command: [python, -m, http.server, "8000"]
     environment: { WHO: "${USER}" }
     depends_on: { migrate: { condition: service_completed_successfully } }
+  store:
+    <<: *python
+    command: [python, -m, http.server, "8000"]
+    environment: { SIZE: small }
   migrate:
     <<: *python
+    depends_on: [store]
     command: [sh, -c, "echo ran >> /data/runs; exit ${MIGRATION:-0}"]
     volumes: ["data:/data"]
   job:
@@ -157,13 +162,16 @@ def test_a_changed_file_recreates_exactly_who_mounts_it(shop: Project) -> None:
     assert runs(shop) == (1, 1)
 
 
-def test_a_changed_config_does_too(shop: Project) -> None:
+def test_a_changed_config_does_too_and_nothing_runs_again_for_what_it_depends_on(shop: Project) -> None:
     before = shop.containers()
-    shop.write({"compose.yml": COMPOSE.replace('content: "one"', 'content: "two"')})
-    assert shop.deploy().code == 0
+    changed = COMPOSE.replace('content: "one"', 'content: "two"').replace("SIZE: small", "SIZE: large")
+    shop.write({"compose.yml": changed})
+    done = shop.deploy()
+    assert done.code == 0, done.err
     after = shop.containers()
-    assert {name for name in after if after[name] != before[name]} == {"web", "clone"}
+    assert {name for name in after if after[name] != before[name]} == {"web", "clone", "store"}
     assert shop.inside("clone", "cat /banner") == "two"
+    assert runs(shop) == (1, 1)
 
 
 def test_a_failed_release_gives_the_old_values_back(shop: Project) -> None:

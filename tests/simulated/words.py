@@ -20,6 +20,7 @@ _FLAGS = {
     "--quiet",
     "--digests",
     "--rm",
+    "--no-consistency",
     "--no-deps",
 }
 _FLAGS |= {

@@ -42,7 +42,9 @@ def functions(stack: HostStack, project: Project) -> str:
     """They take `engine`, `up` and `compose_up` as well."""
     make, begin = (words(*options) for options in BESIDE)
     form = quote(f"{{{{.ID}}}} {{{{.State}}}} {labels.template(labels.CONFIG_HASH)}")
-    made = "".join(f'{{{{println (index .Config.Labels "{x}")}}}}' for x in (labels.CONFIG_HASH, labels.DEPENDS_ON))
+    made = "".join(
+        f'{{{{println (index .Config.Labels "{x}")}}}}' for x in (labels.CONFIG_HASH, labels.DEPENDS_ON)
+    )
     found = quote(f"{{{{.State}}}} {labels.template(labels.CONFIG_HASH)}")
     return f"""\
 now() {{ date +%s; }}

@@ -58,7 +58,7 @@ while [ $# -gt 0 ]; do
       link) rm -rf -- "$1.deploy-new" && ln -s -- "$3" "$1.deploy-new";;
       *)
         rm -rf -- "$1.deploy-new" &&
-        (umask 077; cat {objects or quote(home / layout.OBJECTS)}/"$3" > "$1.deploy-new") && chmod "$2" "$1.deploy-new" &&
+        (umask 077; cat {objects or quote(home / layout.OBJECTS)}/"$3" > "$1.deploy-new") && chmod "$2" -- "$1.deploy-new" &&
         {{ [ "$(sha256sum < "$1.deploy-new")" = "$3  -" ] || {{ echo "the content for $1 is not that of the release" >&2; false; }}; }};;
     esac
   }} || {{

@@ -38,6 +38,10 @@ class Runs:
         stopped: on the way back, these are made and not started: somebody had stopped them.
         only: where all are started at once, and no service waits until another one has done its work: all of them. Those of
             them that do not run afterwards are started by themselves.
+        early: those of `done` and what they depend on, in the order in which they come: such a one is made anew by itself, and
+            before the others, when its configuration is another one. In the same call Compose 2.26 makes anew what depends on
+            it, too: what has done its work would do that again, and what runs would be interrupted for nothing.
+        known: those of `early` of which that is known beforehand.
     """
 
     services: Sequence[str] = ()
@@ -46,6 +50,8 @@ class Runs:
     changed_later: bool = False
     stopped: Sequence[str] = ()
     only: Sequence[str] = ()
+    early: Sequence[str] = ()
+    known: Sequence[str] = ()
 
     @property
     def all(self) -> bool:
@@ -54,14 +60,16 @@ class Runs:
 
 
 def functions(stack: HostStack, project: Project) -> str:
-    """Shell functions `up`, `lean SERVICE...`, `some SERVICE...`, `at_last COMMAND...`, `changed SERVICE...` and
-    `start_later SERVICE...`; take `engine`."""
+    """Shell functions `up`, `lean SERVICE...`, `some SERVICE...`, `at_last COMMAND...`, `changed SERVICE...`,
+    `among LIST NAME...`, `unstarted SERVICE...` and `start_later SERVICE...`; take `engine`."""
     make, begin = (words(*options) for options in SOME)
     limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
     hashed = f'{{{{.Label "{labels.CONFIG_HASH}"}}}}'
     listed = f'{{{{.State}}}} {{{{.Label "{labels.SERVICE}"}}}} {{{{.Status}}}}'
     state = f"docker ps -a {project.filters} {labels.NO_ONE_OFF} --format {quote(listed)}"
     one = f"docker ps -a {project.filters} {labels.of_service_in('1')} {labels.NO_ONE_OFF} --format {quote(hashed)}"
+    label = quote(labels.template(labels.SERVICE))
+    never = f"docker ps -a --filter status=created {project.filters} {labels.NO_ONE_OFF} --format {label}"
     return f"""\
 compose_up() {{
 {scaled(project)}
@@ -99,7 +107,18 @@ $h
 $x $(hash_of "$x")
 "*) ;; *) printf '%s ' "$x";; esac; done
 }}
-start_later() {{ for x; do some "$x" || echo "$x could not be started"; done; }}
+# among LIST NAME...: prints the names that are in a list.
+among() {{ list=" $1 "; shift; for x; do case $list in *" $x "*) printf '%s ' "$x";; esac; done; }}
+# unstarted SERVICE...: prints those of which there is a container that was never started.
+unstarted() {{ among "$({never} | tr '\n' ' ')" "$@"; }}
+# Several in one call, so that one which waits until another has done its work is started then. What fails keeps nothing back.
+start_later() {{
+  if [ $# -gt 1 ] && up {make} "$@"; then
+    ! up {begin} "$@" || return 0
+    set -- $(unstarted "$@")
+  fi
+  for y; do some "$y" || echo "$y could not be started"; done
+}}
 """
 
 
@@ -121,17 +140,49 @@ def forward_steps(runs: Runs, project: Project, env: str) -> list[Step]:
     if runs.all:
         how = f"lean {words(*runs.only)}" if runs.only else "up"
         return [Step(f"ran=; {how} || return", (env + shown(up_command(project)),))]
-    some = words(*runs.services)
-    steps = [Step(f"ran=$(changed {words(*runs.done)})" if runs.done else "ran=")]
-    first = f"{some} {'' if runs.changed_later else '$ran'}".strip()
-    if first:
-        told = [env + shown(call) for call in up_commands(project, runs.services)] if some else []
-        steps.append(Step(f'set -- {first}; [ $# = 0 ] || some "$@" || return', tuple(told)))
+    some, done = words(*runs.services), words(*runs.done)
+    alone = [env + shown(up_commands(project, [name])[0]) for name in runs.early if name in runs.known]
+    told = [env + shown(call) for call in up_commands(project, runs.services)] if some else []
+    make, begin = (words(*options) for options in SOME)
+    begun = some if runs.changed_later else f"{some} $ran".strip()
+    steps = [
+        Step(_early(runs, f"up {make}", runs.done), tuple(alone)),
+        Step(f'ran=$(among "$*" {done})' if done else "ran="),
+        Step(
+            f"""\
+set -- {begun}
+if [ $# != 0 ]; then
+  up {make} "$@" || return
+  {_again(runs)}
+  up {begin} {begun} || return
+fi""",
+            tuple(told),
+        ),
+    ]
     later = f"{words(*runs.later)} {'$ran' if runs.changed_later else ''}".strip()
     if later:
-        calls = [env + shown(call) for service in runs.later for call in up_commands(project, [service])]
+        calls = [env + shown(call) for call in up_commands(project, runs.later)] if runs.later else []
         steps.append(Step(f"start_later {later}", tuple(calls)))
     return steps
+
+
+def _early(runs: Runs, make: str, asked: Sequence[str] = ()) -> str:
+    """Shell text that makes anew what comes early, and leaves in `$@` what has changed of that and of what else is asked for.
+
+    What cannot be made is made once more with the others, and fails there, where that counts.
+    """
+    names = words(*dict.fromkeys([*runs.early, *asked]))
+    if not names:
+        return ":"
+    each = f"""
+for y in $(among {quote(words(*runs.early))} "$@"); do {make} "$y" || true; done"""
+    return f"set -- $(changed {names}){each if runs.early else ''}"
+
+
+def _again(runs: Runs) -> str:
+    """Shell text that adds to `$ran` what Compose has made anew all the same."""
+    done = words(*runs.done)
+    return f'ran=$(among "$ran $(unstarted {done})" {done})' if done else ":"
 
 
 def back(runs: Runs) -> str:
@@ -141,4 +192,5 @@ def back(runs: Runs) -> str:
     make, _ = (words(*options) for options in SOME)
     made = f"at_last up {make} {words(*runs.stopped)} || return\n" if runs.stopped else ""
     some = f"at_last some {words(*runs.services)} || return" if runs.services else ":"
-    return f"{made}{some}\nstart_later {words(*runs.later)} $ran"
+    early = _early(runs, f"at_last up {make}")
+    return f"{early}\n{made}{some}\n{_again(runs)}\nstart_later {words(*runs.later)} $ran"

@@ -197,6 +197,15 @@ class Facts:
         }
         return {service: others for service, others in found.items() if others}
 
+    def remade(self, container: Container, before: Event) -> bool:
+        """Whether a container was made from another configuration than the release's."""
+        # Compose's hash of one that is part of another's container has the id of that one in it: a host that went back has made
+        # both anew, and nobody has recorded that.
+        went_back = self.newest_switch is not None and self.newest_switch.kind == "reverted"
+        return container.config_hash != before.hashes.get(container.service) and not (
+            container.joined and went_back
+        )
+
     def has(self, image: Image) -> bool:
         """Whether the host has this very image."""
         return self.id_of(image) is not None

@@ -20,7 +20,7 @@ from deploy_lib.release.files import Entry
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
-from deploy_lib.source.files import Expected, Shipped
+from deploy_lib.source.shipped import Expected, Shipped
 from tests import ROOT
 from tests.unit import build
 

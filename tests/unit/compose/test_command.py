@@ -6,7 +6,9 @@ from pathlib import Path, PurePosixPath
 from deploy_lib.compose.command import (
     VERSION,
     compose_command,
+    deployed_hashes_command,
     hash_command,
+    moved_hashes,
     refusal,
     remove_left_behind,
     render_command,
@@ -34,6 +36,12 @@ def test_the_command_names_its_project_and_all_its_files_in_their_order() -> Non
 def test_what_files_include_is_looked_for_beside_them_wherever_they_lie() -> None:
     for text in (hash_command(PROJECT), render_command(PROJECT)):
         assert '--project-directory "$t"/files -f "$t"/files/compose.yml' in text
+
+
+def test_what_compose_has_rendered_may_depend_on_what_it_left_out() -> None:
+    for text in (hash_command(PROJECT), deployed_hashes_command(PROJECT), moved_hashes(PROJECT, "$t/files")):
+        assert "-f - " in text
+        assert text.endswith(" config --hash '*' --no-consistency")
 
 
 def test_people_see_the_call_alone() -> None:

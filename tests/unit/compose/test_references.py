@@ -104,6 +104,12 @@ def test_included_files_start_from_their_own_project_directory() -> None:
     }
 
 
+def test_what_lies_above_the_project_directory_is_not_called_missing() -> None:
+    for text in ("include: [../a.yml]", "services: {a: {extends: {file: ../a.yml, service: a}}}"):
+        with pytest.raises(UsageError, match=r"\.\./a\.yml, which .*, lies above the project directory"):
+            found(text)
+
+
 def test_the_working_directory_is_the_project_directory_in_each_file() -> None:
     beside = {"sub/a.yml": "services: {a: {volumes: ['${PWD}/conf:/x', './own:/y']}}"}
     assert {"conf", "sub/own"} <= set(found("include: [sub/a.yml]", beside=beside))

@@ -26,7 +26,7 @@ from deploy_lib.request import Request
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
-from deploy_lib.source.files import Shipped
+from deploy_lib.source.shipped import Shipped
 from tests.unit import sample
 from tests.unit.plan.test_plan import FILES, NEW, OLD, settled
 from tests.unit.plan.test_plan import NODE as PLAIN

@@ -9,7 +9,8 @@ import pytest
 
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
-from deploy_lib.source.files import Shipped, collect
+from deploy_lib.source.files import collect
+from deploy_lib.source.shipped import Shipped
 
 COMPOSE = "services: {web: {image: x, volumes: [%s]}}"
 
@@ -132,6 +133,18 @@ def test_an_ignored_file_that_deploy_toml_names_is_meant(root: Path) -> None:
     found = shipped(root, env_file="own.env", files={"b.env": "conf.env"})
     assert set(found.files) == {"compose.yml", "own.env", "b.env"}
     assert "git ignores .env" in shipped(root).notes[0][0]
+
+
+def test_compose_finds_the_project_directories_of_what_is_included(root: Path) -> None:
+    # Where one is not there, it takes the directory above in its place.
+    files = {
+        "compose.yml": "include: [{path: [a.yml], project_directory: inc/home}, {path: b.yml, project_directory: inc/bare}]",
+        **{f"{name}.yml": f"services: {{{name}: {{image: x, volumes: ['./x.conf:/x']}}}}" for name in "ab"},
+    }
+    write(root, {**files, "inc/home/x.conf": "x"})
+    read = shipped(root).read
+    assert set(read) == {*files, "inc/home"}
+    assert read["inc/home"].folder
 
 
 def test_an_env_file_beside_the_compose_file_is_compose_s_own_default(root: Path) -> None:

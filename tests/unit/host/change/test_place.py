@@ -50,6 +50,14 @@ def test_changed_files_are_put_into_place_and_dropped_ones_removed(home: Path) -
     assert mode(home / "sub/it's b") == 0o644
 
 
+def test_no_name_is_taken_for_an_option(home: Path) -> None:
+    put(home, {"-d": NEW, "-dash/-f": file_mark(NEW, 0o755), "-l": link_mark("-d"), "--": FOLDER})
+    assert files(home).items() >= {"-d": "new", "-dash/-f": "new", "-l": "new"}.items()
+    assert mode(home / "-dash/-f") == 0o755
+    put(home, {"-d": OTHER}, "-dash/-f", "-l", "--")
+    assert files(home) == {"a": "old", "sub/it's b": "old", "-d": "other"}
+
+
 def test_when_one_file_cannot_be_written_none_is_changed(home: Path) -> None:
     before = files(home)
     assert run(home, Placement({"a": NEW, "sub/it's b": digest(b"missing")}, ["a"])).returncode != 0

@@ -708,6 +708,74 @@ def test_what_is_done_is_started_when_it_has_changed_and_later_where_its_failure
     assert started(host)[len(forth) :] == back
 
 
+MADE_ANEW = """
+case "$*" in
+  *"config --hash"*) printf 'db new\\njob old\\nsame old\\nweb old\\n'; exit;;
+  *status=created*) echo same; exit;;
+  *'io.ktrdr'*|*config-hash*) echo old; exit;;
+esac
+"""
+"""The database has changed, and "same" depends on it: Compose may have made that anew all the same."""
+
+
+@pytest.mark.parametrize(
+    ("late", "forth"),
+    [
+        (False, ["--no-start db", "--no-start web", "--no-recreate web same"]),
+        (
+            True,
+            [
+                *("--no-start db", "--no-start web", "--no-recreate web"),
+                *("--no-start same", "--no-recreate same"),
+            ],
+        ),
+    ],
+)
+def test_what_has_done_its_work_is_left_alone_when_what_it_depends_on_is_made_anew(
+    host: Host, late: bool, forth: list[str]
+) -> None:
+    def ups() -> list[str]:
+        return [
+            line.partition("--quiet-pull ")[2].replace("--no-deps ", "")
+            for line in host.calls.splitlines()
+            if " up " in line
+        ]
+
+    host.docker(MADE_ANEW)
+    runs = Runs(("web",), ("job", "same"), (), late, early=("db",))
+    host.begin("new", runs=runs, back_runs=replace(runs, changed_later=True))
+    assert host.until("=== switched") == "=== switched 0"
+    assert ups() == forth
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert ups()[len(forth) :] == [
+        *("--no-start db", "--no-start web", "--no-recreate web"),
+        *("--no-start same", "--no-recreate same"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fails", "ups"),
+    [
+        ("none", ["--no-start a b", "--no-recreate a b"]),
+        # Compose gives up at the first one that fails.
+        ("--no-recreate a b", ["--no-start a b", "--no-recreate a b", "--no-start b", "--no-recreate b"]),
+        (
+            "--no-start a b",
+            ["--no-start a b", *(f"{how} {x}" for x in "ab" for how in ("--no-start", "--no-recreate"))],
+        ),
+    ],
+)
+def test_what_comes_later_comes_in_compose_s_own_order_and_keeps_nothing_back(
+    host: Host, fails: str, ups: list[str]
+) -> None:
+    host.docker(f"""case "$*" in *"{fails}") exit 1;; *status=created*) echo b; exit;; esac""")
+    host.begin("new", runs=Runs((), (), ("a", "b"), True))
+    assert host.until("=== switched") == "=== switched 0"
+    called = [line.partition("--quiet-pull ")[2] for line in host.calls.splitlines() if " up " in line]
+    assert [each.replace("--no-deps ", "") for each in called] == ups
+
+
 STATES = """
 case "$*" in
   *" up "*) exit 0;;

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import replace
 
 from deploy_lib.compose.container import Container
+from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import SECRETS_LABEL
@@ -47,6 +48,20 @@ def test_a_secret_that_nothing_got_has_not_changed_and_without_a_key_nothing_is_
     facts = Facts(key=KEY, containers=(got(marks(A="one")),))
     assert facts.changed(wanted(NEW="value")) == []
     assert replace(facts, key="").changed(wanted(A="other")) == []
+
+
+def test_what_going_back_has_made_anew_with_another_is_as_recorded() -> None:
+    # The hash of a container that is part of another one has the id of that one in it.
+    proven = replace(event("proven", RELEASE), hashes={"web": "old"})
+    alone = build.container(labels={CONFIG_HASH: "new"})
+    part = replace(alone, joined=("other",))
+    for history, made_otherwise in (
+        ((proven,), [True, True]),
+        ((proven, event("reverted", RELEASE)), [True, False]),
+        ((proven, event("reverted", RELEASE), proven), [True, True]),
+    ):
+        facts = Facts(history=history, containers=(alone, part))
+        assert [facts.remade(container, proven) for container in (alone, part)] == made_otherwise
 
 
 def test_an_image_is_found_by_its_digest_or_by_its_id() -> None:

@@ -1,0 +1,46 @@
+from dataclasses import replace
+
+from deploy_lib.compose.labels import DEPENDS_ON
+from deploy_lib.host.change.start import Runs
+from deploy_lib.host.look.facts import Facts
+from deploy_lib.plan.runs import in_order, runs
+from tests.unit import build
+
+NEEDS = {
+    "app": "seed:service_completed_successfully:false",
+    "db": "",
+    "migrate": "cache:service_started:false,db:service_healthy:false",
+    "cache": "db:service_started:true",
+    "seed": "migrate:service_completed_successfully:false,db:service_healthy:false",
+}
+FACTS = Facts(
+    containers=tuple(
+        replace(build.container(labels={DEPENDS_ON: needs}), service=name, id=name)
+        for name, needs in NEEDS.items()
+    )
+)
+
+
+def test_services_come_after_what_they_depend_on() -> None:
+    assert in_order(["seed"], FACTS) == ["db", "cache", "migrate", "seed"]
+    assert in_order(["migrate", "app"], FACTS) == ["db", "cache", "migrate", "seed", "app"]
+    assert in_order(["db", "new"], FACTS) == ["db", "new"]
+    circle = replace(FACTS.containers[0], labels={DEPENDS_ON: "app:service_started:true"})
+    assert in_order(["app"], Facts(containers=(circle,))) == ["app"]
+
+
+def test_what_has_done_its_work_names_what_comes_early_as_far_as_that_may_be_touched() -> None:
+    names, ending = sorted(NEEDS), {"migrate", "seed"}
+    made = runs(names, ending, ending, FACTS, late=False, known=["db", "app"])
+    assert made == Runs(
+        ("app", "cache", "db"), ("migrate", "seed"), early=("db", "cache", "migrate", "seed"), known=("db",)
+    )
+    # Of an earlier release one may have to do its work again, and then comes later.
+    made = runs(names, {"seed"}, ending, FACTS, late=True)
+    assert (made.done, made.later, made.early) == (
+        ("seed",),
+        ("migrate",),
+        ("db", "cache", "migrate", "seed"),
+    )
+    assert runs(names, ending, ending, FACTS, late=False, only=["app", "seed"]).early == ("seed",)
+    assert runs(["app", "db"], ending, ending, FACTS, late=False) == Runs()
