@@ -143,11 +143,12 @@ def test_one_without_a_check_has_to_run_for_a_while(host: Rolled) -> None:
     host.want("h2")
     host.tell("health/h2", "none")
     # On a loaded machine, that takes longer than what must not be waited for elsewhere here.
-    assert host.run(functions(stack=build.stack(healthy_timeout=60)), "roll_0").returncode == 0
+    patient = build.stack(healthy_timeout=60)
+    assert host.run(functions(stack=patient), "roll_0").returncode == 0
     assert host.containers() == {"c11": ("h2", "running")}
     host.want("h3")
     host.tell("health/h3", "unhealthy")
-    assert host.run(functions(unproven=True), "roll_0").returncode == 0
+    assert host.run(functions(unproven=True, stack=patient), "roll_0").returncode == 0
     assert host.containers() == {"c12": ("h3", "running")}
 
 
