@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .engine import Engine
+from .gateway import Gateway
 from .images import described
+from .project import ROLLED
 from .server import Call
 from .templates import render
 from .things import Container, EngineError
@@ -133,7 +135,7 @@ class ContainerCalls:
             },
             "NetworkSettings": {
                 "Ports": bindings if running else {},
-                "Networks": {f"{c.project}_default": {"IPAddress": "172.18.0.2", "GlobalIPv6Address": ""}},
+                "Networks": {f"{c.project}_default": {"IPAddress": c.address, "GlobalIPv6Address": ""}},
             },
             "Mounts": mounts,
         }
@@ -199,6 +201,13 @@ class ContainerCalls:
         c = self.engine.find(names[0])
         if c.state != "running":
             raise EngineError(f"container {c.id} is not running")
+        if names[1:2] == ["socat"]:
+            line = call.stdin.decode()
+            if "set server" in line:
+                self.engine.moment(f"tell {c.name}")
+            with self.engine.lock:
+                call.out(Gateway(self.engine, c, ROLLED).answer(line))
+            return 0
         self.engine.moment(f"exec {c.name}")
         return 0
 

@@ -162,9 +162,14 @@ class Engine:
     def _begin(self, c: Container) -> None:
         c.started = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         c.state, c.looks, c.wanted, c.code = "running", 0, True, 0
+        c.told.clear()
+        # As Docker does: the first address that no other has, which may have been another's a moment ago.
+        taken = {other.address for other in self.containers.values() if other is not c}
+        c.address = next(at for at in (f"172.18.0.{n}" for n in range(2, 255)) if at not in taken)
         if c.spec.get("restart") == "no":
             # It does its work at once.
             c.state, c.wanted, c.code = "exited", False, 1 if Behaviour(c.says).unable else 0
+            c.address = ""
         self.tell()
 
     def stop(self, c: Container) -> None:
@@ -173,7 +178,7 @@ class Engine:
         with self.lock:
             if c.state == "running":
                 c.state, c.code = "exited", 0
-            c.wanted = False
+            c.wanted, c.address = False, ""
             self.tell()
 
     def remove(self, c: Container, *, force: bool = False) -> None:
@@ -237,6 +242,7 @@ class Engine:
             for c in self.containers.values():
                 if c.state == "running":
                     c.state, c.code = "exited", 137
+                c.address = ""
             for c in self.containers.values():
                 if c.wanted and c.restarting:
                     self._begin(c)

@@ -32,13 +32,15 @@ class Host:
 
     Args:
         shell: that its `sh` is.
+        watch: told of each moment of a command, before what it brings.
 
     Attributes:
         root: the directory that has all of it. It lies in memory, so that what scripts find there is memory, too.
         home: where the stack lies.
     """
 
-    def __init__(self, shell: str = SHELLS[0]) -> None:
+    def __init__(self, shell: str = SHELLS[0], watch: Callable[[str], None] = lambda _: None) -> None:
+        self._watch = watch
         self.root = Path(tempfile.mkdtemp(prefix="sim-", dir="/dev/shm"))
         self.home = self.root / "opt/shop"
         for name in ("run", "shm", "opt", "root"):
@@ -203,6 +205,7 @@ class Host:
 
     def _moment(self, what: str) -> None:
         run = self.engine.run
+        self._watch(what)
         if self.fault is not None:
             self.fault.at(what)
         if self.engine.run != run:

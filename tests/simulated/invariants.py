@@ -11,6 +11,8 @@ from typing import Any
 
 from deploy_lib.layout import LOCK, SWITCH_LOCK, TEMPORARY, VERDICT
 
+from .gateway import AWAY
+from .project import GATEWAY, ROLLED
 from .world import World
 
 SERVICES = ("db", "setup", "web")
@@ -57,7 +59,11 @@ def check_whole(world: World) -> None:
     """The recorded release runs wholly and healthily, from its files, and nothing beside it; nothing, where none is recorded."""
     release = recorded(world)
     found = sorted((c.service, c.name) for c in world.containers.values())
-    names = [(service, f"shop-{service}-1") for service in SERVICES]
+    services = sorted([*SERVICES, *([GATEWAY] if world.rolling else [])])
+    names = [(service, f"shop-{service}-1") for service in services]
+    if world.rolling:
+        # Of a service that is replaced beside itself, numbers count on.
+        found = [(service, f"shop-{service}-1" if service == ROLLED else name) for service, name in found]
     if release is None:
         assert found == [], "nothing was ever proven here"
         return
@@ -89,7 +95,13 @@ def current(world: World) -> Held:
     """What containers have that got the values at the source."""
     values = world.values
     database = {path: value for path, value in values.items() if path.endswith("db_password")}
-    return {"db": database, "setup": database, "web": values}
+    return {"db": database, "setup": database, "web": values, **({GATEWAY: {}} if world.rolling else {})}
+
+
+def check_gateway(world: World) -> None:
+    """The gateway goes by what it finds again."""
+    for c in world.containers.values():
+        assert all(state == AWAY for _, state in c.told.values()), f"{c.name} keeps to {c.told}"
 
 
 def check_clean(world: World) -> None:

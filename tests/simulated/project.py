@@ -1,4 +1,7 @@
-"""The small project that histories are about: a web server, a program that sets its data up, and a database."""
+"""The small project that histories are about: a web server, a program that sets its data up, and a database.
+
+In its second form the web server has a gateway in front, and is replaced without losing a request.
+"""
 
 from __future__ import annotations
 
@@ -71,6 +74,37 @@ secrets:
   db_password: { environment: DB_PASSWORD }
   web_token: { environment: WEB_TOKEN }
 """
+
+ROLLED, GATEWAY = "web", "gateway"
+"""The service that is rolled in the second form, and what is in front of it."""
+
+_TABLE = f"""\
+[[stacks.shop.rolling]]
+service = "{ROLLED}"
+drain_timeout = 5
+
+"""
+
+_PORT = '    ports: ["11:80"]\n'
+
+_FRONT = f"""\
+services:
+  {GATEWAY}:
+    image: registry.example/others/gateway:3
+    restart: unless-stopped
+{_PORT}    healthcheck: {{ test: ["CMD", "true"] }}
+"""
+
+
+def deploy_toml(*, rolling: bool) -> str:
+    """The description, of either form, up to the directory of its last node."""
+    return DEPLOY.replace("[environments.house]\n", f"{_TABLE}[environments.house]\n") if rolling else DEPLOY
+
+
+def compose_file(*, rolling: bool) -> str:
+    """The Compose file, of either form."""
+    return SHOP.replace(_PORT, "").replace("services:\n", _FRONT) if rolling else SHOP
+
 
 TAGS = ("1.0", "2.0", "3.0")
 """Releases that are good."""

@@ -51,6 +51,8 @@ class Container:
         files: those in its own layer, by path.
         looks: how often it was looked at since it was started.
         wanted: it runs, or ran until its engine went down.
+        address: while it runs.
+        told: of a gateway: address and state of each server that it was told, by number, since it was started.
     """
 
     id: str
@@ -68,6 +70,8 @@ class Container:
     started: str = "0001-01-01T00:00:00Z"
     looks: int = 0
     wanted: bool = False
+    address: str = ""
+    told: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     @property
     def service(self) -> str:

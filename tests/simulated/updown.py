@@ -105,7 +105,9 @@ class Compose:
         for c in own[:count]:
             if c.labels[HASH] != hash_of(spec) and options.recreate:
                 self._replace(model, name, c)
-        for number in range(len(own) + 1, count + 1):
+        # Numbers count on.
+        last = max((int(c.labels[NUMBER]) for c in own), default=0)
+        for number in range(last + 1, last + 1 + count - len(own)):
             self._make(model, name, f"{self._call.name}-{name}-{number}", number)
 
     def _make(

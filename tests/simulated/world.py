@@ -24,9 +24,10 @@ from deploy_lib.output.console import Console
 from deploy_lib.plan.status import Status, status
 from deploy_lib.request import Request
 
+from .gateway import Gateway
 from .host import Host
 from .moments import Fault
-from .project import BAD, DEPLOY, SHOP, TAGS
+from .project import BAD, GATEWAY, ROLLED, TAGS, compose_file, deploy_toml
 from .session import SimulatedSession
 from .shells import SHELLS
 from .things import Behaviour, Container
@@ -49,15 +50,23 @@ class World:
 
     Args:
         folder: for the project's files; empty.
+        rolling: the web server has a gateway in front, and is replaced without losing a request.
+
+    Attributes:
+        lost: when a request would have been lost although all was well when the command began: what was to happen next, and the
+            state of whoever would have got it.
     """
 
-    def __init__(self, folder: Path, shell: str = SHELLS[0]) -> None:
+    def __init__(self, folder: Path, shell: str = SHELLS[0], *, rolling: bool = False) -> None:
         self.folder = folder
-        self.host = Host(shell)
+        self.rolling = rolling
+        self.host = Host(shell, self._watch)
+        self.lost: list[str] = []
+        self._watched = False
         (folder / "conf").mkdir()
         files = {
-            "deploy.toml": f'{DEPLOY}directory = "{self.host.home}"\n',
-            "shop.yml": SHOP,
+            "deploy.toml": f'{deploy_toml(rolling=rolling)}directory = "{self.host.home}"\n',
+            "shop.yml": compose_file(rolling=rolling),
             "shop.env": "GREETING=hello\n",
             "conf/site.conf": "first\n",
         }
@@ -66,9 +75,16 @@ class World:
         self.renew()
         for tag in (*TAGS, *BAD):
             self.host.engine.push(f"registry.example/house/web:{tag}")
-        self.host.engine.push("registry.example/others/store:5")
+        for other in self.others:
+            self.host.engine.push(other)
         self.environment: Environment = load(folder, "house")
         self.said = ""
+
+    @property
+    def others(self) -> list[str]:
+        """Images that are not the project's own."""
+        gateway = ["registry.example/others/gateway:3"] if self.rolling else []
+        return ["registry.example/others/store:5", *gateway]
 
     # --- what an operator does here ------------------------------------------------------------------------------
 
@@ -136,7 +152,7 @@ class World:
             },
         }
         engine = self.host.engine
-        for image in (f"registry.example/house/web:{tag}", "registry.example/others/store:5"):
+        for image in (f"registry.example/house/web:{tag}", *self.others):
             engine.pull(image)
         lines = [f"export {name}={value}" for name, value in exported.items()]
         lines.append(
@@ -173,13 +189,48 @@ class World:
         return Told(code, self.said)
 
     def _http(self, port: int, path: str) -> tuple[int, bytes] | None:
-        """What the container that publishes a port answers."""
+        """What the container that publishes a port answers, or the one that this sends the request to."""
+        if self.rolling:
+            found = self._sends_to()
+            return (
+                ((500 if Behaviour(found[0].says).lame else 200), found[0].says.encode()) if found else None
+            )
         for c in self.host.engine.of("shop"):
             if c.state == "running" and any(
                 str(p.get("published")) == str(port) for p in c.spec.get("ports") or ()
             ):
                 return (500 if Behaviour(c.says).lame else 200), c.says.encode()
         return None
+
+    # --- whether a request would be lost ------------------------------------------------------------------------------
+
+    def _sends_to(self) -> list[Container]:
+        """The containers that the gateway sends requests to."""
+        gateways = [c for c in self.host.engine.of("shop") if c.service == GATEWAY and c.state == "running"]
+        return [c for gate in gateways for c in Gateway(self.host.engine, gate, ROLLED).sends_to()]
+
+    def _watch(self, what: str) -> None:
+        with self.host.engine.lock:
+            if not self._watched:
+                return
+            found = self._sends_to()
+            ready = bool(found) and all(c.health == "healthy" for c in found)
+            # Who is stopped must not be sent any more.
+            if not ready or what in {f"stop {c.name}" for c in found}:
+                self.lost.append(f"{what}: {', '.join(f'{c.name} is {c.health}' for c in found) or 'nobody'}")
+
+    def watch(self, *, on: bool) -> list[str]:
+        """Looks from now on at each moment whether a request would be lost, if all is well now; or gives what was seen.
+
+        What befalls the engine or the power ends all containers: whoever lets that happen does not look.
+        """
+        for c in self._sends_to():
+            while on and c.state == "running" and c.health == "starting":
+                self.host.engine.look(c)
+        found = self._sends_to()
+        self._watched = on and bool(found) and all(c.health == "healthy" for c in found)
+        seen, self.lost = self.lost, []
+        return seen
 
     # --- what is there ----------------------------------------------------------------------------------------------------
 
