@@ -18,7 +18,7 @@ from lab.layout import Lab
 from scripts.dashboards import all_dashboards, text
 from scripts.dashboards.parts import FAILED
 
-from .conftest import BACKEND, CHECKOUT, FIRST, Host, Run, command
+from .conftest import BACKEND, CHECKOUT, FIRST, SECOND, Host, Run, command
 from .test_workers import Fleet, until
 
 PROMETHEUS = "prom/prometheus:v2.53.5"
@@ -55,6 +55,9 @@ class Monitored(Fleet):
 def fleet(lab: Lab, stack: None) -> Iterator[Monitored]:
     """Core and B run the first tag, one worker of each kind on B."""
     made = Monitored(lab)
+    # A failure that another module has left in the history would be the newest outcome.
+    for tag in () if Host(lab).kinds()[-1:] == ["proven"] else (SECOND, FIRST):
+        assert command("invoke", "deploy-core", "--tag", tag).code == 0
     outcome = made.workers("B", "--tag", FIRST, "--replicas-backtest", "1", "--replicas-training", "1")
     assert outcome.code == 0, outcome.err
     yield made
