@@ -593,8 +593,14 @@ def shas(core: Host) -> dict[str, str]:
     }
 
 
+MIXED = ("nothing", "tag, limit and rules", "secret", "removed container", "edited file")
+"""One change of each kind; the others take their time in a full run."""
+
+
 @pytest.mark.usefixtures("back_to_first")
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in MIXED else [pytest.mark.full]) for name in CHANGES]
+)
 def test_a_dry_run_changes_nothing_and_says_what_the_deployment_then_does(
     deploy: Run, core: Host, lab: Lab, checkout: Path, name: str
 ) -> None:
