@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.release.release import Release
 
 
 def runs(
@@ -59,6 +60,17 @@ def in_order(services: Collection[str], facts: Facts) -> list[str]:
     for name in services:
         add(name)
     return found
+
+
+def that_end(release: Release, facts: Facts) -> set[str]:
+    """The services of a release that end when they have done their work: those that must, and those that may and have done so.
+
+    One that may and runs is started as any other: others may be part of its container, or wait until it is healthy.
+    """
+    ended = {c.service for c in facts.containers if c.done} - {
+        c.service for c in facts.containers if not c.done
+    }
+    return {n for n, how in release.ends.items() if n in release.images and (how == "must" or n in ended)}
 
 
 def stopped(facts: Facts) -> set[str]:

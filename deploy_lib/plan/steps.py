@@ -21,7 +21,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import Desired, contents_by_digest
 from deploy_lib.plan.rolls import rolls
-from deploy_lib.plan.runs import runs, stopped
+from deploy_lib.plan.runs import runs, stopped, that_end
 from deploy_lib.release.backup import BackupFile, new_id
 from deploy_lib.release.files import content_of
 from deploy_lib.release.history import Event, Kind, kept
@@ -75,7 +75,7 @@ def make_switch(
     # The history as it will be: a rollback has the lineage of the release that it restores.
     proven = event("proven", release, before=plan.next_before)
     keep = kept([*facts.history, *adopted, proven], node.stack.keep_releases)
-    ending = {name for name in release.ends if name in release.images}
+    ending = that_end(release, facts)
     settled = {c.service for c in plan.changes if c.action == "keep" and c.service in ending}
     needed = sorted({*release.marks, *release.carried, *release.given})
     others = [c.service for c in plan.changes if c.action != "keep"]
@@ -108,7 +108,7 @@ def make_switch(
         back_runs=runs(
             back.release.images,
             settled,
-            back.release.ends,
+            that_end(back.release, facts),
             facts,
             late=True,
             only=only,

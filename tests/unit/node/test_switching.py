@@ -19,8 +19,8 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from tests.unit import build
 
-BEFORE = Release("r1", "1.0", None, {}, {}, ends={"job": "must"})
-AFTER = Release("r2", "2.0", None, {}, {}, ends={"task": "must"})
+BEFORE = Release("r1", "1.0", None, {}, {}, ends={"job": "must", "server": "may"})
+AFTER = Release("r2", "2.0", None, {}, {}, ends={"task": "must", "server": "may"})
 
 
 class World:

@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 from deploy_lib.compose.labels import DEPENDS_ON
+from deploy_lib.compose.service import Ends
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.runs import in_order, runs
+from deploy_lib.plan.runs import in_order, runs, that_end
+from deploy_lib.release.release import Release
 from tests.unit import build
 
 NEEDS = {
@@ -44,3 +46,20 @@ def test_what_has_done_its_work_names_what_comes_early_as_far_as_that_may_be_tou
     )
     assert runs(names, ending, ending, FACTS, late=False, only=["app", "seed"]).early == ("seed",)
     assert runs(["app", "db"], ending, ending, FACTS, late=False) == Runs()
+
+
+def test_what_may_end_is_one_that_ends_only_once_it_has() -> None:
+    image = FACTS.containers[0].image
+    ends: dict[str, Ends] = {"migrate": "must", "web": "may", "job": "may", "gone": "must", "ill": "may"}
+    release = Release(
+        "r", "1", None, dict.fromkeys(["migrate", "web", "job", "ill", "app"], image), {}, ends=ends
+    )
+    one = FACTS.containers[0]
+    facts = Facts(
+        containers=(
+            replace(one, service="web", state="running"),
+            replace(one, service="job", state="exited", exit_code=0),
+            replace(one, service="ill", state="exited", exit_code=1),
+        )
+    )
+    assert that_end(release, facts) == {"migrate", "job"}
