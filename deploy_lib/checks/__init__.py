@@ -5,6 +5,7 @@ from deploy_lib.checks.constructs import check_constructs
 from deploy_lib.checks.elsewhere import check_elsewhere
 from deploy_lib.checks.host import check_answered, check_host, check_ownership
 from deploy_lib.checks.images import check_images
+from deploy_lib.checks.replicas import check_replicas
 from deploy_lib.checks.rolling import check_rolling
 from deploy_lib.checks.secrets import check_exposure, check_once_read, check_plain_sight
 from deploy_lib.checks.stack import (
@@ -34,6 +35,7 @@ __all__ = [
     "check_profiles",
     "check_project",
     "check_reloads",
+    "check_replicas",
     "check_rolling",
     "check_storage",
     "check_variables",

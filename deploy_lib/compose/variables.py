@@ -31,6 +31,11 @@ class Variables:
         return [*(name for name in self.read if name in self.required), *self.secrets]
 
 
+def variable_of(service: str) -> str:
+    """The variable that says how many containers a replica has, 0 or 1."""
+    return service.upper().replace("-", "_")
+
+
 def variables(content: bytes, path: str) -> Variables:
     """Reads a Compose file; comments, and dollar signs that are escaped (`$$`), do not count.
 

@@ -17,6 +17,7 @@ from deploy_lib.checks import (
     check_profiles,
     check_project,
     check_reloads,
+    check_replicas,
     check_rolling,
     check_variables,
     local,
@@ -197,6 +198,7 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         yield from check_constructs(d.node, d.local.project, facts)
         yield check_reloads(d.node, facts.services, d.local.files)
         yield from check_profiles(d.local.services, facts)
+        yield from check_replicas(d.node, facts)
         yield from check_rolling(d.node, facts)
 
 

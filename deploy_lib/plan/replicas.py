@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from deploy_lib.compose.variables import variable_of
 from deploy_lib.config import Node, Stack
 from deploy_lib.errors import UsageError
 
@@ -56,7 +57,7 @@ def counts(stack: Stack, replicas: Mapping[str, int]) -> dict[str, int]:
 
 def variables(replicas: Mapping[str, int]) -> dict[str, str]:
     """For the Compose file, whose service job-runner-1 has `replicas: ${JOB_RUNNER_1:-0}`."""
-    return {service.upper().replace("-", "_"): str(count) for service, count in replicas.items()}
+    return {variable_of(service): str(count) for service, count in replicas.items()}
 
 
 def kept(node: Node, asked: Mapping[str, int], replicas: Mapping[str, int]) -> str:
