@@ -40,19 +40,30 @@ def left_down(change: Change) -> Change:
     return replace(change, action="keep", why=f"{change.why}, and stays so: others were asked for")
 
 
-def along(changes: Sequence[Change], joins: Mapping[str, Sequence[str]]) -> tuple[Change, ...]:
-    """With the services that Compose makes anew along with one whose container they are part of.
+def along(
+    changes: Sequence[Change],
+    joins: Mapping[str, Sequence[str]],
+    needs: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Change, ...]:
+    """With the services that Compose makes anew along with another one.
 
     Args:
         joins: by service, those whose containers it is part of.
+        needs: by service, those that it depends on, as far as that is enough for this Compose.
     """
     anew = {change.service for change in changes if change.action in ("create", "recreate")}
     found = {change.service: change for change in changes}
+    ways = [
+        (joins, "it is part of {}"),
+        (needs or {}, "it depends on {}, and this version of Compose makes it anew, too"),
+    ]
     for _ in changes:
         for name, change in found.items():
-            along_with = [each for each in joins.get(name, ()) if each in anew]
-            if along_with and change.action in ("keep", "start"):
-                found[name] = replace(change, action="recreate", why=f"it is part of {along_with[0]}")
+            why = next(
+                (said.format(each) for to, said in ways for each in to.get(name, ()) if each in anew), ""
+            )
+            if why and change.action in ("keep", "start"):
+                found[name] = replace(change, action="recreate", why=why)
                 anew.add(name)
     return tuple(found.values())
 

@@ -14,6 +14,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.adopted import adopted_release
 from deploy_lib.plan.changes import STARTED, Change, along, change_of, left_down, left_over
 from deploy_lib.plan.desired import Desired
+from deploy_lib.plan.runs import made_along
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
@@ -37,6 +38,7 @@ class Plan:
         ill: services that were not healthy before, which is no failure of going back.
         down: services that go down while they are replaced, and keep data in a volume.
         joins: by service, those whose containers it is part of.
+        needs: by service, those that it depends on and is made anew with.
         aside: services that stay as they are although they do not run as recorded: others were asked for.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
@@ -59,6 +61,7 @@ class Plan:
     down: tuple[str, ...] = ()
     ships: tuple[Image, ...] = ()
     joins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     aside: tuple[str, ...] = ()
 
     @property
@@ -100,7 +103,9 @@ def make_plan(
     joins = {**facts.joins, **asked}
     changes = tuple(change_of(facts, before, name, release) for name in sorted(release.images))
     aside = {c.service for c in changes if chosen and c.service not in chosen and c.action in STARTED}
-    changes = along([left_down(c) if c.service in aside else c for c in changes], joins)
+    keep = [c.service for c in changes if c.action == "keep"]
+    needs = made_along(facts, release, node.stack, keep, chosen)
+    changes = along([left_down(c) if c.service in aside else c for c in changes], joins, needs)
     aside -= {c.service for c in changes if c.action != "keep"}
     changes += tuple(left_over(facts, release))
     # What is left as it is must be in the record, or it would count as drift.
@@ -136,6 +141,7 @@ def make_plan(
         next_before=_next_before(before, release),
         other_probes=other_probes,
         joins=joins,
+        needs=needs,
         aside=tuple(sorted(aside)),
         ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
         down=tuple(_down(facts, changes)),

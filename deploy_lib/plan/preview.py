@@ -45,7 +45,7 @@ def foresee(
         kept = change.action in ("keep", "start")
         return replace(change, action="recreate", why=why) if kept and differs else change
 
-    return replace(plan, changes=along([foreseen(change) for change in plan.changes], plan.joins))
+    return replace(plan, changes=along([foreseen(change) for change in plan.changes], plan.joins, plan.needs))
 
 
 def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from deploy_lib.checks.check import numbers
+from deploy_lib.config import Stack
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.release import Release
@@ -60,6 +62,30 @@ def in_order(services: Collection[str], facts: Facts) -> list[str]:
     for name in services:
         add(name)
     return found
+
+
+ALONE = (2, 40)
+"""The version of Compose that was tried and makes no service anew because of one that it depends on; 2.26 does."""
+
+
+def made_along(
+    facts: Facts, release: Release, stack: Stack, keep: Collection[str], chosen: Collection[str] = ()
+) -> dict[str, tuple[str, ...]]:
+    """By service, those that it depends on and is made anew with, although nothing of it has changed.
+
+    Args:
+        keep: the services that have not changed as far as is known here.
+        chosen: the only services that are touched; none: all.
+    """
+    if numbers(facts.compose) >= ALONE:
+        return {}
+    alone = {*in_order(that_end(release, facts) & {*keep}, facts), *(table.service for table in stack.rolled)}
+    alone |= {name for table in stack.in_turn for name in stack.replicas[table.kind]}
+    found = {
+        c.service: tuple(n for n in c.needs if n not in alone and (not chosen or {n, c.service} <= {*chosen}))
+        for c in facts.containers
+    }
+    return {service: needs for service, needs in found.items() if needs}
 
 
 def that_end(release: Release, facts: Facts) -> set[str]:

@@ -15,3 +15,21 @@ def test_who_is_part_of_a_container_is_made_anew_with_it() -> None:
         "vpn": ("recreate", ""),
         "web": ("recreate", "it is part of vpn"),
     }
+
+
+def test_what_depends_on_a_service_is_made_anew_with_it_where_compose_does_so() -> None:
+    changes = [
+        Change(name, action, OLD)
+        for name, action in (("app", "keep"), ("db", "recreate"), ("inner", "keep"), ("top", "keep"))
+    ]
+    needs, joins = {"app": ["db"], "top": ["app"]}, {"inner": ["top"]}
+    made = {
+        change.service: change.why for change in along(changes, joins, needs) if change.action == "recreate"
+    }
+    assert made == {
+        "app": "it depends on db, and this version of Compose makes it anew, too",
+        "db": "",
+        "inner": "it is part of top",
+        "top": "it depends on app, and this version of Compose makes it anew, too",
+    }
+    assert [change.action for change in along(changes, joins)] == ["keep", "recreate", "keep", "keep"]

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 from deploy_lib.compose.labels import DEPENDS_ON
 from deploy_lib.compose.service import Ends
+from deploy_lib.config import Stack
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.plan.runs import in_order, runs, that_end
+from deploy_lib.plan.runs import in_order, made_along, runs, that_end
 from deploy_lib.release.release import Release
 from tests.unit import build
 
@@ -63,3 +64,22 @@ def test_what_may_end_is_one_that_ends_only_once_it_has() -> None:
         )
     )
     assert that_end(release, facts) == {"migrate", "job"}
+
+
+def test_what_is_made_anew_along_is_what_no_other_call_of_compose_makes() -> None:
+    image = FACTS.containers[0].image
+    release = Release(
+        "r", "1", None, dict.fromkeys(NEEDS, image), {}, ends={"migrate": "must", "seed": "must"}
+    )
+    old, stack = replace(FACTS, compose="2.26.1-4"), Stack(compose=("x",))
+    every = {"app": ("seed",), "migrate": ("cache", "db"), "cache": ("db",), "seed": ("migrate", "db")}
+    assert made_along(old, release, stack, []) == every
+    assert made_along(replace(FACTS, compose="2.40.3"), release, stack, []) == {}
+    # What has done its work, and what that depends on, is made by itself.
+    assert made_along(old, release, stack, [*NEEDS]) == {}
+    assert made_along(old, replace(release, ends={}), stack, [*NEEDS]) == every
+    assert made_along(old, release, stack, [], ["app", "cache", "db"]) == {"cache": ("db",)}
+    rolling = Stack(
+        compose=("x",), rolling=({"service": "db"}, {"kind": "job"}), replicas={"job": ("seed", "migrate")}
+    )
+    assert made_along(old, release, rolling, []) == {"migrate": ("cache",)}
