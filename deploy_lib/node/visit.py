@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError
-from deploy_lib.host.change.backup import longest
+from deploy_lib.host.change.detached import longest_unattended
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.ship import Delivery
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.programs import Program
 from deploy_lib.layout import secrets_in
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
@@ -20,6 +19,7 @@ from deploy_lib.output.timings import phase
 from deploy_lib.plan.decision import Job
 from deploy_lib.plan.drift import restore_problem
 from deploy_lib.plan.patch import Patch
+from deploy_lib.plan.rolls import rolls
 from deploy_lib.release.history import Event
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local
@@ -105,13 +105,9 @@ class Visit:
             self._lock.release()
 
     def _longest_switch(self) -> int:
-        """Seconds that a switch which was left to itself may take, to the new release and back again."""
-        stack = self.node.stack
-        programs = [step.timeout for step in stack.apply if isinstance(step, Program)]
-        one_offs = [one_off.timeout for one_off in stack.before_switch]
-        # Data are written, read, put back, and perhaps put back again.
-        data = 2 * (longest(stack.backups) + stack.switch_timeout) if stack.backups else 0
-        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs) + data) + 60
+        """Seconds to wait for what an earlier command has left running."""
+        rolled = [rolls(self.node.stack, event.release) for event in self.facts.history]
+        return int(longest_unattended(self.site.stack, rolled))
 
     def _token(self) -> str:
         if self._lock is None:

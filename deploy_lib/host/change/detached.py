@@ -7,20 +7,22 @@ a host ends in a good state without anybody's help, and the secret values that r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.compose.container import containers_function, happening
 from deploy_lib.compose.override import delivered_in
-from deploy_lib.host.change import apply, keeper, place, rolling, start, values
+from deploy_lib.config import OneOff
+from deploy_lib.host.change import apply, backup, keeper, place, prune, restore, rolling, start, values
 from deploy_lib.host.change.history import append_function
 from deploy_lib.host.change.launch import BEGUN, log_directory
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.step import script_of
 from deploy_lib.host.change.switch import Switch, back_text, forward_steps
+from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.shell import PATIENT, TRUST, ScriptExit, quote
@@ -30,6 +32,9 @@ INTERVAL = 1
 
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
+
+_MARGIN = 60
+"""Seconds beside all those that have a limit of their own."""
 
 UNKNOWN = "=== unknown"
 """What a switch prints in place of the containers when the engine does not list them."""
@@ -161,10 +166,39 @@ def longest_forward(stack: HostStack, switch: Switch) -> float:
     """Seconds until the containers must have been replaced, or that must have failed."""
     if switch.work is not None:
         return switch.work.seconds + ENGINE_TIMEOUT
+    return _one_way(stack, switch.one_offs, switch.applies, [switch.rolls, switch.back_rolls])
+
+
+def longest(stack: HostStack, switch: Switch) -> float:
+    """Seconds that a switch may take to the new release and back again, without what it waits for its verdict."""
+    return 2 * longest_forward(stack, switch) + _MARGIN
+
+
+def longest_unattended(stack: HostStack, rolls: Iterable[rolling.Rolls]) -> float:
+    """Seconds that whatever an earlier command has left running on a host may take: a switch or a restore that goes back by itself,
+    the pruning after it, or a backup.
+
+    Args:
+        rolls: those of each release that it may go to.
+    """
+    settings = stack.settings
+    programs = [step for step in settings.apply if isinstance(step, Program)]
+    ways = [
+        _one_way(stack, settings.before_switch, programs, rolls),
+        *(restore.longest(stack, each) + ENGINE_TIMEOUT for each in settings.backups),
+    ]
+    return max(2 * max(ways), backup.longest(settings.backups), prune.TIMEOUT) + _MARGIN
+
+
+def _one_way(
+    stack: HostStack, one_offs: Sequence[OneOff], applies: Sequence[Program], rolls: Iterable[rolling.Rolls]
+) -> float:
+    """Seconds of the way to a release, in whichever direction."""
+    # Compose makes the containers in one call, and starts them in another; each has that long.
+    seconds = 2 * stack.settings.switch_timeout + ENGINE_TIMEOUT + sum(step.timeout for step in one_offs)
     # A program that is given another value may be waited for before that and after it.
-    extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
-    extra += max(rolling.longest(stack, rolls) for rolls in (switch.rolls, switch.back_rolls))
-    return stack.settings.switch_timeout + extra + ENGINE_TIMEOUT
+    seconds += 2 * sum(step.timeout for step in applies)
+    return seconds + max((rolling.longest(stack, each) for each in rolls), default=0)
 
 
 def _placements(switch: Switch) -> list[Placement]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import CommandError, RemoteError
 from deploy_lib.host.change import prune
-from deploy_lib.host.change.detached import longest_forward, switch_script
+from deploy_lib.host.change.detached import longest, longest_forward, switch_script
 from deploy_lib.host.change.following import Following, LostError, SwitchError, UncertainError, because
 from deploy_lib.host.change.launch import Word, launcher, verdict_script
 from deploy_lib.host.change.printed import NOT_PRUNED, Look, Sign
@@ -43,7 +43,7 @@ class Watch:
         self._node = stack.node
         self._token = switch.token
         self._name = switch.work.name if switch.work else "switch"
-        self._longest_back = longest_forward(stack, switch) + stack.settings.switch_timeout + 30
+        self._longest_back = longest(stack, switch)
         self._process = process
         self._on_line = on_line
         self._following = Following(session, stack.node.name, self._name, process, on_line)
