@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
-from deploy_lib.host.change.following import NotBegunError
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
+from deploy_lib.host.change.switch_faults import NotBegunError
 from deploy_lib.host.look.containers import ask_containers
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node import backup, proof

@@ -28,6 +28,7 @@ from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host import files
 from deploy_lib.host.change import lock
 from deploy_lib.host.change.detached import UNKNOWN
+from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.launch import BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
@@ -282,7 +283,8 @@ def test_what_a_switch_says(text: str, code: int) -> None:
         Watch.await_back,
         lambda watch: watch.await_end("revert"),
     ]
-    watch = Watch(session, HostStack(NODE, "p"), orders, cast(Process, Said(text, code)), lambda line: None)
+    following = Following(session, "A", "switch", cast(Process, Said(text, code)), lambda line: None)
+    watch = Watch(session, HostStack(NODE, "p"), orders, following)
     for step in steps:
         or_error(lambda step=step: step(watch))  # type: ignore[misc]
 

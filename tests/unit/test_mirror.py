@@ -65,6 +65,7 @@ THROUGH = {
     "host/change/ship": "ssh/test_ship",
     "host/change/start": "unit/host/change/test_switch",
     "host/change/step": "unit/plan/test_steps",
+    "host/change/switch_faults": "unit/host/change/test_watch",
     "host/gateways": "unit/config/test_rolling",
     "host/look/backups": "unit/host/change/test_backup",
     "host/look/offers": "unit/checks/test_offers",

@@ -12,13 +12,13 @@ import pytest
 from deploy_lib.compose.project import Project
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
 from deploy_lib.host.change.detached import ENGINE_TIMEOUT, longest_forward
-from deploy_lib.host.change.following import LostError, NotBegunError, SwitchError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import PruneError
 from deploy_lib.host.change.rolling import GRACE, Roll
 from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.change.switch_faults import LostError, NotBegunError, SwitchError
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.host.gateways.haproxy import HAProxy
 from deploy_lib.host.look.facts import Facts
