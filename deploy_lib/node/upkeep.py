@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Backup
 from deploy_lib.host.change.backup import BackupError
-from deploy_lib.host.change.backup_place import pruned_after
+from deploy_lib.host.change.prune import pruned_after
 from deploy_lib.host.change.switch_faults import NotBegunError
 from deploy_lib.node import backup, pruning, restoring
 from deploy_lib.node.deciding import Deciding
