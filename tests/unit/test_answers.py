@@ -27,11 +27,10 @@ from deploy_lib.config import Probe, load
 from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host import files
 from deploy_lib.host.change import lock
-from deploy_lib.host.change.detached import UNKNOWN
 from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.launch import BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.signs import BEGUN, NEVER, UNKNOWN
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.host.look import hashes, logs, machine, reading, registry, sizes

@@ -63,6 +63,7 @@ THROUGH = {
     "host/change/launch": "unit/host/change/test_switch",
     "host/change/one_off": "unit/host/change/test_switch",
     "host/change/ship": "ssh/test_ship",
+    "host/change/signs": "unit/host/change/test_printed",
     "host/change/start": "unit/host/change/test_switch",
     "host/change/step": "unit/plan/test_steps",
     "host/change/switch_faults": "unit/host/change/test_watch",

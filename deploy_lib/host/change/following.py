@@ -9,7 +9,8 @@ from typing import Literal
 from deploy_lib.errors import NotRunError, RemoteError
 from deploy_lib.host.change import prune
 from deploy_lib.host.change.launch import Word
-from deploy_lib.host.change.printed import NOT_PRUNED, Look, Printed, Sign
+from deploy_lib.host.change.printed import Look, Printed, Sign
+from deploy_lib.host.change.signs import BACK, DONE, END, NOT_PRUNED
 from deploy_lib.host.change.switch_faults import UNTOUCHED, LostError, NotBegunError, SwitchError, because
 from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.process import Process
@@ -114,14 +115,14 @@ class Following:
         end: Ending = "unheard"
         with contextlib.suppress(LostError):
             for told in self.told():
-                if told == Sign("done", word):
+                if told == Sign(DONE, word):
                     end = "done"
                     self.extend(prune.TIMEOUT)
-                elif told == NOT_PRUNED:
+                elif told == Sign(NOT_PRUNED, ""):
                     self.on_line("some old files or images could not be removed")
-                elif isinstance(told, Sign) and told.word in ("back", "end"):
+                elif isinstance(told, Sign) and told.word in (BACK, END):
                     if end == "unheard":
-                        end = "back" if told.word == "back" else "ended"
+                        end = "back" if told.word == BACK else "ended"
                     break
         return end
 
@@ -153,7 +154,7 @@ class Following:
         return LostError(what, node=self._node, step=self.name)
 
     def _require_going_on(self, sign: Sign) -> None:
-        if sign.word == "end":
+        if sign.word == END:
             raise self._ended(sign.status)
 
     def _ended(self, code: int) -> RemoteError:

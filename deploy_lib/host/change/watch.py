@@ -12,6 +12,7 @@ from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.launch import Word, launcher, verdict_script
 from deploy_lib.host.change.printed import Look, Sign
 from deploy_lib.host.change.recorded import is_recorded
+from deploy_lib.host.change.signs import BACK, END, SWITCHED
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.switch_faults import LostError, SwitchError, UncertainError, because
 from deploy_lib.host.stack import HostStack
@@ -67,7 +68,7 @@ class Watch:
             SwitchError: Compose, a one-off command or a check failed; the verdict is awaited.
             LostError: the session ended.
         """
-        code, said = self._following.until("switched")
+        code, said = self._following.until(SWITCHED)
         if code:
             reason = "it did not end in time" if code in (124, 137) else f"exit status {code}"
             name = self._following.name
@@ -110,7 +111,7 @@ class Watch:
                     raise SwitchError(
                         "Docker does not list the containers", node=self._node.name, step="health"
                     )
-            elif isinstance(told, Sign) and told.word == "end":
+            elif isinstance(told, Sign) and told.word == END:
                 break
         raise self._following.lost()
 
@@ -162,7 +163,7 @@ class Watch:
             LostError: the session ended.
         """
         self._following.extend(self._longest)
-        code, said = self._following.until("back")
+        code, said = self._following.until(BACK)
         if code:
             raise SwitchError(f"exit status {code}{said}", node=self._node.name, step="going back")
 

@@ -17,11 +17,12 @@ from deploy_lib import layout, shell
 from deploy_lib.config import Backup, Reload, Stack
 from deploy_lib.host.change import backup, detached, prune
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
+from deploy_lib.host.change.launch import Word, launcher, verdict_script
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.restore import restore_work
 from deploy_lib.host.change.rolling import Roll
+from deploy_lib.host.change.signs import BEGUN, NEVER, UNKNOWN
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.gateways.haproxy import HAProxy
@@ -200,7 +201,7 @@ def test_an_engine_that_takes_calls_and_never_answers_ends_a_switch(
     host.begin("new")
     host.until("=== .")
     host.docker("exec sleep 60")
-    assert host.until(detached.UNKNOWN) == detached.UNKNOWN
+    assert host.until(UNKNOWN) == UNKNOWN
     assert host.decide("revert", "failed") == 0
     assert host.until("Docker does not answer (after") == "Docker does not answer (after 2 s)"
     assert host.until("=== back") == "=== back 1"

@@ -9,12 +9,11 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.errors import CommandError, RemoteError
-from deploy_lib.host.change import detached
 from deploy_lib.host.change import watch as watching_module
 from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.signs import ASKED, BEGUN, NEVER, UNKNOWN
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.switch_faults import LostError, NotBegunError, SwitchError, UncertainError
 from deploy_lib.host.change.watch import Watch
@@ -311,7 +310,7 @@ def test_a_switch_that_never_began_is_no_lost_session(lines: tuple[str, ...]) ->
 def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """No containers, and a line that is none, would be taken for a stack that is not there."""
     odd = ("=== containers", '{"id": 1}', "=== .")
-    silent = ("=== containers", detached.UNKNOWN, "=== .")
+    silent = ("=== containers", UNKNOWN, "=== .")
     looks = watching(BEGUN, *silent, *odd, *LOOK, *silent).looks()
     assert next(looks) == []
     with pytest.raises(LostError):
