@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from deploy_lib.answers import Parts
 from deploy_lib.checks import check_answered, check_host
+from deploy_lib.cli.status import as_dict
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.compose.file import project_name
 from deploy_lib.compose.model import read_model
@@ -152,7 +153,7 @@ def judged(found: Facts) -> None:
         list(check_host(NODE, found, rendered=rendered))
         check_answered(NODE, found, rendered=rendered)
     if not found.problems:
-        json.dumps(status(found).as_dict())
+        json.dumps(as_dict(status(found)))
 
 
 # --- the facts --------------------------------------------------------------------------------------------

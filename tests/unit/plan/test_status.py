@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from deploy_lib.cli.status import as_dict
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.labels import CONFIG_HASH, NUMBER
 from deploy_lib.host.change.history import event
@@ -66,7 +67,7 @@ def test_a_host_that_is_as_recorded() -> None:
         "healthy",
     )
     assert (row.uptime, row.restarts, row.ports, row.container) == (60, 3, (8000,), "c1")
-    assert found.as_dict()["release"]["tag"] == "sha-0000001"
+    assert as_dict(found)["release"]["tag"] == "sha-0000001"
 
 
 SECOND = replace(CONTAINER, id="c2", name="p-web-2", labels={CONFIG_HASH: "hash", NUMBER: "2"})
@@ -289,7 +290,7 @@ def test_a_patch_is_called_what_it_is() -> None:
         files=release.files,
     )
     found = status(known)
-    assert (found.as_dict()["to"], found.drift) == ("a patch of sha-0000001", ())
+    assert (as_dict(found)["to"], found.drift) == ("a patch of sha-0000001", ())
     assert [(row.tag, row.digest) for row in found.rows] == [("web:patch", ID)]
     nodes = {name: node.model_copy(update={"optional": True}) for name, node in sample.house().nodes.items()}
     before = status(replace(known, history=(event("proven", replace(RELEASE, id="r0")),)))
