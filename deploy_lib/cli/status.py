@@ -8,8 +8,8 @@ from typing import Any
 
 from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
-from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
+from deploy_lib.cli.invocation import Invocation, announce
 from deploy_lib.cli.nodes import are_named, ask_each, choose, is_off, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
