@@ -36,7 +36,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
-from tests.unit.plan.test_decision import NODE, VERSION, case, forward, rendered, values
+from tests.unit.plan.test_decide import NODE, VERSION, case, forward, rendered, values
 
 
 def deployment(**session: object) -> Deployment:

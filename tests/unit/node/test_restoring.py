@@ -27,7 +27,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
 from tests.unit import build
-from tests.unit.plan.test_decision import case
+from tests.unit.plan.test_decide import case
 
 ENTRY = Backup(name="rows", service="db", command=("dump",), check=("check",), restore=("load",), timeout=5)
 IMAGES = {name: Image.parse(f"h/{name}:1@sha256:{'a' * 64}") for name in ("db", "web", "watch")}
