@@ -95,7 +95,6 @@ THROUGH = {
     "output/outlet": "unit/output/test_output",
     "output/streams": "unit/output/test_output",
     "plan/decision": "unit/plan/test_decide",
-    "plan/drift": "unit/plan/test_status",
     "release/backup": "unit/host/change/test_backup",
     "secrets/sources/environment": "unit/secrets/sources/test_sources",
     "source/git_files": "unit/source/test_git",
