@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy_lib.cli.command import command
+from deploy_lib.cli.invocation import command
 from deploy_lib.config import Environment
 from deploy_lib.errors import UsageError
 from deploy_lib.output.console import Console

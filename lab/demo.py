@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from deploy_lib.cli import deploy
-from deploy_lib.cli.command import Invocation, command
+from deploy_lib.cli.invocation import Invocation, command
 
 
 def run(root: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from deploy_lib.cli.command import command
+from deploy_lib.cli.invocation import command
 from deploy_lib.errors import UsageError
 from deploy_lib.request import word
 from deploy_lib.source import git, versions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
+from deploy_lib.cli.invocation import Invocation, announce
 from deploy_lib.cli.nodes import are_named, ask_each, choose, missing_any, outcome_of, sessions_with
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.invocation import Invocation, announce
 from deploy_lib.cli.nodes import are_named, choose, deployments_on
 from deploy_lib.config import Environment
 from deploy_lib.errors import ExitCode

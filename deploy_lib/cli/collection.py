@@ -36,7 +36,7 @@ class ProjectTask(Task[Callable[..., None]]):
         self.root = root
 
         def body(context: Context, **typed: Raw) -> None:
-            from deploy_lib.cli.command import Invocation
+            from deploy_lib.cli.invocation import Invocation
 
             given = Given({flag.name: typed[flag.key] for flag in accepted})
             command.run(Invocation(command.name, root, given, command.stack, connected(context)))
@@ -72,7 +72,7 @@ def collection(root: Path) -> Collection:
     Args:
         root: the folder of deploy.toml.
     """
-    names = _outline(root)
+    names = _known_names(root)
     told: dict[Flag[Any], Flag[Any]] = {NODE: flags.of_node(names.nodes), STACK: flags.of_stack(names.stacks)}
     made = []
     for command in (*deploying(names), *COMMANDS):
@@ -91,7 +91,7 @@ def host_collection(root: Path) -> Collection:
     """
     accept_repeated_hosts()
     made = []
-    for command in (*deploying(_outline(root)), *COMMANDS):
+    for command in (*deploying(_known_names(root)), *COMMANDS):
         if not command.on_host:
             continue
         accepted = tuple(flag for flag in command.flags if flag.name not in _FLEET_ONLY)
@@ -99,7 +99,10 @@ def host_collection(root: Path) -> Collection:
     return Collection(*made)
 
 
-def _outline(root: Path) -> Outline:
+def _known_names(root: Path) -> Outline:
+    """What deploy.toml has names for. From here on a mistyped one is answered with the nearest; and where the stacks' own tasks cannot
+    be listed, standard error says so.
+    """
     suggest(root)
     names = outline(root, sys.argv[1:])
     if names.problem and any(word in ("-l", "--list") or word.startswith("--list=") for word in sys.argv[1:]):
@@ -108,7 +111,7 @@ def _outline(root: Path) -> Outline:
 
 
 def _verified(context: Context) -> StrictConnection:
-    from deploy_lib.cli.command import refuse
+    from deploy_lib.cli.invocation import refuse
     from deploy_lib.errors import UsageError
     from deploy_lib.ssh.connection import StrictConnection
 

@@ -37,7 +37,7 @@ from deploy_lib.cli.flags import (
 from deploy_lib.cli.outline import Outline
 
 if TYPE_CHECKING:
-    from deploy_lib.cli.command import Invocation
+    from deploy_lib.cli.invocation import Invocation
 
 ALL = "all"
 """`deploy-all`, and what `--node` has for every node."""

@@ -16,7 +16,7 @@ from invoke.exceptions import Exit
 
 from deploy_lib import address
 from deploy_lib.cli.collection import ProjectTask
-from deploy_lib.cli.command import refuse
+from deploy_lib.cli.invocation import refuse
 from deploy_lib.cli.nodes import connection_to
 from deploy_lib.config import Environment, load
 from deploy_lib.errors import DeployError, ExitCode, UsageError

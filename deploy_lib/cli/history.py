@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import EVENTS, PARALLEL
+from deploy_lib.cli.invocation import Invocation, announce
 from deploy_lib.cli.nodes import are_named, ask_each, choose, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Node

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from deploy_lib.cli.command import Invocation, Report, announce
 from deploy_lib.cli.flags import FOLLOW, LOG_LINES, SERVICE
+from deploy_lib.cli.invocation import Invocation, Report, announce
 from deploy_lib.cli.nodes import are_named, choose, is_off, missing_any, sessions_with
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs

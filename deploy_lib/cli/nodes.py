@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
+from deploy_lib.cli.invocation import Invocation
 from deploy_lib.config import Environment, Node
 from deploy_lib.errors import DeployError, UnreachableError, UsageError, told
 from deploy_lib.fleet.parallel import side_by_side

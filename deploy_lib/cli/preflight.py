@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deploy_lib.checks.check import Check, Result, failed
-from deploy_lib.cli.command import Invocation, announce
+from deploy_lib.cli.invocation import Invocation, announce
 from deploy_lib.cli.nodes import are_named, choose, deployments_on
 from deploy_lib.errors import PreflightError
 from deploy_lib.output.console import Console

@@ -91,7 +91,7 @@ def _require_file(root: Path, error: ParseError) -> None:
     found = _UNKNOWN.search(str(error))
     if found is None or not found[1].startswith(_NAMED_IN_FILE):
         return
-    from deploy_lib.cli.command import refuse
+    from deploy_lib.cli.invocation import refuse
     from deploy_lib.config.reading import read
     from deploy_lib.errors import UsageError
 

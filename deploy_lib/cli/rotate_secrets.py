@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy_lib.cli.change import changing
-from deploy_lib.cli.command import Invocation
+from deploy_lib.cli.invocation import Invocation
 
 
 def run(invocation: Invocation) -> None:

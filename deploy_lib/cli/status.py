@@ -8,8 +8,8 @@ from typing import Any
 
 from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
-from deploy_lib.cli.command import Invocation, announce
 from deploy_lib.cli.flags import PARALLEL
+from deploy_lib.cli.invocation import Invocation, announce
 from deploy_lib.cli.nodes import are_named, ask_each, choose, is_off, missing_any, outcome_of, sessions_with
 from deploy_lib.cli.report import short_time
 from deploy_lib.config import Environment, Node
@@ -54,7 +54,7 @@ def run(invocation: Invocation) -> None:
         for node in chosen:
             if missed := left_behind(node, known, chosen):
                 found[node.name] = replace(known[node.name], notes=(*known[node.name].notes, missed))
-            report.nodes[node.name] = _as_dict(node, found[node.name])
+            report.nodes[node.name] = _node_of(node, found[node.name])
         _show_status(console, [(node, found[node.name]) for node in chosen])
         if any(isinstance(one, Status) and one.drift for one in found.values()):
             report.exit = ExitCode.DRIFT
@@ -109,9 +109,35 @@ def _newer(node: Node, facts: Facts, newer: Mapping[Image, str]) -> Iterator[str
         )
 
 
-def _as_dict(node: Node, found: Status | DeployError) -> dict[str, Any]:
+def as_dict(found: Status) -> dict[str, Any]:
+    """This node's part of the JSON document."""
+    recorded = found.release.release if found.release else None
+    return {
+        "outcome": found.outcome,
+        "from": None,
+        "to": recorded.title if recorded else None,
+        "release": found.release
+        and {
+            "id": found.release.release.id,
+            "tag": found.release.release.tag,
+            "commit": found.release.release.commit,
+            "patches": dict(found.release.release.patches),
+            "who": found.release.who,
+            "origin": found.release.origin,
+            "at": found.release.at,
+        },
+        "services": {
+            row.service: {k: v for k, v in row.__dict__.items() if k != "service"} for row in found.rows
+        },
+        "drift": list(found.drift),
+        "notes": list(found.notes),
+        "error": None,
+    }
+
+
+def _node_of(node: Node, found: Status | DeployError) -> dict[str, Any]:
     if isinstance(found, Status):
-        return found.as_dict()
+        return as_dict(found)
     outcome = outcome_of(node, found)
     return {"outcome": outcome, "from": None, "to": None, "services": {}, "drift": [], "error": str(found)}
 

@@ -6,8 +6,8 @@ import os
 
 from invoke.exceptions import Exit
 
-from deploy_lib.cli.command import Invocation, refuse
 from deploy_lib.cli.flags import STACK
+from deploy_lib.cli.invocation import Invocation, refuse
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import read
 from deploy_lib.errors import UsageError

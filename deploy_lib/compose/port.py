@@ -20,8 +20,8 @@ class Port:
     address: str = ""
 
     def __str__(self) -> str:
-        udp = "" if self.protocol == "tcp" else f"/{self.protocol}"
-        return f"{self.published}{udp}" + (f" on {self.address}" if self.address else "")
+        protocol = "" if self.protocol == "tcp" else f"/{self.protocol}"
+        return f"{self.published}{protocol}" + (f" on {self.address}" if self.address else "")
 
     def collides(self, other: Port) -> bool:
         """Whether both cannot be bound at once: the same protocol and number, on the same address or on one and all."""
@@ -29,10 +29,10 @@ class Port:
         return same and _overlap(_address(self.address), _address(other.address))
 
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address | str
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address | str
 
 
-def _address(text: str) -> Address:
+def _address(text: str) -> _Address:
     """An address of a host; "" for all of them; what is none stays as it is."""
     try:
         found = ipaddress.ip_address(text.strip("[]"))
@@ -42,7 +42,7 @@ def _address(text: str) -> Address:
     return mapped or found
 
 
-def _overlap(one: Address, other: Address) -> bool:
+def _overlap(one: _Address, other: _Address) -> bool:
     # Whoever listens on all addresses of IPv6 usually has those of IPv4, too.
     if "" in (one, other) or one == other or ipaddress.IPv6Address(0) in (one, other):
         return True

@@ -56,14 +56,14 @@ def references(files: Iterable[tuple[str, bytes]], read: Read, values: Mapping[s
 
 class _Reader:
     def __init__(self, read: Read) -> None:
-        self.found = Referred(read)
+        self.kept = Referred(read)
         self.begun: list[tuple[str, ...]] = []
         self.names: set[str] = set()
         self.folders: set[str] = set()
 
     def result(self) -> References:
-        unknown = list(dict.fromkeys(self.found.unknown))
-        return References(self.found.references, unknown, sorted(self.names), sorted(self.folders))
+        unknown = list(dict.fromkeys(self.kept.unknown))
+        return References(self.kept.references, unknown, sorted(self.names), sorted(self.folders))
 
     def file(self, place: Place, content: bytes) -> None:
         for document in load_marked(content, place.name):
@@ -85,61 +85,64 @@ class _Reader:
 
     def include(self, place: Place, entry: Any) -> None:
         spec = entry if isinstance(entry, dict) else {"path": entry}
-        known = self.found.known
-        paths = [p for each in _list(spec.get("path")) if (p := known(place, each, "include"))]
+        paths = self.paths(place, spec.get("path"), "which it includes")
         if not paths:
             return
-        folder = known(place, spec.get("project_directory"), "include")
+        folder = self.kept.path(place, spec.get("project_directory"), "the project directory of an include")
         self.folders |= {folder} if folder else set()
-        folder = folder or posixpath.dirname(paths[0]) or "."
-        values = dict(place.values)
+        folder = folder or posixpath.dirname(paths[0][1]) or "."
+        values, what = dict(place.values), "the env_file of an include"
         given = _list(spec.get("env_file"))
-        usual = posixpath.normpath(posixpath.join(folder, ".env"))
-        for path in [p for each in given if (p := known(place, each, "include"))] if given else [usual]:
-            content = self.found.read(path)
+        usual = paths[0][0], posixpath.normpath(posixpath.join(folder, ".env"))
+        for text, path in self.paths(place, given, what) if given else [usual]:
+            content = self.kept.read(path)
             if content is not None or given:
-                line = next(iter(_list(spec.get("path"))), "")
-                self.found.keep(("env", path), place, line, path, "which an include reads", "input")
+                self.kept.keep(("env", path), place, path, what, "input", line=text)
             values = {**read_env_file(content or b"", values), **values}
-        for original, path in zip(_list(spec.get("path")), paths, strict=False):
-            content = self.found.required(place, original, path, "which it includes")
+        for text, path in paths:
+            content = self.kept.required(place, path, "which it includes", line=text)
             step = ("include", path)
             if step in self.begun:
-                raise UsageError(f"{place.where(original)}: {path} includes itself")
+                raise UsageError(f"{place.where(text)}: {path} includes itself")
             self.begun.append(step)
             self.file(Place(place.inner(path), "" if folder == "." else folder, values), content)
             self.begun.pop()
 
+    def paths(self, place: Place, entries: Any, what: str) -> list[tuple[Any, str]]:
+        """The texts that name paths below the project directory, each with its path."""
+        return [(each, path) for each in _list(entries) if (path := self.kept.path(place, each, what))]
+
     def service(self, place: Place, name: str, spec: Any) -> None:
         if isinstance(spec, Replaced):
-            self.found.forget("service", name)
+            self.kept.forget("service", name)
             spec = spec.value
         if not isinstance(spec, dict):
             return
         self.extends(place, name, spec.get("extends"))
         for key in ("env_file", "label_file"):
-            value = self.found.replacing(name, key, spec.get(key))
+            value = self.kept.replacing(name, key, spec.get(key))
             for entry in _list(value):
                 path = entry.get("path") if isinstance(entry, dict) else entry
                 needed = not (isinstance(entry, dict) and entry.get("required") is False)
                 what = f"the {key} of {name}"
-                if (at := self.found.known(place, path, what)) is not None:
-                    self.found.keep(("service", name, key, at), place, path, at, what, "input", needed)
-        for entry in _list(self.found.replacing(name, "volumes", spec.get("volumes"))):
+                if (at := self.kept.path(place, path, what)) is not None:
+                    self.kept.keep(("service", name, key, at), place, at, what, "input", needed, line=path)
+        for entry in _list(self.kept.replacing(name, "volumes", spec.get("volumes"))):
             self.mount(place, name, entry)
-        for entry in _list(self.found.replacing(name, "security_opt", spec.get("security_opt"))):
+        for entry in _list(self.kept.replacing(name, "security_opt", spec.get("security_opt"))):
             key, _, path = str(entry).replace("=", ":", 1).partition(":")
             if key == "seccomp" and path not in ("unconfined", "builtin", ""):
                 what = f"the seccomp profile of {name}"
-                self.found.refer(("service", name, "security_opt"), place, path, what, "input", line=entry)
+                self.kept.refer(("service", name, "security_opt"), place, path, what, "input", line=entry)
 
     def extends(self, place: Place, name: str, value: Any) -> None:
         if not isinstance(value, dict) or not value.get("file"):
             return
-        path = self.found.known(place, value["file"], f"which {name} extends")
+        what = f"which {name} extends"
+        path = self.kept.path(place, value["file"], what)
         if path is None:
             return
-        content = self.found.required(place, value["file"], path, f"which {name} extends")
+        content = self.kept.required(place, path, what, line=value["file"])
         step = ("extends", path, str(value.get("service")))
         if step in self.begun:
             raise UsageError(f"{place.where(value['file'])}: {name} extends itself")
@@ -169,35 +172,35 @@ class _Reader:
             source, target = entry.get("source"), str(entry.get("target"))
             bind, line = entry.get("bind"), source
             needed = not (isinstance(bind, dict) and bind.get("create_host_path") is True)
-            at = self.found.known(place, source, what) if entry.get("type") == "bind" else None
+            at = self.kept.path(place, source, what) if entry.get("type") == "bind" else None
         else:
             text, line = filled(str(entry), place.known), entry
             if text is None:
                 if str(entry).startswith((".", "$")):
-                    self.found.unknown.append(f"{place.where(entry)}: {entry}, {what}")
+                    self.kept.leave_unknown(place, entry, what)
                 return
             source, _, rest = text.partition(":")
             target = rest.partition(":")[0] or source
             # What begins otherwise is a volume, or the host's own path.
             at = place.at(source, entry) if rest and source.startswith(".") else None
         key = ("service", name, "volumes", target)
-        self.found.drop(key)
+        self.kept.drop(key)
         if at is not None:
-            self.found.keep(key, place, line, at, what, "mount", needed)
+            self.kept.keep(key, place, at, what, "mount", needed, line=line)
 
     def source(self, place: Place, what: str, name: str, spec: Any) -> None:
         spec = spec.value if isinstance(spec, Replaced) else spec
-        self.found.drop((what, name))
+        self.kept.drop((what, name))
         if isinstance(spec, dict) and spec.get("file"):
             kind: Kind = "secret" if what == "secrets" else "mount"
             said = f"the file of the {what.removesuffix('s')} {name}"
-            self.found.refer((what, name), place, spec["file"], said, kind)
+            self.kept.refer((what, name), place, spec["file"], said, kind)
 
     def volume(self, place: Place, name: str, spec: Any) -> None:
         options = spec.get("driver_opts") if isinstance(spec, dict) else None
         if isinstance(options, dict) and is_bind(options) and options.get("device"):
             what = f"the directory of the volume {name}"
-            self.found.refer(("volume", name), place, options["device"], what, "mount")
+            self.kept.refer(("volume", name), place, options["device"], what, "mount")
 
 
 def _list(value: Any) -> list[Any]:

@@ -40,6 +40,7 @@ class Referred:
         what: str,
         kind: Kind,
         needed: bool = True,
+        *,
         line: Any = None,
     ) -> None:
         """Keeps what a text names; it is nothing for the host's own path, and for what cannot be known.
@@ -51,23 +52,24 @@ class Referred:
         Raises:
             UsageError: it is on another machine.
         """
-        if (path := self.known(place, text, what, line)) is not None:
-            self.keep(key, place, line or text, path, what, kind, needed)
+        if (path := self.path(place, text, what, line=line)) is not None:
+            self.keep(key, place, path, what, kind, needed, line=line or text)
 
     def keep(
         self,
         key: tuple[str, ...],
         place: Place,
-        line: Any,
         path: str,
         what: str,
         kind: Kind,
         needed: bool = True,
+        *,
+        line: Any,
     ) -> None:
         """Keeps a path; see `refer`."""
         self._kept[key] = Reference(path, what, place.where(line), kind, needed)
 
-    def required(self, place: Place, line: Any, path: str, what: str) -> bytes:
+    def required(self, place: Place, path: str, what: str, *, line: Any) -> bytes:
         """The content of a file without which Compose cannot read the others.
 
         Raises:
@@ -83,10 +85,10 @@ class Referred:
             raise UsageError(
                 f"{place.where(line)}: {path}, {what}, is not in the checkout, or git ignores it"
             )
-        self.keep((what, path), place, line, path, what, "input")
+        self.keep((what, path), place, path, what, "input", line=line)
         return content
 
-    def known(self, place: Place, text: Any, what: str, line: Any = None) -> str | None:
+    def path(self, place: Place, text: Any, what: str, *, line: Any = None) -> str | None:
         """A path below the project directory; None for the host's own, and for what cannot be known.
 
         Raises:
@@ -96,9 +98,13 @@ class Referred:
             return None
         path = filled(text, place.known)
         if path is None:
-            self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
+            self.leave_unknown(place, text, what, line=line)
             return None
         return place.at(path, line or text)
+
+    def leave_unknown(self, place: Place, text: Any, what: str, *, line: Any = None) -> None:
+        """A text has a variable without a value here: what it names is not shipped."""
+        self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
 
     def replacing(self, service: str, key: str, value: Any) -> Any:
         """The value itself; one that replaces those of earlier files makes them forgotten."""

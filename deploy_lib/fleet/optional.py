@@ -79,4 +79,6 @@ def _say_how_to_leave_out(deployments: Sequence[Deployment]) -> None:
             typed = deployment.node.task(f"{deployment.request.command} {words}")
             name = deployment.node.name
             always = f"; or whenever it is off: optional = true for the node {name} in deploy.toml"
-            deployment.without = f"without {name}: {typed}{'' if deployment.node.optional else always}"
+            deployment.tell_how_to_leave_out(
+                f"without {name}: {typed}{'' if deployment.node.optional else always}"
+            )

@@ -130,7 +130,7 @@ class Packer:
             shipment = packed[offer.reference].shipment
             patches[service] = Patch(shipment.image, patch.shown(offer, content))
         if patches:
-            deployment.get(patches, tuple(packed.values()))
+            deployment.take_images(patches, tuple(packed.values()))
         for delivery in packed.values():
             proves = "the image is whole, and for this host"
             checks.append(Check(f"image {delivery.shipment.name}", proves, found=told_of(delivery.shipment)))

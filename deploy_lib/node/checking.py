@@ -1,4 +1,7 @@
-"""What is looked at on one node, and checked there, before anything is decided."""
+"""What is looked at on one node, and checked there before anything is decided.
+
+What another stack of the same command has to be there for is checked again later, right before the switch.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from deploy_lib.errors import UsageError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.names import did_you_mean
-from deploy_lib.node import pruning
 from deploy_lib.node.preflight import (
     Values,
     judge_host,
@@ -149,11 +151,3 @@ class Checking(Visit):
                     f"the stack {self.node.stack_name} has no service {service!r}; it has {', '.join(sorted(known))}",
                     hint=did_you_mean(service, known),
                 )
-
-    def check_record(self) -> None:
-        """Refuses to prune where a stack runs without a record.
-
-        Raises:
-            PreflightError: that is so here.
-        """
-        pruning.check_record(self.node, self.facts)

@@ -6,10 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy_lib.checks import (
-    check_places,
-    require_passed,
-)
+from deploy_lib.checks import check_places, require_passed
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
@@ -19,9 +16,7 @@ from deploy_lib.node.adoption import look_at_adopted
 from deploy_lib.node.checking import Checking
 from deploy_lib.node.dry_run import rehearse
 from deploy_lib.node.outcome import Outcome
-from deploy_lib.node.preflight import (
-    Values,
-)
+from deploy_lib.node.preflight import Values
 from deploy_lib.output.timings import phase
 from deploy_lib.plan import replicas
 from deploy_lib.plan.chosen import decide_services

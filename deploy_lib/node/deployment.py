@@ -1,4 +1,9 @@
-"""One node's deployment: look, check, lock, look again, decide, stage, switch, prove, and record or go back."""
+"""One node's deployment: stage, back up, switch, prove, and record or go back.
+
+It is the topmost of five files that make one object, each built on the one before: `visit.py` has the lock, `checking.py` what is
+looked at and checked, `deciding.py` the decision, and `upkeep.py` the node's data and old files. A name with an underscore is that
+object's own, in whichever of them it stands.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +14,15 @@ from dataclasses import dataclass
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
 from deploy_lib.host.change import apply, watch
-from deploy_lib.host.change.following import NotBegunError
 from deploy_lib.host.change.history import event, write_event
 from deploy_lib.host.change.stage import stage
+from deploy_lib.host.change.switch_faults import NotBegunError
 from deploy_lib.host.look.containers import ask_containers
 from deploy_lib.host.look.registry import Login
 from deploy_lib.node import backup, proof
 from deploy_lib.node.before import judged_by_what_was
 from deploy_lib.node.outcome import Outcome, final_outcome
-from deploy_lib.node.preflight import (
-    Values,
-    needed_values,
-)
+from deploy_lib.node.preflight import Values, needed_values
 from deploy_lib.node.restoring import final as final_restore
 from deploy_lib.node.shipping import deliver
 from deploy_lib.node.switching import Switching
@@ -35,7 +37,7 @@ from deploy_lib.release.history import Event, Kind
 class Deployment(Upkeep):
     """One node on its way from one release to another; `fleet` calls the steps in their order.
 
-    Only its own methods change it.
+    Only methods of it change it.
 
     Attributes:
         known: after a failure, whether the host has said what runs; None: it was not asked again.

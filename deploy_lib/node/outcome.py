@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, ExitCode, StoppedError
-from deploy_lib.host.change.following import LostError, UncertainError
 from deploy_lib.host.change.lock import LAPSE
+from deploy_lib.host.change.switch_faults import LostError, UncertainError
 from deploy_lib.release.history import Event
 
 

@@ -11,13 +11,13 @@ from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError
 from deploy_lib.host.change import backup as backups
 from deploy_lib.host.change import watch
-from deploy_lib.host.change.following import LostError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import LAPSE
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.restore import restore_steps, restore_work
 from deploy_lib.host.change.step import shown_of
 from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.change.switch_faults import LostError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof

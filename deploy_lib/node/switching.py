@@ -9,7 +9,7 @@ from dataclasses import replace
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError
 from deploy_lib.host.change import watch
-from deploy_lib.host.change.following import LostError, SwitchError
+from deploy_lib.host.change.switch_faults import LostError, SwitchError
 from deploy_lib.node import proof
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site

@@ -1,4 +1,4 @@
-"""What is done on one node beside deploying: its data are backed up and put back, and old files and images are removed."""
+"""What is done for one node's data and disk: backups are made and put back, and old files and images are removed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Backup
 from deploy_lib.host.change.backup import BackupError
-from deploy_lib.host.change.backup_place import pruned_after
-from deploy_lib.host.change.following import NotBegunError
+from deploy_lib.host.change.prune import pruned_after
+from deploy_lib.host.change.switch_faults import NotBegunError
 from deploy_lib.node import backup, pruning, restoring
 from deploy_lib.node.deciding import Deciding
 from deploy_lib.node.outcome import Outcome
@@ -86,6 +86,14 @@ class Upkeep(Deciding):
         self.restoration = what = replace(what, now=self.backups[0] if self.backups else None)
         prune = pruned_after(self.site.stack, pruning.needed(self.facts))
         self._prove(Restoring(self.site, what, self._token(), prune, self._began))
+
+    def check_record(self) -> None:
+        """Refuses to prune where a stack runs without a record.
+
+        Raises:
+            PreflightError: that is so here.
+        """
+        pruning.check_record(self.node, self.facts)
 
     @phase("pruning")
     def prune(self, on_removed: Callable[[str], object]) -> None:

@@ -1,4 +1,4 @@
-"""One node under a command: its lock, and what becomes of it there."""
+"""One node under a command: its lock, and what becomes of it there. The first of five files; see `deployment.py`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError
-from deploy_lib.host.change.backup import longest
+from deploy_lib.host.change.detached import longest_unattended
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.ship import Delivery
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.programs import Program
-from deploy_lib.layout import secrets_in
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.output.timings import phase
+from deploy_lib.plan.decide import memory_of
 from deploy_lib.plan.decision import Job
 from deploy_lib.plan.drift import restore_problem
 from deploy_lib.plan.patch import Patch
+from deploy_lib.plan.rolls import rolls
 from deploy_lib.release.history import Event
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local
@@ -63,6 +63,14 @@ class Visit:
         """
         self.error, self.outcome = error, Outcome.SKIPPED
 
+    def tell_how_to_leave_out(self, how: str) -> None:
+        """The same command can be given without this node.
+
+        Args:
+            how: for its error, should it be off.
+        """
+        self.without = how
+
     def leave_unscraped(self, off: Collection[str]) -> None:
         """The Prometheus that scrapes this node is not told of its containers where its own node is off.
 
@@ -72,7 +80,7 @@ class Visit:
         if self.site.scraper is not None and self.site.scraper.host.name in off:
             self.site = replace(self.site, scraper=None)
 
-    def get(self, patches: Mapping[str, Patch], deliveries: Sequence[Delivery]) -> None:
+    def take_images(self, patches: Mapping[str, Patch], deliveries: Sequence[Delivery]) -> None:
         """Services of this node get images of the operator's own.
 
         Args:
@@ -88,8 +96,8 @@ class Visit:
     def lock(self) -> None:
         """Takes the node's lock, and waits for a switch whose session has ended."""
         what = f"{self.request.command} {self.request.tag or ''}".strip()
-        memory = self.facts.memory if self.node.stack.delivery == "memory" else ""
-        delivery = secrets_in(memory, self.local.project) if memory else None
+        # A host without memory is refused for that, once it is looked at under the lock.
+        delivery = memory_of(self.job, self.facts) if self.facts.memory else None
         self._lock = Lock(self.session, self.node.directory, me(what), delivery)
         self._lock.take(
             self.request.wait_lock,
@@ -105,13 +113,9 @@ class Visit:
             self._lock.release()
 
     def _longest_switch(self) -> int:
-        """Seconds that a switch which was left to itself may take, to the new release and back again."""
-        stack = self.node.stack
-        programs = [step.timeout for step in stack.apply if isinstance(step, Program)]
-        one_offs = [one_off.timeout for one_off in stack.before_switch]
-        # Data are written, read, put back, and perhaps put back again.
-        data = 2 * (longest(stack.backups) + stack.switch_timeout) if stack.backups else 0
-        return int(2 * stack.switch_timeout + sum(one_offs) + 2 * sum(programs) + data) + 60
+        """Seconds to wait for what an earlier command has left running."""
+        rolled = [rolls(self.node.stack, event.release) for event in self.facts.history]
+        return int(longest_unattended(self.site.stack, rolled))
 
     def _token(self) -> str:
         if self._lock is None:

@@ -19,6 +19,7 @@ from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import DeployError, RemoteError
 from deploy_lib.host.change.launch import launcher
+from deploy_lib.host.change.signs import END, MARK
 from deploy_lib.host.prove.health import Gate
 from deploy_lib.operations.connections import Values, revealed, session_on
 from deploy_lib.operations.files import put_files
@@ -131,14 +132,15 @@ def compose_up(
         project = pinned(project)
     detached = f"timeout -k 10 {max(1, ceil(timeout))} {up_command(project)}\n"
     said: list[str] = []
+    ending = f"{MARK}{END} "
     with session.start(
         launcher(project.name, detached), env=revealed(env or {}), timeout=timeout + 30
     ) as process:
         for line in process:
-            if line.startswith("=== end "):
-                code = int(line.removeprefix("=== end "))
+            if line.startswith(ending):
+                code = int(line.removeprefix(ending))
                 break
-            if not line.startswith("==="):
+            if not line.startswith(MARK.rstrip()):
                 said.append(REDACTOR.clean(line))
         else:
             raise RemoteError("the session ended while Compose was running", node=session.node, step="up")

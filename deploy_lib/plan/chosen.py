@@ -62,7 +62,7 @@ def decide_services(
     there = {name for c in facts.containers if c.service not in chosen for name in read_marks(c.secrets)}
     withheld = theirs & there & set(facts.changed(values))
     return Decision(
-        make_plan(job.node, facts, desired, job.request.services, shipped=job.shipped),
+        make_plan(job.node, facts, desired, job.request.services, shipped=job.shipped_images),
         key,
         chosen=job.request.services,
         kept=tuple(sorted(theirs)),

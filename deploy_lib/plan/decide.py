@@ -66,7 +66,7 @@ def decide_version(
         idle=sorted({*job.local.services, *facts.inactive} - {*facts.services}),
         patches=job.patched,
     )
-    return Decision(make_plan(job.node, facts, desired, shipped=job.shipped), key)
+    return Decision(make_plan(job.node, facts, desired, shipped=job.shipped_images), key)
 
 
 def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:

@@ -36,7 +36,7 @@ class Job:
     patches: Mapping[str, Patch] = field(default_factory=dict)
 
     @property
-    def shipped(self) -> set[Image]:
+    def shipped_images(self) -> set[Image]:
         """The images that reach the host through the session, and from no registry."""
         return {patch.image for patch in self.patches.values()}
 

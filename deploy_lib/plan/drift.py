@@ -1,4 +1,4 @@
-"""Drift: how a host differs from its record, in words; pure."""
+"""Drift: how a host differs from its record, and what a restore has left of its data, in words; pure."""
 
 from __future__ import annotations
 

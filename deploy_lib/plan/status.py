@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from deploy_lib.compose.called import by_name
 from deploy_lib.compose.container import Container
@@ -16,7 +16,7 @@ from deploy_lib.plan.alone import parts_of
 from deploy_lib.plan.drift import drift, restore_problem
 from deploy_lib.release.history import Event
 
-Outcome = Literal["as recorded", "drift", "interrupted", "not deployed"]
+Standing = Literal["as recorded", "drift", "interrupted", "not deployed"]
 
 
 @dataclass(frozen=True)
@@ -50,40 +50,16 @@ class Status:
     Attributes:
         outcome: "interrupted": a switch began, and it is unknown how it ended.
         release: the proven one; None when nothing was ever deployed.
-        drift: how the host differs from it, in words; empty when it is as recorded.
+        drift: how the host differs from it, in words; before that, a switch or a restore of which it is unknown how it ended. Empty
+            when it is as recorded.
         notes: worth knowing, but no drift.
     """
 
-    outcome: Outcome
+    outcome: Standing
     release: Event | None
     rows: tuple[Row, ...]
     drift: tuple[str, ...]
     notes: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """This node's part of the JSON document."""
-        recorded = self.release.release if self.release else None
-        return {
-            "outcome": self.outcome,
-            "from": None,
-            "to": recorded.title if recorded else None,
-            "release": self.release
-            and {
-                "id": self.release.release.id,
-                "tag": self.release.release.tag,
-                "commit": self.release.release.commit,
-                "patches": dict(self.release.release.patches),
-                "who": self.release.who,
-                "origin": self.release.origin,
-                "at": self.release.at,
-            },
-            "services": {
-                row.service: {k: v for k, v in row.__dict__.items() if k != "service"} for row in self.rows
-            },
-            "drift": list(self.drift),
-            "notes": list(self.notes),
-            "error": None,
-        }
 
 
 def status(facts: Facts, more: Sequence[str] = ()) -> Status:
@@ -96,7 +72,7 @@ def status(facts: Facts, more: Sequence[str] = ()) -> Status:
     begun = facts.interrupted
     found = drift(facts)
     notes = (*_notes(facts), *more)
-    outcome: Outcome = "drift" if found else "as recorded" if proven else "not deployed"
+    outcome: Standing = "drift" if found else "as recorded" if proven else "not deployed"
     if begun is not None and not facts.machine.locked:
         outcome = "interrupted"
         found = (

@@ -1,4 +1,6 @@
-"""The channels of one connection: sessions and forwards, as many as sshd opens, some of them opened ahead."""
+"""The channels of one connection, as many as sshd opens, some of them opened ahead: session channels, each for one script, and
+forwards.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.shared import SharedSession
 
 _SETTLING = 0.5
-"""Seconds until sshd has certainly forgotten a session that was closed."""
+"""Seconds until sshd has certainly forgotten a session channel that was closed."""
 
 _PROHIBITED = 1
 """SSH's reason for a channel that is not opened: "administratively prohibited"."""
@@ -31,42 +33,42 @@ class Channels:
     def __init__(self, node: str, connection: StrictConnection) -> None:
         self._node = node
         self._connection = connection
-        self._spare: dict[tuple[str, int], paramiko.Channel] = {}
-        self._reserved: deque[paramiko.Channel] = deque()
+        self._forwards: dict[tuple[str, int], paramiko.Channel] = {}
+        self._sessions: deque[paramiko.Channel] = deque()
 
     def take(self) -> paramiko.Channel:
-        """A session for one script: one that was opened ahead, or a new one.
+        """A session channel for one script: one that was opened ahead, or a new one.
 
         Raises:
-            ChannelException: sshd opens none.
-            SSHException, OSError, EOFError: the session with the host has ended.
+            ChannelException: sshd opens none; `Session.start` says what to do about that.
+            SSHException, OSError, EOFError: the connection has ended.
         """
         with contextlib.suppress(IndexError):
-            while (channel := self._reserved.popleft()).closed:
+            while (channel := self._sessions.popleft()).closed:
                 pass
             return channel
         return self._create()
 
     def reserve(self, count: int) -> int:
-        """Opens sessions ahead, for the next scripts: so a limit is found out before anything depends on them.
+        """Opens session channels ahead, for the next scripts: so a limit is found out before anything depends on them.
 
         Returns:
             how many of `count` there are. When there are fewer, sshd has refused one more, and none is kept.
 
         Raises:
-            RemoteError: the session has ended.
+            RemoteError: the connection has ended.
         """
         if isinstance(self._connection.transport, SharedSession):
             return self._connection.transport.room(count)
-        if self._reserve_side_by_side(count - len(self._reserved)):
+        if self._reserve_side_by_side(count - len(self._sessions)):
             return count
         try:
-            while len(self._reserved) < count:
-                self._reserved.append(self._create())
+            while len(self._sessions) < count:
+                self._sessions.append(self._create())
         except ChannelException:
-            found = len(self._reserved)
-            while self._reserved:
-                self._reserved.pop().close()
+            found = len(self._sessions)
+            while self._sessions:
+                self._sessions.pop().close()
             return found
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no channel could be opened: {error}", node=self._node) from None
@@ -84,7 +86,7 @@ class Channels:
             asked = [pool.submit(self._connection.create_session) for _ in range(count)]
         opened = [each.result() for each in asked if each.exception() is None]
         if len(opened) == count:
-            self._reserved.extend(opened)
+            self._sessions.extend(opened)
             return True
         for channel in opened:
             channel.close()
@@ -108,7 +110,7 @@ class Channels:
         Raises:
             RemoteError: nothing listens there, or sshd forbids forwarding.
         """
-        spare = self._spare.pop((host, port), None)
+        spare = self._forwards.pop((host, port), None)
         if spare is not None and not spare.closed and not spare.eof_received:
             return spare
         try:
@@ -122,12 +124,12 @@ class Channels:
         One that it does make is kept for the first `forward` to the same place.
 
         Raises:
-            RemoteError: the session has ended.
+            RemoteError: the connection has ended.
         """
-        if (host, port) in self._spare:
+        if (host, port) in self._forwards:
             return False
         try:
-            self._spare[host, port] = self._forward(host, port)
+            self._forwards[host, port] = self._forward(host, port)
         except ChannelException as error:
             return bool(error.code == _PROHIBITED)
         except (SSHException, OSError, EOFError) as error:

@@ -190,7 +190,7 @@ class Session:
         return process
 
     def reserve(self, count: int) -> int:
-        """Opens sessions ahead; see `Channels.reserve`."""
+        """Opens session channels ahead; see `Channels.reserve`."""
         self.open()
         return self._channels.reserve(count)
 

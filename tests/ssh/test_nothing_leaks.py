@@ -43,7 +43,7 @@ from pathlib import Path
 import paramiko
 from invoke.tasks import task
 
-from deploy_lib.cli.command import command
+from deploy_lib.cli.invocation import command
 from deploy_lib.errors import RemoteError
 from deploy_lib.secrets.sources import fetch
 

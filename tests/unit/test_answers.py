@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from deploy_lib.answers import Parts
 from deploy_lib.checks import check_answered, check_host
+from deploy_lib.cli.status import as_dict
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.compose.file import project_name
 from deploy_lib.compose.model import read_model
@@ -27,10 +28,10 @@ from deploy_lib.config import Probe, load
 from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host import files
 from deploy_lib.host.change import lock
-from deploy_lib.host.change.detached import UNKNOWN
+from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.launch import BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.signs import BEGUN, NEVER, UNKNOWN
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.host.look import hashes, logs, machine, reading, registry, sizes
@@ -152,7 +153,7 @@ def judged(found: Facts) -> None:
         list(check_host(NODE, found, rendered=rendered))
         check_answered(NODE, found, rendered=rendered)
     if not found.problems:
-        json.dumps(status(found).as_dict())
+        json.dumps(as_dict(status(found)))
 
 
 # --- the facts --------------------------------------------------------------------------------------------
@@ -282,7 +283,8 @@ def test_what_a_switch_says(text: str, code: int) -> None:
         Watch.await_back,
         lambda watch: watch.await_end("revert"),
     ]
-    watch = Watch(session, HostStack(NODE, "p"), orders, cast(Process, Said(text, code)), lambda line: None)
+    following = Following(session, "A", "switch", cast(Process, Said(text, code)), lambda line: None)
+    watch = Watch(session, HostStack(NODE, "p"), orders, following)
     for step in steps:
         or_error(lambda step=step: step(watch))  # type: ignore[misc]
 

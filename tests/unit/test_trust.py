@@ -14,7 +14,8 @@ import pytest
 
 from deploy_lib import shell
 from deploy_lib.host.change import lock, targets
-from deploy_lib.host.change.launch import BEGUN, launcher
+from deploy_lib.host.change.launch import launcher
+from deploy_lib.host.change.signs import BEGUN
 from deploy_lib.layout import MEMORY
 from deploy_lib.shell import ScriptExit
 

@@ -1,24 +1,17 @@
-"""The place of a host's backups: it lets in its owner alone, no container reaches it, and old backups leave it."""
+"""The place of a host's backups: it lets in its owner alone, and no container reaches it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-
 from deploy_lib import layout
-from deploy_lib.config import Backup
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import INSPECT, ScriptExit, quote
-
-_STAMP = "????????T??????Z"
-_DIGITS = "????"
 
 
 def existing(stack: HostStack) -> str:
     """Shell text: the place is in `$d`, or the script ends where somebody else could have changed what lies there.
 
     It has the functions `fail WHAT`, which ends the script with what a program has said into `$t/said`, and
-    `ended STATUS SECONDS`, which says how one has ended.
+    `ended STATUS SECONDS`, which says how one has ended. It takes `$t` and `own` of `shell.IN_MEMORY`.
     """
     return f"{_place(stack)}\n{_OWN}"
 
@@ -42,40 +35,6 @@ rm -f "$d"/*.new
 for x in "$d"/*.data; do [ ! -e "$x" ] || [ -e "${{x%.data}}.json" ] || rm -f -- "$x"; done"""
 
 
-def prune_text(stack: HostStack, needed: Collection[str]) -> str:
-    """Shell text for `host.change.prune`: removes the backups of each entry but the newest ones.
-
-    Args:
-        needed: ids of releases that a rollback would go to; of each, the newest backup of its data stays.
-    """
-    return "\n".join(_prune(stack, backup, needed) for backup in stack.settings.backups) or ":"
-
-
-def _prune(stack: HostStack, backup: Backup, needed: Collection[str]) -> str:
-    records = ('"release":' + json.dumps(release) for release in sorted(needed))
-    of_release = " ".join(f"-e {quote(record)}" for record in records)
-    mark = f'for x; do if grep -qsF {of_release} "$x"; then k=$x; fi; done' if needed else ":"
-    return f"""\
-set -- {quote(stack.directory / layout.BACKUPS)}/{_STAMP}-{backup.name}-{_DIGITS}.json
-k=
-{mark}
-n=$(($# - {backup.keep}))
-for x; do
-  [ $n -gt 0 ] || break
-  n=$((n - 1))
-  [ "$x" != "$k" ] && [ -e "$x" ] || continue
-  y=${{x##*/}}
-  # One that was just made is old by its name alone: the clock of whoever asked for it is slow.
-  case " $made " in *" ${{y%.json}} "*) continue;; esac
-  if away "$x" && away "${{x%.json}}.data"; then echo "removed backup ${{y%.json}}"; else left=1; fi
-done"""
-
-
-def pruned_after(stack: HostStack, needed: Collection[str]) -> str:
-    """The same for a script that removes nothing else; old backups that stay are no failure."""
-    return f'away() {{ rm -f -- "$1"; }}\n{prune_text(stack, needed)}'
-
-
 def _place(stack: HostStack) -> str:
     return f"d={quote(stack.directory / layout.BACKUPS)}\n{_FAIL}"
 
@@ -93,7 +52,7 @@ fail() {{
   exit {ScriptExit.NO_BACKUP}
 }}
 ended() {{ case $1 in 124|137) echo "it did not end in $2 s";; *) echo "exit status $1";; esac; }}"""
-"""Shell function `fail WHAT`: ends the script, with what the program said."""
+"""An empty `$t/said`, and the shell functions `fail` and `ended`; see `existing`."""
 
 _MOUNTS = "{{$n := .Name}}{{range .Mounts}}{{println .RW $n .Source}}{{end}}"
 _DEVICES = '{{$n := .Name}}{{with .Options}}{{with index . "device"}}{{println "true" $n .}}{{end}}{{end}}'

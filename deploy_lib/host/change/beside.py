@@ -10,6 +10,7 @@ from deploy_lib.compose import labels
 from deploy_lib.compose.command import BESIDE
 from deploy_lib.compose.container import PORTS, WELL
 from deploy_lib.compose.project import Project
+from deploy_lib.host.change.signs import ILL
 from deploy_lib.host.prove.health import CRASH_LOOP, PATIENCE, STEADY
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
@@ -22,12 +23,6 @@ AT_ONCE = 3
 
 ATTEMPTS = 3
 """How often it is begun, where the engine fails meanwhile; `$attempt` has the number, from 1 on."""
-
-ILL = "=== ill "
-"""Begins the line with the service and the id of a container that does not get healthy."""
-
-NOTE = "=== note "
-"""Begins a line that an operator is to see: what may lose requests all the same."""
 
 
 def of_service(project: Project, variable: str, *, stopped: bool = True) -> str:

@@ -7,22 +7,33 @@ a host ends in a good state without anybody's help, and the secret values that r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
 from deploy_lib.compose.container import containers_function, happening
 from deploy_lib.compose.override import delivered_in
-from deploy_lib.host.change import apply, keeper, place, rolling, start, values
-from deploy_lib.host.change.history import append_function
-from deploy_lib.host.change.launch import BEGUN, log_directory
+from deploy_lib.config import OneOff
+from deploy_lib.host.change import apply, backup, keeper, place, prune, restore, rolling, start, values
+from deploy_lib.host.change.history import append_function, append_now, append_text
+from deploy_lib.host.change.launch import log_directory
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.signs import (
+    BACK,
+    BEGUN,
+    DONE,
+    LOOK,
+    LOOK_END,
+    MARK,
+    NOT_PRUNED,
+    SWITCHED,
+    UNKNOWN,
+)
 from deploy_lib.host.change.step import script_of
 from deploy_lib.host.change.switch import Switch, back_text, forward_steps
+from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
-from deploy_lib.release.history import Event
 from deploy_lib.shell import PATIENT, TRUST, ScriptExit, quote
 
 INTERVAL = 1
@@ -31,10 +42,8 @@ INTERVAL = 1
 ENGINE_TIMEOUT = 120
 """Seconds to wait for an engine that is being restarted."""
 
-UNKNOWN = "=== unknown"
-"""What a switch prints in place of the containers when the engine does not list them."""
-
-_NOW = "@now@"
+_MARGIN = 60
+"""Seconds beside all those that have a limit of their own."""
 
 
 def switch_script(stack: HostStack, switch: Switch) -> str:
@@ -78,7 +87,7 @@ engine() {{
     sleep 1
   done
 }}
-{start.functions(stack, switch.project or project)}{rolling.functions(stack, switch.project or project, switch.rolls)}forward() {{
+{start.functions(stack, project)}{rolling.functions(stack, project, switch.rolls)}forward() {{
 {script_of(forward_steps(stack, switch))}
 }}
 back() {{
@@ -118,39 +127,39 @@ await() {{
     # When that is, whoever follows must not have to tell from when it arrives: after a stalled network, much comes at once.
     u=
     {{ read -r u _ </proc/uptime; }} 2>/dev/null
-    echo "=== containers $u"
+    echo "{LOOK} $u"
     containers || echo '{UNKNOWN}'
-    echo '=== .'
+    echo '{LOOK_END}'
     pause
   done
 }}
 {place.intact(directory, _placements(switch))} || exit {ScriptExit.CHANGED}
-{_append(switch.started, f" || {{ echo 'the history cannot be written'; exit {ScriptExit.NOT_BEGUN}; }}")}
+{append_text(switch.started, f" || {{ echo 'the history cannot be written'; exit {ScriptExit.NOT_BEGUN}; }}")}
 forward
-echo "=== switched $?"
+echo "{MARK}{SWITCHED} $?"
 await
 case $decided in
   proven)
-    echo '=== done proven'
+    echo '{MARK}{DONE} proven'
     {{ {values.sweep(stack, switch.secret_files)}
     }}
     {{ {switch.prune}
-    }} || echo '=== not pruned';;
-  leave) echo '=== done leave';;
+    }} || echo '{MARK}{NOT_PRUNED}';;
+  leave) echo '{MARK}{DONE} leave';;
   *)
     gone=$decided
     if back; then
       {{ {values.sweep(stack, switch.back_secret_files)}
       }}
-      echo '=== back 0'
+      echo '{MARK}{BACK} 0'
       [ "$gone" = gone ] || await
-      [ "$decided" != gone ] || {_append_now(switch.abandoned)}
+      [ "$decided" != gone ] || {append_now(switch.abandoned)}
     else
-      echo "=== back $?"
+      echo "{MARK}{BACK} $?"
       [ "$gone" = gone ] || await
-      [ "$decided" != gone ] || {_append_now(switch.stuck)}
+      [ "$decided" != gone ] || {append_now(switch.stuck)}
     fi
-    echo '=== done revert';;
+    echo '{MARK}{DONE} revert';;
 esac
 # Remove a verdict that arrived after the decision, and all but the log.
 rm -f -- {verdict} "$event" "$asked"
@@ -161,10 +170,39 @@ def longest_forward(stack: HostStack, switch: Switch) -> float:
     """Seconds until the containers must have been replaced, or that must have failed."""
     if switch.work is not None:
         return switch.work.seconds + ENGINE_TIMEOUT
+    return _one_way(stack, switch.one_offs, switch.applies, [switch.rolls, switch.back_rolls])
+
+
+def longest(stack: HostStack, switch: Switch) -> float:
+    """Seconds that a switch may take to the new release and back again, without what it waits for its verdict."""
+    return 2 * longest_forward(stack, switch) + _MARGIN
+
+
+def longest_unattended(stack: HostStack, rolls: Iterable[rolling.Rolls]) -> float:
+    """Seconds that whatever an earlier command has left running on a host may take: a switch or a restore that goes back by itself,
+    the pruning after it, or a backup.
+
+    Args:
+        rolls: those of each release that it may go to.
+    """
+    settings = stack.settings
+    programs = [step for step in settings.apply if isinstance(step, Program)]
+    ways = [
+        _one_way(stack, settings.before_switch, programs, rolls),
+        *(restore.longest(stack, each) + ENGINE_TIMEOUT for each in settings.backups),
+    ]
+    return max(2 * max(ways), backup.longest(settings.backups), prune.TIMEOUT) + _MARGIN
+
+
+def _one_way(
+    stack: HostStack, one_offs: Sequence[OneOff], applies: Sequence[Program], rolls: Iterable[rolling.Rolls]
+) -> float:
+    """Seconds of the way to a release, in whichever direction."""
+    # Compose makes the containers in one call, and starts them in another; each has that long.
+    seconds = 2 * stack.settings.switch_timeout + ENGINE_TIMEOUT + sum(step.timeout for step in one_offs)
     # A program that is given another value may be waited for before that and after it.
-    extra = sum(step.timeout for step in switch.one_offs) + 2 * sum(step.timeout for step in switch.applies)
-    extra += max(rolling.longest(stack, rolls) for rolls in (switch.rolls, switch.back_rolls))
-    return stack.settings.switch_timeout + extra + ENGINE_TIMEOUT
+    seconds += 2 * sum(step.timeout for step in applies)
+    return seconds + max((rolling.longest(stack, each) for each in rolls), default=0)
 
 
 def _placements(switch: Switch) -> list[Placement]:
@@ -181,16 +219,3 @@ def _claim(switch: Switch) -> str:
         f"{values.claim(PurePosixPath(directory))} || exit {ScriptExit.NO_PLACE}" for directory in found
     )
     return "\n".join([TRUST, *claims])
-
-
-def _append(events: Sequence[Event], otherwise: str = "") -> str:
-    lines = "".join(f"{event.line()}\n" for event in events)
-    return f"append <<'=EVENTS='{otherwise}\n{lines}=EVENTS="
-
-
-def _append_now(event: Event) -> str:
-    """An event that was made beforehand happens when it is written, and its command has taken until then."""
-    line = replace(event, at=_NOW, seconds=0).line()
-    spent = f"$(($(date +%s) - began + {int(event.seconds)}))"
-    now = f'"s/{_NOW}/$(date -u +%FT%TZ)/"\';s/","seconds":0,/","seconds":\'"{spent}"\',/\''
-    return f"sed {now} <<'=EVENTS=' | append\n{line}\n=EVENTS="

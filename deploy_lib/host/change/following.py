@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from deploy_lib.errors import NotRunError, RemoteError
+from deploy_lib.host.change import prune
+from deploy_lib.host.change.launch import Word
 from deploy_lib.host.change.printed import Look, Printed, Sign
+from deploy_lib.host.change.signs import BACK, DONE, END, NOT_PRUNED
+from deploy_lib.host.change.switch_faults import UNTOUCHED, LostError, NotBegunError, SwitchError, because
 from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.process import Process
 from deploy_lib.ssh.session import Session
 
-_UNTOUCHED: dict[int, str] = {
-    ScriptExit.BUSY: "another switch is still running on the host",
-    ScriptExit.LAPSED: "the deployment lock lapsed before the switch",
-    ScriptExit.NOT_BEGUN: "the host's history cannot be written (is its disk full?)",
-    ScriptExit.NO_VALUES: "a secret has no value, neither in a container of the host nor from its source",
-    ScriptExit.NO_OLD_VALUES: "the current value of a secret cannot be read on the host, so nothing could go back to it",
-    ScriptExit.NO_LOG: "the switch's log cannot be written (is there room in the host's memory?)",
-}
-
-
-class SwitchError(RemoteError):
-    """The switch failed; it waits for a verdict."""
-
-
-class NotBegunError(RemoteError):
-    """The switch changed nothing."""
-
-
-class LostError(RemoteError):
-    """The session ended during the switch; the host goes back to the release before by itself."""
-
-
-class UncertainError(LostError):
-    """The session ended when the release had been proven; whether the host has recorded that is unknown."""
+Ending = Literal["done", "back", "ended", "unheard"]
+"""How a switch comes to its end: it does what its verdict says; it goes back instead; its process ends without a word of either;
+or its channel ends first."""
 
 
 class Following:
@@ -41,10 +26,10 @@ class Following:
 
     Args:
         node: the node's name.
-        name: of what the switch does, in the operator's words.
-        on_line: gets each line that Compose prints.
 
     Attributes:
+        name: of what the switch does, in the operator's words.
+        on_line: gets each line that Compose prints.
         printed: what it has printed so far.
         why: why the channel has ended before the switch; None while that is not so.
     """
@@ -54,10 +39,10 @@ class Following:
     ) -> None:
         self._session = session
         self._node = node
-        self._name = name
         self._process = process
-        self._on_line = on_line
         self._said: list[str] = []
+        self.name = name
+        self.on_line = on_line
         self.printed = Printed()
         self.why: RemoteError | None = None
 
@@ -78,8 +63,8 @@ class Following:
         except NotRunError as error:
             raise NotBegunError(error.what, node=self._node, step="switch", hint=error.hint) from None
         except RemoteError as error:
-            self.why = error
-            raise self.lost(error) from None
+            self.cut(error)
+            raise self.lost() from None
         # The launcher has ended, which it does only when there is no switch to follow.
         raise self._not_started(code)
 
@@ -101,7 +86,7 @@ class Following:
                 self._require_going_on(told)
             elif isinstance(told, str) and told:
                 self._said.append(told)
-                self._on_line(told)
+                self.on_line(told)
         raise self.lost()
 
     def await_begin(self) -> None:
@@ -118,18 +103,58 @@ class Following:
             if isinstance(told, Sign):
                 self._require_going_on(told)
 
-    def lost(self, why: RemoteError | None = None) -> RemoteError:
+    def ends(self, word: Word) -> Ending:
+        """Waits until the switch has ended, or its channel.
+
+        Args:
+            word: the verdict that it was given.
+
+        Raises:
+            NotBegunError, SwitchError: there is no switch, or its process has failed.
+        """
+        end: Ending = "unheard"
+        with contextlib.suppress(LostError):
+            for told in self.told():
+                if told == Sign(DONE, word):
+                    end = "done"
+                    self.extend(prune.TIMEOUT)
+                elif told == Sign(NOT_PRUNED, ""):
+                    self.on_line("some old files or images could not be removed")
+                elif isinstance(told, Sign) and told.word in (BACK, END):
+                    if end == "unheard":
+                        end = "back" if told.word == BACK else "ended"
+                    break
+        return end
+
+    def extend(self, seconds: float) -> None:
+        """From now on, so long a silence counts as the end of the session."""
+        self._process.extend(seconds)
+
+    def ask(self) -> None:
+        """Asks for a look; whether the session has ended, the lines say."""
+        with contextlib.suppress(RemoteError):
+            self._process.send(b"look\n")
+
+    def has_ended(self) -> None:
+        """The host has said so by another way: the switch's process is not there any more."""
+        self.printed.ended = True
+
+    def cut(self, why: RemoteError) -> None:
+        """The session has ended, or nothing comes through it any more."""
+        self.why = why
+
+    def lost(self) -> RemoteError:
         """The error for a session that has ended, or for a switch that has."""
         if self.printed.ended:
             # No process is left on the host that could go back.
             return SwitchError(
                 "the switch's own process on the host has ended", node=self._node, step="switch"
             )
-        what = f"the session ended during the {self._name}{because(why)}"
-        return LostError(what, node=self._node, step=self._name)
+        what = f"the session ended during the {self.name}{because(self.why)}"
+        return LostError(what, node=self._node, step=self.name)
 
     def _require_going_on(self, sign: Sign) -> None:
-        if sign.word == "end":
+        if sign.word == END:
             raise self._ended(sign.status)
 
     def _ended(self, code: int) -> RemoteError:
@@ -138,10 +163,10 @@ class Following:
             what, _, hint = ": ".join(reversed(said)).partition("\t")
             what = what or "the host's memory has no place for the switch"
             return NotBegunError(what, node=self._node, step="switch", hint=hint or None)
-        if code in _UNTOUCHED:
+        if code in UNTOUCHED:
             # Of a value that cannot be read, the script says which, and where.
             why = self._last_lines() if code == ScriptExit.NO_OLD_VALUES else ""
-            return NotBegunError(f"{_UNTOUCHED[code]}{why}", node=self._node, step="switch")
+            return NotBegunError(f"{UNTOUCHED[code]}{why}", node=self._node, step="switch")
         if self.printed.begun is False:
             return self._not_started(code)
         return SwitchError(f"it ended with exit status {code}{self._last_lines()}", node=self._node)
@@ -154,11 +179,6 @@ class Following:
 
     def _last_lines(self) -> str:
         return _lines(self._said)
-
-
-def because(why: RemoteError | None) -> str:
-    """Why that is so, in brackets; "" where it is not known."""
-    return f" ({why.what})" if why is not None else ""
 
 
 def _lines(said: Sequence[str]) -> str:

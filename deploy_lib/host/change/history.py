@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import re
 import socket
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -27,6 +29,8 @@ RESTORE = """-e '^{"kind":"restor'"""
 
 ASIDE = """-e '^{"kind":"aborted"' -e '^{"kind":"backup"'"""
 """The same: the events that say nothing about what runs."""
+
+_NOW = "@now@"
 
 
 def event(kind: Kind, release: Release, **more: Any) -> Event:
@@ -130,6 +134,27 @@ append() {{
   metrics </dev/null || echo '{layout.METRICS} could not be written: it does not tell of this'
 }}
 """
+
+
+def append_text(events: Sequence[Event], otherwise: str = "") -> str:
+    """Shell text that calls `append` with these events.
+
+    Args:
+        otherwise: follows the call: what is done where they cannot be written.
+    """
+    lines = "".join(f"{event.line()}\n" for event in events)
+    return f"append <<'=EVENTS='{otherwise}\n{lines}=EVENTS="
+
+
+def append_now(happening: Event) -> str:
+    """The same for an event that was made beforehand: it happens when it is written, and its command has taken until then.
+
+    The script has in `$began` when it began, in seconds since 1970.
+    """
+    line = replace(happening, at=_NOW, seconds=0).line()
+    spent = f"$(($(date +%s) - began + {int(happening.seconds)}))"
+    now = f'"s/{_NOW}/$(date -u +%FT%TZ)/"\';s/","seconds":0,/","seconds":\'"{spent}"\',/\''
+    return f"sed {now} <<'=EVENTS=' | append\n{line}\n=EVENTS="
 
 
 def user() -> str:

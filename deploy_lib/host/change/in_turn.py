@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from deploy_lib.compose.command import deployed_hashes_command, shown, up_commands
 from deploy_lib.compose.project import Project
-from deploy_lib.host.change.beside import ENGINE, ILL
+from deploy_lib.host.change.beside import ENGINE
+from deploy_lib.host.change.signs import ILL
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
 

@@ -8,17 +8,9 @@ from typing import Literal
 
 from deploy_lib import layout
 from deploy_lib.host.change.lock import owned
+from deploy_lib.host.change.signs import ASKED, BEGUN, DONE, END, MARK, NEVER
 from deploy_lib.release.history import Event
 from deploy_lib.shell import FIND_MEMORY, ScriptExit, quote
-
-BEGUN = "=== begun"
-"""The line with which a switch says that it reads verdicts from now on."""
-
-ASKED = "=== asked"
-"""What the launcher puts into the log when it was asked for a look: the next one begins after that."""
-
-NEVER = "=== never"
-"""What the launcher prints when the switch has ended without having begun: nothing was changed."""
 
 Word = Literal["proven", "revert", "leave"]
 
@@ -41,7 +33,7 @@ def launcher(project: str, detached: str) -> str:
         project: the name of the Compose project.
     """
     return f"""\
-refuse() {{ echo "$2"; echo "=== end $1"; exit "$1"; }}
+refuse() {{ echo "$2"; echo "{MARK}{END} $1"; exit "$1"; }}
 # With values that are too large no program can be started at all.
 env true || exit
 {FIND_MEMORY}
@@ -63,9 +55,9 @@ r=$?
 begun=
 while IFS= read -r x && [ -z "$begun" ]; do [ "$x" != '{BEGUN}' ] || begun=1; done <"$d/log"
 # tail may have missed the last lines, so the log itself decides.
-echo; grep -a '^=== done' "$d/log" | tail -n 1
+echo; grep -a '^{MARK}{DONE}' "$d/log" | tail -n 1
 [ -n "$begun" ] || {{ rm -rf "$d"; echo '{NEVER}'; }}
-echo "=== end $r"
+echo "{MARK}{END} $r"
 """
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from deploy_lib.compose.command import compose_command, shown
 from deploy_lib.compose.project import Project
 from deploy_lib.config import OneOff
+from deploy_lib.host.change.signs import MARK
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
@@ -43,7 +44,7 @@ def one_off_steps(
     steps = [Step(f"{clear} || true")]
     for one_off in one_offs:
         run = one_off_command(stack, project, one_off, alone=alone)
-        said = quote(f"=== one-off {one_off.service}: {words(*one_off.command)}")
+        said = quote(f"{MARK}one-off {one_off.service}: {words(*one_off.command)}")
         shell = f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; return $r; }}"
         steps.append(Step(f"echo {said}\n{shell}", (env + shown(run),)))
     return steps

@@ -8,14 +8,22 @@ from dataclasses import dataclass
 
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.change.beside import ILL, NOTE
-from deploy_lib.host.change.detached import UNKNOWN
-from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
-from deploy_lib.host.change.switch import VOLUMES
+from deploy_lib.host.change.signs import (
+    ASKED,
+    BEGUN,
+    END,
+    ILL,
+    LOOK,
+    LOOK_END,
+    MARK,
+    NEVER,
+    NOT_PRUNED,
+    NOTE,
+    UNKNOWN,
+    VOLUMES,
+)
 
-_LOOK = "=== containers"
-_LOOK_END = "=== ."
-_SIGN = re.compile(r"=== (\S+) (.*)")
+_SIGN = re.compile(rf"{MARK}(\S+) (.*)")
 
 _ODD_STATUS = 255
 """Stands for an exit status that is no number. It is a failure after which something may have changed."""
@@ -41,7 +49,7 @@ class Sign:
     """How far the switch is.
 
     Attributes:
-        word: "switched", "back" or "end", each with an exit status, or "done" with the verdict that was carried out.
+        word: SWITCHED, BACK or END, each with an exit status, DONE with the verdict that was carried out, or NOT_PRUNED; see `signs.py`.
         rest: the rest of the line.
     """
 
@@ -53,10 +61,6 @@ class Sign:
         """The exit status."""
         word = self.rest
         return int(word) if word.isascii() and word.isdecimal() and len(word) <= 3 else _ODD_STATUS
-
-
-NOT_PRUNED = Sign("not", "pruned")
-"""Some old files or images stay."""
 
 
 class Printed:
@@ -83,9 +87,9 @@ class Printed:
 
     def read(self, line: str) -> Look | Sign | str:
         """What the next line says: a look that it ends, a sign, or what another program has printed; "" for anything else."""
-        if line.startswith(_LOOK):
-            self._began, self._listed = (self.asked, _seconds(line.removeprefix(_LOOK))), []
-        elif line == _LOOK_END and self._began is not None:
+        if line.startswith(LOOK):
+            self._began, self._listed = (self.asked, _seconds(line.removeprefix(LOOK))), []
+        elif line == LOOK_END and self._began is not None:
             (asked, at), self._began = self._began, None
             return Look(_containers(self._listed), asked, at)
         elif line == UNKNOWN or line.startswith("{"):
@@ -100,13 +104,15 @@ class Printed:
             self.ill = tuple(line.removeprefix(ILL).split()[:2])
         elif line.startswith(VOLUMES):
             self.left = tuple(line.removeprefix(VOLUMES).split())
+        elif line == MARK + NOT_PRUNED:
+            return Sign(NOT_PRUNED, "")
         elif found := _SIGN.fullmatch(line):
             sign = Sign(*found.groups())
-            if sign.word == "end":
+            if sign.word == END:
                 # One that came to its end by itself has gone back, or cannot say in a full memory what it did.
                 self.ended = sign.status != 0
             return sign
-        elif line.strip() and not line.startswith("==="):
+        elif line.strip() and not line.startswith(MARK.rstrip()):
             return line
         return ""
 

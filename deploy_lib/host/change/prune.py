@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable
 
 from deploy_lib import layout
+from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, StoppedError
-from deploy_lib.host.change import backup_place, keeper
+from deploy_lib.host.change import keeper
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.ship import forget_script
 from deploy_lib.host.stack import HostStack
@@ -21,6 +23,9 @@ TIMEOUT = 600.0
 """Seconds that it may take, on a slow disk with many images."""
 
 _REMOVED = "removed "
+
+_STAMP, _DIGITS = "????????T??????Z", "????"
+"""Patterns for the two ends of a backup's id."""
 
 
 class PruneError(DeployError):
@@ -41,7 +46,7 @@ def remove_old(
     Args:
         token: the lock owner's; one whose lock has lapsed removes nothing.
         on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
-        needed: see `backup_place.prune_text`.
+        needed: see `pruned_after`.
 
     Raises:
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
@@ -67,7 +72,7 @@ def foresee_removal(
 
     Args:
         on_found: gets each file, backup and image.
-        needed: see `backup_place.prune_text`.
+        needed: see `pruned_after`.
 
     Raises:
         PruneError: the list is not complete.
@@ -117,15 +122,17 @@ def _forget_arrived(stack: HostStack, dry_run: bool) -> str:
     return f"if [ -e {quote(stack.directory / layout.INCOMING)} ]; then {away} && {arrived} || left=1; fi"
 
 
-REMOVE = """\
-discard() { docker rm "$1" >/dev/null; }
-away() { rm -f -- "$1"; }
-untag() { e=$(docker rmi "$1" 2>&1 >/dev/null) || gone "$e"; }
-erase() {
+_AWAY = 'away() { rm -f -- "$1"; }\n'
+
+REMOVE = f"""\
+discard() {{ docker rm "$1" >/dev/null; }}
+{_AWAY}\
+untag() {{ e=$(docker rmi "$1" 2>&1 >/dev/null) || gone "$e"; }}
+erase() {{
   docker rmi "$1" >/dev/null 2>&1
   if e=$(docker image inspect "$1" 2>&1 >/dev/null); then return 1; fi
-  gone "$e" || { left=1; return 1; }
-}
+  gone "$e" || {{ left=1; return 1; }}
+}}
 """
 """Shell functions that remove a file, a tag, and an image that no tag protects; the last fails when the image stays."""
 
@@ -161,7 +168,7 @@ def prune_script(
     Only images that this program has protected for this stack are removed, and never one that a container uses, be it somebody else's.
 
     Args:
-        needed: see `backup_place.prune_text`.
+        needed: see `pruned_after`.
         dry_run: it only lists what it would remove.
     """
     kept = list(kept)
@@ -198,6 +205,42 @@ for x in $tags; do
       if erase "$i"; then echo "{_REMOVED}image $i"; fi;;
   esac
 done
-{backup_place.prune_text(stack, needed)}
+{_old_backups(stack, needed)}
 [ -z "$left" ]
 """
+
+
+def pruned_after(stack: HostStack, needed: Collection[str]) -> str:
+    """Shell text that removes old backups alone; those that stay all the same are no failure.
+
+    Those whose ids are in `$made` stay, too: the script that this comes after has just made them.
+
+    Args:
+        needed: ids of releases that a rollback would go to; of each, the newest backup of its data stays.
+    """
+    return f"{_AWAY}{_old_backups(stack, needed)}"
+
+
+def _old_backups(stack: HostStack, needed: Collection[str]) -> str:
+    """Shell text that removes the backups of each entry but the newest ones, by `away`; `$left` is set where one cannot be removed."""
+    return "\n".join(_old_files(stack, backup, needed) for backup in stack.settings.backups) or ":"
+
+
+def _old_files(stack: HostStack, backup: Backup, needed: Collection[str]) -> str:
+    records = ('"release":' + json.dumps(release) for release in sorted(needed))
+    of_release = " ".join(f"-e {quote(record)}" for record in records)
+    mark = f'for x; do if grep -qsF {of_release} "$x"; then k=$x; fi; done' if needed else ":"
+    return f"""\
+set -- {quote(stack.directory / layout.BACKUPS)}/{_STAMP}-{backup.name}-{_DIGITS}.json
+k=
+{mark}
+n=$(($# - {backup.keep}))
+for x; do
+  [ $n -gt 0 ] || break
+  n=$((n - 1))
+  [ "$x" != "$k" ] && [ -e "$x" ] || continue
+  y=${{x##*/}}
+  # One that was just made is old by its name alone: the clock of whoever asked for it is slow.
+  case " $made " in *" ${{y%.json}} "*) continue;; esac
+  if away "$x" && away "${{x%.json}}.data"; then echo "{_REMOVED}backup ${{y%.json}}"; else left=1; fi
+done"""

@@ -29,8 +29,13 @@ def restore_work(
         name="restore",
         forward=restore_steps(stack, backup, file, stop),
         back=_back(stack, now),
-        seconds=backup.timeout + 2 * stack.settings.switch_timeout,
+        seconds=longest(stack, backup),
     )
+
+
+def longest(stack: HostStack, backup: Backup) -> float:
+    """Seconds that putting a backup back may take: services are stopped for it, and started again."""
+    return backup.timeout + 2 * stack.settings.switch_timeout
 
 
 def restore_steps(stack: HostStack, backup: Backup, file: BackupFile, stop: Sequence[str]) -> list[Step]:

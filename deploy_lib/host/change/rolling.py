@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from deploy_lib.compose.command import beside_commands, deployed_hashes_command, shown
 from deploy_lib.compose.project import Project
 from deploy_lib.host.change import beside, gate, in_turn
-from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE, NOTE
+from deploy_lib.host.change.beside import AT_ONCE, ATTEMPTS, ENGINE
 from deploy_lib.host.change.in_turn import Turn
+from deploy_lib.host.change.signs import NOTE
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.gateways import Gateway
 from deploy_lib.host.stack import HostStack

@@ -12,6 +12,7 @@ from deploy_lib.host.change import apply, place, rolling, start, values
 from deploy_lib.host.change.keeper import Keeper
 from deploy_lib.host.change.one_off import one_off_steps
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.signs import VOLUMES
 from deploy_lib.host.change.step import Step
 from deploy_lib.host.programs import Program
 from deploy_lib.host.stack import HostStack
@@ -19,9 +20,6 @@ from deploy_lib.release.history import Event
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK
 from deploy_lib.shell import quote
-
-VOLUMES = "=== volumes"
-"""Begins the line with the names of the volumes that stay when a stack is taken down."""
 
 
 @dataclass(frozen=True)

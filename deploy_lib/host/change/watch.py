@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import CommandError, RemoteError
-from deploy_lib.host.change import prune
-from deploy_lib.host.change.detached import longest_forward, switch_script
-from deploy_lib.host.change.following import Following, LostError, SwitchError, UncertainError, because
+from deploy_lib.host.change.detached import longest, longest_forward, switch_script
+from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.launch import Word, launcher, verdict_script
-from deploy_lib.host.change.printed import NOT_PRUNED, Look, Sign
+from deploy_lib.host.change.printed import Look, Sign
 from deploy_lib.host.change.recorded import is_recorded
+from deploy_lib.host.change.signs import BACK, END, SWITCHED
 from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.change.switch_faults import LostError, SwitchError, UncertainError, because
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event
 from deploy_lib.shell import ScriptExit
-from deploy_lib.ssh.process import Process
 from deploy_lib.ssh.session import Session
 
 SILENCE = 45.0
@@ -29,24 +28,19 @@ ANSWER = 10.0
 
 
 class Watch:
-    """A switch under way."""
+    """A switch under way.
 
-    def __init__(
-        self,
-        session: Session,
-        stack: HostStack,
-        switch: Switch,
-        process: Process,
-        on_line: Callable[[str], None],
-    ) -> None:
+    Args:
+        session: for what the host is told and asked beside the switch's own channel.
+        following: that channel.
+    """
+
+    def __init__(self, session: Session, stack: HostStack, switch: Switch, following: Following) -> None:
         self._session = session
         self._node = stack.node
         self._token = switch.token
-        self._name = switch.work.name if switch.work else "switch"
-        self._longest_back = longest_forward(stack, switch) + stack.settings.switch_timeout + 30
-        self._process = process
-        self._on_line = on_line
-        self._following = Following(session, stack.node.name, self._name, process, on_line)
+        self._longest = longest(stack, switch)
+        self._following = following
         self._newest: Look | None = None
         self._given: Sequence[Event] = ()
         self._recorded = False
@@ -74,14 +68,11 @@ class Watch:
             SwitchError: Compose, a one-off command or a check failed; the verdict is awaited.
             LostError: the session ended.
         """
-        code, said = self._following.until("switched")
+        code, said = self._following.until(SWITCHED)
         if code:
             reason = "it did not end in time" if code in (124, 137) else f"exit status {code}"
-            raise SwitchError(
-                f"the {self._name} failed: {reason}{said}",
-                node=self._node.name,
-                step=self._name,
-            )
+            name = self._following.name
+            raise SwitchError(f"the {name} failed: {reason}{said}", node=self._node.name, step=name)
 
     def look(self) -> list[Container]:
         """The containers as they are now: looks that the switch has printed before this was asked do not count.
@@ -89,8 +80,7 @@ class Watch:
         Raises:
             SwitchError, LostError: see `looks`.
         """
-        with contextlib.suppress(RemoteError):  # whether the session has ended, its lines say
-            self._process.send(b"look\n")
+        self._following.ask()
         asked = self._following.printed.asked
         looks = self.looks()
         # Any number of older ones may have been waiting to be read. Should the host not say that it was asked, one counts that
@@ -111,7 +101,7 @@ class Watch:
         """
         listed = time.monotonic()
         for told in self._following.told():
-            self._process.extend(SILENCE)
+            self._following.extend(SILENCE)
             if isinstance(told, Look):
                 if told.containers is not None:
                     self._newest = told
@@ -121,7 +111,7 @@ class Watch:
                     raise SwitchError(
                         "Docker does not list the containers", node=self._node.name, step="health"
                     )
-            elif isinstance(told, Sign) and told.word == "end":
+            elif isinstance(told, Sign) and told.word == END:
                 break
         raise self._following.lost()
 
@@ -140,7 +130,7 @@ class Watch:
                 An UncertainError where the verdict was "proven" and may have arrived, and the host cannot be asked either.
         """
         self._given = events
-        self._process.extend(SILENCE)
+        self._following.extend(SILENCE)
         self._following.await_begin()
         try:
             self._session.run(
@@ -150,7 +140,7 @@ class Watch:
             )
         except CommandError as error:
             if error.code == ScriptExit.ENDED:
-                self._following.printed.ended = True
+                self._following.has_ended()
             if error.code in (ScriptExit.ENDED, ScriptExit.LAPSED):
                 raise self._following.lost() from None
             # The verdict was not written, so the switch waits until its owner's session ends.
@@ -160,9 +150,9 @@ class Watch:
                 step="verdict",
             ) from None
         except RemoteError as error:
+            self._following.cut(error)
             if word != "proven":
-                raise self._following.lost(error) from None
-            self._following.why = error
+                raise self._following.lost() from None
             self._require_recorded()
 
     def await_back(self) -> None:
@@ -172,8 +162,8 @@ class Watch:
             SwitchError: that failed.
             LostError: the session ended.
         """
-        self._process.extend(self._longest_back)
-        code, said = self._following.until("back")
+        self._following.extend(self._longest)
+        code, said = self._following.until(BACK)
         if code:
             raise SwitchError(f"exit status {code}{said}", node=self._node.name, step="going back")
 
@@ -189,26 +179,14 @@ class Watch:
         """
         if self._recorded:
             return True
-        self._process.extend(SILENCE)
-        done = ended = False
-        with contextlib.suppress(LostError):
-            for told in self._following.told():
-                if told == Sign("done", word):
-                    done = True
-                    self._process.extend(prune.TIMEOUT)
-                elif told == NOT_PRUNED:
-                    self._on_line("some old files or images could not be removed")
-                elif isinstance(told, Sign) and told.word == "back":
-                    return done
-                elif isinstance(told, Sign) and told.word == "end":
-                    ended = True
-                    break
-        if done or (ended and word != "proven"):
-            return done
-        if word != "proven":
-            raise self._following.lost(self._following.why)
-        self._require_recorded()
-        return True
+        self._following.extend(SILENCE)
+        end = self._following.ends(word)
+        if end == "unheard" and word != "proven":
+            raise self._following.lost()
+        if word == "proven" and end in ("ended", "unheard"):
+            self._require_recorded()
+            return True
+        return end == "done"
 
     def _require_recorded(self) -> None:
         """Asks the host whether it has recorded the release, after the end of what was to tell.
@@ -222,12 +200,12 @@ class Watch:
         found = is_recorded(self._session, directory, events, answers=self._following.why is None)
         self._recorded = bool(found)
         if found:
-            self._on_line(
+            self._following.on_line(
                 f"what was to tell has ended{because(self._following.why)}; asked again, the host has recorded it"
             )
             return
         if self._following.printed.ended and found is False:
-            raise self._following.lost(self._following.why)
+            raise self._following.lost()
         what = f"the session ended while the release was being recorded{because(self._following.why)}"
         if found is None:
             raise UncertainError(what, node=self._node.name)
@@ -253,4 +231,5 @@ def start(
         timeout=longest_forward(stack, switch) + SILENCE,
         keep_stdin=True,
     )
-    return Watch(session, stack, switch, process, on_line)
+    name = switch.work.name if switch.work else "switch"
+    return Watch(session, stack, switch, Following(session, stack.node.name, name, process, on_line))

@@ -44,10 +44,10 @@ def gather(
     """Asks the host, read-only.
 
     Args:
-        weigh: how much lies in the containers' own layers is asked, too.
-        known: the facts so far: only what another command may have changed meanwhile is asked.
         files: those that Compose reads, which the host's Compose renders in memory; none: nothing is rendered.
         env: non-secret variables that they need.
+        weigh: how much lies in the containers' own layers is asked, too.
+        known: the facts so far: only what another command may have changed meanwhile is asked.
 
     Raises:
         RemoteError: the script could not be run to its end.
@@ -84,9 +84,8 @@ TOOLS = (
 )
 """Programs that the scripts call."""
 
-
-ASKED_BESIDE = tuple(part for part in machine.PARTS if part not in ("published", "locked", "offers"))
-"""The parts of the machine that are asked one after the other, beside Compose and the engine: they share what Docker says of itself."""
+_MACHINE = tuple(part for part in machine.PARTS if part not in ("published", "locked", "offers"))
+"""The parts that `ask_machine` asks of `machine`, one after the other: they share what Docker says of itself."""
 
 
 def facts_script(stack: HostStack, *, render: bool, weigh: bool = False, again: bool = False) -> str:
@@ -189,7 +188,7 @@ ask_machine() {{
   part directory directory
   part strangers others
   for x in {words(*own, "locked")}; do part "$x" mine "$x"; done
-  for x in {words("delivered", "present", *ASKED_BESIDE)}; do part "$x" "$x"; done
+  for x in {words("delivered", "present", *_MACHINE)}; do part "$x" "$x"; done
   part compose version
   # What the host has to offer is looked for in what Compose has rendered.
   [ -z "$compose" ] || wait "$compose"

@@ -10,9 +10,11 @@ _ONE_USER = 'two users cannot both deploy with delivery = "memory" on one host: 
 
 
 def functions(stack: HostStack) -> str:
-    """Shell function `others`: `strangers`, and the same for the files below and for where secrets lie in memory.
+    """Shell function `others`, for the part "strangers" of the facts: what `strangers` prints, and the same for the files below and
+    for where secrets lie in memory.
 
-    It prints a line for each fault, with what to do after a tab; the script has the functions of `shell.TRUST`.
+    It prints a line for each fault, with what to do after a tab. It takes `$m` and the functions of `shell.FIND_MEMORY`, and `loose`
+    of `directory`.
     """
     directory = stack.directory
     state = quote(directory / layout.STATE)

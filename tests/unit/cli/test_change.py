@@ -16,7 +16,7 @@ from pathlib import Path
 soft, most = resource.getrlimit(resource.RLIMIT_CORE)
 resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 from deploy_lib.cli.change import changing
-from deploy_lib.cli.command import Invocation
+from deploy_lib.cli.invocation import Invocation
 from deploy_lib.cli.flags import Given
 given = Given({"dry-run": sys.argv[3] == "rehearses"})
 with changing(Invocation("deploy-shop", Path(sys.argv[1]), given, "shop")) as change:

@@ -3,8 +3,8 @@
 import pytest
 
 from deploy_lib.cli import flags
-from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import Given
+from deploy_lib.cli.invocation import Invocation
 from deploy_lib.errors import UsageError
 from deploy_lib.request import Request
 from tests import ROOT

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import NODE
+from deploy_lib.cli.invocation import Invocation
 from deploy_lib.cli.nodes import are_named, choose, connection_to, missing_any, outcome_of, sessions_with
 from deploy_lib.errors import DeployError, RemoteError, UnreachableError, UsageError
 from tests.unit import sample

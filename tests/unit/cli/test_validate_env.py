@@ -11,8 +11,8 @@ import pytest
 from invoke.exceptions import Exit
 
 from deploy_lib.cli import validate_env
-from deploy_lib.cli.command import Invocation
 from deploy_lib.cli.flags import Given
+from deploy_lib.cli.invocation import Invocation
 from deploy_lib.config import load
 from tests import ROOT
 

@@ -151,6 +151,29 @@ def test_a_path_with_a_variable_that_has_no_value_is_said() -> None:
     assert there.unknown == ["0.yml line 4: ${DATA}:/data, which a mounts"]
 
 
+def test_what_an_include_names_is_said_with_its_own_line() -> None:
+    text = """\
+include:
+  - path:
+      - ${GONE}/first.yml
+      - more.yml
+    project_directory: ${NOWHERE}
+    env_file:
+      - ${GONE}/a.env
+      - b.env
+"""
+    there = refers(text, beside={"more.yml": "services: {}", "b.env": ""})
+    assert [str(each) for each in there.found] == [
+        "0.yml line 8: b.env, the env_file of an include",
+        "0.yml line 4: more.yml, which it includes",
+    ]
+    assert there.unknown == [
+        "0.yml line 3: ${GONE}/first.yml, which it includes",
+        "0.yml line 5: ${NOWHERE}, the project directory of an include",
+        "0.yml line 7: ${GONE}/a.env, the env_file of an include",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "beside", "message"),
     [

@@ -15,7 +15,7 @@ from deploy_lib.fleet import deploy as fleet
 from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.each import each
 from deploy_lib.fleet.prepare import prepare
-from deploy_lib.host.change.following import LostError
+from deploy_lib.host.change.switch_faults import LostError
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.output.console import Console

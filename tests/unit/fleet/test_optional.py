@@ -48,6 +48,7 @@ class Fake:
     without: str = ""
 
     leave_out, leave_unscraped, fail = Deployment.leave_out, Deployment.leave_unscraped, Deployment.fail
+    tell_how_to_leave_out = Deployment.tell_how_to_leave_out
 
 
 def fleet(tmp_path: Path, optional: dict[str, DeployError | None]) -> list[Fake]:

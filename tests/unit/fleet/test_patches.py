@@ -28,7 +28,7 @@ from deploy_lib.source.offer import Offer
 from tests.unit import sample
 from tests.unit.made import config, saved, tar
 from tests.unit.node.test_deployment import deployment
-from tests.unit.plan.test_decision import VERSION, values
+from tests.unit.plan.test_decide import VERSION, values
 
 NOTHING = Stock()
 PLAIN = [b"base", b"top"]

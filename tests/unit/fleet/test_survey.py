@@ -25,7 +25,7 @@ from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from tests.unit.node.test_deployment import deployment
-from tests.unit.plan.test_decision import VERSION, rendered, values
+from tests.unit.plan.test_decide import VERSION, rendered, values
 
 LOOSE = (("/opt is loose", "chmod go-w /opt"),)
 

@@ -20,7 +20,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from tests.unit import build
-from tests.unit.plan.test_decision import case
+from tests.unit.plan.test_decide import case
 
 WEB = build.container(labels={PROJECT: "shop", DIRECTORY: "/srv/shop", FILES: "/srv/shop/by-hand.yml"})
 FACTS = Facts(containers=(WEB,), memory="/run")

@@ -14,7 +14,7 @@ from deploy_lib.node import deciding
 from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import Release
 from tests.unit.node.test_deployment import deployment
-from tests.unit.plan.test_decision import VERSION, values
+from tests.unit.plan.test_decide import VERSION, values
 
 UNTIDY: dict[str, Callable[[Facts], Facts]] = {
     "nothing is recorded": lambda facts: replace(facts, history=()),

@@ -11,11 +11,16 @@ import pytest
 
 from deploy_lib.compose.project import Project
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError, UsageError
-from deploy_lib.host.change.following import LostError, NotBegunError, SwitchError
+from deploy_lib.host.change.detached import ENGINE_TIMEOUT, longest_forward
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.change.place import Placement
 from deploy_lib.host.change.prune import PruneError
+from deploy_lib.host.change.rolling import GRACE, Roll
+from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.change.switch_faults import LostError, NotBegunError, SwitchError
 from deploy_lib.host.change.watch import Watch
+from deploy_lib.host.gateways.haproxy import HAProxy
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
 from deploy_lib.node import preflight as node_preflight
@@ -31,7 +36,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
-from tests.unit.plan.test_decision import NODE, VERSION, case, forward, rendered, values
+from tests.unit.plan.test_decide import NODE, VERSION, case, forward, rendered, values
 
 
 def deployment(**session: object) -> Deployment:
@@ -155,6 +160,29 @@ def test_the_place_of_secrets_in_memory_is_taken_with_the_lock(
     node.lock()
     project = node.local.project
     assert [str(found) for found in asked] == [str(place).replace("/p", f"/{project}")]
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+def test_a_switch_that_was_left_to_itself_is_waited_for_as_long_as_it_may_take_there_and_back(
+    monkeypatch: pytest.MonkeyPatch, rolled: bool
+) -> None:
+    patience: list[float] = []
+    taken = SimpleNamespace(take=lambda wait, switch_wait, *_: patience.append(switch_wait))
+    monkeypatch.setattr(visit, "Lock", lambda *_: taken)
+    node = deployment()
+    tables = (HAProxy(service="web"),) if rolled else ()
+    stack = NODE.stack.model_copy(update={"rolling": tables, "apply": (), "before_switch": ()})
+    node.site = replace(node.site, job=replace(node.job, node=NODE.model_copy(update={"stack": stack})))
+    (proven,) = node.facts.history
+    # The interrupted release has three containers, whatever the one before had.
+    begun = event("started", replace(proven.release, id="r9", replicas={"web": 3}))
+    node.facts = replace(node.facts, history=(proven, begun))
+    node.lock()
+    rolls = [Roll(table, 3) for table in tables]
+    left = Switch("token", Placement(), Placement(), [begun], begun, begun, rolls=rolls)
+    assert patience[0] >= 2 * longest_forward(node.site.stack, left)
+    each = stack.healthy_timeout + GRACE + 60
+    assert patience[0] >= 2 * (stack.switch_timeout + ENGINE_TIMEOUT + 4 * each * rolled)
 
 
 class Removing:

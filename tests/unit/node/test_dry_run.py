@@ -11,7 +11,7 @@ from deploy_lib.node import dry_run
 from deploy_lib.node.dry_run import look_closer
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.ssh.session import Session
-from tests.unit.plan.test_decision import NODE, case
+from tests.unit.plan.test_decide import NODE, case
 from tests.unit.plan.test_plan import desired, settled
 
 

@@ -23,7 +23,7 @@ from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.ssh.session import Session
 from tests.unit.node.test_deployment import deployment
-from tests.unit.plan.test_decision import KEY, NODE, VERSION, case, forward, rendered, values
+from tests.unit.plan.test_decide import KEY, NODE, VERSION, case, forward, rendered, values
 from tests.unit.plan.test_plan import NEW, desired, settled
 
 MIB = 1024 * 1024

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from deploy_lib.errors import DeployError, ExitCode, LockedError, RemoteError, StoppedError
-from deploy_lib.host.change.following import LostError, UncertainError
 from deploy_lib.host.change.history import event
+from deploy_lib.host.change.switch_faults import LostError, UncertainError
 from deploy_lib.node.outcome import Outcome, final_outcome
 from deploy_lib.release.release import Release
 from tests.unit import build

@@ -11,9 +11,9 @@ from deploy_lib.compose.labels import DEPENDS_ON
 from deploy_lib.config import Backup
 from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
 from deploy_lib.host.change.backup import BackupError
-from deploy_lib.host.change.following import LostError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.change.switch_faults import LostError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node import restoring
 from deploy_lib.node.deployment import Deployment
@@ -27,7 +27,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
 from tests.unit import build
-from tests.unit.plan.test_decision import case
+from tests.unit.plan.test_decide import case
 
 ENTRY = Backup(name="rows", service="db", command=("dump",), check=("check",), restore=("load",), timeout=5)
 IMAGES = {name: Image.parse(f"h/{name}:1@sha256:{'a' * 64}") for name in ("db", "web", "watch")}

@@ -12,7 +12,7 @@ from deploy_lib.host.change.targets import Scraper
 from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.ssh.session import Session
-from tests.unit.plan.test_decision import case
+from tests.unit.plan.test_decide import case
 
 
 def test_a_host_goes_back_also_where_prometheus_cannot_be_told() -> None:

@@ -9,7 +9,7 @@ import pytest
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.config import Probe
 from deploy_lib.errors import DeployError
-from deploy_lib.host.change.following import LostError, SwitchError
+from deploy_lib.host.change.switch_faults import LostError, SwitchError
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.node import proof
 from deploy_lib.node.site import Site

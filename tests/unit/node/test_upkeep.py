@@ -8,7 +8,7 @@ import pytest
 
 from deploy_lib.errors import DeployError
 from deploy_lib.host.change.backup import BackupError
-from deploy_lib.host.change.following import NotBegunError
+from deploy_lib.host.change.switch_faults import NotBegunError
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.node import backup as node_backup
 from deploy_lib.node import restoring

@@ -16,7 +16,7 @@ from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.steps import make_switch
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
-from tests.unit.plan.test_decision import KEY, NODE, VERSION, case, rendered, values
+from tests.unit.plan.test_decide import KEY, NODE, VERSION, case, rendered, values
 from tests.unit.plan.test_plan import NEW, OLD
 
 

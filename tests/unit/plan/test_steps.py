@@ -20,7 +20,7 @@ from deploy_lib.plan.steps import due_backups, make_staging, make_switch, shown_
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK, Secret
-from tests.unit.plan.test_decision import NODE, case
+from tests.unit.plan.test_decide import NODE, case
 from tests.unit.plan.test_plan import NEW, OLD, desired, settled
 
 LOGIN = Login("docker.io", "me", Secret("a-password"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy_lib.host.change import backup, backup_place
+from deploy_lib.host.change import backup, prune
 from deploy_lib.host.look.backups import list_script
 from deploy_lib.release.backup import read_listed
 from deploy_lib.shell import ScriptExit
@@ -193,7 +193,7 @@ def test_the_newest_stay_and_those_that_a_rollback_needs(host: Keeper) -> None:
         host.made(replace(order, file=replace(order.file, release=f"r{name[-1]}", id=name)))
     other = host.directory / "20250101T000000Z-other-rows-0001.json"
     other.write_text("{}")
-    script = backup_place.pruned_after(host.stack, ["r2"])
+    script = prune.pruned_after(host.stack, ["r2"])
     done = host.run(script)
     assert done.stdout.splitlines() == [f"removed backup {names[0]}", f"removed backup {names[2]}"]
     kept = [names[1], names[3], names[4]]
@@ -206,7 +206,7 @@ def test_the_newest_stay_and_those_that_a_rollback_needs(host: Keeper) -> None:
 def test_one_that_was_just_made_stays_although_a_slow_clock_has_named_it(host: Keeper) -> None:
     names = [f"2026010{day}T000000Z-rows-000{day}" for day in range(1, 5)]
     host.made(*(host.order(name) for name in names[1:]))
-    done = host.make(host.order(names[0]), prune=backup_place.pruned_after(host.stack, []))
+    done = host.make(host.order(names[0]), prune=prune.pruned_after(host.stack, []))
     assert done.returncode == 0
     assert done.stdout.splitlines()[1:] == [f"removed backup {names[1]}"]
     assert {name.partition(".")[0] for name in host.left()} == {names[0], *names[2:]}

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy_lib.host.change.detached import _append_now
-from deploy_lib.host.change.history import append_function, event
+from deploy_lib.host.change.history import append_function, append_now, event
 from deploy_lib.host.change.metrics import KINDS
 from deploy_lib.release.history import RESTORES, Event, Kind, parse_events
 from deploy_lib.release.image import Image
@@ -159,7 +158,7 @@ def test_what_a_power_cut_left_in_the_history_is_no_event(tmp_path: Path) -> Non
 def test_a_host_that_goes_back_by_itself_says_how_long_it_took(tmp_path: Path) -> None:
     (tmp_path / ".deploy").mkdir()
     abandoned = replace(event("reverted", RELEASE, detail='"seconds":0, stays'), seconds=5.2)
-    script = f"{append_function(stack(str(tmp_path)))}began=$(($(date +%s) - 20))\n{_append_now(abandoned)}"
+    script = f"{append_function(stack(str(tmp_path)))}began=$(($(date +%s) - 20))\n{append_now(abandoned)}"
     subprocess.run(["sh", "-c", script], check=True, env={"PATH": os.environ["PATH"]})
     (written,) = parse_events((tmp_path / ".deploy/history.jsonl").read_text())
     assert 25 <= written.seconds < 60

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from deploy_lib.host.change import detached
-from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
-from deploy_lib.host.change.printed import NOT_PRUNED, Look, Printed, Sign
+from deploy_lib.host.change.printed import Look, Printed, Sign
+from deploy_lib.host.change.signs import ASKED, BEGUN, NEVER, UNKNOWN
 
 
 def container(**labels: str) -> str:
@@ -48,7 +47,7 @@ def test_a_sign_has_a_status_and_an_odd_one_is_a_failure(line: str, sign: Sign, 
 
 
 def test_signs_without_a_status() -> None:
-    assert told("=== done proven", "=== not pruned") == [Sign("done", "proven"), NOT_PRUNED]
+    assert told("=== done proven", "=== not pruned") == [Sign("done", "proven"), Sign("not pruned", "")]
 
 
 def test_what_other_programs_print_is_told_from_what_the_switch_prints() -> None:
@@ -68,7 +67,7 @@ def test_a_look_is_whole_or_none() -> None:
     assert looks("=== containers", "=== .") == [Look([], 0, None)]
 
 
-@pytest.mark.parametrize("odd", [detached.UNKNOWN, '{"id": 1}', "{"])
+@pytest.mark.parametrize("odd", [UNKNOWN, '{"id": 1}', "{"])
 def test_an_engine_that_tells_nothing_is_no_empty_host(odd: str) -> None:
     assert looks("=== containers", odd, "=== .") == [Look(None, 0, None)]
     assert looks("=== containers", odd, "=== containers", "=== .") == [Look([], 0, None)]

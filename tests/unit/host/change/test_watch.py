@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.errors import CommandError, RemoteError
-from deploy_lib.host.change import detached
 from deploy_lib.host.change import watch as watching_module
-from deploy_lib.host.change.following import LostError, NotBegunError, SwitchError, UncertainError
+from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.launch import ASKED, BEGUN, NEVER
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.signs import ASKED, BEGUN, NEVER, UNKNOWN
 from deploy_lib.host.change.switch import Switch
+from deploy_lib.host.change.switch_faults import LostError, NotBegunError, SwitchError, UncertainError
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.release.release import Release
 from deploy_lib.shell import ScriptExit
@@ -78,7 +78,8 @@ class Sessions:
 
 def watching(*lines: str, verdict: RemoteError | None = None, asked: RemoteError | None = GONE) -> Watch:
     session = cast(Session, Sessions(verdict, asked))
-    return Watch(session, STACK, ORDERS, cast(Process, Lines(*lines)), lambda line: None)
+    process = cast(Process, Lines(*lines))
+    return Watch(session, STACK, ORDERS, Following(session, "A", "switch", process, lambda line: None))
 
 
 def begun(*lines: str, verdict: RemoteError | None = None, asked: RemoteError | None = GONE) -> Watch:
@@ -87,7 +88,7 @@ def begun(*lines: str, verdict: RemoteError | None = None, asked: RemoteError | 
 
 def hears(watch: Watch, process: Lines) -> None:
     """From now on."""
-    watch._process = watch._following._process = cast(Process, process)
+    watch._following._process = cast(Process, process)
 
 
 def look(state: str) -> tuple[str, ...]:
@@ -309,7 +310,7 @@ def test_a_switch_that_never_began_is_no_lost_session(lines: tuple[str, ...]) ->
 def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """No containers, and a line that is none, would be taken for a stack that is not there."""
     odd = ("=== containers", '{"id": 1}', "=== .")
-    silent = ("=== containers", detached.UNKNOWN, "=== .")
+    silent = ("=== containers", UNKNOWN, "=== .")
     looks = watching(BEGUN, *silent, *odd, *LOOK, *silent).looks()
     assert next(looks) == []
     with pytest.raises(LostError):

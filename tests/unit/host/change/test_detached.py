@@ -14,17 +14,20 @@ from typing import Any
 import pytest
 
 from deploy_lib import layout, shell
-from deploy_lib.config import Reload, Stack
-from deploy_lib.host.change import detached
+from deploy_lib.config import Backup, Reload, Stack
+from deploy_lib.host.change import backup, detached, prune
 from deploy_lib.host.change.history import event
-from deploy_lib.host.change.launch import BEGUN, NEVER, Word, launcher, verdict_script
+from deploy_lib.host.change.launch import Word, launcher, verdict_script
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.restore import restore_work
 from deploy_lib.host.change.rolling import Roll
+from deploy_lib.host.change.signs import BEGUN, NEVER, UNKNOWN
 from deploy_lib.host.change.start import Runs
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.gateways.haproxy import HAProxy
 from deploy_lib.host.programs.grafana import GrafanaAdmin
+from deploy_lib.plan.steps import new_order
 from deploy_lib.release.files import digest
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
@@ -198,7 +201,7 @@ def test_an_engine_that_takes_calls_and_never_answers_ends_a_switch(
     host.begin("new")
     host.until("=== .")
     host.docker("exec sleep 60")
-    assert host.until(detached.UNKNOWN) == detached.UNKNOWN
+    assert host.until(UNKNOWN) == UNKNOWN
     assert host.decide("revert", "failed") == 0
     assert host.until("Docker does not answer (after") == "Docker does not answer (after 2 s)"
     assert host.until("=== back") == "=== back 1"
@@ -856,3 +859,24 @@ def test_what_cannot_be_rolled_back_is_taken_back_at_once(host: Host) -> None:
     assert host.until("=== note web is taken back at once: requests may be lost")
     assert host.until("=== back") == "=== back 0"
     assert (host.home / "a").read_text() == "old"
+
+
+def test_whatever_an_earlier_command_has_left_running_may_take_its_time() -> None:
+    entry = Backup(
+        name="rows", service="db", command=("dump",), check=("test",), restore=("load",), timeout=3000
+    )
+    backed_up = build.stack(backups=(entry,))
+    file = new_order(backed_up, entry, RELEASE).file
+    restoring = Switch(
+        token="",
+        forward=Placement(),
+        back=Placement(),
+        started=[],
+        abandoned=event("restore-reverted", RELEASE),
+        stuck=event("restore-failed", RELEASE),
+        work=restore_work(backed_up, entry, file, file, ()),
+    )
+    waited = detached.longest_unattended(backed_up, [])
+    assert waited >= detached.longest(backed_up, restoring) > detached.longest_unattended(STACK, [])
+    assert waited > backup.longest([entry])
+    assert detached.longest_unattended(build.stack(switch_timeout=1), []) > prune.TIMEOUT
