@@ -217,10 +217,6 @@ class ContainerCalls:
     def _diff(self, call: Call, options: Options, names: list[str]) -> None:
         self.engine.find(names[0])
 
-    def _export(self, call: Call, options: Options, names: list[str]) -> None:
-        self.engine.find(names[0])
-        call.out(bytes(10240))
-
     def _events(self, call: Call, options: Options, names: list[str]) -> None:
         """Those of about the last moment, and then each that happens, until who asked has ended."""
         with self.engine.lock:
