@@ -199,7 +199,7 @@ class Trial:
     def state(self) -> str:
         # Who last held the lock is noted beside it.
         return self.host(
-            "docker ps -aq --no-trunc; find /opt/shape ! -name lock.owner | sort; docker images -q"
+            "docker ps -aq --no-trunc; find /opt/shape ! -name lock.owner | sort; docker images -q | sort"
         )
 
 
