@@ -146,8 +146,13 @@ layer() {{
     # What was cut short says where, and not how much.
     if [ $n -gt {_FILES} ] || [ "$(date +%s)" -ge $by ]; then echo '0 ?'; break; fi
     # Of a directory, only that it is one: nothing in it has changed.
-    set -- "$1" $(timeout {_EACH} docker cp "$1:$x" - 2>/dev/null | tar -tvf - 2>/dev/null | head -n 1 | cut -c1-200)
-    case ${{2:-}} in -*) x=${{x%/*}}; echo "$4 ${{x:-/}}";; esac
+    : >"$t/said"
+    set -- "$1" $(inside "$1" "$x" | tar -tvf - 2>/dev/null | head -n 1 | cut -c1-200)
+    case ${{2:-}} in
+      -*) x=${{x%/*}}; echo "$4 ${{x:-/}}";;
+      # One that is gone by now is not there; of any other, nobody knows how large it is.
+      '') ! unsaid || echo '0 ?';;
+    esac
   done <"$t/own" >"$t/each"
   awk '{{ n = $1; sub(/^[^ ]* /, ""); sum[$0] += n }} END {{ for (x in sum) printf "%.0f %s\\n", sum[x], x }}' "$t/each" >"$t/sums"
   say layer "$1" <"$t/sums"

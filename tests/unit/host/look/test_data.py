@@ -97,6 +97,13 @@ def test_a_layer_that_could_not_be_looked_at_to_its_end_says_so(
     assert ask(engine, Question(layers=("c1",))).layers == {"c1": {"?": 0, "/x": 1}}
 
 
+def test_a_file_of_a_layer_that_docker_does_not_give_is_unknown_and_not_absent(engine: Path) -> None:
+    (engine / "diff").write_text("A /x/1\n")
+    assert ask(engine, Question(layers=("c1",))).layers == {"c1": {}}
+    (engine / "refuses").touch()
+    assert ask(engine, Question(layers=("c1",))).layers == {"c1": {"?": 0}}
+
+
 def test_a_mount_holds_something_where_any_file_lies(engine: Path) -> None:
     archive(engine / "c1__full.tar", {"full/x": b""}, ("full",))
     archive(engine / "c1__empty.tar", {}, ("empty", "empty/lost+found"))
