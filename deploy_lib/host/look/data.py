@@ -22,8 +22,8 @@ TIMEOUT = 120.0
 _EACH = 30
 """Seconds that one look into a container may take."""
 
-_FILES = 500
-"""Files of a container's own layer that are looked at, at most."""
+_PARTS = 500
+"""Parts of a container's own layer that are looked at, at most: what was added as a whole is one."""
 
 _FIRST_BYTES = 64
 
@@ -132,27 +132,37 @@ code() {{ base64 | tr -d '\\n'; }}
 # say KIND WORD...: an answer; what it says comes on standard input.
 say() {{ printf '%s' "$1"; shift; for x; do printf ' %s' "$(printf %s "$x" | code)"; done; printf ' =%s\\n' "$(code)"; }}
 # Bytes by directory of the files that are in the container's own layer. Not by `docker export`: after that, Docker 26.1 never removes
-# the layer, with the secrets in it. So each file that was added or changed is asked for; its mounts are no part of it.
+# the layer, with the secrets in it. What was added is asked for as a whole, where nothing is mounted in it; what was changed by itself.
 layer() {{
   timeout {_EACH} docker diff "$1" >"$t/diff" || return 0
   docker inspect --format '{{{{range .Mounts}}}}{{{{println .Destination}}}}{{{{end}}}}' "$1" >"$t/mounts" 2>/dev/null || return 0
   awk -v mounts="$t/mounts" '
-    BEGIN {{ while ((getline x < mounts) > 0) out[x] = 1 }}
-    /^[AC] / {{ x = substr($0, 3); own[x] = 1; while (sub(/\\/[^\\/]*$/, "", x) && x != "") out[x] = 1 }}
-    END {{ for (x in own) if (!(x in out)) print x }}' "$t/diff" >"$t/own"
+    function above(x) {{ sub(/\\/[^\\/]*$/, "", x); return x }}
+    BEGIN {{ while ((getline x < mounts) > 0) for (; x != ""; x = above(x)) mounted[x] = 1 }}
+    /^[ACD] / {{ x = substr($0, 3); kind[x] = substr($0, 1, 1); while ((x = above(x)) != "") inner[x] = 1 }}
+    END {{
+      for (x in kind) {{
+        y = above(x)
+        if (kind[x] == "D" || x in mounted) continue
+        if (kind[x] == "C") {{ if (!(x in inner)) print "C " x }}
+        else if (kind[y] != "A" || y in mounted) print "A " x
+      }}
+    }}' "$t/diff" >"$t/own"
   n=0 by=$(($(date +%s) + {_EACH}))
-  while IFS= read -r x; do
+  while read -r kind x; do
     n=$((n + 1))
     # What was cut short says where, and not how much.
-    if [ $n -gt {_FILES} ] || [ "$(date +%s)" -ge $by ]; then echo '0 ?'; break; fi
-    # Of a directory, only that it is one: nothing in it has changed.
+    if [ $n -gt {_PARTS} ] || [ "$(date +%s)" -ge $by ]; then echo '0 ?'; break; fi
     : >"$t/said"
-    set -- "$1" $(inside "$1" "$x" | tar -tvf - 2>/dev/null | head -n 1 | cut -c1-200)
-    case ${{2:-}} in
-      -*) x=${{x%/*}}; echo "$4 ${{x:-/}}";;
-      # One that is gone by now is not there; of any other, nobody knows how large it is.
-      '') ! unsaid || echo '0 ?';;
-    esac
+    inside "$1" "$x" | {{ if [ $kind = C ]; then head -c 10240; else cat; fi; }} | tar -tvf - 2>/dev/null | awk -v kind=$kind -v at="${{x%/*}}" '
+      kind == "C" && NR > 1 {{ next }}
+      /^-/ {{
+        n = $3; x = $0
+        sub(/^[^ ]+ +[^ ]+ +[0-9]+ +[^ ]+ +[^ ]+ /, "", x); x = at "/" x
+        sub(/\\/[^\\/]*$/, "", x); print n, (x == "" ? "/" : x)
+      }}'
+    # One that is gone by now is not there; of any other, nobody knows how large it is.
+    ! unsaid || echo '0 ?'
   done <"$t/own" >"$t/each"
   awk '{{ n = $1; sub(/^[^ ]* /, ""); sum[$0] += n }} END {{ for (x in sum) printf "%.0f %s\\n", sum[x], x }}' "$t/each" >"$t/sums"
   say layer "$1" <"$t/sums"

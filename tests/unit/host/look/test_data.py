@@ -90,11 +90,27 @@ def test_a_layer_is_never_exported(engine: Path) -> None:
 def test_a_layer_that_could_not_be_looked_at_to_its_end_says_so(
     engine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "_FILES", 1)
+    monkeypatch.setattr(data, "_PARTS", 1)
     archive(engine / "c1__x_1.tar", {"1": b"x"})
     archive(engine / "c1__x_2.tar", {"2": b"x"})
-    (engine / "diff").write_text("A /x/1\nA /x/2\n")
+    (engine / "diff").write_text("C /x\nA /x/1\nA /x/2\n")
     assert ask(engine, Question(layers=("c1",))).layers == {"c1": {"?": 0, "/x": 1}}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_was_added_is_asked_for_as_a_whole_where_nothing_is_mounted_in_it(
+    engine: Path, shell: tuple[str, ...]
+) -> None:
+    archive(engine / "c1__srv_new.tar", {"new/a": b"x" * 5, "new/b/c d": b"x" * 7}, ("new", "new/b"))
+    archive(engine / "c1__opt_mixed_own.tar", {"own": b"x" * 9})
+    archive(engine / "c1__opt_mixed_rows.tar", {"rows/huge": b"x" * 9000}, ("rows",))
+    (engine / "mounts").write_text("/opt/mixed/rows\n\n")
+    (engine / "diff").write_text(
+        "C /srv\nA /srv/new\nA /srv/new/a\nA /srv/new/b\nA /srv/new/b/c d\n"
+        "C /opt\nA /opt/mixed\nA /opt/mixed/own\nA /opt/mixed/rows\n"
+    )
+    found = ask(engine, Question(layers=("c1",)), shell).layers
+    assert found == {"c1": {"/srv/new": 5, "/srv/new/b": 7, "/opt/mixed": 9}}
 
 
 def test_a_file_of_a_layer_that_docker_does_not_give_is_unknown_and_not_absent(engine: Path) -> None:
