@@ -6,6 +6,7 @@ An odd answer means unknown, and unknown must not be treated as absent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from deploy_lib.errors import NotUnderstoodError
@@ -29,6 +30,14 @@ def understand(what: str, parse: Callable[[], T]) -> T:
         return parse()
     except _ODD:
         raise NotUnderstoodError(f"{what} cannot be understood") from None
+
+
+def moment(said: str) -> float:
+    """A time in RFC 3339 as seconds since 1970; 0 where it is none."""
+    try:
+        return max(0.0, datetime.fromisoformat(said).timestamp())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def text(data: Mapping[str, Any], name: str) -> str:

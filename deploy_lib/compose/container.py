@@ -6,14 +6,13 @@ import json
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from deploy_lib import layout, shell
-from deploy_lib.answers import number, text, texts, understand
+from deploy_lib.answers import moment, number, text, texts, understand
 from deploy_lib.compose import labels
-from deploy_lib.compose.joins import held_by
+from deploy_lib.compose.joins import held_by, lives_in
 from deploy_lib.compose.mounts import Held, read_held
 from deploy_lib.compose.project import Project
 from deploy_lib.release.image import Image
@@ -32,6 +31,7 @@ class Container:
         ports: of the host, that lead to it.
         mounts: what is mounted in it, but for what lies in memory.
         joined: the ids of the containers that it is part of.
+        lives_in: those of them whose network, processes or memory it has, and loses when they are started again.
         memory: where it has that.
     """
 
@@ -49,6 +49,7 @@ class Container:
     ports: tuple[int, ...] = ()
     mounts: tuple[Held, ...] = ()
     joined: tuple[str, ...] = ()
+    lives_in: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
 
     @property
@@ -100,10 +101,7 @@ class Container:
     @property
     def started_at(self) -> float:
         """When it was started, by its host's clock, in seconds since 1970; 0 where that is not known."""
-        try:
-            return max(0.0, datetime.fromisoformat(self.started).timestamp())
-        except (ValueError, OverflowError):
-            return 0.0
+        return moment(self.started)
 
     @property
     def healthy(self) -> bool:
@@ -166,6 +164,12 @@ ADDRESSES = (
 )
 """Format for `docker inspect`: its networks, one a line, with the addresses that it has there."""
 
+STARTED = "{{.State.StartedAt}}"
+"""Format for `docker inspect`: when it was started, with a Z at the end."""
+
+LIVES_IN = "{{.HostConfig.NetworkMode}} {{.HostConfig.PidMode}} {{.HostConfig.IpcMode}}"
+"""Format for `docker inspect`: whose network, processes and memory it has, such as `container:ID`."""
+
 WELL = "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}} {{.State.ExitCode}}"
 """Format for `docker inspect`: how a container is."""
 
@@ -207,6 +211,7 @@ def _container(data: Any) -> Container | None:
         mounts=tuple(read_held(each, data.get("asked") or ()) for each in data.get("mounts") or ()),
         memory=tuple(sorted(_in_memory(data))),
         joined=held_by(data),
+        lives_in=lives_in(data),
     )
 
 
@@ -220,7 +225,7 @@ def _in_memory(data: Any) -> Iterator[str]:
 
 
 PUBLISHED = (
-    '{"name":{{json .Name}},'
+    '{"id":{{json .ID}},"name":{{json .Name}},"started":{{json .State.StartedAt}},'
     + "".join(
         f'"{name}":{{{{json (index .Config.Labels "{label}")}}}},'
         for name, label in (

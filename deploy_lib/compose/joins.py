@@ -21,10 +21,14 @@ def foreign(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 def held_by(shown: Mapping[str, Any]) -> tuple[str, ...]:
     """The ids of the containers that a container is part of, from what `docker inspect` shows of it under the same keys."""
-    modes = {mode: shown.get(mode) for mode in _MODES}
     # Docker writes no kind before these.
     others = [f"container:{each}" for each in shown.get("volumes_from") or ()]
-    return foreign({**modes, "volumes_from": others})
+    return tuple(dict.fromkeys((*lives_in(shown), *foreign({"volumes_from": others}))))
+
+
+def lives_in(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those of `held_by` whose network, processes or memory it has: it loses them when such a container is started again."""
+    return foreign({mode: shown.get(mode) for mode in _MODES})
 
 
 def linked(spec: Mapping[str, Any]) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class Restoration:
         release: that runs, and is proven with it.
         stop: the services that stand still meanwhile.
         now: of the data that are there, once it is made; None where there is none.
+        parts: the services whose containers are part of others, which may be among those of `stop`.
     """
 
     backup: Backup
@@ -47,6 +48,7 @@ class Restoration:
     release: Release
     stop: tuple[str, ...]
     now: BackupFile | None = None
+    parts: tuple[str, ...] = ()
 
     def commands(self, site: Site) -> list[str]:
         """The Docker commands that would be run, for a dry run."""
@@ -96,7 +98,8 @@ def choose(site: Site, facts: Facts, file: BackupFile) -> Restoration:
         raise refusal(f"the proven release, {release.title}, is not what runs: {', '.join(others)}", back)
     backup = entries[file.name]
     users = {c.service for c in facts.containers if backup.service in c.needs}
-    return Restoration(backup, file, release, tuple(sorted(users)) if backup.stop is None else backup.stop)
+    stop = tuple(sorted(users)) if backup.stop is None else backup.stop
+    return Restoration(backup, file, release, stop, parts=tuple(sorted(facts.joins)))
 
 
 def _of(release: Release, facts: Facts, container: Container) -> bool:
@@ -142,6 +145,7 @@ class Restoring:
             secret_files=what.release.secret_files,
             back_secret_files=what.release.secret_files,
             prune=prune,
+            parts=what.parts,
             work=restore_work(self._site.stack, what.backup, what.file, what.now, what.stop),
         )
 

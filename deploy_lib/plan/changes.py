@@ -99,11 +99,7 @@ def change_of(facts: Facts, before: Event | None, name: str, release: Release) -
         return change("recreate", "it is not as recorded")
     if len(running) > replicas:
         return change("remove", "fewer replicas")
-    ill = next((c for c in running if not (c.healthy or (c.done and name in release.ends))), None)
-    if ill is not None:
-        # Docker keeps a stopped container's last health.
-        return change("start", f"it is {ill.state if ill.state != 'running' else ill.health}")
-    return change("keep")
+    return _standing(facts, release, change("keep"))
 
 
 def _as_started(facts: Facts, before: Event | None, release: Release, kept: Change) -> Change:
@@ -115,12 +111,21 @@ def _as_started(facts: Facts, before: Event | None, release: Release, kept: Chan
     known = before is None or before.kind == "adopted"
     if before is not None and not known and any(facts.remade(c, before) for c in running):
         return replace(kept, action="recreate", why="it is not as recorded")
-    ill = next((c for c in running if not (c.healthy or (c.done and name in release.ends))), None)
-    if ill is not None:
-        return replace(
-            kept, action="start", why=f"it is {ill.state if ill.state != 'running' else ill.health}"
-        )
-    return kept if known else replace(kept, why="")
+    return _standing(facts, release, kept if known else replace(kept, why=""))
+
+
+def _standing(facts: Facts, release: Release, kept: Change) -> Change:
+    """What happens to a service whose containers are the right ones: they are started where they do not do their work."""
+    for container in facts.of(kept.service):
+        if container.done and kept.service in release.ends:
+            continue
+        if not container.healthy:
+            # Docker keeps a stopped container's last health.
+            how = container.state if container.state != "running" else container.health
+            return replace(kept, action="start", why=f"it is {how}")
+        if lost := facts.cut_off(container):
+            return replace(kept, action="recreate" if lost.gone else "start", why=lost.why)
+    return kept
 
 
 def left_over(facts: Facts, release: Release) -> Iterator[Change]:

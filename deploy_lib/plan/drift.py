@@ -66,6 +66,8 @@ def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
             yield f"{container.name} is {container.state}"
         elif container.health == "unhealthy":
             yield f"{container.name} is unhealthy"
+        elif lost := facts.cut_off(container):
+            yield f"{container.name} is cut off: {lost.why}"
         # An adopted project's containers may have been started from other names for the same images.
         built = facts.id_of(image)
         if container.image != image and container.image_id != (built or str(image)):

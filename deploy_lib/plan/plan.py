@@ -65,6 +65,14 @@ class Plan:
     aside: tuple[str, ...] = ()
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The services whose containers are part of others, but for those that stay as they are."""
+        images = self.desired.release.images
+        return tuple(
+            sorted(s for s, others in self.joins.items() if others and s in images and s not in self.aside)
+        )
+
+    @property
     def subject(self) -> str:
         """What changes, in a few words."""
         changing = [change.service for change in self.changes if change.action != "keep"]

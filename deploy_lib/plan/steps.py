@@ -20,6 +20,7 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import Desired, contents_by_digest
+from deploy_lib.plan.parts import overtaken
 from deploy_lib.plan.rolls import rolls
 from deploy_lib.plan.runs import runs, stopped, that_end
 from deploy_lib.release.backup import BackupFile, new_id
@@ -97,6 +98,8 @@ def make_switch(
             for change in plan.changes
             if change.action == "keep"
         },
+        parts=plan.parts,
+        overtaken=overtaken(plan, facts),
         places=[*dict.fromkeys((*facts.places, *(by_hand.hidden if by_hand else ())))],
         marks={} if recorded is None else {s: read_marks(m) for s, m in recorded.release.secrets.items()},
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,

@@ -104,6 +104,41 @@ def test_one_service_starts_nothing_that_was_stopped_and_takes_along_what_is_par
     assert alone.inspected("other")["State"]["Status"] == "running"
 
 
+def reaches_web(made: Project) -> bool:
+    """Whether the part finds the server in the network that it has of web."""
+    ask = "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/', timeout=5)"
+    return "yes" in made.sh(f"docker exec alone-inner-1 python -c {shlex.quote(ask)} && echo yes || true")
+
+
+ANEW = """\
+files=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.config_files"}}' alone-web-1)
+cd /opt/alone && docker compose -f $(echo "$files" | sed 's/,/ -f /g') up -d --no-deps --force-recreate web 2>&1
+"""
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "why"),
+    [
+        ("docker restart alone-web-1", "it is part of alone-web-1, which was started after it"),
+        (ANEW, "it is part of a container that is gone"),
+    ],
+    ids=["started again", "made anew"],
+)
+def test_what_has_lost_its_network_is_drift_and_gets_it_again(alone: Project, by_hand: str, why: str) -> None:
+    assert alone.deploy().code == 0
+    assert reaches_web(alone)
+    before = alone.containers()
+    alone.sh("".join(f"export {name}={value}\n" for name, value in SHELL.items()) + by_hand)
+    assert not reaches_web(alone)
+    status = alone.run("status")
+    assert (status.code, f"alone-inner-1 is cut off: {why}" in status.out) == (12, True), status.out
+    done = alone.deploy()
+    assert done.code == 0, done.err
+    assert reaches_web(alone)
+    assert alone.run("status").code == 0
+    assert alone.containers()["other"] == before["other"]
+
+
 @pytest.mark.full
 def test_a_rollback_says_what_is_made_anew_along_and_brings_back_what_a_shell_had(alone: Project) -> None:
     configure(alone, AUTH_PORT="18086")

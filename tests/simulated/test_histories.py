@@ -160,6 +160,7 @@ class History:
         if not heals:
             self.whole = False
             return
+        invariants.check_no_verdict(world)
         if told.exit in (0, 10) and what.startswith(REPAIRING):
             self.whole = True
         if told.exit == 11 and fault not in ("cut",):
@@ -189,6 +190,7 @@ class History:
         assert told.exit == 0, told.said
         try:
             invariants.check_free(world)
+            invariants.check_no_verdict(world)
             invariants.check_history(world)
             invariants.check_whole(world)
             invariants.check_values(world, invariants.current(world))

@@ -14,7 +14,18 @@ from deploy_lib import layout
 from deploy_lib.compose.container import containers_function, happening
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.config import OneOff
-from deploy_lib.host.change import apply, backup, keeper, place, prune, restore, rolling, start, values
+from deploy_lib.host.change import (
+    apply,
+    backup,
+    keeper,
+    place,
+    prune,
+    rejoin,
+    restore,
+    rolling,
+    start,
+    values,
+)
 from deploy_lib.host.change.history import append_function, append_now, append_text
 from deploy_lib.host.change.launch import log_directory
 from deploy_lib.host.change.lock import owned
@@ -87,7 +98,7 @@ engine() {{
     sleep 1
   done
 }}
-{start.functions(stack, project)}{rolling.functions(stack, project, switch.rolls)}forward() {{
+{rejoin.function(stack, project, switch.parts)}{start.functions(stack, project)}{rolling.functions(stack, project, switch.rolls)}forward() {{
 {script_of(forward_steps(stack, switch))}
 }}
 back() {{

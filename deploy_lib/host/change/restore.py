@@ -64,7 +64,7 @@ give() {{
 }}
 torn() {{ case $1 in 0|141) ;; *) touch "$l/torn";; esac; }}
 stand() {{ [ -z "$still" ] || timeout -k 10 {seconds} docker stop $still >/dev/null; }}
-go_on() {{ [ -z "$still" ] || timeout -k 10 {seconds} docker start $still >/dev/null; }}
+go_on() {{ [ -z "$still" ] || timeout -k 10 {seconds} docker start $still >/dev/null && rejoin; }}
 i={quote(file.id)}
 find_in {quote(backup.service)} || {{ echo {what}; return 1; }}
 {f'still="{those}" && still=$(echo $still) || return' if those else ":"}"""),

@@ -52,6 +52,8 @@ class Switch:
         one_offs: commands of the new images that come first.
         reloads: what to do for services whose container stays although its files changed.
         staying: by service, the names of its containers that will stay, for a dry run.
+        parts: the services whose containers live in others, and are started again where those were.
+        overtaken: the names of such containers, as far as that is known beforehand, for a dry run.
         places: where the containers have their secrets now, from which these are read to be restored.
         marks: by service and secret, the fingerprint of the value that is read.
         secrets: names of the secrets that the new release needs.
@@ -82,6 +84,8 @@ class Switch:
     paths: Sequence[str] = ()
     reloads: Sequence[Reload] = ()
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parts: Sequence[str] = ()
+    overtaken: Sequence[str] = ()
     places: Sequence[Place] = ()
     marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secrets: Sequence[str] = ()
@@ -124,6 +128,7 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
         *start.forward_steps(switch.runs, project, env),
         *rolling.settled(switch.rolls),
         Step(place.tell(project, switch.reloads), tuple(reloaded)),
+        Step("rejoin || return", tuple(f"docker restart {quote(name)}" for name in switch.overtaken)),
         Step(apply.prove(switch.applies)),
     ]
 
@@ -148,7 +153,8 @@ engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(proje
 {apply.back(switch.applies)}
 {rolling.back(switch.back_rolls)}{start.back(switch.back_runs)}{rolling.settled_back(switch.back_rolls)}
 {apply.back_later(switch.applies)}
-{place.tell(project, switch.reloads)}"""
+{place.tell(project, switch.reloads)}
+rejoin"""
 
 
 def _name_volumes(project: Project) -> str:

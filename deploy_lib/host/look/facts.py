@@ -19,6 +19,18 @@ from deploy_lib.secrets.value import Secret
 
 
 @dataclass(frozen=True)
+class CutOff:
+    """A container that has lost what it had of another one.
+
+    Attributes:
+        gone: the other one is not there any more: it has to be made anew. Otherwise it has to be started again.
+    """
+
+    why: str
+    gone: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """A host, as one node's deployment sees it.
 
@@ -196,6 +208,23 @@ class Facts:
             for c in self.containers
         }
         return {service: others for service, others in found.items() if others}
+
+    def cut_off(self, container: Container) -> CutOff | None:
+        """Why a container has no longer what it had of another one, its network above all; None where it has that still.
+
+        Docker leaves it running, and Compose calls it healthy.
+        """
+        known = {each.id: (each.name, each.started) for each in self.machine.publishers}
+        # Where it is unknown which containers there are, none counts as gone.
+        all_known = bool(known)
+        known |= {c.id: (c.name, c.started_at) for c in self.containers}
+        for each in container.lives_in:
+            name, started = known.get(each, ("", 0.0))
+            if all_known and not name:
+                return CutOff("it is part of a container that is gone", gone=True)
+            if started > container.started_at > 0:
+                return CutOff(f"it is part of {name}, which was started after it")
+        return None
 
     def remade(self, container: Container, before: Event) -> bool:
         """Whether a container was made from another configuration than the release's."""

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from deploy_lib import layout
-from deploy_lib.answers import Parts, text
+from deploy_lib.answers import Parts, moment, text
 from deploy_lib.compose.container import PUBLISHED
 from deploy_lib.compose.port import Port
 from deploy_lib.host.change.lock import holder
@@ -36,6 +36,8 @@ class Publisher:
         service, directory: in its Compose project, and where that lies.
         image: the reference that it was created from.
         volumes: that it may write to, while it runs.
+        id: Docker's own, whole.
+        started: when it was started, by its host's clock, in seconds since 1970; 0 where that is not known.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Publisher:
     directory: str = ""
     image: str = ""
     volumes: frozenset[str] = frozenset()
+    id: str = ""
+    started: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,18 @@ def _publisher(data: Any) -> Publisher:
     host = data["network"] == "host"
     name, image = text(data, "name").removeprefix("/"), text(data, "image")
     volumes = frozenset(filter(None, map(str, data.get("volumes") or ())))
-    return Publisher(name, project, ports, host, service, directory, image, volumes)
+    return Publisher(
+        name,
+        project,
+        ports,
+        host,
+        service,
+        directory,
+        image,
+        volumes,
+        text(data, "id"),
+        moment(text(data, "started")),
+    )
 
 
 def _published(said: str) -> Port:

@@ -55,4 +55,5 @@ def test_whose_containers_it_is_part_of_is_said_by_their_ids() -> None:
     assert found is not None
     assert alone is not None
     assert found.joined == ("a", "b")
-    assert alone.joined == ()
+    assert found.lives_in == ("a",)
+    assert (alone.joined, alone.lives_in) == ((), ())

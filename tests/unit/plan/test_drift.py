@@ -7,6 +7,7 @@ import pytest
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.plan.drift import drift
 from deploy_lib.release.image import Image
 from tests.unit.plan.test_status import (
@@ -38,6 +39,13 @@ OTHER = Image("r.example:5443/k/web", "2", f"sha256:{'b' * 64}")
         (
             with_container(labels={CONFIG_HASH: "x"}),
             "p-web-1 was created with another configuration than the release's",
+        ),
+        (
+            replace(
+                with_container(lives_in=("vpn",)),
+                machine=Machine(publishers=(Publisher("vpn-1", "", frozenset(), id="vpn", started=4e9),)),
+            ),
+            "p-web-1 is cut off: it is part of vpn-1, which was started after it",
         ),
         (replace(SETTLED, containers=(CONTAINER, SECOND)), "web has 2 containers, and the release has 1"),
         (

@@ -2,11 +2,13 @@
 
 import secrets
 from dataclasses import replace
+from typing import Any
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
@@ -62,6 +64,28 @@ def test_what_going_back_has_made_anew_with_another_is_as_recorded() -> None:
     ):
         facts = Facts(history=history, containers=(alone, part))
         assert [facts.remade(container, proven) for container in (alone, part)] == made_otherwise
+
+
+def cut_off(*publishers: Publisher, **more: Any) -> str:
+    vpn = build.container(id="vpn", name="vpn-1", started="1970-01-01T00:01:40Z")
+    part = build.container(id="part", **{"lives_in": ("vpn",), "started": "1970-01-01T00:01:41Z", **more})
+    facts = Facts(containers=(vpn, part), machine=Machine(publishers=publishers))
+    found = facts.cut_off(part)
+    return f"{found.why}{' (gone)' * found.gone}" if found else ""
+
+
+def test_what_lives_in_a_container_that_is_gone_or_was_started_after_it_is_cut_off() -> None:
+    other = Publisher("other", "", frozenset(), id="o", started=102.0)
+    assert cut_off() == ""
+    assert cut_off(other) == ""
+    assert (
+        cut_off(other, started="1970-01-01T00:01:39.5Z") == "it is part of vpn-1, which was started after it"
+    )
+    assert cut_off(other, lives_in=("o",)) == "it is part of other, which was started after it"
+    assert cut_off(other, lives_in=("x",)) == "it is part of a container that is gone (gone)"
+    # It is unknown which containers there are, or when it was started.
+    assert cut_off(lives_in=("x",)) == ""
+    assert cut_off(other, started="?") == ""
 
 
 def test_an_image_is_found_by_its_digest_or_by_its_id() -> None:

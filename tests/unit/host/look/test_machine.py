@@ -32,7 +32,7 @@ PARTS = {
         "  |-- 172.17.0.1\n     /32 host LOCAL\n"
         "00000000000000000000000000000001 01 80 10 80       lo\n"
     ),
-    "published": '{"name":"/web-1","project":"p","service":"web","directory":"/srv/p","image":"h/web:1","network":"p_default","ports":["","80/tcp 0.0.0.0 8000","80/tcp :: 8000"]}\n{"name":"/x","project":"","service":null,"directory":null,"image":"x","network":"host","ports":[""],"volumes":["","rows"]}\n',
+    "published": '{"id":"c1","started":"1970-01-01T00:01:40.5Z","name":"/web-1","project":"p","service":"web","directory":"/srv/p","image":"h/web:1","network":"p_default","ports":["","80/tcp 0.0.0.0 8000","80/tcp :: 8000"]}\n{"id":"c2","started":"0001-01-01T00:00:00Z","name":"/x","project":"","service":null,"directory":null,"image":"x","network":"host","ports":[""],"volumes":["","rows"]}\n',
     "storage": "mounted\nwritable\n",
     "locked": '{"who":"a"}\n',
 }
@@ -49,8 +49,10 @@ def test_the_answers_become_a_machine() -> None:
     assert found.addresses == {"127.0.0.0", "172.17.0.1", "::1"}
     web = frozenset({Port(8000, "tcp", "0.0.0.0"), Port(8000, "tcp", "::")})
     assert found.publishers == (
-        Publisher("web-1", "p", web, service="web", directory="/srv/p", image="h/web:1"),
-        Publisher("x", "", frozenset(), host_network=True, image="x", volumes=frozenset({"rows"})),
+        Publisher(
+            "web-1", "p", web, service="web", directory="/srv/p", image="h/web:1", id="c1", started=100.5
+        ),
+        Publisher("x", "", frozenset(), host_network=True, image="x", volumes=frozenset({"rows"}), id="c2"),
     )
     assert (found.storage, found.locked) == ({"mounted", "writable"}, '{"who":"a"}')
 

@@ -1,0 +1,46 @@
+"""Containers that have another one's network, processes or memory: they lose it when that one is started again, and Docker
+leaves them running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy_lib.compose import labels
+from deploy_lib.compose.container import LIVES_IN, STARTED
+from deploy_lib.compose.project import Project
+from deploy_lib.host.stack import HostStack
+from deploy_lib.shell import quote, words
+
+
+def function(stack: HostStack, project: Project, services: Sequence[str]) -> str:
+    """Shell function `rejoin`: starts the running containers of these services again where what they are part of was started
+    after them."""
+    if not services:
+        return "rejoin() { :; }\n"
+    running = f"docker ps -q --no-trunc {project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('x')}"
+    limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
+    names = words(*services)
+    # One that was started again may have others that are part of it, so everything is looked at until nothing is to be done.
+    return f"""\
+started() {{ s=$(docker inspect --format {quote(STARTED)} "$1") && printf '%s\\n' "${{s%Z}}"; }}
+# overtaken ID: it lives in a container that was started after it. One that is gone is none.
+overtaken() {{
+  own=$(started "$1") || return
+  for m in $(docker inspect --format {quote(LIVES_IN)} "$1"); do
+    case $m in container:*) other=$(started "${{m#container:}}" 2>/dev/null) || continue;; *) continue;; esac
+    [ "$(printf '%s\\n' "$own" "$other" | LC_ALL=C sort | tail -n 1)" = "$own" ] || return 0
+  done
+  return 1
+}}
+rejoin() {{
+  for round in {names}; do
+    again=
+    for x in {names}; do
+      for c in $({running}); do
+        if overtaken "$c"; then again=1; {limit} docker restart "$c" >/dev/null || return; fi
+      done
+    done
+    [ -n "$again" ] || return 0
+  done
+}}
+"""

@@ -1,0 +1,76 @@
+"""What lives in a container that was started after it is started again, by the function of the switch."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy_lib.host.change import rejoin
+from tests.unit import build
+
+STACK = build.stack()
+DOCKER = r"""
+docker() {
+  case $1 in
+    ps) for word; do :; done; cat "$H/of.${word##*=}" 2>/dev/null || true;;
+    inspect) case $3 in *StartedAt*) cat "$H/at.$4";; *) cat "$H/in.$4";; esac;;
+    restart) echo "$2" >> "$H/again"; [ ! -e "$H/refuse" ] || return 1; echo 2026-01-01T00:00:09Z > "$H/at.$2";;
+  esac
+}
+timeout() { shift 3; "$@"; }
+"""
+
+
+def again(
+    folder: Path,
+    containers: Mapping[str, tuple[str, str, str]],
+    services: Sequence[str],
+    *,
+    refuse: bool = False,
+) -> tuple[int, list[str]]:
+    """The exit status, and which were started again.
+
+    Args:
+        containers: by id, its service, when it was started, and what it lives in.
+    """
+    for name, (service, second, modes) in containers.items():
+        with (folder / f"of.{service}").open("a") as file:
+            file.write(f"{name}\n")
+        (folder / f"at.{name}").write_text(f"2026-01-01T00:00:{second}Z\n")
+        (folder / f"in.{name}").write_text(f"{modes}\n")
+    if refuse:
+        (folder / "refuse").touch()
+    script = f"H={folder}\n{DOCKER}\n{rejoin.function(STACK, STACK.project, services)}\nrejoin"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    told = folder / "again"
+    return done.returncode, told.read_text().split() if told.exists() else []
+
+
+def test_only_what_lives_in_one_that_was_started_later_is_started_again(tmp_path: Path) -> None:
+    containers = {
+        "vpn": ("vpn", "05.5", "shop_default  private"),
+        "old": ("part", "05.12", "container:vpn  private"),
+        "new": ("part", "05.51", "private container:vpn "),
+        "alone": ("web", "01", "host host "),
+        "orphan": ("web", "01", "container:gone  "),
+    }
+    assert again(tmp_path, containers, ["part", "web"]) == (0, ["old"])
+
+
+def test_what_lives_in_one_that_was_started_again_is_so_too(tmp_path: Path) -> None:
+    containers = {
+        "inner": ("inner", "03", "private container:part "),
+        "part": ("part", "02", "container:vpn  "),
+        "vpn": ("vpn", "04", "x  "),
+    }
+    code, told = again(tmp_path, containers, ["inner", "part"])
+    assert (code, told) == (0, ["part", "inner"])
+
+
+def test_one_that_does_not_start_again_fails_the_switch(tmp_path: Path) -> None:
+    containers = {"part": ("part", "02", "container:vpn  "), "vpn": ("vpn", "04", "x  ")}
+    assert again(tmp_path, containers, ["part"], refuse=True) == (1, ["part"])
+
+
+def test_where_nothing_is_part_of_another_nothing_is_asked(tmp_path: Path) -> None:
+    assert "docker" not in rejoin.function(STACK, STACK.project, [])
