@@ -166,7 +166,10 @@ class Image:
     def _familiar(self) -> str:
         """The repository as Docker shows it: what it fills in itself is left out."""
         registry, path = self._parts
-        return path.removeprefix("library/") if registry == HUB else f"{registry}/{path}"
+        if registry != HUB:
+            return f"{registry}/{path}"
+        short = path.removeprefix("library/")
+        return path if "/" in short else short
 
 
 def _keep_tags(text: str) -> str:

@@ -25,6 +25,7 @@ REFERENCES = [
     ("docker.io/prom/x", "docker.io/prom/x:latest", "docker.io", "prom/x", "x"),
     ("ghcr.io/o/x:sha-1", "ghcr.io/o/x:sha-1", "ghcr.io", "ghcr.io/o/x", "x:sha-1"),
     ("ghcr.io/library/x:1", "ghcr.io/library/x:1", "ghcr.io", "ghcr.io/library/x", "x:1"),
+    ("docker.io/library/one/two:1", "docker.io/library/one/two:1", "docker.io", "library/one/two", "two:1"),
     ("GHCR.io/o/x:1", "ghcr.io/o/x:1", "ghcr.io", "GHCR.io/o/x", "x:1"),
     ("Registry/o/x:1", "Registry/o/x:1", "Registry", "Registry/o/x", "x:1"),
     ("h:5443/o/x:1", "h:5443/o/x:1", "h:5443", "h:5443/o/x", "x:1"),
