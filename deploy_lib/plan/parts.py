@@ -7,8 +7,9 @@ from deploy_lib.plan.plan import Plan
 
 
 def overtaken(plan: Plan, facts: Facts) -> list[str]:
-    """The names of those that stay, and are started again: what they live in was started after them, or a reload does that."""
+    """The names of those that stay, and are started again: what they live in was started after them, or is about to be."""
     again = {reload.service for reload in plan.reloads if reload.restart}
+    again |= {change.service for change in plan.changes if change.action == "start"}
     staying = [
         c for change in plan.changes if change.action in ("keep", "start") for c in facts.of(change.service)
     ]
