@@ -53,3 +53,8 @@ def test_a_module_that_has_moved_is_not_there_any_more() -> None:
     assert [*gone("`host/change/switch.py`; beside it `watch.py`, and `gather.py`")] == ["gather.py"]
     assert [*gone("`host/change/switch.py`\n\nand then `watch.py`")] == ["watch.py"]
     assert [*gone("in `host/look/`: `gather.py`; in `node/`: `switch.py`")] == ["switch.py"]
+
+
+def test_this_repository_s_own_tasks_are_a_few_lines() -> None:
+    own = [ROOT / "tasks.py", *(ROOT / "fabfile").glob("*.py")]
+    assert sum(len(path.read_text().splitlines()) for path in own) < 120
