@@ -154,7 +154,7 @@ $service $hash"
   have
 }}
 # again: an engine that was restarted meanwhile may be back by now, so what failed is done once more, unless it took too long.
-again() {{ case $? in 124|137) return 1;; esac; return {ENGINE}; }}
+again() {{ r=$?; case $r in 124|137) return $r;; esac; return {ENGINE}; }}
 # away ID: it goes; also one that keeps crashing, which cannot be removed while it waits for its next start.
 away() {{
   if {{ docker stop "$1" && docker rm "$1"; }} >/dev/null; then return 0; fi

@@ -186,6 +186,15 @@ def test_without_a_gateway_that_runs_compose_does_it(host: Rolled, monkeypatch: 
     assert host.containers() == {"c1": ("h1", "running")}
 
 
+@pytest.mark.parametrize("words", ["--no-start", "--no-deps"])
+def test_compose_that_takes_too_long_is_not_asked_again_and_called_that(host: Rolled, words: str) -> None:
+    host.want("h2")
+    hangs = f'compose_up() {{ case "$*" in *{words}*) return 124;; esac; docker compose up -d "$@"; }}'
+    done = host.run(functions(), f"{hangs}\nroll_0")
+    assert (done.returncode, "looked at again" in done.stdout) == (124, False)
+    assert ("h1", "running") in host.containers().values()
+
+
 def test_one_that_was_never_made_is_not_waited_for(host: Rolled) -> None:
     """As where the release in place is from before it."""
     host.want("h2")
