@@ -83,6 +83,7 @@ def test_another_tag_replaces_one_container_over_one_connection(deploy: Run, cor
     assert sessions - 1 <= 6  # besides the lock's
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("back_to_first")
 def test_data_outlives_another_tag_and_the_loss_of_its_container(deploy: Run, core: Host) -> None:
     core.sql("CREATE TABLE IF NOT EXISTS kept (word text); INSERT INTO kept VALUES ('still here')")

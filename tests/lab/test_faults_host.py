@@ -89,6 +89,7 @@ def test_the_host_is_rebooted_in_the_middle_of_a_switch(bench: Bench, then: str)
         assert again(*arguments).core["outcome"] == "unchanged"
 
 
+@pytest.mark.full
 def test_what_compose_left_half_way_when_the_host_went_down_is_in_nobody_s_way(bench: Bench) -> None:
     """The new container, made and not started, beside the old one whose place it was to take; and that of a one-off command."""
     old = bench.core.containers()["backend"]
@@ -205,6 +206,7 @@ def test_compose_that_hangs_is_not_waited_for(bench: Bench, checkout: Path) -> N
     again("deploy-core", "--tag", SECOND)
 
 
+@pytest.mark.full
 def test_no_room_for_an_upload(bench: Bench, checkout: Path) -> None:
     (checkout / "monitoring/grafana/dashboards/big.json").write_bytes(b"{}" + b" " * 6_000_000)
     since = bench.count()

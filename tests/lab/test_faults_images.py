@@ -67,6 +67,7 @@ def test_an_image_that_dies_while_the_rest_is_probed(bench: Bench, deploy: Run, 
     bench.invariants(FIRST)
 
 
+@pytest.mark.full
 def test_a_release_that_fails_can_be_left_in_place(bench: Bench, deploy: Run, broken: None) -> None:
     since = bench.count()
     outcome = deploy("--tag", EXITS, "--no-rollback")

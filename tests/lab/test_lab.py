@@ -102,6 +102,7 @@ def test_sshd_and_dockerd_come_back_by_themselves(lab: Lab, signal: str) -> None
     until(lambda: hosts.host_answers(lab, "B") and len(pids()) == 2 and not pids() & before)
 
 
+@pytest.mark.full
 def test_a_host_that_runs_but_does_not_answer_is_restarted(lab: Lab) -> None:
     hosts.execute(lab, "B", "pkill", "-STOP", "-x", "dockerd")
     said: list[str] = []
@@ -117,6 +118,7 @@ def test_a_host_that_is_made_anew_keeps_what_was_deployed_to_it(lab: Lab) -> Non
     hosts.execute(lab, "B", "sh", "-c", "docker volume rm here && rmdir /opt/here")
 
 
+@pytest.mark.full
 def test_a_mirror_that_lost_its_images_gets_them_again(lab: Lab) -> None:
     build.run("rm", "-f", lab.container("mirror"))
     build.run("volume", "rm", lab.container("mirror"))

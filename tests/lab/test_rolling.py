@@ -262,10 +262,8 @@ def test_several_containers_are_replaced_one_after_the_other(front: Front) -> No
     assert traffic.failed == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["stop", pytest.param("up -d", marks=pytest.mark.full), pytest.param("rm", marks=pytest.mark.full)],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("words", ["stop", "up -d", "rm"])
 def test_killed_at_a_step_the_next_command_ends_it(front: Front, words: str) -> None:
     front.release()
     with load(front.url) as traffic:

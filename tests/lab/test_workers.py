@@ -238,6 +238,7 @@ def test_scaling_up_and_down_leaves_the_others_untouched(fleet: Fleet) -> None:
     until(lambda: fleet.agree(SMALL), AGREE_SECONDS, "after scaling down they do not agree")
 
 
+@pytest.mark.full
 def test_a_rollback_brings_back_as_many_workers_as_its_release_had(fleet: Fleet) -> None:
     before = fleet.containers("C")
     host = ("fab", "-H", NODES["C"])
