@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from deploy_lib.config import Backup, OneOff, Stack
+from deploy_lib.host.change import revive
 from deploy_lib.host.change.backup import Order, make_steps
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.keeper import Keeper
@@ -100,6 +101,12 @@ def make_switch(
         },
         parts=plan.parts,
         overtaken=overtaken(plan, facts),
+        revived={
+            c.name: c.state
+            for change in plan.changes
+            if change.action != "keep"
+            for c in facts.of(change.service)
+        },
         places=[*dict.fromkeys((*facts.places, *(by_hand.hidden if by_hand else ())))],
         marks={} if recorded is None else {s: read_marks(m) for s, m in recorded.release.secrets.items()},
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,
@@ -177,6 +184,7 @@ def shown_commands(decision: Decision, facts: Facts, job: Job, logins: Sequence[
             *loads,
             *staging_steps(job.stack, staging, needed_logins(staging, logins)),
             *backups,
+            *revive.steps(switch.revived),
             *forward_steps(job.stack, switch),
         ]
     )

@@ -116,7 +116,11 @@ def test_what_compose_left_half_way_when_the_host_went_down_is_in_nobody_s_way(b
 
 @full
 def test_the_host_goes_down_while_compose_replaces_a_container(bench: Bench, checkout: Path) -> None:
-    edit(checkout / "compose/docker-compose.core.yml", "--collector.loadavg", "--collector.loadavg\n      - --collector.uname")
+    edit(
+        checkout / "compose/docker-compose.core.yml",
+        "--collector.loadavg",
+        "--collector.loadavg\n      - --collector.uname",
+    )
     command = Command("deploy-core", "--tag", FIRST, root=checkout)
     bench.core.sh(
         "timeout 60 sh -c 'until docker ps -a --format {{.Names}} | grep -q _ktrdr-core-node-exporter; do :; done'"

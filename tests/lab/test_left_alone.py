@@ -139,6 +139,23 @@ def test_what_has_lost_its_network_is_drift_and_gets_it_again(alone: Project, by
     assert alone.containers()["other"] == before["other"]
 
 
+def test_what_is_paused_goes_on(alone: Project) -> None:
+    assert alone.deploy().code == 0
+    before = alone.containers()
+    alone.sh("docker pause alone-web-1 alone-other-1")
+    assert alone.run("status").code == 12
+    one = alone.deploy("--service", "other")
+    assert one.code == 0, one.err
+    assert [alone.inspected(name)["State"]["Status"] for name in ("web", "other")] == ["paused", "running"]
+    alone.write({"app.env": "LEVEL=three\n"})
+    whole = alone.deploy()
+    assert whole.code == 0, whole.err
+    assert reaches_web(alone)
+    after = alone.containers()
+    assert {name for name in after if after[name] != before[name]} == {"web", "inner"}
+    assert alone.run("status").code == 0
+
+
 @pytest.mark.full
 def test_a_rollback_says_what_is_made_anew_along_and_brings_back_what_a_shell_had(alone: Project) -> None:
     configure(alone, AUTH_PORT="18086")

@@ -22,6 +22,7 @@ from deploy_lib.host.change import (
     prune,
     rejoin,
     restore,
+    revive,
     rolling,
     start,
     values,
@@ -82,6 +83,7 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
+{script_of(revive.steps(switch.revived))}
 {values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled or switch.keeper))}
 {keeper.recall(stack, switch.recalled)}
 {keeper.keep(stack, switch.keeper)}
