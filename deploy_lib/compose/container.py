@@ -225,7 +225,7 @@ def _in_memory(data: Any) -> Iterator[str]:
 
 
 PUBLISHED = (
-    '{"id":{{json .ID}},"name":{{json .Name}},"started":{{json .State.StartedAt}},'
+    '{"id":{{json .Id}},"name":{{json .Name}},"started":{{json .State.StartedAt}},'
     + "".join(
         f'"{name}":{{{{json (index .Config.Labels "{label}")}}}},'
         for name, label in (
