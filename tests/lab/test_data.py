@@ -334,6 +334,7 @@ def test_a_first_deployment_that_is_taken_down_names_the_volumes_that_it_leaves(
     ), left
 
 
+@pytest.mark.full
 @pytest.mark.takes(35)
 def test_what_was_started_by_hand_is_refused_too_and_the_way_to_go_keeps_its_rows(kept: Project) -> None:
     """As with TimescaleDB's image that is called -ha: the volume is mounted, and the data are elsewhere."""

@@ -152,6 +152,7 @@ def test_a_service_gets_its_part_of_the_file_and_the_others_stay(solo: Project) 
     assert solo.sh("find /opt/solo/deploy-services -type f").strip() == ""
 
 
+@pytest.mark.full
 def test_going_back_leads_to_exactly_what_ran(solo: Project) -> None:
     before, files, web = solo.containers(), lying(solo), shown(solo, "web")
     solo.write(

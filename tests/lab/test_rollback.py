@@ -73,6 +73,7 @@ def test_by_tag(bench: Bench) -> None:
     bench.invariants(FIRST)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("broken")
 def test_a_tag_that_was_never_deployed_here(bench: Bench, checkout: Path) -> None:
     before = bench.core.containers()
@@ -171,6 +172,7 @@ def test_pruning_leaves_what_a_rollback_needs(bench: Bench, checkout: Path) -> N
     assert json.loads(gone.out)["exit"] == 3
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("broken")
 def test_pruning_on_demand_removes_what_is_beyond_what_is_kept_and_nothing_a_rollback_needs(
     bench: Bench, checkout: Path

@@ -253,6 +253,7 @@ def test_no_request_is_lost_in_a_long_run(front: Front) -> None:
     front.settled(version)
 
 
+@pytest.mark.full
 def test_several_containers_are_replaced_one_after_the_other(front: Front) -> None:
     with load(front.url) as traffic:
         # One becomes two, and two become two others.

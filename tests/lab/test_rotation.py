@@ -244,6 +244,7 @@ def on_disk(core: Host, values: list[str]) -> list[str]:
     return hosts.execute(core.lab, "core", "sh", "-c", where, stdin="\n".join(forms).encode()).split()
 
 
+@pytest.mark.full
 @pytest.mark.takes(35)
 def test_in_memory_no_disk_ever_has_a_secret_and_going_back_works(
     vault: Vault, core: Host, deploy: Run, get: Get, database: Takes, in_memory: Path
