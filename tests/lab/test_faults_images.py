@@ -19,7 +19,7 @@ def impatient(checkout: Path) -> Path:
     """A checkout that waits for nothing longer than it must."""
     # The other probes may take their time on a busy machine.
     answers = 'json = { "status" = "ok", "database" = "ok" }'
-    edit(checkout / "deploy.toml", f"{answers}\ntimeout = 60", f"{answers}\ntimeout = 4")
+    edit(checkout / "deploy.toml", f"{answers}\ntimeout = 60", f"{answers}\ntimeout = 10")
     edit(checkout / "deploy.toml", "healthy_timeout = 180", "healthy_timeout = 60")
     compose = checkout / "compose/docker-compose.core.yml"
     head, backend = compose.read_text().split("  backend:\n")
