@@ -11,7 +11,7 @@ from deploy_lib.ssh.session import Session
 from tests.unit import build
 from tests.unit.host.look.test_gather import ANSWER
 
-LINES = [line for line in ANSWER.splitlines() if line.startswith('{"id"')]
+LINES = [line for line in ANSWER.splitlines() if '"image_id"' in line]
 """A container of the project, and one of `docker compose run`, which is no part of it."""
 
 
