@@ -15,16 +15,12 @@ import select
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-PAUSE = 0.004
-"""Seconds between two looks; each takes about a millisecond."""
+PAUSE = 0.002
+"""Seconds between two looks; each takes a few milliseconds."""
 
-EVERYTHING = 40
-"""All processes are looked at in every so many looks; otherwise only new ones, and environments where a command line is new."""
-
-NEW = 100
-"""So many looks a process is new: it may become another program meanwhile."""
+ALL_ENVIRONMENTS = 50
+"""Environments are read when a command line is new, and all of them in every so many looks."""
 
 DEPTHS = ("operator", "host", "container")
 """By how many process namespaces a process is in: this machine's, a host's, a container's on a host."""
@@ -57,29 +53,15 @@ def environment(pid: str) -> tuple[str, str, bytes]:
     return "root", "gone", b""
 
 
-@dataclass
-class Known:
-    """A process that was looked at, so many times."""
-
-    line: bytes
-    looks: int = 0
-
-
-def look(forms: Mapping[bytes, str], known: dict[str, Known], *, everything: bool) -> Iterator[Hit]:
+def look(forms: Mapping[bytes, str], known: dict[str, bytes], *, everything: bool) -> Iterator[Hit]:
     """What processes show that were not known, or were another program, when it was last looked."""
     there = [name for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - in a hurry
     for pid in reversed(there):  # the newest are gone first
-        before = known.get(pid)
-        if before is not None:
-            before.looks += 1
-            if before.looks > NEW and not everything:
-                continue
         line = read(pid, "cmdline")
-        new = before is None or before.line != line
+        new = known.get(pid) != line
         if not (new or everything):
             continue
-        if new:
-            known[pid] = Known(line)
+        known[pid] = line
         program = re.search(rb"[a-z-]{0,12}$", line.partition(b"\0")[0])[0].decode()
         if new:
             for name in {name for form, name in forms.items() if form in line}:
@@ -100,11 +82,11 @@ def main() -> None:
     forms = {bytes.fromhex(form): name for form, name in json.loads(sys.stdin.readline()).items()}
     with contextlib.suppress(OSError):
         os.nice(-10)  # a process that lives for milliseconds does not wait until it is looked at
-    known: dict[str, Known] = {}
+    known: dict[str, bytes] = {}
     told: set[Hit] = set()
     looks = 0
     while True:
-        for hit in look(forms, known, everything=looks % EVERYTHING == 0):
+        for hit in look(forms, known, everything=looks % ALL_ENVIRONMENTS == 0):
             if hit not in told:
                 told.add(hit)
                 tell(hit)
