@@ -1,4 +1,4 @@
-"""Parts: containers that live in others, and have lost what they had of them; pure."""
+"""Overtaken: containers that live in others, and have lost what they had of them; pure."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Plan:
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
-        ill: services that were not healthy before, which is no failure of going back.
+        ill: services that were not healthy before, or were cut off, which is no failure of going back.
         down: services that go down while they are replaced, and keep data in a volume.
         joins: by service, those whose containers it is part of.
         needs: by service, those that it depends on and is made anew with.
@@ -151,7 +151,7 @@ def make_plan(
         joins=joins,
         needs=needs,
         aside=tuple(sorted(aside)),
-        ill=tuple(sorted({c.service for c in facts.containers if not c.healthy})),
+        ill=tuple(sorted({c.service for c in facts.containers if not c.healthy or facts.cut_off(c)})),
         down=tuple(_down(facts, changes)),
     )
 

@@ -21,7 +21,7 @@ from deploy_lib.host.look.registry import Login
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.desired import Desired, contents_by_digest
-from deploy_lib.plan.parts import overtaken
+from deploy_lib.plan.overtaken import overtaken
 from deploy_lib.plan.rolls import rolls
 from deploy_lib.plan.runs import runs, stopped, that_end
 from deploy_lib.release.backup import BackupFile, new_id
@@ -101,12 +101,13 @@ def make_switch(
         },
         parts=plan.parts,
         overtaken=overtaken(plan, facts),
-        revived={
-            c.name: c.state
+        paused=[
+            c.name
             for change in plan.changes
             if change.action != "keep"
             for c in facts.of(change.service)
-        },
+            if c.state == "paused"
+        ],
         places=[*dict.fromkeys((*facts.places, *(by_hand.hidden if by_hand else ())))],
         marks={} if recorded is None else {s: read_marks(m) for s, m in recorded.release.secrets.items()},
         keeper=_keeper(facts, back.release) if back and facts.adopted else None,
@@ -184,7 +185,7 @@ def shown_commands(decision: Decision, facts: Facts, job: Job, logins: Sequence[
             *loads,
             *staging_steps(job.stack, staging, needed_logins(staging, logins)),
             *backups,
-            *revive.steps(switch.revived),
+            *revive.steps(switch.paused),
             *forward_steps(job.stack, switch),
         ]
     )

@@ -83,7 +83,7 @@ event=$l/event asked=$l/asked
 echo {quote(BEGUN)} || exit {ScriptExit.NO_LOG}
 {append_function(stack)}
 {containers_function(project)}
-{script_of(revive.steps(switch.revived))}
+{script_of(revive.steps(switch.paused))}
 {values.capture(stack, switch.places, switch.marks, always=bool(switch.recalled or switch.keeper))}
 {keeper.recall(stack, switch.recalled)}
 {keeper.keep(stack, switch.keeper)}
@@ -211,8 +211,9 @@ def _one_way(
     stack: HostStack, one_offs: Sequence[OneOff], applies: Sequence[Program], rolls: Iterable[rolling.Rolls]
 ) -> float:
     """Seconds of the way to a release, in whichever direction."""
-    # Compose makes the containers in one call, and starts them in another; each has that long.
-    seconds = 2 * stack.settings.switch_timeout + ENGINE_TIMEOUT + sum(step.timeout for step in one_offs)
+    # Compose makes the containers in one call, and starts them in another; each has that long. So has it all together to start
+    # again what lives in containers that were started (`rejoin.py`).
+    seconds = 3 * stack.settings.switch_timeout + ENGINE_TIMEOUT + sum(step.timeout for step in one_offs)
     # A program that is given another value may be waited for before that and after it.
     seconds += 2 * sum(step.timeout for step in applies)
     return seconds + max((rolling.longest(stack, each) for each in rolls), default=0)

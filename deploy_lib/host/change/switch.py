@@ -54,7 +54,7 @@ class Switch:
         staying: by service, the names of its containers that will stay, for a dry run.
         parts: the services whose containers live in others, and are started again where those were.
         overtaken: the names of such containers, as far as that is known beforehand, for a dry run.
-        revived: by name, the states of the containers that are to be started, before anything is done.
+        paused: the names of the paused containers that are to run.
         places: where the containers have their secrets now, from which these are read to be restored.
         marks: by service and secret, the fingerprint of the value that is read.
         secrets: names of the secrets that the new release needs.
@@ -87,7 +87,7 @@ class Switch:
     staying: Mapping[str, Sequence[str]] = field(default_factory=dict)
     parts: Sequence[str] = ()
     overtaken: Sequence[str] = ()
-    revived: Mapping[str, str] = field(default_factory=dict)
+    paused: Sequence[str] = ()
     places: Sequence[Place] = ()
     marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     secrets: Sequence[str] = ()

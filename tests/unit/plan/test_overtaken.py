@@ -8,7 +8,7 @@ from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.plan.desired import Desired
-from deploy_lib.plan.parts import overtaken
+from deploy_lib.plan.overtaken import overtaken
 from deploy_lib.plan.plan import Plan, make_plan
 from tests.unit.plan.test_plan import NODE, desired, settled
 
