@@ -35,7 +35,7 @@ def impatient(checkout: Path) -> Path:
         (EXITS, "backend is not healthy: it keeps crashing"),
         pytest.param(NEVER_HEALTHY, "backend is not healthy: its health check fails", marks=full),
         # The gateway sends nothing to one whose health has no answer in time.
-        pytest.param(NO_DATABASE, "API answers with its database: http://", marks=full),
+        pytest.param(NO_DATABASE, "/api/v1/health answered HTTP 503, expected 200", marks=full),
     ],
 )
 def test_an_image_that_does_not_work(bench: Bench, deploy: Run, impatient: Path, tag: str, said: str) -> None:
