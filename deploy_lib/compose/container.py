@@ -164,8 +164,8 @@ ADDRESSES = (
 )
 """Format for `docker inspect`: its networks, one a line, with the addresses that it has there."""
 
-STARTED = "{{.State.StartedAt}}"
-"""Format for `docker inspect`: when it was started, with a Z at the end."""
+STARTED = "{{.State.Status}} {{.State.StartedAt}}"
+"""Format for `docker inspect`: its state, and when it was started, with a Z at the end."""
 
 LIVES_IN = "{{.HostConfig.NetworkMode}} {{.HostConfig.PidMode}} {{.HostConfig.IpcMode}}"
 """Format for `docker inspect`: whose network, processes and memory it has, such as `container:ID`."""

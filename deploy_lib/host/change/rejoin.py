@@ -18,26 +18,33 @@ def function(stack: HostStack, project: Project, services: Sequence[str]) -> str
     if not services:
         return "rejoin() { :; }\n"
     running = f"docker ps -q --no-trunc {project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('x')}"
-    limit = f"timeout -k 10 {int(stack.settings.switch_timeout)}"
     names = words(*services)
     # One that was started again may have others that are part of it, so everything is looked at until nothing is to be done.
     return f"""\
-started() {{ s=$(docker inspect --format {quote(STARTED)} "$1") && printf '%s\\n' "${{s%Z}}"; }}
-# overtaken ID: it lives in a container that was started after it. One that is gone is none.
+# overtaken ID: it lives in a container that runs and was started after it. One that is gone, or that crashes, is none.
 overtaken() {{
-  own=$(started "$1") || return
+  own=$(docker inspect --format {quote(STARTED)} "$1") || return
   for m in $(docker inspect --format {quote(LIVES_IN)} "$1"); do
-    case $m in container:*) other=$(started "${{m#container:}}" 2>/dev/null) || continue;; *) continue;; esac
-    [ "$(printf '%s\\n' "$own" "$other" | LC_ALL=C sort | tail -n 1)" = "$own" ] || return 0
+    case $m in container:*) ;; *) continue;; esac
+    other=$(docker inspect --format {quote(STARTED)} "${{m#container:}}" 2>/dev/null) || continue
+    case $other in 'running '*) other=${{other#* }};; *) continue;; esac
+    other=${{other%Z}} before=${{own#* }}
+    before=${{before%Z}}
+    [ "$(printf '%s\\n' "$before" "$other" | LC_ALL=C sort | tail -n 1)" = "$before" ] || return 0
   done
   return 1
 }}
 rejoin() {{
+  rejoined_by=$(($(date +%s) + {int(stack.settings.switch_timeout)}))
   for round in {names}; do
     again=
     for x in {names}; do
-      for c in $({running}); do
-        if overtaken "$c"; then again=1; {limit} docker restart "$c" >/dev/null || return; fi
+      found=$({running}) || return
+      for c in $found; do
+        overtaken "$c" || continue
+        again=1 left=$((rejoined_by - $(date +%s)))
+        [ "$left" -gt 0 ] || return 124
+        timeout -k 10 "$left" docker restart "$c" >/dev/null || return
       done
     done
     [ -n "$again" ] || return 0

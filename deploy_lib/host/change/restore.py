@@ -34,8 +34,9 @@ def restore_work(
 
 
 def longest(stack: HostStack, backup: Backup) -> float:
-    """Seconds that putting a backup back may take: services are stopped for it, and started again."""
-    return backup.timeout + 2 * stack.settings.switch_timeout
+    """Seconds that putting a backup back may take: services are stopped for it, and started again, and then what
+    lives in their containers."""
+    return backup.timeout + 3 * stack.settings.switch_timeout
 
 
 def restore_steps(stack: HostStack, backup: Backup, file: BackupFile, stop: Sequence[str]) -> list[Step]:

@@ -880,3 +880,27 @@ def test_whatever_an_earlier_command_has_left_running_may_take_its_time() -> Non
     assert waited >= detached.longest(backed_up, restoring) > detached.longest_unattended(STACK, [])
     assert waited > backup.longest([entry])
     assert detached.longest_unattended(build.stack(switch_timeout=1), []) > prune.TIMEOUT
+
+
+def test_what_is_paused_goes_on_first_and_what_lives_in_others_is_started_again_at_the_end(
+    host: Host,
+) -> None:
+    host.docker(
+        """\
+case "$*" in
+  *service=inner*) echo i1; exit;;
+  *StartedAt*i1) echo running 2026-01-01T00:00:01Z; exit;;
+  *StartedAt*w1) echo running 2026-01-01T00:00:02Z; exit;;
+  *NetworkMode*) echo container:w1 private private; exit;;
+  unpause*|restart*) echo "$*" >> "$FAKE/calls"; exit;;
+esac"""
+    )
+    host.begin("new", parts=("inner",), paused=("p1",))
+    assert host.until("=== switched") == "=== switched 0"
+    forward = host.calls.splitlines()
+    (up,) = (number for number, call in enumerate(forward) if " up " in call)
+    assert forward.index("unpause p1") < up < forward.index("restart i1")
+    host.decide("revert", "failed")
+    assert host.until("=== back") == "=== back 0"
+    back = host.calls.splitlines()[len(forward) :]
+    assert [call for call in back if " up " in call or call.startswith("restart")][-1] == "restart i1"
