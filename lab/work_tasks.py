@@ -104,8 +104,9 @@ def _test(console: Console, folder: Path, *, full: bool, labs: int) -> None:
     chosen = [] if full else ["-m", "not full"]
     # Who does what: tests/sharing.py.
     shared = ["-n", str(labs), "--max-worker-restart", str(labs), "--durations", "20"]
+    measuring = measured.environment(folder, sample=not full)
     # Not by Invoke: it looks a hundred times a second whether something is to be done, which takes a part of the cores.
-    tests = subprocess.Popen(["pytest", *chosen, *shared], env={**os.environ, **measured.environment(folder)})
+    tests = subprocess.Popen(["pytest", *chosen, *shared], env={**os.environ, **measuring})
     try:
         failed = tests.wait()
     except KeyboardInterrupt:

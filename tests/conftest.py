@@ -10,7 +10,7 @@ import pytest
 from coverage import Coverage
 from hypothesis import settings
 
-from . import sharing
+from . import measured, sharing
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -43,6 +43,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from .scheduling import Scheduling
 
     return Scheduling(config, log, Path(config.stash[AGREED].name))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    measured.begin(item.nodeid)
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,6 +14,8 @@ from lab.layout import Lab
 from .conftest import FIRST, ROOT, SECOND, Host, Run, command, copy_checkout
 from .faults import Bench
 
+pytestmark = pytest.mark.full
+
 BEFORE = "19d35ae5f013e1613832d7db6f73f91eba063a27"
 """The last commit before the modules moved to the rooms that they are in now."""
 

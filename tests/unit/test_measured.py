@@ -44,6 +44,25 @@ def test_another_version_of_the_library_does_not_count(tmp_path: Path) -> None:
         measured.combine(tmp_path / "parts", tmp_path / "combined")
 
 
+def test_a_part_of_the_lab_s_tests_measures_what_it_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def measuring(tests: list[str], *, sample: bool) -> int:
+        for name, value in measured.environment(tmp_path, sample=sample).items():
+            monkeypatch.setenv(name, value)
+        found = 0
+        for test in tests:
+            measured.begin(test)
+            found += measured.STARTS in os.environ
+        return found
+
+    lab = [f"tests/lab/test_deploy.py::test_{number}" for number in range(1000)]
+    monkeypatch.delenv(measured.SAMPLE, raising=False)
+    assert measuring(lab, sample=False) == 1000
+    assert 200 < measuring(lab, sample=True) < 300
+    assert measuring([test.replace("lab", "unit") for test in lab], sample=True) == 1000
+
+
 def test_a_run_that_measured_nothing_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     with pytest.raises(NotEnoughError, match="no process has measured"):
