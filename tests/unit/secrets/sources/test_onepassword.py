@@ -356,10 +356,9 @@ def test_a_command_ends_with_one_clear_line_and_exit_status_3(
     )
     ssh.chmod(0o755)
     env |= {"DEPLOY_ENV": "homelab", "PATH": f"{ssh.parent}:{env['PATH']}"}
-    program = (
-        "from deploy_lib.secrets.sources import onepassword; onepassword.TIMEOUT = 2.0;"
-        "from invoke.main import program; program.run()"
-    )
+    # Only where nobody answers: to load the SDK's core may take that long on a busy machine.
+    shorter = "onepassword.TIMEOUT = 2.0;" if given == "silent" else ""
+    program = f"from deploy_lib.secrets.sources import onepassword; {shorter} from invoke.main import program; program.run()"
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", program, "deploy-core", "--tag", "sha-0000000", "--json"],
@@ -370,7 +369,7 @@ def test_a_command_ends_with_one_clear_line_and_exit_status_3(
         timeout=60,
     )
     assert done.returncode == ExitCode.NOT_STARTED, done.stderr
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
     [error] = [line for line in done.stderr.splitlines() if "here: secrets: " in line]
     assert expected in error
     assert "Traceback" not in done.stderr
