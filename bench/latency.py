@@ -20,30 +20,29 @@ def delayed(ports: Mapping[str, int], seconds: float) -> Iterator[dict[str, int]
         ports: loopback ports that listen, by any name.
         seconds: added to each round trip; connecting takes one, as everywhere.
     """
-    loop = asyncio.new_event_loop()
     found: dict[str, int] = {}
     ready = threading.Event()
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def listen() -> None:
+        ended = asyncio.Event()
+        running.append((asyncio.get_running_loop(), ended))
         for name, port in ports.items():
             server = await asyncio.start_server(_Line(port, seconds / 2), "127.0.0.1", 0)
             found[name] = server.sockets[0].getsockname()[1]
         ready.set()
+        await ended.wait()
 
-    def serve() -> None:
-        asyncio.set_event_loop(loop)
-        task = loop.create_task(listen())
-        loop.run_forever()
-        task.cancel()
-
-    thread = threading.Thread(target=serve, daemon=True)
+    # Its end also ends what is still being passed on.
+    thread = threading.Thread(target=asyncio.run, args=[listen()], daemon=True)
     thread.start()
     try:
         if not ready.wait(10):
             raise RuntimeError("the delaying ports do not listen")
         yield found
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        for loop, ended in running:
+            loop.call_soon_threadsafe(ended.set)
         thread.join(5)
 
 
@@ -61,7 +60,9 @@ class _Line:
             writer.close()
             return
         try:
-            await asyncio.gather(self._pass(reader, outer), self._pass(inner, writer))
+            # Python 3.11 tells a cancelled connection as an error of asyncio's own.
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(self._pass(reader, outer), self._pass(inner, writer))
         finally:
             outer.close()
             writer.close()
