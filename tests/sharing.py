@@ -26,6 +26,9 @@ SECONDS = {
 """What a test takes, about, by the dearest of its fixtures, where it is not marked with what it takes itself."""
 
 OTHERWISE = 3.0
+BRING_UP = 1800.0
+"""What the first test of a piece may take: it may wait until another process has made all images, and bring a lab up."""
+
 NO_LAB = "no-lab"
 """What the names of the pieces begin with whose tests need none."""
 
@@ -88,6 +91,9 @@ def agree(items: Sequence[pytest.Item], folder: Path, worker: str) -> list[pytes
     All processes write the same.
     """
     made = pieces([look(item) for item in items])
+    for name, places in made:
+        if not name.startswith(NO_LAB):
+            items[places[0]].add_marker(pytest.mark.timeout(BRING_UP))
     names = {items[place].nodeid: name for name, places in made for place in places}
     new = folder / worker
     new.write_text(json.dumps(names))

@@ -9,7 +9,7 @@ from .conftest import FIRST
 from .faults import Bench, Command, again, edit
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=[pytest.mark.full, pytest.mark.timeout(1800)])])
 def test_exactly_one_wins(bench: Bench, checkout: Path, rounds: int) -> None:
     since = bench.count()
     rules = checkout / "monitoring/prometheus/rules/ktrdr.yml"

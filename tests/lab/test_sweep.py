@@ -45,7 +45,9 @@ def swept(lab: Lab, marks: Marks, since: float, said: list[tuple[str, str]]) -> 
 
 
 @pytest.fixture(
-    scope="module", params=["compose", pytest.param("memory", marks=pytest.mark.full)], name="trail"
+    scope="module",
+    params=["compose", pytest.param("memory", marks=[pytest.mark.full, pytest.mark.timeout(1800)])],
+    name="trail",
 )
 def trail_of(
     request: pytest.FixtureRequest, lab: Lab, stack: None, tmp_path_factory: pytest.TempPathFactory

@@ -259,6 +259,7 @@ def _run(hosts: Hosts, count: int) -> None:
     each()
 
 
+@pytest.mark.timeout(1800)
 def test_whatever_befalls_a_host_one_plain_run_makes_it_well(hosts: Hosts) -> None:
     _run(hosts, HISTORIES if hosts.first else OTHERS)
 

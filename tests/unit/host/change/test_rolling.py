@@ -303,6 +303,7 @@ def test_killed_anywhere_it_goes_on_from_there_in_either_direction(tmp_path: Pat
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("want", ["h1", "h2"])
 @pytest.mark.parametrize("killed", [True, False])
 def test_whatever_happens_at_whichever_call(tmp_path: Path, want: str, killed: bool) -> None:

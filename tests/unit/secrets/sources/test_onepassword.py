@@ -369,7 +369,7 @@ def test_a_command_ends_with_one_clear_line_and_exit_status_3(
         timeout=60,
     )
     assert done.returncode == ExitCode.NOT_STARTED, done.stderr
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 20
     [error] = [line for line in done.stderr.splitlines() if "here: secrets: " in line]
     assert expected in error
     assert "Traceback" not in done.stderr
