@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _HOST = re.compile(r"(?!-)[^\s\x00-\x1f'\"`$\\;&<>|(){}@,]+\Z")
 """The names that every `ssh` takes: those that mean something to a shell are refused by its newer versions."""
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """The parts of a destination; "" for what it leaves to ssh_config."""
 
     host: str

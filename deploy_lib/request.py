@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from deploy_lib.errors import UsageError
 
 _WAIT = range(0, 24 * 3600 + 1)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """One deployment as it was asked for.
 
     Attributes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from deploy_lib.config import Node
 from deploy_lib.errors import PreflightError
@@ -13,8 +15,7 @@ from deploy_lib.errors import PreflightError
 Result = Literal["ok", "failed", "warning", "deferred"]
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """One check and its result.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.checks.risk import Look, Risk
 from deploy_lib.compose.container import Container
@@ -14,8 +15,7 @@ from deploy_lib.host.programs.data import Data, keeper_of
 from deploy_lib.release.image import Image
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """Data of a service that would be lost, left behind, or that could not be read.
 
     Attributes:
@@ -31,8 +31,7 @@ class Loss:
     later: bool = False
 
 
-@dataclass(frozen=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """One service at risk, with what is known of its host.
 
     Attributes:

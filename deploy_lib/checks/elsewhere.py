@@ -4,7 +4,8 @@ with new, empty volumes."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.config import Node
@@ -13,8 +14,7 @@ from deploy_lib.host.look.machine import Publisher
 from deploy_lib.release.image import Image
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A Compose project, or containers of none, in which the stack may run already.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.mounts import Held
@@ -14,8 +15,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.image import Image
 
 
-@dataclass(frozen=True)
-class Risk:
+class Risk(Struct, frozen=True):
     """What happens to one service's containers.
 
     Attributes:
@@ -49,8 +49,7 @@ class Risk:
         return "removing it" if self.after is None else "recreating it"
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """What all risks of one node have in common.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from deploy_lib.cli.invocation import Invocation, announce
 from deploy_lib.cli.nodes import are_named, choose, deployments_on
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from deploy_lib.node.deployment import Deployment
 
 
-@dataclass
-class Change:
+class Change(Struct):
     """What a changing command works with, and its result; no result when it breaks off.
 
     Attributes:

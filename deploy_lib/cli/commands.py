@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from deploy_lib.cli import flags
 from deploy_lib.cli.flags import (
@@ -43,8 +44,7 @@ ALL = "all"
 """`deploy-all`, and what `--node` has for every node."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """One command, as it is typed and listed.
 
     Attributes:

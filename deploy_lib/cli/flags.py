@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct, field
+
 from deploy_lib.request import image, whole_number, word
+from deploy_lib.values import replace
 
 Raw = str | bool | list[str] | None
 """What Invoke makes of a flag: a text, a switch, the texts of one that was given several times, or nothing."""
@@ -18,8 +20,7 @@ Raw = str | bool | list[str] | None
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True)
-class Flag(Generic[Value]):
+class Flag(Struct, Generic[Value], frozen=True):
     """One flag, or the one argument that a task cannot do without.
 
     Attributes:
@@ -55,8 +56,7 @@ class Flag(Generic[Value]):
         return inspect.Parameter(self.key, inspect.Parameter.KEYWORD_ONLY, default=default)
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Struct, frozen=True):
     """The flags as they were typed.
 
     Attributes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from invoke.exceptions import Exit, UnexpectedExit
+from msgspec import Struct, field
 
 from deploy_lib.cli import flags
 from deploy_lib.cli.flags import Given
@@ -37,8 +37,7 @@ OUTCOMES = {
 }
 
 
-@dataclass
-class Report:
+class Report(Struct):
     """What a command's JSON document says; filled in while it runs.
 
     Attributes:
@@ -114,8 +113,7 @@ def command(
         raise Exit(code=int(report.exit))
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """A command as it was typed.
 
     Attributes:

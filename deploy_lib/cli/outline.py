@@ -7,9 +7,10 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 FILE = "deploy.toml"
 
@@ -21,8 +22,7 @@ _LARGEST = 1024 * 1024
 _DEPLOY, _REPLICAS = "deploy-", "--replicas-"
 
 
-@dataclass(frozen=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """The names in deploy.toml.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import asdict
 
 from deploy_lib.checks import check_host, require_passed
 from deploy_lib.checks.local import age
@@ -23,6 +24,7 @@ from deploy_lib.plan.status import Row, Status, left_behind, status
 from deploy_lib.release.image import Image
 from deploy_lib.source.checkout import project_of, read_stack
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 STATUS_NEEDS = ("tools", "permission", "Docker Engine", "facts")
 """The checks without which a host's state is unknown."""
@@ -127,7 +129,7 @@ def as_dict(found: Status) -> dict[str, Any]:
             "at": found.release.at,
         },
         "services": {
-            row.service: {k: v for k, v in row.__dict__.items() if k != "service"} for row in found.rows
+            row.service: {k: v for k, v in asdict(row).items() if k != "service"} for row in found.rows
         },
         "drift": list(found.drift),
         "notes": list(found.notes),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from deploy_lib.compose.service import Service
 
@@ -12,8 +13,7 @@ _NEWEST = ("always", "daily", "weekly", "every_", "refresh")
 """How the values of `pull_policy` begin that want the newest image of a tag."""
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """A device that Docker hands over by way of a driver.
 
     Attributes:
@@ -24,8 +24,7 @@ class Gpu:
     capabilities: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Asks:
+class Asks(Struct, frozen=True):
     """What a service asks for.
 
     Attributes:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from deploy_lib.compose.project import Project
 from deploy_lib.shell import quote, words
+from deploy_lib.values import replace
 
 VERSION = "docker compose version --short"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploy_lib import layout, shell
 from deploy_lib.answers import moment, number, text, texts, understand
@@ -17,10 +18,10 @@ from deploy_lib.compose.mounts import Held, read_held
 from deploy_lib.compose.project import Project
 from deploy_lib.release.image import Image
 from deploy_lib.shell import quote
+from deploy_lib.values import repr_without
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(Struct, frozen=True):
     """A container of the project, as `docker inspect` describes it.
 
     Attributes:
@@ -45,12 +46,15 @@ class Container:
     exit_code: int
     restarts: int
     started: str
-    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
     mounts: tuple[Held, ...] = ()
     joined: tuple[str, ...] = ()
     lives_in: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr_without(self, "labels")
 
     @property
     def config_hash(self) -> str:

@@ -6,15 +6,15 @@ Whatever is listed here was tried, with Compose 2.26 and 2.40: docs/compose.md h
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from deploy_lib.compose.joins import joined
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A construct that a host's Compose does not do as the file says.
 
     Attributes:

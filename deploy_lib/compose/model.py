@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,6 +21,7 @@ from deploy_lib.compose.service import Ends, Service
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.placeholders import shown, take_apart
 from deploy_lib.secrets.places import Place
+from deploy_lib.values import replace
 
 SECRETS = PurePosixPath("/run/secrets")
 """Where a Compose secret lies in its container, unless its target is an absolute path."""

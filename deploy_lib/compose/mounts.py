@@ -5,19 +5,20 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from msgspec import Struct
+
 from deploy_lib.answers import text
 from deploy_lib.compose.service import Mount, Service
+from deploy_lib.values import replace
 
 _NAMELESS = re.compile(r"[0-9a-f]{64}")
 """How Docker calls a volume that has no name."""
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(Struct, frozen=True):
     """Something that is mounted in a container.
 
     Attributes:

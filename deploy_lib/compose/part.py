@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from deploy_lib.compose.model import read_model
 from deploy_lib.compose.service import Service
 from deploy_lib.secrets.placeholders import as_variables
+from deploy_lib.values import replace
 
 _HEAD = "# Generated when this service was deployed by itself; changes made here are drift.\n"
 
@@ -29,8 +30,7 @@ _RENAMED: Mapping[str, Callable[[str], str]] = {
 """The kinds of definitions of which a service may have its own, and where one lies in the container unless it says so."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A service by itself.
 
     Attributes:

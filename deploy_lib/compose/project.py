@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from deploy_lib.compose import labels
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True):
     """A Compose project on a host.
 
     Attributes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 
@@ -24,8 +24,7 @@ class Text(str):
     line: int
 
 
-@dataclass(frozen=True)
-class Replaced:
+class Replaced(Struct, frozen=True):
     """A value with the tag `!override` or `!reset`: it takes the place of what earlier files say; None for `!reset`."""
 
     value: Any

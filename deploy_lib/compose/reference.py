@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 
@@ -15,8 +16,7 @@ Kind = Literal["input", "mount", "secret"]
 _REMOTE = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|oci:|git@|github\.com/)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A path that a Compose file names.
 
     Attributes:
@@ -37,8 +37,7 @@ class Reference:
         return f"{self.where}: {self.path}, {self.what}"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """A Compose file that is being read.
 
     Attributes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploy_lib.compose.env_file import read_env_file
 from deploy_lib.compose.interpolation import filled
@@ -20,8 +21,7 @@ from deploy_lib.compose.referred import Read, Referred
 from deploy_lib.errors import UsageError
 
 
-@dataclass
-class References:
+class References(Struct):
     """What was found.
 
     Attributes:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from deploy_lib.compose.joins import foreign, joined, linked
 from deploy_lib.compose.limits import Limit
 from deploy_lib.compose.port import Port
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
+from deploy_lib.values import Compared, fields_without, repr_without
 
 Ends = Literal["", "may", "must"]
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """Something that is mounted into a container.
 
     Attributes:
@@ -42,8 +43,7 @@ class Mount:
         return self.source if self.kind == "bind" and not self.source.startswith("/") else None
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Compared, frozen=True):
     """A network or a volume that Compose makes for a service.
 
     Attributes:
@@ -56,7 +56,13 @@ class Made:
     kind: str
     name: str
     key: str
-    spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return repr_without(self, "spec")
+
+    def _by(self) -> object:
+        return fields_without(self, "spec")
 
     @property
     def driver(self) -> str:
@@ -74,8 +80,7 @@ class Made:
         return str((self.spec.get("driver_opts") or {}).get("device") or "")
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Compared, frozen=True):
     """A service as the host's own Compose renders it.
 
     Attributes:
@@ -120,9 +125,15 @@ class Service:
     host_network: bool = False
     limits: tuple[Limit, ...] = ()
     made: tuple[Made, ...] = ()
-    spec: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    shared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False, compare=False)
-    base: str = field(default="", repr=False, compare=False)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    base: str = ""
+
+    def __repr__(self) -> str:
+        return repr_without(self, "spec", "shared", "base")
+
+    def _by(self) -> object:
+        return fields_without(self, "spec", "shared", "base")
 
     @property
     def secret_names(self) -> tuple[str, ...]:

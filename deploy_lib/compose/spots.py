@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from deploy_lib.compose.recovery import Kind, without_letters
 from deploy_lib.secrets.placeholders import placeholder, shown, take_apart
 from deploy_lib.secrets.places import Place
+from deploy_lib.values import replace
 
 _SECRETIVE = re.compile(
     r"PASS|PW|SECRET|TOKEN|KEY|CRED|AUTH|PRIVATE|SALT|DSN|CERT|SIGN|HASH|LICEN|HOOK|COOKIE|SESSION|JWT|URL|URI|CONN|PIN\b|OTP|BEARER",
@@ -33,8 +35,7 @@ def secretive(name: str) -> bool:
     return bool(_SECRETIVE.search(name))
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """A text of a service's containers that is made of variables.
 
     Attributes:
@@ -135,8 +136,7 @@ def _spots(spec: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[s
     yield "replicas", "", str((spec.get("deploy") or {}).get("replicas") or spec.get("scale") or "")
 
 
-@dataclass(frozen=True)
-class Sorted:
+class Sorted(Struct, frozen=True):
     """Which variables may be known here, and which only on their host.
 
     Attributes:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from deploy_lib.compose.interpolation import VARIABLE
 from deploy_lib.compose.reading import load_yaml
 from deploy_lib.errors import UsageError
 
 
-@dataclass(frozen=True)
-class Variables:
+class Variables(Struct, frozen=True):
     """What a Compose file reads from its environment and its env files.
 
     Attributes:

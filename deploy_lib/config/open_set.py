@@ -16,11 +16,11 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
+from msgspec import Struct, field
 from pydantic import ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
@@ -36,8 +36,7 @@ class NotFoundError(Exception):
     """A name that stands for no file, or for one that cannot be used; with the reason."""
 
 
-@dataclass(frozen=True)
-class OpenSet(Generic[T]):
+class OpenSet(Struct, Generic[T], frozen=True):
     """What deploy.toml can name, and where that is found.
 
     Attributes:

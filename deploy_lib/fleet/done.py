@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from deploy_lib.errors import ExitCode
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.plan.preview import Preview
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(Struct, frozen=True):
     """The result of a command on several nodes.
 
     Attributes:

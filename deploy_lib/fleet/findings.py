@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from deploy_lib.checks import (
     Check,
@@ -21,13 +22,13 @@ from deploy_lib.node.preflight import Values
 from deploy_lib.output.console import Console
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
+from deploy_lib.values import replace
 
 HERE = "here"
 """What the checks of this machine are listed under."""
 
 
-@dataclass(frozen=True)
-class NodeSurvey:
+class NodeSurvey(Struct, frozen=True):
     """What was found on one node.
 
     Attributes:
@@ -61,8 +62,7 @@ class NodeSurvey:
         return replace(self, checks=(*self.checks, *more))
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What all checks found, and what a deployment goes on with.
 
     Attributes:

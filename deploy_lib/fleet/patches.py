@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.checks.host import MIB
@@ -22,13 +23,13 @@ from deploy_lib.release.content import Layer
 from deploy_lib.release.release import Version
 from deploy_lib.source.archive import BrokenArchiveError
 from deploy_lib.source.offer import Offer
+from deploy_lib.values import replace
 
 _UNPACKING = 3
 """How many times its size an image takes on the engine's disk while it is loaded: as an archive, and unpacked."""
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """Which nodes get something.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from deploy_lib.checks.check import Check
 from deploy_lib.checks.images import check_images, check_local, check_login, check_newer, is_missing
@@ -25,8 +26,7 @@ from deploy_lib.source.versions import in_version
 from deploy_lib.ssh.session import Session
 
 
-@dataclass(frozen=True)
-class Registries:
+class Registries(Struct, frozen=True):
     """What the registries say.
 
     Attributes:
@@ -49,8 +49,7 @@ class Asker(NamedTuple):
     facts: Facts
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """What is to be found out.
 
     Attributes:

@@ -7,7 +7,6 @@ replicas, and only those containers are replaced that get one of the changed sec
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 from deploy_lib.checks.secrets import immutable
 from deploy_lib.config import Environment
@@ -24,6 +23,7 @@ from deploy_lib.output.console import Console
 from deploy_lib.request import Request
 from deploy_lib.secrets.sources import fetch
 from deploy_lib.source.checkout import read_stack
+from deploy_lib.values import replace
 
 
 def rotate(

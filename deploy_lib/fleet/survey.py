@@ -4,7 +4,6 @@ that deploys."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from deploy_lib import address
@@ -43,6 +42,7 @@ from deploy_lib.request import Request
 from deploy_lib.source import git
 from deploy_lib.source.checkout import check_names
 from deploy_lib.source.versions import ambiguous, require_own_images, versions
+from deploy_lib.values import replace
 
 
 def survey(environment: Environment, deployments: Sequence[Deployment], request: Request) -> Survey:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.checks import Check, local
 from deploy_lib.config import Environment, Registry
@@ -17,8 +18,7 @@ from deploy_lib.secrets.sources import fetch, source_of
 from deploy_lib.ssh.framing import require_room
 
 
-@dataclass(frozen=True)
-class Vault:
+class Vault(Struct, frozen=True):
     """What the secrets' source gave; no values and no logins where it failed."""
 
     values: Values

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from deploy_lib import layout
 from deploy_lib.compose.project import Project
 from deploy_lib.config import Node, Stack
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 
 
-@dataclass(frozen=True)
-class HostStack:
+class HostStack(Struct, frozen=True):
     """A stack on its host.
 
     Attributes:

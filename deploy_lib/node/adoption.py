@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from deploy_lib.checks.check import Check, judged, require_passed
 from deploy_lib.compose.command import down_command
@@ -15,6 +14,7 @@ from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import Version
 from deploy_lib.shell import words
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 
 def look_at_adopted(site: Site, facts: Facts, version: Version, values: Values) -> Facts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from deploy_lib.compose.container import Container
@@ -12,6 +11,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.prove import probe, roster
 from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Decision
+from deploy_lib.values import replace
 
 
 def judged_by_what_was(site: Site, decision: Decision, facts: Facts) -> Decision:

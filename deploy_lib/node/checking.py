@@ -6,7 +6,6 @@ What another stack of the same command has to be there for is checked again late
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from deploy_lib.checks import (
     check_answered,
@@ -35,7 +34,6 @@ from deploy_lib.release.release import Version
 from deploy_lib.ssh.framing import require_room
 
 
-@dataclass
 class Checking(Visit):
     """A visit that looks at its node, and refuses what cannot be done there."""
 

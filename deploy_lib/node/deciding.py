@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import field
 
 from deploy_lib.checks import check_places, require_passed
 from deploy_lib.compose.service import Service
@@ -28,9 +29,9 @@ from deploy_lib.plan.preview import Preview
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
+from deploy_lib.values import replace
 
 
-@dataclass
 class Deciding(Checking):
     """A visit that decides what becomes of its node.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError, ExitCode, PreflightError
@@ -33,7 +32,6 @@ from deploy_lib.plan.steps import due_backups, make_staging, make_switch
 from deploy_lib.release.history import Event, Kind
 
 
-@dataclass
 class Deployment(Upkeep):
     """One node on its way from one release to another; `fleet` calls the steps in their order.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.host.files import read_files
@@ -19,6 +18,7 @@ from deploy_lib.release.files import content_of
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 
 def rehearse(

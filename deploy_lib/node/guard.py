@@ -6,7 +6,8 @@ The facts alone say it where nothing is in danger, and the host is asked no ques
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from deploy_lib import layout
 from deploy_lib.checks import Check
@@ -35,14 +36,14 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 _ROUNDS = 4
 """Times that a host is asked, at most: each answer may lead to another question, such as where a database lies, and then what is
 there."""
 
 
-@dataclass(frozen=True)
-class Guarded:
+class Guarded(Struct, frozen=True):
     """What became of the data, as far as it can be told before anything is changed.
 
     Attributes:

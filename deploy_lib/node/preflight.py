@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 from deploy_lib import layout
@@ -18,6 +17,7 @@ from deploy_lib.release.release import Version
 from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 AT_ONCE = 3
 """Scripts that run on a host at the same time, at most: the one that holds the lock, the one that follows the switch, and one

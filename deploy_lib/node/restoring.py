@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Backup
@@ -30,8 +31,7 @@ from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.release import Release
 
 
-@dataclass(frozen=True)
-class Restoration:
+class Restoration(Struct, frozen=True):
     """What is put back, and how.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node
@@ -17,8 +18,7 @@ from deploy_lib.source.offer import Offer
 from deploy_lib.ssh.session import Session
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(Struct, frozen=True):
     """A node's part in a command, the session with its host, and the console.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 from deploy_lib.compose.container import Container
 from deploy_lib.errors import DeployError
@@ -16,6 +15,7 @@ from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Decision
 from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 
 Happens = Callable[..., Event]
 """Makes an event of the new release: its kind, and further fields."""

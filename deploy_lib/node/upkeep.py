@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import field
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Backup
@@ -19,9 +20,9 @@ from deploy_lib.node.switching import Switching
 from deploy_lib.output.timings import phase
 from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 
 
-@dataclass
 class Upkeep(Deciding):
     """A node with its data.
 

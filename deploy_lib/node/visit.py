@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
 
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError
@@ -24,10 +25,10 @@ from deploy_lib.release.history import Event
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 
-@dataclass
-class Visit:
+class Visit(Struct):
     """A node that a command works on, and what becomes of it there.
 
     Attributes:

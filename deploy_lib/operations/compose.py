@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import ceil
 
 from fabric import Connection
@@ -27,6 +26,7 @@ from deploy_lib.operations.registry import RegistryLogin
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.shell import quote
+from deploy_lib.values import replace
 
 PULL_TIMEOUT = 1800.0
 UP_TIMEOUT = 600.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fabric import Connection
+from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 from deploy_lib.host.change.place import Placement, place
@@ -18,8 +18,7 @@ from deploy_lib.shell import IN_MEMORY, quote, words
 TIMEOUT = 600.0
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """What `put_files` did.
 
     Attributes:

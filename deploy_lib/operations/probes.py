@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fabric import Connection
+from msgspec import Struct
 from pydantic import ValidationError
 
 from deploy_lib.config import Probe
@@ -14,8 +14,7 @@ from deploy_lib.host.prove.probe import prove
 from deploy_lib.operations.connections import session_on
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A probe that succeeded.
 
     Attributes:

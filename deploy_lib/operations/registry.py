@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from fabric import Connection
+from msgspec import Struct
 
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.stage import PASSWORD, log_in
@@ -22,8 +22,7 @@ LONGEST = 3600
 TIMEOUT = 60.0
 
 
-@dataclass(frozen=True)
-class RegistryLogin:
+class RegistryLogin(Struct, frozen=True):
     """A login under way.
 
     Attributes:

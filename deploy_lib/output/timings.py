@@ -7,14 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar
+
+from msgspec import Struct
 
 Kind = Literal["phase", "channel"]
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """Something that took time.
 
     Attributes:

@@ -7,9 +7,10 @@ Compose reads the files that the others were made from, and after them a part fo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NoReturn
+
+from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.compose.model import secret_files
@@ -26,10 +27,10 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.fingerprint import read_marks
 from deploy_lib.secrets.places import Place
+from deploy_lib.values import replace
 
 
-@dataclass(frozen=True)
-class Alone:
+class Alone(Struct, frozen=True):
     """Which services are to be as the checkout has them.
 
     Attributes:

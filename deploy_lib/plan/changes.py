@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
 
 from deploy_lib.compose.override import delivered_in
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 
 Action = Literal["create", "recreate", "start", "remove", "keep"]
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """What happens to one service, and why.
 
     Attributes:

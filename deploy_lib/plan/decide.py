@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from deploy_lib import layout
@@ -25,6 +24,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.secrets.fingerprint import fingerprint, fingerprints
 from deploy_lib.secrets.value import Secret
+from deploy_lib.values import replace
 
 
 def decide_version(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from deploy_lib.config import Environment, Node
 from deploy_lib.host.look.facts import Facts
@@ -16,10 +17,10 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local
+from deploy_lib.values import repr_without
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """One node's part in a command, before its host is asked.
 
     Attributes:
@@ -83,8 +84,7 @@ class Job:
         return replicas.choose(self.node, self.request.replicas, facts.replicas)
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A plan, and how it is carried out.
 
     Attributes:
@@ -97,9 +97,12 @@ class Decision:
     """
 
     plan: Plan
-    key: str = field(repr=False)
+    key: str
     keep_values: bool = False
     applies: Sequence[Program] = ()
     chosen: Sequence[str] = ()
     kept: Sequence[str] = ()
     withheld: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return repr_without(self, "key")

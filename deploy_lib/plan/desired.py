@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from deploy_lib import layout
 from deploy_lib.compose.override import override_file, variables_file
@@ -14,10 +15,10 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.fingerprint import as_text, read_marks
 from deploy_lib.secrets.places import Place
+from deploy_lib.values import replace
 
 
-@dataclass(frozen=True)
-class Desired:
+class Desired(Struct, frozen=True):
     """A release as it should be: its record, and the content of those of its files that the host may lack, by path."""
 
     release: Release

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import UsageError
@@ -14,8 +15,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.source.offer import Offer
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """An image that a service gets instead of its own.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.config import Node, Reload
@@ -20,8 +21,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """All that one node's deployment will do.
 
     Attributes:

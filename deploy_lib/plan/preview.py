@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from difflib import unified_diff
+
+from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.plan.changes import Change, along
 from deploy_lib.plan.plan import Plan
 from deploy_lib.release.files import content_of, mode_of, target_of
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 
 
-@dataclass(frozen=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """A plan in detail.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.checks.risk import Risk, Scene
@@ -15,6 +14,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.changes import Change
 from deploy_lib.plan.plan import Plan
+from deploy_lib.values import replace
 
 
 def make_scene(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from deploy_lib.compose.called import by_name
 from deploy_lib.compose.container import Container
@@ -19,8 +20,7 @@ from deploy_lib.release.history import Event
 Standing = Literal["as recorded", "drift", "interrupted", "not deployed"]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """One container, or a service that has none.
 
     Attributes:
@@ -43,8 +43,7 @@ class Row:
     container: str = ""
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """How a host stands.
 
     Attributes:

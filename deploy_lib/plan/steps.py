@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from deploy_lib.config import Backup, OneOff, Stack
 from deploy_lib.host.change import revive
@@ -30,6 +29,7 @@ from deploy_lib.release.history import Event, Kind, kept
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import read_marks
 from deploy_lib.shell import words
+from deploy_lib.values import replace
 
 
 def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:

@@ -6,19 +6,21 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from deploy_lib.answers import number, text, understand
+from deploy_lib.values import replace
 
 _UNITS = ((1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
 
 _ID = r"\d{8}T\d{6}Z-[a-z][a-z0-9-]*-[0-9a-f]{4}"
 
 
-@dataclass(frozen=True)
-class BackupFile:
+class BackupFile(Struct, frozen=True):
     """A backup on a host.
 
     Attributes:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from deploy_lib.values import repr_without
 
 PLAIN = 0o644
 FOLDER = "directory"
@@ -21,8 +24,7 @@ _LINKS = 4
 """How many links in a row are followed."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What lies at one path: a file, a symbolic link, or a directory that is made although it is empty.
 
     Attributes:
@@ -32,10 +34,13 @@ class Entry:
         folder: it is a directory.
     """
 
-    content: bytes = field(default=b"", repr=False)
+    content: bytes = b""
     mode: int = PLAIN
     target: str = ""
     folder: bool = False
+
+    def __repr__(self) -> str:
+        return repr_without(self, "content")
 
     @property
     def mark(self) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from deploy_lib.answers import text, texts, understand
 from deploy_lib.release.release import Release
@@ -32,8 +34,7 @@ RESTORES = ("restoring", "restored", "restore-failed", "restore-reverted")
 """Kinds of events of a restore; all begin alike, by which hosts choose them."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened to a release on this host.
 
     Attributes:
@@ -78,7 +79,7 @@ class Event:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        data = {**self.__dict__, "release": self.release.as_dict(), "hashes": dict(self.hashes)}
+        data = {**asdict(self), "release": self.release.as_dict(), "hashes": dict(self.hashes)}
         if not self.backups:
             # As earlier programs have written it.
             del data["backups"]

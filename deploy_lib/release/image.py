@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from deploy_lib.layout import KEEP
+from deploy_lib.values import Compared, replace
 
 _DIGITS = 16
 _SHORT = 12
@@ -22,8 +22,7 @@ HUB_LOGIN = f"https://index.{HUB}/v1/"
 _ALIASES = {f"index.{HUB}": HUB}
 
 
-@dataclass(frozen=True, eq=False)
-class Image:
+class Image(Compared, frozen=True, dict=True):
     """An image, as a reference names it; or one that has no name, only an id.
 
     References that mean the same are equal: `redis`, `docker.io/library/redis:latest` and `index.docker.io/library/redis`. As
@@ -55,11 +54,8 @@ class Image:
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.repository}{tag}{f'@{self.digest}' if self.digest else ''}"
 
-    def __eq__(self, other: object) -> bool:
-        return self.normal == other.normal if isinstance(other, Image) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.normal)
+    def _by(self) -> object:
+        return self.normal
 
     def __lt__(self, other: Image) -> bool:
         return str(self) < str(other)

@@ -6,10 +6,11 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import asdict
 from pydantic import ValidationError
 
 from deploy_lib.config import Probe
@@ -18,8 +19,7 @@ from deploy_lib.secrets.fingerprint import read_marks
 from deploy_lib.secrets.places import Place
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True):
     """Which version of the project's own images is meant.
 
     Attributes:
@@ -31,8 +31,7 @@ class Version:
     commit: str | None = None
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Struct, frozen=True):
     """One deployed state of a stack on a node.
 
     Attributes:
@@ -129,12 +128,8 @@ class Release:
         probes = None if self.probes is None else [_plain(probe) for probe in self.probes]
         images = {service: str(image) for service, image in self.images.items()}
         started = {service: str(image) for service, image in self.as_started.items()}
-        data = {
-            **asdict(replace(self, images={}, as_started={}, probes=None)),
-            "images": images,
-            "probes": probes,
-        }
-        data["as_started"] = started
+        places = None if self.places is None else [place.as_dict() for place in self.places]
+        data = {**asdict(self), "images": images, "probes": probes, "places": places, "as_started": started}
         # The record of an earlier version stays as it is.
         return {key: value for key, value in data.items() if key not in _NEWER or value != _NEWER[key]}
 

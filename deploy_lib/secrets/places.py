@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 Kind = Literal["file", "environment", "argument"]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """A text in a service's containers that is made of one secret or of several.
 
     Attributes:
@@ -65,8 +66,7 @@ class Place:
         return Place(service, kind, where, tuple(parts))
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """How one secret is read back: from the first of these places that has it.
 
     Each place has no other secret that is not known by then.

@@ -15,12 +15,14 @@ import threading
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from msgspec import Struct
+
 from deploy_lib.secrets.value import MASK, Secret
+from deploy_lib.values import repr_without
 
 MIN_LENGTH = 8
 """Shorter values are not searched for: they would turn ordinary words into stars."""
@@ -62,8 +64,7 @@ def _base64(data: bytes) -> Iterator[str]:
         yield b64encode(bytes(before) + data).decode()[(0, 2, 3)[before] : 4 * groups + rest]
 
 
-@dataclass(frozen=True)
-class _Patterns:
+class _Patterns(Struct, frozen=True):
     """All forms of all values, and what makes the search for them quick."""
 
     forms: tuple[str, ...] = ()
@@ -121,8 +122,7 @@ class _Patterns:
         return best
 
 
-@dataclass(frozen=True)
-class _View:
+class _View(Struct, frozen=True):
     """A text to be searched, and where its characters stand in the one that it was made from."""
 
     text: str
@@ -185,8 +185,7 @@ class Redactor:
         return Stream(self)
 
 
-@dataclass
-class Stream:
+class Stream(Struct):
     """One text in chunks: text that may be the beginning of a value is kept back until more has come.
 
     After the end of a line that takes four characters of a value: up to three are let through, since every other line
@@ -194,8 +193,11 @@ class Stream:
     """
 
     redactor: Redactor
-    _seen: str = field(default="", repr=False)
-    _held: str = field(default="", repr=False)
+    _seen: str = ""
+    _held: str = ""
+
+    def __repr__(self) -> str:
+        return repr_without(self, "_seen", "_held")
 
     def feed(self, chunk: str) -> str:
         """The text that can be shown after `chunk`."""

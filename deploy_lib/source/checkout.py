@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose.file import default_name, project_name
 from deploy_lib.compose.service import Service
@@ -16,8 +17,7 @@ from deploy_lib.source.files import collect
 from deploy_lib.source.shipped import Shipped
 
 
-@dataclass(frozen=True)
-class Local:
+class Local(Struct, frozen=True):
     """A stack's files, and the name of the Compose project that they are.
 
     Attributes:

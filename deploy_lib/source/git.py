@@ -6,9 +6,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 from deploy_lib.source.git_program import explained, not_there
@@ -21,8 +22,7 @@ CANDIDATES = 20
 """How many of a branch's newest commits are tried, until one has an image."""
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """A commit that may have an image."""
 
     sha: str
@@ -30,8 +30,7 @@ class Commit:
     age_seconds: int
 
 
-@dataclass(frozen=True)
-class Checkout:
+class Checkout(Struct, frozen=True):
     """What this machine's checkout is.
 
     Attributes:

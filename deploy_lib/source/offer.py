@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, cast
+
+from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 from deploy_lib.source.archive import Archive, BrokenArchiveError
@@ -31,8 +32,7 @@ _PAUSE = 0.05
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """An image that the operator has, for some services.
 
     Attributes:
@@ -103,8 +103,7 @@ def is_file(reference: str) -> bool:
     return looks or Path(reference).is_file()
 
 
-@dataclass(frozen=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """Where an archive comes from.
 
     Attributes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from deploy_lib.compose.reference import Reference
 from deploy_lib.release.files import Entry
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """What a Compose file refers to and the checkout does not ship: the host has it already, or the stack cannot run.
 
     Attributes:
@@ -25,8 +25,7 @@ class Expected:
     data: str = ""
 
 
-@dataclass(frozen=True)
-class Shipped:
+class Shipped(Struct, frozen=True):
     """A stack's files.
 
     Attributes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 BLOCK = 512
 MOST_FILES = 100_000
@@ -29,8 +30,7 @@ class BrokenTarError(ValueError):
     """It is no tar archive, or not a whole one; the text says what is wrong, for people."""
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """Where a file's content lies.
 
     Attributes:
@@ -42,8 +42,7 @@ class Span:
     size: int
 
 
-@dataclass(frozen=True)
-class _Header:
+class _Header(Struct, frozen=True):
     name: str
     link: str
     kind: bytes

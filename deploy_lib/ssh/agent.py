@@ -10,8 +10,8 @@ import socket
 import struct
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
 
+from msgspec import Struct
 from paramiko.message import Message
 
 TIMEOUT = 120.0
@@ -29,8 +29,7 @@ class AgentError(Exception):
     """An agent does not answer, or refuses."""
 
 
-@dataclass(frozen=True)
-class AgentKey:
+class AgentKey(Struct, frozen=True):
     """A public key, or a certificate, whose private half an agent has."""
 
     blob: bytes

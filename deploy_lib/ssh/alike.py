@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from deploy_lib.ssh.hostkeys import matches
+from deploy_lib.values import Compared
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _OWN = {
@@ -27,8 +29,7 @@ _ELSEWHERE = re.compile("match|include|canonical.*|ignoreunknown|tag")
 """What makes more than the lines below a `Host` count."""
 
 
-@dataclass(frozen=True)
-class Alike:
+class Alike(Compared, frozen=True):
     """What an ssh_config has for a host.
 
     Attributes:
@@ -37,11 +38,13 @@ class Alike:
     """
 
     settings: tuple[tuple[str, str], ...]
-    own: dict[str, str] = field(compare=False)
+    own: dict[str, str]
+
+    def _by(self) -> object:
+        return self.settings
 
 
-@dataclass(frozen=True)
-class _Block:
+class _Block(Struct, frozen=True):
     patterns: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import paramiko
+from msgspec import Struct
 from paramiko.message import Message
 
 from deploy_lib.ssh.hostkeys import fingerprint
@@ -29,8 +29,7 @@ _KEY_FIELDS = {
 """By key type, how many fields its public key has in a certificate."""
 
 
-@dataclass(frozen=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """A certificate as it was presented; nothing of it is verified.
 
     Attributes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from deploy_lib.ssh.resolve import resolve
 from deploy_lib.ssh.shared import listens, share
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
+from deploy_lib.values import replace
 
 # Without a handler Paramiko's errors are written to standard error by `logging` itself, among the progress. Each is
 # raised as well, and reported in this program's words. A log that somebody asked for still gets them; not on

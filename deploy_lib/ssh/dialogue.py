@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import paramiko
+from msgspec import Struct
 from paramiko.auth_handler import AuthHandler
 from paramiko.common import (
     MSG_SERVICE_ACCEPT,
@@ -29,8 +29,7 @@ from paramiko.ssh_exception import AuthenticationException
 _SERVICE = "ssh-connection"
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What a server says to a request.
 
     Attributes:

@@ -13,11 +13,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class KnownHost:
+class KnownHost(Struct, frozen=True):
     """One line of a known_hosts file.
 
     Attributes:
@@ -44,8 +44,7 @@ class KnownHost:
         return matched
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The keys that known_hosts accepts and refuses for one host.
 
     Attributes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from paramiko.message import Message
 
 from deploy_lib.ssh.agent import Agent, AgentError, AgentKey
@@ -17,8 +17,7 @@ from deploy_lib.ssh.target import Keys
 _RSA_FLAGS = {"rsa-sha2-256": 2, "rsa-sha2-512": 4}
 
 
-@dataclass
-class Candidate:
+class Candidate(Struct):
     """One key.
 
     Attributes:
@@ -85,8 +84,7 @@ class Candidate:
         return signature.asbytes() if isinstance(signature, Message) else bytes(signature)
 
 
-@dataclass
-class Found:
+class Found(Struct):
     """All keys for one login.
 
     Attributes:

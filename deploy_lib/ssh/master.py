@@ -12,9 +12,9 @@ import os
 import select
 import socket
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from paramiko.ssh_exception import ChannelException
 
 ANSWER_TIMEOUT = 5.0
@@ -32,8 +32,7 @@ CONNECT_FAILED = 2
 """SSH's reason for a channel that is not opened; a master says none."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Struct, frozen=True):
     """A message of a master's: its kind and what follows."""
 
     kind: int

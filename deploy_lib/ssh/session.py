@@ -6,9 +6,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import paramiko
+from msgspec import Struct
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError
@@ -18,18 +18,21 @@ from deploy_lib.ssh.channels import Channels
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.process import Process
+from deploy_lib.values import repr_without
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a script printed and how it ended."""
 
     exit_code: int
     stdout: str
-    stderr: str = field(repr=False)
+    stderr: str
+
+    def __repr__(self) -> str:
+        return repr_without(self, "stderr")
 
 
 class Session:

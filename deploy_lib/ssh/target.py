@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct, field
+
+from deploy_lib.values import Compared, fields_without
 
 METHODS = ("publickey", "keyboard-interactive", "password")
 """The ways to log in that this program knows, in ssh's order."""
 
 
-@dataclass(frozen=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """How to log in.
 
     Attributes:
@@ -36,8 +38,7 @@ class Keys:
     accepted: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """Which host keys are accepted.
 
     Attributes:
@@ -65,8 +66,7 @@ class Trust:
     authorities: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Compared, frozen=True):
     """One end of an SSH connection.
 
     Attributes:
@@ -100,8 +100,11 @@ class Target:
     macs: tuple[str, ...] = ()
     kex: tuple[str, ...] = ()
     shared: str | None = None
-    tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+    tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     jump_of: str = ""
+
+    def _by(self) -> object:
+        return fields_without(self, "tokens")
 
     @property
     def title(self) -> str:

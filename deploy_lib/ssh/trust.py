@@ -11,10 +11,10 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 from deploy_lib.ssh import certificate, tokens
@@ -29,8 +29,7 @@ _KRL = b"SSHKRL\n\0"
 """What a key revocation list of ssh-keygen begins with; RevokedHostKeys may also be a plain list of public keys."""
 
 
-@dataclass(frozen=True)
-class Presented:
+class Presented(Struct, frozen=True):
     """The key that a host has proven to have, and what it says of it."""
 
     key: paramiko.PKey

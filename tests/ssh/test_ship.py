@@ -5,7 +5,6 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -23,6 +22,7 @@ from deploy_lib.release.content import Content, Layer, blob, sha256
 from deploy_lib.release.image import Image
 from deploy_lib.source.archive import Archive
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 from tests.unit import build
 from tests.unit.made import config, saved, tar
 

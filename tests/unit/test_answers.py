@@ -10,13 +10,13 @@ import copy
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from deploy_lib.answers import Parts
 from deploy_lib.checks import check_answered, check_host

@@ -116,6 +116,18 @@ def test_scripts_end_with_statuses_that_have_a_name() -> None:
         assert not found, f"{path.name}: {found} stands for one of shell.ScriptExit"
 
 
+def test_values_are_structs() -> None:
+    """A `dataclass` compiles its methods at every start; see `deploy_lib/values.py`."""
+    for path in MODULES:
+        names = {
+            alias.name
+            for n in ast.walk(ast.parse(path.read_text()))
+            if isinstance(n, ast.ImportFrom) and n.module == "dataclasses"
+            for alias in n.names
+        }
+        assert names <= ({"replace"} if path.name == "values.py" else set()), path
+
+
 def test_every_part_has_its_floor() -> None:
     parts = {
         p.stem if p.suffix == ".py" else p.name

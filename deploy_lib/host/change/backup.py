@@ -7,7 +7,8 @@ no backup, and the next script removes it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib import layout
 from deploy_lib.compose import labels
@@ -34,8 +35,7 @@ class BackupError(DeployError):
     """A backup could not be made, or is not whole; what runs was not touched."""
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct, frozen=True):
     """One backup that is to be made.
 
     Attributes:

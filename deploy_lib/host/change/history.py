@@ -6,7 +6,6 @@ import getpass
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,6 +19,7 @@ from deploy_lib.release.history import Event, Kind, parse_events
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE, ours, quote
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 COUNTING = """-e '^{"kind":"proven"' -e '^{"kind":"adopted"'"""
 """Patterns for `grep`, quoted: the releases that a rollback could go to."""

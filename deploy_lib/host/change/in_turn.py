@@ -7,7 +7,8 @@ what is there, in either direction. The shell functions are those of `beside` an
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose.command import deployed_hashes_command, shown, up_commands
 from deploy_lib.compose.project import Project
@@ -17,8 +18,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """Services that are replaced one after the other.
 
     Attributes:

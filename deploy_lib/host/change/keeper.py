@@ -7,7 +7,8 @@ them whose they are. It is never started; it is removed when no kept release nee
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib import layout
 from deploy_lib.host.stack import HostStack
@@ -18,8 +19,7 @@ _FILES = "/kept"
 """Where the container has its files."""
 
 
-@dataclass(frozen=True)
-class Keeper:
+class Keeper(Struct, frozen=True):
     """A container that keeps values.
 
     Attributes:

@@ -10,10 +10,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from types import TracebackType
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from deploy_lib import layout
 from deploy_lib.answers import text
@@ -43,8 +45,7 @@ _NAMELESS = 20
 _SWITCHING = "switching"
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """Who holds a lock.
 
     Attributes:
@@ -252,6 +253,6 @@ def describe(note: str) -> str:
     """Who holds a lock, by the owner's note."""
     try:
         data = json.loads(note)
-        return str(Owner(**{name: text(data, name) for name in Owner.__dataclass_fields__}))
+        return str(Owner(**{name: text(data, name) for name in Owner.__struct_fields__}))
     except (ValueError, LookupError, TypeError, RecursionError):
         return "an unknown owner"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.compose import labels
@@ -15,8 +16,7 @@ from deploy_lib.release.files import FOLDER, content_of, mode_of, target_of
 from deploy_lib.shell import quote, words
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """What changes among a stack's files.
 
     Attributes:

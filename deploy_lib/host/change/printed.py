@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose.container import Container, read_container
 from deploy_lib.errors import NotUnderstoodError
@@ -29,8 +30,7 @@ _ODD_STATUS = 255
 """Stands for an exit status that is no number. It is a failure after which something may have changed."""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """The containers at one moment.
 
     Attributes:
@@ -44,8 +44,7 @@ class Look:
     at: float | None
 
 
-@dataclass(frozen=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """How far the switch is.
 
     Attributes:

@@ -8,7 +8,8 @@ was killed, and on the way back. What Compose's own hash says is of the release 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose.command import beside_commands, deployed_hashes_command, shown
 from deploy_lib.compose.project import Project
@@ -25,8 +26,7 @@ GRACE = 120
 """Seconds that are allowed for for making a container, and for stopping one, besides what else it takes."""
 
 
-@dataclass(frozen=True)
-class Roll:
+class Roll(Struct, frozen=True):
     """A service that is to be rolled.
 
     Attributes:

@@ -7,8 +7,9 @@ SHA-256 is right; until then its name ends with `.part`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.errors import DeployError, RemoteError
@@ -19,6 +20,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.shell import quote, words
 from deploy_lib.source.archive import Archive, BrokenArchiveError
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import repr_without
 
 STEP = "shipping images"
 STALLED = 120.0
@@ -39,8 +41,7 @@ Sent = Callable[[int], object]
 """Gets how many bytes have been sent, or were there, each time some have."""
 
 
-@dataclass(frozen=True)
-class Shipment:
+class Shipment(Struct, frozen=True):
     """An image for a host.
 
     Attributes:
@@ -57,9 +58,12 @@ class Shipment:
     image: Image
     diffs: tuple[str, ...] = ()
     lacking: tuple[Layer, ...] = ()
-    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     whole: int = 0
     there: bool = False
+
+    def __repr__(self) -> str:
+        return repr_without(self, "files")
 
     @property
     def size(self) -> int:
@@ -67,8 +71,7 @@ class Shipment:
         return sum(layer.size for layer in self.lacking)
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """A shipment, and the archive that its layers are read from."""
 
     shipment: Shipment

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.errors import CommandError, RemoteError
@@ -16,14 +17,14 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.release.image import Image
 from deploy_lib.shell import IN_MEMORY, ScriptExit, quote, words
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 KEY = "FINGERPRINT_KEY"
 PASSWORD = "REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
 TIMEOUT = 1800.0
 
 
-@dataclass(frozen=True)
-class Staging:
+class Staging(Struct, frozen=True):
     """What a host still lacks.
 
     Attributes:

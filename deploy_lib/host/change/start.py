@@ -8,7 +8,8 @@ so the script asks it for its hash of the configuration and compares that with t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose import labels
 from deploy_lib.compose.command import (
@@ -26,8 +27,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.shell import quote, words
 
 
-@dataclass(frozen=True)
-class Runs:
+class Runs(Struct, frozen=True):
     """Which services Compose starts.
 
     Attributes:

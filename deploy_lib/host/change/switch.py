@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from deploy_lib.compose.command import down_command
 from deploy_lib.compose.project import Project
@@ -22,8 +23,7 @@ from deploy_lib.secrets.value import MASK
 from deploy_lib.shell import quote
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(Struct, frozen=True):
     """What a switch does in place of a release's own steps: it changes data, and no file or container.
 
     Attributes:
@@ -39,8 +39,7 @@ class Work:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """What is to be done, all of it decided beforehand.
 
     Attributes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Scrape
@@ -39,8 +40,7 @@ def content(node: Node, scrape: Scrape, containers: Sequence[Container]) -> str:
     return json.dumps(groups, indent=1) + "\n"
 
 
-@dataclass(frozen=True)
-class Scraper:
+class Scraper(Struct, frozen=True):
     """Where a node's containers are scraped from.
 
     Attributes:

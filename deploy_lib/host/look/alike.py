@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose import command
 from deploy_lib.compose.container import Container
@@ -14,8 +15,7 @@ from deploy_lib.shell import IN_MEMORY
 from deploy_lib.ssh.session import Session
 
 
-@dataclass(frozen=True)
-class Alike:
+class Alike(Struct, frozen=True):
     """What Compose says of the new files.
 
     Attributes:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
 
 from deploy_lib.compose import command
 from deploy_lib.compose.container import Container
@@ -25,12 +26,12 @@ from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.secrets.places import Place
 from deploy_lib.shell import quote, words
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 STEP = "looking at what runs here"
 
 
-@dataclass(frozen=True)
-class ByHand:
+class ByHand(Struct, frozen=True):
     """A project as it was started by somebody else.
 
     Attributes:

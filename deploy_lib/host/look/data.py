@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from deploy_lib.answers import understand
 from deploy_lib.compose.labels import PROJECT as PROJECT_LABEL
@@ -28,8 +29,7 @@ _PARTS = 500
 _FIRST_BYTES = 64
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Struct, frozen=True):
     """What is to be looked at.
 
     Attributes:
@@ -59,15 +59,14 @@ class Question:
     def without(self, asked: Question) -> Question:
         """What of it was not asked before."""
         fresh = {
-            each.name: tuple(one for one in getattr(self, each.name) if one not in getattr(asked, each.name))
-            for each in fields(self)
-            if each.name != "directory"
+            name: tuple(one for one in getattr(self, name) if one not in getattr(asked, name))
+            for name in self.__struct_fields__
+            if name != "directory"
         }
         return Question(**fresh, directory=None if asked.directory else self.directory)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """What was found; what is in none of these is not known.
 
     Attributes:
@@ -94,7 +93,7 @@ class Found:
     def also(self, other: Found) -> Found:
         """Both."""
         return Found(
-            **{each.name: {**getattr(self, each.name), **getattr(other, each.name)} for each in fields(self)}
+            **{name: {**getattr(self, name), **getattr(other, name)} for name in self.__struct_fields__}
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.service import Service
@@ -16,10 +17,10 @@ from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprint, read_marks
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
+from deploy_lib.values import repr_without
 
 
-@dataclass(frozen=True)
-class CutOff:
+class CutOff(Struct, frozen=True):
     """A container that has lost what it had of another one.
 
     Attributes:
@@ -30,8 +31,7 @@ class CutOff:
     gone: bool = False
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """A host, as one node's deployment sees it.
 
     Attributes:
@@ -77,7 +77,7 @@ class Facts:
     tools: frozenset[str] = frozenset()
     writable: bool = False
     missing: bool = False
-    key: str = field(default="", repr=False)
+    key: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     occupied: frozenset[str] = frozenset()
     present: frozenset[str] = frozenset()
@@ -88,7 +88,7 @@ class Facts:
     containers: tuple[Container, ...] = ()
     layers: Mapping[str, int | None] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
-    rendered: Mapping[str, str] | None = field(default=None, repr=False)
+    rendered: Mapping[str, str] | None = None
     blank: frozenset[str] = frozenset()
     history: tuple[Event, ...] = ()
     objects: frozenset[str] = frozenset()
@@ -101,6 +101,9 @@ class Facts:
     machine: Machine = field(default_factory=Machine)
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return repr_without(self, "key", "rendered")
 
     @property
     def proven(self) -> Event | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.compose import command
@@ -20,6 +19,7 @@ from deploy_lib.host.stack import HostStack
 from deploy_lib.release.files import Entry
 from deploy_lib.shell import FIND_MEMORY, PATIENT, SCRATCH, THERE, ours, quote, words
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 PROVEN_LINES, NEWEST_LINES = 40, 6
 """Lines of history read with the facts: releases that a rollback could go to, more where more are kept, and what happened

@@ -7,7 +7,8 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from deploy_lib.compose import labels
 from deploy_lib.compose.project import Project
@@ -26,8 +27,7 @@ FOLLOW_TIMEOUT = 30 * 24 * 3600.0
 _AT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z\Z")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of a container's output, standard output and standard error alike.
 
     Attributes:
@@ -40,8 +40,7 @@ class Line:
     text: str
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """A service that has a container, whether its lines were asked for or not; comes before all lines."""
 
     service: str

@@ -7,9 +7,10 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.answers import Parts, moment, text
@@ -25,8 +26,7 @@ STORAGE_TIMEOUT = 5
 """Seconds until shared storage must have answered: a dead NFS server never answers."""
 
 
-@dataclass(frozen=True)
-class Publisher:
+class Publisher(Struct, frozen=True):
     """A container, as others on its host meet it.
 
     Attributes:
@@ -52,8 +52,7 @@ class Publisher:
     started: float = 0.0
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """What a stack needs of its host, apart from Docker.
 
     Attributes:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from deploy_lib.compose import labels
 from deploy_lib.compose.limits import DROPPED
 from deploy_lib.shell import words
 
 
-@dataclass(frozen=True)
-class Offers:
+class Offers(Struct, frozen=True):
     """What a host offers.
 
     Attributes:

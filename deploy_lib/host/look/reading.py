@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 
 from deploy_lib import layout
 from deploy_lib.answers import Parts
@@ -18,6 +17,7 @@ from deploy_lib.host.look.directory import read_marks
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.layout import KEEP
 from deploy_lib.release.history import parse_events
+from deploy_lib.values import replace
 
 PARTS = (
     *(

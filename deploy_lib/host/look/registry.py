@@ -8,9 +8,10 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote as url_quote
+
+from msgspec import Struct
 
 from deploy_lib.answers import text, understand
 from deploy_lib.errors import NotUnderstoodError, RemoteError
@@ -25,8 +26,7 @@ RESOLVE_TIMEOUT = 60.0
 _DIGEST = re.compile(r"\w+:[0-9a-f]{32,}\Z")
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Struct, frozen=True):
     """Credentials at one registry.
 
     Attributes:
@@ -47,8 +47,7 @@ def login_for(logins: Sequence[Login], image: Image) -> Login | None:
     return next((login for login in logins if login.covers(image)), None)
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What a registry says of a reference.
 
     Attributes:

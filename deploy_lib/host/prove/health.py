@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from deploy_lib.compose.container import Container
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 
 STEADY = 3.0
 """Seconds that a container without a health check must be seen running, with no restart between."""
@@ -19,8 +21,7 @@ CRASH_LOOP = 2
 """Restarts after which waiting ends."""
 
 
-@dataclass(frozen=True)
-class HealthProblem:
+class HealthProblem(Struct, frozen=True):
     """A service that is not healthy.
 
     Attributes:

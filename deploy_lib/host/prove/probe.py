@@ -11,11 +11,11 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import paramiko
+from msgspec import Struct
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe
@@ -36,8 +36,7 @@ LOG_LINES = 1000
 """Lines of a log that are searched, the newest ones."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """How a probe ended.
 
     Attributes:

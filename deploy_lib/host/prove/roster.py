@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Probe
@@ -17,8 +18,7 @@ SHORT_ID = 12
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True):
     """A container that has to be in the list.
 
     Attributes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +21,7 @@ from deploy_lib.compose.service import Made
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.host.look.offers import Offers, read_offers
+from deploy_lib.values import replace
 from tests import ROOT
 from tests.constructs import CASES, SPECIFICATION, lacking
 from tests.unit import sample

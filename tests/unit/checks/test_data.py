@@ -1,6 +1,5 @@
 """What would be lost with a container that is replaced or removed, and what only looks like it; from facts and a closer look."""
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -17,6 +16,7 @@ from deploy_lib.host.look.data import Found, Question
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit import build
 
 WEB, PG = Image.parse("h/web:1"), Image.parse("postgres:17")

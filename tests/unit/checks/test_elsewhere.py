@@ -1,6 +1,5 @@
 """A stack that runs here already is found by each of the signs that it leaves, and the line for deploy.toml is given."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from deploy_lib.compose.service import Made, Mount, Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 from tests.unit import build
 
 WEB = Service("web", Image("h/web", "2"), ports=(Port(8000),), spec={"container_name": "the-web"})

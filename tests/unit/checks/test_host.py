@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import TOOLS
 from deploy_lib.host.look.machine import Machine, Publisher
+from deploy_lib.values import replace
 from tests.unit import build
 
 NODE = build.node()

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.checks import check_images
@@ -10,6 +8,7 @@ from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
+from deploy_lib.values import replace
 
 REFERENCE, DIGEST = Image("r.example:5443/k/web", "1"), f"sha256:{'a' * 64}"
 RELEASE = Release("r1", "1", None, {"web": REFERENCE.with_digest(DIGEST), "adopted": Image("x", "1")}, {})

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from deploy_lib.config import Environment
 from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.release.release import Version
 from deploy_lib.source.git import Checkout, Commit
+from deploy_lib.values import replace
 from tests.unit import sample
 
 HEAD = Commit("a" * 40, "a change", 7200)

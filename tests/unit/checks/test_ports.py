@@ -1,7 +1,5 @@
 """Ports are compared by protocol and address."""
 
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.checks.ports import check_ports
@@ -11,6 +9,7 @@ from deploy_lib.compose.service import Made, Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 
 RESOLVER = Port(53, "udp", "127.0.0.53")
 EVERYWHERE, EVERYWHERE_6 = Port(8000, "tcp", "0.0.0.0"), Port(8000, "tcp", "::")

@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.checks.shape import check_shape
 from deploy_lib.host.look.facts import Facts
+from deploy_lib.values import replace
 
 from .test_host import GOOD, NODE
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.checks import (
@@ -21,6 +19,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
 from deploy_lib.source.shipped import Expected, Shipped
+from deploy_lib.values import replace
 from tests import ROOT
 from tests.unit import build
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec import Struct
 
 from deploy_lib.config import Node
 from deploy_lib.errors import DeployError, PreflightError, UnreachableError
@@ -113,8 +114,7 @@ def test_the_advice_for_a_node_that_is_off_says_how_to_leave_it_out(tmp_path: Pa
 
 
 def test_prometheus_is_not_told_where_its_own_host_is_off(tmp_path: Path) -> None:
-    @dataclass(frozen=True)
-    class Site:
+    class Site(Struct, frozen=True):
         scraper: Any
 
     some = fleet(tmp_path, {"east": unreachable(off=True)})

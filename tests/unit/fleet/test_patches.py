@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -25,6 +24,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.source.archive import Archive
 from deploy_lib.source.offer import Offer
+from deploy_lib.values import replace
 from tests.unit import sample
 from tests.unit.made import config, saved, tar
 from tests.unit.node.test_deployment import deployment

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -20,6 +19,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
+from deploy_lib.values import replace
 from tests.unit.node.test_deployment import deployment
 
 DIGEST, NEWER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"

@@ -1,7 +1,7 @@
 """Which nodes go back, and to what."""
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event
 from deploy_lib.release.release import Release
 from deploy_lib.request import Request
+from deploy_lib.values import replace
 from tests.unit.fleet.test_pruning import Fake
 
 RELEASE = Release("r1", "sha-0000001", None, {}, {})

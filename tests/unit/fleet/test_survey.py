@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,6 +23,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
+from deploy_lib.values import replace
 from tests.unit.node.test_deployment import deployment
 from tests.unit.plan.test_decide import VERSION, rendered, values
 

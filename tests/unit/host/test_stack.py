@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit import build
 
 

@@ -1,6 +1,5 @@
 """Adopting: what stops it, and what is said of it."""
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,6 +18,7 @@ from deploy_lib.node.site import Site
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
+from deploy_lib.values import replace
 from tests.unit import build
 from tests.unit.plan.test_decide import case
 

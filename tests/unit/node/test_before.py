@@ -1,7 +1,6 @@
 """Going back is judged by what was before the switch, and by no probe of today that did not succeed then."""
 
 import io
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from deploy_lib.output.console import Console
 from deploy_lib.plan.decision import Decision
 from deploy_lib.plan.desired import Desired
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit import build
 
 HOLDS = Probe(name="holds", service="web", state="running")

@@ -1,7 +1,6 @@
 """What is decided for a node before anything is changed."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.node import deciding
 from deploy_lib.plan.decision import Job
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit.node.test_deployment import deployment
 from tests.unit.plan.test_decide import VERSION, values
 

@@ -3,7 +3,6 @@
 import io
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Self, cast
 
@@ -36,6 +35,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 from tests.unit.plan.test_decide import NODE, VERSION, case, forward, rendered, values
 
 

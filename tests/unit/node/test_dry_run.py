@@ -1,7 +1,6 @@
 """What a dry run asks a host for, beyond what is decided already."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -11,6 +10,7 @@ from deploy_lib.node import dry_run
 from deploy_lib.node.dry_run import look_closer
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 from tests.unit.plan.test_decide import NODE, case
 from tests.unit.plan.test_plan import desired, settled
 

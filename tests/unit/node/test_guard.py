@@ -1,7 +1,6 @@
 """The guard asks a host only where the facts leave a doubt, and again as long as an answer leads to another question."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from deploy_lib.output.console import Console
 from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 from tests.unit.node.test_deployment import deployment
 from tests.unit.plan.test_decide import KEY, NODE, VERSION, case, forward, rendered, values
 from tests.unit.plan.test_plan import NEW, desired, settled

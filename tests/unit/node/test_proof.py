@@ -1,4 +1,3 @@
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ from deploy_lib.node import proof
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 
 WELL = Container(
     id="1",

@@ -1,7 +1,6 @@
 """Which backup can be put back, and what is said of the data when that fails."""
 
 import io
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -26,6 +25,7 @@ from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 from tests.unit import build
 from tests.unit.plan.test_decide import case
 

@@ -1,7 +1,6 @@
 """What runs without a record, as a release: each thing that a rollback to it would need."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.plan.adopted import adopted_release
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
+from deploy_lib.values import replace
 from tests.unit import build
 
 A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,6 +18,7 @@ from deploy_lib.plan.desired import Desired
 from deploy_lib.release.files import Entry, marks
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
+from deploy_lib.values import replace
 from tests.unit import build
 
 NODE = build.node("/opt/shop", data=("deploy/uploads",))

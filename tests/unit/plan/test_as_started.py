@@ -1,6 +1,5 @@
 """Containers that somebody else has started stay where they are as the new release has them, and only there."""
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,6 +18,7 @@ from deploy_lib.plan.desired import Desired, earlier_release, whole_release
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
+from deploy_lib.values import replace
 from tests.unit import build
 
 REFERENCE = Image("h/db", "17")

@@ -1,7 +1,6 @@
 """Some services of a stack by themselves: what is decided, and whose secret values stay."""
 
 import secrets
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.steps import make_switch
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.value import Secret
+from deploy_lib.values import replace
 from tests.unit.plan.test_decide import KEY, NODE, VERSION, case, rendered, values
 from tests.unit.plan.test_plan import NEW, OLD
 

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from dataclasses import replace
 
 import pytest
 
@@ -27,6 +26,7 @@ from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
 from deploy_lib.source.checkout import Local
 from deploy_lib.source.shipped import Shipped
+from deploy_lib.values import replace
 from tests.unit import sample
 from tests.unit.plan.test_plan import FILES, NEW, OLD, settled
 from tests.unit.plan.test_plan import NODE as PLAIN

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from deploy_lib.compose.labels import CONFIG_HASH
@@ -13,6 +12,7 @@ from deploy_lib.plan.desired import Desired, earlier_release, rotated_release
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit import build
 from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
 

@@ -1,7 +1,5 @@
 """How a host differs from its record, in words."""
 
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.compose.labels import CONFIG_HASH
@@ -10,6 +8,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.plan.drift import drift
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 from tests.unit.plan.test_status import (
     CONTAINER,
     DIGEST,

@@ -1,7 +1,5 @@
 """Which containers are started again, since what they live in was."""
 
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.compose.labels import CONFIG_HASH
@@ -10,6 +8,7 @@ from deploy_lib.host.look.machine import Machine, Publisher
 from deploy_lib.plan.desired import Desired
 from deploy_lib.plan.overtaken import overtaken
 from deploy_lib.plan.plan import Plan, make_plan
+from deploy_lib.values import replace
 from tests.unit.plan.test_plan import NODE, desired, settled
 
 EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"

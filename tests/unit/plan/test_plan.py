@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.compose.container import Container
@@ -13,6 +11,7 @@ from deploy_lib.plan.desired import Desired, whole_release
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
+from deploy_lib.values import replace
 from tests.unit import build
 
 PROBES = tuple(

@@ -1,11 +1,10 @@
-from dataclasses import replace
-
 from deploy_lib.cli.report import going_back
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.preview import diff, diffs, foresee
 from deploy_lib.release.files import Entry, digest, file_mark
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
 
 

@@ -1,7 +1,5 @@
 """Which containers a plan replaces or removes, and what comes in their place."""
 
-from dataclasses import replace
-
 from deploy_lib.checks.risk import Risk, Scene
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.mounts import Held
@@ -10,6 +8,7 @@ from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.risks import make_scene, only
+from deploy_lib.values import replace
 from tests.unit.plan.test_plan import FILES, NEW, NODE, OLD, desired, settled
 
 STACK = HostStack(NODE, "shop-1", compose_files=("compose.yml",))

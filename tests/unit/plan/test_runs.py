@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from deploy_lib.compose.labels import DEPENDS_ON
 from deploy_lib.compose.service import Ends
 from deploy_lib.config import Stack
@@ -7,6 +5,7 @@ from deploy_lib.host.change.start import Runs
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.runs import in_order, made_along, runs, that_end
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit import build
 
 NEEDS = {

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from deploy_lib.host.look.machine import Machine
 from deploy_lib.plan.status import Status, left_behind, status
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit import sample
 
 DIGEST = f"sha256:{'a' * 64}"

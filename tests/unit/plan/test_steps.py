@@ -1,7 +1,6 @@
 """What a dry run shows comes from the steps that the scripts are made of."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from deploy_lib.compose.project import Project
@@ -20,6 +19,7 @@ from deploy_lib.plan.steps import due_backups, make_staging, make_switch, shown_
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import MASK, Secret
+from deploy_lib.values import replace
 from tests.unit.plan.test_decide import NODE, case
 from tests.unit.plan.test_plan import NEW, OLD, desired, settled
 

@@ -1,9 +1,9 @@
 """Content: what an engine is given beside the layers."""
 
 import json
-from dataclasses import replace
 
 from deploy_lib.release.content import Content, Layer, blob, sha256
+from deploy_lib.values import replace
 from tests.unit.made import config
 
 PLAIN = [b"base", b"middle", b"top"]

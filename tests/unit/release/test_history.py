@@ -1,13 +1,13 @@
 """What a history tells: which releases count, what a rollback would go to, and what is kept for it."""
 
 import json
-from dataclasses import replace
 
 from deploy_lib.host.change.history import event
 from deploy_lib.release import history
 from deploy_lib.release.history import Event, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})
 

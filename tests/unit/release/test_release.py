@@ -1,6 +1,5 @@
 """A release as a value and as a host's record has it."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from deploy_lib.config import Probe
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, new_id
+from deploy_lib.values import replace
 
 OPEN = Probe(name="open", service="web", url="http://127.0.0.1:8080/")
 RELEASE = Release(

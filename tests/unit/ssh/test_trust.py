@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import paramiko
@@ -13,6 +12,7 @@ from deploy_lib.errors import UnreachableError, UsageError
 from deploy_lib.ssh.refusals import explain, refusal
 from deploy_lib.ssh.target import Target, Trust
 from deploy_lib.ssh.trust import Known, Presented, presented
+from deploy_lib.values import replace
 
 NAME = "a.internal"
 

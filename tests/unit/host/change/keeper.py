@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.plan.steps import new_order
 from deploy_lib.release.backup import BackupFile, read_backup
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit import build
 
 RELEASE = Release("r1", "sha-0000001", None, {}, {})

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from deploy_lib.host.change import backup, prune
 from deploy_lib.host.look.backups import list_script
 from deploy_lib.release.backup import read_listed
 from deploy_lib.shell import ScriptExit
+from deploy_lib.values import replace
 from tests.unit.host.change.keeper import Keeper
 
 

@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from deploy_lib.release.files import digest
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
 from deploy_lib.shell import ScriptExit
+from deploy_lib.values import replace
 from tests.unit import build
 
 STACK = build.stack()

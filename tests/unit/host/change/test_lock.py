@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import time
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import pytest
+from msgspec.structs import asdict
 
 from deploy_lib.host.change import lock as locking
 from deploy_lib.host.change.lock import lock_script, me, owned

@@ -4,7 +4,6 @@ import os
 import shutil
 import stat
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from deploy_lib.host.change.metrics import KINDS
 from deploy_lib.release.history import RESTORES, Event, Kind, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
+from deploy_lib.values import replace
 from tests.unit.build import stack
 
 RELEASE = Release("r1", "sha-0000001", None, {"web": Image("x", digest="sha256:1")}, {"a": "1"})

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from deploy_lib.answers import understand
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.look.directory import functions, read_marks
 from deploy_lib.shell import THERE, TRUST
+from deploy_lib.values import replace
 from tests.unit import build
 
 

@@ -1,7 +1,6 @@
 """What follows from a host's facts."""
 
 import secrets
-from dataclasses import replace
 from typing import Any
 
 from deploy_lib.compose.container import Container
@@ -14,6 +13,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprints
 from deploy_lib.secrets.value import Secret
+from deploy_lib.values import replace
 from tests.unit import build
 
 DIGEST = f"sha256:{'a' * 64}"

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import cast
@@ -30,6 +29,7 @@ from deploy_lib.secrets.fingerprint import fingerprints
 from deploy_lib.secrets.value import Secret
 from deploy_lib.shell import PATIENT
 from deploy_lib.ssh.session import Session
+from deploy_lib.values import replace
 from tests import ROOT
 from tests.unit import build
 

@@ -3,10 +3,10 @@ import os
 import socket
 import subprocess
 import time
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import pytest
+from msgspec.structs import asdict
 
 from deploy_lib import shell
 from deploy_lib.answers import Parts

@@ -1,10 +1,9 @@
-from dataclasses import replace
-
 import pytest
 
 from deploy_lib.compose.container import Container
 from deploy_lib.host.prove.health import PATIENCE, STEADY, Gate
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 
 WELL = Container(
     id="1", name="p-web-1", service="web", image=Image("x"), image_id="i", state="running", health="healthy",

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +6,7 @@ from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe, load
 from deploy_lib.host.prove.roster import judge, members
 from deploy_lib.release.image import Image
+from deploy_lib.values import replace
 from tests import ROOT
 
 NODE = load(ROOT, "lab").nodes["C"]
