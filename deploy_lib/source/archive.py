@@ -11,10 +11,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from deploy_lib.release.content import LAYER, Content, Layer, blob, sha256
-from deploy_lib.source.manifests import Config, Descriptor, Index, Manifest, Saved, SavedList
+from deploy_lib.source.manifests import Config, Descriptor, Index, Manifest, Saved, SavedList, read
 from deploy_lib.source.tar import BrokenTarError, Span, index
 
 _CHUNK = 256 * 1024
@@ -24,7 +22,7 @@ _MOST_TEXT = 4 * 1024 * 1024
 _PACKED = {b"\x1f\x8b": f"{LAYER}+gzip", b"\x28\xb5\x2f\xfd": f"{LAYER}+zstd"}
 """How packed layers begin, and what they are then."""
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M")
 
 
 class BrokenArchiveError(ValueError):
@@ -104,7 +102,7 @@ class Archive:
             manifests = self._manifests(self._json("index.json", Index).manifests)
             found = [self._of_manifest(each) for each in manifests]
         elif "manifest.json" in self._files:
-            saved = self._json("manifest.json", SavedList).root
+            saved = self._json("manifest.json", SavedList)
             if len(saved) != 1:
                 raise _several([" ".join(each.tags) or each.config for each in saved])
             found = [self._saved(saved[0])]
@@ -209,13 +207,9 @@ def _media(begins: bytes) -> str:
 
 def _understood(model: type[M], path: str, text: bytes) -> M:
     try:
-        return model.model_validate_json(text)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BrokenArchiveError(
-            f"{path} makes no sense: {where}{': ' if where else ''}{first['msg']}"
-        ) from None
+        return read(text, model)
+    except ValueError as problem:
+        raise BrokenArchiveError(f"{path} makes no sense: {problem}") from None
 
 
 def _several(names: Sequence[str]) -> BrokenArchiveError:

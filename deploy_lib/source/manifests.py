@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from msgspec import DecodeError, Meta, Struct, field, json
 
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+T = TypeVar("T")
+
+Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
+Size = Annotated[int, Meta(ge=0)]
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
@@ -17,23 +20,31 @@ _DESCRIBES = "vnd.docker.reference.type"
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+def read(text: bytes, kind: type[T]) -> T:
+    """A file of this module; keys that it does not know are passed over.
+
+    Raises:
+        ValueError: it makes no sense; in words, why.
+    """
+    try:
+        return json.decode(text, type=kind)
+    except (DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise ValueError(str(problem)) from None
 
 
-class Platform(_Model):
+class Platform(Struct, frozen=True):
     """What an image is for."""
 
     os: str = ""
     architecture: str = ""
 
 
-class Descriptor(_Model):
+class Descriptor(Struct, frozen=True):
     """What leads to another file of an OCI layout."""
 
-    media: str = Field("", alias="mediaType")
     digest: Digest
-    size: int = Field(ge=0)
+    size: Size
+    media: str = field(default="", name="mediaType")
     annotations: Mapping[str, str] | None = None
     platform: Platform | None = None
 
@@ -53,25 +64,25 @@ class Descriptor(_Model):
         return next((name for key in _NAMES if (name := (self.annotations or {}).get(key))), "")
 
 
-class Index(_Model):
+class Index(Struct, frozen=True):
     """`index.json`, and what else lists manifests."""
 
     manifests: tuple[Descriptor, ...]
 
 
-class Manifest(_Model):
+class Manifest(Struct, frozen=True):
     """One image for one platform."""
 
     config: Descriptor
     layers: tuple[Descriptor, ...]
 
 
-class Saved(_Model):
+class Saved(Struct, frozen=True):
     """One image of `manifest.json`: paths in the archive."""
 
-    config: str = Field(alias="Config")
-    layers: tuple[str, ...] = Field(alias="Layers")
-    named: tuple[str, ...] | None = Field(None, alias="RepoTags")
+    config: str = field(name="Config")
+    layers: tuple[str, ...] = field(name="Layers")
+    named: tuple[str, ...] | None = field(default=None, name="RepoTags")
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -79,17 +90,17 @@ class Saved(_Model):
         return self.named or ()
 
 
-class SavedList(RootModel[tuple[Saved, ...]]):
-    """`manifest.json`."""
+SavedList = tuple[Saved, ...]
+"""`manifest.json`."""
 
 
-class RootFS(_Model):
+class RootFS(Struct, frozen=True):
     """The layers, each by the SHA-256 of what it is when it is not packed."""
 
     diff_ids: tuple[Digest, ...]
 
 
-class Config(_Model):
+class Config(Struct, frozen=True):
     """An image's configuration."""
 
     os: str

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct
-from pydantic import ValidationError
 
 from deploy_lib.answers import understand
 from deploy_lib.errors import RemoteError
 from deploy_lib.release.content import Layer, blob, sha256
 from deploy_lib.shell import quote
-from deploy_lib.source.manifests import Index, Manifest
+from deploy_lib.source.manifests import Index, Manifest, read
 from deploy_lib.ssh.session import Session
 
 SAVING = 600.0
@@ -80,7 +79,7 @@ def ask_packed(session: Session, image: str, diffs: tuple[str, ...], platform: s
     """
     try:
         found = _manifest(session, image, image, platform)
-    except (RemoteError, ValidationError):
+    except (RemoteError, ValueError):
         return ()
     if found is None or len(found.layers) != len(diffs):
         return ()
@@ -95,9 +94,9 @@ def _manifest(session: Session, image: str, digest: str, platform: str) -> Manif
     if sha256(said.encode()) != digest:
         return None
     try:
-        return Manifest.model_validate_json(said)
-    except ValidationError:
-        index = Index.model_validate_json(said)
+        return read(said.encode(), Manifest)
+    except ValueError:
+        index = read(said.encode(), Index)
     fitting = (
         each.digest
         for each in index.manifests
