@@ -99,7 +99,6 @@ THROUGH = {
     "secrets/sources/environment": "unit/secrets/sources/test_sources",
     "source/git_files": "unit/source/test_git",
     "source/git_program": "unit/source/test_git",
-    "source/manifests": "unit/source/test_archive",
     "source/placing": "unit/source/test_files",
     "source/shipped": "unit/source/test_files",
     "source/tree": "unit/source/test_files",
