@@ -22,7 +22,7 @@ from lab import docker, hosts
 from lab.backend import build_backend, push_backend
 from lab.layout import Lab
 
-from .described import OWN_DOCKER, STACKS, describe
+from .stacks import OWN_DOCKER, STACKS
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
@@ -188,7 +188,6 @@ def put(made: Place, nodes: Sequence[str], console: Console) -> None:
         _fetch(made, node, first)
     for node in nodes:
         made.ssh(node, f"mkdir -p -m 700 {OWN_DOCKER}")
-    describe(made, first)
 
 
 def _fetch(made: Place, node: str, tag: str) -> None:

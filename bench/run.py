@@ -22,6 +22,7 @@ from lab.tasks import speaking
 from . import figures as numbers
 from .cases import CASES, Case, measure, with_latency
 from .contenders import INSTALLED, NAMES, clean_up, install, prepare
+from .described import describe
 from .figures import Run
 from .latency import delayed
 from .many import end
@@ -104,6 +105,7 @@ def _bench(root: Path, console: Console, asked: _Asked, path: Path) -> None:
             prepare(made, sorted(wanted))
             if nodes := list(dict.fromkeys(n for name in asked.cases for n in CASES[name].nodes)):
                 put(made, nodes, console)
+                describe(made, made.at)
             for name, case, milliseconds in plans:
                 bases[name] = case.base
                 who = [w for w in case.who if w in wanted]
