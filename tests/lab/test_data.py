@@ -193,7 +193,6 @@ def test_each_danger_is_refused_by_its_name_and_nothing_is_changed(kept: Project
     assert kept.run("status").code in (0, 12)
 
 
-@pytest.mark.full
 def test_what_only_looks_like_a_danger_is_deployed(kept: Project) -> None:
     before = kept.containers()
     kept.write({"compose.yml": changed(*PEACE)})
@@ -284,7 +283,6 @@ CALLED = (
 )
 
 
-@pytest.mark.full
 def test_data_that_another_version_does_not_read_are_refused_with_the_way_to_go(kept: Project) -> None:
     """The images differ in their labels alone: what counts is what they are called."""
     kept.remove()

@@ -302,7 +302,6 @@ def test_killed_at_random_moments_the_next_command_ends_it(front: Front) -> None
     assert traffic.failed == []
 
 
-@pytest.mark.full
 def test_the_engine_restarts_while_both_are_there(front: Front) -> None:
     front.release()
     with front.stuck("stop"):
