@@ -80,7 +80,6 @@ def test_each_way_on_where_the_files_are_gone_that_it_was_started_from(told: Pro
     assert told.inside("app", "cat /rows/row") == "a row\n"
 
 
-@pytest.mark.full
 def test_what_is_taken_down_as_advised_keeps_its_volumes_and_is_deployed(told: Project) -> None:
     by_hand(told)
     told.sh("rm /opt/told/docker-compose.yml")
@@ -93,7 +92,6 @@ def test_what_is_taken_down_as_advised_keeps_its_volumes_and_is_deployed(told: P
     assert told.inside("app", "cat /rows/row") == "a row\n"
 
 
-@pytest.mark.full
 def test_a_release_that_was_left_in_place_goes_back_to_what_somebody_had_started(told: Project) -> None:
     by_hand(told)
     told.configure(STACK + NEVER)
@@ -106,7 +104,6 @@ def test_a_release_that_was_left_in_place_goes_back_to_what_somebody_had_started
     assert told.inside("app", "cat /rows/row") == "a row\n"
 
 
-@pytest.mark.full
 def test_what_is_paused_or_was_stopped_by_hand_is_as_the_message_says(told: Project) -> None:
     two = OLD.replace("services:\n", f"services:\n  side: {{ {IDLE} }}\n")
     before = by_hand(told, text=two)
@@ -130,7 +127,6 @@ def test_what_is_paused_or_was_stopped_by_hand_is_as_the_message_says(told: Proj
     assert told.inspected("app")["State"]["Status"] == "running"
 
 
-@pytest.mark.full
 def test_a_project_of_another_name_in_the_directory_is_adopted_with_the_line_that_is_given(
     told: Project,
 ) -> None:

@@ -33,7 +33,6 @@ def in_the_middle(bench: Bench, *arguments: str) -> Command:
     return command
 
 
-@pytest.mark.full
 def test_the_engine_is_restarted_during_the_switch(bench: Bench) -> None:
     since = bench.count()
     command = in_the_middle(bench)

@@ -79,7 +79,7 @@ def ends_whole(bench: Bench, since: int) -> str:
         pytest.param("upload", [[]], marks=full),
         pytest.param("pull", [[]], marks=full),
         pytest.param("just before the switch", [[]], marks=full),
-        pytest.param("switch", [GONE_BACK], marks=full),
+        ("switch", [GONE_BACK]),
         pytest.param("healthy", [GONE_BACK], marks=full),
         pytest.param("the first probe", [GONE_BACK], marks=full),
         pytest.param("just before done", [GONE_BACK, PROVEN], marks=full),

@@ -55,7 +55,6 @@ def began(made: Project, service: str) -> float:
     return float(made.sh(f'date +%s.%N -d "$({asked})"'))
 
 
-@pytest.mark.full
 @pytest.mark.takes(40)
 def test_the_next_one_waits_for_the_one_before_and_is_spared_where_that_fails(made: Project) -> None:
     before = made.containers()

@@ -184,7 +184,6 @@ def test_going_back_leads_to_exactly_what_ran(solo: Project) -> None:
     ]
 
 
-@pytest.mark.full
 def test_two_services_one_of_them_new_and_a_dependency_that_stays(solo: Project) -> None:
     before = solo.containers()
     cache = '  cache:\n    <<: *python\n    volumes: ["./conf/cache:/etc/cache:ro", "kept:/kept"]\nconfigs:'
@@ -215,7 +214,6 @@ def test_two_services_one_of_them_new_and_a_dependency_that_stays(solo: Project)
     assert changed(solo, both) == set()
 
 
-@pytest.mark.full
 def test_secrets_of_the_others_stay_and_a_shared_one_is_refused(solo: Project) -> None:
     before, other = solo.containers(), shown(solo, "other")
     for name in ("key", "other"):
