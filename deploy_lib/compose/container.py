@@ -6,9 +6,9 @@ import json
 import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
-from msgspec import Struct, field
+from msgspec import field
 
 from deploy_lib import layout, shell
 from deploy_lib.answers import moment, number, text, texts, understand
@@ -18,10 +18,10 @@ from deploy_lib.compose.mounts import Held, read_held
 from deploy_lib.compose.project import Project
 from deploy_lib.release.image import Image
 from deploy_lib.shell import quote
-from deploy_lib.values import repr_without
+from deploy_lib.values import Selective
 
 
-class Container(Struct, frozen=True):
+class Container(Selective, frozen=True):
     """A container of the project, as `docker inspect` describes it.
 
     Attributes:
@@ -35,6 +35,8 @@ class Container(Struct, frozen=True):
         lives_in: those of them whose network, processes or memory it has, and loses when they are started again.
         memory: where it has that.
     """
+
+    HIDDEN: ClassVar[tuple[str, ...]] = ("labels",)
 
     id: str
     name: str
@@ -52,9 +54,6 @@ class Container(Struct, frozen=True):
     joined: tuple[str, ...] = ()
     lives_in: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return repr_without(self, "labels")
 
     @property
     def config_hash(self) -> str:

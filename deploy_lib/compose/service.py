@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct, field
 
@@ -13,7 +13,7 @@ from deploy_lib.compose.limits import Limit
 from deploy_lib.compose.port import Port
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
-from deploy_lib.values import Compared, fields_without, repr_without
+from deploy_lib.values import Selective
 
 Ends = Literal["", "may", "must"]
 
@@ -43,7 +43,7 @@ class Mount(Struct, frozen=True):
         return self.source if self.kind == "bind" and not self.source.startswith("/") else None
 
 
-class Made(Compared, frozen=True):
+class Made(Selective, frozen=True):
     """A network or a volume that Compose makes for a service.
 
     Attributes:
@@ -53,16 +53,13 @@ class Made(Compared, frozen=True):
         spec: what the file says of it; a device below the stack's directory is relative to that.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("spec",)
+    IGNORED: ClassVar[tuple[str, ...]] = ("spec",)
+
     kind: str
     name: str
     key: str
     spec: Mapping[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return repr_without(self, "spec")
-
-    def _by(self) -> object:
-        return fields_without(self, "spec")
 
     @property
     def driver(self) -> str:
@@ -80,7 +77,7 @@ class Made(Compared, frozen=True):
         return str((self.spec.get("driver_opts") or {}).get("device") or "")
 
 
-class Service(Compared, frozen=True):
+class Service(Selective, frozen=True):
     """A service as the host's own Compose renders it.
 
     Attributes:
@@ -107,6 +104,9 @@ class Service(Compared, frozen=True):
         base: the directory that it was rendered in.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("spec", "shared", "base")
+    IGNORED: ClassVar[tuple[str, ...]] = ("spec", "shared", "base")
+
     name: str
     image: Image
     replicas: int = 1
@@ -128,12 +128,6 @@ class Service(Compared, frozen=True):
     spec: Mapping[str, Any] = field(default_factory=dict)
     shared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     base: str = ""
-
-    def __repr__(self) -> str:
-        return repr_without(self, "spec", "shared", "base")
-
-    def _by(self) -> object:
-        return fields_without(self, "spec", "shared", "base")
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from msgspec import Struct, field
 
@@ -17,7 +18,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.source.checkout import Local
-from deploy_lib.values import repr_without
+from deploy_lib.values import Selective
 
 
 class Job(Struct, frozen=True):
@@ -84,7 +85,7 @@ class Job(Struct, frozen=True):
         return replicas.choose(self.node, self.request.replicas, facts.replicas)
 
 
-class Decision(Struct, frozen=True):
+class Decision(Selective, frozen=True):
     """A plan, and how it is carried out.
 
     Attributes:
@@ -96,6 +97,8 @@ class Decision(Struct, frozen=True):
         withheld: those of `kept` whose source has another value: the host does not get that one.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("key",)
+
     plan: Plan
     key: str
     keep_values: bool = False
@@ -103,6 +106,3 @@ class Decision(Struct, frozen=True):
     chosen: Sequence[str] = ()
     kept: Sequence[str] = ()
     withheld: Sequence[str] = ()
-
-    def __repr__(self) -> str:
-        return repr_without(self, "key")

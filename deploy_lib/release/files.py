@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Mapping
+from typing import ClassVar
 
-from msgspec import Struct
-
-from deploy_lib.values import repr_without
+from deploy_lib.values import Selective
 
 PLAIN = 0o644
 FOLDER = "directory"
@@ -24,7 +23,7 @@ _LINKS = 4
 """How many links in a row are followed."""
 
 
-class Entry(Struct, frozen=True):
+class Entry(Selective, frozen=True):
     """What lies at one path: a file, a symbolic link, or a directory that is made although it is empty.
 
     Attributes:
@@ -34,13 +33,12 @@ class Entry(Struct, frozen=True):
         folder: it is a directory.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("content",)
+
     content: bytes = b""
     mode: int = PLAIN
     target: str = ""
     folder: bool = False
-
-    def __repr__(self) -> str:
-        return repr_without(self, "content")
 
     @property
     def mark(self) -> str:

@@ -7,7 +7,7 @@ import re
 from functools import cached_property
 
 from deploy_lib.layout import KEEP
-from deploy_lib.values import Compared, replace
+from deploy_lib.values import Selective, replace
 
 _DIGITS = 16
 _SHORT = 12
@@ -22,7 +22,7 @@ HUB_LOGIN = f"https://index.{HUB}/v1/"
 _ALIASES = {f"index.{HUB}": HUB}
 
 
-class Image(Compared, frozen=True, dict=True):
+class Image(Selective, frozen=True, dict=True):
     """An image, as a reference names it; or one that has no name, only an id.
 
     References that mean the same are equal: `redis`, `docker.io/library/redis:latest` and `index.docker.io/library/redis`. As

@@ -22,7 +22,6 @@ from urllib.parse import quote, quote_plus
 from msgspec import Struct
 
 from deploy_lib.secrets.value import MASK, Secret
-from deploy_lib.values import repr_without
 
 MIN_LENGTH = 8
 """Shorter values are not searched for: they would turn ordinary words into stars."""
@@ -185,19 +184,16 @@ class Redactor:
         return Stream(self)
 
 
-class Stream(Struct):
+class Stream:
     """One text in chunks: text that may be the beginning of a value is kept back until more has come.
 
     After the end of a line that takes four characters of a value: up to three are let through, since every other line
     ends like the beginning of something, and only the rest of such a value is masked then.
     """
 
-    redactor: Redactor
-    _seen: str = ""
-    _held: str = ""
-
-    def __repr__(self) -> str:
-        return repr_without(self, "_seen", "_held")
+    def __init__(self, redactor: Redactor) -> None:
+        self.redactor = redactor
+        self._seen = self._held = ""
 
     def feed(self, chunk: str) -> str:
         """The text that can be shown after `chunk`."""

@@ -44,7 +44,7 @@ class Secret:
         return self
 
     def __deepcopy__(self, memo: Any) -> Secret:
-        # It cannot change, so it is its own copy; `dataclasses.asdict` copies every field.
+        # It cannot change, so it is its own copy.
         return self
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import ClassVar
 
 from msgspec import Struct
 
 from deploy_lib.ssh.hostkeys import matches
-from deploy_lib.values import Compared
+from deploy_lib.values import Selective
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _OWN = {
@@ -29,7 +30,7 @@ _ELSEWHERE = re.compile("match|include|canonical.*|ignoreunknown|tag")
 """What makes more than the lines below a `Host` count."""
 
 
-class Alike(Compared, frozen=True):
+class Alike(Selective, frozen=True):
     """What an ssh_config has for a host.
 
     Attributes:
@@ -37,11 +38,10 @@ class Alike(Compared, frozen=True):
         own: these, by keyword.
     """
 
+    IGNORED: ClassVar[tuple[str, ...]] = ("own",)
+
     settings: tuple[tuple[str, str], ...]
     own: dict[str, str]
-
-    def _by(self) -> object:
-        return self.settings
 
 
 class _Block(Struct, frozen=True):

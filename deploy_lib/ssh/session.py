@@ -6,9 +6,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
+from typing import ClassVar
 
 import paramiko
-from msgspec import Struct
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.errors import CommandError, DeployError, NotRunError, RemoteError
@@ -18,21 +18,20 @@ from deploy_lib.ssh.channels import Channels
 from deploy_lib.ssh.connection import StrictConnection
 from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.process import Process
-from deploy_lib.values import repr_without
+from deploy_lib.values import Selective
 
 KEEPALIVE = 15
 """Seconds between keep-alive messages."""
 
 
-class Result(Struct, frozen=True):
+class Result(Selective, frozen=True):
     """What a script printed and how it ended."""
+
+    HIDDEN: ClassVar[tuple[str, ...]] = ("stderr",)
 
     exit_code: int
     stdout: str
     stderr: str
-
-    def __repr__(self) -> str:
-        return repr_without(self, "stderr")
 
 
 class Session:

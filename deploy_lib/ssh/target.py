@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import ClassVar
 
 from msgspec import Struct, field
 
-from deploy_lib.values import Compared, fields_without
+from deploy_lib.values import Selective
 
 METHODS = ("publickey", "keyboard-interactive", "password")
 """The ways to log in that this program knows, in ssh's order."""
@@ -66,7 +67,7 @@ class Trust(Struct, frozen=True):
     authorities: tuple[str, ...] = ()
 
 
-class Target(Compared, frozen=True):
+class Target(Selective, frozen=True):
     """One end of an SSH connection.
 
     Attributes:
@@ -83,6 +84,8 @@ class Target(Compared, frozen=True):
         tokens: what ssh_config's tokens stand for, where they were needed.
         jump_of: the host that it is a jump host of; "" when it is none.
     """
+
+    IGNORED: ClassVar[tuple[str, ...]] = ("tokens",)
 
     name: str
     hostname: str
@@ -102,9 +105,6 @@ class Target(Compared, frozen=True):
     shared: str | None = None
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     jump_of: str = ""
-
-    def _by(self) -> object:
-        return fields_without(self, "tokens")
 
     @property
     def title(self) -> str:

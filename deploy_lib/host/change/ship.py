@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 from msgspec import Struct, field
 
@@ -20,7 +21,7 @@ from deploy_lib.release.image import Image
 from deploy_lib.shell import quote, words
 from deploy_lib.source.archive import Archive, BrokenArchiveError
 from deploy_lib.ssh.session import Session
-from deploy_lib.values import repr_without
+from deploy_lib.values import Selective
 
 STEP = "shipping images"
 STALLED = 120.0
@@ -41,7 +42,7 @@ Sent = Callable[[int], object]
 """Gets how many bytes have been sent, or were there, each time some have."""
 
 
-class Shipment(Struct, frozen=True):
+class Shipment(Selective, frozen=True):
     """An image for a host.
 
     Attributes:
@@ -54,6 +55,8 @@ class Shipment(Struct, frozen=True):
         there: the host has the image.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("files",)
+
     name: str
     image: Image
     diffs: tuple[str, ...] = ()
@@ -61,9 +64,6 @@ class Shipment(Struct, frozen=True):
     files: Mapping[str, bytes] = field(default_factory=dict)
     whole: int = 0
     there: bool = False
-
-    def __repr__(self) -> str:
-        return repr_without(self, "files")
 
     @property
     def size(self) -> int:

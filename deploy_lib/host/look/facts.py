@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from msgspec import Struct, field
 
@@ -17,7 +18,7 @@ from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprint, read_marks
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
-from deploy_lib.values import repr_without
+from deploy_lib.values import Selective
 
 
 class CutOff(Struct, frozen=True):
@@ -31,7 +32,7 @@ class CutOff(Struct, frozen=True):
     gone: bool = False
 
 
-class Facts(Struct, frozen=True):
+class Facts(Selective, frozen=True):
     """A host, as one node's deployment sees it.
 
     Attributes:
@@ -69,6 +70,8 @@ class Facts(Struct, frozen=True):
             taken for absent.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("key", "rendered")
+
     engine: str = ""
     platform: str = ""
     compose: str = ""
@@ -101,9 +104,6 @@ class Facts(Struct, frozen=True):
     machine: Machine = field(default_factory=Machine)
     asked: tuple[float, float] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return repr_without(self, "key", "rendered")
 
     @property
     def proven(self) -> Event | None:
