@@ -33,7 +33,7 @@ class ContainerCalls:
         for c in found:
             identity = c.id if "--no-trunc" in options else c.id[:12]
             row = {"ID": identity, "Names": c.name, "Labels": c.labels, "Image": c.image, "State": c.state}
-            row["Mounts"] = ",".join(m.get("Name", m["Source"]) for m in self._described(c)["Mounts"])
+            row["Mounts"] = ",".join(m["Name"] or m["Source"] for m in self._described(c)["Mounts"])
             call.out((render(form, row) if form else identity) + "\n")
 
     def _matches(self, c: Container, filter_: str) -> bool:
@@ -91,7 +91,7 @@ class ContainerCalls:
                         "Driver": "local",
                     }
                     if m["type"] == "volume"
-                    else {"Source": m["source"]}
+                    else {"Name": "", "Source": m["source"]}
                 ),
             }
             for m in c.spec.get("volumes") or ()
@@ -130,7 +130,7 @@ class ContainerCalls:
                 "Mounts": [
                     {"Type": m["Type"], "Source": m["Name"], "Target": m["Destination"]}
                     for m in mounts
-                    if "Name" in m
+                    if m["Name"]
                 ],
             },
             "NetworkSettings": {

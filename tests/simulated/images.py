@@ -95,6 +95,9 @@ class ImageCalls:
 
     def _info(self, call: Call, options: Options, names: list[str]) -> None:
         described = {
+            "ServerVersion": VERSION,
+            "OSType": "linux",
+            "Architecture": "x86_64",
             "DockerRootDir": "/",
             "NCPU": 2,
             "MemTotal": 1 << 34,

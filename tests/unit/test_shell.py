@@ -3,13 +3,14 @@
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deploy_lib import shell
-from deploy_lib.compose.container import containers_function
-from deploy_lib.host.look import machine
+from deploy_lib.compose.container import beside_function, containers_function
+from deploy_lib.compose.project import Project
 from tests import ROOT
 from tests.unit import build
 
@@ -71,7 +72,7 @@ case "$1 $2" in
   "inspect --format")
     shift 3
     for x; do
-      case $x in gone) echo "$MESSAGE" >&2; bad=1;; *) echo "{$x}";; esac
+      case $x in gone) echo "$MESSAGE" >&2; bad=1;; *) printf 'own {"id":"%s"}\\nall {%s}\\n' "$x" "$x";; esac
     done
     [ -z "$bad" ];;
 esac
@@ -88,23 +89,66 @@ esac
         ("template: :1:2: No such object: x", 1, "template: :1:2: No such object: x\n"),
     ],
 )
-@pytest.mark.parametrize("function", ["containers", "published"])
+@pytest.mark.parametrize(
+    ("functions", "called", "found"),
+    [
+        (containers_function, "containers", 'own {"id":"a"}\nall {a}\nown {"id":"b"}\nall {b}\n'),
+        (beside_function, "containers", '{"id":"a"}\n{"id":"b"}\n'),
+        (beside_function, "published", "{a}\n{b}\n"),
+    ],
+)
 def test_a_container_that_went_away_between_the_list_and_the_look_is_left_out(
-    tmp_path: Path, message: str, code: int, said: str, function: str
+    tmp_path: Path,
+    message: str,
+    code: int,
+    said: str,
+    functions: Callable[[Project], str],
+    called: str,
+    found: str,
 ) -> None:
     (tmp_path / "docker").write_text(DOCKER.replace("$MESSAGE", message))
     (tmp_path / "docker").chmod(0o755)
-    both = containers_function(build.stack().project) + machine.functions(tmp_path, None)  # type: ignore[arg-type]
-    done = run(f"{both}\n{function}", tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (code, "{a}\n{b}\n", said)
+    script = f"{functions(build.stack().project)}\n{called}"
+    done = run(script, tmp_path)
+    assert (done.returncode, done.stderr) == (code, said)
+    assert code or done.stdout == found
+    # A look that failed is not taken for one at no containers, or at fewer, by whoever asks next.
+    assert run(f"{script} >/dev/null\n{called}", tmp_path).returncode == code
 
 
 def test_no_list_is_no_empty_list(tmp_path: Path) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "docker").chmod(0o755)
-    for function in ("containers", "published"):
-        both = containers_function(build.stack().project) + machine.functions(tmp_path, None)  # type: ignore[arg-type]
-        assert run(f"{both}\n{function}", tmp_path).returncode
+    project = build.stack().project
+    for script in (
+        f"{containers_function(project)}\ncontainers",
+        f"{beside_function(project)}\ncontainers",
+        f"{beside_function(project)}\npublished",
+    ):
+        assert run(script, tmp_path).returncode
+        assert run(f"{script}\n{script.splitlines()[-1]}", tmp_path).returncode
+
+
+ONE_LOOK = """#!/bin/sh
+echo "$1" >>"$FAKE/calls"
+case $1 in
+  ps) printf '%s\\n' a1 b2;;
+  inspect) printf '%s\\n' 'own {"id":"a1","labels":{"x":"all {"}}' 'all {"id":"a1"}' 'all {"id":"b2","name":"own {"}';;
+esac
+"""
+
+
+def test_the_project_s_containers_and_all_of_the_host_come_from_one_look(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\nFAKE={tmp_path}\n{ONE_LOOK}")
+    (tmp_path / "docker").chmod(0o755)
+    done = run(f'{beside_function(build.stack().project)}\ncontainers; echo "$ids"; published', tmp_path)
+    assert done.stdout.splitlines() == [
+        '{"id":"a1","labels":{"x":"all {"}}',
+        "a1",
+        '{"id":"a1"}',
+        '{"id":"b2","name":"own {"}',
+    ]
+    assert (tmp_path / "calls").read_text().split() == ["ps", "inspect"]
 
 
 @pytest.mark.parametrize(

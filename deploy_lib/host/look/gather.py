@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from deploy_lib import layout
 from deploy_lib.compose import command
-from deploy_lib.compose.container import containers_function
+from deploy_lib.compose.container import beside_function, containers_function
 from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import blank, machine, others
@@ -98,11 +98,7 @@ def facts_script(stack: HostStack, *, render: bool, weigh: bool = False, again: 
     """
     own = ("files", "key", "history", "objects")
     beside = ("images",) if again else ("config", "blank")
-    engine = (
-        words("containers", "layers")
-        if again
-        else words("engine", "containers", "layers", "images", "published")
-    )
+    engine = words("containers", "layers") if again else words("containers", "layers", "images", "published")
     last = "layers" if again else "published"
     rest, end = ("ask_changing", "delivered") if again else ("ask_machine", "offers")
     directory = stack.directory
@@ -164,16 +160,20 @@ delivered() {{
   done
   return $r
 }}
-{containers_function(stack.project)}
+{(containers_function if again else beside_function)(stack.project)}
 {machine.functions(directory, stack.settings.shared_storage)}
 config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
 rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}
 {_LAYERS if weigh else "layers() { :; }"}
 {blank.function(stack) if render else "blank() { :; }"}
-engine() {{ docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'; }}
 images() {{ docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
-# `docker info` has met Compose among the plugins of Docker's client; to ask Compose itself takes as long once more.
-version() {{ about 2>/dev/null && x=$(printf '%s\n' "$about" | sed -n 's/^compose v*//p') && [ -n "$x" ] && echo "$x" || {command.VERSION}; }}
+# `docker info` says both versions, and has met Compose among the plugins of Docker's client: to ask each by itself takes as long once more.
+known() {{ about 2>/dev/null && x=$(printf '%s\n' "$about" | sed -n "$1") && [ -n "$x" ] && echo "$x"; }}
+engine() {{
+  known 's#^engine \\(.* linux/\\)x86_64$#\\1amd64#p; s#^engine \\(.* linux/\\)aarch64$#\\1arm64#p' ||
+    docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
+}}
+version() {{ known 's/^compose v*//p' || {command.VERSION}; }}
 ask_beside() {{ for x in {words(*beside)}; do part "$x" "$x"; done; }}
 ask_engine() {{ for x in {engine}; do part "$x" "$x"; done; }}
 ask_changing() {{
@@ -188,7 +188,7 @@ ask_machine() {{
   part directory directory
   part strangers others
   for x in {words(*own, "locked")}; do part "$x" mine "$x"; done
-  for x in {words("delivered", "present", *_MACHINE)}; do part "$x" "$x"; done
+  for x in {words("delivered", "present", *_MACHINE, "engine")}; do part "$x" "$x"; done
   part compose version
   # What the host has to offer is looked for in what Compose has rendered.
   [ -z "$compose" ] || wait "$compose"

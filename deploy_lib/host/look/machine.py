@@ -14,7 +14,6 @@ from msgspec import Struct, field
 
 from deploy_lib import layout
 from deploy_lib.answers import Parts, moment, text
-from deploy_lib.compose.container import PUBLISHED
 from deploy_lib.compose.port import Port
 from deploy_lib.host.change.lock import holder
 from deploy_lib.host.look import offers
@@ -95,7 +94,7 @@ def ask_storage(session: Session, path: str) -> frozenset[str]:
 
 
 def functions(directory: PurePosixPath, storage: str | None) -> str:
-    """One shell function for each of PARTS; they call `there` and `inspect` of `shell`.
+    """One shell function for each of PARTS but `published`; they call `there` of `shell`.
 
     Args:
         storage: where the shared storage should be mounted; None for a stack without.
@@ -128,7 +127,6 @@ listening() {{
   fi 2>/dev/null
   return $r
 }}
-published() {{ ids=$(docker ps -aq --no-trunc) && inspect {quote(PUBLISHED)} $ids; }}
 swap() {{ [ ! -e /proc/swaps ] || tail -n +2 /proc/swaps; }}
 storage() {{
 {_storage_script(storage)}
@@ -241,7 +239,11 @@ def _publishers(said: str) -> tuple[Publisher, ...]:
 
 
 def _publisher(data: Any) -> Publisher:
-    ports = frozenset(_published(str(port)) for port in data["ports"] if port)
+    ports = frozenset(
+        Port(int(text(each, "HostPort")), inner.partition("/")[2], text(each, "HostIp"))
+        for inner, several in (data["ports"] or {}).items()
+        for each in several or ()
+    )
     project, service, directory = (
         text(data, name) if data[name] else "" for name in ("project", "service", "directory")
     )
@@ -260,9 +262,3 @@ def _publisher(data: Any) -> Publisher:
         text(data, "id"),
         moment(text(data, "started")),
     )
-
-
-def _published(said: str) -> Port:
-    """A published port: PORT/PROTOCOL of the container, the host's address and its port."""
-    _, protocol, address, port = re.split(r"[/ ]", said)
-    return Port(int(port), protocol, address)

@@ -47,7 +47,7 @@ class Offers(Struct, frozen=True):
 PARTS = ("offers",)
 
 _ABOUT = (
-    "root {{.DockerRootDir}}{{println}}cpus {{.NCPU}}{{println}}memory {{.MemTotal}}{{println}}"
+    "engine {{.ServerVersion}} {{.OSType}}/{{.Architecture}}{{println}}root {{.DockerRootDir}}{{println}}cpus {{.NCPU}}{{println}}memory {{.MemTotal}}{{println}}"
     '{{range $n, $_ := .Runtimes}}{{println "runtime" $n}}{{end}}'
     + "".join(
         f'{{{{range .Plugins.{kind}}}}}{{{{printf "plugin {kind.lower()}/%s\\n" .}}}}{{{{end}}}}'

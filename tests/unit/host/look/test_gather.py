@@ -139,7 +139,7 @@ tcp
 
 === listening exit 0
 === published
-{"id":"c1","started":"2026-01-01T00:00:00Z","name":"/web-1","project":"ktrdr-core","service":"web","directory":"/opt/ktrdr-core","image":"h/web:1","network":"bridge","ports":["","80/tcp 0.0.0.0 5003"]}
+{"id":"c1","started":"2026-01-01T00:00:00Z","name":"/web-1","project":"ktrdr-core","service":"web","directory":"/opt/ktrdr-core","image":"h/web:1","network":"bridge","ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"5003"}]}}
 
 === published exit 0
 === swap

@@ -32,7 +32,7 @@ PARTS = {
         "  |-- 172.17.0.1\n     /32 host LOCAL\n"
         "00000000000000000000000000000001 01 80 10 80       lo\n"
     ),
-    "published": '{"id":"c1","started":"1970-01-01T00:01:40.5Z","name":"/web-1","project":"p","service":"web","directory":"/srv/p","image":"h/web:1","network":"p_default","ports":["","80/tcp 0.0.0.0 8000","80/tcp :: 8000"]}\n{"id":"c2","started":"0001-01-01T00:00:00Z","name":"/x","project":"","service":null,"directory":null,"image":"x","network":"host","ports":[""],"volumes":["","rows"]}\n',
+    "published": '{"id":"c1","started":"1970-01-01T00:01:40.5Z","name":"/web-1","project":"p","service":"web","directory":"/srv/p","image":"h/web:1","network":"p_default","ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8000"},{"HostIp":"::","HostPort":"8000"}],"9/udp":null}}\n{"id":"c2","started":"0001-01-01T00:00:00Z","name":"/x","project":"","service":"","directory":"","image":"x","network":"host","ports":{},"volumes":["","rows"]}\n',
     "storage": "mounted\nwritable\n",
     "locked": '{"who":"a"}\n',
 }
@@ -65,8 +65,9 @@ def test_what_is_missing_or_odd_is_unknown(parts: dict[str, str]) -> None:
 
 
 def ask(directory: Path, storage: str | None) -> Machine:
-    script = shell.THERE + shell.INSPECT + machine.functions(PurePosixPath(directory), storage)
-    script += "".join(f"echo '== {name}'; {name} 2>/dev/null\n" for name in machine.PARTS)
+    script = shell.THERE + machine.functions(PurePosixPath(directory), storage)
+    asked = [name for name in machine.PARTS if name != "published"]
+    script += "".join(f"echo '== {name}'; {name} 2>/dev/null\n" for name in asked)
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     return machine.read_machine(Parts(dict(part.split("\n", 1) for part in said.split("== ")[1:])))  # type: ignore[misc]
 
