@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from deploy_lib.errors import UsageError
-from deploy_lib.source.git_program import explained, not_there
-
-if TYPE_CHECKING:
-    from git import Commit as GitCommit
-    from git import Repo
+from deploy_lib.source.git_program import ask
 
 CANDIDATES = 20
 """How many of a branch's newest commits are tried, until one has an image."""
@@ -62,29 +55,33 @@ def look(root: Path, follows: str | None) -> Checkout:
     Raises:
         UsageError: there is no git checkout, or no commit in it.
     """
-    with _asking(root) as repo:
-        commit = _head(root, repo)
-        tip = _resolve(repo, follows or "")
-        return Checkout(
-            head=_commit(commit),
-            branch="" if repo.head.is_detached else repo.active_branch.name,
-            dirty=bool(repo.is_dirty(untracked_files=True)),
-            shallow=_is_shallow(repo),
-            tip=_commit(repo.commit(tip)) if tip else None,
-            fetched_seconds=_since_fetch(repo),
-            pushed=bool(repo.git.branch("--remotes", "--contains", commit.hexsha).strip()),
-            on_branch=tip is not None and repo.is_ancestor(commit, repo.commit(tip)),
-        )
+    lines = ask(root, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")[1].splitlines()
+    said = dict(
+        line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch.")
+    )
+    commit = head(root)
+    tip = resolve(root, follows or "")
+    shallow, folder = _shape(root)
+    having = ("for-each-ref", "--count=1", "--contains", commit.sha, "refs/remotes")
+    return Checkout(
+        head=commit,
+        branch="" if said.get("head") == "(detached)" else said.get("head", ""),
+        dirty=any(not line.startswith("# ") for line in lines),
+        shallow=shallow,
+        tip=_commits(root, "--no-walk", tip)[0] if tip else None,
+        fetched_seconds=_since_fetch(folder),
+        pushed=bool(ask(root, *having)[1].strip()),
+        on_branch=tip is not None and ask(root, "merge-base", "--is-ancestor", commit.sha, tip)[0] == 0,
+    )
 
 
 def behind(root: Path, commit: str | None, follows: str) -> int | None:
     """How many commits a branch has, as last fetched, that a commit lacks; None when that is unknown."""
+    start, tip = known(root, commit or ""), known(root, follows)
+    if start is None or tip is None or is_shallow(root):
+        return None
     try:
-        with _asking(root) as repo:
-            start, tip = _resolve(repo, commit or ""), _resolve(repo, follows)
-            if start is None or tip is None or _is_shallow(repo):
-                return None
-            return sum(1 for _ in repo.iter_commits(f"{start}..{tip}"))
+        return int(ask(root, "rev-list", "--count", f"{start}..{tip}")[1])
     except UsageError:
         return None
 
@@ -95,15 +92,24 @@ def resolve(root: Path, ref: str) -> str | None:
     Raises:
         UsageError: git cannot tell.
     """
-    with _asking(root) as repo:
-        return _resolve(repo, ref)
+    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    status, said = ask(root, *words) if ref else (1, "")
+    return None if status else said.strip()
+
+
+def known(root: Path, ref: str) -> str | None:
+    """The same, and None as well where git does not answer."""
+    try:
+        return resolve(root, ref)
+    except UsageError:
+        return None
 
 
 def refs(root: Path) -> list[str]:
     """Names of branches and tags; empty where git does not answer."""
+    kinds = ("refs/heads", "refs/remotes", "refs/tags")
     try:
-        with _asking(root) as repo:
-            return [str(ref.name) for ref in repo.refs]
+        return ask(root, "for-each-ref", "--format=%(refname:lstrip=2)", *kinds)[1].splitlines()
     except UsageError:
         return []
 
@@ -111,8 +117,7 @@ def refs(root: Path) -> list[str]:
 def is_shallow(root: Path) -> bool:
     """Whether this is a checkout that lacks the older part of its history."""
     try:
-        with _asking(root) as repo:
-            return _is_shallow(repo)
+        return _shape(root)[0]
     except UsageError:
         return False
 
@@ -123,8 +128,10 @@ def head(root: Path) -> Commit:
     Raises:
         UsageError: there is no git checkout, or no commit in it.
     """
-    with _asking(root) as repo:
-        return _commit(_head(root, repo))
+    sha = resolve(root, "HEAD")
+    if sha is None:
+        raise UsageError(f"the git checkout in {root} has no commit yet")
+    return _commits(root, "--no-walk", sha)[0]
 
 
 def candidates(root: Path, follows: str) -> list[Commit]:
@@ -133,13 +140,13 @@ def candidates(root: Path, follows: str) -> list[Commit]:
     Raises:
         UsageError: there is no git checkout, or it has no such branch.
     """
-    with _asking(root) as repo:
-        if _resolve(repo, follows) is None:
-            raise UsageError(
-                f"this checkout has no {follows} to take the default tag from",
-                hint=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
-            )
-        return [_commit(c) for c in repo.iter_commits(follows, max_count=CANDIDATES)]
+    tip = resolve(root, follows)
+    if tip is None:
+        raise UsageError(
+            f"this checkout has no {follows} to take the default tag from",
+            hint=f"run `git fetch {follows.replace('/', ' ', 1)}`, or name one with --tag",
+        )
+    return _commits(root, f"--max-count={CANDIDATES}", tip)
 
 
 def is_dirty(root: Path) -> bool:
@@ -148,70 +155,43 @@ def is_dirty(root: Path) -> bool:
     Raises:
         UsageError: git cannot tell.
     """
-    with _asking(root) as repo:
-        return bool(repo.is_dirty(untracked_files=True))
+    return bool(ask(root, "status", "--porcelain", "--untracked-files=normal")[1].strip())
 
 
-@contextmanager
-def _asking(root: Path) -> Iterator[Repo]:
-    """The repository that `root` is in; whatever GitPython raises while it is asked becomes one clear error.
+def _shape(root: Path) -> tuple[bool, Path]:
+    """Whether the checkout is shallow, and the folder in which git keeps its own files.
 
     Raises:
-        UsageError: there is none, or git cannot tell.
+        UsageError: git cannot tell.
     """
-    # GitPython runs `git version` when it is imported, and raises when there is none.
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    from git import InvalidGitRepositoryError, Repo
+    shallow, _, folder = ask(root, "rev-parse", "--is-shallow-repository", "--git-common-dir")[1].partition(
+        "\n"
+    )
+    return shallow == "true", root / folder.removesuffix("\n")
 
+
+def _since_fetch(folder: Path) -> int | None:
     try:
-        with Repo(root, search_parent_directories=True) as repo:
-            yield repo
-    except UsageError:
-        raise
-    except InvalidGitRepositoryError:
-        raise not_there(root) from None
-    except Exception as error:  # noqa: BLE001 - what GitPython lets through has no end: its own, OSError, ValueError
-        raise explained(root, error) from None
-
-
-def _is_shallow(repo: Repo) -> bool:
-    return (Path(repo.common_dir) / "shallow").exists()
-
-
-def _since_fetch(repo: Repo) -> int | None:
-    try:
-        return int(time.time() - (Path(repo.common_dir) / "FETCH_HEAD").stat().st_mtime)
+        return int(time.time() - (folder / "FETCH_HEAD").stat().st_mtime)
     except OSError:
         return None
 
 
-def _commit(commit: object) -> Commit:
-    from git import Commit as GitCommit
+def _commits(root: Path, *which: str) -> list[Commit]:
+    """Commits as `git log` lists them.
 
-    if not isinstance(commit, GitCommit):
-        raise UsageError("that is not a commit")
-    return Commit(commit.hexsha, str(commit.summary), int(time.time()) - commit.committed_date)
+    Args:
+        which: how many, and of what.
 
-
-def _head(root: Path, repo: Repo) -> GitCommit:
-    try:
-        return repo.head.commit
-    except ValueError:
-        _check_that_git_answers(repo)
-        raise UsageError(f"the git checkout in {root} has no commit yet") from None
-
-
-def _resolve(repo: Repo, ref: str) -> str | None:
-    """The full SHA; None when there is no such commit."""
-    from git import BadName, BadObject
-
-    try:
-        return str(repo.commit(ref).hexsha) if ref else None
-    except (BadName, BadObject, ValueError, IndexError):
-        _check_that_git_answers(repo)
-        return None
+    Raises:
+        UsageError: git cannot read them.
+    """
+    _, said = ask(root, "log", "--no-show-signature", "--encoding=UTF-8", "--format=%H %ct %s", *which, "--")
+    now = int(time.time())
+    found = [line.split(" ", 2) for line in said.split("\n") if line]
+    return [Commit(sha, _readable(subject), now - int(made)) for sha, made, subject in found]
 
 
-def _check_that_git_answers(repo: Repo) -> None:
-    """What git refuses to tell is not absent; GitPython says the same of both."""
-    repo.git.rev_parse("--git-dir")
+def _readable(subject: str) -> str:
+    """A subject that can be printed: git gives bytes as they were committed."""
+    return os.fsencode(subject).decode(errors="replace")

@@ -10,7 +10,7 @@ from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
-from deploy_lib.source import git, git_program
+from deploy_lib.source import git
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _NUMBER = re.compile(r"v?[0-9]+(\.[0-9]+)*([._-][A-Za-z0-9._-]*)?")
@@ -58,7 +58,7 @@ def _of_files(environment: Environment) -> Version:
     """The version that this checkout's files are, where no image of the project's own has one."""
     if environment.fixed_tag:
         return Version(environment.fixed_tag)
-    sha = git_program.known(environment.root, "HEAD")
+    sha = git.known(environment.root, "HEAD")
     return of_commit(environment, sha) if sha else Version(UNVERSIONED)
 
 
@@ -95,11 +95,11 @@ def meant(environment: Environment, text: str) -> list[Version]:
     if text in (LATEST, environment.fixed_tag):
         return [Version(text)]
     if digits := policy.digits_of(text):
-        return [Version(text, git_program.known(root, digits))]
+        return [Version(text, git.known(root, digits))]
     found = [Version(text)] if _NUMBER.fullmatch(text) else []
     if _REF.fullmatch(text):
         # An image tag needs no git; anything else does, so git's error is raised.
-        sha = git_program.known(root, text) if found else git.resolve(root, text)
+        sha = git.known(root, text) if found else git.resolve(root, text)
         found += [of_commit(environment, sha)] if sha else []
     if not found:
         raise _unknown(environment, text)

@@ -173,7 +173,6 @@ READ = re.compile(
 )
 INTERNAL = {
     "RUN_BEGAN",  # of `invoke test` and its own pytest
-    "GIT_PYTHON_REFRESH",  # set for GitPython
     "INVOKE_DEBUG",  # Invoke's own
     *("HOME", "SHELL", "BUILDX_CONFIG"),  # the system's and Docker's own
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.errors import UsageError
-from deploy_lib.source import git, git_files, git_program
+from deploy_lib.source import git, git_files
 
 MAIN = "origin/main"
 
@@ -37,12 +37,12 @@ def test_a_ref_is_resolved_and_what_is_none_is_none(
     repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     full = sha(repository, "v1")
-    for ask in (git.resolve, git_program.known):
+    for ask in (git.resolve, git.known):
         assert [ask(repository, ref) for ref in ("v1", "HEAD~1", full, full[:9])] == [full] * 4
         assert [ask(repository, ref) for ref in ("nope", "", "f" * 40)] == [None] * 3
     assert git.refs(repository) == ["main", "v1"]
     outside = tmp_path_factory.mktemp("none")
-    assert (git_program.known(outside, "HEAD"), git.refs(outside), git.is_shallow(outside)) == (
+    assert (git.known(outside, "HEAD"), git.refs(outside), git.is_shallow(outside)) == (
         None,
         [],
         False,
@@ -56,6 +56,35 @@ def test_head_and_changes(repository: Path) -> None:
     assert not git.is_dirty(repository)
     (repository / "new").write_text("x")
     assert git.is_dirty(repository)
+
+
+def test_a_subject_can_be_printed_whatever_its_bytes_are(repository: Path) -> None:
+    # By hand, for `git commit` itself would mend them.
+    raw = subprocess.run(
+        ["git", "cat-file", "commit", "HEAD"], cwd=repository, check=True, capture_output=True
+    )
+    changed = raw.stdout.replace(b"two", b"latin \xe9 and two\nlines")
+    hashing = ["git", "hash-object", "-t", "commit", "-w", "--stdin"]
+    made = subprocess.run(hashing, cwd=repository, check=True, capture_output=True, input=changed)
+    git_in(repository, "update-ref", "HEAD", made.stdout.decode().strip())
+    assert git.head(repository).subject == "latin \ufffd and two lines"
+    assert git.head(repository).age_seconds >= 0
+
+
+def test_what_the_user_has_configured_changes_no_answer(clone: Path) -> None:
+    for name, value in (
+        ("log.showSignature", "true"),
+        ("status.showUntrackedFiles", "no"),
+        ("status.showStash", "true"),
+        ("color.ui", "always"),
+    ):
+        git_in(clone, "config", name, value)
+    assert not git.look(clone, MAIN).dirty
+    (clone / "new").write_text("x")
+    assert git.look(clone, MAIN).dirty
+    assert git.is_dirty(clone)
+    assert [c.subject for c in git.candidates(clone, MAIN)] == ["two", "one"]
+    assert git.behind(clone, sha(clone, "HEAD~1"), MAIN) == 1
 
 
 def test_without_origin_main_it_says_what_to_do(repository: Path) -> None:
@@ -127,7 +156,7 @@ def test_a_worktree_is_a_checkout_like_any_other(clone: Path, tmp_path: Path) ->
     found = git.look(worktree, MAIN)
     assert (found.branch, found.dirty, found.pushed, found.on_branch) == ("other", False, True, True)
     assert found.head.sha == sha(worktree, "HEAD")
-    assert git_program.known(worktree, "v1") == sha(clone, "v1")
+    assert git.known(worktree, "v1") == sha(clone, "v1")
     (worktree / "a").write_text("changed")
     assert git.look(worktree, MAIN).dirty
     assert not git.look(clone, MAIN).dirty
@@ -192,5 +221,5 @@ def test_a_broken_checkout_is_an_error_that_can_be_read(
 
 def test_a_tag_needs_no_git(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert git_program.known(clone, "f" * 7) is None
+    assert git.known(clone, "f" * 7) is None
     assert git.behind(clone, "f" * 40, MAIN) is None
