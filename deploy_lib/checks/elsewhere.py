@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from msgspec import Struct
 
 from deploy_lib.checks.check import Check, judged
+from deploy_lib.compose.publisher import Publisher
 from deploy_lib.config import Node
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.machine import Publisher
 from deploy_lib.release.image import Image
 
 

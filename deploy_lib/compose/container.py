@@ -159,28 +159,6 @@ containers() {{ ids=$(docker ps -aq --no-trunc {project.filters}) && inspect {qu
 """
 
 
-def beside_function(project: Project) -> str:
-    """Shell functions `containers`, as that of `containers_function`, and `published`, the same in the format `PUBLISHED` for all
-    containers of the host, whoever made them; both are answered from one look of Docker at all of them.
-    """
-    own = f"{{{{if eq (index .Config.Labels {json.dumps(labels.PROJECT)}) {json.dumps(project.name)}}}}}"
-    form = f"{own}own {INSPECT}{{{{println}}}}{{{{end}}}}all {PUBLISHED}"
-    return f"""\
-{shell.INSPECT}
-unset seen
-look_at_all() {{
-  [ -z "${{seen+x}}" ] || return 0
-  ids=$(docker ps -aq --no-trunc) && seen=$(inspect {quote(form)} $ids) || {{ r=$?; unset seen; return "$r"; }}
-}}
-containers() {{
-  look_at_all || return
-  ids=$(printf '%s\\n' "$seen" | sed -n 's/^own {{"id":"\\([0-9a-f]*\\)".*/\\1/p')
-  printf '%s\\n' "$seen" | sed -n 's/^own //p'
-}}
-published() {{ look_at_all && printf '%s\\n' "$seen" | sed -n 's/^all //p'; }}
-"""
-
-
 PORTS = '{{range .HostConfig.PortBindings}}{{range .}}{{if and .HostPort (ne .HostPort "0")}}{{println .HostPort}}{{end}}{{end}}{{end}}'
 """Format for `docker inspect`: the ports of the host that a container has to have, one a line."""
 
@@ -247,22 +225,3 @@ def _in_memory(data: Any) -> Iterator[str]:
         for each in data.get("asked") or ()
         if each.get("Type") == "tmpfs"
     )
-
-
-PUBLISHED = (
-    '{"id":{{json .ID}},"name":{{json .Name}},"started":{{json .State.StartedAt}},'
-    + "".join(
-        f'"{name}":{{{{json (index .Config.Labels "{label}")}}}},'
-        for name, label in (
-            ("project", labels.PROJECT),
-            ("service", labels.SERVICE),
-            ("directory", labels.DIRECTORY),
-        )
-    )
-    + '"image":{{json .Config.Image}},'
-    '"network":{{json .HostConfig.NetworkMode}},'
-    '"ports":{{json .NetworkSettings.Ports}},'
-    '"volumes":[""{{if .State.Running}}{{range .Mounts}}{{if and .RW .Name}},{{json .Name}}{{end}}{{end}}{{end}}]}'
-)
-"""Format for `docker inspect`: which ports a container publishes, to which volumes it may write while it runs, and the Compose project
-that it belongs to with its service and directory, "" without one."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from deploy_lib import shell
-from deploy_lib.compose.container import beside_function, containers_function
+from deploy_lib.compose import publisher
+from deploy_lib.compose.container import containers_function
 from deploy_lib.compose.project import Project
 from tests import ROOT
 from tests.unit import build
@@ -93,8 +94,8 @@ esac
     ("functions", "called", "found"),
     [
         (containers_function, "containers", 'own {"id":"a"}\nall {a}\nown {"id":"b"}\nall {b}\n'),
-        (beside_function, "containers", '{"id":"a"}\n{"id":"b"}\n'),
-        (beside_function, "published", "{a}\n{b}\n"),
+        (publisher.functions, "containers", '{"id":"a"}\n{"id":"b"}\n'),
+        (publisher.functions, "published", "{a}\n{b}\n"),
     ],
 )
 def test_a_container_that_went_away_between_the_list_and_the_look_is_left_out(
@@ -122,33 +123,11 @@ def test_no_list_is_no_empty_list(tmp_path: Path) -> None:
     project = build.stack().project
     for script in (
         f"{containers_function(project)}\ncontainers",
-        f"{beside_function(project)}\ncontainers",
-        f"{beside_function(project)}\npublished",
+        f"{publisher.functions(project)}\ncontainers",
+        f"{publisher.functions(project)}\npublished",
     ):
         assert run(script, tmp_path).returncode
         assert run(f"{script}\n{script.splitlines()[-1]}", tmp_path).returncode
-
-
-ONE_LOOK = """#!/bin/sh
-echo "$1" >>"$FAKE/calls"
-case $1 in
-  ps) printf '%s\\n' a1 b2;;
-  inspect) printf '%s\\n' 'own {"id":"a1","labels":{"x":"all {"}}' 'all {"id":"a1"}' 'all {"id":"b2","name":"own {"}';;
-esac
-"""
-
-
-def test_the_project_s_containers_and_all_of_the_host_come_from_one_look(tmp_path: Path) -> None:
-    (tmp_path / "docker").write_text(f"#!/bin/sh\nFAKE={tmp_path}\n{ONE_LOOK}")
-    (tmp_path / "docker").chmod(0o755)
-    done = run(f'{beside_function(build.stack().project)}\ncontainers; echo "$ids"; published', tmp_path)
-    assert done.stdout.splitlines() == [
-        '{"id":"a1","labels":{"x":"all {"}}',
-        "a1",
-        '{"id":"a1"}',
-        '{"id":"b2","name":"own {"}',
-    ]
-    assert (tmp_path / "calls").read_text().split() == ["ps", "inspect"]
 
 
 @pytest.mark.parametrize(

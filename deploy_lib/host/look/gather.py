@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 
 from deploy_lib import layout
-from deploy_lib.compose import command
-from deploy_lib.compose.container import beside_function, containers_function
+from deploy_lib.compose import command, publisher
+from deploy_lib.compose.container import containers_function
 from deploy_lib.host.change.history import read_command
 from deploy_lib.host.files import pack
 from deploy_lib.host.look import blank, machine, others
@@ -160,7 +160,7 @@ delivered() {{
   done
   return $r
 }}
-{(containers_function if again else beside_function)(stack.project)}
+{(containers_function if again else publisher.functions)(stack.project)}
 {machine.functions(directory, stack.settings.shared_storage)}
 config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
 rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import json
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
 
 from msgspec import Struct, field
 
 from deploy_lib import layout
-from deploy_lib.answers import Parts, moment, text
+from deploy_lib.answers import Parts
 from deploy_lib.compose.port import Port
+from deploy_lib.compose.publisher import Publisher, read_publishers
 from deploy_lib.host.change.lock import holder
 from deploy_lib.host.look import offers
 from deploy_lib.host.look.offers import Offers, read_offers
@@ -23,32 +22,6 @@ from deploy_lib.ssh.session import Session
 
 STORAGE_TIMEOUT = 5
 """Seconds until shared storage must have answered: a dead NFS server never answers."""
-
-
-class Publisher(Struct, frozen=True):
-    """A container, as others on its host meet it.
-
-    Attributes:
-        project: its Compose project, "" without one.
-        ports: that it publishes, while it runs.
-        host_network: its programs listen on the host's own ports, which Docker does not know.
-        service, directory: in its Compose project, and where that lies.
-        image: the reference that it was created from.
-        volumes: that it may write to, while it runs.
-        id: Docker's own, whole.
-        started: when it was started, by its host's clock, in seconds since 1970; 0 where that is not known.
-    """
-
-    name: str
-    project: str
-    ports: frozenset[Port]
-    host_network: bool = False
-    service: str = ""
-    directory: str = ""
-    image: str = ""
-    volumes: frozenset[str] = frozenset()
-    id: str = ""
-    started: float = 0.0
 
 
 class Machine(Struct, frozen=True):
@@ -163,7 +136,7 @@ def read_machine(parts: Parts) -> Machine:
         memory=parts.read("ram", _memory, 0),
         listening=parts.read("listening", _listening, frozenset()),
         addresses=parts.read("listening", _addresses, frozenset()),
-        publishers=parts.read("published", _publishers, ()),
+        publishers=parts.read("published", read_publishers, ()),
         swap=parts.read("swap", _swap, ()),
         storage=parts.read("storage", lambda said: frozenset(said.split()), frozenset()),
         locked=parts.read("locked", str.strip, ""),
@@ -232,33 +205,3 @@ def _address(digits: str) -> str:
 
 def _swap(said: str) -> tuple[str, ...]:
     return tuple(line.split()[0] for line in said.splitlines() if line.strip())
-
-
-def _publishers(said: str) -> tuple[Publisher, ...]:
-    return tuple(_publisher(json.loads(line)) for line in said.splitlines() if line.strip())
-
-
-def _publisher(data: Any) -> Publisher:
-    ports = frozenset(
-        Port(int(text(each, "HostPort")), inner.partition("/")[2], text(each, "HostIp"))
-        for inner, several in (data["ports"] or {}).items()
-        for each in several or ()
-    )
-    project, service, directory = (
-        text(data, name) if data[name] else "" for name in ("project", "service", "directory")
-    )
-    host = data["network"] == "host"
-    name, image = text(data, "name").removeprefix("/"), text(data, "image")
-    volumes = frozenset(filter(None, map(str, data.get("volumes") or ())))
-    return Publisher(
-        name,
-        project,
-        ports,
-        host,
-        service,
-        directory,
-        image,
-        volumes,
-        text(data, "id"),
-        moment(text(data, "started")),
-    )

@@ -6,9 +6,10 @@ import pytest
 
 from deploy_lib.checks.elsewhere import check_elsewhere
 from deploy_lib.compose.port import Port
+from deploy_lib.compose.publisher import Publisher
 from deploy_lib.compose.service import Made, Mount, Service
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.machine import Machine, Publisher
+from deploy_lib.host.look.machine import Machine
 from deploy_lib.release.image import Image
 from deploy_lib.values import replace
 from tests.unit import build

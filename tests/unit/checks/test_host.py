@@ -5,11 +5,12 @@ import pytest
 from deploy_lib.checks import Check, check_answered, check_host, require_passed
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.port import Port
+from deploy_lib.compose.publisher import Publisher
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import PreflightError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import TOOLS
-from deploy_lib.host.look.machine import Machine, Publisher
+from deploy_lib.host.look.machine import Machine
 from deploy_lib.values import replace
 from tests.unit import build
 

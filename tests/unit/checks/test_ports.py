@@ -5,9 +5,10 @@ import pytest
 from deploy_lib.checks.ports import check_ports
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.port import Port
+from deploy_lib.compose.publisher import Publisher
 from deploy_lib.compose.service import Made, Service
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.machine import Machine, Publisher
+from deploy_lib.host.look.machine import Machine
 from deploy_lib.release.image import Image
 from deploy_lib.values import replace
 

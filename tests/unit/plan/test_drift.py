@@ -3,9 +3,10 @@
 import pytest
 
 from deploy_lib.compose.labels import CONFIG_HASH
+from deploy_lib.compose.publisher import Publisher
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.machine import Machine, Publisher
+from deploy_lib.host.look.machine import Machine
 from deploy_lib.plan.drift import drift
 from deploy_lib.release.image import Image
 from deploy_lib.values import replace

@@ -3,8 +3,9 @@
 import pytest
 
 from deploy_lib.compose.labels import CONFIG_HASH
+from deploy_lib.compose.publisher import Publisher
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.host.look.machine import Machine, Publisher
+from deploy_lib.host.look.machine import Machine
 from deploy_lib.plan.desired import Desired
 from deploy_lib.plan.overtaken import overtaken
 from deploy_lib.plan.plan import Plan, make_plan

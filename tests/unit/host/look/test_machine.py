@@ -11,9 +11,10 @@ from msgspec.structs import asdict
 from deploy_lib import shell
 from deploy_lib.answers import Parts
 from deploy_lib.compose.port import Port
+from deploy_lib.compose.publisher import Publisher
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.look import machine
-from deploy_lib.host.look.machine import Machine, Publisher
+from deploy_lib.host.look.machine import Machine
 
 PARTS = {
     "clock": "1795519218.25\n",
