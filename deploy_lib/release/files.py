@@ -89,6 +89,20 @@ def followed(files: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def reached(marks: Mapping[str, str], path: str) -> str:
+    """The path of what lies at a path, once the links on the way are followed; the path itself without any."""
+    for _ in range(_LINKS):
+        steps = path.split("/")
+        for count in range(1, len(steps) + 1):
+            link = "/".join(steps[:count])
+            if target := target_of(marks.get(link, "")):
+                path = posixpath.normpath(posixpath.join(posixpath.dirname(link), target, *steps[count:]))
+                break
+        else:
+            break
+    return path
+
+
 def content_of(mark: str) -> str:
     """The SHA-256 of a file's content; "" for what has none."""
     return "" if mark == FOLDER or mark.startswith(_LINK) else mark.partition(":")[0]

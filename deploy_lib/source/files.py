@@ -17,6 +17,7 @@ from deploy_lib.compose.reference import Reference
 from deploy_lib.compose.references import references
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
+from deploy_lib.release.files import marks, reached
 from deploy_lib.source.placing import Placing, covers
 from deploy_lib.source.shipped import Expected, Shipped
 from deploy_lib.source.tree import above, joined
@@ -50,12 +51,13 @@ def collect(root: Path, stack: Stack, variables: Mapping[str, str] | None = None
     refers = references(named, found.read, known)
     found.referred(refers.found)
     found.check_size()
-    inputs = [r.path for r in refers.found if r.kind == "input" and r.path in found.files]
+    known_marks = marks(found.files)
+    inputs = [reached(known_marks, r.path) for r in refers.found if r.kind == "input"]
     return Shipped(
         files=dict(sorted(found.files.items())),
         compose_files=tuple(compose_files),
         env_files=tuple(env_files),
-        inputs=tuple(dict.fromkeys([*compose_files, *env_files, *inputs])),
+        inputs=tuple(dict.fromkeys([*compose_files, *env_files, *(i for i in inputs if i in found.files)])),
         expected=tuple(found.expected),
         values=values,
         notes=(
@@ -136,6 +138,10 @@ class _Collection(Placing):
         if source is not None and self.tree.ignored(source):
             hint = f'if it may be shipped, take it out of .gitignore, or: files = {{ "{path}" = "{source}" }}'
             self.expected.append(Expected(reference, "git ignores it", hint, data))
+            return
+        if source is not None:
+            why = f"{source} is neither a file nor a directory"
+            self.expected.append(Expected(reference, why, "make it on the host", data))
             return
         place = joined(self.base, path)
         hint = f"add {place} to the checkout" if not above(place) else "make it on the host"

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from deploy_lib.errors import UsageError
-from deploy_lib.source.git_program import ask
+from deploy_lib.source import git_program
 
 CANDIDATES = 20
 """How many of a branch's newest commits are tried, until one has an image."""
@@ -55,13 +55,13 @@ def look(root: Path, follows: str | None) -> Checkout:
     Raises:
         UsageError: there is no git checkout, or no commit in it.
     """
-    lines = ask(root, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")[1].splitlines()
+    lines = _ask(root, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")[1].splitlines()
     said = dict(
         line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch.")
     )
     commit = head(root)
     tip = resolve(root, follows or "")
-    shallow, folder = _shape(root)
+    shallow, fetched = _shape(root)
     having = ("for-each-ref", "--count=1", "--contains", commit.sha, "refs/remotes")
     return Checkout(
         head=commit,
@@ -69,9 +69,9 @@ def look(root: Path, follows: str | None) -> Checkout:
         dirty=any(not line.startswith("# ") for line in lines),
         shallow=shallow,
         tip=_commits(root, "--no-walk", tip)[0] if tip else None,
-        fetched_seconds=_since_fetch(folder),
-        pushed=bool(ask(root, *having)[1].strip()),
-        on_branch=tip is not None and ask(root, "merge-base", "--is-ancestor", commit.sha, tip)[0] == 0,
+        fetched_seconds=_since(fetched),
+        pushed=bool(_ask(root, *having)[1].strip()),
+        on_branch=tip is not None and _ask(root, "merge-base", "--is-ancestor", commit.sha, tip)[0] == 0,
     )
 
 
@@ -81,7 +81,7 @@ def behind(root: Path, commit: str | None, follows: str) -> int | None:
     if start is None or tip is None or is_shallow(root):
         return None
     try:
-        return int(ask(root, "rev-list", "--count", f"{start}..{tip}")[1])
+        return int(_ask(root, "rev-list", "--count", f"{start}..{tip}")[1])
     except UsageError:
         return None
 
@@ -92,8 +92,10 @@ def resolve(root: Path, ref: str) -> str | None:
     Raises:
         UsageError: git cannot tell.
     """
-    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    status, said = ask(root, *words) if ref else (1, "")
+    # None begins so: git would take it for an option.
+    if not ref or ref.startswith("-"):
+        return None
+    status, said = _ask(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     return None if status else said.strip()
 
 
@@ -109,7 +111,7 @@ def refs(root: Path) -> list[str]:
     """Names of branches and tags; empty where git does not answer."""
     kinds = ("refs/heads", "refs/remotes", "refs/tags")
     try:
-        return ask(root, "for-each-ref", "--format=%(refname:lstrip=2)", *kinds)[1].splitlines()
+        return _ask(root, "for-each-ref", "--format=%(refname:lstrip=2)", *kinds)[1].splitlines()
     except UsageError:
         return []
 
@@ -155,24 +157,28 @@ def is_dirty(root: Path) -> bool:
     Raises:
         UsageError: git cannot tell.
     """
-    return bool(ask(root, "status", "--porcelain", "--untracked-files=normal")[1].strip())
+    return bool(_ask(root, "status", "--porcelain", "--untracked-files=normal")[1].strip())
+
+
+def _ask(root: Path, *words: str) -> tuple[int, str]:
+    return git_program.ask(root, *words, instead="name the version: --tag sha-abc1234")
 
 
 def _shape(root: Path) -> tuple[bool, Path]:
-    """Whether the checkout is shallow, and the folder in which git keeps its own files.
+    """Whether the checkout is shallow, and the file that git writes whenever it fetches; each worktree has its own.
 
     Raises:
         UsageError: git cannot tell.
     """
-    shallow, _, folder = ask(root, "rev-parse", "--is-shallow-repository", "--git-common-dir")[1].partition(
-        "\n"
-    )
-    return shallow == "true", root / folder.removesuffix("\n")
+    said = _ask(root, "rev-parse", "--is-shallow-repository", "--git-path", "FETCH_HEAD")[1]
+    shallow, _, path = said.partition("\n")
+    return shallow == "true", root / path.removesuffix("\n")
 
 
-def _since_fetch(folder: Path) -> int | None:
+def _since(path: Path) -> int | None:
+    """Seconds since a file was written; None without one."""
     try:
-        return int(time.time() - (folder / "FETCH_HEAD").stat().st_mtime)
+        return int(time.time() - path.stat().st_mtime)
     except OSError:
         return None
 
@@ -186,7 +192,7 @@ def _commits(root: Path, *which: str) -> list[Commit]:
     Raises:
         UsageError: git cannot read them.
     """
-    _, said = ask(root, "log", "--no-show-signature", "--encoding=UTF-8", "--format=%H %ct %s", *which, "--")
+    _, said = _ask(root, "log", "--no-show-signature", "--encoding=UTF-8", "--format=%H %ct %s", *which, "--")
     now = int(time.time())
     found = [line.split(" ", 2) for line in said.split("\n") if line]
     return [Commit(sha, _readable(subject), now - int(made)) for sha, made, subject in found]

@@ -9,12 +9,20 @@ from pathlib import Path
 
 from deploy_lib.errors import UsageError
 
-_NAME_IT = "name the version: --tag sha-abc1234"
 _TIMEOUT = 60
 
+_ELSEWHERE = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"),
+}
+"""Variables that lead git to another repository, such as the one whose hook has started this program."""
 
-def ask(root: Path, *words: str) -> tuple[int, str]:
+
+def ask(root: Path, *words: str, instead: str = "") -> tuple[int, str]:
     """What git prints about the checkout that `root` is in, and its exit status: 0, or 1 for a plain no.
+
+    Args:
+        instead: what an operator can do without an answer.
 
     Raises:
         UsageError: there is no checkout, or git does not answer.
@@ -27,28 +35,34 @@ def ask(root: Path, *words: str) -> tuple[int, str]:
             capture_output=True,
             timeout=_TIMEOUT,
             # Its words are looked at.
-            env={**os.environ, "LC_ALL": "C"},
+            env={**{k: v for k, v in os.environ.items() if k not in _ELSEWHERE}, "LC_ALL": "C"},
             check=False,
         )
     except FileNotFoundError:
-        raise UsageError("git is not installed, or not in PATH", hint=f"install it; or {_NAME_IT}") from None
+        raise UsageError(
+            "git is not installed, or not in PATH", hint=_either("install it", instead)
+        ) from None
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise UsageError(f"git cannot be run: {error}", hint=_NAME_IT) from None
+        raise UsageError(f"git cannot be run: {error}", hint=instead) from None
     if done.returncode not in (0, 1):
-        raise _explained(root, done.returncode, os.fsdecode(done.stderr).strip())
+        what, hint = _explained(root, done.returncode, os.fsdecode(done.stderr).strip())
+        raise UsageError(what, hint=_either(hint, instead))
     return done.returncode, os.fsdecode(done.stdout)
 
 
-def _explained(root: Path, status: int, said: str) -> UsageError:
+def _explained(root: Path, status: int, said: str) -> tuple[str, str]:
+    """Why git does not answer, and what to do about it."""
     if "safe.directory" in said:
         path = shlex.quote(str(root.resolve()))
-        return UsageError(
+        return (
             f"git does not trust the checkout in {root}: it belongs to another user (dubious ownership)",
-            hint=f"if you do: git config --global --add safe.directory {path}; or {_NAME_IT}",
+            f"if you do: git config --global --add safe.directory {path}",
         )
     if "not a git repository" in said:
-        return UsageError(f"{root} is not in a git checkout", hint=_NAME_IT)
+        return f"{root} is not in a git checkout", ""
     line = (said or f"exit status {status}").splitlines()[0]
-    return UsageError(
-        f"git cannot read the checkout in {root}: {line}", hint=f"git -C {root} status; or {_NAME_IT}"
-    )
+    return f"git cannot read the checkout in {root}: {line}", f"git -C {root} status"
+
+
+def _either(*hints: str) -> str:
+    return "; or ".join(filter(None, hints))

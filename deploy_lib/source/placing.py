@@ -106,11 +106,14 @@ class Placing:
         if source is None or self.tree.ignored(source):
             return any(covers((host,), path) for path in self.files)
         self.begun.add(host)
-        self.below(host, source)
-        return True
+        return self.below(host, source)
 
-    def below(self, host: str, source: str) -> None:
-        """Ships a file, or what is in a directory."""
+    def below(self, host: str, source: str) -> bool:
+        """Ships a file, or what is in a directory.
+
+        Returns:
+            Whether it is one of these: of a socket, a pipe or a device there is nothing to ship.
+        """
         empty, kept = True, {}
         for path in self.tree.below(source):
             name = host if path == source else joined(host, _rest(path, source))
@@ -128,6 +131,7 @@ class Placing:
         for folder, origin in kept.items():
             if not any(covers((folder,), each) for each in self.files):
                 self.put(folder, origin, Entry(folder=True))
+        return not empty or self.tree.folder(source)
 
     def link(self, host: str, path: str) -> str:
         """Ships a link; gives where it leads on the host.

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 from deploy_lib.errors import UsageError
 from deploy_lib.release.files import PLAIN, Entry
@@ -79,18 +80,35 @@ class Tree:
         return (self.root / path).is_dir() and not (self.root / path).is_symlink()
 
     def below(self, path: str) -> Iterator[str]:
-        """The files and links at or below a path that are not ignored, from the checkout's root."""
+        """The files and links at or below a path that are not ignored, from the checkout's root.
+
+        Raises:
+            UsageError: a directory cannot be looked into.
+        """
         if not self.problem:
             # What git still has may be gone, or be a directory by now.
-            yield from (each for each in self._files(path) if self.has(each) and not self.folder(each))
+            yield from (each for each in self._files(path) if self._there(each) and not self.folder(each))
         elif not self.folder(path):
             yield path
         else:
-            for folder, folders, names in os.walk(self.root / path):
+            for folder, folders, names in os.walk(self.root / path, onerror=self._refuse):
                 folders[:] = sorted(name for name in folders if name != ".git")
                 links = [name for name in folders if (Path(folder) / name).is_symlink()]
                 for name in sorted([*names, *links]):
                     yield (Path(folder) / name).relative_to(self.root).as_posix()
+
+    def _there(self, path: str) -> bool:
+        """Whether something is there; what cannot be looked at is not absent."""
+        try:
+            (self.root / path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self._refuse(error)
+        return True
+
+    def _refuse(self, error: OSError) -> NoReturn:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}", hint=_HINT) from None
 
     def content(self, path: str) -> bytes:
         """A file's content; a link is followed.

@@ -11,7 +11,7 @@ from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import CommandError
 from deploy_lib.host.stack import HostStack
-from deploy_lib.release.files import content_of
+from deploy_lib.release.files import content_of, target_of
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.shell import IN_MEMORY, quote, words
@@ -48,12 +48,15 @@ def kept_script(stack: HostStack, release: Release) -> str:
     project = stack.project_of(release)
     bare = Project(project.name, project.directory, _without(project.files), project.env_files)
     files = [(content_of(release.files.get(path, "")), path) for path in stack.inputs_of(release)]
-    puts = "\n".join(f"put {words(name, path)}" for name, path in files if name and path != layout.OVERRIDE)
+    puts = [f"put {words(name, path)}" for name, path in files if name and path != layout.OVERRIDE]
+    links = [f"lead {words(to, path)}" for path, mark in release.files.items() if (to := target_of(mark))]
+    made = "\n".join([*puts, *links])
     return f"""\
 {IN_MEMORY}
 mkdir "$t/files" || exit
 put() {{ mkdir -p "$(dirname "$t/files/$2")" && cp {quote(stack.directory / layout.OBJECTS)}/"$1" "$t/files/$2" || exit; }}
-{puts}
+lead() {{ mkdir -p "$(dirname "$t/files/$2")" && ln -s -- "$1" "$t/files/$2" || exit; }}
+{made}
 echo "$t/files"
 {command.render_command(bare)}
 """

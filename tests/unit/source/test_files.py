@@ -1,5 +1,7 @@
 """Which files of a checkout are shipped, from where, and as what."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -296,3 +298,94 @@ def test_what_is_no_configuration_any_more_is_refused(root: Path, monkeypatch: p
     monkeypatch.setattr("deploy_lib.source.tree.LARGEST", 500)
     with pytest.raises(UsageError, match="conf/a has 0 MiB: that is data"):
         shipped(root, "./conf:/conf")
+
+
+def committed(path: Path) -> Path:
+    """A repository with a commit of all that is in it."""
+    git(path, "init", "--quiet")
+    git(path, "add", "-A")
+    git(path, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one")
+    return path
+
+
+@pytest.fixture
+def module(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the submodule `conf`."""
+    other = tmp_path_factory.mktemp("other")
+    write(other, {"nginx.conf": "1", "sites/a": "2", "odd.log": "3", ".gitignore": "*.log"})
+    git(root, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(committed(other)), "conf")
+    return committed(root)
+
+
+def test_files_of_a_submodule_are_shipped_as_its_own_git_has_them(module: Path) -> None:
+    found = shipped(module, "./conf/nginx.conf:/n, ./conf/sites:/s, ./conf/odd.log:/o")
+    assert {*found.files} == {"compose.yml", "conf/nginx.conf", "conf/sites/a"}
+    assert [(e.reference.path, e.why) for e in found.expected] == [("conf/odd.log", "git ignores it")]
+    assert {"conf/sites/a", "conf/nginx.conf"} <= {*shipped(module, "./conf:/c").files}
+
+
+@pytest.mark.parametrize("how", ["./conf:/c", "./conf/sites:/c", "directories"])
+def test_a_submodule_that_is_not_checked_out_is_no_empty_directory(module: Path, how: str) -> None:
+    git(module, "submodule", "deinit", "--force", "--quiet", "conf")
+    if how == "./conf/sites:/c":
+        assert [e.reference.path for e in shipped(module, how).expected] == ["conf/sites"]
+        return
+    with pytest.raises(UsageError, match="conf is a submodule that is not checked out") as caught:
+        shipped(module, how if how[0] == "." else "", directories=() if how[0] == "." else ("conf",))
+    assert "git submodule update --init conf" in str(caught.value)
+
+
+def test_files_of_another_repository_inside_are_shipped(root: Path) -> None:
+    write(root, {"inner/d/x": "1", "inner/one": "2", "inner/out.log": "3", "inner/.gitignore": "*.log"})
+    committed(root / "inner")
+    found = shipped(root, "./inner/d:/d, ./inner/one:/o, ./inner/out.log:/l")
+    assert {*found.files} == {"compose.yml", "inner/d/x", "inner/one"}
+    assert [e.why for e in found.expected] == ["git ignores it"]
+    inner = shipped(root, "./d:/d", compose="inner/compose.yml")
+    assert {*inner.files} == {"compose.yml", "d/x"}
+
+
+def test_a_compose_file_behind_a_linked_directory_is_read(root: Path) -> None:
+    write(root, {"real/compose.yml": COMPOSE % "./a:/a", "real/a": "1"})
+    (root / "now").symlink_to("real")
+    assert {*shipped(root, compose="now/compose.yml").files} == {"compose.yml", "a"}
+
+
+def test_what_is_no_file_is_expected_of_the_host(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    found = shipped(root, "./pipe:/p")
+    assert [(e.why, e.hint) for e in found.expected] == [
+        ("pipe is neither a file nor a directory", "make it on the host")
+    ]
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_directory_that_cannot_be_looked_into_is_not_empty(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tracked: bool
+) -> None:
+    write(root, {"conf/a": "1"})
+    if tracked:
+        committed(root)
+    else:
+        shutil.rmtree(root / ".git")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "conf/a")
+
+    # Root may look into any, so that it is refused is made up.
+    monkeypatch.setattr(Path, "lstat" if tracked else "unused", refuse, raising=False)
+    monkeypatch.setattr(os, "scandir" if not tracked else "unused", refuse, raising=False)
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        shipped(root, "./conf:/c")
+
+
+@pytest.mark.parametrize("name", ["app.env", "now/app.env"])
+def test_an_env_file_behind_a_link_is_among_what_compose_reads(root: Path, name: str) -> None:
+    write(root, {"real/app.env": "A=1", "compose.yml": f"services: {{web: {{image: x, env_file: {name}}}}}"})
+    if name == "app.env":
+        (root / "app.env").symlink_to("real/app.env")
+    else:
+        (root / "now").symlink_to("real")
+    found = shipped(root)
+    assert {*found.read} == {"compose.yml", name.split("/")[0], "real/app.env"}
+    assert found.inputs == ("compose.yml", "real/app.env")

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -169,6 +170,34 @@ def test_a_shallow_clone_is_said_to_be_one(repository: Path, tmp_path: Path) -> 
     assert git.behind(shallow, sha(shallow, "HEAD"), MAIN) is None
     assert git.is_shallow(shallow)
     assert git.candidates(shallow, MAIN)[0].sha == sha(repository, "HEAD")
+
+
+def test_a_worktree_s_own_fetch_counts(clone: Path, tmp_path: Path) -> None:
+    worktree = tmp_path / "beside"
+    git_in(clone, "worktree", "add", "-q", "-b", "other", str(worktree), "origin/main")
+    git_in(clone, "fetch", "-q")
+    os.utime(clone / ".git/FETCH_HEAD", (1, 1))
+    assert git.look(worktree, MAIN).fetched_seconds is None
+    git_in(worktree, "fetch", "-q")
+    seconds = git.look(worktree, MAIN).fetched_seconds
+    assert seconds is not None
+    assert seconds < 60
+
+
+def test_a_hook_s_own_repository_is_not_taken_for_the_checkout(
+    repository: Path, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git_in(repository, "commit", "-q", "--allow-empty", "-m", "elsewhere")
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git/index"))
+    assert git.head(clone).subject == "two"
+    assert git_files.listed(clone, ".") == {"a": False}
+    assert not git_files.ignores(clone, "a")
+
+
+def test_a_ref_is_no_option(clone: Path) -> None:
+    assert git.resolve(clone, "--all") is None
 
 
 # --- git that does not answer ---------------------------------------------------------------------------------
