@@ -161,10 +161,11 @@ def _plugins(running: Sequence[Service], offers: Offers) -> Iterator[Check]:
     lacking = [
         (
             f"{what} has the driver {driver}, which the engine does not have",
-            "docker plugin install, on the host; docker info shows what there is, under Plugins",
+            "docker plugin install, on the host; docker plugin ls and docker info, under Plugins, show what there is",
         )
         for kind, driver, what in dict.fromkeys(wanted)
-        if driver not in usual and f"{kind}/{driver.removesuffix(':latest')}" not in known
+        if driver not in usual
+        and {f"{each}/{driver.removesuffix(':latest')}" for each in (kind, "any")}.isdisjoint(known)
     ]
     if known:
         yield from _failed("drivers", "the engine has the drivers that the Compose file names", lacking)

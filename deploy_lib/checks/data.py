@@ -70,11 +70,12 @@ def _layers(judge: Judge, told: Sequence[Loss]) -> Iterator[Loss]:
         small = size is not None and size <= LIMIT
         if small or (risk.ends and container.done) or any(loss.layer == container.id for loss in told):
             continue
-        sizes = judge.look.layer(container) or {}
+        looked = judge.look.layer(container)
+        sizes = looked or {}
         kept = {path: n for path, n in sizes.items() if path != "?" and not _passing(path)}
         # The engine's own number counts: the closer look may have missed something, and then it is no noise.
         noise = sum(sizes.values()) - sum(kept.values())
-        known = bool(sizes) and "?" not in sizes
+        known = looked is not None and "?" not in sizes
         total = size - noise if size is not None else sum(kept.values()) if known else None
         if total is not None and total <= LIMIT:
             continue

@@ -49,8 +49,9 @@ class HostStack(Struct, frozen=True):
 
     @property
     def unpinned(self) -> Project:
-        """Its Compose project as the checkout has it, without what a release generates."""
-        return Project(self.project_name, self.directory, self._compose_files, self._env_files)
+        """Its Compose project as the checkout has it, with the variables of a release, and without the images that it pins."""
+        env_files = (*self._env_files, layout.VARIABLES)
+        return Project(self.project_name, self.directory, self._compose_files, env_files)
 
     @property
     def project(self) -> Project:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deploy_lib import layout
 from deploy_lib.checks.check import Check, judged, require_passed
 from deploy_lib.compose.command import down_command
+from deploy_lib.compose.override import variables_file
 from deploy_lib.host.look.alike import ask_alike
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.preflight import Values, needed_values
 from deploy_lib.node.site import Site
 from deploy_lib.plan.decision import Job
+from deploy_lib.release.files import Entry
 from deploy_lib.release.release import Version
 from deploy_lib.shell import words
 from deploy_lib.ssh.session import Session
@@ -39,14 +42,14 @@ def compare_adopted(session: Session, job: Job, facts: Facts, version: Version, 
     given = {name: value.reveal() for name, value in needed_values(facts, values).items()}
     shipped = job.local.shipped
     read = shipped.read
-    env = {**given, **job.variables(version, facts)}
+    files = {**read, layout.VARIABLES: Entry(variables_file(job.variables(version, facts)))}
     given_to = {*shipped.compose_files, *shipped.env_files}
     lying = all(
         facts.files.get(path) == each.mark
         for path, each in read.items()
         if path not in given_to and not each.folder
     )
-    found = ask_alike(session, job.stack.unpinned, read, env, facts.containers, lying=lying)
+    found = ask_alike(session, job.stack.unpinned, files, given, facts.containers, lying=lying)
     return replace(facts, alike=found.services, inactive=found.inactive)
 
 

@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 from deploy_lib import layout
 from deploy_lib.checks import Check, check_host, check_once_read, check_storage, reach
+from deploy_lib.compose.override import variables_file
 from deploy_lib.config import Node
 from deploy_lib.host.look.by_hand import ask_by_hand, started_from
 from deploy_lib.host.look.deployed import ask_deployed
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.gather import gather
 from deploy_lib.plan.decision import Job
+from deploy_lib.release.files import Entry
 from deploy_lib.release.release import Version
 from deploy_lib.secrets.placeholders import placeholders
 from deploy_lib.secrets.value import Secret
@@ -46,10 +48,13 @@ def look(
     asked = known if known is not None and known.asked[0] else None
     if version is None:
         return gather(session, job.stack, {}, {}, weigh=weigh, known=asked)
-    env = {**placeholders(job.environment.secrets), **job.variables(version, known or Facts())}
-    if asked is not None and asked.rendered == env and not job.stack.borrowed and not _unrendered(asked):
-        return gather(session, job.stack, {}, env, weigh=weigh, known=asked)
-    return replace(gather(session, job.stack, job.local.shipped.read, env, weigh=weigh), rendered=env)
+    env, variables = placeholders(job.environment.secrets), job.variables(version, known or Facts())
+    given = {**env, **variables}
+    if asked is not None and asked.rendered == given and not job.stack.borrowed and not _unrendered(asked):
+        return gather(session, job.stack, {}, {}, weigh=weigh, known=asked)
+    # By a file, as in the release: a shell has variables of its own, and some, such as UID, that nobody can set.
+    files = {**job.local.shipped.read, layout.VARIABLES: Entry(variables_file(variables))}
+    return replace(gather(session, job.stack, files, env, weigh=weigh), rendered=given)
 
 
 def _unrendered(facts: Facts) -> bool:

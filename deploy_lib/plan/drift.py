@@ -86,7 +86,10 @@ def _image(facts: Facts, image: Image) -> Iterator[str]:
     protecting = sorted(tag for tag in facts.tags if tag.startswith(image.keep_tags))
     for tag in (image.listed_tag, *protecting):
         if facts.tags.get(tag, built) != built:
-            yield f"the tag {tag} on the host points to another image than the release's ({image.digest})"
+            yield (
+                f"the tag {tag} on the host points to another image than the release's ({image.digest}); "
+                f"this puts it back: docker tag {built} {tag}"
+            )
 
 
 def _unrecorded(facts: Facts) -> Iterator[str]:

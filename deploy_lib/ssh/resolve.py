@@ -45,7 +45,9 @@ def resolve(destination: str, ssh_config: Path | None = None) -> Target:
     options = _shared(command, parts.host, ssh_config) or Options(_ask(*command, parts.host))
     if options.have_tokens:
         asked = Options(_ask("-o", f"ControlPath={tokens.QUESTION}", *command, parts.host))
-        options.tokens = tokens.answered(asked.one("controlpath") or "", options.one("hostkeyalias"))
+        options.tokens = tokens.answered(
+            asked.one("controlpath") or "", options.one("hostkeyalias"), options.one("proxyjump")
+        )
     return options.target(parts.host)
 
 

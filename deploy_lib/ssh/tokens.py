@@ -20,10 +20,10 @@ _TOKEN = re.compile(r"%(.?)")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
-def answered(control_path: str, host_key_alias: str | None) -> dict[str, str]:
-    """The tokens' values, from what `ssh -G` made of QUESTION."""
+def answered(control_path: str, host_key_alias: str | None, jump: str | None) -> dict[str, str]:
+    """The tokens' values, from what `ssh -G` made of QUESTION; `%j` is not in that, as ssh before 9.6 does not know it."""
     tokens = dict(zip(ASKED, control_path.split("|"), strict=True))
-    return {**tokens, "d": str(home()), "k": host_key_alias or tokens["n"], "%": "%"}
+    return {**tokens, "d": str(home()), "k": host_key_alias or tokens["n"], "j": jump or "", "%": "%"}
 
 
 def expand(value: str, tokens: Mapping[str, str], keyword: str, *, variables: bool = True) -> str:

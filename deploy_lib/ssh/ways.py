@@ -28,20 +28,27 @@ def dial(target: Target, timeout: float) -> socket.socket:
     family = _FAMILIES.get(target.family, socket.AF_UNSPEC)
     errors: dict[Any, OSError] = {}
     for kind, _, _, _, place in socket.getaddrinfo(target.hostname, target.port, family, socket.SOCK_STREAM):
-        conn = socket.socket(kind, socket.SOCK_STREAM)
+        conn = None
         try:
+            conn = socket.socket(kind, socket.SOCK_STREAM)
             conn.settimeout(timeout)
             if target.bind:
                 conn.bind((target.bind, 0))
             conn.connect(place)
             return conn
         except OSError as error:
-            conn.close()
+            if conn is not None:
+                conn.close()
             errors[place[:2]] = error
+    # What this machine cannot even try says nothing about the host, where something else does.
+    errors = {p: e for p, e in errors.items() if target.bind or e.errno not in _HERE} or errors
     if len(errors) == 1 or any(isinstance(error, TimeoutError) for error in errors.values()):
         raise next(iter(errors.values()))
     raise NoValidConnectionsError(errors)
 
+
+_HERE = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+"""A machine has no addresses of this family."""
 
 _SILENT = {
     errno.ECONNREFUSED,

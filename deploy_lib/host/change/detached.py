@@ -39,6 +39,7 @@ from deploy_lib.host.change.signs import (
     LOOK_END,
     MARK,
     NOT_PRUNED,
+    SAME,
     SWITCHED,
     UNKNOWN,
 )
@@ -122,7 +123,7 @@ pause() {{
 }}
 # Looks at the containers until there is a verdict; without an owner there will be no other.
 await() {{
-  decided=gone
+  decided=gone shown=-
   while :; do
     # A verdict that has come counts, however soon after it the session ended.
     alone=; owned || alone=1
@@ -141,7 +142,8 @@ await() {{
     u=
     {{ read -r u _ </proc/uptime; }} 2>/dev/null
     echo "{LOOK} $u"
-    containers || echo '{UNKNOWN}'
+    x=$(containers) || x='{UNKNOWN}'
+    if [ "$x" = "$shown" ]; then echo '{SAME}'; else shown=$x; printf '%s\\n' "$x"; fi
     echo '{LOOK_END}'
     pause
   done

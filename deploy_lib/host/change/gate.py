@@ -44,7 +44,8 @@ at_gate() {{
 }}
 # addresses ID...: where the gateway reaches them: in the first network that both have.
 addresses() {{
-  docker inspect --format {quote(f'{{{{println "=" .ID}}}}{ADDRESSES}')} "$gate" "$@" 2>/dev/null | {{
+  # Docker 29 and later say "invalid IP" where there is none.
+  docker inspect --format {quote(f'{{{{println "=" .ID}}}}{ADDRESSES}')} "$gate" "$@" 2>/dev/null | sed 's/invalid IP//g' | {{
     nets=' ' of= met=
     while read -r net at or; do
       case $net in =) of=$at met=; continue;; esac

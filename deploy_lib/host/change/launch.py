@@ -10,7 +10,7 @@ from deploy_lib import layout
 from deploy_lib.host.change.lock import owned
 from deploy_lib.host.change.signs import ASKED, BEGUN, DONE, END, MARK, NEVER
 from deploy_lib.release.history import Event
-from deploy_lib.shell import FIND_MEMORY, ScriptExit, quote
+from deploy_lib.shell import FIND_MEMORY, ScriptExit, quote, words
 
 Word = Literal["proven", "revert", "leave"]
 
@@ -64,11 +64,11 @@ echo "{MARK}{END} $r"
 def verdict_script(directory: PurePosixPath, token: str, word: Word, events: Sequence[Event]) -> str:
     """Gives the waiting switch its verdict, and the lines for the history."""
     path = quote(directory / layout.VERDICT)
+    lines = words(f"{token} {word}", *(event.line() for event in events))
+    # No here-document: some shells put that into a file of /tmp, which may be full.
     return f"""\
 {owned(directory, token)} || exit {ScriptExit.LAPSED}
 ! flock -n {quote(directory / layout.SWITCH_LOCK)} true || exit {ScriptExit.ENDED}
 umask 077
-cat > {path}.new <<'=EVENTS=' && mv {path}.new {path} || {{ rm -f {path}.new; exit 1; }}
-{token} {word}
-{"".join(f"{event.line()}" + chr(10) for event in events)}=EVENTS=
+printf '%s\\n' {lines} > {path}.new && mv {path}.new {path} || {{ rm -f {path}.new; exit 1; }}
 """

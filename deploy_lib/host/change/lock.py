@@ -42,6 +42,9 @@ LOCK_FD = 9
 _NAMELESS = 20
 """Tenths of a second to wait for a new holder's note."""
 
+_SLICE = 3
+"""Seconds after which it is said again that a switch is waited for."""
+
 _SWITCHING = "switching"
 
 
@@ -104,6 +107,8 @@ w=$(strangers)
 mkdir -p {quote(directory / layout.STATE)} || exit 1
 exec {LOCK_FD}>>{lock} || exit 1
 flock {how} {LOCK_FD} || {{
+  # Any other status is a file system that cannot lock, or the like.
+  [ $? = 1 ] || exit 1
   # A new holder may not have written its note yet, and the note of an earlier one does not count.
   n=0
   until {holder(directory)} || [ $n -ge {_NAMELESS} ]; do n=$((n + 1)); sleep 0.1; done
@@ -112,7 +117,11 @@ flock {how} {LOCK_FD} || {{
 }}
 printf '%s\\n%s\\n' {quote(json.dumps(asdict(owner)))} $$ > {note}.new && mv {note}.new {note} || exit 1
 exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
-flock -n 8 || {{ echo {_SWITCHING}; flock -w {switch_wait} 8 || exit {ScriptExit.BUSY}; }}
+flock -n 8 || {{
+  n=$(($(date +%s) + {switch_wait}))
+  # Each time it is said: where nobody hears it any more, this ends, and with it the lock.
+  until echo {_SWITCHING}; flock -w {_SLICE} 8; do [ "$(date +%s)" -lt $n ] || exit {ScriptExit.BUSY}; done
+}}
 exec 8>&-
 {f"{values.claim(delivery)} || exit {ScriptExit.NOT_OURS}" if delivery else ":"}
 # Left by a switch that ended with the host.
@@ -191,7 +200,7 @@ class Lock:
             first = next(lines, "")
             if first == _SWITCHING:
                 on_switch()
-                first = next(lines, "")
+                first = next((line for line in lines if line != _SWITCHING), "")
         except BaseException:
             process.close()
             raise

@@ -46,5 +46,6 @@ def one_off_steps(
         run = one_off_command(stack, project, one_off, alone=alone)
         said = quote(f"{MARK}one-off {one_off.service}: {words(*one_off.command)}")
         shell = f"engine && timeout -k 10 {int(one_off.timeout)} {run} || {{ r=$?; {clear}; return $r; }}"
-        steps.append(Step(f"echo {said}\n{shell}", (env + shown(run),)))
+        # No `echo`: that of some shells takes a backslash in the command for a sign of its own.
+        steps.append(Step(f"printf '%s\\n' {said}\n{shell}", (env + shown(run),)))
     return steps

@@ -20,6 +20,7 @@ from deploy_lib.host.change.signs import (
     NEVER,
     NOT_PRUNED,
     NOTE,
+    SAME,
     UNKNOWN,
     VOLUMES,
 )
@@ -83,6 +84,7 @@ class Printed:
         self.ill: tuple[str, ...] = ()
         self._began: tuple[int, float | None] | None = None
         self._listed: list[str] = []
+        self._before: list[str] = []
 
     def read(self, line: str) -> Look | Sign | str:
         """What the next line says: a look that it ends, a sign, or what another program has printed; "" for anything else."""
@@ -90,7 +92,10 @@ class Printed:
             self._began, self._listed = (self.asked, _seconds(line.removeprefix(LOOK))), []
         elif line == LOOK_END and self._began is not None:
             (asked, at), self._began = self._began, None
+            self._before = self._listed
             return Look(_containers(self._listed), asked, at)
+        elif line == SAME:
+            self._listed = self._before
         elif line == UNKNOWN or line.startswith("{"):
             self._listed.append(line)
         elif line in (BEGUN, NEVER):

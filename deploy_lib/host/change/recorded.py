@@ -10,7 +10,7 @@ from deploy_lib import layout
 from deploy_lib.errors import CommandError, DeployError
 from deploy_lib.host.change.lock import LAPSE
 from deploy_lib.release.history import Event
-from deploy_lib.shell import ScriptExit, quote
+from deploy_lib.shell import ScriptExit, quote, words
 from deploy_lib.ssh.session import Session
 
 WAIT = LAPSE + 15
@@ -27,11 +27,10 @@ def recorded_script(directory: PurePosixPath, events: Sequence[Event], wait: int
     Args:
         wait: seconds to wait for a switch that may still write them.
     """
-    lines = "".join(f"{event.line()}\n" for event in events)
+    lines = words(*(event.line() for event in events))
     return f"""\
 recorded() {{
-  {{ grep -axF -f - {quote(directory / layout.HISTORY)} 2>/dev/null | sort -u | grep -c . | grep -qx {len(events)}; }} <<'=EVENTS='
-{lines}=EVENTS=
+  printf '%s\\n' {lines} | grep -axF -f - {quote(directory / layout.HISTORY)} 2>/dev/null | sort -u | grep -c . | grep -qx {len(events)}
 }}
 e=$(($(date +%s) + {wait}))
 # While the verdict lies there, its lines may be written and not on the disk: then they are taken away again.

@@ -45,7 +45,10 @@ def restore_steps(stack: HostStack, backup: Backup, file: BackupFile, stop: Sequ
     """
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF}"
     # Stopped ones, too: a restore that a power cut has ended leaves them so.
-    those = " ".join(f"$(docker ps -aq --no-trunc {filters} {labels.of_service(name)})" for name in stop)
+    # One after the other: of several in one assignment, only the last one's failure would be seen.
+    those = " && ".join(
+        f'still="$still "$(docker ps -aq --no-trunc {filters} {labels.of_service(name)})' for name in stop
+    )
     seconds = int(stack.settings.switch_timeout)
     names = words(*(f"CONTAINERS-OF-{name}" for name in stop))
     what = quote(f"{backup.service} does not run, so nothing can be put into it")
@@ -68,7 +71,7 @@ stand() {{ [ -z "$still" ] || timeout -k 10 {seconds} docker stop $still >/dev/n
 go_on() {{ [ -z "$still" ] || timeout -k 10 {seconds} docker start $still >/dev/null && rejoin; }}
 i={quote(file.id)}
 find_in {quote(backup.service)} || {{ echo {what}; return 1; }}
-{f'still="{those}" && still=$(echo $still) || return' if those else ":"}"""),
+{f"{those} && still=$(echo $still) || return" if those else ":"}"""),
         Step("stand || return", (f"docker stop {names}",) if stop else ()),
         Step(
             f"touched=1\n{_give(stack, file)} || return",

@@ -156,7 +156,10 @@ def receive_script(directory: PurePosixPath, layer: Layer) -> str:
 umask 077
 f={file}
 mkdir -p "${{f%/*}}" || exit
-if [ -f "$f" ]; then echo whole; exit; fi
+# After a power cut it may be another than what was renamed so.
+if [ -f "$f" ]; then
+  case $(sha256sum <"$f") in {digits}*) echo whole; exit;; *) rm -f "$f";; esac
+fi
 n=0
 [ ! -f "$f.part" ] || n=$(wc -c <"$f.part") || exit
 [ "$n" -le {layer.size} ] || {{ rm -f "$f.part"; n=0; }}
@@ -165,7 +168,7 @@ cat >>"$f.part" || {{ r=$?; df -Ph "${{f%/*}}" >&2; exit $r; }}
 n=$(wc -c <"$f.part") || exit
 [ "$n" -ge {layer.size} ] || {{ echo "it was cut after $((n)) bytes" >&2; exit 1; }}
 case $(sha256sum <"$f.part") in
-  {digits}*) mv -f "$f.part" "$f" && echo whole;;
+  {digits}*) sync "$f.part"; mv -f "$f.part" "$f" && echo whole;;
   *) rm -f "$f.part"; echo other;;
 esac
 """

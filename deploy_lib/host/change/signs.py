@@ -30,6 +30,9 @@ LOOK_END = f"{MARK}."
 UNKNOWN = f"{MARK}unknown"
 """In place of the containers, when the engine does not list them."""
 
+SAME = f"{MARK}same"
+"""In place of the containers, when they are as at the look before: the log lies in memory, and a switch may wait for an hour."""
+
 ASKED = f"{MARK}asked"
 """What the launcher puts into the log when it was asked for a look: the next one begins after that."""
 

@@ -177,7 +177,8 @@ def _file_lines(stack: HostStack, staging: Staging) -> list[str]:
             f'[ "$(sha256sum < {quote(path)})" != {quote(f"{digest}  -")} ] || cp -- {quote(path)} {objects}.new/{digest}'
             for path, digest in staging.saves.items()
         ),
-        f"sync {objects}.new",
+        # Names that last need contents that last: after a power cut a name alone would count as the file.
+        f"find {objects}.new -type f -exec sync {{}} +; sync {objects}.new",
         f'for x in {objects}.new/*; do [ ! -e "$x" ] || mv -f "$x" {objects}/; done; rmdir {objects}.new',
         # `set -e` does not see a failure to the right of `||` by itself.
         f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }} || exit; unset {KEY}',

@@ -40,7 +40,7 @@ def ask_alike(
 
     Args:
         files: those that Compose reads.
-        env: the variables that it fills in, secrets among them, with their values: these are part of the hash.
+        env: the secrets that it fills in, with their values: these are part of the hash.
         lying: what the project's files refer to lies in its place as it is to be.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from msgspec import Struct, field
@@ -18,7 +18,7 @@ from deploy_lib.release.release import Release
 from deploy_lib.secrets.fingerprint import fingerprint, read_marks
 from deploy_lib.secrets.places import Place
 from deploy_lib.secrets.value import Secret
-from deploy_lib.values import Selective
+from deploy_lib.values import Selective, replace
 
 
 class CutOff(Struct, frozen=True):
@@ -197,6 +197,11 @@ class Facts(Selective, frozen=True):
         return [
             name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)
         ]
+
+    def without_health_of(self, unproven: Collection[str]) -> Facts:
+        """These, where the health checks of some services say nothing."""
+        found = [replace(c, health=None) if c.service in unproven else c for c in self.containers]
+        return replace(self, containers=tuple(found))
 
     def of(self, service: str) -> list[Container]:
         """The containers of one service."""

@@ -45,7 +45,7 @@ def gather(
 
     Args:
         files: those that Compose reads, which the host's Compose renders in memory; none: nothing is rendered.
-        env: non-secret variables that they need.
+        env: what stands for each secret in them.
         weigh: how much lies in the containers' own layers is asked, too.
         known: the facts so far: only what another command may have changed meanwhile is asked.
 
@@ -56,11 +56,12 @@ def gather(
     script = facts_script(stack, render=bool(files) and not again, weigh=weigh, again=again)
     if known is not None:
         said = session.run(script, timeout=TIMEOUT, step="gathering facts").stdout
-        return read_again(said, stack.node.name, known)
+        return read_again(said, stack.node.name, known).without_health_of(stack.settings.unproven)
     session.open()
     began = time.time()
     result = session.run(script, env=env, stdin=pack(files), timeout=TIMEOUT, step="gathering facts")
-    return replace(read_facts(result.stdout, stack.node.name), asked=(began, time.time()))
+    found = read_facts(result.stdout, stack.node.name).without_health_of(stack.settings.unproven)
+    return replace(found, asked=(began, time.time()))
 
 
 TOOLS = (
@@ -166,11 +167,12 @@ config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}'
 rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}
 {_LAYERS if weigh else "layers() { :; }"}
 {blank.function(stack) if render else "blank() { :; }"}
-images() {{ docker images --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
+images() {{ docker images -a --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
 # `docker info` says both versions, and has met Compose among the plugins of Docker's client: to ask each by itself takes as long once more.
 known() {{ about 2>/dev/null && x=$(printf '%s\n' "$about" | sed -n "$1") && [ -n "$x" ] && echo "$x"; }}
 engine() {{
-  known 's#^engine \\(.* linux/\\)x86_64$#\\1amd64#p; s#^engine \\(.* linux/\\)aarch64$#\\1arm64#p' ||
+  # The kernel may have more bits than the engine and all that it runs.
+  [ "$(getconf LONG_BIT 2>/dev/null)" = 64 ] && known 's#^engine \\(.* linux/\\)x86_64$#\\1amd64#p; s#^engine \\(.* linux/\\)aarch64$#\\1arm64#p' ||
     docker version --format '{{{{.Server.Version}}}} {{{{.Server.Os}}}}/{{{{.Server.Arch}}}}'
 }}
 version() {{ known 's/^compose v*//p' || {command.VERSION}; }}
@@ -227,8 +229,17 @@ def _unpack(stack: HostStack) -> str:
 
 
 _LAYERS = f"""\
-# The bytes in each container's own layer; `?` where the engine has not counted them in time. The containers were listed just now.
+# The bytes in each container's own layer; `?` where the engine has not counted them in time. The containers were listed just now; one
+# that is gone since then is no reason to know nothing of the others.
 layers() {{
-  [ -z "$ids" ] || timeout {WEIGHING} docker inspect -s --format '{{{{.ID}}}} {{{{.SizeRw}}}}' $ids 2>/dev/null || printf '%s ?\\n' $ids
+  [ -n "$ids" ] || return 0
+  x=$(timeout {WEIGHING} docker inspect -s --format '{{{{.ID}}}} {{{{.SizeRw}}}}' $ids 2>/dev/null)
+  for id in $ids; do
+    case "
+$x" in *"
+$id "*) ;; *) x="$x
+$id ?";; esac
+  done
+  printf '%s\n' "$x"
 }}
 """

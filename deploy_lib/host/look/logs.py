@@ -60,7 +60,7 @@ def logs_script(project: Project, services: Sequence[str], tail: int, *, follow:
     """
     form = f"{{{{.ID}}}} {labels.template(labels.SERVICE)} {labels.template(labels.NUMBER)}"
     options = words("--timestamps", "--tail", tail, *(["--follow"] if follow else []))
-    wanted = "|".join(f"*.{quote(service)}" for service in services) or "*"
+    wanted = "|".join(map(quote, services)) or "*"
     return f"""\
 list=$(docker ps -a --no-trunc {project.filters} {labels.NO_ONE_OFF} --format {quote(form)}) || exit
 # A container's own number would be another one after each rolling switch: it only gives the order.
@@ -75,7 +75,7 @@ show() {{
 }}
 {_GUARD if follow else ""}\
 while read -r i s n; do
-  case $i.$s in .) continue ;; {wanted}) ;; *) continue ;; esac
+  case $s in '') continue ;; {wanted}) ;; *) continue ;; esac
   show "$i" "$s" "$n" {"&" if follow else ""}
   {'shown="$shown $!"' if follow else ""}
 done <<LIST

@@ -82,9 +82,17 @@ offers() {{
     docker network ls --format 'network {{{{.Name}}}}' || return
     docker volume ls --format 'volume {{{{.Name}}}}' || return
   fi
+  # `docker info` names neither those that Docker manages itself nor those of files that nothing has used yet.
+  if grep -qs '"driver": ' "${{t-}}/model"; then
+    docker plugin ls --filter enabled=true --format 'plugin any/{{{{.Name}}}}' 2>/dev/null
+    for x in /run/docker/plugins/* /run/docker/plugins/*/* /etc/docker/plugins/* /usr/lib/docker/plugins/*; do
+      case $x in *.sock | *.spec | *.json) x=${{x##*/}}; echo "plugin any/${{x%.*}}";; esac
+    done
+  fi
   if [ -s "${{t-}}/model" ]; then
-    grep -oE '"/(dev|sys|proc)/[^":]+' "$t/model" | cut -c 2- | sort -u | while read -r x; do
-      [ ! -e "$x" ] || echo "device $x"
+    # A device may be written with what follows it, after a colon; its own path may have one, too.
+    grep -oE '"/(dev|sys|proc)/[^"]+' "$t/model" | cut -c 2- | sort -u | while read -r x; do
+      for x in "$x" "${{x%%:*}}"; do [ ! -e "$x" ] || echo "device $x"; done
     done
     # A path with a backslash in it is written otherwise there, and counts as one that exists.
     grep -oE '("(source|device)": "|"seccomp[:=])/[^"\\\\]+"' "$t/model" | sed 's/"$//; s/^[^/]*//' | sort -u | while read -r x; do

@@ -16,8 +16,10 @@ proxy does not answer. route: it cannot be reached, or does not answer in time. 
 these.
 """
 
+# The proxy before what else is said: its own name or certificate may be at fault.
 _WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
     ("limit", ("toomanyrequests", "too many requests", "rate limit")),
+    ("proxy", ("proxyconnect",)),
     ("expired", ("certificate has expired or is not yet valid",)),
     ("misnamed", ("certificate is valid for", "is not valid for any names", "doesn't contain any ip sans", "cannot validate certificate for")),
     ("authority", ("x509: certificate signed by unknown authority", "certificate is not trusted", "x509: ")),
@@ -43,7 +45,6 @@ _WORDS: tuple[tuple[Fault, tuple[str, ...]], ...] = (
         ("manifest unknown", "name unknown", "repository name not known", "not found: manifest", "manifest not found", "no such manifest"),
     ),
     ("name", ("no such host", "server misbehaving", "name resolution")),
-    ("proxy", ("proxyconnect",)),
     ("down", ("unexpected http status: 5", "internal server error", "bad gateway", "service unavailable")),
     (
         "route",

@@ -14,6 +14,7 @@ shape() {
   find / -maxdepth 0 -ls >/dev/null 2>&1 || lacks find
   tail -n 0 --pid=$$ /dev/null >/dev/null 2>&1 || lacks tail
   timeout 0.01 sleep 9 >/dev/null 2>&1; [ $? = 124 ] || lacks timeout
+  flock -s -w 1 /dev/null true >/dev/null 2>&1 || lacks flock
   x=$(command -v docker) || return 0
   case $x:$(readlink -f "$x") in */snap/bin/*|*:*/snap) echo snap:docker;; esac
   [ "$(dd if="$x" bs=2 count=1 2>/dev/null | tr '\\000' 0)" != '#!' ] || ! grep -q podman "$x" || echo podman:docker

@@ -37,7 +37,7 @@ OFFERS = Offers(
     memory=8 << 30,
     runtimes=frozenset({"runc"}),
     absent=frozenset({"/nowhere/at/all", "/nowhere/else", "/nowhere/p.json"}),
-    plugins=frozenset({"log/json-file", "log/loki:latest", "volume/local", "network/bridge"}),
+    plugins=frozenset({"log/json-file", "any/loki:latest", "volume/local", "network/bridge"}),
     containers={"constructs-other": ""},
 )
 

@@ -85,6 +85,7 @@ def test_a_large_layer_is_lost_with_its_container_and_its_biggest_directories_ar
 def test_a_layer_of_a_size_that_nobody_knows_is_not_taken_for_a_small_one() -> None:
     assert "web keeps nobody knows how much" in lost(scene(risk(), layer=None))
     assert not lost(scene(risk(), layer=None), Found(layers={"c1": {"/etc": 5}}))
+    assert not lost(scene(risk(), layer=None), Found(layers={"c1": {}}))
     assert lost(scene(risk(), layer=None), Found(layers={"c1": {"/etc": 5, "?": 0}}))
 
 

@@ -5,7 +5,7 @@ from tests.unit import build
 
 def test_its_files_are_those_of_the_checkout_and_those_that_a_release_generates() -> None:
     stack = build.stack()
-    assert stack.unpinned.inputs == ("compose.yml", "shop.env")
+    assert stack.unpinned.inputs == ("compose.yml", "shop.env", "release.env")
     assert stack.project.inputs == ("compose.yml", "release.yml", "shop.env", "release.env")
     assert stack.named == ["compose.yml", "conf", "release.env", "release.yml", "shop.env"]
 

@@ -65,11 +65,13 @@ OTHER = Image("r.example:5443/k/web", "2", f"sha256:{'b' * 64}")
         (replace(SETTLED, images={}), f"the image {IMAGE} is not on the host any more"),
         (
             replace(SETTLED, tags={"r.example:5443/k/web:1": "sha256:else"}),
-            f"the tag r.example:5443/k/web:1 on the host points to another image than the release's ({DIGEST})",
+            f"the tag r.example:5443/k/web:1 on the host points to another image than the release's ({DIGEST}); "
+            f"this puts it back: docker tag {ID} r.example:5443/k/web:1",
         ),
         (
             replace(SETTLED, tags={KEEP: "sha256:else"}),
-            f"the tag {KEEP} on the host points to another image than the release's ({DIGEST})",
+            f"the tag {KEEP} on the host points to another image than the release's ({DIGEST}); "
+            f"this puts it back: docker tag {ID} {KEEP}",
         ),
     ],
 )
@@ -117,5 +119,6 @@ def test_an_image_of_the_hub_is_found_under_the_name_that_docker_lists(written: 
     assert drift(facts) == ()
     moved = replace(facts, tags={"web:1": "sha256:else"})
     assert drift(moved) == (
-        f"the tag web:1 on the host points to another image than the release's ({DIGEST})",
+        f"the tag web:1 on the host points to another image than the release's ({DIGEST}); "
+        f"this puts it back: docker tag {ID} web:1",
     )

@@ -312,8 +312,9 @@ def committed(path: Path) -> Path:
 def module(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the submodule `conf`."""
     other = tmp_path_factory.mktemp("other")
-    write(other, {"nginx.conf": "1", "sites/a": "2", "odd.log": "3", ".gitignore": "*.log"})
+    write(other, {"nginx.conf": "1", "sites/a": "2", ".gitignore": "*.log"})
     git(root, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(committed(other)), "conf")
+    write(root, {"conf/odd.log": "3"})
     return committed(root)
 
 

@@ -97,7 +97,9 @@ def test_without_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_answers_of_ssh_are_told_apart() -> None:
     text = "|".join(f"value of {token}" for token in tokens.ASKED)
-    found = tokens.answered(text, None)
+    found = tokens.answered(text, None, None)
     assert all(found[token] == f"value of {token}" for token in tokens.ASKED)
     assert (found["k"], found["%"]) == ("value of n", "%")
-    assert tokens.answered(text, "alias")["k"] == "alias"
+    assert found["j"] == ""
+    known = tokens.answered(text, "alias", "user@jump:22")
+    assert (known["k"], known["j"]) == ("alias", "user@jump:22")

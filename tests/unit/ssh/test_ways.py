@@ -46,6 +46,35 @@ def test_addresses_are_tried_in_their_order(port: int, monkeypatch: pytest.Monke
         dial(target(port), 5)
 
 
+def test_a_family_that_this_machine_lacks_says_nothing_of_a_host(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolves(monkeypatch, "fd00::7", "127.0.0.7", "127.0.0.1")
+    made = socket.socket
+
+    class Lacking(made):  # type: ignore[valid-type, misc]
+        def connect(self, place: tuple[str, int]) -> None:
+            if ":" in place[0]:
+                raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+            super().connect(place)
+
+    monkeypatch.setattr(socket, "socket", Lacking)
+    with dial(target(port), 5) as conn:
+        assert conn.getpeername()[0] == "127.0.0.1"
+    resolves(monkeypatch, "fd00::7", "127.0.0.7")
+    with pytest.raises(OSError, match="refused") as caught:
+        dial(target(port), 5)
+    assert nothing_answered(caught.value)
+
+    def none(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", none)
+    with pytest.raises(NoValidConnectionsError) as caught:
+        dial(target(port), 5)
+    assert not nothing_answered(caught.value), "nothing was asked"
+
+
 def test_the_address_to_come_from(port: int) -> None:
     with dial(target(port, hostname="127.0.0.1", bind="127.0.0.9"), 5) as made:
         assert made.getsockname()[0] == "127.0.0.9"

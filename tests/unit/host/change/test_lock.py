@@ -133,6 +133,29 @@ def test_a_switch_that_was_left_to_itself_is_waited_for(tmp_path: Path) -> None:
     assert switch.wait(10) == 0
 
 
+def test_who_waits_for_a_switch_and_is_gone_holds_no_lock(tmp_path: Path) -> None:
+    switch = switching(tmp_path, 60)
+    try:
+        waiting = begin(tmp_path, "gone")
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "switching\n"
+        waiting.stdout.close()
+        waiting.wait(20)
+        assert subprocess.run(["flock", "-n", str(tmp_path / ".deploy/lock"), "true"]).returncode == 0
+    finally:
+        subprocess.run(["pkill", "-P", str(switch.pid)])
+        switch.wait(10)
+
+
+def test_a_file_system_that_cannot_lock_is_not_told_as_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "flock").write_text("#!/bin/sh\necho 'flock: 9: No locks available' >&2; exit 71\n")
+    (tmp_path / "flock").chmod(0o755)
+    script = lock_script(PurePosixPath(tmp_path), me("next"), 0, 1)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", script], input="", capture_output=True, text=True, timeout=20, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "flock: 9: No locks available\n")
+
+
 def test_a_switch_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     switch = switching(tmp_path, 60)
     try:

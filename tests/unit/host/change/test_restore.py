@@ -84,6 +84,17 @@ def test_the_data_are_put_back_while_who_uses_them_stands_still(host: Host) -> N
     assert host.kinds() == ["backup", "backup", "restoring", "restored"]
 
 
+def test_nothing_is_touched_where_it_is_unknown_what_has_to_stand_still(host: Host) -> None:
+    docker = host.folder / "docker"
+    docker.write_text(
+        docker.read_text().replace("*service=web*)", "*service=other*) exit 1;;\n      *service=web*)")
+    )
+    host.begin(host.old, host.now, stop=("other", "web"))
+    assert host.until("=== switched") == "=== switched 1"
+    assert host.data.read_text() == "whole: two"
+    assert "exec" not in host.moved()
+
+
 def test_what_an_interrupted_restore_has_left_stopped_is_started(host: Host) -> None:
     (host.folder / "webdown").touch()
     host.begin(host.old, host.now)

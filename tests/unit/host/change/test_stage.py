@@ -48,6 +48,18 @@ def test_files_are_kept_by_their_content_and_those_of_the_release_before_are_sav
     assert (tmp_path / ".deploy/key").read_text() == "k"
 
 
+def test_names_of_files_last_only_after_their_contents(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sync").write_text(f"#!/bin/sh\nls {tmp_path}/.deploy/objects; printf '%s\\n' \"$@\"\n")
+    (tmp_path / "bin/sync").chmod(0o755)
+    staging = Staging(uploads={digest(b"new"): b"new"})
+    script = stage.staging_script(build.stack(str(tmp_path)), staging, ())
+    env = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "REGISTRY_KEY": "k"}
+    done = subprocess.run(["sh", "-c", script], input=pack(staging.uploads), capture_output=True, env=env)
+    objects = f"{tmp_path}/.deploy/objects"
+    assert done.stdout.decode().split() == [f"{objects}.new/{digest(b'new')}", f"{objects}.new"]
+
+
 def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds(tmp_path: Path) -> None:
     content = b"x" * 100_000
     staging = Staging(uploads={digest(content): content})

@@ -13,7 +13,7 @@ from deploy_lib.host.change import watch as watching_module
 from deploy_lib.host.change.following import Following
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
-from deploy_lib.host.change.signs import ASKED, BEGUN, NEVER, UNKNOWN
+from deploy_lib.host.change.signs import ASKED, BEGUN, NEVER, SAME, UNKNOWN
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.switch_faults import LostError, NotBegunError, SwitchError, UncertainError
 from deploy_lib.host.change.watch import Watch
@@ -22,6 +22,7 @@ from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.process import Process
 from deploy_lib.ssh.session import Session
 from tests.unit import build
+from tests.unit.host.look.test_gather import ANSWER
 
 STACK = build.stack()
 HAPPENED = event("started", Release("r2", "sha-0000002", None, {}, {}))
@@ -319,6 +320,13 @@ def test_a_look_at_which_the_engine_tells_nothing_is_none(monkeypatch: pytest.Mo
     monkeypatch.setattr(watching_module.time, "monotonic", lambda: next(clock))
     with pytest.raises(SwitchError, match="does not list"):
         next(watching(BEGUN, *silent * 9).looks())
+
+
+def test_what_is_as_before_need_not_be_said_again() -> None:
+    line = next(line for line in ANSWER.splitlines() if '"image_id"' in line)
+    whole, same = ("=== containers", line, "=== ."), ("=== containers", SAME, "=== .")
+    looks = watching(BEGUN, *whole, *same, *LOOK, *same).looks()
+    assert [len(next(looks) or ()) for _ in range(4)] == [1, 1, 0, 0]
 
 
 def test_a_look_is_of_the_time_that_its_host_says_or_else_of_when_it_arrives() -> None:

@@ -67,6 +67,12 @@ def test_what_going_back_has_made_anew_with_another_is_as_recorded() -> None:
         assert [facts.remade(container, proven) for container in (alone, part)] == made_otherwise
 
 
+def test_a_health_check_that_says_nothing_is_no_fact() -> None:
+    ill = build.container(health="unhealthy")
+    facts = Facts(containers=(ill, replace(ill, service="other")))
+    assert [c.health for c in facts.without_health_of(("other",)).containers] == ["unhealthy", None]
+
+
 def cut_off(*publishers: Publisher, **more: Any) -> str:
     vpn = build.container(id="vpn", name="vpn-1", started="1970-01-01T00:01:40Z")
     part = build.container(id="part", **{"lives_in": ("vpn",), "started": "1970-01-01T00:01:41Z", **more})

@@ -301,6 +301,15 @@ case "$1 $2" in
           "source": "/nowhere/a b",
           "target": "/x"
         }
+      ],
+      "logging": {
+        "driver": "loki"
+      },
+      "devices": [
+        {
+          "source": "/dev/shm/DEVICE/a:b",
+          "target": "/dev/x"
+        }
       ]
     }
   }
@@ -308,6 +317,7 @@ case "$1 $2" in
 E
   ;;
   "info --format") printf 'cpus 2\\nmemory 1\\nplugin log/json-file\\n';;
+  "plugin ls") echo 'plugin any/loki:latest';;
   "network ls") [ "$3 $4 $5" = "-q --filter label=com.docker.compose.project=p" ] && echo id;;
   "network inspect") echo 'made network {"Name": "p_n"}';;
 esac
@@ -318,7 +328,8 @@ true
 def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_that_takes(
     home: Path, memory: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "docker").write_text(DOCKER)
+    (memory / "a:b").touch()
+    (tmp_path / "docker").write_text(DOCKER.replace("/dev/shm/DEVICE", str(memory)))
     (tmp_path / "docker").chmod(0o755)
     node = NODE.model_copy(update={"directory": PurePosixPath(home)})
     stack = HostStack(node, "p", compose_files=("a.yml",))
@@ -329,7 +340,8 @@ def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_t
     offers = reading.read_facts(done.stdout.decode(), "core").machine.offers
     assert offers is not None
     assert offers.absent == {"/nowhere/a b"}
-    assert offers.plugins == {"log/json-file"}
+    assert {"log/json-file", "any/loki:latest"} <= offers.plugins
+    assert offers.devices == {f"{memory}/a:b"}
     assert offers.dropped == {"gw_priority"}
     assert offers.made == (("network", {"Name": "p_n"}),)
 
@@ -553,6 +565,48 @@ def test_an_engine_that_takes_calls_and_never_answers_is_named_in_good_time(
     assert facts.problems["containers"] == "Docker does not answer"
     assert facts.problems["images"] == "Docker does not answer"
     assert facts.key == "c0ffee"
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"), [("a 5", "a 5\nb ?\n"), ("a 5\nb 6", "a 5\nb 6\n"), ("", "a ?\nb ?\n")]
+)
+def test_a_container_that_is_gone_leaves_the_others_layers_known(
+    tmp_path: Path, counted: str, said: str
+) -> None:
+    script = facts_script(build.stack(), render=False, weigh=True)
+    (asked,) = re.findall(r"^layers\(\) \{.*?^\}", script, re.MULTILINE | re.DOTALL)
+    (tmp_path / "docker").write_text(f"#!/bin/sh\nprintf %s '{counted}'; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = f"ids='a\nb'\n{asked}\nlayers"
+    done = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True)
+    assert done.stdout.strip("\n") == said.strip("\n")
+
+
+@pytest.mark.parametrize(
+    ("info", "bits", "platform"),
+    [
+        ("engine 26.1 linux/x86_64", "64", "linux/amd64"),
+        ("engine 26.1 linux/aarch64", "64", "linux/arm64"),
+        # What lies on a 64-bit kernel may be of 32.
+        ("engine 26.1 linux/aarch64", "32", "linux/asked"),
+        ("engine 26.1 linux/riscv64", "64", "linux/asked"),
+        ("engine  /", "64", "linux/asked"),
+    ],
+)
+def test_the_engine_s_version_is_in_what_it_says_of_itself(
+    home: Path, memory: Path, info: str, bits: str, platform: str
+) -> None:
+    (memory / "bin").mkdir()
+    answers = {
+        "docker": f"""case $1 in info) echo '{info}';; version) echo 26.1 linux/asked;; esac""",
+        "getconf": f"echo {bits}",
+    }
+    for name, answer in answers.items():
+        (memory / "bin" / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (memory / "bin" / name).chmod(0o755)
+    facts = looked_at(home, str(memory), env={**os.environ, "PATH": f"{memory}/bin:{os.environ['PATH']}"})
+    assert (facts.engine, facts.platform) == ("26.1", platform)
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -31,6 +31,8 @@ IMAGE, HUB = Image("h.example:5443/x", "1"), Image("redis", "7")
         (500, "dial tcp: lookup h.example on 127.0.0.11:53: no such host", "name", "getent hosts h.example"),
         (500, "dial tcp: lookup h.example: Temporary failure in name resolution", "name", "DNS"),
         (500, 'proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused', "proxy", "Environment"),
+        (500, 'proxyconnect tcp: dial tcp: lookup proxy.corp on 127.0.0.53:53: no such host', "proxy", "Environment"),
+        (500, 'proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority', "proxy", "Environment"),
         (500, "dial tcp 10.0.0.1:5443: connect: connection refused", "route", "can the host reach the registry"),
         (500, "dial tcp 10.0.0.1:5443: connect: no route to host", "route", "curl -v https://h.example:5443/v2/"),
         (500, "net/http: request canceled while waiting for connection (Client.Timeout exceeded)", "route", "reach"),

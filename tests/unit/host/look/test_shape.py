@@ -44,6 +44,7 @@ def test_podmans_imitation_is_found(tmp_path: Path, text: str) -> None:
         ("find", 'case "$*" in *-ls*) exit 1;; esac'),
         ("tail", 'case "$*" in *--pid*) exit 1;; esac'),
         ("timeout", "exit 143"),
+        ("flock", 'case "$*" in *-w*) exit 1;; esac'),
     ],
 )
 @pytest.mark.parametrize(("says", "kind"), [("BusyBox v1.37.0", "busybox"), ("toybox 0.8.11", "lacks")])
