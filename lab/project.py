@@ -150,6 +150,11 @@ def _known(table: str, named: Iterable[str], known: Collection[str], what: str) 
 def _require(environment: Environment, folder: Path) -> None:
     """Checks that a deployment to this environment finds the lab's hosts and secrets."""
     where = f"{DEPLOY_FILE}: environments.{environment.name}"
+    if not environment.image_registry:
+        raise UsageError(
+            f"{where}: the lab has a registry of its own, and image_registry names none",
+            hint='image_registry = "registry.internal:5443/NAME"; registry = { username = "lab", password = "SECRET" }',
+        )
     if environment.ssh_config != folder / DIRECTORY / "ssh_config":
         raise UsageError(
             f"{where}.ssh_config does not lead to the lab", hint=f'ssh_config = "{DIRECTORY}/ssh_config"'

@@ -16,7 +16,7 @@ from deploy_lib.cli import flags
 from deploy_lib.cli.commands import COMMANDS, Command, deploying
 from deploy_lib.cli.flags import NODE, PARALLEL, STACK, Flag, Flags, Given, Raw
 from deploy_lib.cli.outline import Outline, outline
-from deploy_lib.cli.program import accept_repeated_hosts, suggest
+from deploy_lib.cli.program import accept_repeated_hosts, require_ssh_config, suggest
 
 if TYPE_CHECKING:
     from deploy_lib.ssh.connection import StrictConnection
@@ -90,6 +90,7 @@ def host_collection(root: Path) -> Collection:
         root: the folder of deploy.toml.
     """
     accept_repeated_hosts()
+    require_ssh_config()
     made = []
     for command in (*deploying(_known_names(root)), *COMMANDS):
         if not command.on_host:

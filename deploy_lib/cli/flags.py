@@ -108,6 +108,15 @@ def _switch(name: str, text: str) -> Flag[bool]:
     return Flag(name, text, bool, empty=False)
 
 
+def _service(text: str) -> str:
+    # One of an unset variable would otherwise stand for all.
+    if not (name := word("--service", text)):
+        from deploy_lib.errors import UsageError
+
+        raise UsageError("--service: no service is named", hint="leave it out to change all of them")
+    return name
+
+
 _REPLICAS = "replicas-"
 
 NODE: Flag[list[str]] = Flag("node", "a node, or all", _names, empty=None, several=True)
@@ -120,7 +129,7 @@ SERVICE = _word("service", "this service only")
 SERVICES: Flag[tuple[str, ...]] = Flag(
     "service",
     "change this service only; may be given more than once",
-    lambda raw: tuple(dict.fromkeys(name for each in _names(raw) if (name := word("--service", each)))),
+    lambda raw: tuple(dict.fromkeys(_service(each) for each in _names(raw))),
     empty=None,
     several=True,
 )

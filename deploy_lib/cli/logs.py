@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy_lib.cli.flags import FOLLOW, LOG_LINES, SERVICE
 from deploy_lib.cli.invocation import Invocation, Report, announce
-from deploy_lib.cli.nodes import are_named, choose, is_off, missing_any, sessions_with
+from deploy_lib.cli.nodes import are_named, choose, missing_any, outcome_of, sessions_with
 from deploy_lib.errors import DeployError, ExitCode, UsageError
 from deploy_lib.host.look import logs
 from deploy_lib.host.stack import HostStack
@@ -55,8 +55,8 @@ def run(invocation: Invocation) -> None:
             for node, item in logs.stream(sessions, scripts, follow=follow):
                 if isinstance(item, DeployError):
                     failed[node] = item
-                    skipped = is_off(nodes[node], item)
-                    report.nodes[node] = {"outcome": "skipped" if skipped else "failed", "error": str(item)}
+                    outcome = outcome_of(nodes[node], item)
+                    report.nodes[node] = {"outcome": outcome, "error": str(item)}
                     console.error(item)
                 elif isinstance(item, logs.Known):
                     found[node].add(item.service)

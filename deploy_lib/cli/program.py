@@ -47,6 +47,21 @@ def accept_repeated_hosts() -> None:
             program.parse_core(joined)
 
 
+def require_ssh_config() -> None:
+    """Ends `fab -S FILE` where there is no such file: Fabric's own error would be an unforeseen one.
+
+    Raises:
+        Exit: with the status of a bad argument.
+    """
+    from deploy_lib.cli.invocation import refuse
+    from deploy_lib.errors import UsageError
+
+    for program in _running():
+        given = program.args["ssh-config"].value if "ssh-config" in program.args else None
+        if given and not Path(given).is_file():
+            refuse(UsageError(f"-S: there is no file {given}", hint="name an ssh_config, or leave it out"))
+
+
 def join_hosts(argv: Sequence[str]) -> list[str]:
     """A command line with all its hosts behind the first `-H`."""
     end = argv.index("--") if "--" in argv else len(argv)

@@ -18,7 +18,7 @@ from deploy_lib.secrets.places import Place
 from deploy_lib.values import replace
 
 _SECRETIVE = re.compile(
-    r"PASS|PW|SECRET|TOKEN|KEY|CRED|AUTH|PRIVATE|SALT|DSN|CERT|SIGN|HASH|LICEN|HOOK|COOKIE|SESSION|JWT|URL|URI|CONN|PIN\b|OTP|BEARER",
+    r"PASS|PW|PSWD?|PSK|PHRASE|SEED|MNEMONIC|(?<![A-Z])PAT(?![A-Z])|SECRET|TOKEN|KEY|CRED|AUTH|PRIVATE|SALT|DSN|CERT|SIGN|HASH|LICEN|HOOK|COOKIE|SESSION|JWT|URL|URI|CONN|PIN\b|OTP|BEARER",
     re.IGNORECASE,
 )
 """Names whose values may be secrets, or have one within. Such a value never leaves its host."""

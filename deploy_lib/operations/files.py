@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 from fabric import Connection
 from msgspec import Struct
@@ -31,23 +33,43 @@ class Placed(Struct, frozen=True):
 
 
 def put_directory(connection: Connection, source: Path, directory: str | PurePosixPath) -> Placed:
-    """Puts all files below a directory of this machine into one of the host; other files there stay.
+    """Puts all files below a directory of this machine into one of the host; other files there stay. What a link to a file leads to
+    is put in its place.
 
     Raises:
-        UsageError: there is no such directory here, or a file cannot be read.
+        UsageError: there is no such directory here, something in it cannot be read, or it is no file: a pipe, or a link to a
+            directory or to nothing.
         RemoteError: the host's directory cannot be written.
     """
     if not source.is_dir():
         raise UsageError(f"there is no directory {source}")
     try:
-        files = {
-            path.relative_to(source).as_posix(): path.read_bytes()
-            for path in sorted(source.rglob("*"))
-            if path.is_file()
-        }
+        files = {path.relative_to(source).as_posix(): path.read_bytes() for path in _below(source)}
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be read: {error.strerror}") from None
     return put_files(connection, files, directory)
+
+
+def _below(source: Path) -> Iterator[Path]:
+    """The files below a directory.
+
+    Raises:
+        UsageError: something there is no file.
+        OSError: a directory cannot be looked into.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    for folder, folders, names in os.walk(source, onerror=refuse):
+        folders.sort()
+        linked = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for path in (Path(folder) / name for name in sorted([*names, *linked])):
+            if not path.is_file():
+                raise UsageError(
+                    f"{path} is no file, and cannot be put", hint="leave it out, or put what it leads to"
+                )
+            yield path
 
 
 def put_files(connection: Connection, files: Mapping[str, bytes], directory: str | PurePosixPath) -> Placed:

@@ -135,7 +135,11 @@ def _read(source: _Source, plain: BinaryIO) -> Archive:
 
 def _source(problem: str, reference: str, say: Say) -> _Source:
     if is_file(reference):
-        return _file(problem, Path(reference).expanduser(), say)
+        try:
+            path = Path(reference).expanduser()
+        except RuntimeError:  # the home of a user that there is not
+            path = Path(reference)
+        return _file(problem, path, say)
     return _of_engine(problem, reference, say)
 
 

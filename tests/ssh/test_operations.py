@@ -84,6 +84,15 @@ def test_a_directory_that_cannot_be_made_is_said(connection: Connection, tmp_pat
         put_files(connection, {"x": b""}, str(tmp_path / "file/below"))
     with pytest.raises(UsageError, match="no directory"):
         put_directory(connection, tmp_path / "nowhere", "/tmp")
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    (odd / "leads").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="leads is no file"):
+        put_directory(connection, odd, "/tmp")
+    (odd / "leads").unlink()
+    (odd / "broken").symlink_to("nowhere")
+    with pytest.raises(UsageError, match="broken is no file"):
+        put_directory(connection, odd, "/tmp")
 
 
 def test_a_value_is_the_commands_and_nobody_elses(connection: Connection) -> None:

@@ -83,3 +83,9 @@ def test_refresh_is_for_all_services_or_for_one(typed: flags.Raw, meant: str | N
 def test_refresh_that_names_no_service_is_refused() -> None:
     with pytest.raises(UsageError, match="--refresh"):
         _ = Given({"refresh": "a b"})[flags.REFRESH]
+
+
+@pytest.mark.parametrize("said", [[""], ["web", ""]])
+def test_a_service_of_an_unset_variable_does_not_stand_for_all(said: list[str]) -> None:
+    with pytest.raises(UsageError, match="--service: no service is named"):
+        Given({"service": said})[flags.SERVICES]

@@ -147,6 +147,13 @@ def test_names_of_every_shell_and_of_docker_are_nobodys_choice() -> None:
     names = ["PATH", "HOME", "LC_ALL", "DOCKER_HOST", "COMPOSE_PROFILES", "_", "PATHS", "LEVEL"]
     assert recoverable(names) == ["LEVEL", "PATHS"]
     assert secretive("MY_API_KEY")
+    assert all(
+        map(
+            secretive,
+            ("WG_PSK", "GITHUB_PAT", "DB_PSWD", "ROOT_PSW", "WALLET_SEED", "MNEMONIC", "PASSPHRASE"),
+        )
+    )
+    assert not any(map(secretive, ("PATH", "DATA_PATH", "PATTERN", "TZ", "PUID")))
     assert not secretive("LOG_LEVEL")
 
 
