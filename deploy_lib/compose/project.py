@@ -16,7 +16,7 @@ class Project(Struct, frozen=True):
         name: its containers, networks and volumes bear it.
         directory: where its files lie, and what relative paths in them start from.
         files: its Compose files, by name below that; each adds to those before it.
-        env_files: the files with its variables, likewise.
+        env_files: the files with its variables, likewise; one may be there twice.
         profiles: those that are active, beside what the files say.
         scale: by service, how many containers it is to have, whatever the files say.
     """
@@ -31,7 +31,7 @@ class Project(Struct, frozen=True):
     @property
     def inputs(self) -> tuple[str, ...]:
         """All files that Compose reads."""
-        return (*self.files, *self.env_files)
+        return tuple(dict.fromkeys((*self.files, *self.env_files)))
 
     @property
     def filters(self) -> str:

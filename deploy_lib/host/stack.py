@@ -50,7 +50,7 @@ class HostStack(Struct, frozen=True):
     @property
     def unpinned(self) -> Project:
         """Its Compose project as the checkout has it, with the variables of a release, and without the images that it pins."""
-        env_files = (*self._env_files, layout.VARIABLES)
+        env_files = _with_variables(self._env_files)
         return Project(self.project_name, self.directory, self._compose_files, env_files)
 
     @property
@@ -99,13 +99,18 @@ class HostStack(Struct, frozen=True):
         return tuple(PurePosixPath(path).name for path in self.settings.env_file or ())
 
     def _pinned(self, files: tuple[str, ...], env_files: tuple[str, ...]) -> Project:
-        files, env_files = (*files, layout.OVERRIDE), (*env_files, layout.VARIABLES)
+        files, env_files = (*files, layout.OVERRIDE), _with_variables(env_files)
         return Project(self.project_name, self.directory, files, env_files)
 
     @property
     def secret_places(self) -> list[PurePosixPath]:
         """Where its secret files may lie in the host's memory."""
         return [layout.secrets_in(memory, self.project_name) for memory in layout.MEMORY]
+
+
+def _with_variables(env_files: tuple[str, ...]) -> tuple[str, ...]:
+    """With the release's variables: last, as they count more; and first, as the values of the others may be made of them."""
+    return (layout.VARIABLES, *env_files, layout.VARIABLES) if env_files else (layout.VARIABLES,)
 
 
 def _only(release: Release, generated: str, *endings: str) -> tuple[str, ...]:

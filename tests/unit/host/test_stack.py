@@ -5,8 +5,9 @@ from tests.unit import build
 
 def test_its_files_are_those_of_the_checkout_and_those_that_a_release_generates() -> None:
     stack = build.stack()
-    assert stack.unpinned.inputs == ("compose.yml", "shop.env", "release.env")
-    assert stack.project.inputs == ("compose.yml", "release.yml", "shop.env", "release.env")
+    assert stack.unpinned.inputs == ("compose.yml", "release.env", "shop.env")
+    assert stack.project.inputs == ("compose.yml", "release.yml", "release.env", "shop.env")
+    assert stack.project.env_files == ("release.env", "shop.env", "release.env")
     assert stack.named == ["compose.yml", "conf", "release.env", "release.yml", "shop.env"]
 
 
@@ -17,10 +18,10 @@ def test_a_release_is_run_with_the_files_that_it_was_deployed_with() -> None:
     recorded = replace(
         release, compose_files=("old.yml",), env_files=("old.env",), inputs=("old.yml", "inner.yml")
     )
-    assert stack.project_of(recorded).inputs == ("old.yml", "release.yml", "old.env", "release.env")
+    assert stack.project_of(recorded).inputs == ("old.yml", "release.yml", "release.env", "old.env")
     assert "inner.yml" in stack.inputs_of(recorded)
     # An earlier version did not say it, and had one of each.
-    assert stack.project_of(release).inputs == ("compose.yml", "release.yml", "old.env", "release.env")
+    assert stack.project_of(release).inputs == ("compose.yml", "release.yml", "release.env", "old.env")
 
 
 def test_a_release_of_an_earlier_version_has_its_files_whatever_deploy_toml_calls_them_since() -> None:
@@ -28,7 +29,7 @@ def test_a_release_of_an_earlier_version_has_its_files_whatever_deploy_toml_call
     generated = dict.fromkeys(("release.yml", "release.env", "conf/x.yml", "conf/y.env"), "1")
     for name, env in (("old.yml", ".env.core"), ("old.yaml", "core.env")):
         release = Release("r1", "t", None, {}, {name: "1", env: "2", **generated})
-        assert stack.project_of(release).inputs == (name, "release.yml", env, "release.env")
+        assert stack.project_of(release).inputs == (name, "release.yml", "release.env", env)
     # What cannot be told stays as deploy.toml has it.
     several = Release("r1", "t", None, {}, {"a.yml": "1", "b.yml": "2", "a.env": "3", "b.env": "4"})
     assert stack.project_of(several).inputs == ("new.yml", "release.yml", "release.env")

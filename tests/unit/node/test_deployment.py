@@ -131,7 +131,7 @@ def test_what_lies_on_a_host_is_read_by_the_names_that_its_release_has(
     )
     node = deployment()
     node_preflight.look_at_places(node.session, node.job, replace(facts, history=(event("proven", old),)))
-    assert asked[0].inputs == ("old.yml", "release.yml", "old.env", "release.env")
+    assert asked[0].inputs == ("old.yml", "release.yml", "release.env", "old.env")
 
 
 def test_of_what_was_adopted_and_taken_down_since_nothing_is_left_to_be_read() -> None:
