@@ -21,6 +21,11 @@ field = "password"
 [secrets.APP_KEY]
 field = "key"
 
+[environments.lab.nodes.here.variables]
+UID = "65534"
+SITE = "one.example"
+name = "front"
+
 [stacks.shop]
 compose = "compose.yml"
 env_file = "shop.env"
@@ -65,7 +70,9 @@ services:
   store:
     <<: *python
     command: [python, -m, http.server, "8000"]
-    environment: { SIZE: small }
+    environment: { SIZE: small, ADDRESS: "${ADDRESS}", CALLED: "${name}" }
+    user: "${UID}"
+    env_file: [store.env]
   migrate:
     <<: *python
     depends_on: [store]
@@ -90,6 +97,9 @@ volumes: { data: {} }
 """
 
 
+ENV = "ADDRESS=http://${SITE}/\n"
+
+
 @pytest.fixture(scope="module")
 def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The project, deployed."""
@@ -97,8 +107,15 @@ def shop(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project
         for name in ("user", "password", "key"):
             made.value(name)
         made.write(
-            {"compose.yml": COMPOSE, "shop.env": "", "job.env": "SPEED=slow\n", "conf/a.conf": "one\n"}
+            {
+                "compose.yml": COMPOSE,
+                "shop.env": ENV,
+                "job.env": "SPEED=slow\n",
+                "conf/a.conf": "one\n",
+            }
         )
+        made.write({"envs/store.env": "PLACE=linked\n"})
+        (made.root / "store.env").symlink_to("envs/store.env")
         made.configure(STACK)
         yield made
 
@@ -141,6 +158,13 @@ def test_once_they_are_accepted_the_values_arrive_where_the_file_puts_them(shop:
         assert shop.value("password") not in shown
     files = shop.sh("cat /opt/shop/* /opt/shop/.deploy/* 2>/dev/null; true")
     assert not any(shop.value(name) in files for name in ("key", "password", "registry"))
+
+
+def test_a_node_s_variables_arrive_whatever_they_are_called_and_in_values_of_env_files(shop: Project) -> None:
+    # The scripts have a variable `name` of their own, and some shells have a UID that cannot be set.
+    shown = shop.environment("store")
+    assert (shown["ADDRESS"], shown["CALLED"], shown["PLACE"]) == ("http://one.example/", "front", "linked")
+    assert shop.inspected("store")["Config"]["User"] == "65534"
 
 
 def test_what_is_done_is_done_and_runs_once_for_each_change(shop: Project) -> None:
@@ -198,14 +222,14 @@ def test_a_rotation_reaches_everybody_who_has_the_value(shop: Project) -> None:
 
 def test_a_migration_that_fails_fails_the_deployment_and_the_old_release_goes_on(shop: Project) -> None:
     before = exposed(shop)
-    shop.write({"shop.env": "MIGRATION=7\n"})
+    shop.write({"shop.env": ENV + "MIGRATION=7\n"})
     done = shop.deploy()
     assert done.code == 10, done.err
     assert "exit 7" in done.err
     assert exposed(shop) == before
     status = shop.run("status")
     assert status.code == 0, status.out
-    shop.write({"shop.env": ""})
+    shop.write({"shop.env": ENV})
 
 
 def test_a_rollback_needs_no_vault_and_keeps_the_values_that_run(shop: Project) -> None:
