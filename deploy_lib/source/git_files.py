@@ -26,6 +26,8 @@ def listed(root: Path, path: str) -> dict[str, bool | None]:
         UsageError: git does not answer, or a submodule has not been checked out.
     """
     options = ("-z", "--stage", "--cached", "--others", "--exclude-standard")
+    if (inside := _inside(root, path)) and ignores(root, inside):
+        return {}
     above, folder, name = _where(root, path)
     _, said = git_program.ask(folder, "ls-files", *options, "--", f":(literal){name}")
     found: dict[str, bool | None] = {}
@@ -56,7 +58,16 @@ def ignores(root: Path, path: str) -> bool:
     """
     _, folder, name = _where(root, path)
     status, _ = git_program.ask(folder, "check-ignore", "-q", "--", name)
-    return status == 0
+    # What one repository ignores is no other one's, although that has it.
+    return status == 0 or bool((inside := _inside(root, path)) and ignores(root, inside))
+
+
+def _inside(root: Path, path: str) -> str:
+    """The innermost repository below `root` that a path is in, by its path; "" for none."""
+    above = posixpath.dirname(path)
+    while above and not (root / above / ".git").exists():
+        above = posixpath.dirname(above)
+    return above
 
 
 def _where(root: Path, path: str) -> tuple[str, Path, str]:

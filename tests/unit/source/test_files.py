@@ -342,6 +342,9 @@ def test_files_of_another_repository_inside_are_shipped(root: Path) -> None:
     found = shipped(root, "./inner/d:/d, ./inner/one:/o, ./inner/out.log:/l")
     assert {*found.files} == {"compose.yml", "inner/d/x", "inner/one"}
     assert [e.why for e in found.expected] == ["git ignores it"]
+    write(root, {".gitignore": "inner\n"})
+    assert {*shipped(root, "./inner/d:/d, ./inner/one:/o").files} == {"compose.yml"}
+    (root / ".gitignore").unlink()
     inner = shipped(root, "./d:/d", compose="inner/compose.yml")
     assert {*inner.files} == {"compose.yml", "d/x"}
 
