@@ -24,6 +24,8 @@ from .conftest import BACKEND, FIRST, ROOT, SECOND, Host, Outcome, Run, command,
 # --- preflight --------------------------------------------------------------------------------------------
 
 FAKE = "#!/bin/sh\n"
+UNANSWERED = f'{FAKE}[ "$1" != info ] || {{ /usr/bin/docker "$@" | grep -v "^engine "; exit; }}\n'
+"""Docker without a word about the engine's version."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ BROKEN = {
         "permission denied",
         "usermod -aG docker",
         files={
-            "docker": f'{FAKE}[ "$1" != version ] || {{ echo "permission denied while trying to connect" >&2; exit 1; }}\nexec /usr/bin/docker "$@"\n'
+            "docker": f'{UNANSWERED}[ "$1" != version ] || {{ echo "permission denied while trying to connect" >&2; exit 1; }}\nexec /usr/bin/docker "$@"\n'
         },
     ),
     "engine": Broken(
@@ -110,7 +112,7 @@ BROKEN = {
         "Cannot connect",
         "systemctl status docker",
         files={
-            "docker": f'{FAKE}[ "$1" != version ] || {{ echo "Cannot connect to the Docker daemon" >&2; exit 1; }}\nexec /usr/bin/docker "$@"\n'
+            "docker": f'{UNANSWERED}[ "$1" != version ] || {{ echo "Cannot connect to the Docker daemon" >&2; exit 1; }}\nexec /usr/bin/docker "$@"\n'
         },
     ),
     "engine version": toml(
