@@ -4,6 +4,7 @@ import io
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,6 +111,10 @@ def test_what_was_cut_goes_on_from_there(session: Session, home: Path) -> None:
     stack, whole = build.stack(str(home)), len(BLOBS[0])
     with pytest.raises(ConnectionError):
         ship(session, stack, shipment(), cut, lambda count: None)
+    # The host may not have come to it yet.
+    deadline = time.monotonic() + 20
+    while not any(arrived(home).values()):
+        assert time.monotonic() < deadline
     (name, there), *_ = arrived(home).items()
     assert name == f"{LAYERS[0].digest[7:]}.part"
     asked: list[int] = []
