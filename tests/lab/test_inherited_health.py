@@ -71,6 +71,9 @@ def test_it_is_named_as_the_image_s_with_the_ways_out_and_is_no_failure_of_going
     made.configure(STACK + 'unproven = ["side"]\n')
     accepted = made.deploy()
     assert accepted.code == 0, accepted.err
+    # From then on its check says nothing, to no command.
+    assert made.run("status").code == 0
+    assert made.deploy().document["nodes"]["here"]["outcome"] == "unchanged"
     before = made.containers()
     # It is as ill as it was, and what was ill before does not keep the host from going back.
     made.configure(STACK)
