@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
 
+from deploy_lib.errors import UsageError
 from deploy_lib.request import image, whole_number, word
 from deploy_lib.values import replace
 
@@ -111,8 +112,6 @@ def _switch(name: str, text: str) -> Flag[bool]:
 def _service(text: str) -> str:
     # One of an unset variable would otherwise stand for all.
     if not (name := word("--service", text)):
-        from deploy_lib.errors import UsageError
-
         raise UsageError("--service: no service is named", hint="leave it out to change all of them")
     return name
 

@@ -58,7 +58,8 @@ def require_ssh_config() -> None:
 
     for program in _running():
         given = program.args["ssh-config"].value if "ssh-config" in program.args else None
-        if given and not Path(given).is_file():
+        # It may be a pipe, such as that of `<(...)`.
+        if given and (not Path(given).exists() or Path(given).is_dir()):
             refuse(UsageError(f"-S: there is no file {given}", hint="name an ssh_config, or leave it out"))
 
 

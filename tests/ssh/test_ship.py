@@ -142,6 +142,11 @@ def test_what_arrived_damaged_is_sent_anew(session: Session, home: Path) -> None
     (home / ".deploy/incoming" / blob(LAYERS[0].digest)).rename(part)
     part.write_bytes(BLOBS[0] + b"more")
     ship(session, build.stack(str(home)), shipment(), read, lambda count: None)
+    # And one that had arrived, and has lost what it had in a power cut.
+    whole = home / ".deploy/incoming" / blob(LAYERS[0].digest)
+    whole.write_bytes(bytes(len(BLOBS[0])))
+    ship(session, build.stack(str(home)), shipment(), read, lambda count: None)
+    assert (home.parent / "loaded" / blob(LAYERS[0].digest)).read_bytes() == BLOBS[0]
 
 
 def test_a_source_that_is_damaged_is_an_error_and_never_loaded(session: Session, home: Path) -> None:

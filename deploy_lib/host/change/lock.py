@@ -120,7 +120,10 @@ exec 8>>{quote(directory / layout.SWITCH_LOCK)} || exit 1
 flock -n 8 || {{
   n=$(($(date +%s) + {switch_wait}))
   # Each time it is said: where nobody hears it any more, this ends, and with it the lock.
-  until echo {_SWITCHING}; flock -w {_SLICE} 8; do [ "$(date +%s)" -lt $n ] || exit {ScriptExit.BUSY}; done
+  until echo {_SWITCHING}; flock -w {_SLICE} 8; do
+    [ $? = 1 ] || exit 1
+    [ "$(date +%s)" -lt $n ] || exit {ScriptExit.BUSY}
+  done
 }}
 exec 8>&-
 {f"{values.claim(delivery)} || exit {ScriptExit.NOT_OURS}" if delivery else ":"}

@@ -84,7 +84,7 @@ offers() {{
   fi
   # `docker info` names neither those that Docker manages itself nor those of files that nothing has used yet.
   if grep -s '"driver": ' "${{t-}}/model" | grep -qvE '"(json-file|local|journald|syslog|none|bridge|host|default)"'; then
-    docker plugin ls --filter enabled=true --format 'plugin any/{{{{.Name}}}}' 2>/dev/null
+    docker plugin ls --filter enabled=true --format 'plugin any/{{{{.Name}}}}' || return
     for x in /run/docker/plugins/* /run/docker/plugins/*/* /etc/docker/plugins/* /usr/lib/docker/plugins/*; do
       case $x in *.sock | *.spec | *.json) x=${{x##*/}}; echo "plugin any/${{x%.*}}";; esac
     done

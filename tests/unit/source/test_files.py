@@ -377,8 +377,8 @@ def test_a_directory_that_cannot_be_looked_into_is_not_empty(
         raise PermissionError(13, "Permission denied", "conf/a")
 
     # Root may look into any, so that it is refused is made up.
-    monkeypatch.setattr(Path, "lstat" if tracked else "unused", refuse, raising=False)
-    monkeypatch.setattr(os, "scandir" if not tracked else "unused", refuse, raising=False)
+    where, name = (Path, "lstat") if tracked else (os, "scandir")
+    monkeypatch.setattr(where, name, refuse)
     with pytest.raises(UsageError, match="cannot be read: Permission denied"):
         shipped(root, "./conf:/c")
 

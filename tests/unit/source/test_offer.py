@@ -74,6 +74,11 @@ def test_what_cannot_be_used_is_one_clear_line(
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="there is no file"),
+        opened([("web", "~no-such-user/web.tar")], print),
+    ):
+        pass
     with pytest.raises(UsageError, match="there is no file"), opened([("web", "nowhere/web.tar")], print):
         pass
     with (

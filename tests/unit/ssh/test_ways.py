@@ -50,15 +50,14 @@ def test_a_family_that_this_machine_lacks_says_nothing_of_a_host(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolves(monkeypatch, "fd00::7", "127.0.0.7", "127.0.0.1")
-    made = socket.socket
+    plain = socket.socket.connect
 
-    class Lacking(made):  # type: ignore[valid-type, misc]
-        def connect(self, place: tuple[str, int]) -> None:
-            if ":" in place[0]:
-                raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
-            super().connect(place)
+    def connect(self: socket.socket, place: tuple[str, int]) -> None:
+        if ":" in place[0]:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        plain(self, place)
 
-    monkeypatch.setattr(socket, "socket", Lacking)
+    monkeypatch.setattr(socket.socket, "connect", connect)
     with dial(target(port), 5) as conn:
         assert conn.getpeername()[0] == "127.0.0.1"
     resolves(monkeypatch, "fd00::7", "127.0.0.7")
