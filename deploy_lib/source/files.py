@@ -9,7 +9,7 @@ under their names.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy_lib.compose.env_file import read_env_file
@@ -84,7 +84,7 @@ class _Collection(Placing):
         usual = joined(self.base, ".env")
         return (usual,) if self.tree.has(usual) and not self.tree.ignored(usual) else ()
 
-    def referred(self, found: Iterable[Reference]) -> None:
+    def referred(self, found: Sequence[Reference]) -> None:
         """Ships what Compose files refer to, as far as the checkout has it.
 
         Raises:
@@ -105,6 +105,8 @@ class _Collection(Placing):
                 continue
             elif not self.ship(path) and reference.needed:
                 self.expect(reference)
+        secrets = (self.source(r.path) for r in found if r.kind == "secret" and not above(r.path))
+        self.withhold(source for source in secrets if source is not None)
 
     def above(self, reference: Reference) -> None:
         """What lies above the project directory is the host's own."""
@@ -144,6 +146,8 @@ class _Collection(Placing):
             self.expected.append(Expected(reference, why, "make it on the host", data))
             return
         place = joined(self.base, path)
+        if not above(place) and self.tree.left_out(place):
+            self.tree.refuse_left_out(place)
         hint = f"add {place} to the checkout" if not above(place) else "make it on the host"
         self.expected.append(Expected(reference, "the checkout has no such path", hint, data))
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 from deploy_lib.source import git_program
+from deploy_lib.source.git_program import Said
 
 CANDIDATES = 20
 """How many of a branch's newest commits are tried, until one has an image."""
@@ -55,7 +56,7 @@ def look(root: Path, follows: str | None) -> Checkout:
     Raises:
         UsageError: there is no git checkout, or no commit in it.
     """
-    lines = _ask(root, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")[1].splitlines()
+    lines = _ask(root, "status", "--porcelain=v2", "--branch", "--untracked-files=normal").text.splitlines()
     said = dict(
         line.removeprefix("# branch.").split(" ", 1) for line in lines if line.startswith("# branch.")
     )
@@ -70,8 +71,8 @@ def look(root: Path, follows: str | None) -> Checkout:
         shallow=shallow,
         tip=_commits(root, "--no-walk", tip)[0] if tip else None,
         fetched_seconds=_since(fetched),
-        pushed=bool(_ask(root, *having)[1].strip()),
-        on_branch=tip is not None and _ask(root, "merge-base", "--is-ancestor", commit.sha, tip)[0] == 0,
+        pushed=bool(_ask(root, *having).text.strip()),
+        on_branch=tip is not None and _ask(root, "merge-base", "--is-ancestor", commit.sha, tip).status == 0,
     )
 
 
@@ -81,7 +82,7 @@ def behind(root: Path, commit: str | None, follows: str) -> int | None:
     if start is None or tip is None or is_shallow(root):
         return None
     try:
-        return int(_ask(root, "rev-list", "--count", f"{start}..{tip}")[1])
+        return int(_ask(root, "rev-list", "--count", f"{start}..{tip}").text)
     except UsageError:
         return None
 
@@ -95,8 +96,8 @@ def resolve(root: Path, ref: str) -> str | None:
     # None begins so: git would take it for an option.
     if not ref or ref.startswith("-"):
         return None
-    status, said = _ask(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
-    return None if status else said.strip()
+    said = _ask(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    return None if said.status else said.text.strip()
 
 
 def known(root: Path, ref: str) -> str | None:
@@ -111,7 +112,7 @@ def refs(root: Path) -> list[str]:
     """Names of branches and tags; empty where git does not answer."""
     kinds = ("refs/heads", "refs/remotes", "refs/tags")
     try:
-        return _ask(root, "for-each-ref", "--format=%(refname:lstrip=2)", *kinds)[1].splitlines()
+        return _ask(root, "for-each-ref", "--format=%(refname:lstrip=2)", *kinds).text.splitlines()
     except UsageError:
         return []
 
@@ -157,10 +158,10 @@ def is_dirty(root: Path) -> bool:
     Raises:
         UsageError: git cannot tell.
     """
-    return bool(_ask(root, "status", "--porcelain", "--untracked-files=normal")[1].strip())
+    return bool(_ask(root, "status", "--porcelain", "--untracked-files=normal").text.strip())
 
 
-def _ask(root: Path, *words: str) -> tuple[int, str]:
+def _ask(root: Path, *words: str) -> Said:
     return git_program.ask(root, *words, instead="name the version: --tag sha-abc1234")
 
 
@@ -170,7 +171,7 @@ def _shape(root: Path) -> tuple[bool, Path]:
     Raises:
         UsageError: git cannot tell.
     """
-    said = _ask(root, "rev-parse", "--is-shallow-repository", "--git-path", "FETCH_HEAD")[1]
+    said = _ask(root, "rev-parse", "--is-shallow-repository", "--git-path", "FETCH_HEAD").text
     shallow, _, path = said.partition("\n")
     return shallow == "true", root / path.removesuffix("\n")
 
@@ -192,7 +193,9 @@ def _commits(root: Path, *which: str) -> list[Commit]:
     Raises:
         UsageError: git cannot read them.
     """
-    _, said = _ask(root, "log", "--no-show-signature", "--encoding=UTF-8", "--format=%H %ct %s", *which, "--")
+    said = _ask(
+        root, "log", "--no-show-signature", "--encoding=UTF-8", "--format=%H %ct %s", *which, "--"
+    ).text
     now = int(time.time())
     found = [line.split(" ", 2) for line in said.split("\n") if line]
     return [Commit(sha, _readable(subject), now - int(made)) for sha, made, subject in found]

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import shlex
 from pathlib import Path
 
+from msgspec import Struct
+
 from deploy_lib.errors import UsageError
 from deploy_lib.source import git_program
 
-_STAGED = re.compile(r"(?P<mode>[0-7]{6}) [0-9a-f]+ [0-3]\t(?P<path>.*)", re.DOTALL)
+_LINE = re.compile(
+    r"(?P<tag>.) (?:(?P<mode>[0-7]{6}) [0-9a-f]+ [0-3]\t)?(?P<path>.*)",
+    re.DOTALL,
+)
+_OTHER, _LEFT_OUT = "?", "S"
 _SUBMODULE = "160000"
+_CLOSED = re.compile(r"^warning: could not open directory '(?P<path>.+)/': ", re.MULTILINE)
 
 
-def listed(root: Path, path: str) -> dict[str, bool | None]:
-    """The files at or below a path that git does not ignore; by their path from `root`: whether git has them as executable.
+class Listed(Struct, frozen=True):
+    """A file that git does not ignore.
 
-    None for a file that git does not know yet. Those of submodules, and of other repositories inside, are among them.
+    Attributes:
+        executable: git has it so; None for a file that git does not know yet.
+        left_out: git has it, and a sparse checkout does not.
+    """
+
+    executable: bool | None = None
+    left_out: bool = False
+
+
+def listed(root: Path, path: str) -> dict[str, Listed]:
+    """The files at or below a path that git does not ignore, by their path from `root`.
+
+    Those of submodules, and of other repositories inside, are among them, and so are directories that cannot be looked into.
 
     Args:
         path: from `root`; "." for all of it.
@@ -25,26 +45,35 @@ def listed(root: Path, path: str) -> dict[str, bool | None]:
     Raises:
         UsageError: git does not answer, or a submodule has not been checked out.
     """
-    options = ("-z", "--stage", "--cached", "--others", "--exclude-standard")
-    if (inside := _inside(root, path)) and ignores(root, inside):
+    if ((inside := _inside(root, path)) and ignores(root, inside)) or _behind_ignored_link(root, path):
         return {}
     above, folder, name = _where(root, path)
-    _, said = git_program.ask(folder, "ls-files", *options, "--", f":(literal){name}")
-    found: dict[str, bool | None] = {}
-    for each in filter(None, said.split("\0")):
-        staged = _STAGED.fullmatch(each)
-        each = posixpath.join(above, staged["path"] if staged else each)
-        inner, submodule = each.rstrip("/"), staged is not None and staged["mode"] == _SUBMODULE
+    options = ("-z", "-t", "--stage", "--cached", "--others", "--exclude-standard")
+    said = git_program.ask(folder, "ls-files", *options, "--", f":(literal){name}")
+    found = {posixpath.join(above, each): Listed() for each in _closed(folder, said.aside)}
+    for line in filter(None, map(_LINE.fullmatch, said.text.split("\0"))):
+        each, submodule = posixpath.join(above, line["path"]), line["mode"] == _SUBMODULE
+        inner = each.rstrip("/")
         if (submodule or each.endswith("/")) and (root / inner / ".git").exists():
-            found |= {f"{inner}/{below}": mode for below, mode in listed(root / inner, ".").items()}
+            found |= {f"{inner}/{below}": known for below, known in listed(root / inner, ".").items()}
         elif submodule and (root / inner).is_dir():
             raise UsageError(
                 f"{inner} is a submodule that is not checked out, so its files are not here",
                 hint=f"git submodule update --init {shlex.quote(inner)}",
             )
         elif not each.endswith("/"):
-            found[each] = staged["mode"] == "100755" if staged else None
+            executable = None if line["tag"] == _OTHER else line["mode"] == "100755"
+            found[each] = Listed(executable, left_out=line["tag"] == _LEFT_OUT)
     return found
+
+
+def _closed(folder: Path, aside: str) -> list[str]:
+    """The directories that git could not look into, by their paths from a folder; of one that is ignored it says nothing."""
+    if not (found := [each["path"] for each in _CLOSED.finditer(aside)]):
+        return []
+    # It names them from the top of the checkout.
+    begins = git_program.ask(folder, "rev-parse", "--show-prefix").text.removesuffix("\n")
+    return [os.path.relpath(each, begins or ".") for each in found]
 
 
 def ignores(root: Path, path: str) -> bool:
@@ -56,10 +85,27 @@ def ignores(root: Path, path: str) -> bool:
     Raises:
         UsageError: git does not answer.
     """
+    if _behind_ignored_link(root, path):
+        return True
     _, folder, name = _where(root, path)
-    status, _ = git_program.ask(folder, "check-ignore", "-q", "--", name)
+    if git_program.ask(folder, "check-ignore", "-q", "--", name).status == 0:
+        return True
     # What one repository ignores is no other one's, although that has it.
-    return status == 0 or bool((inside := _inside(root, path)) and ignores(root, inside))
+    return bool((inside := _inside(root, path)) and ignores(root, inside))
+
+
+def _behind_ignored_link(root: Path, path: str) -> bool:
+    """Whether a path leads by a link that git ignores: what lies behind it may be in no checkout at all.
+
+    Raises:
+        UsageError: git does not answer.
+    """
+    above = ""
+    for step in posixpath.dirname(path).split("/"):
+        above = posixpath.join(above, step)
+        if (root / above).is_symlink() and ignores(root, above):
+            return True
+    return False
 
 
 def _inside(root: Path, path: str) -> str:

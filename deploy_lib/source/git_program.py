@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 from deploy_lib.errors import UsageError
 
@@ -14,12 +15,30 @@ _TIMEOUT = 60
 _ELSEWHERE = {
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"),
+    *("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"),
 }
-"""Variables that lead git to another repository, such as the one whose hook has started this program."""
+"""Variables that lead git to another repository, such as the one whose hook has started this program, or give paths another
+meaning, such as an editor's.
+"""
+
+_TRUST = re.compile(r"git config --global --add safe\.directory .+")
 
 
-def ask(root: Path, *words: str, instead: str = "") -> tuple[int, str]:
-    """What git prints about the checkout that `root` is in, and its exit status: 0, or 1 for a plain no.
+class Said(NamedTuple):
+    """An answer of git.
+
+    Attributes:
+        status: 0, or 1 for a plain no.
+        aside: its warnings.
+    """
+
+    status: int
+    text: str
+    aside: str
+
+
+def ask(root: Path, *words: str, instead: str = "") -> Said:
+    """What git says of the checkout that `root` is in.
 
     Args:
         instead: what an operator can do without an answer.
@@ -47,16 +66,17 @@ def ask(root: Path, *words: str, instead: str = "") -> tuple[int, str]:
     if done.returncode not in (0, 1):
         what, hint = _explained(root, done.returncode, os.fsdecode(done.stderr).strip())
         raise UsageError(what, hint=_either(hint, instead))
-    return done.returncode, os.fsdecode(done.stdout)
+    return Said(done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr))
 
 
 def _explained(root: Path, status: int, said: str) -> tuple[str, str]:
     """Why git does not answer, and what to do about it."""
     if "safe.directory" in said:
-        path = shlex.quote(str(root.resolve()))
+        # It names the top of the checkout, which alone it would trust.
+        command = _TRUST.search(said)
         return (
             f"git does not trust the checkout in {root}: it belongs to another user (dubious ownership)",
-            f"if you do: git config --global --add safe.directory {path}",
+            f"if you do: {command[0] if command else 'see safe.directory in `git help config`'}",
         )
     if "not a git repository" in said:
         return f"{root} is not in a git checkout", ""

@@ -40,7 +40,9 @@ class Placing:
             host = joined(target)
             if not self.tree.has(source):
                 raise UsageError(f"there is no {source}", hint="see `files` in deploy.toml")
-            if self.tree.folder(source):
+            if self.tree.folder(source) and self.tree.ignored(source):
+                self.below(host, source, whole=True)
+            elif self.tree.folder(source):
                 self.ship(host)
             else:
                 self.put(host, source, self.tree.entry(source))
@@ -108,14 +110,17 @@ class Placing:
         self.begun.add(host)
         return self.below(host, source)
 
-    def below(self, host: str, source: str) -> bool:
+    def below(self, host: str, source: str, *, whole: bool = False) -> bool:
         """Ships a file, or what is in a directory.
+
+        Args:
+            whole: what git ignores, too.
 
         Returns:
             Whether it is one of these: of a socket, a pipe or a device there is nothing to ship.
         """
         empty, kept = True, {}
-        for path in self.tree.below(source):
+        for path in self.tree.below(source, whole=whole):
             name = host if path == source else joined(host, _rest(path, source))
             empty = False
             if name in self.files or covers(self.stack.data, name):
@@ -142,6 +147,11 @@ class Placing:
         target = self.tree.link(path) or ""
         leads = joined(posixpath.dirname(host), target)
         beside = joined(posixpath.dirname(path), target)
+        if leads == ".":
+            raise UsageError(
+                f"{path} is a link to the project directory itself; on a host that has this program's records, too",
+                hint="link to the files and directories in it that are needed",
+            )
         there = None if target.startswith("/") or above(leads) else self.source(leads)
         if target.startswith("/") or above(leads) or (self.tree.has(beside) and there != beside):
             raise UsageError(
@@ -150,6 +160,24 @@ class Placing:
             )
         self.put(host, path, Entry(target=target))
         return leads
+
+    def withhold(self, sources: Iterable[str]) -> None:
+        """Takes files out again, by whichever paths they came in, unless deploy.toml names those.
+
+        Args:
+            sources: in the checkout.
+        """
+        if not (places := {(self.tree.root / source).resolve() for source in sources}):
+            return
+        named = {joined(target) for target in self.stack.files}
+        for host, path in [*self.origins.items()]:
+            if host in named or (self.tree.root / path).resolve() not in places:
+                continue
+            del self.files[host], self.origins[host]
+            folder = posixpath.dirname(host)
+            # What is mounted must not be made by Docker.
+            if folder and not any(covers((folder,), each) for each in self.files):
+                self.put(folder, posixpath.dirname(path), Entry(folder=True))
 
     def put(self, host: str, path: str, entry: Entry) -> None:
         """Ships one entry.
@@ -161,14 +189,23 @@ class Placing:
             raise UsageError(
                 f"{path} would lie at {host}, which each deployment makes itself", hint="rename it"
             )
-        if any(ord(letter) < 32 or letter == "\\" or "\ud800" <= letter <= "\udfff" for letter in host):
+        if not _printable(host) or "\\" in host:
             raise UsageError(f"{path!r} has a name that cannot be shipped", hint="rename it")
+        if not _printable(entry.target):
+            raise UsageError(
+                f"{path!r} is a link to {entry.target!r}, a name that cannot be shipped", hint="rename that"
+            )
         if self.origins.get(host, path) != path:
             raise UsageError(
                 f"{path} and {self.origins[host]} would both lie at {host} on the host",
                 hint="rename one of them",
             )
         self.files[host], self.origins[host] = entry, path
+
+
+def _printable(text: str) -> bool:
+    """Whether a host can say it on one line, and as text."""
+    return not any(ord(letter) < 32 or "\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def covers(paths: Iterable[str], path: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -13,11 +14,22 @@ from typing import NoReturn
 from deploy_lib.errors import UsageError
 from deploy_lib.release.files import PLAIN, Entry
 from deploy_lib.source import git_files
+from deploy_lib.source.git_files import Listed
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of one file."""
 
 EXECUTABLE = 0o755
+_STAND_INS = (
+    (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "is only the pointer to a file of Git LFS, which is not here",
+        "git lfs pull --include {}",
+    ),
+    (b"\0GITCRYPT\0", "is still encrypted by git-crypt", "git-crypt unlock"),
+)
+"""How a file begins that git has in the place of the one that is meant."""
+
 _HINT = "what a stack writes itself is named in its `data` in deploy.toml, or in .gitignore"
 
 
@@ -32,8 +44,8 @@ class Tree:
     def __init__(self, root: Path, like: str) -> None:
         self.root = root
         self._like = root / like
-        self._listed: dict[str, Mapping[str, bool | None]] = {}
-        self._known: dict[str, bool | None] = {}
+        self._listed: dict[str, Mapping[str, Listed]] = {}
+        self._known: dict[str, Listed] = {}
 
     @cached_property
     def problem(self) -> str:
@@ -73,21 +85,42 @@ class Tree:
 
     def is_tracked(self, path: str) -> bool:
         """Whether git has the file."""
-        return not self.problem and (self._known.get(path) or self._files(path).get(path)) is not None
+        found = None if self.problem else self._known.get(path) or self._files(path).get(path)
+        return found is not None and found.executable is not None
+
+    def left_out(self, path: str) -> bool:
+        """Whether git has something at a path that is not here, since the checkout is sparse."""
+        return not self.problem and any(known.left_out for known in self._files(path).values())
+
+    def refuse_left_out(self, path: str) -> NoReturn:
+        """Refuses what `left_out` says that of.
+
+        Raises:
+            UsageError: with the command that brings it.
+        """
+        raise UsageError(
+            f"{path} is in git and not here: this checkout is sparse",
+            hint=f"git sparse-checkout add {shlex.quote(path)}",
+        )
 
     def folder(self, path: str) -> bool:
         """Whether it is a directory, and no link to one."""
         return (self.root / path).is_dir() and not (self.root / path).is_symlink()
 
-    def below(self, path: str) -> Iterator[str]:
+    def below(self, path: str, *, whole: bool = False) -> Iterator[str]:
         """The files and links at or below a path that are not ignored, from the checkout's root.
+
+        Args:
+            whole: be they ignored.
 
         Raises:
             UsageError: a directory cannot be looked into.
         """
-        if not self.problem:
-            # What git still has may be gone, or be a directory by now.
-            yield from (each for each in self._files(path) if self._there(each) and not self.folder(each))
+        if not (self.problem or whole):
+            for each, known in self._files(path).items():
+                # What git still has may be gone, or be a directory by now.
+                if known.left_out or (self._there(each) and (not self.folder(each) or self._closed(each))):
+                    yield each
         elif not self.folder(path):
             yield path
         else:
@@ -96,6 +129,10 @@ class Tree:
                 links = [name for name in folders if (Path(folder) / name).is_symlink()]
                 for name in sorted([*names, *links]):
                     yield (Path(folder) / name).relative_to(self.root).as_posix()
+
+    def _closed(self, path: str) -> bool:
+        """Whether a directory cannot be looked into."""
+        return not os.access(self.root / path, os.R_OK | os.X_OK)
 
     def _there(self, path: str) -> bool:
         """Whether something is there; what cannot be looked at is not absent."""
@@ -119,15 +156,23 @@ class Tree:
         place = self.root / path
         try:
             found = place.stat()
+            if stat.S_ISDIR(found.st_mode):
+                os.scandir(place).close()
             if not stat.S_ISREG(found.st_mode):
                 raise UsageError(f"{path} is no file, and cannot be shipped", hint=_HINT)
             if found.st_size > LARGEST:
                 raise UsageError(f"{path} has {found.st_size // 1024 // 1024} MiB: that is data", hint=_HINT)
             if self._linked(path) and not place.resolve().is_relative_to(self.root.resolve()):
                 raise UsageError(f"{path} leads out of the folder of deploy.toml, and is not shipped")
-            return place.read_bytes()
+            content = place.read_bytes()
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and self.left_out(path):
+                self.refuse_left_out(path)
             raise UsageError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from None
+        for begins, what, hint in _STAND_INS:
+            if content.startswith(begins):
+                raise UsageError(f"{path} {what}", hint=hint.format(shlex.quote(path)))
+        return content
 
     def entry(self, path: str) -> Entry:
         """A file with its mode; a link is followed.
@@ -147,7 +192,7 @@ class Tree:
         steps = path.split("/")
         return any((self.root / "/".join(steps[:count])).is_symlink() for count in range(1, len(steps) + 1))
 
-    def _files(self, path: str) -> Mapping[str, bool | None]:
+    def _files(self, path: str) -> Mapping[str, Listed]:
         if path not in self._listed:
             self._listed[path] = git_files.listed(self.root, path)
             self._known |= self._listed[path]
@@ -157,7 +202,7 @@ class Tree:
         """Git's mode; what is less readable than this machine makes files stays so."""
         if not self.problem and path not in self._known:
             self._files(path)
-        known = self._known.get(path)
+        known = self._known.get(path, Listed()).executable
         mode = stat.S_IMODE((self.root / path).stat().st_mode)
         usual = EXECUTABLE if (known if known is not None else mode & 0o100) else PLAIN
         hidden = (self._usual & ~mode) & 0o044

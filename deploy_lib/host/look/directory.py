@@ -132,7 +132,8 @@ def read_marks(said: str) -> tuple[dict[str, str], frozenset[str]]:
     modes: dict[str, int] = {}
     found: dict[str, str] = {}
     occupied: set[str] = set()
-    for line in said.splitlines():
+    # A name may have what only Python takes for the end of a line.
+    for line in said.split("\n"):
         if not line.strip():
             continue
         match = _FILE.fullmatch(line)

@@ -1,6 +1,7 @@
 """Which files of a checkout are shipped, from where, and as what."""
 
 import os
+import posixpath
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -11,7 +12,9 @@ import pytest
 
 from deploy_lib.config import Stack
 from deploy_lib.errors import UsageError
+from deploy_lib.source import git_program
 from deploy_lib.source.files import collect
+from deploy_lib.source.git_program import Said
 from deploy_lib.source.shipped import Shipped
 
 COMPOSE = "services: {web: {image: x, volumes: [%s]}}"
@@ -380,6 +383,111 @@ def test_a_directory_that_cannot_be_looked_into_is_not_empty(
     where, name = (Path, "lstat") if tracked else (os, "scandir")
     monkeypatch.setattr(where, name, refuse)
     with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        shipped(root, "./conf:/c")
+
+
+@pytest.mark.parametrize("at", ["conf", "conf/sub"])
+def test_a_directory_that_git_could_not_look_into_is_not_empty(
+    root: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    write(root, {"deploy/compose.yml": COMPOSE % "./conf:/c", "deploy/conf/a": "", f"deploy/{at}/x": ""})
+    ask = git_program.ask
+
+    def closed(folder: Path, *words: str, **others: str) -> Said:
+        """As git says it of a directory that it may not read; root may read any."""
+        said = ask(folder, *words, **others)
+        if words[0] != "ls-files" or "x" not in said.text:
+            return said
+        lines = said.text.replace(f"? {at}/x\0", "").replace("? x\0", "")
+        return Said(0, lines, f"warning: could not open directory 'deploy/{at}/': Permission denied\n")
+
+    def refuse(place: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(place))
+
+    monkeypatch.setattr(git_program, "ask", closed)
+    monkeypatch.setattr(os, "access", lambda place, _: Path(place).name != posixpath.basename(at))
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UsageError, match=f"{at} cannot be read: Permission denied"):
+        shipped(root / "deploy")
+    assert {*shipped(root / "deploy", data=(at,)).files} <= {"compose.yml", "conf/a"}
+
+
+@pytest.mark.parametrize("mount", ["./conf:/c", "./conf/sub:/c", "./conf/sub/b:/c"])
+def test_what_a_sparse_checkout_lacks_is_not_gone(root: Path, mount: str) -> None:
+    write(root, {"conf/a": "", "conf/sub/b": ""})
+    committed(root)
+    git(root, "sparse-checkout", "set", "--no-cone", "/*", "!/conf/sub/")
+    assert not (root / "conf/sub").exists()
+    with pytest.raises(UsageError, match="is in git and not here: this checkout is sparse") as caught:
+        shipped(root, mount)
+    assert "git sparse-checkout add conf/sub" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "git lfs pull --include conf/m",
+        ),
+        (b"\0GITCRYPT\0\x01", "git-crypt unlock"),
+    ],
+)
+def test_what_git_has_in_the_place_of_a_file_is_not_shipped(root: Path, content: bytes, hint: str) -> None:
+    write(root, {"conf/m": ""})
+    (root / "conf/m").write_bytes(content)
+    with pytest.raises(UsageError, match="conf/m is ") as caught:
+        shipped(root, "./conf:/c")
+    assert hint in str(caught.value)
+
+
+def test_an_ignored_directory_that_deploy_toml_names_is_meant(root: Path) -> None:
+    write(root, {".gitignore": "dist", "dist/index.html": "", "dist/js/a.js": ""})
+    assert [e.why for e in shipped(root, "./dist:/d").expected] == ["git ignores it"]
+    found = shipped(root, files={"dist": "dist"})
+    assert ({*found.files}, found.expected) == ({"compose.yml", "dist/index.html", "dist/js/a.js"}, ())
+
+
+@pytest.mark.parametrize("below", [{"tok": "", "link": ""}, {"tok": "", "a": ""}, {"tok": ""}])
+def test_a_secret_s_file_is_not_shipped_with_what_lies_around_it(root: Path, below: dict[str, str]) -> None:
+    write(root, {f"conf/{name}": "" for name in below if name != "link"})
+    if "link" in below:
+        (root / "conf/link").symlink_to("tok")
+    write(root, {"compose.yml": COMPOSE % "./conf:/c" + "\nsecrets: {s: {file: ./conf/tok}}"})
+    assert {*shipped(root).files} == {"compose.yml", "conf/a" if "a" in below else "conf"}
+    # Who names it says that it is none.
+    assert "conf/tok" in shipped(root, files={"conf/tok": "conf/tok"}).files
+
+
+def test_a_link_to_the_project_directory_ships_not_all_of_it(root: Path) -> None:
+    write(root, {"conf/a": "", "other": ""})
+    (root / "conf/up").symlink_to("..")
+    with pytest.raises(UsageError, match="conf/up is a link to the project directory itself"):
+        shipped(root, "./conf:/c")
+
+
+def test_what_lies_behind_an_ignored_link_is_the_host_s(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    disk = tmp_path_factory.mktemp("disk")
+    write(disk, {"db/x": "", "app.env": "A=1"})
+    write(root, {".gitignore": "data"})
+    (root / "data").symlink_to(disk)
+    found = shipped(root, "./data/db:/db, ./data/none/x:/n")
+    assert [(e.reference.path, e.why) for e in found.expected] == [
+        ("data/db", "git ignores it"),
+        ("data/none/x", "the checkout has no such path"),
+    ]
+    (root / ".gitignore").unlink()
+    with pytest.raises(UsageError, match=r"data is a link to .*, which leads out"):
+        shipped(root)
+
+
+@pytest.mark.parametrize("target", ["a\nb", "\udcff"])
+def test_a_link_s_target_must_be_text_on_one_line(root: Path, target: str) -> None:
+    write(root, {"conf/a": ""})
+    (root / "conf/odd").symlink_to(target)
+    with pytest.raises(UsageError, match=r"conf/odd' is a link to .*, a name that cannot be shipped"):
         shipped(root, "./conf:/c")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from deploy_lib.errors import UsageError
 from deploy_lib.source import git, git_files
+from deploy_lib.source.git_files import Listed
 
 MAIN = "origin/main"
 
@@ -192,7 +193,7 @@ def test_a_hook_s_own_repository_is_not_taken_for_the_checkout(
     monkeypatch.setenv("GIT_WORK_TREE", str(repository))
     monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git/index"))
     assert git.head(clone).subject == "two"
-    assert git_files.listed(clone, ".") == {"a": False}
+    assert git_files.listed(clone, ".") == {"a": Listed(executable=False)}
     assert not git_files.ignores(clone, "a")
 
 
@@ -232,6 +233,23 @@ def test_a_checkout_of_another_owner_is_told_as_that(
     with pytest.raises(UsageError, match="dubious ownership") as caught:
         ask(clone)
     assert f"git config --global --add safe.directory {clone}" in str(caught.value)
+
+
+def test_the_checkout_to_be_trusted_is_the_whole_of_it(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    (clone / "deploy").mkdir()
+    with pytest.raises(UsageError) as caught:
+        git.head(clone / "deploy")
+    assert f"safe.directory {clone};" in str(caught.value)
+
+
+@pytest.mark.parametrize("meaning", ["LITERAL", "ICASE", "GLOB", "NOGLOB"])
+def test_how_the_caller_s_git_takes_paths_is_its_own(
+    clone: Path, meaning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"GIT_{meaning}_PATHSPECS", "1")
+    assert [*git_files.listed(clone, "a")] == ["a"]
 
 
 @pytest.mark.parametrize("ask", EVERY_QUESTION)
