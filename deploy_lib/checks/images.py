@@ -149,7 +149,9 @@ def advice(manifest: Manifest, login: Login | None, *, own: bool = False) -> str
         case "name":
             return f"does the host's DNS know {host}? On the host: getent hosts {host.partition(':')[0]}"
         case "proxy":
-            return "does the engine's proxy answer? On the host: systemctl show docker --property Environment"
+            return f"does the engine's proxy answer, and let {host} through? On the host: systemctl show docker --property Environment"
+        case "client":
+            return f"it wants a certificate of the engine's own: client.cert and client.key in /etc/docker/certs.d/{host} of the host"
         case "down":
             return f"{host} itself fails: try again later"
         case _:

@@ -40,11 +40,13 @@ class Content(Struct, frozen=True, dict=True):
         config: the file that says how it is run and which layers it has; its SHA-256 is that of the whole image.
         platform: such as "linux/amd64".
         layers: the lowest first.
+        variant: of the processor, such as "v7"; "" for any.
     """
 
     config: bytes
     platform: str
     layers: tuple[Layer, ...]
+    variant: str = ""
 
     @cached_property
     def digest(self) -> str:

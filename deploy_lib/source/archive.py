@@ -60,7 +60,9 @@ class Archive:
         Args:
             platform: such as "linux/amd64".
         """
-        return next((each for each in self.contents if each.platform == platform), None)
+        # What is for an older variant of a processor runs on a newer one, too.
+        found = sorted((each for each in self.contents if each.platform == platform), key=lambda c: c.variant)
+        return found[0] if found else None
 
     def blocks(self, layer: Layer, start: int = 0) -> Iterator[bytes]:
         """A layer's bytes.
@@ -110,7 +112,7 @@ class Archive:
             raise BrokenArchiveError(
                 "it is a tar archive without an image: it has no manifest.json and no index.json"
             )
-        platforms = [each.platform for each in found]
+        platforms = [f"{each.platform}/{each.variant}".removesuffix("/") for each in found]
         if len(set(platforms)) != len(platforms):
             raise _several(platforms)
         if not found:
@@ -170,7 +172,7 @@ class Archive:
             known = named or (diff if media == LAYER else self._hashed(span))
             self._spans[known] = span
             made.append(Layer(diff, known, span.size, media))
-        return Content(text, config.platform, tuple(made))
+        return Content(text, config.platform, tuple(made), config.variant)
 
     def _json(self, path: str, model: type[M], described: Descriptor | None = None) -> M:
         text = self._text(path)

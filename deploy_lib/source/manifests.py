@@ -106,6 +106,7 @@ class Config(Struct, frozen=True):
     os: str
     architecture: str
     rootfs: RootFS
+    variant: str = ""
 
     @property
     def platform(self) -> str:

@@ -150,16 +150,18 @@ def _file(problem: str, path: Path, say: Say) -> _Source:
         raise UsageError(f"{problem}: there is no file {path}") from None
     except OSError as error:
         raise UsageError(f"{problem}: {path} cannot be read: {error.strerror}") from None
-    begins = file.read(4)
-    file.seek(0)
+    # A pipe, such as that of `<(...)`, cannot be wound back.
+    begins = file.peek(4)[:4]
     hint = f"write it anew: docker save IMAGE -o {path.name.partition('.tar')[0]}.tar"
     if begins.startswith(_GZIP):
         packed = cast(BinaryIO, gzip.GzipFile(fileobj=file))
     elif begins == _ZSTD:
         packed = _zstd(file)
-    else:
+    elif file.seekable():
         return _Source(problem, file, hint)
-    say(f"unpacking {path.name}")
+    else:
+        packed = file
+    say(f"reading {path}" if packed is file else f"unpacking {path.name}")
 
     def fill(plain: BinaryIO, ended: Event) -> None:
         with file, packed:

@@ -23,9 +23,13 @@ def config(layers: Sequence[bytes], architecture: str = "amd64") -> bytes:
 
     Args:
         layers: as they are when they are not packed.
+        architecture: also with a variant, as in "arm/v7".
     """
-    diffs = [f"sha256:{digits(each)}" for each in layers]
-    return json.dumps({"os": "linux", "architecture": architecture, "rootfs": {"diff_ids": diffs}}).encode()
+    name, _, variant = architecture.partition("/")
+    found = {"os": "linux", "architecture": name, **({"variant": variant} if variant else {})}
+    return json.dumps(
+        {**found, "rootfs": {"diff_ids": [f"sha256:{digits(each)}" for each in layers]}}
+    ).encode()
 
 
 def tar(files: Mapping[str, bytes | str]) -> bytes:

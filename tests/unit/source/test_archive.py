@@ -77,6 +77,14 @@ def test_each_platform_is_found(open_archive: Open) -> None:
     assert archive.content_for("linux/s390x") is None
 
 
+def test_the_oldest_variant_of_a_processor_runs_on_all(open_archive: Open) -> None:
+    archive = open_archive(layout(LAYERS, ["amd64", "arm/v7", "arm/v6"]))
+    assert [archive.content_for(f"linux/{name}") for name in ("amd64", "arm")] == [
+        next(c for c in archive.contents if c.digest == sha256(config(LAYERS, name)))
+        for name in ("amd64", "arm/v6")
+    ]
+
+
 def test_platforms_that_were_left_out_are_passed_over(open_archive: Open) -> None:
     files = layout(LAYERS, ["amd64", "arm64"], nested=True)
     inner = json.loads(files["index.json"])["manifests"][0]

@@ -2,9 +2,11 @@
 
 import gzip
 import importlib
+import os
 import shutil
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -47,6 +49,17 @@ def test_a_file_is_read_however_it_is_packed(name: str, content: bytes, tmp_path
         assert (offers[0].shown, offers[0].typed) == (name, f"--image web={path}")
     # It is unpacked once, whatever it is for.
     assert said == ([] if name == "web.tar" else [f"unpacking {name}"])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pipe_is_read_like_a_file(packed: bool, tmp_path: Path) -> None:
+    path, content = tmp_path / "pipe", tar(saved(LAYERS))
+    os.mkfifo(path)
+    writes = Thread(target=path.write_bytes, args=[gzip.compress(content) if packed else content])
+    writes.start()
+    with opened([("web", str(path))], lambda _: None) as (offered,):
+        assert offered.archive.contents[0].digest == sha256(config(LAYERS))
+    writes.join()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,13 @@ IMAGE, HUB = Image("h.example:5443/x", "1"), Image("redis", "7")
         (500, 'proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused', "proxy", "Environment"),
         (500, 'proxyconnect tcp: dial tcp: lookup proxy.corp on 127.0.0.53:53: no such host', "proxy", "Environment"),
         (500, 'proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority', "proxy", "Environment"),
+        *((500, f'Get "https://h.example:5443/v2/": {status}', "proxy", "let h.example:5443 through") for status in (
+            "Forbidden", "Bad Gateway", "Service Unavailable", "Proxy Authentication Required\n",
+        )),
+        (500, 'Head "https://h.example:5443/v2/x/manifests/1": error parsing HTTP 403 response body: invalid character', "refused", "log in"),
+        (500, 'error parsing HTTP 404 response body: invalid character', "missing", "is its name right?"),
+        (500, 'Get "https://h.example:5443/v2/": tls: first record does not look like a TLS handshake', "plain", "insecure-registries"),
+        (500, 'Get "https://h.example:5443/v2/": remote error: tls: certificate required', "client", "/etc/docker/certs.d/h.example:5443"),
         (500, "dial tcp 10.0.0.1:5443: connect: connection refused", "route", "can the host reach the registry"),
         (500, "dial tcp 10.0.0.1:5443: connect: no route to host", "route", "curl -v https://h.example:5443/v2/"),
         (500, "net/http: request canceled while waiting for connection (Client.Timeout exceeded)", "route", "reach"),
