@@ -173,7 +173,9 @@ docker() {{
     compose|context) command docker "$@"; return;;
     version|ps) set -- {PATIENCE} "$@";;
     inspect|info|image|images|network|volume) set -- 25 "$@";;
-    exec|restart|start|stop|rmi|pull|run) set -- 600 "$@";;
+    exec|restart|start|rmi|pull|run) set -- 600 "$@";;
+    # A container may take as long as it has asked for.
+    stop) set -- $((600 + ${{grace:-0}})) "$@";;
     *) set -- 60 "$@";;
   esac
   limit=$1 limit_from= limit_to=; shift

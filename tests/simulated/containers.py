@@ -116,6 +116,7 @@ class ContainerCalls:
                 "Hostname": c.id[:12],
                 "User": "",
                 "WorkingDir": "",
+                "StopTimeout": None,
             },
             "HostConfig": {
                 "PortBindings": bindings,

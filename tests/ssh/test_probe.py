@@ -1,5 +1,6 @@
 """Probes through a real sshd, at servers that answer in every way that HTTP allows."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import pytest
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe
 from deploy_lib.errors import RemoteError
+from deploy_lib.host.prove.endpoints import ANSWER_TIMEOUT
 from deploy_lib.host.prove.probe import prove
 from deploy_lib.ssh.session import Session
 
@@ -35,7 +37,8 @@ def server() -> Iterator[Server]:
                     client, _ = listener.accept()
                 except OSError:
                     return
-                with client:
+                # Who asks may have had enough.
+                with client, contextlib.suppress(ConnectionError):
                     while client.recv(65536):
                         for piece in pieces:
                             client.sendall(piece)
@@ -74,6 +77,26 @@ def test_one_forward_serves_all_tries_at_an_endpoint(sshd: Sshd, session: Sessio
     [finding] = prove(session, [probe(port, "yes", timeout=2)], tuple)
     assert 'a is "no", expected "yes"' in finding.problem
     assert sshd.log.removeprefix(before).count("new direct-tcpip [direct-tcpip]") == 1
+
+
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", *[b"data: x\n\n"] * 600
+
+
+def test_an_answer_without_end_is_one_where_only_its_status_counts(session: Session, server: Server) -> None:
+    port = server(*ENDLESS, close=True)
+    asked = Probe(name="p", service="s", url=f"http://127.0.0.1:{port}/x", timeout=20)
+    [finding] = prove(session, [asked], tuple)
+    assert finding.ok, finding.problem
+    assert finding.seconds < ANSWER_TIMEOUT
+
+
+def test_an_answer_has_a_limit_as_a_whole(
+    session: Session, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy_lib.host.prove.endpoints.ANSWER_TIMEOUT", 1.0)
+    [finding] = prove(session, [probe(server(*ENDLESS, close=True), "b", timeout=1)], tuple)
+    assert "it did not end within 1 s" in finding.problem
+    assert finding.seconds < 20
 
 
 def test_nobody_listening_is_said_so_in_time(session: Session) -> None:

@@ -37,9 +37,7 @@ def functions(stack: HostStack, project: Project) -> str:
     """They take `engine`, `up` and `compose_up` as well."""
     make, begin = (words(*options) for options in BESIDE)
     form = quote(f"{{{{.ID}}}} {{{{.State}}}} {labels.template(labels.CONFIG_HASH)}")
-    made = "".join(
-        f'{{{{println (index .Config.Labels "{x}")}}}}' for x in (labels.CONFIG_HASH, labels.DEPENDS_ON)
-    )
+    needs = f'{{{{println (index .Config.Labels "{labels.DEPENDS_ON}")}}}}'
     found = quote(f"{{{{.State}}}} {labels.template(labels.CONFIG_HASH)}")
     return f"""\
 now() {{ date +%s; }}
@@ -67,6 +65,18 @@ have() {{
 $all
 =LISTED=
 }}
+# made: the same, once Compose has made containers that were not in $was: those are new, whatever hash was foreseen. Of one that
+# is part of another container, it has that one's id in it.
+made() {{
+  have || return
+  while read -r id _ hash; do
+    case $was in *" $id "*) ;; *) wanted="$wanted
+$service $hash";; esac
+  done <<=LISTED=
+$all
+=LISTED=
+  have
+}}
 # how ID: its $state, $health, $restarts and exit $status.
 how() {{
   h=$(docker inspect --format {quote(WELL)} "$1" 2>/dev/null) || return {ENGINE}
@@ -88,6 +98,12 @@ since() {{
   s=${{seen##*" $1/"}}
   echo_since=$(($(now) - ${{s%% *}}))
 }}
+# forget WHAT: it has not been asked for.
+forget() {{
+  s=
+  for w in $seen; do case $w in "$1"/*) ;; *) s="$s $w";; esac; done
+  seen=$s
+}}
 # ready ID...: waits until all of them are healthy, or says why one is not.
 ready() {{
   ready_by=$(($(now) + {int(stack.settings.healthy_timeout)})) seen= known=
@@ -104,7 +120,8 @@ ready() {{
       b=${{known##*" $id="}}
       [ $((restarts - ${{b%% *}})) -lt {CRASH_LOOP} ] || {{ waits="it keeps crashing: $restarts restarts, last exit status $status" which=$id ready_by=0; break; }}
       case "$state $health" in
-        'running healthy') continue;;
+        # What was wrong earlier does not count once it is well.
+        'running healthy') forget "$id"; continue;;
         # Without a check, it has to run for a while, with no restart between.
         'running none') since "$id-$restarts"; [ $echo_since -lt {int(STEADY)} ] || continue; waits="it has not run long enough";;
         'running starting') waits='it is starting';;
@@ -133,15 +150,12 @@ beside() {{
     [ $r != {ENGINE} ] || [ $attempt != {ATTEMPTS} ] || r={AT_ONCE}
     return $r
   }}
-  have || return
-  for id in $new $old; do
+  made || return
+  for id in $new; do
     case $was in *" $id "*) continue;; esac
-    {{ read -r hash; read -r needed; read -r port; }} <<=MADE=
-$(docker inspect --format {quote(made + PORTS)} "$id")
+    {{ read -r needed; read -r port; }} <<=MADE=
+$(docker inspect --format {quote(needs + PORTS)} "$id")
 =MADE=
-    # What Compose has just made is new, whatever hash was foreseen.
-    wanted="$wanted
-$service $hash"
     [ -z "$port" ] || {{
       docker rm "$id" >/dev/null
       return {AT_ONCE}
@@ -157,6 +171,8 @@ $service $hash"
 again() {{ r=$?; case $r in 124|137) return $r;; esac; return {ENGINE}; }}
 # away ID: it goes; also one that keeps crashing, which cannot be removed while it waits for its next start.
 away() {{
+  grace=$(docker inspect --format '{{{{.Config.StopTimeout}}}}' "$1" 2>/dev/null)
+  case $grace in *[!0-9]*) grace=;; esac
   if {{ docker stop "$1" && docker rm "$1"; }} >/dev/null; then return 0; fi
   if docker inspect "$1" >/dev/null 2>&1 || ! docker version >/dev/null 2>&1; then return {ENGINE}; fi
 }}

@@ -80,9 +80,11 @@ turn() {{
       ( service=$one; proves; have && at_work $new ) || return
     done
     earlier=
+    was=" $new $old "
     some "$service" || again || return
-    have || return
-    at_work $new || return
+    made || return
+    # Where Compose has made none, those that run are as the files have them.
+    at_work ${{new:-$old}} || return
     echo "$service: its new container does its work"
   done
 }}

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-import paramiko
 from msgspec import Struct
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Probe
 from deploy_lib.config.probe import STARTED
-from deploy_lib.errors import DeployError
+from deploy_lib.errors import DeployError, RemoteError
 from deploy_lib.host.prove import roster
+from deploy_lib.host.prove.endpoints import ANSWER_TIMEOUT, Endpoints
 from deploy_lib.host.prove.roster import Member, dig
 from deploy_lib.shell import quote
 from deploy_lib.ssh.session import Session
@@ -29,11 +29,11 @@ from deploy_lib.ssh.session import Session
 INTERVAL = 0.2
 """Seconds between two tries of a probe."""
 
-ANSWER_TIMEOUT = 10.0
-"""Seconds that one answer may take."""
-
 LOG_LINES = 1000
-"""Lines of a log that are searched, the newest ones."""
+"""Lines of a log that are searched, the newest ones, and as many of the first."""
+
+_LONG_AGO = 99
+"""Exit status of a log's look: the container has run for an hour or more."""
 
 
 class Finding(Struct, frozen=True):
@@ -76,7 +76,7 @@ def prove(
     began = time.monotonic()
     waiting = list(probes)
     with contextlib.ExitStack() as stack:
-        endpoints = _Endpoints(session, stack)
+        endpoints = Endpoints(session, stack)
         while waiting:
             containers = look()
             session.require_alive()
@@ -97,51 +97,9 @@ def prove(
                 time.sleep(INTERVAL)
 
 
-class _Socket:
-    """A channel as `http.client` wants its socket.
-
-    It closes that before it has read an answer which ends with the connection: a real socket stays open until its last
-    file is closed, a channel does not, and the answer's body would be lost.
-    """
-
-    def __init__(self, channel: paramiko.Channel) -> None:
-        self.sendall = channel.sendall
-        self.makefile = channel.makefile
-
-    def close(self) -> None:
-        """Leaves the channel open; `_Endpoints` closes it."""
-
-
-class _Endpoints:
-    """One kept-alive connection for each host and port that is asked."""
-
-    def __init__(self, session: Session, stack: contextlib.ExitStack) -> None:
-        self._session = session
-        self._stack = stack
-        self._open: dict[tuple[str, int], http.client.HTTPConnection] = {}
-
-    def get(self, host: str, port: int, path: str) -> tuple[int, bytes]:
-        connection = self._open.pop((host, port), None) or self._connect(host, port)
-        connection.request("GET", path, headers={"Accept": "application/json"})
-        response = connection.getresponse()
-        answer = response.status, response.read()
-        if not response.will_close:
-            self._open[host, port] = connection  # only one that worked is used again
-        return answer
-
-    def _connect(self, host: str, port: int) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_TIMEOUT)
-        channel = self._session.forward(host, port)
-        channel.settimeout(ANSWER_TIMEOUT)
-        connection.sock = _Socket(channel)
-        connection.auto_open = 0
-        self._stack.callback(channel.close)
-        return connection
-
-
 def _ask(
     session: Session,
-    endpoints: _Endpoints,
+    endpoints: Endpoints,
     probe: Probe,
     containers: Sequence[Container],
     members: Callable[[Sequence[Container]], Sequence[Member]],
@@ -151,9 +109,7 @@ def _ask(
     if probe.state is not None:
         return judge_state(probe, own), ""
     if probe.log is not None:
-        lines = [line for c in own for line in _log(session, c)]
-        found = any(re.search(probe.log, line) for line in lines)
-        return "" if found else f"no line of its log matches {probe.log!r}", ""
+        return _judge_log(session, probe.log, own), ""
     asked = probe.model_copy(update={"url": dated(probe.url or "", containers)})
     return _ask_http(endpoints, asked, members(containers) if probe.entry else ())
 
@@ -168,11 +124,32 @@ def dated(url: str, containers: Sequence[Container]) -> str:
     return STARTED.sub(moment, url)
 
 
-def _log(session: Session, container: Container) -> list[str]:
-    command = (
-        f"docker logs --since {quote(container.started)} {quote(container.id)} 2>&1 | tail -n {LOG_LINES}"
-    )
-    return session.run(command, check=False, timeout=ANSWER_TIMEOUT, step="probe").stdout.splitlines()
+def _judge_log(session: Session, pattern: str, containers: Sequence[Container]) -> str:
+    """Why no log has what a probe expects; "" when one has it, or its container has run for so long that its log need not."""
+    try:
+        found = [
+            session.run(log_script(c), check=False, timeout=ANSWER_TIMEOUT, step="probe") for c in containers
+        ]
+    except RemoteError as error:
+        # The engine may need longer for a long log; that the session has ended is seen before the next try.
+        return error.what
+    lines = (line for each in found for line in each.stdout.splitlines())
+    if any(each.exit_code == _LONG_AGO for each in found) or any(re.search(pattern, line) for line in lines):
+        return ""
+    return f"no line of its log matches {pattern!r}"
+
+
+def log_script(container: Container) -> str:
+    """Script that prints what a container has said since it started, as far as that is searched."""
+    one = quote(container.id)
+    since = f"docker logs --since {quote(container.started)}"
+    return f"""\
+# What has run for an hour has said it, and its log may not go back so far.
+case $(docker ps --no-trunc --filter {quote(f"id={container.id}")} --format '{{{{.Status}}}}') in Up*hour*|Up*day*|Up*week*|Up*month*|Up*year*) exit {_LONG_AGO};; esac
+x=$({since} --tail {LOG_LINES} {one} 2>&1)
+printf '%s\n' "$x"
+[ "$(printf '%s\n' "$x" | wc -l)" -lt {LOG_LINES} ] || {since} {one} 2>&1 | head -n {LOG_LINES}
+"""
 
 
 def judge_state(probe: Probe, containers: Sequence[Container]) -> str:
@@ -187,11 +164,14 @@ def judge_state(probe: Probe, containers: Sequence[Container]) -> str:
     return ""
 
 
-def _ask_http(endpoints: _Endpoints, probe: Probe, members: Sequence[Member]) -> tuple[str, str]:
+def _ask_http(endpoints: Endpoints, probe: Probe, members: Sequence[Member]) -> tuple[str, str]:
     url = urlsplit(probe.url or "")
     path = f"{url.path or '/'}{'?' + url.query if url.query else ''}"
     try:
-        status, body = endpoints.get(url.hostname or "", url.port or 80, path)
+        whole = bool(probe.json_values or probe.entry)
+        status, body = endpoints.get(
+            url.hostname or "", url.port or 80, path, enough=None if whole else probe.status
+        )
     except (OSError, http.client.HTTPException, EOFError, ValueError) as error:
         return f"no answer from {probe.url}: {error or type(error).__name__}", ""
     except DeployError as error:

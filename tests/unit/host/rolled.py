@@ -58,7 +58,8 @@ case $1 in
       [ -e "$FAKE/c/$id" ] || { missing=1; continue; }
       read -r service state hash ip health needs < "$FAKE/c/$id"
       case $form in
-        *config-hash*depends_on*PortBindings*) printf '%s\\n%s\\n' "$hash" "$needs"; cat "$FAKE/port" 2>/dev/null;;
+        *StopTimeout*) cat "$FAKE/grace" 2>/dev/null || echo '<nil>';;
+        *depends_on*PortBindings*) printf '%s\\n' "$needs"; cat "$FAKE/port" 2>/dev/null;;
         *Networks*) printf '= %s\\nown-%s 172.16.0.1 \\nnet %s \\n\\n' "$id" "$id" "$ip";;
         *State.Status*)
           r=$(cat "$FAKE/restarts/$hash" 2>/dev/null || echo 0)

@@ -51,7 +51,8 @@ engine() { true; }
 hash_of() { true; }
 some() {
   echo "some $1" >> "$FAKE/calls"
-  h=$(sed -n "s/^$1 //p" "$FAKE/wanted")
+  [ ! -e "$FAKE/kept" ] || return 0
+  h=$(cat "$FAKE/made" 2>/dev/null || sed -n "s/^$1 //p" "$FAKE/wanted")
   echo "new-$1 running $h $(cat "$FAKE/health" 2>/dev/null || echo healthy) 2 seconds" > "$FAKE/c/$1"
 }
 """
@@ -114,6 +115,22 @@ def test_the_next_one_goes_when_the_new_one_before_it_has_said_so(host: Host, sh
     assert done.returncode == 0, done.stdout
     assert host.order == [line for name in SERVICES for line in (f"some {name}", f"logs new-{name}")]
     assert "job-3: its new container does its work" in done.stdout
+
+
+def test_a_new_one_is_waited_for_whatever_hash_compose_gives_it(host: Host) -> None:
+    """Of one that is part of another container, it has that one's id in it."""
+    host.tell("made", "h2-with-an-id")
+    host.tell("health", "unhealthy")
+    done = host.run(timeout=1)
+    assert (done.returncode, host.order) == (1, ["some job-1"])
+    assert "the new container of job-1 is not healthy: its health check fails" in done.stdout
+
+
+def test_where_compose_makes_none_those_that_run_are_meant(host: Host) -> None:
+    host.tell("kept", "")
+    done = host.run()
+    assert done.returncode == 0, done.stdout
+    assert host.order == [f"some {name}" for name in SERVICES]
 
 
 def test_without_a_line_of_its_log_it_is_enough_that_it_is_healthy(host: Host) -> None:

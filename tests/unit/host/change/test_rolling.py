@@ -12,6 +12,7 @@ from deploy_lib.host.change import gate, rolling
 from deploy_lib.host.change.rolling import Roll
 from deploy_lib.host.change.step import shown_of
 from deploy_lib.host.gateways.haproxy import HAProxy
+from deploy_lib.shell import PATIENT
 from tests.unit import build
 from tests.unit.host.rolled import Rolled
 
@@ -150,6 +151,21 @@ def test_one_without_a_check_has_to_run_for_a_while(host: Rolled) -> None:
     host.tell("health/h3", "unhealthy")
     assert host.run(functions(unproven=True, stack=patient), "roll_0").returncode == 0
     assert host.containers() == {"c12": ("h3", "running")}
+
+
+def test_what_was_wrong_earlier_does_not_count_once_it_is_well(host: Rolled) -> None:
+    done = host.run(
+        functions(), "seen=' a/5 ab/6 a-0/7'; forget a; echo $seen; since a; [ $echo_since -lt 5 ]"
+    )
+    assert (done.returncode, done.stdout) == (0, "ab/6 a-0/7\n")
+
+
+@pytest.mark.parametrize(("asks", "limit"), [("1800\n", "2400"), ("<nil>\n", "600")])
+def test_an_old_one_may_take_as_long_to_stop_as_it_has_asked_for(host: Rolled, asks: str, limit: str) -> None:
+    host.tell("grace", asks)
+    timeout = 'timeout() { shift 2; echo "$@" >>"$FAKE/limits"; shift; command "$@"; }'
+    assert host.run(f"{functions()}\n{PATIENT}\n{timeout}", "away c1").returncode == 0
+    assert f"{limit} docker stop c1" in (host.folder / "limits").read_text().splitlines()
 
 
 def test_one_that_the_gateway_itself_refuses_is_not_relied_upon(
