@@ -32,7 +32,8 @@ class Probe(Model):
             for answers that are not to be from before.
         status: the HTTP status expected.
         json_values: dotted paths in the JSON answer, and the values expected there.
-        log: a regular expression that a line of the service's log matches, since its container started.
+        log: a regular expression that a line of the service's log matches, since its container started; one that has run for an hour
+            has said it.
         state: what Docker says of its container, such as "running"; "exited" means with status 0.
         entry: the answer has a list, and in it an entry like this for each container; see `host/prove/roster.py`.
         entries: dotted path of that list; "" when it is the answer itself.
