@@ -14,12 +14,15 @@ from pydantic import (
     StringConstraints,
 )
 
+from deploy_lib.config import reserved
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+SecretName = Annotated[EnvName, AfterValidator(reserved.free)]
 
 
 def inside(path: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from deploy_lib import address
-from deploy_lib.config.fields import EnvName, Model, Name
+from deploy_lib.config.fields import Model, Name, SecretName
 from deploy_lib.config.specs import EnvironmentSpec, SecretSpec
 from deploy_lib.config.stacks import Stack
 from deploy_lib.config.versions import Versions
@@ -51,7 +51,7 @@ class File(Model):
     default_environment: Name | None = None
     command: str = Field(min_length=1, default="invoke")
     versions: Versions = Versions()
-    secrets: dict[EnvName, SecretSpec] = Field(default_factory=dict)
+    secrets: dict[SecretName, SecretSpec] = Field(default_factory=dict)
     stacks: dict[Name, Stack]
     environments: dict[Name, EnvironmentSpec]
 
