@@ -2,8 +2,7 @@
 
 `Redactor.clean` is for a text that is there as a whole, `Redactor.stream` for one that comes in pieces. Both search
 for the *forms* of a value: as it is, each of its lines, in base64 at all three alignments (so also inside a longer
-encoded text such as `user:password`), and as URLs, JSON, Python and shells write it. Line breaks do not count, nor does
-what this program or Compose puts before a line, such as `front  ·  ` or `web-1  | `.
+encoded text such as `user:password`), and as URLs, JSON, Python and shells write it; `views` says how a text is read for that.
 """
 
 from __future__ import annotations
@@ -13,22 +12,17 @@ import re
 import shlex
 import threading
 from base64 import b64encode
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from msgspec import Struct
 
 from deploy_lib.secrets.value import MASK, Secret
+from deploy_lib.secrets.views import BREAK, ENDS, View, views
 
 MIN_LENGTH = 8
 """Shorter values are not searched for: they would turn ordinary words into stars."""
-
-# What `str.splitlines` splits at: parts of this program show a remote text line by line.
-_ENDS = "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-_BREAK = re.compile(rf"[{_ENDS}]+(?:[^|·{_ENDS}]{{0,60}} [|·] )?[ \t]*")
 
 # A form that stands in a text has at least one whole group of four of that text, which makes most lines quick to pass.
 _GRAM = 4
@@ -51,7 +45,7 @@ def forms(value: str) -> set[str]:
     found |= urls | {re.sub("%..", lambda m: m[0].lower(), url) for url in urls}
     base64 = set(_base64(data))
     found |= base64 | {text.replace("+", "-").replace("/", "_") for text in base64}
-    plain = {_BREAK.sub("", text).strip() for text in found}
+    plain = {BREAK.sub("", text).strip() for text in found}
     return {text for text in plain if len(text) >= MIN_LENGTH}
 
 
@@ -78,7 +72,7 @@ class _Patterns(Struct, frozen=True):
 
     def spans(self, text: str) -> list[Span]:
         """Where values stand, in order and without overlaps."""
-        found = sorted(span for view in _views(text) for span in self._search(view))
+        found = sorted(span for view in views(text) for span in self._search(view))
         merged: list[Span] = []
         for start, end in found:
             if merged and start < merged[-1][1]:
@@ -90,25 +84,28 @@ class _Patterns(Struct, frozen=True):
     def begun(self, text: str) -> tuple[int, int]:
         """Where the first value begins of which the text has no end yet, and how many of its characters are there."""
         best = (len(text), 0)
-        for view in _views(text):
+        for view in views(text, so_far=True) if self.forms else ():
+            if view.rest < len(text):
+                # Half of a character's code may be the first of a value.
+                best = min(best, (view.rest, 1))
             start = self._unfinished(view.text)
             if start < len(view.text):
                 best = min(best, (view.original(start), len(view.text) - start))
         return best
 
-    def _search(self, view: _View) -> Iterator[Span]:
+    def _search(self, view: View) -> Iterator[Span]:
         text = view.text
         if len(text) < _QUICK and self.grams.isdisjoint(_GRAMS.findall(text)):
             return
         for form in self.forms:
             at = text.find(form)
             while at != -1:
-                yield view.original(at), view.original(at + len(form) - 1) + 1
+                yield view.original(at), view.end(at + len(form) - 1)
                 at = text.find(form, at + len(form))
 
     def _unfinished(self, text: str) -> int:
         best = len(text)
-        for length in range(1, _GRAM):
+        for length in range(1, min(_GRAM, len(text) + 1)):
             if text[-length:] in self.heads:
                 best = len(text) - length
         if text[-_GRAM:] in self.grams:
@@ -119,35 +116,6 @@ class _Patterns(Struct, frozen=True):
                         best = at
                     at = text.find(form[:_GRAM], at + 1)
         return best
-
-
-class _View(Struct, frozen=True):
-    """A text to be searched, and where its characters stand in the one that it was made from."""
-
-    text: str
-    starts: tuple[int, ...] = (0,)
-    origins: tuple[int, ...] = (0,)
-
-    def original(self, index: int) -> int:
-        piece = bisect_right(self.starts, index) - 1
-        return self.origins[piece] + index - self.starts[piece]
-
-
-def _views(text: str) -> list[_View]:
-    """The text as it is, and without its line breaks."""
-    body = text.rstrip(_ENDS)
-    breaks = list(_BREAK.finditer(body))
-    if not breaks:
-        return [_View(body)]
-    ends = [0, *(edge for found in breaks for edge in found.span()), len(body)]
-    pieces, starts, origins, length = [], [], [], 0
-    for begin, end in list(pairwise(ends))[::2]:
-        if begin < end:
-            pieces.append(body[begin:end])
-            starts.append(length)
-            origins.append(begin)
-            length += end - begin
-    return [_View(body), _View("".join(pieces), tuple(starts) or (0,), tuple(origins) or (0,))]
 
 
 class Redactor:
@@ -202,7 +170,7 @@ class Stream:
         given = len(self._seen)
         spans = patterns.spans(window)
         begun, length = patterns.begun(window)
-        line_ended = window.endswith(tuple(_ENDS))
+        line_ended = window.endswith(tuple(ENDS))
         end = begun if length and (length >= _GRAM or not line_ended) else len(window)
         # A whole value may still be the beginning of a longer one.
         end = max(given, min((start for start, stop in spans if start < end < stop), default=end))

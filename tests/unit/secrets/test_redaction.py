@@ -1,5 +1,6 @@
 """What a reader of the output could still find of a secret: nothing."""
 
+import html
 import json
 import random
 import re
@@ -56,6 +57,32 @@ def streamed(made: Redactor, *chunks: str) -> str:
 )
 def test_a_value_is_found_in_every_encoding(form: Callable[[str], str]) -> None:
     assert redactor(HOSTILE).clean(f"before {form(HOSTILE)} after") == "before *** after"
+
+
+ENCODERS: list[Callable[[str], str]] = [
+    lambda v: quote(v, safe="$&+,;="),  # Go: a user's password in a URL
+    lambda v: quote(v, safe="!~*'()"),  # JavaScript: encodeURIComponent
+    lambda v: re.sub("[&<>]", lambda c: f"\\u{ord(c[0]):04x}", json.dumps(v, ensure_ascii=False))[1:-1],  # Go
+    lambda v: json.dumps(v).replace("/", "\\/")[1:-1],  # PHP
+    lambda v: re.sub(r"\\u[0-9a-f]{4}", lambda c: f"\\u{c[0][2:].upper()}", json.dumps(v))[1:-1],
+    lambda v: v.replace("'", "'\\''"),  # bash -x
+    lambda v: re.sub(r"([^A-Za-z0-9])", r"\\\1", v),  # printf %q
+    html.escape,
+    lambda v: "".join(f"&#{ord(c)};" for c in v),
+]
+"""How others encode more than is needed, or less."""
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+@pytest.mark.parametrize(
+    "value", ["it's-a/long&<secret>\\%40!$é😀", "pa$$w0rd@2024!xYz", "q8/hV+mü\\'\"'end'"]
+)
+def test_a_value_is_found_however_much_of_it_is_encoded(encode: Callable[[str], str], value: str) -> None:
+    made, said = redactor(value), f"before={encode(value)}; after"
+    assert made.clean(said) == "before=***; after"
+    assert streamed(made, *said) == "before=***; after"
+    lines = f"web-1  | x{encode(value)[:9]}\nweb-1  | {encode(value)[9:]}y"
+    assert "***" in made.clean(lines)
 
 
 @pytest.mark.parametrize("user", ["", "a", "ab", "abc", "abcd"])
@@ -142,6 +169,18 @@ def test_a_value_in_chunks_is_masked_as_if_it_had_come_whole(
     for shown in (made.clean(text), streamed(made, *chunks)):
         assert value not in shown
         assert "***" in shown
+
+
+@given(
+    st.text(st.sampled_from("aZ9/%\\&'\"é😀$"), min_size=8, max_size=20), st.sampled_from(ENCODERS), st.data()
+)
+def test_an_encoded_value_in_chunks_is_masked_as_if_it_had_come_whole(
+    value: str, encode: Callable[[str], str], data: st.DataObject
+) -> None:
+    made, text = redactor(value), f"before {encode(value)} after"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
+    chunks = [text[i:j] for i, j in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert streamed(made, *chunks) == made.clean(text) == "before *** after"
 
 
 @given(VALUES, st.integers(1, 39), st.sampled_from(PREFIXES))
