@@ -77,6 +77,8 @@ def command(
     Raises:
         Exit: with the exit status, when that is not 0.
     """
+    from deploy_lib.secrets.sources import mask_what_is_at_hand
+
     stdio.install()
     core_dumps.forbid()
     stdio.wait_for_readers(True)
@@ -88,6 +90,8 @@ def command(
     try:
         environment = load(root)
         report.environment = environment.name
+        # What a host says when something fails is shown by commands that need no secret, too.
+        mask_what_is_at_hand(environment)
         yield environment, console, report
     except DeployError as problem:
         report.exit, error = problem.exit_code, problem

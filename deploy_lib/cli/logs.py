@@ -13,7 +13,7 @@ from deploy_lib.host.look import logs
 from deploy_lib.host.stack import HostStack
 from deploy_lib.names import did_you_mean
 from deploy_lib.output.console import Console
-from deploy_lib.secrets.sources import mask_what_is_at_hand, source_of
+from deploy_lib.secrets.sources import source_of
 from deploy_lib.source.checkout import read_stack
 
 
@@ -40,7 +40,6 @@ def run(invocation: Invocation) -> None:
             raise _unknown(wanted, known)
         stacks = {node.name: HostStack(node, local[node.name].project) for node in chosen}
         announce(console, environment, chosen)
-        mask_what_is_at_hand(environment)
         if environment.secret_source is not None and not source_of(environment).at_hand:
             console.say("logs need no vault, so values that only the vault knows are not masked in them")
         sessions = sessions_with(environment, chosen, invocation.connection)

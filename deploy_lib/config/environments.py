@@ -113,8 +113,10 @@ class Environment(Model):
 
     def names_of(self, secret: str) -> list[str]:
         """The names of the secrets that come from the same field as this one, itself among them."""
-        place = self.secrets[secret].place
-        return [name for name, spec in self.secrets.items() if spec.place == place]
+        if self.secret_source is None:
+            return [secret]
+        place = self.secret_source.place
+        return [name for name, spec in self.secrets.items() if place(spec) == place(self.secrets[secret])]
 
     def nodes_at(self, host: str) -> list[Node]:
         """The nodes whose host is `host` ([user@]host[:port]): one for each stack that it runs.

@@ -34,11 +34,6 @@ class SecretSpec(Model):
     min_length: int = Field(ge=1, default=1)
     redact: bool = True
 
-    @property
-    def place(self) -> tuple[str | None, ...]:
-        """What tells whether two secrets are one value under two names."""
-        return self.vault, self.item, self.field
-
 
 class RegistryLogin(Model):
     """Who logs in to the registry of `image_registry`; `password` names a secret."""
@@ -65,6 +60,10 @@ class SecretSource(Model):
     """
 
     source: str
+
+    def place(self, spec: SecretSpec) -> object:
+        """What tells whether two secrets are one value under two names."""
+        return spec.vault, spec.item, spec.field
 
 
 SOURCES = OpenSet(

@@ -6,7 +6,6 @@ leave `!`, and PHP's JSON has `\\/`. So not the value is encoded in all ways, bu
 
 from __future__ import annotations
 
-import html
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -110,6 +109,8 @@ def _quoted(text: str) -> Iterator[_Mark]:
 
 
 def _entities(text: str) -> Iterator[_Mark]:
+    import html  # few texts have any, and its table is long
+
     for code in _ENTITY.finditer(text):
         means = html.unescape(code[0])
         if len(means) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 from collections import defaultdict
@@ -65,12 +66,12 @@ class OnePassword(Source):
                 "or the environment's secrets.account in deploy.toml to the account's name",
             )
         REDACTOR.add([Secret(token)])
-        references = {name: self._reference(spec) for name, spec in specs.items()}
+        references = {name: self.place(spec) for name, spec in specs.items()}
         answers = _within(TIMEOUT, lambda: _resolve(token, account, list(references.values())))
         return self._values(references, answers)
 
-    def _reference(self, spec: SecretSpec) -> str:
-        """A whole reference as the field stands for itself."""
+    def place(self, spec: SecretSpec) -> str:
+        """The reference; a whole one as the field stands for itself."""
         if spec.field.startswith(_WHOLE):
             return spec.field
         return f"{_WHOLE}{spec.vault or self.vault}/{spec.item or self.item}/{spec.field}"
@@ -208,7 +209,14 @@ def explain(error: Exception) -> PreflightError:
         return PreflightError(
             f"{TOKEN} does not have the format of a service account token", hint="copy it anew from 1Password"
         )
-    if says("sending request", "request library", "dns", "timeout"):
+    if re.search(
+        r"internal server error|status code\D*(5\d\d|429)|conflict occurred|please retry|session expired",
+        text,
+    ):
+        return PreflightError(
+            "1Password fails at the moment", hint="run the command again in a while; the token may be right"
+        )
+    if says("sending request", "request library", "reqwest", "dns", "timeout"):
         return PreflightError(
             "1Password cannot be reached", hint="check this machine's network, DNS, proxy and CA certificates"
         )

@@ -265,6 +265,30 @@ def test_the_short_form_is_the_login_at_the_projects_own_registry(tmp_path: Path
     assert found.registry.username == "me"
 
 
+@pytest.mark.parametrize(
+    ("source", "fields", "same"),
+    [
+        (
+            'source = "1password", vault = "V", item = "home"',
+            [
+                'field = "pw"',
+                'field = "op://V/home/pw"',
+                'field = "pw"\nitem = "home"',
+                'field = "pw"\nitem = "x"',
+            ],
+            ["A", "B", "C"],
+        ),
+        ('source = "environment"', ['field = "pw"', 'field = "op://V/home/pw"'], ["A"]),
+    ],
+)
+def test_two_names_of_one_value_are_known_however_its_place_is_written(
+    tmp_path: Path, source: str, fields: list[str], same: list[str]
+) -> None:
+    tables = "".join(f"[secrets.{name}]\n{field}\n" for name, field in zip("ABCD", fields, strict=False))
+    (tmp_path / "deploy.toml").write_text(minimal(f"secrets = {{ {source} }}\n", tables))
+    assert load(tmp_path).names_of("A") == same
+
+
 def test_a_secret_without_a_field_has_its_own_name_in_its_source(tmp_path: Path) -> None:
     (tmp_path / "deploy.toml").write_text(minimal(SEVERAL, "[secrets.A]\n[secrets.B]\nmin_length = 3\n"))
     found = load(tmp_path).secrets

@@ -41,14 +41,27 @@ def test_no_variable_of_a_script_is_a_secret_s_name() -> None:
     assert free_all_the_same == []
 
 
-@pytest.mark.parametrize("name", ["limit", "PATH", "LD_PRELOAD", "COMPOSE_FILE", "DOCKER_HOST", "old_KEY", "_"])
+@pytest.mark.parametrize(
+    "name", ["limit", "PATH", "LD_PRELOAD", "COMPOSE_FILE", "DOCKER_HOST", "old_KEY", "_"]
+)
 def test_a_name_that_scripts_use_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="scripts on hosts use"):
         free(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["DB_PASSWORD", "db_password", "DOCKER_HUB_TOKEN", "LD_SDK_KEY", "USER_KEY", "oldest", "PATHS", "LANGUAGE", "LIMIT"]
+    "name",
+    [
+        "DB_PASSWORD",
+        "db_password",
+        "DOCKER_HUB_TOKEN",
+        "LD_SDK_KEY",
+        "USER_KEY",
+        "oldest",
+        "PATHS",
+        "LANGUAGE",
+        "LIMIT",
+    ],
 )
 def test_others_are_free(name: str) -> None:
     assert name not in SCRIPTS

@@ -200,6 +200,16 @@ def test_a_value_that_breaks_its_rule_is_refused(core: Core, homelab: Environmen
             "does not accept",
             "revoked",
         ),
+        *(
+            (CoreError("Internal", f"authentication error: {cause}"), "fails at the moment", "again")
+            for cause in (
+                "internal server error",
+                "unexpected status code in response: 503",
+                "conflict occurred",
+                "bad credentials, please retry: session expired",
+            )
+        ),
+        (CoreError("Internal", "reqwest library: request functionality"), "cannot be reached", "network"),
         (CoreError("Internal", "you don't have the right permissions to access"), "refused access", "vault"),
         (
             RuntimeError("desktop app connection channel is closed. Make sure"),
