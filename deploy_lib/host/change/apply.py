@@ -68,7 +68,14 @@ change_{name}() {{
 tries_{name}() {{
 {step.takes()}
 }}
-takes_{name}() {{ answer tries_{name} "$1"; }}"""
+takes_{name}() {{ answer tries_{name} "$1"; }}
+# It has the old value alone, so there is nothing to take back, although it does not take the copy: as it has not taken the new one.
+unchanged_{name}() {{
+  takes_{name} "$old_{name}" >/dev/null || return
+  [ "$old_{name}" = "$new_{name}" ] && return
+  takes_{name} "$new_{name}" >/dev/null
+  [ $? = 1 ]
+}}"""
 
 
 def wake(steps: Sequence[Program]) -> str:
@@ -136,7 +143,10 @@ fi"""
 
 def back(steps: Sequence[Program]) -> str:
     """Shell text for `back`, before the containers are replaced; programs that do not run now follow in `back_later`."""
-    tries = "\n".join(f'change_{s.secret} "$copy_{s.secret}" || later="$later {s.secret}"' for s in steps)
+    tries = "\n".join(
+        f'change_{s.secret} "$copy_{s.secret}" || unchanged_{s.secret} || later="$later {s.secret}"'
+        for s in steps
+    )
     return f"later=\n{tries}" if steps else ":"
 
 
@@ -151,7 +161,11 @@ def _back_later(step: Program) -> str:
 case "$later " in *" {name} "*)
   t=$(($(date +%s) + {int(step.timeout)}))
   until change_{name} "$copy_{name}"; do
-    [ "$(date +%s)" -lt $t ] || {{ echo {quote(f"{step.service} did not change {name} back")}; return 1; }}
+    if [ "$(date +%s)" -ge $t ]; then
+      # Asked once alone: programs may count refusals.
+      unchanged_{name} || {{ echo {quote(f"{step.service} did not change {name} back")}; return 1; }}
+      break
+    fi
     sleep 1
   done;;
 esac"""
