@@ -46,12 +46,18 @@ printf '%s;\\n' {quote(_HUSH)} "ALTER ROLE CURRENT_USER PASSWORD $v" | psql >/de
 """The value is an SQL literal of the verifier, or NULL. Logs that could contain the statement are switched off for it."""
 
 TAKES = f"""{_PSQL}\
-get; export PGPASSWORD="$v"
+get
 # Not by way of 127.0.0.1, from where the image lets anybody in.
 set -- $(hostname -i)
-echo 'SELECT 1' | psql -h "$1" >/dev/null 2>&1 && exit 0
-pg_isready -q -h "$1" && exit {REFUSED}
-exit 2
+takes() ( export PGPASSWORD="$v"; echo 'SELECT 1' | psql -h "$1" >/dev/null 2>&1 )
+ready() {{ pg_isready -q -h "$1" && echo 'SELECT 1' | psql >/dev/null 2>&1; }}
+takes "$1" && exit
+# What psql says is in the server's language, so a refusal looks as if the server were starting, or had no connection left. One
+# that lets in by its socket, before and after, has refused.
+ready "$1" || exit 2
+takes "$1" && exit
+ready "$1" || exit 2
+exit {REFUSED}
 """
 
 

@@ -26,6 +26,18 @@ def test_a_server_that_is_down_has_not_refused(host: Host) -> None:
     assert host.run('takes_PW "$PW"', ROLE, PW="x").returncode not in (0, 1)
 
 
+def test_a_server_that_has_just_begun_to_answer_has_not_refused(host: Host) -> None:
+    (host / "taken").write_text("new")
+    (host / "early").touch()
+    assert host.run('takes_PW "$PW"', ROLE, PW="new").returncode == 0
+
+
+def test_a_server_without_a_connection_left_has_not_refused(host: Host) -> None:
+    (host / "taken").write_text("other")
+    (host / "full").touch()
+    assert host.run('takes_PW "$PW"', ROLE, PW="x").returncode == 2
+
+
 def test_it_gets_a_verifier_and_is_told_to_write_nothing_down(host: Host) -> None:
     given = apply.environment([ROLE], {"PW": Secret("clear text")})
     done = host.run(apply.forward([ROLE]), ROLE, **{name: value.reveal() for name, value in given.items()})
