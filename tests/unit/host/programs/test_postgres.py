@@ -70,4 +70,8 @@ def test_going_back_brings_back_the_very_copy(host: Host) -> None:
 
 def test_the_secret_that_names_the_role_has_to_be_declared() -> None:
     assert ROLE.uses() == ("ROLE",)
+
+
+def test_a_line_break_at_the_end_would_not_reach_it() -> None:
     assert ROLE.unfit(Secret("two\nlines")) == ""
+    assert "PW ends in a line break" in ROLE.unfit(Secret("two\nlines\n"))
