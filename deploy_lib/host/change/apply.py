@@ -127,16 +127,16 @@ def _prove(step: Program) -> str:
     # A refusal is final. Programs may count them: after five Grafana lets nobody in for a while.
     return f"""\
 t=$(($(date +%s) + {int(step.timeout)}))
-until takes_{name} "${name}"; do
-  [ $? -ne 1 ] && [ "$(date +%s)" -lt $t ] || {{ echo {quote(f"{service} does not take the new {name}")}; return 1; }}
+until said=$(takes_{name} "${name}"); do
+  [ $? -ne 1 ] && [ "$(date +%s)" -lt $t ] || {{ echo {quote(f"{service} does not take the new {name}")}"${{said:+: $said}}"; return 1; }}
   sleep 1
 done
 if [ "$old_{name}" != "${name}" ]; then
-  takes_{name} "$old_{name}"
+  said=$(takes_{name} "$old_{name}")
   case $? in
     1) ;;
     0) echo {quote(f"{service} still takes the old {name}")}; return 1;;
-    *) echo {quote(f"{service} did not say whether it still takes the old {name}")}; return 1;;
+    *) echo {quote(f"{service} did not say whether it still takes the old {name}")}"${{said:+: $said}}"; return 1;;
   esac
 fi"""
 
