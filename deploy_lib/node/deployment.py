@@ -65,6 +65,7 @@ class Deployment(Upkeep):
             # An adopted project is not recorded yet, and is gone back to all the same.
             before=self.plan.before if self.plan else self.before,
             no_rollback=self.request.no_rollback,
+            rotated=self.plan is not None and bool(self.plan.applies),
             recorded=recorded,
             silent=self.known is False,
             left=self.left,

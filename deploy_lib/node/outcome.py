@@ -41,6 +41,7 @@ def final_outcome(
     node: Node,
     before: Event | None,
     no_rollback: bool,
+    rotated: bool = False,
     recorded: Sequence[str] = (),
     silent: bool = False,
     left: Sequence[str] = (),
@@ -50,6 +51,7 @@ def final_outcome(
     Args:
         before: the release that ran before, recorded or adopted.
         no_rollback: a release that failed was to be left in place.
+        rotated: programs were given other secret values: a rollback keeps the values, so it is no way back from that.
         recorded: names of the nodes of the same command on which its release counts.
         silent: the host did not say afterwards what runs there.
         left: the volumes that a first deployment has left behind when it was taken down.
@@ -94,7 +96,8 @@ def final_outcome(
                 state = f"going back to {running} failed too: the host is in neither state"
                 # Where nothing ran, a rollback has nothing to go to.
                 anew = f"{first} mend the cause, and deploy again: {node.deploy_task} --node {node.name}"
-                hint = f"{first}: {back}" if before else anew
+                again = f"{first} run it again: {node.task('rotate-secrets')}"
+                hint = again if rotated else f"{first}: {back}" if before else anew
             return ExitCode.FAILED_INCONSISTENT, _stated(error, node, state, hint)
 
 

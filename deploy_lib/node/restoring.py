@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import Backup
@@ -25,7 +26,8 @@ from deploy_lib.node import proof
 from deploy_lib.node.backup import restore_command
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.site import Site
-from deploy_lib.node.switching import take_back
+from deploy_lib.node.switching import take_back, without
+from deploy_lib.plan.still import still
 from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.release import Release
@@ -40,6 +42,8 @@ class Restoration(Struct, frozen=True):
         release: that runs, and is proven with it.
         stop: the services that stand still meanwhile.
         now: of the data that are there, once it is made; None where there is none.
+        left: those of `stop` that an earlier restore has left stopped.
+        aside: services that did not run before, and stay so.
         parts: the services whose containers are part of others, which may be among those of `stop`.
     """
 
@@ -48,11 +52,13 @@ class Restoration(Struct, frozen=True):
     release: Release
     stop: tuple[str, ...]
     now: BackupFile | None = None
+    left: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
 
     def commands(self, site: Site) -> list[str]:
         """The Docker commands that would be run, for a dry run."""
-        return shown_of(restore_steps(site.stack, self.backup, self.file, self.stop))
+        return shown_of(restore_steps(site.stack, self.backup, self.file, self.stop, self.left))
 
     @property
     def other_release(self) -> str:
@@ -98,8 +104,8 @@ def choose(site: Site, facts: Facts, file: BackupFile) -> Restoration:
         raise refusal(f"the proven release, {release.title}, is not what runs: {', '.join(others)}", back)
     backup = entries[file.name]
     users = {c.service for c in facts.containers if backup.service in c.needs}
-    stop = tuple(sorted(users)) if backup.stop is None else backup.stop
-    return Restoration(backup, file, release, stop, parts=tuple(sorted(facts.joins)))
+    found = still(facts, release, users if backup.stop is None else backup.stop)
+    return Restoration(backup, file, release, **asdict(found), parts=tuple(sorted(facts.joins)))
 
 
 def _of(release: Release, facts: Facts, container: Container) -> bool:
@@ -146,7 +152,7 @@ class Restoring:
             back_secret_files=what.release.secret_files,
             prune=prune,
             parts=what.parts,
-            work=restore_work(self._site.stack, what.backup, what.file, what.now, what.stop),
+            work=restore_work(self._site.stack, what.backup, what.file, what.now, what.stop, what.left),
         )
 
     def prove(self) -> Sequence[Container]:
@@ -157,8 +163,10 @@ class Restoring:
             DeployError: they could not be, or the release is not proven; the verdict is awaited.
         """
         what = self._what
-        still = f"; stopped meanwhile: {', '.join(what.stop)}" if what.stop else ""
-        self._site.say("restore", f"{what.file.id} into {what.backup.service}{still}")
+        stopped = f"; stopped meanwhile: {', '.join(what.stop)}" if what.stop else ""
+        self._site.say("restore", f"{what.file.id} into {what.backup.service}{stopped}")
+        if what.aside:
+            self._site.say("restore", f"not started, as it did not run before: {', '.join(what.aside)}")
         self._watch.finish()
         return self._prove()
 
@@ -203,11 +211,12 @@ class Restoring:
             seconds=round(time.monotonic() - self._began, 1),
             detail=detail or what.file.id,
             backups=(what.file.id, *([what.now.id] if what.now else [])),
+            stopped=what.stop,
         )
 
     def _prove(self) -> Sequence[Container]:
         site = self._site
-        started, release = self._watch, self._what.release
+        started, release = self._watch, without(self._what.release, self._what.aside)
         return proof.prove(
             site.session,
             site.node,

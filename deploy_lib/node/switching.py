@@ -192,7 +192,7 @@ class Switching:
         tolerated: Collection[str],
     ) -> Sequence[Container]:
         site, looks = self._site, self._watch.looks()
-        release = _without(release, self._decision.plan.aside)
+        release = without(release, self._decision.plan.aside)
         return proof.prove(
             site.session,
             site.node,
@@ -211,7 +211,7 @@ def _one_shots(release: Release) -> list[str]:
     return [name for name, how in release.ends.items() if how == "must"]
 
 
-def _without(release: Release, aside: Collection[str]) -> Release:
+def without(release: Release, aside: Collection[str]) -> Release:
     """What is to be proven of a release where some services stay as they are, which is not as recorded."""
     probes = release.probes
     return replace(

@@ -18,6 +18,7 @@ from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.restoring import Restoration, Restoring
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.timings import phase
+from deploy_lib.plan.outdated import outdated
 from deploy_lib.release.backup import BackupFile
 from deploy_lib.release.release import Release
 from deploy_lib.values import replace
@@ -65,6 +66,8 @@ class Upkeep(Deciding):
         self.restoration = restoring.choose(self.site, self.facts, file)
         if said := self.restoration.other_release:
             self.site.say("restore", said)
+        if said := outdated(self.node, self.facts, self.restoration.release, file):
+            self.site.say("restore", f"warning: {said}")
         restoring.check_whole(self.site, self.restoration)
         if self.request.dry_run:
             self.outcome = Outcome.PLANNED

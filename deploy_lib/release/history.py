@@ -52,6 +52,7 @@ class Event(Struct, frozen=True):
         replaced: the id of the release that ran until then.
         detail: why, for a failure.
         backups: ids of the backups that were made before the switch, or that the event is about.
+        stopped: the services that stand still during a restore; None where that is not recorded, as by earlier programs.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Event(Struct, frozen=True):
     replaced: str | None = None
     detail: str = ""
     backups: tuple[str, ...] = ()
+    stopped: tuple[str, ...] | None = None
 
     @property
     def counts(self) -> bool:
@@ -80,9 +82,11 @@ class Event(Struct, frozen=True):
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         data = {**asdict(self), "release": self.release.as_dict(), "hashes": dict(self.hashes)}
+        # As earlier programs have written it.
         if not self.backups:
-            # As earlier programs have written it.
             del data["backups"]
+        if self.stopped is None:
+            del data["stopped"]
         return data
 
     def line(self) -> str:
@@ -126,6 +130,9 @@ def _event(data: Mapping[str, Any]) -> Event:
         hashes=texts(data.get("hashes", {})),
         detail=text({"detail": "", **data}, "detail"),
         backups=tuple(text({"id": each}, "id") for each in data.get("backups") or ()),
+        stopped=None
+        if data.get("stopped") is None
+        else tuple(text({"name": each}, "name") for each in data["stopped"]),
         **optional,
     )
 

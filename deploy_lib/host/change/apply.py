@@ -68,7 +68,14 @@ change_{name}() {{
 tries_{name}() {{
 {step.takes()}
 }}
-takes_{name}() {{ answer tries_{name} "$1"; }}"""
+takes_{name}() {{ answer tries_{name} "$1"; }}
+# It has the old value alone, so there is nothing to take back, although it does not take the copy: as it has not taken the new one.
+unchanged_{name}() {{
+  takes_{name} "$old_{name}" >/dev/null || return
+  [ "$old_{name}" = "$new_{name}" ] && return
+  takes_{name} "$new_{name}" >/dev/null
+  [ $? = 1 ]
+}}"""
 
 
 def wake(steps: Sequence[Program]) -> str:
@@ -120,23 +127,26 @@ def _prove(step: Program) -> str:
     # A refusal is final. Programs may count them: after five Grafana lets nobody in for a while.
     return f"""\
 t=$(($(date +%s) + {int(step.timeout)}))
-until takes_{name} "${name}"; do
-  [ $? -ne 1 ] && [ "$(date +%s)" -lt $t ] || {{ echo {quote(f"{service} does not take the new {name}")}; return 1; }}
+until said=$(takes_{name} "${name}"); do
+  [ $? -ne 1 ] && [ "$(date +%s)" -lt $t ] || {{ echo {quote(f"{service} does not take the new {name}")}"${{said:+: $said}}"; return 1; }}
   sleep 1
 done
 if [ "$old_{name}" != "${name}" ]; then
-  takes_{name} "$old_{name}"
+  said=$(takes_{name} "$old_{name}")
   case $? in
     1) ;;
     0) echo {quote(f"{service} still takes the old {name}")}; return 1;;
-    *) echo {quote(f"{service} did not say whether it still takes the old {name}")}; return 1;;
+    *) echo {quote(f"{service} did not say whether it still takes the old {name}")}"${{said:+: $said}}"; return 1;;
   esac
 fi"""
 
 
 def back(steps: Sequence[Program]) -> str:
     """Shell text for `back`, before the containers are replaced; programs that do not run now follow in `back_later`."""
-    tries = "\n".join(f'change_{s.secret} "$copy_{s.secret}" || later="$later {s.secret}"' for s in steps)
+    tries = "\n".join(
+        f'change_{s.secret} "$copy_{s.secret}" || unchanged_{s.secret} || later="$later {s.secret}"'
+        for s in steps
+    )
     return f"later=\n{tries}" if steps else ":"
 
 
@@ -151,7 +161,11 @@ def _back_later(step: Program) -> str:
 case "$later " in *" {name} "*)
   t=$(($(date +%s) + {int(step.timeout)}))
   until change_{name} "$copy_{name}"; do
-    [ "$(date +%s)" -lt $t ] || {{ echo {quote(f"{step.service} did not change {name} back")}; return 1; }}
+    if [ "$(date +%s)" -ge $t ]; then
+      # Asked once alone: programs may count refusals.
+      unchanged_{name} || {{ echo {quote(f"{step.service} did not change {name} back")}; return 1; }}
+      break
+    fi
     sleep 1
   done;;
 esac"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from deploy_lib import layout
 from deploy_lib.compose import labels
@@ -16,7 +16,12 @@ from deploy_lib.shell import quote, words
 
 
 def restore_work(
-    stack: HostStack, backup: Backup, file: BackupFile, now: BackupFile | None, stop: Sequence[str]
+    stack: HostStack,
+    backup: Backup,
+    file: BackupFile,
+    now: BackupFile | None,
+    stop: Sequence[str],
+    left: Collection[str] = (),
 ) -> Work:
     """What a restore does, and how it is undone.
 
@@ -24,10 +29,11 @@ def restore_work(
         file: what is put back.
         now: of the data that are there; None where there is none, so that nothing can be undone.
         stop: services that stand still meanwhile.
+        left: those of them that an earlier restore has left stopped.
     """
     return Work(
         name="restore",
-        forward=restore_steps(stack, backup, file, stop),
+        forward=restore_steps(stack, backup, file, stop, left),
         back=_back(stack, now),
         seconds=longest(stack, backup),
     )
@@ -39,15 +45,18 @@ def longest(stack: HostStack, backup: Backup) -> float:
     return backup.timeout + 3 * stack.settings.switch_timeout
 
 
-def restore_steps(stack: HostStack, backup: Backup, file: BackupFile, stop: Sequence[str]) -> list[Step]:
+def restore_steps(
+    stack: HostStack, backup: Backup, file: BackupFile, stop: Sequence[str], left: Collection[str] = ()
+) -> list[Step]:
     """The steps, in a shell function that ends with the first one that fails; `$still` has the containers of the
     services that stand still.
     """
     filters = f"{stack.project.filters} {labels.NO_ONE_OFF}"
-    # Stopped ones, too: a restore that a power cut has ended leaves them so.
-    # One after the other: of several in one assignment, only the last one's failure would be seen.
+    # What does not run has done its work, or was stopped by somebody, and is not started; but for what a restore has left so that
+    # a power cut has ended. One after the other: of several in one assignment, only the last one's failure would be seen.
     those = " && ".join(
-        f'still="$still "$(docker ps -aq --no-trunc {filters} {labels.of_service(name)})' for name in stop
+        f'still="$still "$(docker ps {"-aq" if name in left else "-q"} --no-trunc {filters} {labels.of_service(name)})'
+        for name in stop
     )
     seconds = int(stack.settings.switch_timeout)
     names = words(*(f"CONTAINERS-OF-{name}" for name in stop))

@@ -52,7 +52,9 @@ class Program(Apply, ABC):
 
     def unfit(self, value: Secret) -> str:
         """Why the program cannot take a value; "" when it can."""
-        return ""
+        # Who reads a file with `$(cat FILE)`, as the entry points of images do, does not get it.
+        ends = value.reveal().endswith("\n")
+        return f"{self.secret} ends in a line break, which is lost where its file is read" if ends else ""
 
     def hand(self, value: Secret) -> Secret:
         """What `change` is given for a new value: a hash, for a program that takes one, so that it never sees the value."""

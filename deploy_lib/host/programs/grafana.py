@@ -8,16 +8,43 @@ from deploy_lib.host.programs import REFUSED, Program, literal
 from deploy_lib.secrets.value import Secret
 
 CHANGE = """\
-get; printf '%s\\n' "$v" | grafana cli admin reset-admin-password --password-from-stdin >/dev/null
+# As the image's entry point does for the server: `docker exec` has the variables of the container, and not what it made of them.
+for n in $(env | sed -n 's/^\\(GF_[A-Za-z0-9_]*\\)__FILE=..*/\\1/p'); do
+  eval "f=\\$${n}__FILE"
+  [ -z "$f" ] || export "$n=$(cat "$f")"
+done
+get
+printf '%s\\n' "$v" |
+  grafana cli ${GF_PATHS_CONFIG:+--config "$GF_PATHS_CONFIG"} admin reset-admin-password --password-from-stdin >/dev/null
 """
 
 TAKES = f"""\
-get
-exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 2
-printf 'GET /api/user HTTP/1.0\\r\\nHost: localhost\\r\\nAuthorization: Basic %s\\r\\n\\r\\n' \\
-  "$(printf %s "$v" | base64 | tr -d '\\n')" >&3
-IFS= read -r -t 10 l <&3
-case $l in HTTP/*' 200'*) exit 0;; HTTP/*' 401'*) exit {REFUSED};; *) exit 2;; esac
+get; port=$1
+# ask HOST PATH: the first line of the answer in $l.
+ask() {{
+  exec 3<>"/dev/tcp/127.0.0.1/$port" || exit 2
+  printf 'GET %s HTTP/1.0\\r\\nHost: %s\\r\\nAuthorization: Basic %s\\r\\n\\r\\n' "$2" "$1" \\
+    "$(printf %s "$v" | base64 | tr -d '\\n')" >&3
+  l=; IFS= read -r -t 10 l <&3
+}}
+ask localhost /api/user
+# Below a path (serve_from_sub_path), or under its own name alone (enforce_domain), it says where it answers.
+case $l in HTTP/*' 301'*)
+  while IFS= read -r -t 10 h <&3; do
+    h=${{h%$'\\r'}}
+    case $h in
+      [Ll]ocation:*://*/api/user) h=${{h#*://}}; ask "${{h%%/*}}" "/${{h#*/}}"; break;;
+      [Ll]ocation:*/api/user) ask localhost "/${{h#*/}}"; break;;
+      '') break;;
+    esac
+  done;;
+esac
+case $l in
+  HTTP/*' 200'*) exit 0;;
+  HTTP/*' 401'*) exit {REFUSED};;
+  HTTP/*) l=${{l%$'\\r'}}; printf 'it answers %s\\n' "${{l:0:60}}";;
+esac
+exit 2
 """
 """For bash, which Grafana's image has for its own entry point; there may be no curl."""
 

@@ -24,22 +24,40 @@ KEEPS = f"""{_PSQL}\
 echo {quote(_COPY)} | psql
 """
 
+_QUIET = {
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "pg_stat_statements.track_utility": "off",
+    "pgaudit.log": "none",
+}
+"""What switches off whatever could write a statement down."""
+
+# An older server, or one without an extension, lacks some of them, and fails where one is set that it lacks.
+_SETTINGS = ", ".join(f"('{name}', '{value}')" for name, value in _QUIET.items())
+_HUSH = f"SELECT set_config(name, quiet, false) FROM (VALUES {_SETTINGS}) AS q (name, quiet) JOIN pg_settings USING (name)"  # noqa: S608 - these constants alone
+
 CHANGE = f"""{_PSQL}\
 get
-printf '%s;\\n' "SET log_statement = 'none'" 'SET log_min_error_statement = panic' \\
-  'SET log_min_duration_statement = -1' 'SET log_min_duration_sample = -1' 'SET log_transaction_sample_rate = 0' \\
-  'SET pg_stat_statements.track_utility = off' "SET pgaudit.log = 'none'" \\
-  "ALTER ROLE CURRENT_USER PASSWORD $v" | psql
+printf '%s;\\n' {quote(_HUSH)} "ALTER ROLE CURRENT_USER PASSWORD $v" | psql >/dev/null
 """
 """The value is an SQL literal of the verifier, or NULL. Logs that could contain the statement are switched off for it."""
 
 TAKES = f"""{_PSQL}\
-get; export PGPASSWORD="$v"
+get
 # Not by way of 127.0.0.1, from where the image lets anybody in.
 set -- $(hostname -i)
-echo 'SELECT 1' | psql -h "$1" >/dev/null 2>&1 && exit 0
-pg_isready -q -h "$1" && exit {REFUSED}
-exit 2
+takes() ( export PGPASSWORD="$v"; echo 'SELECT 1' | psql -h "$1" >/dev/null 2>&1 )
+ready() {{ pg_isready -q -h "$1" && echo 'SELECT 1' | psql >/dev/null 2>&1; }}
+takes "$1" && exit
+# What psql says is in the server's language, so a refusal looks as if the server were starting, or had no connection left. One
+# that lets in by its socket, before and after, has refused.
+ready "$1" || exit 2
+takes "$1" && exit
+ready "$1" || exit 2
+exit {REFUSED}
 """
 
 

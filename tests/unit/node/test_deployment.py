@@ -71,6 +71,16 @@ def test_a_node_whose_session_is_gone_before_its_switch_is_untouched() -> None:
     assert node.conclude() is ExitCode.FAILED_REVERTED
 
 
+def test_a_rotation_that_could_not_go_back_is_run_again() -> None:
+    node = deployment()
+    decision = forward(node.facts, Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}"))
+    node.decision = replace(decision, plan=replace(decision.plan, applies=("PW",)))
+    node.outcome = Outcome.FAILED
+    node.fail(DeployError("db did not change PW back"))
+    assert node.conclude() is ExitCode.FAILED_INCONSISTENT
+    assert str(node.error).endswith("run it again: invoke rotate-secrets")
+
+
 def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     half = replace(rendered("h/x:2"), problems={"containers": "Cannot connect to the Docker daemon"})
     for found, version in ((half, None), (half, VERSION), (Facts(), VERSION)):

@@ -12,12 +12,13 @@ from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError
 from deploy_lib.host.change.backup import BackupError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
+from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.switch_faults import LostError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node import restoring
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
-from deploy_lib.node.restoring import Restoration
+from deploy_lib.node.restoring import Restoration, Restoring
 from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.plan.steps import new_order
@@ -72,6 +73,33 @@ def test_what_depends_on_the_data_stands_still_unless_deploy_toml_says_otherwise
     assert restoring.choose(site, FACTS, file()).stop == ("watch",)
     site = deployment(ENTRY.model_copy(update={"stop": ()})).site
     assert restoring.choose(site, FACTS, file()).stop == ()
+
+
+def test_what_did_not_run_before_stays_as_it_is_and_is_no_part_of_the_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    err = io.StringIO()
+    site = replace(
+        deployment(ENTRY.model_copy(update={"stop": ("web", "watch")})).site, console=Console(err=err)
+    )
+    down = [replace(c, state="exited") if c.service == "watch" else c for c in FACTS.containers]
+    what = restoring.choose(site, replace(FACTS, containers=tuple(down)), file())
+    assert (what.stop, what.aside) == (("web",), ("watch",))
+    proven: list[Release] = []
+    host: Any = SimpleNamespace(finish=lambda: None, looks=tuple, look=tuple, clock=lambda: 0.0)
+    monkeypatch.setattr(restoring.watch, "start", lambda *_: host)
+    monkeypatch.setattr(restoring.proof, "prove", lambda *given, **_: proven.append(given[2]))
+    Restoring(site, what, "token", ":", 0).prove()
+    assert sorted(proven[0].images) == ["db", "web"]
+    assert "not started, as it did not run before: watch" in err.getvalue()
+
+
+def test_the_history_says_what_a_restore_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Switch] = []
+    monkeypatch.setattr(restoring.watch, "start", lambda *all_of_it: given.append(all_of_it[2]))
+    site = deployment(ENTRY).site
+    Restoring(site, restoring.choose(site, FACTS, file()), "token", ":", 0)
+    assert [each.stopped for each in given[0].started] == [("web",)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """How far a node comes whose data are backed up or put back."""
 
+import io
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,10 +12,12 @@ from deploy_lib.host.change.backup import BackupError
 from deploy_lib.host.change.switch_faults import NotBegunError
 from deploy_lib.host.change.watch import Watch
 from deploy_lib.node import backup as node_backup
-from deploy_lib.node import restoring
+from deploy_lib.node import restoring, upkeep
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
 from deploy_lib.node.restoring import Restoration
+from deploy_lib.output.console import Console
+from deploy_lib.values import replace
 from tests.unit.node.test_restoring import ENTRY, FACTS, RELEASE, deployment, file
 
 Step = Callable[[Deployment], object]
@@ -85,6 +88,15 @@ def test_a_restore_that_changed_nothing_has_nothing_to_undo(
     with pytest.raises(type(error)):
         node.restore()
     assert node.outcome is outcome
+
+
+def test_a_backup_that_may_bring_an_earlier_password_back_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "check_whole", lambda *_: None)
+    monkeypatch.setattr(upkeep, "outdated", lambda *_: "PW: changed since")
+    made, err = deployment(ENTRY), io.StringIO()
+    made.site = replace(made.site, console=Console(err=err))
+    made.choose_backup(file())
+    assert "warning: PW: changed since" in err.getvalue()
 
 
 def test_nothing_is_put_back_that_was_not_chosen(node: Deployment) -> None:

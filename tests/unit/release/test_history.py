@@ -67,6 +67,11 @@ def test_a_restore_is_unsettled_until_it_or_a_release_is_proven() -> None:
     assert history.unsettled_restore([made, failed]) is None
 
 
+def test_what_a_restore_has_stopped_is_read_again() -> None:
+    events = [event("restoring", RELEASE, stopped=given) for given in (None, (), ("web",))]
+    assert history.parse_events("\n".join(each.line() for each in events)) == events
+
+
 def test_restores_and_backups_hide_no_switch_and_a_proven_restore_ends_one_that_failed() -> None:
     started, failed = event("started", RELEASE), event("failed", RELEASE)
     aside = [event(kind, RELEASE) for kind in ("backup", "restoring", "restore-reverted")]

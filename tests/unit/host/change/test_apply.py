@@ -55,6 +55,29 @@ rm "$FAKE/down" "$FAKE/sql"
     assert (host / "sql").read_text().splitlines()[-1] == "ALTER ROLE CURRENT_USER PASSWORD 'SCRAM-old';"
 
 
+GOES_BACK = f"""
+has_PW=1
+{apply.remember([ROLE])} || return 9
+{apply.back([ROLE])}
+{apply.back_later([ROLE])}"""
+
+
+def test_a_change_that_a_program_has_refused_need_not_be_taken_back(host: Host) -> None:
+    (host / "refuses").touch()
+    (host / "taken").write_text("old")
+    assert host.run(GOES_BACK, *STEPS, old_PW="old", PW="new").returncode == 0
+
+
+@pytest.mark.parametrize("has", ["new", "trusts"])
+def test_a_program_that_may_have_the_new_value_has_to_be_changed_back(host: Host, has: str) -> None:
+    (host / "refuses").touch()
+    (host / "taken").write_text("new")
+    if has == "trusts":
+        (host / "trusts").touch()
+    done = host.run(GOES_BACK, *STEPS, old_PW="old", PW="new")
+    assert (done.returncode, done.stdout) == (1, b"db did not change PW back\n")
+
+
 def test_nothing_is_begun_that_nothing_could_go_back_to(host: Host) -> None:
     assert host.run(f"has_PW=; {apply.remember([ROLE])}", *STEPS).returncode
     (host / "down").touch()

@@ -27,7 +27,13 @@ class Host(Keeper):
         self.process: subprocess.Popen[str] | None = None
         (self.folder / "calls").unlink()
 
-    def begin(self, file: BackupFile, now: BackupFile | None, stop: Sequence[str] = ("web",)) -> None:
+    def begin(
+        self,
+        file: BackupFile,
+        now: BackupFile | None,
+        stop: Sequence[str] = ("web",),
+        left: Sequence[str] = (),
+    ) -> None:
         orders = Switch(
             token=self.owner.token,
             forward=Placement(),
@@ -35,7 +41,7 @@ class Host(Keeper):
             started=[event("restoring", RELEASE)],
             abandoned=event("restore-reverted", RELEASE, detail="alone"),
             stuck=event("restore-failed", RELEASE, detail="stuck"),
-            work=restore_work(self.stack, self.entry, file, now, stop),
+            work=restore_work(self.stack, self.entry, file, now, stop, left),
         )
         own = self.folder / "own"
         own.mkdir()
@@ -97,9 +103,19 @@ def test_nothing_is_touched_where_it_is_unknown_what_has_to_stand_still(host: Ho
 
 def test_what_an_interrupted_restore_has_left_stopped_is_started(host: Host) -> None:
     (host.folder / "webdown").touch()
-    host.begin(host.old, host.now)
+    host.begin(host.old, host.now, left=["web"])
     assert host.until("=== switched") == "=== switched 0"
     assert host.moved() == ["stop", "exec", "start"]
+
+
+def test_what_does_not_run_any_more_is_not_started_on_either_way(host: Host) -> None:
+    """It may have done its work, which it would do again."""
+    (host.folder / "webdown").touch()
+    host.begin(host.old, host.now)
+    assert host.until("=== switched") == "=== switched 0"
+    host.decide("revert", "restore-failed")
+    assert host.until("=== back") == "=== back 0"
+    assert host.moved() == ["exec", "exec"]
 
 
 def test_a_restore_that_fails_half_way_is_undone(host: Host) -> None:

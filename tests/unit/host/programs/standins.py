@@ -21,19 +21,28 @@ case $1 in
   exec) shift 3; exec "$@";;
 esac
 """,
-    # It has one password, and takes it over TCP; over its socket it takes statements.
+    # It has one password, and takes it over TCP, where the first call comes too early; over its socket it takes statements.
     "psql": """#!/bin/sh
 echo "psql $*" >> "$FAKE/argv"
 printf '%s' "$PGUSER" > "$FAKE/user"
 case " $* " in
-  *" -h "*) printf '%s' "${PGPASSWORD-none}" | cmp -s - "$FAKE/taken" || [ -e "$FAKE/trusts" ] || exit 2;;
-  *) cat > "$FAKE/sql"; ! grep -q rolpassword "$FAKE/sql" || echo "'SCRAM-old'";;
+  *" -h "*)
+    ! rm "$FAKE/early" 2>/dev/null || exit 2
+    printf '%s' "${PGPASSWORD-none}" | cmp -s - "$FAKE/taken" || [ -e "$FAKE/trusts" ] || exit 2;;
+  *)
+    said=$(cat)
+    case $said in
+      'SELECT 1') [ ! -e "$FAKE/full" ] || exit 2;;
+      *rolpassword*) echo "'SCRAM-old'";;
+      *) [ ! -e "$FAKE/refuses" ] || exit 3; printf '%s\\n' "$said" > "$FAKE/sql";;
+    esac;;
 esac
 """,
     "pg_isready": '#!/bin/sh\n[ ! -e "$FAKE/down" ]\n',
     "hostname": "#!/bin/sh\necho 172.18.0.2\n",
     "grafana": """#!/bin/sh
 echo "grafana $*" >> "$FAKE/argv"
+printf %s "${GF_DATABASE_PASSWORD-none}" > "$FAKE/database"
 cat > "$FAKE/admin"
 """,
 }

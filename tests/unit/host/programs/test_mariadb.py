@@ -16,3 +16,8 @@ def test_no_value_stands_in_its_shell_text() -> None:
         outside, _, command = text.partition(" | inside ")
         assert '"$1"' in outside or '"$new_PW"' in outside
         assert not any(name in command for name in ("$old_PW", "$new_PW", "$APPLY_PW"))
+
+
+def test_a_line_break_at_the_end_would_not_reach_it() -> None:
+    assert USER.unfit(Secret("two\nlines")) == ""
+    assert "PW ends in a line break" in USER.unfit(Secret("one line\n"))
