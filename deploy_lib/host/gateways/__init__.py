@@ -50,7 +50,8 @@ class Gateway(Rolling, ABC):
 
     @property
     def functions(self) -> str:
-        """Its shell functions `gate_sends`, `gate_takes` and so on; they take `told`."""
+        """Its shell functions `gate_sends`, `gate_takes` and so on; they take `told`. Each has a shell of its own, whatever variables
+        it sets."""
         bodies = {
             "sends": self.sends(),
             "takes": self.takes(),
@@ -59,4 +60,4 @@ class Gateway(Rolling, ABC):
             "finds": self.finds(),
             "forgets": self.forgets(),
         }
-        return "\n".join(f"gate_{name}() {{\n{body}\n}}" for name, body in bodies.items())
+        return "\n".join(f"gate_{name}() (\n{body}\n)" for name, body in bodies.items())

@@ -27,7 +27,13 @@ class Host(Keeper):
         self.process: subprocess.Popen[str] | None = None
         (self.folder / "calls").unlink()
 
-    def begin(self, file: BackupFile, now: BackupFile | None, stop: Sequence[str] = ("web",)) -> None:
+    def begin(
+        self,
+        file: BackupFile,
+        now: BackupFile | None,
+        stop: Sequence[str] = ("web",),
+        parts: Sequence[str] = (),
+    ) -> None:
         orders = Switch(
             token=self.owner.token,
             forward=Placement(),
@@ -35,6 +41,7 @@ class Host(Keeper):
             started=[event("restoring", RELEASE)],
             abandoned=event("restore-reverted", RELEASE, detail="alone"),
             stuck=event("restore-failed", RELEASE, detail="stuck"),
+            parts=parts,
             work=restore_work(self.stack, self.entry, file, now, stop),
         )
         own = self.folder / "own"
@@ -119,6 +126,21 @@ def test_a_restore_that_fails_half_way_is_undone(host: Host) -> None:
     assert host.until("=== done") == "=== done revert"
     assert host.moved()[-1] == "start"
     assert host.kinds()[2:] == ["restoring", "restore-failed", "restore-reverted"]
+
+
+def test_it_is_undone_in_its_own_container_whatever_was_started_again_meanwhile(host: Host) -> None:
+    """After the data are put back, what lives in other containers is looked at."""
+    docker = host.folder / "docker"
+    docker.write_text(
+        docker.read_text().replace("*service=web*)", "*service=side*) echo side1;;\n      *service=web*)")
+    )
+    host.begin(host.old, host.now, parts=("side",))
+    assert host.until("=== switched") == "=== switched 0"
+    host.decide("revert", "restore-failed")
+    assert host.until("=== back") == "=== back 0"
+    put = [call for call in host.calls if call.startswith("exec")]
+    assert len(put) == 2
+    assert all(" db1 " in call for call in put)
 
 
 def test_a_restore_whose_owner_is_gone_is_undone_by_itself(host: Host) -> None:
