@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -141,29 +140,33 @@ def running(project: Project, service: str) -> str:
 
 def remember(project: Project, reloads: Sequence[Reload]) -> str:
     """Shell text for a function that notes which containers run, for `tell`; it returns with a failure when the engine does not answer."""
-    # An engine under load may refuse once.
-    return (
-        "\n".join(
-            f'{_variable(r)}="{now}" || {{ sleep 1; {_variable(r)}="{now}"; }} || return'
-            for r in reloads
-            for now in [running(project, r.service)]
-        )
-        or ":"
-    )
+    return "\n".join(_now(project, reload, _noted(n)) for n, reload in enumerate(reloads)) or ":"
 
 
 def tell(project: Project, reloads: Sequence[Reload]) -> str:
     """Shell text for `forward` and `back`: reloads containers that were kept; new ones have read their files already."""
-    return "\n".join(_tell(project, reload) for reload in reloads) or ":"
+    return "\n".join(_tell(project, reload, _noted(n)) for n, reload in enumerate(reloads)) or ":"
 
 
-def _tell(project: Project, reload: Reload) -> str:
+def _noted(number: int) -> str:
+    """The variable with the containers of a reload. Services' names may differ in signs alone that no variable has."""
+    return f"before_{number}"
+
+
+def _now(project: Project, reload: Reload, variable: str) -> str:
+    # An engine under load may refuse once.
+    now = f'{variable}="{running(project, reload.service)}"'
+    return f"{now} || {{ sleep 1; {now}; }} || return"
+
+
+def _tell(project: Project, reload: Reload, noted: str) -> str:
+    now = _now(project, reload, "now")
     # A container that is gone by now needs no reload.
     return f"""\
-now="{running(project, reload.service)}" || return
-for x in ${_variable(reload)}; do
+{now}
+for x in ${noted}; do
   case $now in *"$x"*)
-    {act(reload, '"$x"')} || {{ r=$?; now="{running(project, reload.service)}" || return; case $now in *"$x"*) return $r;; esac; }};;
+    {act(reload, '"$x"')} || {{ r=$?; {now}; case $now in *"$x"*) return $r;; esac; }};;
   esac
 done"""
 
@@ -180,10 +183,6 @@ def act(reload: Reload, container: str) -> str:
         else f"docker restart {container} >/dev/null"
     )
     return f"docker exec {container} {words(*reload.check)} && {tell_it}" if reload.check else tell_it
-
-
-def _variable(reload: Reload) -> str:
-    return "before_" + re.sub(r"\W", "_", reload.service)
 
 
 def _signal(signal: str) -> str:

@@ -181,3 +181,25 @@ def test_who_is_gone_by_now_needs_no_reload_and_who_stays_and_fails_is_a_failure
     assert done.returncode == code, done.stderr
     told = [call for call in (tmp_path / "calls").read_text().splitlines() if call.startswith("exec ")]
     assert len(told) == (1 if code else 2)
+
+
+def test_each_reload_knows_its_own_containers_however_alike_their_services_are_called(tmp_path: Path) -> None:
+    reloads = [
+        Reload(path="a/", service="web-1", signal="SIGHUP"),
+        Reload(path="b/", service="web_1", restart=True),
+    ]
+    engine = """docker() {
+  case $1-$* in ps-*service=web-1*) echo one;; ps-*) echo two;; *) echo "$2" >>told;; esac
+}"""
+    script = f"{engine}\nf() {{\n{remember(PROJECT, reloads)}\n{tell(PROJECT, reloads)}\n}}\nf"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "told").read_text() == "one\ntwo\n"
+
+
+def test_an_engine_under_load_may_refuse_once_to_say_who_runs(tmp_path: Path) -> None:
+    engine = (
+        "docker() { case $1 in ps) mkdir once 2>/dev/null && return 1; echo one;; *) echo $2 >>told;; esac; }"
+    )
+    script = f"{engine}\nbefore_0=one\nf() {{\n{tell(PROJECT, [RELOAD])}\n}}\nf"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "told").read_text() == "one\n"
