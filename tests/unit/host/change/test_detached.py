@@ -240,6 +240,39 @@ def test_going_back_is_tried_again_once(host: Host) -> None:
     assert [" up " in call for call in host.calls.splitlines()].count(True) == 3
 
 
+RESTARTED = '[ ! -e "$FAKE/away" ] || { [ "$1" != version ] || rm "$FAKE/away"; exit 1; }'
+"""An engine that is away until it has been asked whether it is there."""
+
+
+def test_going_back_waits_for_an_engine_that_is_being_restarted(host: Host) -> None:
+    host.docker(RESTARTED)
+    host.begin("broken", reloads=[Reload(path="conf/a", service="web", signal="SIGHUP")])
+    host.until("=== switched 1")
+    (host.folder / "away").touch()
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+
+
+def test_what_stays_of_a_stack_is_asked_of_an_engine_that_answers(host: Host) -> None:
+    host.docker(f'{RESTARTED}\ncase "$1" in volume) echo data; esac')
+    host.begin("broken", back=None)
+    host.until("=== switched 1")
+    (host.folder / "away").touch()
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== volumes") == "=== volumes data"
+    assert host.until("=== back") == "=== back 0"
+
+
+def test_files_come_back_although_the_engine_does_not(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detached, "ENGINE_TIMEOUT", 1)
+    host.begin("broken", reloads=[Reload(path="conf/a", service="web", signal="SIGHUP")])
+    host.until("=== switched 1")
+    host.docker("exit 1")
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 1"
+    assert (host.home / "a").read_text() == "old"
+
+
 def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host) -> None:
     host.begin("broken", back=None)
     host.until("=== switched 1")
@@ -709,6 +742,14 @@ def test_what_is_done_is_started_when_it_has_changed_and_later_where_its_failure
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
     assert started(host)[len(forth) :] == back
+
+
+def test_what_has_done_its_work_does_it_no_second_time_while_the_engine_is_restarted(host: Host) -> None:
+    host.docker(RESTARTED + HASHES)
+    (host.folder / "away").touch()
+    host.begin("new", runs=Runs(("web",), ("same",)))
+    assert host.until("=== switched") == "=== switched 0"
+    assert started(host) == ["web"]
 
 
 MADE_ANEW = """

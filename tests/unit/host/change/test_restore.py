@@ -128,6 +128,19 @@ def test_a_restore_that_fails_half_way_is_undone(host: Host) -> None:
     assert host.kinds()[2:] == ["restoring", "restore-failed", "restore-reverted"]
 
 
+def test_undoing_it_waits_for_an_engine_that_is_being_restarted(host: Host) -> None:
+    away, path = host.folder / "away", str(host.data)
+    docker = host.folder / "docker"
+    there = f"""[ ! -e {away} ] || {{ [ "$1" != version ] || rm {away}; exit 1; }}"""
+    docker.write_text(docker.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{there}\n"))
+    host.given(restore=("sh", "-c", f"cat > {path}; ! grep -q one {path} || {{ touch {away}; exit 4; }}"))
+    host.begin(host.old, host.now)
+    assert host.until("=== switched") == "=== switched 4"
+    host.decide("revert", "restore-failed")
+    assert host.until("=== back") == "=== back 0"
+    assert host.data.read_text() == "whole: two"
+
+
 def test_it_is_undone_in_its_own_container_whatever_was_started_again_meanwhile(host: Host) -> None:
     """After the data are put back, what lives in other containers is looked at."""
     docker = host.folder / "docker"
