@@ -136,8 +136,9 @@ beside() {{
   have || return
   for id in $new $old; do
     case $was in *" $id "*) continue;; esac
+    made=$(docker inspect --format {quote(made + PORTS)} "$id") || return {ENGINE}
     {{ read -r hash; read -r needed; read -r port; }} <<=MADE=
-$(docker inspect --format {quote(made + PORTS)} "$id")
+$made
 =MADE=
     # What Compose has just made is new, whatever hash was foreseen.
     wanted="$wanted
@@ -148,7 +149,7 @@ $service $hash"
     }}
     needed=$(echo "$needed" | tr ',' '\\n' | cut -d: -f1)
   done
-  needed=$(unmet $needed)
+  needed=$(unmet $needed) || return
   [ -z "$needed" ] || compose_up --no-start $needed || again || return
   compose_up {begin} --scale "$service=$total" $needed "$service" || again || return
   have
@@ -163,7 +164,7 @@ away() {{
 # unmet SERVICE...: those that have changed, or were never started.
 unmet() {{
   for needs; do
-    found=$({of_service(project, "needs")} {found})
+    found=$({of_service(project, "needs")} {found}) || return {ENGINE}
     case $found in *created*|'') printf '%s ' "$needs"; continue;; esac
     read -r _ hash <<=FOUND=
 $found

@@ -38,7 +38,8 @@ class Gateway(Rolling, ABC):
 
     @abstractmethod
     def told_any(self) -> str:
-        """Succeeds where the gateway sends to what it was told, and not to what it finds."""
+        """Succeeds where the gateway sends to what it was told, and not to what it finds; fails with 1 where it does not, and with
+        another status where it does not say."""
 
     @abstractmethod
     def finds(self) -> str:
