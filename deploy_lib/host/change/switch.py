@@ -153,7 +153,7 @@ timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || re
 {start.functions(stack, project)}{rolling.functions(stack, project, switch.back_rolls)}
 {values.restore({*(n for place in switch.places for n in place.names), *(n for each in switch.recalled for n in each.names)})}
 {values.deliver(switch.back_secret_files)} || return
-{place.place(directory, switch.back)} || return
+{place.place(directory, switch.back, last_resort=True)} || return
 engine || return
 {place.remember(project, switch.reloads)}
 {apply.back(switch.applies)}

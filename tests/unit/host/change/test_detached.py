@@ -263,6 +263,16 @@ def test_what_stays_of_a_stack_is_asked_of_an_engine_that_answers(host: Host) ->
     assert host.until("=== back") == "=== back 0"
 
 
+def test_a_disk_that_is_full_before_anything_was_changed_keeps_nobody_from_going_back(host: Host) -> None:
+    (host.folder / "cat").write_text('#!/bin/sh\ncase $1 in */objects/*) exit 1;; esac\nexec /bin/cat "$@"\n')
+    (host.folder / "cat").chmod(0o755)
+    host.begin("new")
+    assert host.until("=== switched") == "=== switched 1"
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert [path.name for path in host.home.iterdir() if path.is_file()] == ["a"]
+
+
 def test_files_come_back_although_the_engine_does_not(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detached, "ENGINE_TIMEOUT", 1)
     host.begin("broken", reloads=[Reload(path="conf/a", service="web", signal="SIGHUP")])
