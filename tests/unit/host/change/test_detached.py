@@ -19,6 +19,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.launch import Word, launcher, verdict_script
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.printed import Look, Printed
 from deploy_lib.host.change.restore import restore_work
 from deploy_lib.host.change.rolling import Roll
 from deploy_lib.host.change.signs import BEGUN, NEVER, UNKNOWN
@@ -187,6 +188,20 @@ def test_an_engine_that_tells_no_events_is_looked_at_after_the_interval(host: Ho
     assert second - first > 0.5
     assert host.decide("proven", "proven") == 0
     assert host.until("=== done") == "=== done proven"
+
+
+def test_a_look_that_could_not_be_written_is_not_taken_for_what_was_shown(tmp_path: Path) -> None:
+    """The memory is full for the one look at which something has happened."""
+    looks = "\n".join(
+        f"echo '{listed}' >listed; show >>{log}"
+        for listed, log in (("one", "log"), (UNKNOWN, "/dev/full"), (UNKNOWN, "log"), (UNKNOWN, "log"))
+    )
+    script = f"containers() {{ cat listed; }}\nshown=- u=1\n{detached.SHOW}{looks}"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True)
+    printed = Printed()
+    read = [printed.read(line) for line in (tmp_path / "log").read_text().splitlines()]
+    found = [look.containers for look in read if isinstance(look, Look)]
+    assert found == [[], None, None]
 
 
 QUICK = shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ")
