@@ -136,9 +136,13 @@ beside() {{
   have || return
   for id in $new $old; do
     case $was in *" $id "*) continue;; esac
-    made=$(docker inspect --format {quote(made + PORTS)} "$id") || return {ENGINE}
+    # Of one that is there at the next attempt, nobody would ask this again.
+    found=$(docker inspect --format {quote(made + PORTS)} "$id") || {{
+      docker rm "$id" >/dev/null
+      return {ENGINE}
+    }}
     {{ read -r hash; read -r needed; read -r port; }} <<=MADE=
-$made
+$found
 =MADE=
     # What Compose has just made is new, whatever hash was foreseen.
     wanted="$wanted

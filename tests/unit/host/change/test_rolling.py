@@ -311,6 +311,14 @@ def test_an_earlier_release_with_a_port_of_its_own_is_left_to_compose(host: Roll
     assert host.containers() == {"c1": ("h1", "running")}
 
 
+def test_one_that_docker_does_not_describe_at_once_may_have_a_port_of_its_own(host: Rolled) -> None:
+    host.want("h2")
+    host.tell("port", "8000\n")
+    done = host.run(functions(), f"{refuses('*PortBindings*')}roll_0")
+    assert "there cannot be two containers of web: it is replaced at once" in done.stdout
+    assert host.containers() == {"c1": ("h1", "running")}
+
+
 def test_so_is_one_of_which_compose_makes_no_second_container(host: Rolled) -> None:
     host.want("h2")
     done = host.run(functions(), "up() { false; }; roll_0")
