@@ -59,15 +59,15 @@ def _functions(step: Program) -> str:
     # Going back sets the variable of that name to its old value; it still needs the new one, which the program may have.
     return f"""\
 new_{name}="${name}"
-copy_{name}() {{
+copy_{name}() (
 {step.keeps()}
-}}
-change_{name}() {{
+)
+change_{name}() (
 {step.change()}
-}}
-tries_{name}() {{
+)
+tries_{name}() (
 {step.takes()}
-}}
+)
 takes_{name}() {{ answer tries_{name} "$1"; }}
 # It has the old value alone, so there is nothing to take back, although it does not take the copy: as it has not taken the new one.
 unchanged_{name}() {{

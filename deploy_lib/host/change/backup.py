@@ -183,20 +183,20 @@ def unpack(file: BackupFile, path: str) -> str:
 
 
 def work_function(stack: HostStack) -> str:
-    """Shell functions `find_in SERVICE`, which sets `$c` to its container, and `work SECONDS COMMAND...`, which runs a command
-    there; `$i` is the id of the backup that it is about.
+    """Shell functions `find_in SERVICE`, which sets `$container`, as nothing else does, and `work SECONDS COMMAND...`, which runs a
+    command there; `$i` is the id of the backup that it is about.
 
     A call that does not end in time ends here alone: what it has started in the container is looked for by a variable of its
     environment, since it may still write.
     """
     found = f"{stack.project.filters} {labels.NO_ONE_OFF} {labels.of_service_in('1')}"
     return f"""\
-find_in() {{ c=$(docker ps -q --no-trunc {found} | head -n 1) && [ -n "$c" ]; }}
+find_in() {{ container=$(docker ps -q --no-trunc {found} | head -n 1) && [ -n "$container" ]; }}
 work() {{
   s=$1; shift
-  timeout -k 10 "$s" docker exec -i -e "{_MARK}=$i" "$c" "$@" 9>&-
+  timeout -k 10 "$s" docker exec -i -e "{_MARK}=$i" "$container" "$@" 9>&-
   r=$?
-  [ $r = 0 ] || timeout -k 5 20 docker exec "$c" sh -c {quote(_END)} "$i" </dev/null >/dev/null 2>&1 9>&-
+  [ $r = 0 ] || timeout -k 5 20 docker exec "$container" sh -c {quote(_END)} "$i" </dev/null >/dev/null 2>&1 9>&-
   return $r
 }}"""
 

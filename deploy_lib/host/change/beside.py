@@ -153,8 +153,13 @@ beside() {{
   made || return
   for id in $new; do
     case $was in *" $id "*) continue;; esac
+    # Of one that is there at the next attempt, nobody would ask this again.
+    found=$(docker inspect --format {quote(needs + PORTS)} "$id") || {{
+      docker rm "$id" >/dev/null
+      return {ENGINE}
+    }}
     {{ read -r needed; read -r port; }} <<=MADE=
-$(docker inspect --format {quote(needs + PORTS)} "$id")
+$found
 =MADE=
     [ -z "$port" ] || {{
       docker rm "$id" >/dev/null
@@ -162,7 +167,7 @@ $(docker inspect --format {quote(needs + PORTS)} "$id")
     }}
     needed=$(echo "$needed" | tr ',' '\\n' | cut -d: -f1)
   done
-  needed=$(unmet $needed)
+  needed=$(unmet $needed) || return
   [ -z "$needed" ] || compose_up --no-start $needed || again || return
   compose_up {begin} --scale "$service=$total" $needed "$service" || again || return
   have
@@ -179,7 +184,7 @@ away() {{
 # unmet SERVICE...: those that have changed, or were never started.
 unmet() {{
   for needs; do
-    found=$({of_service(project, "needs")} {found})
+    found=$({of_service(project, "needs")} {found}) || return {ENGINE}
     case $found in *created*|'') printf '%s ' "$needs"; continue;; esac
     read -r _ hash <<=FOUND=
 $found

@@ -59,6 +59,19 @@ _MARGIN = 60
 """Seconds beside all those that have a limit of their own."""
 
 
+SHOW = f"""\
+# show: prints the containers, or that they are those in $shown. A look that cannot be written whole, as where the memory is full,
+# has no end and is none; the next one has it all.
+show() {{
+  # What was cut short has left a line without an end.
+  {{ [ "$shown" != - ] || echo; }} && echo "{LOOK} $u" && {{ x=$(containers) || x='{UNKNOWN}'; }} &&
+    if [ "$x" = "$shown" ]; then echo '{SAME}'; else printf '%s\\n' "$x"; fi && echo '{LOOK_END}' && shown=$x && return
+  shown=-
+}}
+"""
+"""Shell function `show`; takes `containers`, and in `$u` when that is."""
+
+
 def switch_script(stack: HostStack, switch: Switch) -> str:
     """The detached script. Secret values come in its environment; its arguments and its output hold none."""
     directory, project = stack.directory, switch.project or stack.project
@@ -121,7 +134,7 @@ pause() {{
     n=$((n + 1))
   done
 }}
-# Looks at the containers until there is a verdict; without an owner there will be no other.
+{SHOW}# Looks at the containers until there is a verdict; without an owner there will be no other.
 await() {{
   decided=gone shown=-
   while :; do
@@ -141,10 +154,7 @@ await() {{
     # When that is, whoever follows must not have to tell from when it arrives: after a stalled network, much comes at once.
     u=
     {{ read -r u _ </proc/uptime; }} 2>/dev/null
-    echo "{LOOK} $u"
-    x=$(containers) || x='{UNKNOWN}'
-    if [ "$x" = "$shown" ]; then echo '{SAME}'; else shown=$x; printf '%s\\n' "$x"; fi
-    echo '{LOOK_END}'
+    show
     pause
   done
 }}

@@ -95,7 +95,8 @@ at_work() {{
   ready_by=$(($(now) + {int(stack.settings.healthy_timeout)}))
   for id; do
     # What has run for hours has said it, and its log may not go back so far.
-    case $(docker ps --no-trunc --filter "id=$id" --format '{{{{.Status}}}}') in *second*|*minute*) ;; *) continue;; esac
+    found=$(docker ps --no-trunc --filter "id=$id" --format '{{{{.Status}}}}') || return {ENGINE}
+    case $found in ''|*second*|*minute*) ;; *) continue;; esac
     until docker logs "$id" 2>&1 | grep -qF -- "$said"; do
       [ "$(now)" -lt $ready_by ] || {{
         down 1 || {{ r=$?; [ $r != {ENGINE} ] || return $r; }}

@@ -71,7 +71,7 @@ metrics() (
   umask 022
   # Nobody else may have made it, or lead elsewhere with it.
   mkdir -p {quote(directory)} && [ -O {quote(directory)} ] && [ ! -L {quote(directory)} ] || return
-  measured >{new} && mv -f {new} {path}
+  measured >{new} && sync {new} && mv -f {new} {path}
 )
 """
 

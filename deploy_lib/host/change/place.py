@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -28,15 +27,17 @@ class Placement(Struct, frozen=True):
     dropped: Sequence[str] = ()
 
 
-def place(home: PurePosixPath, placement: Placement, *, objects: str = "") -> str:
-    """Shell text that puts files into place: all are written beside their places first, compared with their SHA-256, and then
-    renamed.
+def place(home: PurePosixPath, placement: Placement, *, objects: str = "", last_resort: bool = False) -> str:
+    """Shell text that puts files into place: all are written beside their places first, compared with their SHA-256, brought to
+    the disk, and then renamed.
 
-    A directory in a file's place goes when it is empty, as one that Docker has made; otherwise the text fails.
+    What lies in its place already is not written again: so a disk that is full keeps nobody from going back to it. A directory in
+    a file's place goes when it is empty, as one that Docker has made; otherwise the text fails.
 
     Args:
         home: the stack's directory, which has the objects.
         objects: where the objects lie, when not there, as a shell word.
+        last_resort: what cannot be brought to the disk is put into place all the same.
     """
     if not (placement.files or placement.dropped):
         return ":"
@@ -48,6 +49,26 @@ def place(home: PurePosixPath, placement: Placement, *, objects: str = "") -> st
 (
 umask 022
 mkdir -p {quote(home)} && cd {quote(home)} || exit
+# lies_there PATH KIND WHAT
+lies_there() {{
+  case $2 in
+    link) [ -L "$1" ] && [ "$(readlink -- "$1")" = "$3" ];;
+    *) [ -f "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && [ "$(stat -c %a -- "$1")" = "$2" ] && [ "$(sha256sum < "$1")" = "$3  -" ];;
+  esac
+}}
+# put_beside PATH KIND WHAT
+put_beside() {{
+  case $2 in
+    link) ln -s -- "$3" "$1.deploy-new";;
+    *)
+      (umask 077; cat {objects or quote(home / layout.OBJECTS)}/"$3" > "$1.deploy-new") && chmod "$2" -- "$1.deploy-new" &&
+      {{ [ "$(sha256sum < "$1.deploy-new")" = "$3  -" ] || {{ echo "the content for $1 is not that of the release" >&2; false; }}; }};;
+  esac
+}}
+give_up() {{
+  for y in {paths}; do rm -f -- "$y.deploy-new"; done
+  exit 1
+}}
 {_drop(first, left)}
 set -- {triples}
 while [ $# -gt 0 ]; do
@@ -55,19 +76,17 @@ while [ $# -gt 0 ]; do
     case $1 in */*) [ -d "${{1%/*}}" ] || mkdir -p -- "${{1%/*}}";; esac &&
     case $2 in
       {FOLDER}) if [ -L "$1" ] || [ -f "$1" ]; then rm -f -- "$1"; fi && mkdir -p -- "$1";;
-      link) rm -rf -- "$1.deploy-new" && ln -s -- "$3" "$1.deploy-new";;
-      *)
-        rm -rf -- "$1.deploy-new" &&
-        (umask 077; cat {objects or quote(home / layout.OBJECTS)}/"$3" > "$1.deploy-new") && chmod "$2" -- "$1.deploy-new" &&
-        {{ [ "$(sha256sum < "$1.deploy-new")" = "$3  -" ] || {{ echo "the content for $1 is not that of the release" >&2; false; }}; }};;
+      *) rm -rf -- "$1.deploy-new" && {{ lies_there "$1" "$2" "$3" || put_beside "$1" "$2" "$3"; }};;
     esac
-  }} || {{
-    for y in {paths}; do rm -f -- "$y.deploy-new"; done
-    exit 1
-  }}
+  }} || give_up
   shift 3
 done
+# Names that last need contents that last: after a power cut, a name alone may have an empty file.
 for x in {paths}; do
+  if [ -f "$x.deploy-new" ] && [ ! -L "$x.deploy-new" ]; then printf '%s\\0' "$x.deploy-new"; fi
+done | xargs -0 -r sync -- || {"true" if last_resort else "give_up"}
+for x in {paths}; do
+  [ -e "$x.deploy-new" ] || [ -L "$x.deploy-new" ] || continue
   if [ -d "$x" ] && [ ! -L "$x" ]; then rmdir -- "$x" || exit; fi
   mv -fT -- "$x.deploy-new" "$x" || exit
 done
@@ -141,29 +160,33 @@ def running(project: Project, service: str) -> str:
 
 def remember(project: Project, reloads: Sequence[Reload]) -> str:
     """Shell text for a function that notes which containers run, for `tell`; it returns with a failure when the engine does not answer."""
-    # An engine under load may refuse once.
-    return (
-        "\n".join(
-            f'{_variable(r)}="{now}" || {{ sleep 1; {_variable(r)}="{now}"; }} || return'
-            for r in reloads
-            for now in [running(project, r.service)]
-        )
-        or ":"
-    )
+    return "\n".join(_now(project, reload, _noted(n)) for n, reload in enumerate(reloads)) or ":"
 
 
 def tell(project: Project, reloads: Sequence[Reload]) -> str:
     """Shell text for `forward` and `back`: reloads containers that were kept; new ones have read their files already."""
-    return "\n".join(_tell(project, reload) for reload in reloads) or ":"
+    return "\n".join(_tell(project, reload, _noted(n)) for n, reload in enumerate(reloads)) or ":"
 
 
-def _tell(project: Project, reload: Reload) -> str:
+def _noted(number: int) -> str:
+    """The variable with the containers of a reload. Services' names may differ in signs alone that no variable has."""
+    return f"before_{number}"
+
+
+def _now(project: Project, reload: Reload, variable: str) -> str:
+    # An engine under load may refuse once.
+    now = f'{variable}="{running(project, reload.service)}"'
+    return f"{now} || {{ sleep 1; {now}; }} || return"
+
+
+def _tell(project: Project, reload: Reload, noted: str) -> str:
+    now = _now(project, reload, "now")
     # A container that is gone by now needs no reload.
     return f"""\
-now="{running(project, reload.service)}" || return
-for x in ${_variable(reload)}; do
+{now}
+for x in ${noted}; do
   case $now in *"$x"*)
-    {act(reload, '"$x"')} || {{ r=$?; now="{running(project, reload.service)}" || return; case $now in *"$x"*) return $r;; esac; }};;
+    {act(reload, '"$x"')} || {{ r=$?; {now}; case $now in *"$x"*) return $r;; esac; }};;
   esac
 done"""
 
@@ -182,10 +205,6 @@ def act(reload: Reload, container: str) -> str:
     return f"docker exec {container} {words(*reload.check)} && {tell_it}" if reload.check else tell_it
 
 
-def _variable(reload: Reload) -> str:
-    return "before_" + re.sub(r"\W", "_", reload.service)
-
-
 def _signal(signal: str) -> str:
     """Signals the main process from inside its container.
 
@@ -198,4 +217,4 @@ def _signal(signal: str) -> str:
 def note(home: PurePosixPath, paths: Sequence[str]) -> str:
     """Shell text that keeps which paths below the stack's directory are this program's, so that a host can say what lies there."""
     place = quote(home / layout.PATHS)
-    return f"printf '%s\\n' {words(*sorted(paths))} > {place}.new && mv -f {place}.new {place}"
+    return f"printf '%s\\n' {words(*sorted(paths))} > {place}.new && sync {place}.new && mv -f {place}.new {place}"

@@ -99,7 +99,8 @@ def _back(stack: HostStack, now: BackupFile | None) -> str:
         undo = "echo 'there is no backup of the data that were there'; return 1"
     else:
         undo = f"i={quote(now.id)}; stand || return; {_give(stack, now)} || return"
-    return f'if [ -n "$touched" ]; then {undo}; fi\ngo_on || return'
+    waited = '[ -z "$touched$still" ] || engine || return'
+    return f'{waited}\nif [ -n "$touched" ]; then {undo}; fi\ngo_on || return'
 
 
 def _give(stack: HostStack, file: BackupFile) -> str:

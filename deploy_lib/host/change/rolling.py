@@ -216,14 +216,17 @@ retire() {{
   leaving="$leaving $1" stay=
   for id in $new $(fit $old); do case " $leaving " in *" $id "*) ;; *) stay="$stay $id";; esac; done
   at_gate send_to $stay || return
-  at=$(addresses "$1") quiet=0 drain_by=$(($(now) + drain))
+  at= quiet=0 drain_by=$(($(now) + drain))
+  # One that shares no network with the gateway has got no requests; where that is unknown, it may have some.
+  [ -z "$gate" ] || at=$(addresses "$1") || return {ENGINE}
   # What was sent to it a moment ago may not be counted yet, so it is asked twice.
   while [ -n "$gate" ] && [ -n "$at" ]; do
     if gate_quiet "$at" >/dev/null 2>&1; then quiet=$((quiet + 1)); else quiet=0; fi
     [ $quiet -lt 2 ] || break
     [ "$(now)" -lt $drain_by ] || {{ echo "{NOTE}an old container of $service is stopped although it has not answered all after $drain s"; break; }}
     nap
-    find_gate
+    # A gateway that is gone has nothing that is answered; one of which the engine does not say that may have.
+    find_gate || true
   done
   away "$1"
 }}

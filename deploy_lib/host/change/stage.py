@@ -181,7 +181,7 @@ def _file_lines(stack: HostStack, staging: Staging) -> list[str]:
         f"find {objects}.new -type f -exec sync {{}} +; sync {objects}.new",
         f'for x in {objects}.new/*; do [ ! -e "$x" ] || mv -f "$x" {objects}/; done; rmdir {objects}.new',
         # `set -e` does not see a failure to the right of `||` by itself.
-        f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && mv {key}.new {key}; }} || exit; unset {KEY}',
+        f'[ -s {key} ] || {{ printf %s "${KEY}" > {key}.new && sync {key}.new && mv {key}.new {key}; }} || exit; unset {KEY}',
     ]
 
 

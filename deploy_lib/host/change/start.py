@@ -176,7 +176,8 @@ def _early(runs: Runs, make: str, asked: Sequence[str] = ()) -> str:
         return ":"
     each = f"""
 for y in $(among {quote(words(*runs.early))} "$@"); do {make} "$y" || true; done"""
-    return f"set -- $(changed {names}){each if runs.early else ''}"
+    # An engine that is just being restarted tells no hash, and what is unknown counts as changed.
+    return f"engine || return\nset -- $(changed {names}){each if runs.early else ''}"
 
 
 def _again(runs: Runs) -> str:

@@ -135,22 +135,27 @@ def forward_steps(stack: HostStack, switch: Switch) -> list[Step]:
 
 
 def back_text(stack: HostStack, switch: Switch) -> str:
-    """Shell text for a function that takes a host back to the release before, or to nothing where there was none."""
+    """Shell text for a function that takes a host back to the release before, or to nothing where there was none.
+
+    Files come back whatever the engine does. What Docker is asked or told first waits for it, as on the way there.
+    """
     if switch.work is not None:
         return switch.work.back
     directory, project = stack.directory, switch.back_project or stack.project
     if switch.back is None:
         return f"""\
 cd / || return
+engine || return
 {_name_volumes(project)}
-engine && timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
+timeout -k 10 {int(stack.settings.switch_timeout)} {down_command(project)} || return
 {place.place(directory, Placement(dropped=sorted({*switch.forward.files, *switch.paths})))}"""
     return f"""\
 {start.functions(stack, project)}{rolling.functions(stack, project, switch.back_rolls)}
 {values.restore({*(n for place in switch.places for n in place.names), *(n for each in switch.recalled for n in each.names)})}
 {values.deliver(switch.back_secret_files)} || return
+{place.place(directory, switch.back, last_resort=True)} || return
+engine || return
 {place.remember(project, switch.reloads)}
-{place.place(directory, switch.back)} || return
 {apply.back(switch.applies)}
 {rolling.back(switch.back_rolls)}{start.back(switch.back_runs)}{rolling.settled_back(switch.back_rolls)}
 {apply.back_later(switch.applies)}

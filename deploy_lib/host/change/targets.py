@@ -87,5 +87,5 @@ mkdir -p {quote(path.parent)} || exit
 w=$(way {quote(path.parent.parent)}; own {quote(path.parent)} 'as root: chown '"$(id -un) "{quote(path.parent)})
 [ -z "$w" ] || {{ printf '%s\\n' "$w" >&2; exit {ScriptExit.NOT_OURS}; }}
 cat > {new} || exit
-if cmp -s {new} {file}; then rm {new}; else mv -f {new} {file} && echo changed; fi
+if cmp -s {new} {file}; then rm {new}; else sync {new} && mv -f {new} {file} && echo changed; fi
 """

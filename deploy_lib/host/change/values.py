@@ -198,24 +198,26 @@ def deliver(files: Mapping[str, str]) -> str:
     this user's own; takes TRUST.
 
     Containers of any user may read a file; on the host, the directory lets in its owner alone. Each is renamed into
-    place, so that a container that runs keeps what it was started with.
+    place, so that a container that runs keeps what it was started with. All are written first, but for those that have their
+    value already: so a memory that is full changes nothing, and keeps nobody from going back.
 
     Args:
         files: see `Release.secret_files`.
     """
     if not files:
         return ":"
-    names = {PurePosixPath(path).name for path in files.values()}
+    names = sorted({PurePosixPath(path).name for path in files.values()})
     directory = delivered_in(files)
+    writes = "\n".join(f'has {name} "${name}" || write {name} "${name}" || give_up' for name in names)
     # `set -C`: nothing that exists is written to, whatever it is.
-    writes = "\n".join(
-        f'rm -f {name}.new && printf %s "${name}" > {name}.new && chmod 444 {name}.new && mv -f {name}.new {name} || exit'
-        for name in sorted(names)
-    )
     return f"""\
 (
 {claim(PurePosixPath(directory))} && cd {quote(directory)} && set -C || exit
+has() {{ rm -f "$1.new"; [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %a "$1")" = 444 ] && printf %s "$2" | cmp -s - "$1"; }}
+write() {{ printf %s "$2" > "$1.new" && chmod 444 "$1.new"; }}
+give_up() {{ rm -f {words(*(f"{name}.new" for name in names))}; exit 1; }}
 {writes}
+for x in {words(*names)}; do [ ! -e "$x.new" ] || mv -f "$x.new" "$x" || exit; done
 )"""
 
 

@@ -38,7 +38,8 @@ class Gateway(Rolling, ABC):
 
     @abstractmethod
     def told_any(self) -> str:
-        """Succeeds where the gateway sends to what it was told, and not to what it finds."""
+        """Succeeds where the gateway sends to what it was told, and not to what it finds; fails with 1 where it does not, and with
+        another status where it does not say."""
 
     @abstractmethod
     def finds(self) -> str:
@@ -50,7 +51,8 @@ class Gateway(Rolling, ABC):
 
     @property
     def functions(self) -> str:
-        """Its shell functions `gate_sends`, `gate_takes` and so on; they take `told`."""
+        """Its shell functions `gate_sends`, `gate_takes` and so on; they take `told`. Each has a shell of its own, whatever variables
+        it sets."""
         bodies = {
             "sends": self.sends(),
             "takes": self.takes(),
@@ -59,4 +61,4 @@ class Gateway(Rolling, ABC):
             "finds": self.finds(),
             "forgets": self.forgets(),
         }
-        return "\n".join(f"gate_{name}() {{\n{body}\n}}" for name, body in bodies.items())
+        return "\n".join(f"gate_{name}() (\n{body}\n)" for name, body in bodies.items())

@@ -29,14 +29,14 @@ class HAProxy(Gateway):
     named: _Backend = "rolling"
 
     def _say(self) -> str:
-        """Shell function `say COMMANDS`, which leaves the answer in `$o`; one that is not understood is a failure, and so is an
-        answer that is not whole: `socat` ends well when none came in time, and a server of which nothing is said would count as
+        """Shell function `say COMMANDS`, which leaves the answer in `$o`; one that is not understood is a failure, and so, with 2, is
+        an answer that is not whole: `socat` ends well when none came in time, and a server of which nothing is said would count as
         quiet."""
         call = f"told socat -t 8 - {quote(f'UNIX-CONNECT:{self.socket}')}"
         return f"""\
   say() {{
-    o=$(echo "$1;show cli level" | {call} 2>&1) || {{ printf '%s\\n' "$o"; return 1; }}
-    case $o in *admin) o=${{o%admin}};; *) printf '%s\\nits socket gives no whole answer at level admin\\n' "$o"; return 1;; esac
+    o=$(echo "$1;show cli level" | {call} 2>&1) || {{ printf '%s\\n' "$o"; return 2; }}
+    case $o in *admin) o=${{o%admin}};; *) printf '%s\\nits socket gives no whole answer at level admin\\n' "$o"; return 2;; esac
     case $o in *'Unknown command'*|*'Permission denied'*|*'No such '*|*'not found'*) printf '%s\\n' "$o"; return 1;; esac
   }}"""
 

@@ -20,7 +20,7 @@ def test_what_a_host_says_is_searched_for_the_values_that_are_at_hand(tmp_path: 
     """Also by a command that needs none of them."""
     (tmp_path / "deploy.toml").write_text(
         '[secrets.A_PASSWORD]\n[stacks.web]\ncompose = "compose.yml"\n'
-        '[environments.home]\nnodes.a = { host = "a", stack = "web" }\nsecrets = { source = "environment" }\n'
+        '[environments.home]\nnodes.a = { host = "a", stack = "web", directory = "/opt/web" }\nsecrets = { source = "environment" }\n'
     )
     value = secrets.token_hex(12)
     done = subprocess.run(

@@ -105,3 +105,15 @@ def test_going_back_still_knows_the_value_that_a_program_was_to_have(host: Host)
     """By then the variable of its name has the value of before."""
     done = host.run('PW="$old_PW"; printf %s "$new_PW"', *STEPS, old_PW="old", PW="new")
     assert done.stdout == b"new"
+
+
+class Careless(GrafanaAdmin):
+    """As somebody's own file may have it."""
+
+    def keeps(self) -> str:
+        return "t=theirs"
+
+
+def test_what_a_program_is_asked_changes_no_variable_of_the_switch(host: Host) -> None:
+    step = Careless(kind="grafana-admin", secret="PW", service="db", timeout=2)
+    assert host.run("t=mine; copy_PW; echo $t", step, PW="new").stdout == b"mine\n"

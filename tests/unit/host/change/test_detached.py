@@ -19,6 +19,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.launch import Word, launcher, verdict_script
 from deploy_lib.host.change.lock import lock_script, me
 from deploy_lib.host.change.place import Placement
+from deploy_lib.host.change.printed import Look, Printed
 from deploy_lib.host.change.restore import restore_work
 from deploy_lib.host.change.rolling import Roll
 from deploy_lib.host.change.signs import BEGUN, NEVER, UNKNOWN
@@ -189,6 +190,20 @@ def test_an_engine_that_tells_no_events_is_looked_at_after_the_interval(host: Ho
     assert host.until("=== done") == "=== done proven"
 
 
+def test_a_look_that_could_not_be_written_is_not_taken_for_what_was_shown(tmp_path: Path) -> None:
+    """The memory is full for the one look at which something has happened."""
+    looks = "\n".join(
+        f"echo '{listed}' >listed; show >>{log}"
+        for listed, log in (("one", "log"), (UNKNOWN, "/dev/full"), (UNKNOWN, "log"), (UNKNOWN, "log"))
+    )
+    script = f"containers() {{ cat listed; }}\nshown=- u=1\n{detached.SHOW}{looks}"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True)
+    printed = Printed()
+    read = [printed.read(line) for line in (tmp_path / "log").read_text().splitlines()]
+    found = [look.containers for look in read if isinstance(look, Look)]
+    assert found == [[], None, None]
+
+
 QUICK = shell.PATIENT.replace(f"set -- {shell.PATIENCE} ", "set -- 1 ")
 
 
@@ -238,6 +253,49 @@ def test_going_back_is_tried_again_once(host: Host) -> None:
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
     assert [" up " in call for call in host.calls.splitlines()].count(True) == 3
+
+
+RESTARTED = '[ ! -e "$FAKE/away" ] || { [ "$1" != version ] || rm "$FAKE/away"; exit 1; }'
+"""An engine that is away until it has been asked whether it is there."""
+
+
+def test_going_back_waits_for_an_engine_that_is_being_restarted(host: Host) -> None:
+    host.docker(RESTARTED)
+    host.begin("broken", reloads=[Reload(path="conf/a", service="web", signal="SIGHUP")])
+    host.until("=== switched 1")
+    (host.folder / "away").touch()
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+
+
+def test_what_stays_of_a_stack_is_asked_of_an_engine_that_answers(host: Host) -> None:
+    host.docker(f'{RESTARTED}\ncase "$1" in volume) echo data; esac')
+    host.begin("broken", back=None)
+    host.until("=== switched 1")
+    (host.folder / "away").touch()
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== volumes") == "=== volumes data"
+    assert host.until("=== back") == "=== back 0"
+
+
+def test_a_disk_that_is_full_before_anything_was_changed_keeps_nobody_from_going_back(host: Host) -> None:
+    (host.folder / "cat").write_text('#!/bin/sh\ncase $1 in */objects/*) exit 1;; esac\nexec /bin/cat "$@"\n')
+    (host.folder / "cat").chmod(0o755)
+    host.begin("new")
+    assert host.until("=== switched") == "=== switched 1"
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 0"
+    assert [path.name for path in host.home.iterdir() if path.is_file()] == ["a"]
+
+
+def test_files_come_back_although_the_engine_does_not(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detached, "ENGINE_TIMEOUT", 1)
+    host.begin("broken", reloads=[Reload(path="conf/a", service="web", signal="SIGHUP")])
+    host.until("=== switched 1")
+    host.docker("exit 1")
+    assert host.decide("revert", "failed") == 0
+    assert host.until("=== back") == "=== back 1"
+    assert (host.home / "a").read_text() == "old"
 
 
 def test_what_nothing_ran_before_is_taken_down_and_its_files_removed(host: Host) -> None:
@@ -709,6 +767,14 @@ def test_what_is_done_is_started_when_it_has_changed_and_later_where_its_failure
     assert host.decide("revert", "failed") == 0
     assert host.until("=== back") == "=== back 0"
     assert started(host)[len(forth) :] == back
+
+
+def test_what_has_done_its_work_does_it_no_second_time_while_the_engine_is_restarted(host: Host) -> None:
+    host.docker(RESTARTED + HASHES)
+    (host.folder / "away").touch()
+    host.begin("new", runs=Runs(("web",), ("same",)))
+    assert host.until("=== switched") == "=== switched 0"
+    assert started(host) == ["web"]
 
 
 MADE_ANEW = """

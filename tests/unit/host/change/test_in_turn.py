@@ -29,7 +29,8 @@ case $1 in
     for f in "$FAKE"/c/*; do
       read -r id state hash health age < "$f"
       case $last in
-        *Status*) [ "$id" != "$wanted" ] || echo "Up $age";;
+        *Status*) if [ -e "$FAKE/refuse" ]; then r=$(cat "$FAKE/refuse"); rm "$FAKE/refuse"; exit "$r"; fi
+          [ "$id" != "$wanted" ] || echo "Up $age";;
         *) [ "${f##*/}" != "$service" ] || echo "$id $state $hash";;
       esac
     done;;
@@ -171,6 +172,16 @@ def test_of_one_that_has_run_for_days_the_log_is_not_asked(host: Host) -> None:
     host.container("job-1", "made-long-ago", "h2")
     assert host.run().returncode == 0
     assert host.order[0] == "some job-2"
+
+
+@pytest.mark.parametrize("status", [0, 1], ids=["it has ended", "the engine refuses"])
+def test_one_of_which_it_is_not_known_how_long_it_has_run_is_not_taken_to_be_at_its_work(
+    host: Host, status: int
+) -> None:
+    host.tell("refuse", f"{status}\n")
+    done = host.run()
+    assert done.returncode == 0, done.stdout
+    assert host.order[:3] == ["some job-1", "logs new-job-1", "some job-2"]
 
 
 def test_one_that_does_not_run_is_left_to_compose(host: Host) -> None:

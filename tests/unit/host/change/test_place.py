@@ -117,6 +117,56 @@ def test_what_an_earlier_script_left_is_not_written_through(home: Path) -> None:
     assert files(home) == {"a": "new", "sub/it's b": "old"}
 
 
+def test_what_lies_in_its_place_already_needs_no_room(home: Path) -> None:
+    """So a host goes back although nothing can be written: here, because there is nothing to be written."""
+    wanted = {"a": NEW, "run.sh": file_mark(OTHER, 0o755), "latest": link_mark("nowhere"), "cache": FOLDER}
+    put(home, wanted)
+    (home / "a.deploy-new").write_text("of an earlier script")
+    for name in (NEW, OTHER):
+        (home / ".deploy/objects" / name).unlink()
+    there = {path.name: path.lstat().st_ino for path in home.iterdir()}
+    put(home, wanted)
+    del there["a.deploy-new"]
+    assert {path.name: path.lstat().st_ino for path in home.iterdir()} == there
+    # With another mode, content or target it is not what is wanted.
+    for path, mark in (("a", file_mark(NEW, 0o600)), ("run.sh", file_mark(NEW, 0o755))):
+        assert run(home, Placement({path: mark})).returncode == 1
+    put(home, {"latest": link_mark("a")})
+    assert (home / "latest").read_text() == "new"
+
+
+def synced(home: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> Path:
+    """Makes `sync` note what lies where and what it was given, and end so."""
+    tools = home.parent / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / "sync").write_text(
+        f"""#!/bin/sh\n{{ cat a; printf ' %s' "$@"; echo; }} >> {tools}/said\nexit {status}\n"""
+    )
+    (tools / "sync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return tools / "said"
+
+
+def test_names_last_only_after_their_contents(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = synced(home, monkeypatch, 0)
+    put(home, {"a": NEW, "-d": NEW, "latest": link_mark("nowhere")})
+    assert said.read_text() == "old -- -d.deploy-new a.deploy-new\n"
+    subprocess.run(["sh", "-c", note(PurePosixPath(home), ["a"])], cwd=home, check=True)
+    assert said.read_text().splitlines()[1:] == [f"new {home}/.deploy/paths.new"]
+
+
+def test_what_does_not_come_to_the_disk_changes_nothing_but_on_the_way_back(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced(home, monkeypatch, 1)
+    before = files(home)
+    assert run(home, Placement({"a": NEW})).returncode == 1
+    assert files(home) == before
+    back = place(PurePosixPath(home), Placement({"a": NEW}), last_resort=True)
+    assert subprocess.run(["sh", "-c", back]).returncode == 0
+    assert files(home) == {**before, "a": "new"}
+
+
 def test_the_paths_are_noted_a_line_each(home: Path) -> None:
     subprocess.run(["sh", "-c", note(PurePosixPath(home), ["b c", "a"])], check=True)
     assert (home / ".deploy/paths").read_text() == "a\nb c\n"
@@ -181,3 +231,25 @@ def test_who_is_gone_by_now_needs_no_reload_and_who_stays_and_fails_is_a_failure
     assert done.returncode == code, done.stderr
     told = [call for call in (tmp_path / "calls").read_text().splitlines() if call.startswith("exec ")]
     assert len(told) == (1 if code else 2)
+
+
+def test_each_reload_knows_its_own_containers_however_alike_their_services_are_called(tmp_path: Path) -> None:
+    reloads = [
+        Reload(path="a/", service="web-1", signal="SIGHUP"),
+        Reload(path="b/", service="web_1", restart=True),
+    ]
+    engine = """docker() {
+  case $1-$* in ps-*service=web-1*) echo one;; ps-*) echo two;; *) echo "$2" >>told;; esac
+}"""
+    script = f"{engine}\nf() {{\n{remember(PROJECT, reloads)}\n{tell(PROJECT, reloads)}\n}}\nf"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "told").read_text() == "one\ntwo\n"
+
+
+def test_an_engine_under_load_may_refuse_once_to_say_who_runs(tmp_path: Path) -> None:
+    engine = (
+        "docker() { case $1 in ps) mkdir once 2>/dev/null && return 1; echo one;; *) echo $2 >>told;; esac; }"
+    )
+    script = f"{engine}\nbefore_0=one\nf() {{\n{tell(PROJECT, [RELOAD])}\n}}\nf"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "told").read_text() == "one\n"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy_lib.host.change import rejoin
+from deploy_lib.shell import INSPECT
 from tests.unit import build
 
 STACK = build.stack()
@@ -15,7 +16,9 @@ docker() {
       [ ! -e "$H/dead" ] || return 1
       for word; do :; done
       [ ! -e "$H/of.${word##*=}" ] || cat "$H/of.${word##*=}";;
-    inspect) case $3 in *StartedAt*) [ -e "$H/at.$4" ] || return 1; echo "$(cat "$H/state.$4" 2>/dev/null || echo running) $(cat "$H/at.$4")";; *) cat "$H/in.$4";; esac;;
+    inspect)
+      [ ! -e "$H/silent" ] || return 1
+      case $3 in *StartedAt*) [ -e "$H/at.$4" ] || { echo "Error: No such object: $4" >&2; return 1; }; echo "$(cat "$H/state.$4" 2>/dev/null || echo running) $(cat "$H/at.$4")";; *) cat "$H/in.$4";; esac;;
     restart) echo "$2" >> "$H/again"; [ ! -e "$H/refuse" ] || return 1; echo 2026-01-01T00:00:09Z > "$H/at.$2";;
   esac
 }
@@ -42,9 +45,9 @@ def again(
         (folder / f"in.{name}").write_text(f"{modes}\n")
     for name, text in signs.items():
         (folder / name.replace("_", ".")).write_text(text)
-    script = f"H={folder}\n{DOCKER}\n{rejoin.function(STACK, STACK.project, services)}\nrejoin"
+    script = f"H={folder}\n{DOCKER}\n{INSPECT}\n{rejoin.function(STACK, STACK.project, services)}\nrejoin"
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
-    assert done.stderr == ""
+    assert done.stderr.strip() == ""
     told = folder / "again"
     return done.returncode, told.read_text().split() if told.exists() else []
 
@@ -82,6 +85,13 @@ def test_where_nothing_is_part_of_another_nothing_is_asked(tmp_path: Path) -> No
 def test_an_engine_that_does_not_answer_is_not_taken_for_one_without_containers(tmp_path: Path) -> None:
     containers = {"part": ("part", "02", "container:vpn  "), "vpn": ("vpn", "04", "x  ")}
     assert again(tmp_path, containers, ["part"], dead="") == (1, [])
+
+
+def test_nor_is_one_that_does_not_say_what_a_container_lives_in_taken_for_one_in_which_it_lives_in_none(
+    tmp_path: Path,
+) -> None:
+    containers = {"part": ("part", "02", "container:vpn  "), "vpn": ("vpn", "04", "x  ")}
+    assert again(tmp_path, containers, ["part"], silent="") == (1, [])
 
 
 def test_what_lives_in_one_that_keeps_crashing_is_left_as_it_is(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class Host(Keeper):
         now: BackupFile | None,
         stop: Sequence[str] = ("web",),
         left: Sequence[str] = (),
+        parts: Sequence[str] = (),
     ) -> None:
         orders = Switch(
             token=self.owner.token,
@@ -41,6 +42,7 @@ class Host(Keeper):
             started=[event("restoring", RELEASE)],
             abandoned=event("restore-reverted", RELEASE, detail="alone"),
             stuck=event("restore-failed", RELEASE, detail="stuck"),
+            parts=parts,
             work=restore_work(self.stack, self.entry, file, now, stop, left),
         )
         own = self.folder / "own"
@@ -135,6 +137,34 @@ def test_a_restore_that_fails_half_way_is_undone(host: Host) -> None:
     assert host.until("=== done") == "=== done revert"
     assert host.moved()[-1] == "start"
     assert host.kinds()[2:] == ["restoring", "restore-failed", "restore-reverted"]
+
+
+def test_undoing_it_waits_for_an_engine_that_is_being_restarted(host: Host) -> None:
+    away, path = host.folder / "away", str(host.data)
+    docker = host.folder / "docker"
+    there = f"""[ ! -e {away} ] || {{ [ "$1" != version ] || rm {away}; exit 1; }}"""
+    docker.write_text(docker.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{there}\n"))
+    host.given(restore=("sh", "-c", f"cat > {path}; ! grep -q one {path} || {{ touch {away}; exit 4; }}"))
+    host.begin(host.old, host.now)
+    assert host.until("=== switched") == "=== switched 4"
+    host.decide("revert", "restore-failed")
+    assert host.until("=== back") == "=== back 0"
+    assert host.data.read_text() == "whole: two"
+
+
+def test_it_is_undone_in_its_own_container_whatever_was_started_again_meanwhile(host: Host) -> None:
+    """After the data are put back, what lives in other containers is looked at."""
+    docker = host.folder / "docker"
+    docker.write_text(
+        docker.read_text().replace("*service=web*)", "*service=side*) echo side1;;\n      *service=web*)")
+    )
+    host.begin(host.old, host.now, parts=("side",))
+    assert host.until("=== switched") == "=== switched 0"
+    host.decide("revert", "restore-failed")
+    assert host.until("=== back") == "=== back 0"
+    put = [call for call in host.calls if call.startswith("exec")]
+    assert len(put) == 2
+    assert all(" db1 " in call for call in put)
 
 
 def test_a_restore_whose_owner_is_gone_is_undone_by_itself(host: Host) -> None:

@@ -192,6 +192,73 @@ def test_what_answers_for_too_long_is_stopped_all_the_same(host: Rolled) -> None
     assert set(host.containers()) == {"c11"}
 
 
+def refuses(call: str, when: str = "true") -> str:
+    """A `docker` that refuses a call once, while something holds."""
+    refused = f'if {when} && mkdir "$FAKE/once" 2>/dev/null; then return 1; fi'
+    return f'docker() {{ case "$*" in {call}) {refused};; esac; command docker "$@"; }}\n'
+
+
+TOLD_OF_IT = 'grep -q " 10.0.0.11 " "$FAKE/slots"'
+DRAINS = '[ "$(cat "$FAKE/busy/10.0.0.1")" = 1 ]'
+
+
+@pytest.mark.parametrize(
+    ("call", "when"),
+    [("*status=running*=gateway*", DRAINS), ("*Networks*e1?c1", TOLD_OF_IT)],
+    ids=["whether the gateway runs", "where it reaches the old one"],
+)
+def test_what_answers_is_drained_although_the_engine_refuses_once(host: Rolled, call: str, when: str) -> None:
+    host.want("h2")
+    host.tell("busy/10.0.0.1", "3\n")
+    done = host.run(functions(drain_timeout=20), f"{refuses(call, when)}roll_0")
+    assert done.returncode == 0, done.stdout
+    assert set(host.containers()) == {"c11"}
+    assert (host.folder / "busy/10.0.0.1").read_text() == "0\n"
+
+
+def test_a_new_one_of_which_docker_does_not_say_where_it_is_is_not_relied_upon(
+    host: Rolled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "TOLD", 1)
+    host.want("h2")
+    host.tell("refuses/10.0.0.11")
+    assert host.run(functions(), f"{refuses('*Networks*', TOLD_OF_IT)}roll_0").returncode == 1
+    assert "c1" in host.containers()
+
+
+def test_a_gateway_that_the_engine_does_not_list_may_be_there(host: Rolled) -> None:
+    """Here it was stopped, and is started while that is asked."""
+    host.want("h2")
+    host.container("e1", "gateway", "exited", "g1", "10.0.0.9")
+    comes = 'sed -i s/exited/running/ "$FAKE/c/e1"'
+    done = host.run(functions(), f"{refuses('*-a*=gateway*', comes)}roll_0")
+    assert done.returncode == 0, done.stdout
+    assert "does not run" not in done.stdout
+    assert host.containers() == {"c11": ("h2", "running")}
+
+
+@pytest.mark.parametrize(
+    "refusing",
+    [refuses("*=gateway*"), refuses("*exec*").replace("docker", "timeout")],
+    ids=["the engine", "the gateway"],
+)
+def test_the_gateway_goes_by_what_it_finds_although_it_is_refused_once(host: Rolled, refusing: str) -> None:
+    host.want("h2")
+    assert host.run(functions(), "roll_0").returncode == 0
+    assert host.sends_to() == ["10.0.0.11"]
+    done = host.run(functions(), f"{refusing}settle_0")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert set(host.told().values()) == {"maint"}
+
+
+def test_what_it_needs_and_is_not_listed_for_once_is_not_started_again(host: Rolled) -> None:
+    host.want("h2")
+    host.container("d1", "db", "exited", "d1", "10.0.0.8")
+    assert host.run(functions(), f"{refuses('*=db*')}roll_0").returncode == 0
+    assert host.containers() == {"c11": ("h2", "running")}
+    assert host.containers("db") == {"d1": ("d1", "exited")}
+
+
 def test_without_a_gateway_that_runs_compose_does_it(host: Rolled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "TOLD", 1)
     host.want("h2")
@@ -256,6 +323,14 @@ def test_an_earlier_release_with_a_port_of_its_own_is_left_to_compose(host: Roll
     host.tell("port", "8000\n")
     done = host.run(functions(), "roll_0")
     assert done.returncode == 0
+    assert "there cannot be two containers of web: it is replaced at once" in done.stdout
+    assert host.containers() == {"c1": ("h1", "running")}
+
+
+def test_one_that_docker_does_not_describe_at_once_may_have_a_port_of_its_own(host: Rolled) -> None:
+    host.want("h2")
+    host.tell("port", "8000\n")
+    done = host.run(functions(), f"{refuses('*PortBindings*')}roll_0")
     assert "there cannot be two containers of web: it is replaced at once" in done.stdout
     assert host.containers() == {"c1": ("h1", "running")}
 

@@ -57,7 +57,10 @@ def test_names_of_files_last_only_after_their_contents(tmp_path: Path) -> None:
     env = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "REGISTRY_KEY": "k"}
     done = subprocess.run(["sh", "-c", script], input=pack(staging.uploads), capture_output=True, env=env)
     objects = f"{tmp_path}/.deploy/objects"
-    assert done.stdout.decode().split() == [f"{objects}.new/{digest(b'new')}", f"{objects}.new"]
+    new = digest(b"new")
+    key = f"{tmp_path}/.deploy/key"
+    assert done.stdout.decode().split() == [f"{objects}.new/{new}", f"{objects}.new", new, f"{key}.new"]
+    assert Path(key).exists()
 
 
 def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import cast
+
+import pytest
 
 from deploy_lib.compose.container import Container
 from deploy_lib.config import load
@@ -66,6 +69,18 @@ def test_it_is_replaced_in_one_step_and_only_when_it_differs(tmp_path: Path) -> 
     assert put(path, "two\n").stdout == "changed\n"
     assert (path.read_text(), path.stat().st_ino != first) == ("two\n", True)
     assert [each.name for each in path.parent.iterdir()] == ["C.json"]
+
+
+def test_what_does_not_come_to_the_disk_takes_no_file_s_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "targets" / "C.json"
+    put(path, "one\n")
+    (tmp_path / "sync").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "sync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert put(path, "two\n").returncode == 1
+    assert path.read_text() == "one\n"
 
 
 def test_a_stack_that_was_never_deployed_is_not_begun_here(tmp_path: Path) -> None:

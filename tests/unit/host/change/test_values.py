@@ -241,6 +241,22 @@ def test_a_container_that_runs_keeps_the_file_that_it_has(memory: Path) -> None:
         assert (mounted.read(), file.read_text()) == ("old", "new")
 
 
+def test_where_memory_is_full_no_file_is_another_one_and_what_is_there_is_not_written_again(
+    memory: Path, tmp_path: Path
+) -> None:
+    """What stands for a full one: the second file cannot be finished, and later none."""
+    place = memory / "secrets/p"
+    assert deliver(place, "A", "B", A="old", B="old").returncode == 0
+    (tmp_path / "chmod").write_text(
+        '#!/bin/sh\ncase $* in *"$FULL".new) echo No space left on device >&2; exit 1;; esac\nexec /bin/chmod "$@"\n'
+    )
+    (tmp_path / "chmod").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert deliver(place, "A", "B", A="new", B="new", FULL="B", **env).returncode == 1
+    assert {path.name: path.read_text() for path in place.iterdir()} == {"A": "old", "B": "old"}
+    assert deliver(place, "A", "B", A="old", B="old", FULL="", **env).returncode == 0
+
+
 def test_no_file_is_written_where_there_is_no_memory(tmp_path: Path) -> None:
     done = deliver(tmp_path / "secrets/p", "A", A="value")
     assert done.returncode

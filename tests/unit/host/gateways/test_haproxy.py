@@ -89,5 +89,12 @@ def test_one_that_does_not_answer_is_no_success(host: Rolled, said: str) -> None
         "quiet 10.0.0.1",
         "finds 10.0.0.1",
         "forgets",
+        # It may have been told, then.
+        "told_any",
     ):
-        assert host.run(FUNCTIONS, f"gate_{call}").returncode == 1, call
+        assert host.run(FUNCTIONS, f"gate_{call}").returncode == 2, call
+
+
+def test_what_a_gateway_is_asked_changes_no_variable_of_the_switch(host: Rolled) -> None:
+    done = host.run(FUNCTIONS, "o=mine t=mine; gate_told_any; gate_quiet 10.0.0.1; echo $o $t")
+    assert done.stdout.splitlines()[-1] == "mine mine"
