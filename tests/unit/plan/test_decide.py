@@ -161,6 +161,15 @@ def test_a_rollback_after_a_rollback_goes_to_where_it_would_have_gone_then() -> 
     assert decide_rollback(case(), facts, replace(first, before="r0")).plan.next_before == "r0"
 
 
+def test_other_variables_of_the_node_alone_can_be_rolled_back() -> None:
+    facts = rendered("h/x:1")
+    running = replace(forward(facts).plan.desired.release, id="r1")
+    facts = replace(facts, history=(event("proven", running, before="r0"),))
+    assert forward(facts).plan.next_before == "r0"
+    louder = replace(case(), node=NODE.model_copy(update={"variables": {"LOG": "debug"}}))
+    assert decide_version(louder, facts, VERSION, {}, values(), KEY).plan.next_before == "r1"
+
+
 def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
     facts, first = past()
     path = "compose.yml"
