@@ -11,7 +11,6 @@ from deploy_lib.plan.alone import Alone, release_alone
 from deploy_lib.plan.decide import memory_of, pinned, secret_marks
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import make_plan
-from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.secrets.fingerprint import read_marks
 from deploy_lib.secrets.value import Secret
@@ -21,7 +20,7 @@ def decide_services(
     job: Job,
     facts: Facts,
     version: Version,
-    manifests: Mapping[Image, Manifest],
+    manifests: Mapping[str, Manifest],
     values: Mapping[str, Secret],
     key: str,
 ) -> Decision:

@@ -31,7 +31,7 @@ def test_one_service_alone_has_only_its_own_image_settled() -> None:
     facts = with_secrets("h/x:2", web="DB_PASSWORD=1")
     facts = replace(facts, services={**facts.services, "other": Service("other", Image.parse("h/unknown:1"))})
     facts = replace(facts, deployed={"web": facts.services["web"]})
-    known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
+    known = {"web": Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
     made = decide_services(case(services=("web",)), facts, VERSION, known, values(), KEY)
     assert made.plan.desired.release.images == {"web": NEW}
     assert made.plan.desired.release.probes == NODE.stack.probes
@@ -95,7 +95,7 @@ def test_what_was_stopped_by_hand_is_not_started_beside_a_chosen_service(down: d
         containers=(web, other) if down else (web,),
         deployed={"web": facts.services["web"], "other": Service("other", OLD)},
     )
-    known = {Image("h/x", "2"): Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
+    known = {"web": Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")}
     made = decide_services(case(services=("web",)), facts, VERSION, known, values(), KEY)
     assert [(c.service, c.action) for c in made.plan.changes] == [("other", "keep"), ("web", "recreate")]
     assert "stays so" in made.plan.changes[0].why
