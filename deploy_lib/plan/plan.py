@@ -13,7 +13,7 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.adopted import adopted_release
-from deploy_lib.plan.changes import STARTED, Change, along, change_of, left_down, left_over
+from deploy_lib.plan.changes import Change, along, change_of, left_alone, left_over
 from deploy_lib.plan.desired import Desired
 from deploy_lib.plan.runs import made_along
 from deploy_lib.release.history import Event
@@ -39,7 +39,7 @@ class Plan(Struct, frozen=True):
         down: services that go down while they are replaced, and keep data in a volume.
         joins: by service, those whose containers it is part of.
         needs: by service, those that it depends on and is made anew with.
-        aside: services that stay as they are although they do not run as recorded: others were asked for.
+        aside: services that stay as they are, which is not as recorded: others were asked for.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
     """
@@ -91,7 +91,7 @@ def make_plan(
     """Compares a host with what it should be.
 
     Args:
-        chosen: the only services that are started; none: all.
+        chosen: the only services that are touched, with those that are made anew along with them; none: all.
         shipped: images that no registry is asked for: they reach the host in another way.
     """
     release = desired.release
@@ -110,15 +110,21 @@ def make_plan(
     asked = {n: s.joins for n, s in facts.services.items() if not chosen or n in chosen}
     joins = {**facts.joins, **asked}
     changes = tuple(change_of(facts, before, name, release) for name in sorted(release.images))
-    aside = {c.service for c in changes if chosen and c.service not in chosen and c.action in STARTED}
+    over = tuple(left_over(facts, release))
+    aside = {
+        c.service for c in (*changes, *over) if chosen and c.service not in chosen and c.action != "keep"
+    }
     keep = [c.service for c in changes if c.action == "keep"]
     needs = made_along(facts, release, node.stack, keep, chosen)
-    changes = along([left_down(c) if c.service in aside else c for c in changes], joins, needs)
+    changes, over = (
+        tuple(left_alone(c) if c.service in aside else c for c in each) for each in (changes, over)
+    )
+    changes = along(changes, joins, needs)
     aside -= {c.service for c in changes if c.action != "keep"}
-    changes += tuple(left_over(facts, release))
+    changes += over
     # What is left as it is must be in the record, or it would count as drift.
     beside = {*release.idle, *facts.inactive} & {*(before.release.idle if before else ())}
-    orphans = any(c.service not in {*release.images, *beside} for c in facts.containers)
+    orphans = not chosen and any(c.service not in {*release.images, *beside} for c in facts.containers)
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
         before is not None
