@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from msgspec import Struct, field
 
 from deploy_lib import layout
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
@@ -35,7 +36,7 @@ class Plan(Struct, frozen=True):
         nothing: the host is exactly as it should be.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
-        ill: services that were not healthy before, or were cut off, which is no failure of going back.
+        ill: services whose containers of the release before were not healthy, or were cut off, which is no failure of going back.
         down: services that go down while they are replaced, and keep data in a volume.
         joins: by service, those whose containers it is part of.
         needs: by service, those that it depends on and is made anew with.
@@ -157,9 +158,18 @@ def make_plan(
         joins=joins,
         needs=needs,
         aside=tuple(sorted(aside)),
-        ill=tuple(sorted({c.service for c in facts.containers if not c.healthy or facts.cut_off(c)})),
+        ill=tuple(sorted({c.service for c in _own(facts, before) if not c.healthy or facts.cut_off(c)})),
         down=tuple(_down(facts, changes)),
     )
+
+
+def _own(facts: Facts, before: Event | None) -> list[Container]:
+    """The containers that are the release's own: what another one has left says nothing of how this one was."""
+    if before is None:
+        return []
+    # Of an adopted project nobody has recorded a hash.
+    as_found = before.kind == "adopted" and facts.unsettled is None
+    return [c for c in facts.containers if as_found or not facts.remade(c, before)]
 
 
 def _at_home(node: Node, path: str) -> bool:

@@ -233,3 +233,15 @@ def test_a_changed_file_recreates_who_is_marked_by_it() -> None:
 def test_what_was_ill_before_is_known() -> None:
     assert make_plan(NODE, with_container(health="unhealthy"), desired()).ill == ("web",)
     assert make_plan(NODE, settled(), desired()).ill == ()
+    assert make_plan(NODE, replace(with_container(health="unhealthy"), history=()), desired()).ill == ("web",)
+
+
+def test_what_a_failed_release_has_left_ill_says_nothing_of_the_release_before() -> None:
+    newest = event("failed", desired(NEW).release)
+    left = with_container(health="unhealthy", image=NEW, labels={CONFIG_HASH: "new", SECRETS_LABEL: "S=1"})
+    adopted = replace(left.history[0], kind="adopted", hashes={})
+    for first in (left.history[0], adopted):
+        assert make_plan(NODE, replace(left, history=(first, newest)), desired(NEW)).ill == ()
+    # Its own container, which the failed release did not touch, was ill before.
+    own = with_container(health="unhealthy")
+    assert make_plan(NODE, replace(own, history=(*own.history, newest)), desired()).ill == ("web",)
