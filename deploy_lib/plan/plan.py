@@ -33,7 +33,7 @@ class Plan(Struct, frozen=True):
         undo: the files that going back puts into their places, whatever lies there when it does; None: there is no `back`.
         pulls: images that the host lacks.
         ships: those of them that reach it through the session.
-        nothing: the host is exactly as it should be.
+        nothing: the host is exactly as it should be, and has all images of the release.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
         ill: services whose containers of the release before were not healthy, or were cut off, which is no failure of going back.
@@ -126,6 +126,7 @@ def make_plan(
     # What is left as it is must be in the record, or it would count as drift.
     beside = {*release.idle, *facts.inactive} & {*(before.release.idle if before else ())}
     orphans = not chosen and any(c.service not in {*release.images, *beside} for c in facts.containers)
+    lacking = sorted({image for image in release.images.values() if not facts.has(image)})
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
         before is not None
@@ -136,6 +137,7 @@ def make_plan(
         and half is None
         and all(change.action == "keep" for change in changes)
         and not facts.lost(release)
+        and not lacking
     )
     undo = _undo(facts, back.release, release, dropped) if back else None
     touched = (*changed, *dropped, *(undo.files if undo else ()))
@@ -146,8 +148,8 @@ def make_plan(
         changes=changes,
         changed=changed,
         dropped=dropped,
-        pulls=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i not in shipped})),
-        ships=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i in shipped})),
+        pulls=tuple(image for image in lacking if image not in shipped),
+        ships=tuple(image for image in lacking if image in shipped),
         reloads=tuple(
             r for r in node.stack.reloads if not r.watched and any(_touches(r, path) for path in touched)
         ),

@@ -72,6 +72,14 @@ def test_a_host_that_is_as_recorded_has_nothing_to_do() -> None:
     assert [c.action for c in plan.changes] == ["keep"]
 
 
+def test_an_image_that_the_host_has_lost_is_got_again_and_nothing_is_recreated() -> None:
+    lost = replace(settled(), images={})
+    for shipped, ways in ((set(), ((OLD,), ())), ({OLD}, ((), (OLD,)))):
+        plan = make_plan(NODE, lost, desired(), shipped=shipped)
+        assert (plan.nothing, plan.pulls, plan.ships) == (False, *ways)
+        assert [c.action for c in plan.changes] == ["keep"]
+
+
 def test_a_new_image_is_pulled_and_its_service_recreated() -> None:
     plan = make_plan(NODE, settled(), desired(NEW))
     assert plan.pulls == (NEW,)
