@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from deploy_lib.checks.check import Check, Result, judged
 from deploy_lib.compose.asks import asks_of
@@ -15,15 +15,21 @@ _HUB_HOST = "registry-1.docker.io"
 
 
 def check_images(
-    facts: Facts, manifests: Iterable[Manifest], logins: Sequence[Login], place: str
+    facts: Facts,
+    manifests: Mapping[str, Manifest],
+    logins: Sequence[Login],
+    place: str,
+    taken: Mapping[Image, Manifest] | None = None,
 ) -> Iterator[Check]:
     """That each image exists, for this host's platform.
 
     Args:
+        manifests: by service, what the registries have told this host.
         logins: of deploy.toml.
         place: REGISTRY/OWNER of the project's own images; "" for none.
+        taken: by reference, what counts for all hosts: one of them may have been told what this one was not.
     """
-    for manifest in manifests:
+    for manifest in dict.fromkeys(manifests.values()):
         name = f"image {manifest.reference.short}"
         proves = f"the registry has it, for {facts.platform}"
         fits = not manifest.platforms or facts.platform in manifest.platforms
@@ -35,12 +41,16 @@ def check_images(
             )
             yield Check(name, proves, "failed", problem=only, hint="build it for this platform")
         else:
-            digest = facts.recorded_digest(manifest.reference)
-            there = bool(digest) and facts.has(manifest.reference.with_digest(digest))
+            reference = manifest.reference
+            known = (taken or {}).get(reference, manifest).digest
+            users = (name for name, each in manifests.items() if each == manifest)
+            digests = {known or facts.recorded_digest(name, reference) for name in users}
+            there = all(each and facts.has(reference.with_digest(each)) for each in digests)
             # An image that was removed from the registry on purpose must not be replaced by the recorded one.
             result: Result = "warning" if there and not is_missing(manifest) else "failed"
-            problem = f"{manifest.reference}: {manifest.problem}" + (
-                "; the recorded one is on the host, and is used" if result == "warning" else ""
+            which = "the one that another host was told of" if known else "the recorded one"
+            problem = f"{reference}: {manifest.problem}" + (
+                f"; {which} is on the host, and is used" if result == "warning" else ""
             )
             login = login_for(logins, manifest.reference)
             own = manifest.reference.below(place)
@@ -86,23 +96,26 @@ def check_local(facts: Facts) -> Iterator[Check]:
     )
 
 
-def check_newer(facts: Facts, manifests: Iterable[Manifest], refresh: str) -> Iterator[Check]:
-    """Whether a tag of somebody else's image has moved since it was deployed; no answer says nothing.
+def check_newer(facts: Facts, manifests: Mapping[str, Manifest], refresh: str) -> Iterator[Check]:
+    """Whether a tag has moved since it was deployed; no answer says nothing.
 
     Args:
+        manifests: by service that stays as it is recorded, what the registries say of its tag now.
         refresh: the command that takes the newest.
     """
-    for manifest in manifests:
-        recorded = facts.recorded_digest(manifest.reference)
-        if manifest.digest and recorded and manifest.digest != recorded:
-            users = sorted(s.name for s in facts.services.values() if s.image == manifest.reference)
+    for manifest in dict.fromkeys(manifests.values()):
+        users = sorted(name for name, each in manifests.items() if each == manifest)
+        recorded = {name: facts.recorded_digest(name, manifest.reference) for name in users}
+        older = {name: digest for name, digest in recorded.items() if digest not in ("", manifest.digest)}
+        if manifest.digest and older:
+            stays = " and ".join(sorted({digest[:19] for digest in older.values()}))
             yield Check(
                 f"newer {manifest.reference.short}",
                 "the tag still means the image that is deployed",
                 "warning",
                 problem=f"the registry has a newer {manifest.reference} ({manifest.digest[:19]}); "
-                f"the recorded one ({recorded[:19]}) stays",
-                hint=f"to take it: {refresh} {users[0] if len(users) == 1 else ''}".rstrip(),
+                f"the recorded one ({stays}) stays",
+                hint=f"to take it: {refresh} {next(iter(older)) if len(older) == 1 else ''}".rstrip(),
             )
 
 

@@ -115,13 +115,12 @@ def _hashed(project: Project, directory: str) -> str:
 
 def up_command(project: Project) -> str:
     """The call that makes the containers what the files in place say."""
-    return compose_command(project, "up", "-d", *_UP)
+    return _up(project)
 
 
 def up_commands(project: Project, services: Sequence[str]) -> tuple[str, ...]:
     """The calls that do so for some services, whatever others they depend on or need them."""
-    calls = (compose_command(project, "up", "-d", *_UP, *options, *services) for options in SOME)
-    return tuple(calls)
+    return tuple(_up(project, *options, *services) for options in SOME)
 
 
 SOME = (("--no-start",), ("--no-deps", "--no-recreate"))
@@ -135,13 +134,18 @@ BESIDE = ("--no-start", "--no-recreate"), ("--no-deps", "--no-recreate")
 """Options of two calls of `up` that make further containers of a service, and then start these, with those that they need and
 that are named, in their order; all that are there already stay as they are."""
 
-_UP = ("--no-build", "--pull", "never", "--remove-orphans", "--quiet-pull")
+
+def _up(project: Project, *more: str) -> str:
+    orphans = () if project.keeps_orphans else ("--remove-orphans",)
+    return compose_command(
+        project, "up", "-d", "--no-build", "--pull", "never", *orphans, "--quiet-pull", *more
+    )
 
 
 def beside_commands(project: Project, service: str, number: int) -> tuple[str, ...]:
     """The calls that make more containers of a service, so that there are `number` of them."""
     scale = ("--scale", f"{service}={number}")
-    return tuple(compose_command(project, "up", "-d", *_UP, *options, *scale, service) for options in BESIDE)
+    return tuple(_up(project, *options, *scale, service) for options in BESIDE)
 
 
 def down_command(project: Project) -> str:

@@ -19,6 +19,7 @@ class Project(Struct, frozen=True):
         env_files: the files with its variables, likewise; one may be there twice.
         profiles: those that are active, beside what the files say.
         scale: by service, how many containers it is to have, whatever the files say.
+        keeps_orphans: containers of services that the files lack stay.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Project(Struct, frozen=True):
     env_files: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     scale: tuple[tuple[str, int], ...] = ()
+    keeps_orphans: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:

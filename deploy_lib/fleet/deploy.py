@@ -44,7 +44,7 @@ def deploy(
 
     def decide(deployment: Deployment) -> None:
         deployment.refresh_facts(version)
-        deployment.decide(version, found.manifests, found.values)
+        deployment.decide(version, found.manifests.get(deployment.node.name, {}), found.values)
 
     if request.dry_run:
         each(deployments, decide)
@@ -63,7 +63,7 @@ def _settled(found: Survey, deployments: Sequence[Deployment], request: Request)
     version = found.version
     if version is None or version != found.rendered or request.dry_run or request.skip_validation:
         return False
-    return all(d.settle(version, found.manifests, found.values) for d in deployments)
+    return all(d.settle(version, found.manifests.get(d.node.name, {}), found.values) for d in deployments)
 
 
 def rehearse(deployments: Sequence[Deployment], logins: Sequence[Login]) -> Done:

@@ -20,7 +20,6 @@ from deploy_lib.host.look.registry import Login, Manifest
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.preflight import Values
 from deploy_lib.output.console import Console
-from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.values import replace
 
@@ -72,8 +71,7 @@ class Survey(Struct, frozen=True):
         rendered: the version that the hosts have rendered their stacks for.
         logins: at registries, as far as this command needs them.
         fetched: the secrets' source gave all values.
-        manifests: by reference, what the registries say; of several nodes' answers the first node's counts, so that all
-            nodes get the same digests.
+        manifests: see `Registries`.
         taking: the nodes that take part.
         left_out: which do not, and why; "" when all do.
         packed: of the operator's own images it is known what each host lacks.
@@ -84,7 +82,7 @@ class Survey(Struct, frozen=True):
     version: Version | None
     values: Values
     logins: Sequence[Login]
-    manifests: Mapping[Image, Manifest]
+    manifests: Mapping[str, Mapping[str, Manifest]]
     rendered: Version
     fetched: bool = True
     taking: Sequence[Deployment] = ()

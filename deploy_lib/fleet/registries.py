@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -31,13 +31,14 @@ class Registries(Struct, frozen=True):
 
     Attributes:
         version: the one that is deployed; None when none of those that may be meant has images.
-        manifests: by reference, what is deployed where nothing is recorded; the first node's answer counts.
+        manifests: by node and service, what a service gets that takes what the registries say. Of several nodes' answers for a
+            reference the first one with a digest counts, so that all of them get the same.
         checks: what does not concern a single node.
         nodes: by node, the checks that were made from there.
     """
 
     version: Version | None
-    manifests: Mapping[Image, Manifest] = field(default_factory=dict)
+    manifests: Mapping[str, Mapping[str, Manifest]] = field(default_factory=dict)
     checks: Sequence[Check] = ()
     nodes: Mapping[str, Sequence[Check]] = field(default_factory=dict)
 
@@ -70,9 +71,9 @@ class Question(Struct, frozen=True):
     allow_dirty: bool = False
     rendered: Version | None = None
 
-    def needed(self, facts: Facts, version: Version) -> list[Image]:
-        """The images that a deployment must ask for: those of no record, the project's own whose tag may move, and what is to be
-        refreshed.
+    def asked(self, facts: Facts, version: Version) -> dict[str, Image]:
+        """By service, the images that a deployment must ask for: those of no record, the project's own whose tag may move, and what
+        is to be refreshed.
         """
         chosen = self.request.services or facts.services
         services = [
@@ -80,33 +81,42 @@ class Question(Struct, frozen=True):
             for s in facts.services.values()
             if s.name in chosen and s.image.repository and not asks_of(s).local
         ]
-        named = {self._image(s, version) for s in services if self._asked(facts, s, version)}
-        return sorted(named)
+        return {s.name: self._image(s, version) for s in services if self._is_asked(facts, s, version)}
+
+    def needed(self, facts: Facts, version: Version) -> list[Image]:
+        """The same, each once."""
+        return sorted({*self.asked(facts, version).values()})
 
     def own(self, facts: Facts, version: Version) -> list[Image]:
         """Those whose tag is the version's."""
         return [i for i in self.needed(facts, version) if i.below(self.place) and i.tag == version.tag]
 
-    def recorded(self, facts: Facts, version: Version) -> list[Image]:
-        """Other people's images that stay as they are recorded, whatever their tag means now."""
-        known = {
-            s.image for s in facts.services.values() if facts.recorded_digest(s.image) and not s.image.digest
+    def staying(self, facts: Facts, version: Version) -> dict[str, Image]:
+        """By service, the images that stay as they are recorded, whatever their tag means now: other people's, and own ones whose
+        tag is not to move.
+        """
+        asked = self.asked(facts, version)
+        images = {s.name: self._image(s, version) for s in facts.services.values() if not asks_of(s).local}
+        return {
+            name: image
+            for name, image in images.items()
+            if not image.digest
+            and facts.recorded_digest(name, image)
+            and (name not in asked or (image.below(self.place) and self.never_moves(image)))
         }
-        local = {s.image for s in facts.services.values() if asks_of(s).local}
-        return sorted(known - local - set(self.needed(facts, version)))
 
     def _image(self, service: Service, version: Version) -> Image:
         if not service.image.below(self.place):
             return service.image
         return in_version(service.image, self.rendered or self.wanted[0], version)
 
-    def _asked(self, facts: Facts, service: Service, version: Version) -> bool:
+    def _is_asked(self, facts: Facts, service: Service, version: Version) -> bool:
         image = self._image(service, version)
         if image.digest:
             return not facts.has(image)
         refreshed = self.request.refresh in ("", service.name) or asks_of(service).newest
         moving = image.below(self.place) and not self._settled(image, version)
-        return moving or refreshed or not facts.recorded_digest(image)
+        return moving or refreshed or not facts.recorded_digest(service.name, image)
 
     def never_moves(self, image: Image) -> bool:
         """Whether the tag of one of the project's own images is the same one for ever, as a commit's is."""
@@ -121,9 +131,14 @@ class Question(Struct, frozen=True):
         """
         if self.request.command == "preflight" or not self.never_moves(image):
             return False
-        users = [f for f in self.fleet if any(self._image(s, version) == image for s in f.services.values())]
-        digests = {facts.recorded_digest(image) for facts in users}
-        return len(digests) == 1 and all(d and f.has(image.with_digest(d)) for d in digests for f in users)
+        recorded = [
+            (facts, facts.recorded_digest(s.name, image))
+            for facts in self.fleet
+            for s in facts.services.values()
+            if self._image(s, version) == image
+        ]
+        there = all(digest and facts.has(image.with_digest(digest)) for facts, digest in recorded)
+        return there and len({digest for _, digest in recorded}) == 1
 
 
 def ask_registries(environment: Environment, askers: Sequence[Asker], question: Question) -> Registries:
@@ -132,33 +147,63 @@ def ask_registries(environment: Environment, askers: Sequence[Asker], question: 
     if version is None:
         return Registries(None, checks=(_none(environment, question),))
 
-    def ask(asker: Asker) -> tuple[list[Check], Mapping[Image, Manifest]]:
+    def ask(asker: Asker) -> _Answer:
         facts, session = asker.facts, asker.deployment.session
-        names = question.needed(facts, version)
+        asked = question.asked(facts, version)
         try:
             with told(asker.deployment.node.name):
-                manifests = resolve(session, names, question.logins)
+                manifests = resolve(session, sorted({*asked.values()}), question.logins)
         except DeployError as error:
             hint = error.hint or "run the same command again"
-            return [Check("registries", "the host can ask them", "failed", problem=error.what, hint=hint)], {}
-        refresh = f"{asker.deployment.node.deploy_task} --refresh"
-        only = len(question.logins) == 1
-        return [
-            *(check_login(login, manifests.values(), only=only) for login in question.logins),
-            *check_images(facts, manifests.values(), question.logins, question.place),
-            *check_local(facts),
-            *check_newer(facts, _newer(session, facts, version, question, manifests), refresh),
-        ], manifests
+            failed = Check("registries", "the host can ask them", "failed", problem=error.what, hint=hint)
+            return _Answer(asked, {}, {}, failed)
+        return _Answer(asked, manifests, _newer(session, facts, version, question, manifests))
 
     answers = side_by_side(askers, ask, question.request.parallel)
-    merged = {name: m for _, manifests in reversed(answers) for name, m in manifests.items()}
+    said = [manifest for answer in answers for manifest in answer.manifests.values()]
+    taken = {m.reference: m for m in sorted(reversed(said), key=lambda m: bool(m.digest))}
+    both = [(asker, answer) for asker, answer in zip(askers, answers, strict=True)]
     return Registries(
         version,
-        manifests=merged,
+        manifests={
+            asker.deployment.node.name: {
+                name: taken[image] for name, image in answer.asked.items() if image in taken
+            }
+            for asker, answer in both
+        },
         nodes={
-            asker.deployment.node.name: checks for asker, (checks, _) in zip(askers, answers, strict=True)
+            asker.deployment.node.name: list(_judge(asker, answer, question, taken)) for asker, answer in both
         },
     )
+
+
+class _Answer(NamedTuple):
+    """What a node has asked for, by service, and what it was told, by reference; of what stays, by service, what it is now."""
+
+    asked: Mapping[str, Image]
+    manifests: Mapping[Image, Manifest]
+    newer: Mapping[str, Manifest]
+    failed: Check | None = None
+
+
+def _judge(
+    asker: Asker, answer: _Answer, question: Question, taken: Mapping[Image, Manifest]
+) -> Iterator[Check]:
+    """The checks of one node.
+
+    Args:
+        taken: by reference, what counts for all nodes.
+    """
+    if answer.failed is not None:
+        yield answer.failed
+        return
+    facts, logins, said = asker.facts, question.logins, answer.manifests
+    for login in logins:
+        yield check_login(login, said.values(), only=len(logins) == 1)
+    asked = {name: said[image] for name, image in answer.asked.items()}
+    yield from check_images(facts, asked, logins, question.place, taken)
+    yield from check_local(facts)
+    yield from check_newer(facts, answer.newer, f"{asker.deployment.node.deploy_task} --refresh")
 
 
 def choose_version(askers: Sequence[Asker], question: Question) -> Version | None:
@@ -211,8 +256,8 @@ def _newer(
     version: Version,
     question: Question,
     answers: Mapping[Image, Manifest],
-) -> Collection[Manifest]:
-    """What the registries have for tags that stay as they are recorded: other people's, and own ones that were pushed twice.
+) -> Mapping[str, Manifest]:
+    """By service, what the registries have for tags that stay as they are recorded.
 
     That is for those who look: it must neither delay a deployment nor fail it.
 
@@ -220,8 +265,8 @@ def _newer(
         answers: what they have said already.
     """
     if question.request.command != "preflight":
-        return ()
-    again = [m for i, m in answers.items() if i.below(question.place) and question.never_moves(i)]
+        return {}
+    staying, known = question.staying(facts, version), dict(answers)
     with contextlib.suppress(DeployError):
-        again += resolve(session, question.recorded(facts, version), question.logins).values()
-    return again
+        known |= resolve(session, sorted({*staying.values()} - {*answers}), question.logins)
+    return {name: known[image] for name, image in staying.items() if image in known}

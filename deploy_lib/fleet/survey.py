@@ -112,7 +112,12 @@ def survey(environment: Environment, deployments: Sequence[Deployment], request:
             judged = side_by_side(
                 ready,
                 lambda d: foresee_loss(
-                    d.session, d.job, nodes[d.node.name].facts, version, manifests, vault.values
+                    d.session,
+                    d.job,
+                    nodes[d.node.name].facts,
+                    version,
+                    manifests.get(d.node.name, {}),
+                    vault.values,
                 ),
                 request.parallel,
             )

@@ -27,7 +27,6 @@ from deploy_lib.plan.drift import restore_problem
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.preview import Preview
 from deploy_lib.release.history import Event
-from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
 from deploy_lib.values import replace
 
@@ -44,8 +43,11 @@ class Deciding(Checking):
     _kept: tuple[object, Mapping[str, Service] | None] | None = None
     _guarded: guard.Guarded = field(default_factory=lambda: guard.Guarded(()))
 
-    def decide(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> None:
+    def decide(self, version: Version, manifests: Mapping[str, Manifest], values: Values) -> None:
         """Decides how to deploy a version.
+
+        Args:
+            manifests: see `decide_version`.
 
         Raises:
             PreflightError: it cannot be done from the host's present state.
@@ -65,7 +67,7 @@ class Deciding(Checking):
         wanted = {name: each for name, each in facts.services.items() if not only or name in only}
         self.decision = self._possible(decision, {**staying, **wanted})
 
-    def settle(self, version: Version, manifests: Mapping[Image, Manifest], values: Values) -> bool:
+    def settle(self, version: Version, manifests: Mapping[str, Manifest], values: Values) -> bool:
         """Whether the host is what was asked for already, by the facts so far: then nothing is to be changed, nor to be locked.
 
         Args:

@@ -32,7 +32,6 @@ from deploy_lib.plan.decision import Job
 from deploy_lib.plan.plan import Plan
 from deploy_lib.plan.risks import make_scene, only
 from deploy_lib.release.files import content_of
-from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
@@ -114,7 +113,7 @@ def foresee_loss(
     job: Job,
     facts: Facts,
     version: Version,
-    manifests: Mapping[Image, Manifest],
+    manifests: Mapping[str, Manifest],
     values: Mapping[str, Secret],
 ) -> tuple[Check, ...]:
     """The same in preflight, before anything is decided; nothing where other checks say why nothing can be decided yet."""

@@ -89,7 +89,7 @@ class Switching:
         """
         self._site.say("switch", self._decision.plan.subject)
         if aside := self._decision.plan.aside:
-            self._site.say("switch", f"not started, as it did not run before: {', '.join(aside)}")
+            self._site.say("switch", f"left as it is, which is not as recorded: {', '.join(aside)}")
         try:
             self._watch.finish()
         except SwitchError as error:
@@ -115,8 +115,8 @@ class Switching:
         """
         plan = self._decision.plan
         recorded = plan.before.hashes if plan.before else {}
-        hashes = {name: mark for name, mark in recorded.items() if name in plan.aside}
-        hashes |= {c.service: c.config_hash for c in containers}
+        hashes = {c.service: c.config_hash for c in containers if c.service not in plan.aside}
+        hashes |= {name: mark for name, mark in recorded.items() if name in plan.aside}
         self._watch.conclude("proven", [self._happens("proven", hashes=hashes, before=plan.next_before)])
         if not self._watch.await_end("proven"):
             raise LostError("the host could not record the release, and goes back", node=self._site.node.name)

@@ -241,10 +241,18 @@ class _Mixed:
         Raises:
             PreflightError: always.
         """
-        node, together = self.alone.node, sorted({*self.alone.services, *more})
-        flags = " ".join(f"--service {name}" for name in together)
-        hint = f"deploy them together: {node.deploy_task} {flags}; or the whole stack, without --service"
-        raise PreflightError(what, node=node.name, hint=hint if more else _whole(node))
+        raise refusal(self.alone.node, self.alone.services, what, more)
+
+
+def refusal(node: Node, chosen: Iterable[str], what: str, more: Iterable[str] = ()) -> PreflightError:
+    """Why some services cannot be deployed by themselves, and how it can be had.
+
+    Args:
+        more: services with which it can be had.
+    """
+    flags = " ".join(f"--service {name}" for name in sorted({*chosen, *more}))
+    hint = f"deploy them together: {node.deploy_task} {flags}; or the whole stack, without --service"
+    return PreflightError(what, node=node.name, hint=hint if more else _whole(node))
 
 
 def _whole(node: Node) -> str:

@@ -32,11 +32,7 @@ class Change(Struct, frozen=True):
     why: str = ""
 
 
-STARTED = ("create", "start")
-"""What starts containers that do not run, and touches no other."""
-
-
-def left_down(change: Change) -> Change:
+def left_alone(change: Change) -> Change:
     """The same service where it stays as it is."""
     return replace(change, action="keep", why=f"{change.why}, and stays so: others were asked for")
 

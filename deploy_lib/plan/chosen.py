@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from deploy_lib import layout
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
-from deploy_lib.plan.alone import Alone, release_alone
+from deploy_lib.plan.alone import Alone, refusal, release_alone
+from deploy_lib.plan.changes import change_of
 from deploy_lib.plan.decide import memory_of, pinned, secret_marks
 from deploy_lib.plan.decision import Decision, Job
-from deploy_lib.plan.plan import make_plan
-from deploy_lib.release.image import Image
+from deploy_lib.plan.plan import Plan, make_plan
 from deploy_lib.release.release import Version
 from deploy_lib.secrets.fingerprint import read_marks
 from deploy_lib.secrets.value import Secret
@@ -21,7 +21,7 @@ def decide_services(
     job: Job,
     facts: Facts,
     version: Version,
-    manifests: Mapping[Image, Manifest],
+    manifests: Mapping[str, Manifest],
     values: Mapping[str, Secret],
     key: str,
 ) -> Decision:
@@ -61,10 +61,36 @@ def decide_services(
     # A container that runs has the value; one that has never been gets what the source has.
     there = {name for c in facts.containers if c.service not in chosen for name in read_marks(c.secrets)}
     withheld = theirs & there & set(facts.changed(values))
+    plan = make_plan(job.node, facts, desired, job.request.services, shipped=job.shipped_images)
+    _require_apart(job, facts, plan)
     return Decision(
-        make_plan(job.node, facts, desired, job.request.services, shipped=job.shipped_images),
+        plan,
         key,
         chosen=job.request.services,
         kept=tuple(sorted(theirs)),
         withheld=tuple(sorted(withheld)),
     )
+
+
+def _require_apart(job: Job, facts: Facts, plan: Plan) -> None:
+    """That Compose leaves alone what stays: told of a service, it also makes what that depends on as the files say.
+
+    Raises:
+        PreflightError: what it would change, with the flags that take it along.
+    """
+    chosen = job.request.services
+    services = {**(facts.deployed or {}), **{name: facts.services[name] for name in chosen}}
+    needed, new = set[str](), {*chosen}
+    while new:
+        found = {other for name in new & {*services} for other in services[name].needs}
+        new, needed = found - needed, needed | found
+    release = plan.desired.release
+    changes = (
+        change_of(facts, plan.before, n, release) for n in sorted({*plan.aside} & needed & {*release.images})
+    )
+    # What is only to be started stays as it is: Compose starts the chosen ones alone.
+    changed = {change.service: change.why for change in changes if change.action != "start"}
+    if changed and not plan.nothing:
+        names = " and ".join(f"{name} ({why})" for name, why in changed.items())
+        what = f"{' and '.join(sorted(chosen))} needs {names}, which Compose would make anew, too"
+        raise refusal(job.node, chosen, what, changed)

@@ -31,14 +31,14 @@ def decide_version(
     job: Job,
     facts: Facts,
     version: Version,
-    manifests: Mapping[Image, Manifest],
+    manifests: Mapping[str, Manifest],
     values: Mapping[str, Secret],
     key: str,
 ) -> Decision:
     """A deployment of a version, with the checkout's files and these secret values.
 
     Args:
-        manifests: by reference, what the registries say.
+        manifests: by service that takes what the registries say, what that is; the others stay as they are recorded.
         key: the host's, or a new one where it has none yet.
 
     Raises:
@@ -146,7 +146,7 @@ def secret_marks(job: Job, facts: Facts, values: Mapping[str, Secret], key: str)
     return fingerprints({name: s.secret_names for name, s in facts.services.items()}, values, key)
 
 
-def pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, Manifest]) -> Image:
+def pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[str, Manifest]) -> Image:
     """A service's image, by digest.
 
     Raises:
@@ -162,8 +162,9 @@ def pinned(job: Job, facts: Facts, service: Service, manifests: Mapping[Image, M
         return found
     if reference.digest:
         return reference
-    answer = manifests.get(reference)
-    digest = answer.digest if answer is not None and answer.digest else facts.recorded_digest(reference)
+    answer = manifests.get(service.name)
+    told = answer.digest if answer is not None and answer.reference == reference else ""
+    digest = told or facts.recorded_digest(service.name, reference)
     if not digest:
         raise PreflightError(f"no digest is known for {reference}", node=job.node.name, step="preflight")
     return reference.with_digest(digest)

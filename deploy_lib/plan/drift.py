@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
+from deploy_lib.release.release import Release
 
 
 def drift(facts: Facts) -> tuple[str, ...]:
@@ -42,7 +43,7 @@ def _differences(facts: Facts, proven: Event) -> Iterator[str]:
             "them do not start again before the next deployment, which brings them back"
         )
     for image in sorted(set(release.images.values())):
-        yield from _image(facts, image)
+        yield from _image(facts, image, release)
     for path in sorted({*release.files, *facts.files}):
         if path not in facts.files:
             yield f"the file {path} is missing"
@@ -78,14 +79,16 @@ def _service(facts: Facts, proven: Event, service: str) -> Iterator[str]:
             yield f"{container.name} was created with another configuration than the release's"
 
 
-def _image(facts: Facts, image: Image) -> Iterator[str]:
+def _image(facts: Facts, image: Image, release: Release) -> Iterator[str]:
     built = facts.id_of(image)
     if built is None:
         yield f"the image {image} is not on the host any more"
         return
+    # Two services may have one tag, of which only one was taken anew.
+    same = {facts.id_of(each) for each in release.images.values() if each.unpinned == image.unpinned}
     protecting = sorted(tag for tag in facts.tags if tag.startswith(image.keep_tags))
     for tag in (image.listed_tag, *protecting):
-        if facts.tags.get(tag, built) != built:
+        if facts.tags.get(tag, built) not in (same if tag == image.listed_tag else {built}):
             yield (
                 f"the tag {tag} on the host points to another image than the release's ({image.digest}); "
                 f"this puts it back: docker tag {built} {tag}"

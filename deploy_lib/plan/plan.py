@@ -8,12 +8,13 @@ from pathlib import PurePosixPath
 from msgspec import Struct, field
 
 from deploy_lib import layout
+from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.adopted import adopted_release
-from deploy_lib.plan.changes import STARTED, Change, along, change_of, left_down, left_over
+from deploy_lib.plan.changes import Change, along, change_of, left_alone, left_over
 from deploy_lib.plan.desired import Desired
 from deploy_lib.plan.runs import made_along
 from deploy_lib.release.history import Event
@@ -32,14 +33,14 @@ class Plan(Struct, frozen=True):
         undo: the files that going back puts into their places, whatever lies there when it does; None: there is no `back`.
         pulls: images that the host lacks.
         ships: those of them that reach it through the session.
-        nothing: the host is exactly as it should be.
+        nothing: the host is exactly as it should be, and has all images of the release.
         next_before: id of the release that a rollback will go to, once this one is proven.
         applies: names of the secrets that a program gets into its own data, too.
-        ill: services that were not healthy before, or were cut off, which is no failure of going back.
+        ill: services whose containers of the release before were not healthy, or were cut off, which is no failure of going back.
         down: services that go down while they are replaced, and keep data in a volume.
         joins: by service, those whose containers it is part of.
         needs: by service, those that it depends on and is made anew with.
-        aside: services that stay as they are although they do not run as recorded: others were asked for.
+        aside: services that stay as they are, which is not as recorded: others were asked for.
         other_probes: the probes changed. That alone creates a release (no container changes), because a rollback re-runs
             the probes stored with its release.
     """
@@ -91,7 +92,7 @@ def make_plan(
     """Compares a host with what it should be.
 
     Args:
-        chosen: the only services that are started; none: all.
+        chosen: the only services that are touched, with those that are made anew along with them; none: all.
         shipped: images that no registry is asked for: they reach the host in another way.
     """
     release = desired.release
@@ -110,15 +111,22 @@ def make_plan(
     asked = {n: s.joins for n, s in facts.services.items() if not chosen or n in chosen}
     joins = {**facts.joins, **asked}
     changes = tuple(change_of(facts, before, name, release) for name in sorted(release.images))
-    aside = {c.service for c in changes if chosen and c.service not in chosen and c.action in STARTED}
+    over = tuple(left_over(facts, release))
+    aside = {
+        c.service for c in (*changes, *over) if chosen and c.service not in chosen and c.action != "keep"
+    }
     keep = [c.service for c in changes if c.action == "keep"]
     needs = made_along(facts, release, node.stack, keep, chosen)
-    changes = along([left_down(c) if c.service in aside else c for c in changes], joins, needs)
+    changes, over = (
+        tuple(left_alone(c) if c.service in aside else c for c in each) for each in (changes, over)
+    )
+    changes = along(changes, joins, needs)
     aside -= {c.service for c in changes if c.action != "keep"}
-    changes += tuple(left_over(facts, release))
+    changes += over
     # What is left as it is must be in the record, or it would count as drift.
     beside = {*release.idle, *facts.inactive} & {*(before.release.idle if before else ())}
-    orphans = any(c.service not in {*release.images, *beside} for c in facts.containers)
+    orphans = not chosen and any(c.service not in {*release.images, *beside} for c in facts.containers)
+    lacking = sorted({image for image in release.images.values() if not facts.has(image)})
     other_probes = before is not None and before.release.probes not in (None, release.probes)
     nothing = (
         before is not None
@@ -129,6 +137,7 @@ def make_plan(
         and half is None
         and all(change.action == "keep" for change in changes)
         and not facts.lost(release)
+        and not lacking
     )
     undo = _undo(facts, back.release, release, dropped) if back else None
     touched = (*changed, *dropped, *(undo.files if undo else ()))
@@ -139,8 +148,8 @@ def make_plan(
         changes=changes,
         changed=changed,
         dropped=dropped,
-        pulls=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i not in shipped})),
-        ships=tuple(sorted({i for i in release.images.values() if not facts.has(i) and i in shipped})),
+        pulls=tuple(image for image in lacking if image not in shipped),
+        ships=tuple(image for image in lacking if image in shipped),
         reloads=tuple(
             r for r in node.stack.reloads if not r.watched and any(_touches(r, path) for path in touched)
         ),
@@ -151,9 +160,18 @@ def make_plan(
         joins=joins,
         needs=needs,
         aside=tuple(sorted(aside)),
-        ill=tuple(sorted({c.service for c in facts.containers if not c.healthy or facts.cut_off(c)})),
+        ill=tuple(sorted({c.service for c in _own(facts, before) if not c.healthy or facts.cut_off(c)})),
         down=tuple(_down(facts, changes)),
     )
+
+
+def _own(facts: Facts, before: Event | None) -> list[Container]:
+    """The containers that are the release's own: what another one has left says nothing of how this one was."""
+    if before is None:
+        return []
+    # Of an adopted project nobody has recorded a hash.
+    as_found = before.kind == "adopted" and facts.unsettled is None
+    return [c for c in facts.containers if as_found or not facts.remade(c, before)]
 
 
 def _at_home(node: Node, path: str) -> bool:

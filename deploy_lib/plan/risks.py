@@ -67,7 +67,7 @@ def _risks(
     changed = inputs & {*plan.changed, *plan.dropped}
     rewritten = bool(changed - {layout.VARIABLES})
     for change in plan.changes:
-        if change.service not in release.images:
+        if change.service not in release.images or change.service in plan.aside:
             continue
         stay, gone = _staying(change, facts, release.replicas.get(change.service, 1))
         image = release.references[change.service]
@@ -81,7 +81,7 @@ def _risks(
             if not certain and change.service in facts.alike and change.service in release.as_started:
                 continue
             yield replace(risk, sure=certain, rewritten=rewritten or certain)
-    left = {*declared, *release.idle, *facts.inactive}
+    left = {*declared, *release.idle, *facts.inactive, *plan.aside}
     for name in sorted({c.service for c in facts.containers} - {*release.images, *left}):
         yield Risk(name, tuple(facts.of(name)), None)
 

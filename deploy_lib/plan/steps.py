@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from deploy_lib.compose.project import Project
 from deploy_lib.config import Backup, OneOff, Stack
 from deploy_lib.host.change import revive
 from deploy_lib.host.change.backup import Order, make_steps
@@ -89,8 +90,8 @@ def make_switch(
         started=[*adopted, happens("started", "")],
         abandoned=happens("reverted", "its session had ended; the host went back by itself"),
         stuck=happens("failed", "its session had ended, and the host could not go back by itself"),
-        project=job.stack.project_of(release),
-        back_project=job.stack.project_of(back.release) if back else None,
+        project=_project(decision, job, release),
+        back_project=_project(decision, job, back.release) if back else None,
         paths=sorted({*release.files, *plan.dropped, *(back.release.files if back else ())}),
         one_offs=due_one_offs(decision, node.stack),
         reloads=plan.reloads,
@@ -139,6 +140,11 @@ def make_switch(
             job.stack, [e.release for e in keep], needed=[plan.next_before] if plan.next_before else []
         ),
     )
+
+
+def _project(decision: Decision, job: Job, release: Release) -> Project:
+    """Compose's project of a release; where some services were asked for, containers of no service are none of them."""
+    return replace(job.stack.project_of(release), keeps_orphans=bool(decision.chosen))
 
 
 def _keeper(facts: Facts, back: Release) -> Keeper | None:
@@ -202,6 +208,8 @@ def due_backups(decision: Decision, facts: Facts, stack: Stack) -> list[Backup]:
         # Where nothing ever ran there are no data; a service that ran and has stopped is one whose data cannot be read.
         if anything or image is None:
             return bool(running) or service in recorded
+        if service in decision.plan.aside:
+            return False
         # An adopted project's containers may have been started from other names for the same images.
         if running:
             return any(container.image_id != facts.id_of(image) for container in running)

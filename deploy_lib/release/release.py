@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 from pydantic import ValidationError
 
+from deploy_lib import layout
 from deploy_lib.config import Probe
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.fingerprint import read_marks
@@ -101,8 +102,8 @@ class Release(Struct, frozen=True):
 
     @property
     def configuration(self) -> str:
-        """A fingerprint of the configuration: of every file but the generated ones, which follow from the rest."""
-        files = {path: mark for path, mark in self.files.items() if not path.startswith("release.")}
+        """A fingerprint of the configuration: of every file but the one that follows from the rest and from secret values."""
+        files = {path: mark for path, mark in self.files.items() if path != layout.OVERRIDE}
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -113,8 +114,9 @@ class Release(Struct, frozen=True):
     def same_content(self, other: Release) -> bool:
         """Whether going from one to the other would change anything but secret values."""
 
-        def content(release: Release) -> tuple[dict[str, Image], str, dict[str, int]]:
-            return dict(release.images), release.configuration, dict(release.replicas)
+        def content(release: Release) -> tuple[object, ...]:
+            parts = release.images, release.replicas, release.secret_files
+            return release.configuration, *map(dict, parts)
 
         return content(self) == content(other) and self.same_order(other)
 

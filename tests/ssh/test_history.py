@@ -64,13 +64,13 @@ def test_what_a_power_cut_leaves_hides_nothing(session: Session, tmp_path: Path)
         path.write_bytes(f'{before.line()}\n{{"kind":"pro'.encode() + b"\xff\x00" * 3 + b"\0" * 500)
         write_event(session, stack(str(home)), lock.owner.token, event("started", RELEASE))
     assert [e.kind for e in read_history(session, home, 10)] == ["proven", "started"]
-    script = f"{THERE}history() {{ {read_command(home, 10, 10)}}}\nhistory"
+    script = f"{THERE}history() {{ {read_command(home, 10, 10, 5)}}}\nhistory"
     assert [e.kind for e in parse_events(session.run(script).stdout)] == ["proven", "started"]
 
 
 def test_a_history_that_cannot_be_read_is_not_an_empty_one(session: Session, tmp_path: Path) -> None:
     (tmp_path / ".deploy/history.jsonl").mkdir(parents=True)
-    script = f"{THERE}history() {{ {read_command(PurePosixPath(tmp_path), 10, 10)}}}\nhistory"
+    script = f"{THERE}history() {{ {read_command(PurePosixPath(tmp_path), 10, 10, 5)}}}\nhistory"
     with pytest.raises(RemoteError):
         session.run(script)
     with pytest.raises(RemoteError, match="Is a directory") as caught:

@@ -17,7 +17,7 @@ from deploy_lib.host.change.lock import owned
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.history import Event, Kind, parse_events
 from deploy_lib.release.release import Release
-from deploy_lib.shell import THERE, ours, quote
+from deploy_lib.shell import THERE, ours, quote, words
 from deploy_lib.ssh.session import Session
 from deploy_lib.values import replace
 
@@ -29,6 +29,9 @@ RESTORE = """-e '^{"kind":"restor'"""
 
 ASIDE = """-e '^{"kind":"aborted"' -e '^{"kind":"backup"'"""
 """The same: the events that say nothing about what runs."""
+
+_BEFORE = quote(r's/.*},"before":"\([^"]*\)".*/\1/p')
+"""For `sed -n`: the id of the release before, in an event's line. Quotes within its texts are escaped, and only its hashes end so."""
 
 _NOW = "@now@"
 
@@ -98,15 +101,29 @@ def write_event(session: Session, stack: HostStack, token: str, happened: Event)
     )
 
 
-def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int) -> str:
-    """Body of a shell function that prints what decisions need of a history, in its order: the newest releases, the newest
-    events of switches, and the newest of a restore. What a power cut leaves in a file may be no text (`-a`). It calls `there` of `shell`.
+def read_command(directory: PurePosixPath, proven_lines: int, newest_lines: int, rollbacks: int) -> str:
+    """Body of a shell function that prints what decisions need of a history, in its order: the newest releases, those that
+    rollbacks one after the other would go to, the newest events of switches, and the newest of a restore. What a power cut leaves
+    in a file may be no text (`-a`). It calls `there` of `shell`.
+
+    Args:
+        rollbacks: how many of those are needed, however old they are.
     """
     path = quote(directory / layout.HISTORY)
     return f"""\
 {_readable(path)}
   {{
     grep -an {COUNTING} {path} | tail -n {proven_lines}
+    # Many releases of the same content have one and the same release before them.
+    if [ "$(grep -ac {COUNTING} {path})" -gt {proven_lines} ]; then
+      x=$(grep -a {COUNTING} {path} | grep -a '}}$' | tail -n 1)
+      for y in {words(*range(rollbacks))}; do
+        x=$(printf '%s\n' "$x" | sed -n {_BEFORE})
+        [ -n "$x" ] || break
+        x=$(grep -an {COUNTING} {path} | grep -aF '"release":{{"id":"'"$x"'"' | tail -n 1)
+        printf '%s\n' "$x"
+      done
+    fi
     grep -an {RESTORE} {path} | tail -n 1
     grep -avn {ASIDE} {RESTORE} {path} | tail -n {newest_lines}
   }} | LC_ALL=C sort -t : -k 1,1n -u | cut -d : -f 2-

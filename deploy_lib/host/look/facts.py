@@ -254,10 +254,14 @@ class Facts(Selective, frozen=True):
         # In containerd's store an image's id is its digest; and there Docker lists it under one of its names only.
         return next((each for each in (image.listed, image.digest) if each in self.image_ids), None)
 
-    def recorded_digest(self, reference: Image) -> str:
-        """The digest that the proven release has for a reference, "" for none; a pinned reference has its own."""
-        images = self.proven.release.images.values() if self.proven else ()
-        return reference.digest or next((i.digest for i in images if i.unpinned == reference), "")
+    def recorded_digest(self, service: str, reference: Image) -> str:
+        """The digest that the proven release has for a service's reference, "" for none; a pinned reference has its own.
+
+        A service that the release does not have with that reference gets what another one has with it.
+        """
+        images = self.proven.release.images if self.proven else {}
+        ordered = (*(images[name] for name in (service,) if name in images), *images.values())
+        return reference.digest or next((i.digest for i in ordered if i.unpinned == reference), "")
 
     def on_host(self, reference: Image) -> Image | None:
         """What a reference means on this host, by digest or, where no registry has it, by id; None where it has no such image."""

@@ -22,8 +22,8 @@ from deploy_lib.ssh.session import Session
 from deploy_lib.values import replace
 
 PROVEN_LINES, NEWEST_LINES = 40, 6
-"""Lines of history read with the facts: releases that a rollback could go to, more where more are kept, and what happened
-last."""
+"""Lines of history read with the facts: the newest releases, more where more are kept, and what happened last. Those that rollbacks
+would go to are read as well, however old they are."""
 
 TIMEOUT = 60.0
 """Seconds until the host must have answered."""
@@ -105,7 +105,8 @@ def facts_script(stack: HostStack, *, render: bool, weigh: bool = False, again: 
     directory = stack.directory
     home = quote(directory)
     key, objects = quote(directory / layout.KEY), quote(directory / layout.OBJECTS)
-    proven_lines = max(PROVEN_LINES, 2 * stack.settings.keep_releases)
+    rollbacks = stack.settings.keep_releases
+    proven_lines = max(PROVEN_LINES, 2 * rollbacks)
     return f"""\
 export LC_ALL=C
 {FIND_MEMORY}
@@ -142,7 +143,7 @@ tools() {{ ( unset -f docker; for x in {words(*TOOLS)}; do command -v "$x" >/dev
 # shown PATH COMMAND...: what the command prints about PATH; nothing where PATH is absent.
 shown() {{ there "$1" || {{ [ $? = 1 ]; return; }}; shift; "$@"; }}
 key() {{ shown {key} cat {key}; }}
-history() {{ {read_command(directory, proven_lines, NEWEST_LINES)}}}
+history() {{ {read_command(directory, proven_lines, NEWEST_LINES, rollbacks)}}}
 objects() {{ shown {objects} ls {objects}; }}
 present() {{
   r=0

@@ -33,13 +33,13 @@ def ask_newer(session: Session, stack: HostStack, facts: Facts, images: Iterable
     Args:
         images: pinned, with the tags that are looked up.
     """
-    wanted = {image.unpinned: image for image in images}
+    wanted = {image: image.unpinned for image in images}
     known: Mapping[Image, str] = {}
     with contextlib.suppress(DeployError):
-        known = _known(session, stack, facts, wanted)
+        known = _known(session, stack, facts, {*wanted.values()})
     return {
         image: digest
-        for reference, image in wanted.items()
+        for image, reference in wanted.items()
         if (digest := known.get(reference, "")) and digest != image.digest
     }
 

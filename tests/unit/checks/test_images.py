@@ -50,7 +50,7 @@ THERE = Manifest(REFERENCE, DIGEST, ("linux/amd64", "linux/arm64"))
     ],
 )
 def test_whether_an_image_can_be_had(facts: Facts, manifest: Manifest, result: str, said: str) -> None:
-    (check,) = check_images(facts, [manifest], [LOGIN], "r.example:5443/k")
+    (check,) = check_images(facts, {"web": manifest}, [LOGIN], "r.example:5443/k")
     assert (check.name, check.result) == ("image web:1", result)
     assert said in f"{check.problem} {check.hint}"
     assert result == "ok" or str(REFERENCE) in check.problem

@@ -1,7 +1,8 @@
 """Which images the registries are asked for, and with whose logins."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,11 +16,13 @@ from deploy_lib.host.change.history import event
 from deploy_lib.host.look import host_login, registry
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest
+from deploy_lib.node.deployment import Deployment
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from deploy_lib.secrets.value import Secret
 from deploy_lib.values import replace
+from tests.unit import build
 from tests.unit.node.test_deployment import deployment
 
 DIGEST, NEWER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -112,6 +115,54 @@ def test_of_a_project_without_a_registry_no_image_has_its_version() -> None:
     assert [str(i) for i in alone.needed(facts(services=services), SECOND)] == [f"nginx:{FIRST.tag}"]
 
 
+def test_only_the_services_that_are_refreshed_take_what_their_tag_has_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Answers(monkeypatch, lambda image: there(image, NEWER))
+    both = {"cache": {"image": "redis"}, "queue": {"image": "redis"}}
+    release = Release("r1", "t", None, dict.fromkeys(both, RECORDED["cache"]), {})
+    known = replace(facts(services=both), history=(event("proven", release),))
+    found = ask(replace(question(refresh="cache"), wanted=[FIRST]), known)
+    (manifests,) = found.manifests.values()
+    assert list(manifests) == ["cache"]
+
+
+def test_what_a_new_node_is_told_is_nothing_to_one_that_has_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    Answers(monkeypatch, lambda image: there(image, NEWER))
+    services = {"cache": SERVICES["cache"]}
+    nodes = {"B": facts(services=services), "C": facts(recorded=False, services=services)}
+    found = ask_all(replace(question(), wanted=[FIRST]), nodes)
+    assert {name: list(manifests) for name, manifests in found.manifests.items()} == {"B": [], "C": ["cache"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "result", "said"),
+    [(DIGEST, "warning", "is on the host, and is used"), (NEWER, "failed", "toomanyrequests")],
+)
+def test_an_answer_with_a_digest_counts_for_a_node_that_got_none(
+    monkeypatch: pytest.MonkeyPatch, told: str, result: str, said: str
+) -> None:
+    services = {"app": {"image": "h.example/me/app:main"}}
+    recorded = Image.parse(f"h.example/me/app:main@{DIGEST}")
+    settled = replace(
+        facts(images=[f"h.example/me/app@{DIGEST}"], services=services),
+        history=(event("proven", Release("r1", "t", None, {"app": recorded}, {})),),
+    )
+    nodes = {"A": settled, "B": facts(recorded=False, services=services)}
+    answers = iter(
+        [Manifest(recorded.unpinned, problem="toomanyrequests", status=429), there(recorded.unpinned, told)]
+    )
+    Answers(monkeypatch, lambda _: next(answers))
+    found = ask_all(replace(question(parallel=1), wanted=[FIRST]), nodes)
+    assert {name: manifests["app"].digest for name, manifests in found.manifests.items()} == {
+        "A": told,
+        "B": told,
+    }
+    (check,) = (check for check in found.nodes["A"] if check.name == "image app:main")
+    assert check.result == result
+    assert said in check.problem
+
+
 class Answers:
     """Registries, as they answer through the engine and through the host's own Docker."""
 
@@ -141,6 +192,13 @@ def ask(asked: Question, *found: Facts) -> registries.Registries:
     return ask_registries(cast(Any, None), [Asker(deployment(), each) for each in found], asked)
 
 
+def ask_all(asked: Question, nodes: Mapping[str, Facts]) -> registries.Registries:
+    named = {name: build.node().model_copy(update={"name": name}) for name in nodes}
+    visits = {name: SimpleNamespace(node=node, session=None) for name, node in named.items()}
+    askers = [Asker(cast(Deployment, visits[name]), each) for name, each in nodes.items()]
+    return ask_registries(cast(Any, None), askers, asked)
+
+
 def test_what_is_refused_without_a_login_of_ours_is_asked_for_with_the_hosts_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -149,7 +207,8 @@ def test_what_is_refused_without_a_login_of_ours_is_asked_for_with_the_hosts_own
     alone = replace(question(), wanted=[FIRST])
     found = ask(alone, facts(services=services))
     assert answers.own == ["other.example/b:1"]
-    assert found.manifests[Image.parse("other.example/b:1")].digest == DIGEST
+    (manifests,) = found.manifests.values()
+    assert manifests["b"].digest == DIGEST
     (checks,) = found.nodes.values()
     assert {check.name: check.result for check in checks if check.result != "ok"} == {
         "registry login": "failed",
@@ -201,7 +260,8 @@ def test_only_preflight_says_that_a_tag_has_moved(
     assert [check.name.rpartition(" ")[2].partition(":")[0].rpartition("/")[2] for check in warned] == said
     assert all(check.result == "warning" for check in warned)
     assert [check.hint.partition("--refresh ")[2] for check in warned] == ["app", "cache"][: len(said)]
-    assert Image.parse("redis") not in found.manifests
+    (manifests,) = found.manifests.values()
+    assert "cache" not in manifests
 
 
 def test_a_service_without_an_image_is_asked_for_nowhere() -> None:

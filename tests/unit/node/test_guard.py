@@ -161,7 +161,7 @@ MANIFEST = Manifest(Image("h/x", "2"), f"sha256:{'b' * 64}")
 def test_preflight_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = replace(rendered("h/x:2"), layers={"1": 50 * MIB})
     Host(monkeypatch)
-    known = {MANIFEST.reference: MANIFEST}
+    known = {"web": MANIFEST}
     (check,) = foresee_loss(NOBODY, case(), facts, VERSION, known, values())
     assert "web keeps 50 MiB" in check.problem
     # Without a digest nothing can be decided, and another check says why.
@@ -174,7 +174,7 @@ def test_a_host_that_does_not_answer_is_not_one_that_has_nothing(monkeypatch: py
 
     monkeypatch.setattr(module, "ask", fails)
     facts = replace(rendered("h/x:2"), layers={"1": 50 * MIB})
-    (check,) = foresee_loss(NOBODY, case(), facts, VERSION, {MANIFEST.reference: MANIFEST}, values())
+    (check,) = foresee_loss(NOBODY, case(), facts, VERSION, {"web": MANIFEST}, values())
     assert (check.result, check.problem) == ("failed", "Cannot connect to the Docker daemon")
 
 
@@ -218,7 +218,7 @@ def test_what_a_pulled_image_says_is_refused_before_anything_runs_from_it(
 
     monkeypatch.setattr(module, "guard", answers)
     monkeypatch.setattr(deploying, "stage", lambda *_: None)
-    node.decide(VERSION, {MANIFEST.reference: MANIFEST}, values())
+    node.decide(VERSION, {"web": MANIFEST}, values())
     with pytest.raises(PreflightError, match="lost") as raised:
         node.stage(())
     node.fail(raised.value)
@@ -231,6 +231,6 @@ def test_a_decision_that_would_lose_data_is_none(monkeypatch: pytest.MonkeyPatch
     node.facts = replace(rendered("h/x:2"), layers={"1": 50 * MIB}, key=KEY)
     Host(monkeypatch)
     with pytest.raises(PreflightError, match="web keeps 50 MiB"):
-        node.decide(VERSION, {MANIFEST.reference: MANIFEST}, values())
+        node.decide(VERSION, {"web": MANIFEST}, values())
     assert node.decision is None
     assert forward(node.facts, MANIFEST).plan.pulls == (NEW,)

@@ -100,7 +100,7 @@ def test_what_was_ill_before_and_what_ends_by_itself_is_no_failure_of_going_back
     ]
 
 
-def test_what_was_not_asked_for_and_did_not_run_is_neither_judged_nor_forgotten(
+def test_what_was_not_asked_for_and_is_not_as_recorded_is_neither_judged_nor_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     probes = tuple(Probe(name=name, service=name, url="http://127.0.0.1:1/") for name in ("web", "other"))
@@ -111,7 +111,8 @@ def test_what_was_not_asked_for_and_did_not_run_is_neither_judged_nor_forgotten(
     world.switching.prove()
     (judged,) = world.judged
     assert [*judged.images] == [*judged.replicas] == [probe.name for probe in judged.probes or ()] == ["web"]
-    world.switching.record([build.container(labels={CONFIG_HASH: "new"})])
+    made = {"web": "new", "other": "by hand"}
+    world.switching.record([build.container(service=s, labels={CONFIG_HASH: h}) for s, h in made.items()])
     assert world.recorded == {"web": "new", "other": "old"}
 
 

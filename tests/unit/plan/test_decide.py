@@ -61,8 +61,7 @@ def service(reference: str) -> Service:
 
 
 def forward(facts: Facts, *manifests: Manifest) -> Decision:
-    known = {manifest.reference: manifest for manifest in manifests}
-    return decide_version(case(), facts, VERSION, known, values(), KEY)
+    return decide_version(case(), facts, VERSION, dict(zip(["web"], manifests, strict=False)), values(), KEY)
 
 
 def test_what_the_registry_says_is_what_is_deployed() -> None:
@@ -74,6 +73,25 @@ def test_what_the_registry_says_is_what_is_deployed() -> None:
 
 def test_an_image_that_no_registry_was_asked_for_stays_at_its_recorded_digest() -> None:
     assert forward(rendered("h/x:1")).plan.desired.release.images == {"web": OLD}
+
+
+def test_services_with_one_reference_have_each_its_own_digest_and_only_those_that_asked_get_another() -> None:
+    names, digests = ("aqueue", "cache"), [f"sha256:{digit * 64}" for digit in "abc"]
+    reference = Image.parse("redis:7")
+    facts = rendered("h/x:1")
+    images = {n: reference.with_digest(d) for n, d in zip(names, digests, strict=False)}
+    recorded = replace(facts.history[0], release=replace(facts.history[0].release, images=images))
+    services = {name: Service(name, reference) for name in (*names, "later")}
+    facts = replace(facts, services=services, history=(recorded,))
+
+    def deployed(**manifests: Manifest) -> list[str]:
+        made = decide_version(case(), facts, VERSION, manifests, values(), KEY)
+        return [made.plan.desired.release.images[name].digest for name in services]
+
+    assert deployed() == [digests[0], digests[1], digests[0]]
+    assert deployed(cache=Manifest(reference, digests[2])) == [digests[0], digests[2], digests[0]]
+    # Its file has said something else when the registry was asked.
+    assert deployed(cache=Manifest(Image.parse("redis:6"), digests[2]))[1] == digests[1]
 
 
 def test_an_image_without_a_digest_is_never_deployed() -> None:
@@ -159,6 +177,15 @@ def test_each_release_keeps_what_proved_it() -> None:
 def test_a_rollback_after_a_rollback_goes_to_where_it_would_have_gone_then() -> None:
     facts, first = past()
     assert decide_rollback(case(), facts, replace(first, before="r0")).plan.next_before == "r0"
+
+
+def test_other_variables_of_the_node_alone_can_be_rolled_back() -> None:
+    facts = rendered("h/x:1")
+    running = replace(forward(facts).plan.desired.release, id="r1")
+    facts = replace(facts, history=(event("proven", running, before="r0"),))
+    assert forward(facts).plan.next_before == "r0"
+    louder = replace(case(), node=NODE.model_copy(update={"variables": {"LOG": "debug"}}))
+    assert decide_version(louder, facts, VERSION, {}, values(), KEY).plan.next_before == "r1"
 
 
 def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:

@@ -117,6 +117,15 @@ def test_an_image_of_the_hub_is_found_under_the_name_that_docker_lists(written: 
         history=(replace(SETTLED.history[-1], release=release),),
     )
     assert drift(facts) == ()
+    # Another service has the same tag, of which another image was taken.
+    images = {**release.images, "new": image.with_digest(f"sha256:{'e' * 64}")}
+    both = replace(release, images=images, replicas={"web": 1, "new": 0})
+    two = replace(
+        facts,
+        images={**facts.images, f"web@sha256:{'e' * 64}": "sha256:new"},
+        history=(replace(SETTLED.history[-1], release=both),),
+    )
+    assert all(drift(replace(two, tags={"web:1": tagged})) == () for tagged in (ID, "sha256:new"))
     moved = replace(facts, tags={"web:1": "sha256:else"})
     assert drift(moved) == (
         f"the tag web:1 on the host points to another image than the release's ({DIGEST}); "

@@ -72,6 +72,14 @@ def test_a_host_that_is_as_recorded_has_nothing_to_do() -> None:
     assert [c.action for c in plan.changes] == ["keep"]
 
 
+def test_an_image_that_the_host_has_lost_is_got_again_and_nothing_is_recreated() -> None:
+    lost = replace(settled(), images={})
+    for shipped, ways in ((set(), ((OLD,), ())), ({OLD}, ((), (OLD,)))):
+        plan = make_plan(NODE, lost, desired(), shipped=shipped)
+        assert (plan.nothing, plan.pulls, plan.ships) == (False, *ways)
+        assert [c.action for c in plan.changes] == ["keep"]
+
+
 def test_a_new_image_is_pulled_and_its_service_recreated() -> None:
     plan = make_plan(NODE, settled(), desired(NEW))
     assert plan.pulls == (NEW,)
@@ -233,3 +241,15 @@ def test_a_changed_file_recreates_who_is_marked_by_it() -> None:
 def test_what_was_ill_before_is_known() -> None:
     assert make_plan(NODE, with_container(health="unhealthy"), desired()).ill == ("web",)
     assert make_plan(NODE, settled(), desired()).ill == ()
+    assert make_plan(NODE, replace(with_container(health="unhealthy"), history=()), desired()).ill == ("web",)
+
+
+def test_what_a_failed_release_has_left_ill_says_nothing_of_the_release_before() -> None:
+    newest = event("failed", desired(NEW).release)
+    left = with_container(health="unhealthy", image=NEW, labels={CONFIG_HASH: "new", SECRETS_LABEL: "S=1"})
+    adopted = replace(left.history[0], kind="adopted", hashes={})
+    for first in (left.history[0], adopted):
+        assert make_plan(NODE, replace(left, history=(first, newest)), desired(NEW)).ill == ()
+    # Its own container, which the failed release did not touch, was ill before.
+    own = with_container(health="unhealthy")
+    assert make_plan(NODE, replace(own, history=(*own.history, newest)), desired()).ill == ("web",)

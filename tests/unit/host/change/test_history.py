@@ -10,7 +10,7 @@ import pytest
 
 from deploy_lib.errors import CommandError
 from deploy_lib.host.change.history import append_function, event, read_command, read_history
-from deploy_lib.release.history import interrupted, parse_events
+from deploy_lib.release.history import Event, interrupted, lineage, parse_events
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.shell import THERE
@@ -39,10 +39,7 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
     events += [event("aborted", replace(RELEASE, id=f"a{i}")) for i in range(5)]
     events[15:15] = [event(k, replace(RELEASE, id="b")) for k in ("restoring", "restored", "backup")]
     (tmp_path / ".deploy/history.jsonl").write_text("".join(f"{e.line()}\n" for e in events))
-    script = f"{THERE}history() {{\n{read_command(PurePosixPath(tmp_path), 4, 3)}}}\nhistory"
-    found = parse_events(
-        subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    )
+    found = read(tmp_path, 4, 3, 2)
     assert [(e.kind, e.release.id) for e in found] == [
         ("proven", "r5"),
         ("proven", "r6"),
@@ -54,6 +51,33 @@ def test_what_is_read_of_a_long_history_is_in_its_order(tmp_path: Path) -> None:
         ("started", "r9"),
     ]
     assert interrupted(found) is found[-1]
+
+
+def read(home: Path, *numbers: int) -> list[Event]:
+    script = f"{THERE}history() {{\n{read_command(PurePosixPath(home), *numbers)}}}\nhistory"
+    return parse_events(
+        subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    )
+
+
+def test_what_rollbacks_would_go_to_is_read_however_many_releases_of_the_same_content_came_since(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".deploy").mkdir()
+    before = {"r0": None, "r1": "r0", "r2": "r1", **{f"s{i}": "r2" for i in range(9)}}
+    # A service may have any name.
+    hashes = {"web": "1", "before": "r0"}
+    events = [
+        event(kind, replace(RELEASE, id=name), before=each, hashes=hashes)
+        for name, each in before.items()
+        for kind in ("started", "proven")
+    ]
+    (tmp_path / ".deploy/history.jsonl").write_text("".join(f"{e.line()}\n" for e in events))
+    newest = [f"s{i}" for i in range(5, 9)]
+    for rollbacks, older in ((1, ["r2"]), (2, ["r1", "r2"]), (5, ["r0", "r1", "r2"])):
+        found = [e.release.id for e in read(tmp_path, 4, 3, rollbacks) if e.kind == "proven"]
+        assert found == [*older, *newest]
+    assert [e.release.id for e in lineage(read(tmp_path, 4, 3, 5), 5)] == ["s8", "r2", "r1", "r0"]
 
 
 NOBODY = 65534

@@ -106,9 +106,9 @@ def test_an_image_is_found_by_its_digest_or_by_its_id() -> None:
 
 def test_the_record_gives_a_reference_its_digest_and_a_pinned_one_has_its_own() -> None:
     facts = Facts(history=(event("proven", RELEASE),))
-    assert facts.recorded_digest(Image("h/web", "1")) == DIGEST
-    assert facts.recorded_digest(Image("h/web", "2")) == ""
-    assert Facts().recorded_digest(WEB) == DIGEST
+    assert facts.recorded_digest("web", Image("h/web", "1")) == DIGEST
+    assert facts.recorded_digest("web", Image("h/web", "2")) == ""
+    assert Facts().recorded_digest("web", WEB) == DIGEST
 
 
 def test_a_container_that_somebody_else_started_is_pinned_by_digest_or_else_by_id() -> None:

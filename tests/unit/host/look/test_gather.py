@@ -492,12 +492,12 @@ A, B = (f"sha256:{digit * 64}" for digit in "ab")
 def test_the_record_knows_the_digest_of_a_reference_however_it_is_written() -> None:
     images = {"db": Image("redis", "7", A), "web": Image("h:5000/x", "1"), "old": Image("redis", "6", B)}
     known = Facts(history=(event("proven", Release("r1", "t", None, images, {})),))
-    assert known.recorded_digest(Image.parse("docker.io/library/redis:7")) == A
-    assert known.recorded_digest(Image.parse("redis:8")) == ""
-    assert known.recorded_digest(Image.parse("h:5000/x:1")) == ""
+    assert known.recorded_digest("web", Image.parse("docker.io/library/redis:7")) == A
+    assert known.recorded_digest("web", Image.parse("redis:8")) == ""
+    assert known.recorded_digest("web", Image.parse("h:5000/x:1")) == ""
     # A reference that is pinned needs no record.
-    assert known.recorded_digest(Image.parse(f"redis:8@{B}")) == B
-    assert Facts().recorded_digest(Image.parse("redis:7")) == ""
+    assert known.recorded_digest("web", Image.parse(f"redis:8@{B}")) == B
+    assert Facts().recorded_digest("web", Image.parse("redis:7")) == ""
 
 
 def test_a_host_has_an_image_under_the_name_that_docker_lists_or_by_its_id() -> None:

@@ -55,6 +55,11 @@ def test_a_tag_that_has_moved_is_told_and_the_answers_are_kept(monkeypatch: pyte
     assert f"{NOW:.0f}\nghcr.io/x/y:latest {B.digest}\nredis:latest {MOVED}" in host.written[0]
 
 
+def test_each_image_of_a_tag_is_compared_with_what_the_tag_has_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = A.unpinned.with_digest(MOVED)
+    assert Host(monkeypatch, redis=MOVED, other="").ask(A, newest) == {A: MOVED}
+
+
 def test_registries_are_not_asked_again_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     text = newer.kept_text({A.unpinned: MOVED, B.unpinned: ""}, NOW - 1800)
     host = Host(monkeypatch, text, redis=MOVED)
