@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from deploy_lib.checks.check import Check, judged, numbers
 from deploy_lib.compose.existing import differences, remake
-from deploy_lib.compose.limits import DROPPED, Limit
+from deploy_lib.compose.limits import ALONE, DROPPED, Limit
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Node
@@ -15,17 +15,18 @@ from deploy_lib.host.look.offers import Offers
 from deploy_lib.shell import words
 
 
-def check_constructs(node: Node, project: str, facts: Facts) -> Iterator[Check]:
+def check_constructs(node: Node, project: str, facts: Facts, *, alone: bool = False) -> Iterator[Check]:
     """Nothing of what no service has.
 
     Args:
         project: the Compose project's name.
+        alone: some services are to be deployed by themselves.
     """
     running = [service for service in facts.services.values() if service.replicas]
     offers = facts.machine.offers
     limits = [limit for service in running for limit in service.limits]
     limits += [DROPPED[key] for key in sorted(offers.dropped if offers else ())]
-    yield from _limits(node, facts, limits)
+    yield from _limits(node, facts, [*limits, *([ALONE] if alone else [])])
     if offers is None:
         return
     yield from _paths(running, offers)
@@ -42,7 +43,7 @@ def _limits(node: Node, facts: Facts, found: Iterable[Limit]) -> Iterator[Check]
             continue
         if not limit.refused:
             idle.append(limit.what)
-        elif limit.compose:
+        elif limit.compose or limit.engine:
             if lacks := list(_lacks(limit, facts)):
                 needed, has = (", ".join(each) for each in zip(*lacks, strict=True))
                 hint = f"update to {needed} or later, or take it out" + (limit.hint and f", {limit.hint}")

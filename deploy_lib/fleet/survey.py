@@ -196,7 +196,7 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
         check_tracked(shipped, facts.services)
         d.check_service(facts.services)
         yield from check_exposure(d.node, facts.services)
-        yield from check_constructs(d.node, d.local.project, facts)
+        yield from check_constructs(d.node, d.local.project, facts, alone=bool(d.request.services))
         yield check_reloads(d.node, facts.services, d.local.files)
         yield from check_profiles(d.local.services, facts)
         yield from check_replicas(d.node, facts)

@@ -24,7 +24,7 @@ class Offers(Struct, frozen=True):
         devices: those paths of devices that the rendered files name and that exist.
         drivers: that hand over devices: "nvidia", "cdi".
         absent: paths that the rendered files name and that are not there; those that this user cannot see are not among them.
-        dropped: keys of the files that a rendering may lack; see `compose/limits.py`.
+        dropped: keys and tags of the files that a rendering may lack; see `compose/limits.py`.
         plugins: of its engine: "log/json-file", "volume/local", "network/bridge", and the like.
         containers: by name, the project that they belong to, "" for none; only where the rendered files name a container.
         made: networks and volumes of this project, as Docker describes them; only where the rendered files say something of theirs.
@@ -100,7 +100,7 @@ offers() {{
       there "$x"; [ $? != 1 ] || echo "absent $x"
     done
     for x in {words(*DROPPED)}; do
-      ! grep -rqsE "^[^#]*$x.?:" "$t/files" || echo "dropped $x"
+      ! grep -rqsE "^[^#]*$x(.?:|[ {{[]|$)" "$t/files" || echo "dropped $x"
     done
     if grep -qE '"container_name"|"container:|"external_links"' "$t/model"; then
       docker ps -a --format 'container {{{{.Names}}}}={labels.template(labels.PROJECT)}' || return

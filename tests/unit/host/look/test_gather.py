@@ -334,7 +334,7 @@ def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_t
     node = NODE.model_copy(update={"directory": PurePosixPath(home)})
     stack = HostStack(node, "p", compose_files=("a.yml",))
     script = gather.facts_script(stack, render=True).replace("/run /dev/shm", str(memory))
-    files = pack({"a.yml": b"services: {web: {networks: {n: {gw_priority: 1}}}}\n"})
+    files = pack({"a.yml": b"services: {web: {networks: {n: {gw_priority: 1}}, ports: !override ['1:1']}}\n"})
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", script], input=files, env=env, capture_output=True, timeout=30)
     offers = reading.read_facts(done.stdout.decode(), "core").machine.offers
@@ -342,7 +342,7 @@ def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_t
     assert offers.absent == {"/nowhere/a b"}
     assert {"log/json-file", "any/loki:latest"} <= offers.plugins
     assert offers.devices == {f"{memory}/a:b"}
-    assert offers.dropped == {"gw_priority"}
+    assert offers.dropped == {"gw_priority", "!override"}
     assert offers.made == (("network", {"Name": "p_n"}),)
 
 
