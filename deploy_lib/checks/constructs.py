@@ -176,6 +176,17 @@ def _made(node: Node, project: str, running: Sequence[Service], offers: Offers) 
     there = {(kind, str(each.get("Name"))): each for kind, each in offers.made}
     other: list[tuple[str, str]] = []
     for made in dict.fromkeys(each for service in running for each in service.made):
+        label = offers.networks.get(made.name) if made.kind == "network" else None
+        if label is not None and label != made.key:
+            whose = f"for the key {label}" if label else "by somebody else"
+            other.append(
+                (
+                    f"the network {made.name} is there, made {whose}, and Compose does not take it for {made.key}",
+                    f"if it is meant: {made.key}: {{name: {made.name}, external: true}}; otherwise, when nothing uses it any more, on "
+                    f"the host: {words('docker', 'network', 'rm', made.name)}",
+                )
+            )
+            continue
         known = there.get((made.kind, made.name))
         if known is not None and (keys := differences(made, known, node.directory)):
             other.append(

@@ -248,9 +248,29 @@ def test_a_difference_has_a_way_out() -> None:
     assert "docker volume rm v" in found[1].hint
 
 
+@pytest.mark.parametrize(
+    ("label", "said"), [("", "by somebody else"), ("n", ""), ("m", "for the key m"), (None, "")]
+)
+def test_a_network_that_compose_would_not_take_is_told(label: str | None, said: str) -> None:
+    rendering = {
+        "services": {"web": {"image": "x", "networks": {"n": None}}},
+        "networks": {"n": {"name": "proxy"}},
+    }
+    there = {} if label is None else {"proxy": label}
+    problems = judged(facts(rendering, NEW, offers=replace(OFFERS, networks=there)))
+    assert [check.problem for check in problems] == (
+        [f"the network proxy is there, made {said}, and Compose does not take it for n"] if said else []
+    )
+    assert all(
+        "n: {name: proxy, external: true}" in check.hint and check.hint.endswith("docker network rm proxy")
+        for check in problems
+    )
+
+
 def test_the_answer_of_a_host_is_read() -> None:
-    said = 'cpus 2\nabsent /a b\nplugin log/json-file\ndropped gw_priority\ncontainer web,web/alias=shop\ncontainer lone=\nmade volume {"Name": "v"}\n'
+    said = 'swarm inactive\nnetwork proxy=\nnetwork p_n=n\ncpus 2\nabsent /a b\nplugin log/json-file\ndropped gw_priority\ncontainer web,web/alias=shop\ncontainer lone=\nmade volume {"Name": "v"}\n'
     found = read_offers(said)
+    assert (found.swarm, found.networks) == (False, {"proxy": "", "p_n": "n"})
     assert found.absent == {"/a b"}
     assert found.plugins == {"log/json-file"}
     assert found.dropped == {"gw_priority"}
