@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from deploy_lib.checks.check import Check, judged, numbers
 from deploy_lib.compose.existing import differences, remake
-from deploy_lib.compose.limits import DROPPED, Limit
+from deploy_lib.compose.limits import ALONE, DROPPED, Limit
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Node
@@ -15,17 +15,18 @@ from deploy_lib.host.look.offers import Offers
 from deploy_lib.shell import words
 
 
-def check_constructs(node: Node, project: str, facts: Facts) -> Iterator[Check]:
+def check_constructs(node: Node, project: str, facts: Facts, *, alone: bool = False) -> Iterator[Check]:
     """Nothing of what no service has.
 
     Args:
         project: the Compose project's name.
+        alone: some services are to be deployed by themselves.
     """
     running = [service for service in facts.services.values() if service.replicas]
     offers = facts.machine.offers
     limits = [limit for service in running for limit in service.limits]
     limits += [DROPPED[key] for key in sorted(offers.dropped if offers else ())]
-    yield from _limits(node, facts, limits)
+    yield from _limits(node, facts, [*limits, *([ALONE] if alone else [])])
     if offers is None:
         return
     yield from _paths(running, offers)
@@ -42,7 +43,7 @@ def _limits(node: Node, facts: Facts, found: Iterable[Limit]) -> Iterator[Check]
             continue
         if not limit.refused:
             idle.append(limit.what)
-        elif limit.compose:
+        elif limit.compose or limit.engine:
             if lacks := list(_lacks(limit, facts)):
                 needed, has = (", ".join(each) for each in zip(*lacks, strict=True))
                 hint = f"update to {needed} or later, or take it out" + (limit.hint and f", {limit.hint}")
@@ -175,6 +176,17 @@ def _made(node: Node, project: str, running: Sequence[Service], offers: Offers) 
     there = {(kind, str(each.get("Name"))): each for kind, each in offers.made}
     other: list[tuple[str, str]] = []
     for made in dict.fromkeys(each for service in running for each in service.made):
+        label = offers.networks.get(made.name) if made.kind == "network" else None
+        if label is not None and label != made.key:
+            whose = f"for the key {label}" if label else "by somebody else"
+            other.append(
+                (
+                    f"the network {made.name} is there, made {whose}, and Compose does not take it for {made.key}",
+                    f"if it is meant: {made.key}: {{name: {made.name}, external: true}}; otherwise, when nothing uses it any more, on "
+                    f"the host: {words('docker', 'network', 'rm', made.name)}",
+                )
+            )
+            continue
         known = there.get((made.kind, made.name))
         if known is not None and (keys := differences(made, known, node.directory)):
             other.append(

@@ -28,7 +28,7 @@ def check_offers(facts: Facts) -> Iterator[Check]:
     if offers is None:
         return
     if any(service.external for service in running):
-        yield _check_external(running, offers)
+        yield from _check_external(running, offers)
     if any(asks.devices for asks in every):
         yield _check_devices(asked, offers)
     if any(asks.gpus for asks in every):
@@ -82,11 +82,14 @@ def _normal(platform: str) -> tuple[str, ...]:
     return system, _ALIASES.get(architecture, architecture)
 
 
-def _check_external(running: list[Service], offers: Offers) -> Check:
+def _check_external(running: list[Service], offers: Offers) -> Iterator[Check]:
     needed = sorted({each for service in running for each in service.external})
     there = {"network": offers.networks, "volume": offers.volumes}
-    missing = [(kind, name) for kind, name in needed if name not in there[kind]]
-    return judged(
+    absent = [(kind, name) for kind, name in needed if name not in there[kind]]
+    # A node of a swarm lists a network of the swarm's only while a container uses it.
+    unseen = [name for kind, name in absent if kind == "network" and offers.swarm]
+    missing = [(kind, name) for kind, name in absent if not (kind == "network" and offers.swarm)]
+    yield judged(
         "external networks and volumes",
         "those that somebody else makes are there",
         "; ".join(
@@ -95,6 +98,18 @@ def _check_external(running: list[Service], offers: Offers) -> Check:
         "on the host: " + " && ".join(words("docker", kind, "create", name) for kind, name in missing),
         found=", ".join(name for _, name in needed),
     )
+    if unseen:
+        create = (
+            words("docker", "network", "create", "-d", "overlay", "--attachable", each) for each in unseen
+        )
+        yield judged(
+            "external networks",
+            "those that the swarm has are there",
+            f"this node of a swarm does not list the network {' and the network '.join(unseen)}, which it would only while a container "
+            "uses it",
+            f"docker network ls on a manager shows it; otherwise, there: {' && '.join(create)}",
+            otherwise="warning",
+        )
 
 
 def _check_devices(asked: dict[str, Asks], offers: Offers) -> Check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import combinations
 
 from deploy_lib.checks.check import Check, judged
 from deploy_lib.compose.port import Port
@@ -28,14 +29,13 @@ def check_ports(facts: Facts) -> Check:
         [
             *(f"{port}, for {name}, is in use by {by}" for port, name, by in taken),
             *(f"{port}, for {name}: the host has no address {port.address}" for port, name in away),
-            *twice,
+            *(problem for problem, _ in twice),
         ]
     )
     hints = [_STOP] if taken else []
     if away:
         hints.append("ip addr shows those that it has; without an address the port is open on all of them")
-    if twice:
-        hints.append("give each its own port in the Compose file")
+    hints += dict.fromkeys(hint for _, hint in twice)
     return judged(
         "ports",
         "the published ports are free, or the stack's own",
@@ -49,6 +49,8 @@ def check_ports(facts: Facts) -> Check:
 
 
 _ANOTHER = "another program"
+_APART = "give each its own port in the Compose file"
+_REPLACE = "take one out; a file that is to replace the ports of another, and not to add to them, has `ports: !override`"
 _STOP = (
     "stop what listens there: ss -lntup shows it (a docker-proxy without its container: restart the engine)"
 )
@@ -80,15 +82,18 @@ def _holder(port: Port, facts: Facts) -> str:
     return _ANOTHER if any(not any(each.collides(held) for held in own) for each in listening) else ""
 
 
-def _twice(facts: Facts) -> Iterator[str]:
-    """Ports that two containers of the stack want, which cannot both have them."""
-    seen: list[tuple[Port, str]] = []
-    for service in facts.services.values():
-        for port in service.ports if service.replicas and not service.host_network else ():
-            other = next((name for held, name in seen if port.collides(held)), None)
-            if other is not None and other != service.name:
-                yield f"{port} is published by {other} and by {service.name}"
-            seen.append((port, service.name))
-        if service.replicas > 1 and service.ports and not service.host_network:
+def _twice(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Ports that the stack wants twice, which cannot both be bound, each with what to do about it."""
+    publishing = [s for s in facts.services.values() if s.replicas and not s.host_network]
+    wanted = [(port, service.name) for service in publishing for port in service.ports]
+    for (held, other), (port, name) in combinations(wanted, 2):
+        if not port.excludes(held):
+            continue
+        if other == name:
+            yield f"{name} publishes {held} and {port}, and the engine can bind only one of them", _REPLACE
+        else:
+            yield f"{port} is published by {other} and by {name}", _APART
+    for service in publishing:
+        if service.replicas > 1 and service.ports:
             ports = ", ".join(str(port) for port in service.ports)
-            yield f"{service.name} has {service.replicas} containers, which all publish {ports}"
+            yield f"{service.name} has {service.replicas} containers, which all publish {ports}", _APART

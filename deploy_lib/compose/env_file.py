@@ -7,28 +7,47 @@ from collections.abc import Mapping
 
 from deploy_lib.compose.interpolation import filled
 
-_LINE = re.compile(
-    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*
-        (?: '(?P<single>[^']*)' | "(?P<double>(?:\\.|[^"\\])*)" | (?P<plain>[^\n]*?) )
-        [ \t]*(?:[ \t]\#[^\n]*)?\r?$""",
-    re.VERBOSE | re.ASCII | re.MULTILINE,
+_SPACE = r"[\t\v\f\r \x85\xa0]*+"
+_STATEMENT = re.compile(
+    rf"""\s*+(?:\#[^\n]*+\s*+)*+
+        (?:export(?![^\s\n]){_SPACE})?(?P<name>[\w.\-\[\]]++){_SPACE}
+        (?: (?:\n|\Z) | [=:]{_SPACE}
+            (?: '(?P<single>(?:\\.|[^'\\])*+)' | "(?P<double>(?:\\.|[^"\\])*+)" | (?P<plain>[^\n]*+) ) )""",
+    re.VERBOSE | re.DOTALL,
 )
+"""A name, and its value if it has one; what follows a value in quotes is a statement of its own."""
+
+_ESCAPE = re.compile(r"\\(?:0(?P<octal>[0-9]{0,3})|(?P<letter>.))", re.DOTALL)
+_LETTERS = {
+    **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"},
+    **{"\\": "\\", '"': '"', "$": "$$"},
+}
 
 
 def read_env_file(content: bytes, known: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Names and values of an env file; variables in a value are filled in as far as they are known.
+    """Names and values of an env file; a variable in a value that has none is an empty text.
 
     Args:
         known: values that count before those of the file.
     """
     found: dict[str, str] = {}
-    for match in _LINE.finditer(content.decode("utf-8-sig", errors="replace")):
+    for match in _STATEMENT.finditer(content.decode("utf-8-sig", errors="replace")):
         if match["single"] is not None:
-            found[match["name"]] = match["single"]
+            found[match["name"]] = match["single"].replace("\\'", "'")
             continue
-        text = match["plain"] if match["double"] is None else match["double"].replace('\\"', '"')
-        if match["plain"] is not None and text.startswith("#"):
-            text = ""
-        value = filled(text, {**found, **(known or {})})
-        found[match["name"]] = text if value is None else value
+        text = match["plain"]
+        if match["double"] is not None:
+            text = _ESCAPE.sub(_unescaped, match["double"])
+        elif text is None:
+            continue
+        else:
+            text = text.partition(" #")[0].rstrip()
+        found[match["name"]] = filled(text, {**found, **(known or {})}, unknown="") or ""
     return found
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    octal = match["octal"]
+    if octal is None:
+        return _LETTERS.get(match["letter"], match[0])
+    return chr(int(octal, 8)) if re.fullmatch("[0-3][0-7]{2}", octal) else f"\\{octal}"

@@ -26,25 +26,29 @@ VARIABLE = re.compile(
 """One variable in a text, as Compose writes it; what is read of one and what is filled in both follow from it."""
 
 
-def filled(text: str, values: Mapping[str, str]) -> str | None:
-    """A text with its variables filled in; None where one is not known and has no default."""
-    unknown = False
+def filled(text: str, values: Mapping[str, str], *, unknown: str | None = None) -> str | None:
+    """A text with its variables filled in; None where one is not known and has no default.
+
+    Args:
+        unknown: stands for such a variable, where the others are wanted all the same.
+    """
+    lacks = False
 
     def value(match: re.Match[str]) -> str:
-        nonlocal unknown
+        nonlocal lacks
         if match["escaped"]:
             return "$"
         name, kind, word = match["name"] or match["bare"], match["kind"] or "", match["word"] or ""
         found = values.get(name)
         set_ = found is not None and not (kind.startswith(":") and not found)
         if kind.endswith("+"):
-            inner = filled(word, values) if set_ else ""
+            inner = filled(word, values, unknown=unknown) if set_ else ""
         elif set_:
             inner = found
         else:
-            inner = filled(word, values) if kind.endswith("-") else None
-        unknown = unknown or inner is None
+            inner = filled(word, values, unknown=unknown) if kind.endswith("-") else unknown
+        lacks = lacks or inner is None
         return inner or ""
 
     result = VARIABLE.sub(value, text)
-    return None if unknown else result
+    return None if lacks else result

@@ -10,6 +10,7 @@ from deploy_lib.shell import words
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 CONFIG_HASH = "com.docker.compose.config-hash"
+NETWORK = "com.docker.compose.network"
 NUMBER = "com.docker.compose.container-number"
 DEPENDS_ON = "com.docker.compose.depends_on"
 ONE_OFF = "com.docker.compose.oneoff"
@@ -46,5 +47,5 @@ def in_directory(directory: object) -> str:
 
 
 def template(label: str) -> str:
-    """For the format of `docker ps`: a label's value."""
+    """For the format of `docker ps` and `docker network ls`: a label's value."""
     return f'{{{{.Label "{label}"}}}}'

@@ -33,8 +33,19 @@ class Limit(Struct, frozen=True):
     delivery: str = ""
 
 
-DROPPED = {"gw_priority": Limit("gw_priority of a service's network", compose="2.33.1", engine="28.0")}
-"""By key, what an older Compose takes and has no word of in its rendering: only the files tell."""
+OVERRIDE = Limit("!override in a Compose file", compose="2.24.4")
+
+ALONE = Limit(
+    "--service, which replaces what the files say of a service by the tag !override,",
+    "or deploy the whole stack",
+    compose=OVERRIDE.compose,
+)
+
+DROPPED = {
+    "gw_priority": Limit("gw_priority of a service's network", compose="2.33.1", engine="28.0"),
+    "!override": OVERRIDE,
+}
+"""By key or tag, what an older Compose takes and has no word of in its rendering: only the files tell."""
 
 
 def limits(name: str, spec: Mapping[str, Any], data: Mapping[str, Any], ends: str) -> Iterator[Limit]:
@@ -199,6 +210,8 @@ def _later(name: str, spec: Mapping[str, Any], data: Mapping[str, Any]) -> Itera
             yield Limit(f"driver_opts of {name} in the network {key}", compose="2.27.1")
         if (joins or {}).get("gw_priority"):
             yield DROPPED["gw_priority"]
+        if (joins or {}).get("interface_name"):
+            yield Limit(f"interface_name of {name} in the network {key}", engine="28.1")
         if ((data.get("networks") or {}).get(key) or {}).get("enable_ipv4") is False:
             yield Limit(f"enable_ipv4 of the network {key}", compose="2.33.1", engine="28.0")
 

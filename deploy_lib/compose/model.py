@@ -95,7 +95,12 @@ def _service(
         name,
         Image.parse(text(spec, "image") if "image" in spec else ""),
         1 if replicas is None else int(replicas),
-        tuple(port for each in spec.get("ports") or [] if (port := _port(each))),
+        # One that is there twice is one: two of its targets are two.
+        tuple(
+            {
+                (each.get("target"), port): port for each in spec.get("ports") or [] if (port := _port(each))
+            }.values()
+        ),
         secrets=tuple(_places(name, spec, data, given)),
         # Values of variables have places; their names have none.
         refused=tuple(

@@ -25,8 +25,16 @@ class Port(Struct, frozen=True):
 
     def collides(self, other: Port) -> bool:
         """Whether both cannot be bound at once: the same protocol and number, on the same address or on one and all."""
-        same = (self.published, self.protocol) == (other.published, other.protocol)
-        return same and _overlap(_address(self.address), _address(other.address))
+        # Whoever listens on all addresses of IPv6 usually has those of IPv4, too.
+        both = ipaddress.IPv6Address(0) in (_address(self.address), _address(other.address))
+        return self._same(other) and (both or _overlap(_address(self.address), _address(other.address)))
+
+    def excludes(self, other: Port) -> bool:
+        """The same of two that Docker publishes: for an address of IPv6 it listens for IPv6 alone."""
+        return self._same(other) and _overlap(_address(self.address), _address(other.address))
+
+    def _same(self, other: Port) -> bool:
+        return (self.published, self.protocol) == (other.published, other.protocol)
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address | str
@@ -43,8 +51,7 @@ def _address(text: str) -> _Address:
 
 
 def _overlap(one: _Address, other: _Address) -> bool:
-    # Whoever listens on all addresses of IPv6 usually has those of IPv4, too.
-    if "" in (one, other) or one == other or ipaddress.IPv6Address(0) in (one, other):
+    if "" in (one, other) or one == other:
         return True
     if isinstance(one, str) or isinstance(other, str) or one.version != other.version:
         return False

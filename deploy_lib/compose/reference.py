@@ -9,9 +9,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+from deploy_lib.compose.service import Service
 from deploy_lib.errors import UsageError
 
 Kind = Literal["input", "mount", "secret"]
+
+OWNERS = ("services", "configs", "secrets", "volumes")
+"""The parts of a Compose file whose entries refer to what only those need that have them."""
 
 _REMOTE = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|oci:|git@|github\.com/)", re.IGNORECASE)
 
@@ -25,6 +29,7 @@ class Reference(Struct, frozen=True):
         where: the file and the line.
         kind: "input": Compose reads it itself; "mount": a container gets it; "secret": the same, and it is a secret.
         needed: a host that lacks it cannot run the service, or Docker would make a directory of that name.
+        owner: the entry that names it, such as ("services", "web"); nothing for what Compose reads whoever runs.
     """
 
     path: str
@@ -32,6 +37,18 @@ class Reference(Struct, frozen=True):
     where: str
     kind: Kind = "mount"
     needed: bool = True
+    owner: tuple[str, ...] = ()
+
+    def used(self, services: Mapping[str, Service]) -> bool:
+        """Whether one of the services that were rendered has it: those of a profile that is not active were not."""
+        if not self.owner:
+            return True
+        what, name = self.owner
+        return (
+            name in services
+            if what == "services"
+            else any(name in s.shared.get(what, ()) for s in services.values())
+        )
 
     def __str__(self) -> str:
         return f"{self.where}: {self.path}, {self.what}"

@@ -16,7 +16,7 @@ from deploy_lib.compose.env_file import read_env_file
 from deploy_lib.compose.interpolation import filled
 from deploy_lib.compose.limits import is_bind
 from deploy_lib.compose.reading import Replaced, load_marked
-from deploy_lib.compose.reference import Kind, Place, Reference
+from deploy_lib.compose.reference import OWNERS, Kind, Place, Reference
 from deploy_lib.compose.referred import Read, Referred
 from deploy_lib.errors import UsageError
 
@@ -62,6 +62,7 @@ class _Reader:
         self.folders: set[str] = set()
 
     def result(self) -> References:
+        self.defined()
         unknown = list(dict.fromkeys(self.kept.unknown))
         return References(self.kept.references, unknown, sorted(self.names), sorted(self.folders))
 
@@ -71,17 +72,19 @@ class _Reader:
                 continue
             if not isinstance(document, dict):
                 raise UsageError(f"{place.name} is no Compose file")
+            # What the same file includes comes after what its tags have replaced.
+            for what in OWNERS:
+                if isinstance(document.get(what), Replaced):
+                    self.kept.forget(what)
+                    self.names = set() if what == "services" else self.names
             for entry in _list(document.get("include")):
                 self.include(place, entry)
             for name, service in _table(document.get("services")).items():
                 self.service(place, str(name), service)
                 gone = isinstance(service, Replaced) and not isinstance(service.value, dict)
                 self.names = self.names - {str(name)} if gone else {*self.names, str(name)}
-            for what in ("configs", "secrets"):
-                for name, spec in _table(document.get(what)).items():
-                    self.source(place, what, str(name), spec)
-            for name, spec in _table(document.get("volumes")).items():
-                self.volume(place, str(name), spec)
+            for what in OWNERS[1:]:
+                self.kept.define(place, (what,), _table(document.get(what)))
 
     def include(self, place: Place, entry: Any) -> None:
         spec = entry if isinstance(entry, dict) else {"path": entry}
@@ -91,14 +94,15 @@ class _Reader:
         folder = self.kept.path(place, spec.get("project_directory"), "the project directory of an include")
         self.folders |= {folder} if folder else set()
         folder = folder or posixpath.dirname(paths[0][1]) or "."
-        values, what = dict(place.values), "the env_file of an include"
+        values, what = dict[str, str](), "the env_file of an include"
         given = _list(spec.get("env_file"))
         usual = paths[0][0], posixpath.normpath(posixpath.join(folder, ".env"))
         for text, path in self.paths(place, given, what) if given else [usual]:
             content = self.kept.read(path)
             if content is not None or given:
                 self.kept.keep(("env", path), place, path, what, "input", line=text)
-            values = {**read_env_file(content or b"", values), **values}
+            values |= read_env_file(content or b"", {**values, **place.values})
+        values |= place.values
         for text, path in paths:
             content = self.kept.required(place, path, "which it includes", line=text)
             step = ("include", path)
@@ -114,7 +118,7 @@ class _Reader:
 
     def service(self, place: Place, name: str, spec: Any) -> None:
         if isinstance(spec, Replaced):
-            self.kept.forget("service", name)
+            self.kept.forget("services", name)
             spec = spec.value
         if not isinstance(spec, dict):
             return
@@ -126,14 +130,14 @@ class _Reader:
                 needed = not (isinstance(entry, dict) and entry.get("required") is False)
                 what = f"the {key} of {name}"
                 if (at := self.kept.path(place, path, what)) is not None:
-                    self.kept.keep(("service", name, key, at), place, at, what, "input", needed, line=path)
+                    self.kept.keep(("services", name, key, at), place, at, what, "input", needed, line=path)
         for entry in _list(self.kept.replacing(name, "volumes", spec.get("volumes"))):
             self.mount(place, name, entry)
         for entry in _list(self.kept.replacing(name, "security_opt", spec.get("security_opt"))):
             key, _, path = str(entry).replace("=", ":", 1).partition(":")
             if key == "seccomp" and path not in ("unconfined", "builtin", ""):
                 what = f"the seccomp profile of {name}"
-                self.kept.refer(("service", name, "security_opt"), place, path, what, "input", line=entry)
+                self.kept.refer(("services", name, "security_opt"), place, path, what, "input", line=entry)
 
     def extends(self, place: Place, name: str, value: Any) -> None:
         if not isinstance(value, dict) or not value.get("file"):
@@ -183,24 +187,24 @@ class _Reader:
             target = rest.partition(":")[0] or source
             # What begins otherwise is a volume, or the host's own path.
             at = place.at(source, entry) if rest and source.startswith(".") else None
-        key = ("service", name, "volumes", target)
+        key = ("services", name, "volumes", target)
         self.kept.drop(key)
         if at is not None:
             self.kept.keep(key, place, at, what, "mount", needed, line=line)
 
-    def source(self, place: Place, what: str, name: str, spec: Any) -> None:
-        spec = spec.value if isinstance(spec, Replaced) else spec
-        self.kept.drop((what, name))
-        if isinstance(spec, dict) and spec.get("file"):
-            kind: Kind = "secret" if what == "secrets" else "mount"
-            said = f"the file of the {what.removesuffix('s')} {name}"
-            self.kept.refer((what, name), place, spec["file"], said, kind)
-
-    def volume(self, place: Place, name: str, spec: Any) -> None:
-        options = spec.get("driver_opts") if isinstance(spec, dict) else None
-        if isinstance(options, dict) and is_bind(options) and options.get("device"):
-            what = f"the directory of the volume {name}"
-            self.kept.refer(("volume", name), place, options["device"], what, "mount")
+    def defined(self) -> None:
+        """What configs, secrets and volumes refer to, as all files together define them."""
+        for key, (place, text) in self.kept.definitions.items():
+            match key:
+                case ("configs" | "secrets" as what, name, "file"):
+                    kind: Kind = "secret" if what == "secrets" else "mount"
+                    said = f"the file of the {what.removesuffix('s')} {name}"
+                    self.kept.refer((what, name), place, text, said, kind)
+                case ("volumes", name, "driver_opts", "device"):
+                    _, options = self.kept.definitions.get((*key[:3], "o"), (place, ""))
+                    if is_bind({"o": options}):
+                        said = f"the directory of the volume {name}"
+                        self.kept.refer(("volumes", name), place, text, said, "mount")
 
 
 def _list(value: Any) -> list[Any]:

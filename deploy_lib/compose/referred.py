@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy_lib.compose.interpolation import filled
 from deploy_lib.compose.reading import Replaced
-from deploy_lib.compose.reference import Kind, Place, Reference
+from deploy_lib.compose.reference import OWNERS, Kind, Place, Reference
 from deploy_lib.errors import UsageError
 
 Read = Callable[[str], bytes | None]
@@ -20,11 +20,13 @@ class Referred:
     Attributes:
         read: see `Read`.
         unknown: what is named with a variable that has no value here, in words.
+        definitions: by key, each value of the configs, secrets and volumes, and the file that says it.
     """
 
     def __init__(self, read: Read) -> None:
         self.read = read
         self.unknown: list[str] = []
+        self.definitions: dict[tuple[str, ...], tuple[Place, Any]] = {}
         self._kept: dict[tuple[str, ...], Reference] = {}
 
     @property
@@ -67,7 +69,8 @@ class Referred:
         line: Any,
     ) -> None:
         """Keeps a path; see `refer`."""
-        self._kept[key] = Reference(path, what, place.where(line), kind, needed)
+        owner = key[:2] if key[0] in OWNERS else ()
+        self._kept[key] = Reference(path, what, place.where(line), kind, needed, owner)
 
     def required(self, place: Place, path: str, what: str, *, line: Any) -> bytes:
         """The content of a file without which Compose cannot read the others.
@@ -106,16 +109,28 @@ class Referred:
         """A text has a variable without a value here: what it names is not shipped."""
         self.unknown.append(f"{place.where(line or text)}: {text}, {what}")
 
+    def define(self, place: Place, key: tuple[str, ...], value: Any) -> None:
+        """Adds what a file says to what earlier ones have said, unless it replaces that."""
+        if isinstance(value, Replaced):
+            self.forget(*key)
+            value = value.value
+        if isinstance(value, dict):
+            for name, each in value.items():
+                self.define(place, (*key, str(name)), each)
+        elif value is not None:
+            self.definitions[key] = place, value
+
     def replacing(self, service: str, key: str, value: Any) -> Any:
         """The value itself; one that replaces those of earlier files makes them forgotten."""
         if not isinstance(value, Replaced):
             return value
-        self.forget("service", service, key)
+        self.forget("services", service, key)
         return value.value
 
     def forget(self, *begin: str) -> None:
         """Forgets what has a key that begins so."""
         self._kept = {key: found for key, found in self._kept.items() if key[: len(begin)] != begin}
+        self.definitions = {k: said for k, said in self.definitions.items() if k[: len(begin)] != begin}
 
     def drop(self, key: tuple[str, ...]) -> None:
         """Forgets what has this very key."""

@@ -223,8 +223,9 @@ class Service(Selective, frozen=True):
 
     @property
     def text(self) -> str:
-        """All that the file says of it, to be searched."""
-        return json.dumps((dict(self.spec), dict(self.shared)))
+        """All that the file says of its containers, to be searched; nothing of how its image is built."""
+        spec = {key: value for key, value in self.spec.items() if key not in ("build", "develop")}
+        return json.dumps((spec, dict(self.shared)))
 
     @property
     def exposed(self) -> dict[str, list[Place]]:

@@ -18,7 +18,7 @@ class Variables(Struct, frozen=True):
     Attributes:
         read: every variable, in the order of the file.
         required: those that it insists on, as in `${NAME:?}`.
-        secrets: the environment names that its secrets come from.
+        secrets: the environment names that its secrets come from, but for those that only the building of an image gets.
     """
 
     read: tuple[str, ...]
@@ -52,7 +52,13 @@ def variables(content: bytes, path: str) -> Variables:
         raise UsageError(f"{path} has a part that contains itself") from None
     # Anchors put parts of the file elsewhere; the order is the one that a reader sees.
     names = sorted({name for name, _ in found}, key=lambda name: text.find(f"${{{name}"))
-    sources = (data.get("secrets") or {}).values()
+    services = data.get("services")
+    specs = (
+        [spec for spec in services.values() if isinstance(spec, dict)] if isinstance(services, dict) else []
+    )
+    only_built = {key for spec in specs for key in _given(spec.get("build"))}
+    only_built -= {key for spec in specs for key in _given(spec)}
+    sources = [spec for key, spec in (data.get("secrets") or {}).items() if key not in only_built]
     return Variables(
         read=tuple(names),
         required=frozenset(name for name, kind in found if kind == "?"),
@@ -60,6 +66,13 @@ def variables(content: bytes, path: str) -> Variables:
             dict.fromkeys(s["environment"] for s in sources if isinstance(s, dict) and "environment" in s)
         ),
     )
+
+
+def _given(spec: Any) -> Iterator[str]:
+    """The keys of the secrets that a service gets, or the building of its image."""
+    given = spec.get("secrets") if isinstance(spec, dict) else None
+    for each in given if isinstance(given, list) else ():
+        yield str(each.get("source") if isinstance(each, dict) else each)
 
 
 def _strings(data: Any) -> Iterator[str]:

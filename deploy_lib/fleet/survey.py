@@ -40,7 +40,7 @@ from deploy_lib.output.timings import TIMINGS
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.source import git
-from deploy_lib.source.checkout import check_names
+from deploy_lib.source.checkout import check_names, check_tracked
 from deploy_lib.source.versions import ambiguous, require_own_images, versions
 from deploy_lib.values import replace
 
@@ -198,9 +198,10 @@ def _judge_stack(environment: Environment, d: Deployment, facts: Facts) -> Itera
     yield check_variables(d.node, facts, given)
     if facts.services:
         check_names(environment, d.node, facts.services)
+        check_tracked(shipped, facts.services)
         d.check_service(facts.services)
         yield from check_exposure(d.node, facts.services)
-        yield from check_constructs(d.node, d.local.project, facts)
+        yield from check_constructs(d.node, d.local.project, facts, alone=bool(d.request.services))
         yield check_reloads(d.node, facts.services, d.local.files)
         yield from check_profiles(d.local.services, facts)
         yield from check_replicas(d.node, facts)

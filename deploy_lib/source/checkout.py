@@ -114,6 +114,17 @@ def check_names(environment: Environment, node: Node, services: Mapping[str, Ser
             )
 
 
+def check_tracked(shipped: Shipped, services: Mapping[str, Service]) -> None:
+    """That git has no file of a secret that one of the services gets.
+
+    Raises:
+        UsageError: it has one.
+    """
+    for expected in shipped.expected:
+        if expected.tracked and expected.reference.used(services):
+            raise UsageError(f"{expected.reference}, is a secret that git has", hint=expected.hint)
+
+
 def _services(stack: Stack) -> Iterator[tuple[str, str]]:
     """The services that deploy.toml names for a stack, each with the key that does."""
     yield from (("probes", service) for probe in stack.probes for service in probe.services)

@@ -97,10 +97,10 @@ class _Collection(Placing):
                     f"{reference}, is the project directory itself; on a host that has this program's records, too",
                     hint="mount the files and directories in it that the service needs",
                 )
-            if above(path):
-                self.above(reference)
-            elif reference.kind == "secret":
+            if reference.kind == "secret":
                 self.secret(reference)
+            elif above(path):
+                self.above(reference)
             elif reference.kind == "mount" and covers(self.stack.data, path):
                 continue
             elif not self.ship(path) and reference.needed:
@@ -121,16 +121,13 @@ class _Collection(Placing):
             self.expect(reference)
 
     def secret(self, reference: Reference) -> None:
-        """A secret's file is never shipped.
-
-        Raises:
-            UsageError: git has it.
-        """
+        """A secret's file is never shipped."""
         source = self.source(reference.path)
         how = "give the secret `environment: NAME` in the place of `file:`, and add [secrets.NAME] to deploy.toml"
-        if source is not None and self.tree.is_tracked(source):
-            raise UsageError(f"{reference}, is a secret that git has", hint=f"{how}; then change its value")
-        if reference.needed:
+        if source is not None and not above(source) and self.tree.is_tracked(source):
+            how = f"{how}; then change its value"
+            self.expected.append(Expected(reference, "git has it, and it is a secret", how, tracked=True))
+        elif reference.needed:
             self.expected.append(Expected(reference, "a secret's file is never shipped", how))
 
     def expect(self, reference: Reference) -> None:

@@ -17,12 +17,14 @@ class Expected(Struct, frozen=True):
         why: it is not shipped, in a few words.
         hint: what to do where the host lacks it.
         data: its path, where the stack may fill it itself; "" otherwise.
+        tracked: it is a secret's file that git has.
     """
 
     reference: Reference
     why: str
     hint: str
     data: str = ""
+    tracked: bool = False
 
 
 class Shipped(Struct, frozen=True):

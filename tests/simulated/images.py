@@ -101,6 +101,7 @@ class ImageCalls:
             "DockerRootDir": "/",
             "NCPU": 2,
             "MemTotal": 1 << 34,
+            "Swarm": {"LocalNodeState": "inactive"},
             "Runtimes": {"runc": {}},
             "Plugins": {
                 "Log": ["json-file", "local", "none"],

@@ -20,11 +20,14 @@ class Offers(Struct, frozen=True):
         cpus: how many; 0 when it did not say.
         memory: bytes, all of them; 0 when it did not say.
         runtimes: of its engine.
-        networks, volumes: by name, whoever made them.
+        swarm: its engine is a node of a Docker Swarm.
+        networks: by name, whoever made them: the key in the Compose file for which Compose has made each, "" for others; only where
+            one of the rendered files has a name of its own.
+        volumes: by name, whoever made them; only where the rendered files have something external.
         devices: those paths of devices that the rendered files name and that exist.
         drivers: that hand over devices: "nvidia", "cdi".
         absent: paths that the rendered files name and that are not there; those that this user cannot see are not among them.
-        dropped: keys of the files that a rendering may lack; see `compose/limits.py`.
+        dropped: keys and tags of the files that a rendering may lack; see `compose/limits.py`.
         plugins: of its engine: "log/json-file", "volume/local", "network/bridge", and the like.
         containers: by name, the project that they belong to, "" for none; only where the rendered files name a container.
         made: networks and volumes of this project, as Docker describes them; only where the rendered files say something of theirs.
@@ -33,7 +36,8 @@ class Offers(Struct, frozen=True):
     cpus: int = 0
     memory: int = 0
     runtimes: frozenset[str] = frozenset()
-    networks: frozenset[str] = frozenset()
+    swarm: bool = False
+    networks: Mapping[str, str] = field(default_factory=dict)
     volumes: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
     drivers: frozenset[str] = frozenset()
@@ -48,6 +52,7 @@ PARTS = ("offers",)
 
 _ABOUT = (
     "engine {{.ServerVersion}} {{.OSType}}/{{.Architecture}}{{println}}root {{.DockerRootDir}}{{println}}cpus {{.NCPU}}{{println}}memory {{.MemTotal}}{{println}}"
+    "swarm {{.Swarm.LocalNodeState}}{{println}}"
     '{{range $n, $_ := .Runtimes}}{{println "runtime" $n}}{{end}}'
     + "".join(
         f'{{{{range .Plugins.{kind}}}}}{{{{printf "plugin {kind.lower()}/%s\\n" .}}}}{{{{end}}}}'
@@ -77,9 +82,14 @@ about() {{ [ -n "$about" ] || about=$(docker info --format '{_ABOUT}'); }}
 # The rendered files are in $t/model; what nothing there asks for is of no interest.
 offers() {{
   about || return
-  printf '%s\\n' "$about" | grep -E '^(cpus|memory|runtime|plugin) '
+  printf '%s\\n' "$about" | grep -E '^(cpus|memory|swarm|runtime|plugin) '
+  p=$(sed -n 's/^  "name": "\\([^"]*\\)",*$/\\1/p' "${{t-}}/model" 2>/dev/null | head -n 1)
+  # One whose name does not begin with the project's may be there already, whoever has made it.
+  if grep -qs '"external": *true' "${{t-}}/model" ||
+    sed -n '/^  "networks": {{/,/^  }}/s/^      "name": "//p' "${{t-}}/model" 2>/dev/null | grep -qv "^${{p}}_"; then
+    docker network ls --format 'network {{{{.Name}}}}={labels.template(labels.NETWORK)}' || return
+  fi
   if grep -qs '"external": *true' "${{t-}}/model"; then
-    docker network ls --format 'network {{{{.Name}}}}' || return
     docker volume ls --format 'volume {{{{.Name}}}}' || return
   fi
   # `docker info` names neither those that Docker manages itself nor those of files that nothing has used yet.
@@ -100,14 +110,13 @@ offers() {{
       there "$x"; [ $? != 1 ] || echo "absent $x"
     done
     for x in {words(*DROPPED)}; do
-      ! grep -rqsE "^[^#]*$x.?:" "$t/files" || echo "dropped $x"
+      ! grep -rqsE "^[^#]*$x(.?:|[ {{[]|$)" "$t/files" || echo "dropped $x"
     done
     if grep -qE '"container_name"|"container:|"external_links"' "$t/model"; then
       docker ps -a --format 'container {{{{.Names}}}}={labels.template(labels.PROJECT)}' || return
     fi
     if sed -n -e '/^  "networks": {{/,/^  }}/p' -e '/^  "volumes": {{/,/^  }}/p' "$t/model" |
       grep -qE '"(driver|driver_opts|internal|attachable|enable_ipv6|subnet|labels)"'; then
-      p=$(sed -n 's/^  "name": "\\([^"]*\\)",*$/\\1/p' "$t/model" | head -n 1)
 {_ASK_MADE}    fi
   fi
   # The engine knows the driver when it finds its hook, or a description of its devices.
@@ -134,11 +143,24 @@ def read_offers(said: str) -> Offers:
     found = [
         (kind, name) for line in said.splitlines() for kind, _, name in [line.strip().partition(" ")] if kind
     ]
-    if odd := {kind for kind, _ in found} - {"cpus", "memory", "container", "made", *_NAMED}:
+    if odd := {kind for kind, _ in found} - {
+        "cpus",
+        "memory",
+        "swarm",
+        "network",
+        "container",
+        "made",
+        *_NAMED,
+    }:
         raise ValueError(odd)
     return Offers(
         cpus=_number(name for kind, name in found if kind == "cpus"),
         memory=_number(name for kind, name in found if kind == "memory"),
+        # Compose takes a node for one in each of the other states as well.
+        swarm=any(kind == "swarm" and name not in ("", "inactive", "locked") for kind, name in found),
+        networks={
+            name: key for kind, line in found if kind == "network" for name, _, key in [line.partition("=")]
+        },
         containers={
             each: project
             for kind, line in found
@@ -153,7 +175,6 @@ def read_offers(said: str) -> Offers:
 
 _NAMED = {
     "runtime": "runtimes",
-    "network": "networks",
     "volume": "volumes",
     "device": "devices",
     "driver": "drivers",

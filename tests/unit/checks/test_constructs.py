@@ -126,6 +126,31 @@ def test_what_only_a_newer_compose_knows_has_a_line_where_it_is_not_kept(constru
     assert any(case.later in line for line in lines) if case.later else not lines
 
 
+def test_an_engine_that_would_ignore_a_name_of_an_interface_is_told() -> None:
+    rendering = RENDERINGS[NEW]["services.networks.interface_name"]
+    (check,) = judged(facts(rendering, NEW, "28.0.4"))
+    assert check.problem == (
+        "interface_name of web in the network default needs Engine 28.1: this host's Engine 28.0.4 takes it and does nothing"
+    )
+
+
+@pytest.mark.parametrize(("version", "refused"), [("2.24.3", True), ("2.24.4", False)])
+def test_what_replaces_by_a_tag_needs_a_compose_that_knows_it(version: str, refused: bool) -> None:
+    rendering = {"services": {"web": {"image": "x"}}}
+    node = sample.house().nodes["front"]
+    own = check_constructs(
+        node, "p", facts(rendering, version, offers=replace(OFFERS, dropped=frozenset({"!override"})))
+    )
+    alone = check_constructs(node, "p", facts(rendering, version), alone=True)
+    for begin, found in (("!override in a Compose file", own), ("--service, which", alone)):
+        problems = [check.problem for check in found if check.result == "failed"]
+        assert bool(problems) is refused
+        assert not refused or (
+            problems[0].startswith(begin)
+            and "needs Compose 2.24.4: this host's Compose 2.24.3" in problems[0]
+        )
+
+
 def test_both_versions_are_named_where_both_are_too_old() -> None:
     rendering = RENDERINGS[NEW]["networks.enable_ipv4"]
     (check,) = judged(facts(rendering, "2.40.3", "26.1.5+dfsg1"))
@@ -223,9 +248,29 @@ def test_a_difference_has_a_way_out() -> None:
     assert "docker volume rm v" in found[1].hint
 
 
+@pytest.mark.parametrize(
+    ("label", "said"), [("", "by somebody else"), ("n", ""), ("m", "for the key m"), (None, "")]
+)
+def test_a_network_that_compose_would_not_take_is_told(label: str | None, said: str) -> None:
+    rendering = {
+        "services": {"web": {"image": "x", "networks": {"n": None}}},
+        "networks": {"n": {"name": "proxy"}},
+    }
+    there = {} if label is None else {"proxy": label}
+    problems = judged(facts(rendering, NEW, offers=replace(OFFERS, networks=there)))
+    assert [check.problem for check in problems] == (
+        [f"the network proxy is there, made {said}, and Compose does not take it for n"] if said else []
+    )
+    assert all(
+        "n: {name: proxy, external: true}" in check.hint and check.hint.endswith("docker network rm proxy")
+        for check in problems
+    )
+
+
 def test_the_answer_of_a_host_is_read() -> None:
-    said = 'cpus 2\nabsent /a b\nplugin log/json-file\ndropped gw_priority\ncontainer web,web/alias=shop\ncontainer lone=\nmade volume {"Name": "v"}\n'
+    said = 'swarm inactive\nnetwork proxy=\nnetwork p_n=n\ncpus 2\nabsent /a b\nplugin log/json-file\ndropped gw_priority\ncontainer web,web/alias=shop\ncontainer lone=\nmade volume {"Name": "v"}\n'
     found = read_offers(said)
+    assert (found.swarm, found.networks) == (False, {"proxy": "", "p_n": "n"})
     assert found.absent == {"/a b"}
     assert found.plugins == {"log/json-file"}
     assert found.dropped == {"gw_priority"}

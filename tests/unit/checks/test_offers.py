@@ -10,12 +10,13 @@ from deploy_lib.compose.model import read_model
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import Machine
 from deploy_lib.host.look.offers import Offers
+from deploy_lib.values import replace
 
 OFFERS = Offers(
     cpus=4,
     memory=8 * 1024**3,
     runtimes=frozenset({"runc", "io.containerd.runc.v2"}),
-    networks=frozenset({"bridge", "proxy"}),
+    networks={"bridge": "", "proxy": ""},
     volumes=frozenset({"photos"}),
     devices=frozenset({"/dev/dri"}),
     drivers=frozenset(),
@@ -90,6 +91,19 @@ def test_each_has_a_line_of_its_own(found: Facts, name: str, problem: str, hint:
 def test_what_is_there_is_fine(spec: dict[str, Any]) -> None:
     found = facts(spec, **external("volumes", "photos"), networks={"default": {"name": "web_default"}})
     assert {check.result for check in check_offers(found)} <= {"ok"}
+
+
+def test_an_external_network_of_a_swarm_may_be_there_although_its_node_does_not_list_it() -> None:
+    used = {**MOUNT, "networks": {"shared": None, "edge": None}}
+    top = external("volumes", "shared") | {
+        "networks": {name: {"name": name, "external": True} for name in ("shared", "edge")}
+    }
+    node = replace(OFFERS, swarm=True, networks={"edge": ""})
+    failed, warned = check_offers(facts(used, node, **top))
+    assert (failed.result, failed.hint) == ("failed", "on the host: docker volume create shared")
+    assert warned.result == "warning"
+    assert warned.problem.startswith("this node of a swarm does not list the network shared, which")
+    assert warned.hint.endswith("docker network create -d overlay --attachable shared")
 
 
 def test_a_memory_limit_that_never_takes_effect_is_no_reason_not_to_deploy() -> None:

@@ -105,11 +105,31 @@ def test_two_containers_of_the_stack_cannot_have_the_same_port() -> None:
     assert both_ways.hint is not None
     assert both_ways.hint.startswith("stop what listens there")
     assert both_ways.hint.endswith(each)
+    three = both | {"c": Service("c", Image("i"), ports=(Port(53, "udp"),))}
+    assert check_ports(Facts(services=three)).problem.count(" is published by ") == 3
     apart = {
         name: Service(name, Image("i"), ports=(Port(53, "udp", f"10.0.0.{n}"),))
         for n, name in enumerate("ab")
     }
     assert check_ports(Facts(services=apart)).result == "ok"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "bound"),
+    [
+        ("", "127.0.0.1", False),
+        ("0.0.0.0", "", False),
+        ("", "", False),
+        ("127.0.0.1", "192.168.7.9", True),
+        ("0.0.0.0", "::", True),
+        ("::", "::1", False),
+    ],
+)
+def test_one_service_cannot_publish_a_port_twice_on_one_address(one: str, other: str, bound: bool) -> None:
+    check = check_ports(facts(Port(80, address=one), Port(80, address=other)))
+    assert (check.result == "ok") is bound, check.problem
+    assert bound or check.problem.startswith("web publishes 80")
+    assert bound or "`ports: !override`" in (check.hint or "")
 
 
 @pytest.mark.parametrize(

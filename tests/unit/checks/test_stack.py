@@ -111,6 +111,20 @@ def test_what_no_checkout_ships_must_be_on_the_host() -> None:
     assert [c.result for c in check_files(NODES["core"], shipped, there)] == ["ok", "ok", "warning"]
 
 
+def test_only_what_a_rendered_service_has_must_be_on_the_host() -> None:
+    owners = [("services", "web"), ("services", "debug"), ("secrets", "s"), ("volumes", "v"), ()]
+    found = [
+        replace(expected(f"{n}"), reference=replace(expected(f"{n}").reference, owner=o))
+        for n, o in enumerate(owners)
+    ]
+    shipped = Shipped({}, (), expected=tuple(found))
+    service = Service("web", Image("x"), shared={"volumes": {"v": {}}})
+    files, _ = check_files(NODES["core"], shipped, Facts(user="me", services={"web": service}))
+    assert [path for path in "01234" if f": {path}, which" in files.problem] == ["0", "3", "4"]
+    unrendered, _ = check_files(NODES["core"], shipped, Facts(user="me"))
+    assert unrendered.problem.count("is not on the host") == len(owners)
+
+
 def test_what_a_deployment_leaves_beside_it_is_told() -> None:
     second = build.container(service="second")
     facts = Facts(containers=(build.container(), second), services={"web": Service("web", Image("x"))})

@@ -108,6 +108,11 @@ def test_ports_have_a_protocol_and_an_address() -> None:
         {"target": 81, "protocol": "tcp"},
     ]
     assert read(services(web={"ports": ports}))["web"].ports == (Port(53, "udp", "127.0.0.1"), Port(8080))
+    twice = [
+        {"target": target, "published": "80", "mode": mode}
+        for target, mode in ((1, "host"), (1, "ingress"), (2, "host"))
+    ]
+    assert read(services(web={"ports": twice}))["web"].ports == (Port(80), Port(80))
 
 
 def test_mounts_below_the_directory_are_relative() -> None:

@@ -29,7 +29,8 @@ def test_secrets_in_memory_are_files_for_compose_and_a_label_tells_so() -> None:
 
 def test_variables_are_taken_literally_or_refused() -> None:
     assert b"A='$HOME `x` \"y\"'\n" in variables_file({"A": '$HOME `x` "y"'})
-    for bad in ("it's", "two\nlines"):
+    assert variables_file({"A": r"C:\x\\"}).endswith(rb"A='C:\x\\'" + b"\n")
+    for bad in ("it's", "two\nlines", "C:\\"):
         with pytest.raises(UsageError, match="the value of A"):
             variables_file({"A": bad})
 

@@ -136,6 +136,48 @@ def test_what_a_later_file_replaces_is_not_referred_to() -> None:
     assert set(found(first, "services: {a: {volumes: ['data:/x', '/host:/y']}}")) == {"c", "b.env", "c.env"}
 
 
+def test_what_a_later_file_only_adds_to_is_still_referred_to() -> None:
+    first = (
+        "services: {a: {image: x, volumes: ['./a:/a']}}\nconfigs: {c: {file: ./c}}\nsecrets: {s: {file: ./s}}\n"
+        "volumes: {v: {driver_opts: {type: none, device: '${PWD}/v'}}}"
+    )
+    added = "configs: {c: {name: n}}\nsecrets: {s: }\nvolumes: {v: {driver_opts: {o: bind}}}"
+    assert set(found(first, added)) == {"a", "c", "s", "v"}
+    other = (
+        "configs: {c: {file: ./d}}\nsecrets: {s: !override {environment: S}}\n"
+        "volumes: {v: {driver_opts: !reset null}}"
+    )
+    assert set(found(first, added, other)) == {"a", "d"}
+    assert set(found(first, "configs: {c: {file: !reset null, content: x}}")) == {"a", "s"}
+
+
+def test_a_whole_section_that_is_replaced_is_forgotten() -> None:
+    first = (
+        "services: {a: {image: x, volumes: ['./a:/a']}}\nconfigs: {c: {file: ./c}}\nsecrets: {s: {file: ./s}}"
+    )
+    second = (
+        "include: [more.yml]\nservices: !override {b: {image: x, env_file: b.env}}\nconfigs: !reset {}\n"
+        "secrets: !override {t: {file: ./t}}"
+    )
+    made = refers(first, second, beside={"more.yml": "services: {c: {image: x, volumes: ['./m:/m']}}"})
+    assert {each.path for each in made.found} == {"more.yml", "m", "b.env", "t"}
+    assert made.services == ["b", "c"]
+
+
+def test_of_several_env_files_of_an_include_the_last_counts_and_the_parent_before_all() -> None:
+    beside = {
+        "sub/a.yml": "services: {a: {volumes: ['./${D}:/d', './${E}:/e', './${P}:/p']}}",
+        "one.env": "D=one\nE=one",
+        "two.env": "D=two\nP=two",
+    }
+    there = found("include: [{path: sub/a.yml, env_file: [one.env, two.env]}]", beside=beside, P="parent")
+    assert {path for path, each in there.items() if each.kind == "mount"} == {
+        "sub/two",
+        "sub/one",
+        "sub/parent",
+    }
+
+
 def test_services_of_every_file_and_profile_are_known_but_for_what_is_reset() -> None:
     files = (
         "include: [more.yml]\nservices: {a: {image: x}, b: {image: x, profiles: [p]}, c: {image: x}, d: {image: x}}",

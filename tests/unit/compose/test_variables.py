@@ -31,6 +31,14 @@ def test_what_is_needed_stands_in_the_order_of_the_file() -> None:
     assert variables(FILE, "f").needed == ["LATE", "EARLY", "PASSWORD"]
 
 
+def test_a_secret_that_only_builds_an_image_is_not_needed() -> None:
+    file = (
+        b"services: {web: {build: {secrets: [npm, {source: both}]}, secrets: [{source: both}]}, other: }\n"
+        b"secrets: {npm: {environment: NPM}, both: {environment: BOTH}, unused: {environment: UNUSED}}"
+    )
+    assert variables(file, "f").needed == ["BOTH", "UNUSED"]
+
+
 @pytest.mark.parametrize("content", [b"a: [", b"just text"])
 def test_no_compose_file_is_one_clear_line(content: bytes) -> None:
     with pytest.raises(UsageError, match=r"^f is not"):

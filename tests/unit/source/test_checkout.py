@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from deploy_lib.compose.reference import Reference
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Stack, load
 from deploy_lib.errors import UsageError
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
-from deploy_lib.source.checkout import check_names, read_stack
+from deploy_lib.source.checkout import check_names, check_tracked, read_stack
+from deploy_lib.source.shipped import Expected, Shipped
+from deploy_lib.values import replace
 from tests import ROOT
 from tests.unit import sample
 
@@ -60,6 +63,19 @@ def test_a_secret_that_deploy_toml_does_not_declare_is_named() -> None:
     services = {"db": Service("db", Image("x"), secrets=(place,))}
     with pytest.raises(UsageError, match="needs the secret NOBODY_S"):
         check_names(environment, environment.nodes["core"], services)
+
+
+def test_a_secret_s_file_that_git_has_is_refused_where_a_service_gets_it() -> None:
+    reference = Reference(
+        "s.txt", "the file of the secret s", "a.yml line 4", "secret", owner=("secrets", "s")
+    )
+    shipped = Shipped({}, (), expected=(Expected(reference, "why", "do this", tracked=True),))
+    web = Service("web", Image("x"))
+    check_tracked(shipped, {"web": web})
+    with pytest.raises(
+        UsageError, match=r"^a.yml line 4: s.txt, the file of the secret s, is a secret that git has"
+    ):
+        check_tracked(shipped, {"web": replace(web, shared={"secrets": {"s": {}}})})
 
 
 def test_a_service_that_no_file_has_a_word_of_is_refused_before_a_host_is_asked() -> None:

@@ -220,14 +220,21 @@ def test_what_nothing_ships_is_expected_of_the_host_with_the_way_out(root: Path)
     assert set(found.files) == {"compose.yml"}
 
 
+def test_a_secret_s_file_is_expected_of_the_host_and_never_shipped(root: Path) -> None:
+    text = "services: {}\nsecrets:\n  s:\n    file: s.txt\n  t: {file: ../t.txt}"
+    write(root, {"s.txt": "", "a/t.txt": "", "a/b/s.txt": "", "a/b/compose.yml": text})
+    git(root, "add", "a/b/s.txt")
+    found = shipped(root, compose="a/b/compose.yml")
+    assert [(e.reference.owner, e.tracked) for e in found.expected] == [
+        (("secrets", "s"), True),
+        (("secrets", "t"), False),
+    ]
+    assert set(found.files) == {"compose.yml"}
+
+
 @pytest.mark.parametrize(
     ("files", "settings", "message"),
     [
-        (
-            {"s.txt": "", "compose.yml": "services: {}\nsecrets:\n  s:\n    file: s.txt"},
-            {},
-            "line 4: s.txt, the file of the secret s, is a secret that git has",
-        ),
         ({"compose.yml": COMPOSE % ".:/all"}, {}, "is the project directory itself"),
         (
             {"a/compose.yml": COMPOSE % "../x:/x", "x": ""},

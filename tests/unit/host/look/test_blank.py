@@ -14,7 +14,7 @@ from tests.unit import build
 DOCKER = """#!/bin/sh
 case $NUMBER in ''|*[!0-9]*) [ -z "$STRICT" ] || [ -z "$NUMBER" ] || exit 15;; esac
 [ -z "$NEVER" ] || exit 15
-printf '{"services": {"web": {"image": "x", "command": ["%s", "%s"]}}, "x-part": ["%s"]}' "$USED" "$NUMBER" "$UNUSED"
+printf '{"services": {"web": {"image": "x", "build": {"target": "%s"}, "command": ["%s", "%s"]}}, "x-part": ["%s"]}' "$BUILT" "$USED" "$NUMBER" "$UNUSED"
 """
 
 
@@ -39,7 +39,7 @@ def asked(folder: Path, *names: str, **env: str) -> frozenset[str]:
 
 def test_a_variable_of_a_service_in_use_counts(tmp_path: Path) -> None:
     assert asked(tmp_path, "USED", "UNUSED", "NUMBER") == {"USED", "NUMBER"}
-    assert asked(tmp_path, "UNUSED") == frozenset()
+    assert asked(tmp_path, "UNUSED", "BUILT") == frozenset()
     assert asked(tmp_path) == frozenset()
 
 

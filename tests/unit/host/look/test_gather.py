@@ -290,6 +290,10 @@ case "$1 $2" in
     "n": {
       "name": "p_n",
       "internal": true
+    },
+    "proxy": {
+      "name": "proxy",
+      "ipam": {}
     }
   },
   "services": {
@@ -316,9 +320,12 @@ case "$1 $2" in
 }
 E
   ;;
-  "info --format") printf 'cpus 2\\nmemory 1\\nplugin log/json-file\\n';;
+  "info --format") printf 'cpus 2\\nmemory 1\\nswarm active\\nplugin log/json-file\\n';;
   "plugin ls") echo 'plugin any/loki:latest';;
-  "network ls") [ "$3 $4 $5" = "-q --filter label=com.docker.compose.project=p" ] && echo id;;
+  "network ls") case "$3 $4 $5" in
+    "-q --filter label=com.docker.compose.project=p") echo id;;
+    '--format network {{.Name}}={{.Label "com.docker.compose.network"}} ') printf 'network proxy=\\nnetwork p_n=n\\n';;
+  esac;;
   "network inspect") echo 'made network {"Name": "p_n"}';;
 esac
 true
@@ -334,7 +341,7 @@ def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_t
     node = NODE.model_copy(update={"directory": PurePosixPath(home)})
     stack = HostStack(node, "p", compose_files=("a.yml",))
     script = gather.facts_script(stack, render=True).replace("/run /dev/shm", str(memory))
-    files = pack({"a.yml": b"services: {web: {networks: {n: {gw_priority: 1}}}}\n"})
+    files = pack({"a.yml": b"services: {web: {networks: {n: {gw_priority: 1}}, ports: !override ['1:1']}}\n"})
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", script], input=files, env=env, capture_output=True, timeout=30)
     offers = reading.read_facts(done.stdout.decode(), "core").machine.offers
@@ -342,8 +349,16 @@ def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_t
     assert offers.absent == {"/nowhere/a b"}
     assert {"log/json-file", "any/loki:latest"} <= offers.plugins
     assert offers.devices == {f"{memory}/a:b"}
-    assert offers.dropped == {"gw_priority"}
+    assert offers.dropped == {"gw_priority", "!override"}
     assert offers.made == (("network", {"Name": "p_n"}),)
+    assert offers.networks == {"proxy": "", "p_n": "n"}
+    assert offers.swarm
+    usual = DOCKER.replace('"name": "proxy"', '"name": "p_proxy"').replace("/dev/shm/DEVICE", str(memory))
+    (tmp_path / "docker").write_text(usual)
+    done = subprocess.run(["sh", "-c", script], input=files, env=env, capture_output=True, timeout=30)
+    asked_less = reading.read_facts(done.stdout.decode(), "core").machine.offers
+    assert asked_less is not None
+    assert not asked_less.networks
 
 
 def test_a_managed_file_that_others_can_change_is_named_with_its_hint(home: Path, memory: Path) -> None:
