@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from fabric import Connection
 
+from deploy_lib.errors import UsageError
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.connection import StrictConnection, connect_to
@@ -38,7 +39,14 @@ def session_on(connection: Connection) -> Session:
     """The session of a connection, the same one as long as that is open.
 
     A plain Fabric connection works as well, and accepts any host key, also a changed one.
+
+    Raises:
+        UsageError: Invoke shall only show what it runs, and these operations do not go through it.
     """
+    if connection.config.run.dry:
+        raise UsageError(
+            "Invoke's own dry run (-R, --dry, run.dry) cannot show this operation", hint="leave it out"
+        )
     with _lock:
         session: Session | None = vars(connection).get(_OWN)
         if session is None or (session.opened and not connection.is_connected):

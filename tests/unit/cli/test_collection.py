@@ -314,3 +314,73 @@ def test_a_record_that_cannot_be_read_is_not_a_missing_one(
     assert done.returncode == 3
     assert "Permission denied" in done.stderr
     assert "without a record" not in done.stdout + done.stderr
+
+
+OWN = """
+from invoke.tasks import call, task
+
+@task(pre=[ns["status"]])
+def after(c):
+    print("own")
+
+@task(post=[call(ns["status"], node="east", json=True)])
+def before(c):
+    print("own")
+
+@task(iterable=["words"])
+def valid(c, words):
+    ns["validate-env"](c, **dict(word.split("=") for word in words))
+
+for own in (after, before, valid):
+    ns.add_task(own)
+"""
+"""Tasks of somebody's own that run the project's."""
+
+
+def with_tasks(folder: Path, file: str, text: str) -> Path:
+    with (folder / file).open("a") as tasks:
+        tasks.write(text)
+    return folder
+
+
+def test_a_task_of_ones_own_runs_one_of_these_with_the_flags_that_it_gives(folder: Path, run: Run) -> None:
+    with_tasks(folder, "tasks.py", OWN)
+    done = run(folder, "invoke", "after")
+    assert (done.returncode, "front  shop   unreachable" in done.stdout, "own" in done.stdout) == (
+        3,
+        True,
+        False,
+    )
+    done = run(folder, "invoke", "before")
+    own, document = done.stdout.splitlines()
+    assert (done.returncode, own, list(json.loads(document)["nodes"])) == (3, "own", ["east"])
+    assert run(folder, "invoke", "valid", "--words", "stack=jobs").returncode == 0
+    done = run(folder, "invoke", "valid")
+    assert (done.returncode, "missing a required argument: 'stack'" in done.stderr) == (2, True)
+    done = run(folder, "invoke", "valid", "--words", "stack=jobs", "--words", "x=1")
+    assert (done.returncode, "unexpected keyword argument 'x'" in done.stderr) == (2, True)
+
+
+def test_what_stands_before_a_task_of_ones_own_runs_on_the_same_hosts(folder: Path, run: Run) -> None:
+    with_tasks(folder, "fabfile.py", OWN[: OWN.index("@task(post")] + "ns.add_task(after)\n")
+    done = run(folder, "fab", "-H", "a.example,b.example", "after")
+    unreachable = [line.split()[0] for line in done.stdout.splitlines() if "unreachable" in line]
+    assert (done.returncode, unreachable, "own" in done.stdout) == (3, ["front", "night", "east"], False)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "env"),
+    [
+        ("invoke", ["-R", "deploy-shop"], {}),
+        ("invoke", ["--dry", "status"], {}),
+        ("invoke", ["rollback"], {"INVOKE_RUN_DRY": "1"}),
+        ("fab", ["-R", "-H", "a.example", "deploy-shop"], {}),
+        ("fab", ["-H", "a.example", "status"], {"FABRIC_RUN_DRY": "1"}),
+    ],
+)
+def test_invokes_own_dry_run_is_refused(
+    folder: Path, run: Run, name: str, words: list[str], env: dict[str, str]
+) -> None:
+    done = run(folder, name, *words, **env)
+    assert (done.returncode, done.stdout, "(-R, --dry, run.dry)" in done.stderr) == (2, "", True)
+    assert ("--dry-run" in done.stderr) == ("status" not in words)
