@@ -16,7 +16,7 @@ from deploy_lib.cli import flags
 from deploy_lib.cli.commands import COMMANDS, Command, deploying
 from deploy_lib.cli.flags import DRY_RUN, JSON, NODE, PARALLEL, STACK, Flag, Flags, Given
 from deploy_lib.cli.outline import Outline, outline
-from deploy_lib.cli.program import accept_repeated_hosts, require_ssh_config, suggest
+from deploy_lib.cli.program import accept_repeated_hosts, refuse_useless_flags, suggest
 from deploy_lib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def host_collection(root: Path) -> Collection:
         root: the folder of deploy.toml.
     """
     accept_repeated_hosts()
-    require_ssh_config()
+    refuse_useless_flags()
     made = []
     for command in (*deploying(_known_names(root)), *COMMANDS):
         if not command.on_host:

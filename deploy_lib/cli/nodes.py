@@ -88,7 +88,7 @@ def connection_to(
         UsageError: there is no such ssh_config.
     """
     own = environment.ssh_config if ssh_config is None else None
-    if own is not None and environment.made_by and not own.is_file():
+    if own is not None and environment.made_by and not own.exists():
         raise UsageError(f"there is no ssh_config at {own}", hint=f"make it: {environment.made_by}")
     return connect_to(destination, ssh_config or own)
 

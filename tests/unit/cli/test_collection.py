@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -185,6 +186,17 @@ def test_a_name_that_none_can_be_is_the_files_error(
         assert len(done.stderr.splitlines()) == 1
     # A name that is wrong, where the file is right, stays a usage error of Invoke's.
     assert run(sample.project(folder), "invoke", "deploy-shop", "--replicas-x", "1").returncode == 1
+
+
+def test_in_a_namespace_too_a_broken_file_is_what_is_told(tmp_path: Path, run: Run) -> None:
+    ops = "\nfrom invoke.collection import Collection\nns = Collection(ops=ns)\n"
+    for damage in ({"more": "\n[["}, {"more": THIRD.replace("stacks.mail_out", "stacks.'mail.out'")}):
+        folder = with_tasks(sample.project(tmp_path, **damage), "tasks.py", ops)
+        done = run(folder, "invoke", "ops.deploy-mail.out", "--json")
+        assert (done.returncode, done.stderr.startswith("error: deploy.toml")) == (2, True)
+        document = json.loads(done.stdout)
+        assert (document["command"], document["exit"]) == ("ops.deploy-mail.out", 2)
+        assert document["error"].startswith("deploy.toml")
 
 
 def test_no_file_at_all_is_one_line(folder: Path, run: Run) -> None:
@@ -384,3 +396,33 @@ def test_invokes_own_dry_run_is_refused(
     done = run(folder, name, *words, **env)
     assert (done.returncode, done.stdout, "(-R, --dry, run.dry)" in done.stderr) == (2, "", True)
     assert ("--dry-run" in done.stderr) == ("status" not in words)
+
+
+@pytest.mark.parametrize(
+    "words", [["-H", "nope", "history"], ["history"], ["-S", "nope", "-H", "a.example", "history"]]
+)
+def test_what_ends_before_it_begins_has_its_document(folder: Path, run: Run, words: list[str]) -> None:
+    done = run(folder, "fab", *words, "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["command"], document["exit"], document["nodes"]) == (
+        2,
+        "history",
+        2,
+        {},
+    )
+    assert document["error"] in done.stderr
+    assert run(folder, "fab", *words).stdout == ""
+
+
+def test_ctrl_c_while_a_host_has_not_answered_yet_says_nothing_of_its_services(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deploy_lib.host.look import logs
+
+    def stream(*_: object, follow: bool) -> Iterator[tuple[str, logs.Known]]:
+        yield "front", logs.Known("web")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(logs, "stream", stream)
+    done = run(folder, "invoke", "logs", "--service", "mailer-1")
+    assert (done.returncode, "no service" in done.stderr) == (130, False)
