@@ -17,6 +17,11 @@ class Address(Struct, frozen=True):
     user: str = ""
     port: str = ""
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port, the same however they are written; the port is that of `ssh`, as far as the destination says."""
+        return self.host.lower(), int(self.port or 22)
+
     def is_at(self, other: Address) -> bool:
         """Whether both may mean the same host: users do not matter, and ports where both are given."""
         return self.host.lower() == other.host.lower() and (

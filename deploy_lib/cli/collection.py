@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,10 @@ from invoke.tasks import Task
 
 from deploy_lib.cli import flags
 from deploy_lib.cli.commands import COMMANDS, Command, deploying
-from deploy_lib.cli.flags import NODE, PARALLEL, STACK, Flag, Flags, Given, Raw
+from deploy_lib.cli.flags import DRY_RUN, JSON, NODE, PARALLEL, STACK, Flag, Flags, Given
 from deploy_lib.cli.outline import Outline, outline
-from deploy_lib.cli.program import accept_repeated_hosts, require_ssh_config, suggest
+from deploy_lib.cli.program import accept_repeated_hosts, refuse_useless_flags, suggest
+from deploy_lib.errors import UsageError
 
 if TYPE_CHECKING:
     from deploy_lib.ssh.connection import StrictConnection
@@ -35,14 +36,23 @@ class ProjectTask(Task[Callable[..., None]]):
     def __init__(self, root: Path, command: Command, accepted: Flags, connected: Connected) -> None:
         self.root = root
 
-        def body(context: Context, **typed: Raw) -> None:
-            from deploy_lib.cli.invocation import Invocation
-
-            given = Given({flag.name: typed[flag.key] for flag in accepted})
-            command.run(Invocation(command.name, root, given, command.stack, connected(context)))
-
         # Invoke asks a function for its parameters, and shows its docstring.
-        body.__signature__ = _signature(accepted)  # type: ignore[attr-defined]
+        signature = _signature(accepted)
+
+        def body(*words: Any, **typed: Any) -> None:
+            from deploy_lib.cli.invocation import Invocation, refuse
+
+            try:
+                context, given = _given(signature, accepted, words, typed)
+                if context.config.run.dry:
+                    raise _no_dry_run(accepted)
+                connection = connected(context)
+            except UsageError as error:
+                error.step = command.name
+                refuse(error, command.name, as_json=bool(typed.get(JSON.key)))
+            command.run(Invocation(command.name, root, given, command.stack, connection))
+
+        body.__signature__ = signature  # type: ignore[attr-defined]
         body.__doc__ = command.summary
         super().__init__(
             body,
@@ -62,6 +72,31 @@ Connected = Callable[[Context], "StrictConnection | None"]
 def _signature(accepted: Flags) -> inspect.Signature:
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY)
     return inspect.Signature([context, *(flag.parameter() for flag in accepted)])
+
+
+def _given(
+    signature: inspect.Signature, accepted: Flags, words: Sequence[Any], typed: Mapping[str, Any]
+) -> tuple[Context, Given]:
+    """The context and the flags of a call: by Invoke, which gives every flag, or by a task of somebody's own, which does not.
+
+    Raises:
+        UsageError: a flag is unknown or missing, or no such flag's value.
+    """
+    try:
+        bound = signature.bind(*words, **typed)
+    except TypeError as error:
+        names = ", ".join(flag.key for flag in accepted)
+        raise UsageError(str(error), hint=f"besides the context it takes, by name: {names}") from None
+    found = {flag.name: flag.typed(bound.arguments.get(flag.key)) for flag in accepted}
+    return bound.arguments["context"], Given(found)
+
+
+def _no_dry_run(accepted: Flags) -> UsageError:
+    shown = f"--{DRY_RUN.name}" if DRY_RUN in accepted else ""
+    return UsageError(
+        "Invoke's own dry run (-R, --dry, run.dry) is not for this task, which would run all the same",
+        hint=f"{shown}, behind the task's name, shows what it would change" if shown else "leave it out",
+    )
 
 
 def collection(root: Path) -> Collection:
@@ -90,7 +125,7 @@ def host_collection(root: Path) -> Collection:
         root: the folder of deploy.toml.
     """
     accept_repeated_hosts()
-    require_ssh_config()
+    refuse_useless_flags()
     made = []
     for command in (*deploying(_known_names(root)), *COMMANDS):
         if not command.on_host:
@@ -112,12 +147,12 @@ def _known_names(root: Path) -> Outline:
 
 
 def _verified(context: Context) -> StrictConnection:
-    from deploy_lib.cli.invocation import refuse
-    from deploy_lib.errors import UsageError
     from deploy_lib.ssh.connection import StrictConnection
 
     if not isinstance(context, StrictConnection):
-        problem = "Fabric's own executor would run this without verifying the host"
         executor = "tasks: {executor_class: deploy_lib.cli.executor.HostExecutor}"
-        refuse(UsageError(problem, hint=f"put this line into fabric.yaml, beside the fabfile: {executor}"))
+        raise UsageError(
+            "this needs a verified connection as its context, and Fabric's own executor gives none",
+            hint=f"put this line into fabric.yaml, beside the fabfile: {executor}",
+        )
     return context

@@ -12,10 +12,12 @@ from typing import Any
 
 from fabric import Executor
 from fabric.tasks import ConnectionCall
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, Failure
+from invoke.tasks import Call, Task
 
 from deploy_lib import address
 from deploy_lib.cli.collection import ProjectTask
+from deploy_lib.cli.flags import JSON
 from deploy_lib.cli.invocation import refuse
 from deploy_lib.cli.nodes import connection_to
 from deploy_lib.config import Environment, load
@@ -29,8 +31,10 @@ class StrictCall(ConnectionCall):
     """A task's call whose context is a verified connection instead of Fabric's own."""
 
     def make_context(self, config: Any) -> StrictConnection:
-        """The connection that the executor made for this host."""
+        """The connection that the executor made for this host; with `-R`, what a task runs on it is shown and not run."""
         connection: StrictConnection = self.init_kwargs["connection"]
+        if config.run.dry:
+            connection.config.run.dry = True
         return connection
 
 
@@ -50,10 +54,17 @@ class HostExecutor(Executor):
         return results
 
     def expand_calls(self, calls: Any, apply_hosts: bool = True) -> Any:
-        """One call for each task and host; nothing runs anywhere unless every host is known."""
+        """One call for each task and host; nothing runs anywhere unless every host is known.
+
+        Args:
+            apply_hosts: not for what stands in a task's `pre` and `post`.
+        """
         if not apply_hosts:
-            return super().expand_calls(calls, apply_hosts)
+            return [made for call in calls for made in self._beside(call)]
         try:
+            if self.core.remainder:
+                problem = "what stands behind -- would run as well, and no task knows of it"
+                raise UsageError(problem, hint="ssh HOST COMMAND, or a task of your own")
             hosts = self._hosts()
             self._environment = load(self._root(calls))
             for host in hosts:
@@ -61,13 +72,26 @@ class HostExecutor(Executor):
             self._connections: dict[str, StrictConnection] = {}
             return super().expand_calls(calls, apply_hosts)
         except DeployError as error:
-            refuse(error)
+            first = next(iter(calls), None)
+            as_json = first is not None and isinstance(first.task, ProjectTask) and first.kwargs.get(JSON.key)
+            refuse(error, first.task.name if first else "", as_json=bool(as_json))
+
+    def _beside(self, call: Any) -> list[Any]:
+        """What a task has before or after it: Fabric runs it once and without a host, which this project's tasks cannot do without."""
+        call = Call(call) if isinstance(call, Task) else call
+        made: list[Any] = super().expand_calls([call], isinstance(call.task, ProjectTask))
+        for each in made:
+            if not isinstance(each.task, _Turn):
+                each.task = _Turn(each.task, self)
+        return made
 
     def parameterize(self, call: Any, connection_init_kwargs: Any) -> Any:
         """The call for one host; tasks of one command share its connection."""
         host = connection_init_kwargs["host"]
         if host not in self._connections:
             self._connections[host] = self._connect(host, self._environment)
+        if not isinstance(call.task, ProjectTask):
+            self._require_one(host)
         made = call.clone(
             into=StrictCall, with_={"init_kwargs": {"host": host, "connection": self._connections[host]}}
         )
@@ -87,6 +111,8 @@ class HostExecutor(Executor):
             with exits():
                 return task(*args, **kwargs)
         except Exit as end:
+            if end.message:
+                Console().say(end.message)
             self._exits.append(end.code)
             if end.code == ExitCode.INTERRUPTED or signals() > before:
                 self._end()
@@ -110,16 +136,25 @@ class HostExecutor(Executor):
     def _connect(self, host: str, environment: Environment) -> StrictConnection:
         arguments = self.core[0].args
         given = arguments["ssh-config"].value
-        # What the command line leaves open, deploy.toml may have.
+        # What the command line leaves open, deploy.toml may have; another node of this host may have it otherwise.
         destination = address.completed(host, environment.nodes_at(host)[0].host)
         connection = connection_to(environment, destination, Path(given) if given else None)
         connection.add_keys(*(arguments["identity"].value or []))
+        connection.given, connection.destination = host, destination
         return connection
+
+    def _require_one(self, host: str) -> None:
+        """Refuses a host for a task of somebody's own, which gets one connection, where its nodes need several."""
+        nodes = self._environment.nodes_at(host)
+        ways = dict.fromkeys(address.completed(host, node.host) for node in nodes)
+        if len(ways) > 1:
+            problem = f"{host!r} means several connections: {', '.join(ways)}"
+            raise UsageError(problem, hint="name the user as well")
 
 
 @contextmanager
 def exits() -> Iterator[None]:
-    """An error of this project that a task of somebody's own lets through is a line and its exit status.
+    """An error of this project, or of a command on a host, that a task of somebody's own lets through is told, with its exit status.
 
     Raises:
         Exit: with that status.
@@ -129,6 +164,9 @@ def exits() -> Iterator[None]:
     except DeployError as error:
         Console().error(error)
         raise Exit(code=int(error.exit_code)) from None
+    except Failure as failure:
+        # Only a command that has run to its end has a status.
+        raise Exit(str(failure).strip() or repr(failure), code=failure.result.exited or 1) from None
 
 
 class _Turn:

@@ -51,6 +51,24 @@ class Flag(Struct, Generic[Value], frozen=True):
         """The same, with another explanation."""
         return replace(self, help=text)
 
+    def typed(self, value: object) -> Raw:
+        """What Invoke would give for what a task in Python passes: a number as text, one name as a list of one.
+
+        Raises:
+            UsageError: nobody could type that.
+        """
+        if value is None:
+            return self.empty
+        if isinstance(self.empty, bool) or (self.optional and value is True):
+            return bool(value)
+        if self.several:
+            many = [value] if isinstance(value, str) else value
+            if isinstance(many, list | tuple) and all(isinstance(each, str) for each in many):
+                return list(many)
+        elif isinstance(value, str | int) and not isinstance(value, bool):
+            return str(value)
+        raise UsageError(f"{self.key} is {value!r}: that is no {'list of texts' if self.several else 'text'}")
+
     def parameter(self) -> inspect.Parameter:
         """Its place in the signature of a task."""
         default = inspect.Parameter.empty if self.required else self.empty

@@ -161,13 +161,19 @@ class Invocation(Struct, frozen=True):
         )
 
 
-def refuse(error: DeployError) -> NoReturn:
+def refuse(error: DeployError, name: str = "", *, as_json: bool = False) -> NoReturn:
     """Ends a command before it begins.
+
+    Args:
+        name: the command's.
+        as_json: it was asked for its document, which has the error.
 
     Raises:
         Exit: with the error's exit status.
     """
-    Console().error(error)
+    console = Console(as_json=as_json)
+    console.error(error)
+    console.document(Report(name, exit=error.exit_code).as_dict(str(error)))
     raise Exit(code=int(error.exit_code)) from None
 
 

@@ -50,6 +50,7 @@ def run(invocation: Invocation) -> None:
         found: dict[str, set[str]] = {n: set() for n in sessions}
         nodes, failed = {node.name: node for node in chosen}, dict[str, DeployError]()
         said: dict[str, list[logs.Line]] = {n: [] for n in sessions}
+        complete = False
         try:
             for node, item in logs.stream(sessions, scripts, follow=follow):
                 if isinstance(item, DeployError):
@@ -65,6 +66,8 @@ def run(invocation: Invocation) -> None:
                     said[node].append(item)
                 if console.reader_gone:
                     break  # the reader has gone, as in `... | head`
+            else:
+                complete = not failed
             for at_node, line in sorted(((n, x) for n in said for x in said[n]), key=lambda pair: pair[1].at):
                 _show(console, at_node, line, found)
         except KeyboardInterrupt:
@@ -75,7 +78,7 @@ def run(invocation: Invocation) -> None:
                 session.close()
         if not report.exit and missing_any(chosen, failed, named=are_named(invocation)):
             report.exit = ExitCode.NOT_STARTED
-        require_service(wanted, found, complete=not report.nodes)
+        require_service(wanted, found, complete=complete)
         for node in [n for n in sessions if wanted is None or wanted in found[n]]:
             if not follow and not said[node] and node not in report.nodes:
                 console.say(f"{node}: no log lines")
@@ -87,7 +90,7 @@ def require_service(wanted: str | None, known: Mapping[str, Collection[str]], *,
 
     Args:
         known: by node, the services that have one.
-        complete: every host has answered.
+        complete: every host has answered to its end.
 
     Raises:
         UsageError: that is so.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from deploy_lib import address
 from deploy_lib.cli.flags import NODE
 from deploy_lib.cli.invocation import Invocation
 from deploy_lib.config import Environment, Node
@@ -87,7 +88,7 @@ def connection_to(
         UsageError: there is no such ssh_config.
     """
     own = environment.ssh_config if ssh_config is None else None
-    if own is not None and environment.made_by and not own.is_file():
+    if own is not None and environment.made_by and not own.exists():
         raise UsageError(f"there is no ssh_config at {own}", hint=f"make it: {environment.made_by}")
     return connect_to(destination, ssh_config or own)
 
@@ -98,14 +99,28 @@ def sessions_with(
     """By node, a session that is not yet open.
 
     Args:
-        connection: leads to the one host of all these nodes; each has a connection of its own, since a session ends with it.
+        connection: leads to the one host of all these nodes; each has one of its own, since a session ends with it.
     """
-    ways = [connection, *(connection.twin() for _ in nodes[1:])] if connection else [None] * len(nodes)
+    ways = [_way(environment, node, connection, first=node is nodes[0]) for node in nodes]
     # Each asks `ssh -G`, which waits for more than it computes.
     made = side_by_side(
         zip(nodes, ways, strict=True), lambda each: session_to(environment, *each), _RESOLVED_AT_ONCE
     )
     return {node.name: session for node, session in zip(nodes, made, strict=True)}
+
+
+def _way(
+    environment: Environment, node: Node, given: StrictConnection | None, *, first: bool
+) -> StrictConnection | None:
+    """A connection to one of the nodes of the host that `-H` names: as the user that it says, or else as the node's own."""
+    if given is None:
+        return None
+    destination = address.completed(given.given, node.host) if given.given else given.destination
+    if destination == given.destination:
+        return given if first else given.twin()
+    made = connection_to(environment, destination, given.ssh_config_file)
+    made.add_keys(*given.client.further)
+    return made
 
 
 def ask_each(

@@ -19,7 +19,10 @@ _KIND = re.compile(r"[a-z][a-z0-9]*")
 _LARGEST = 1024 * 1024
 """Bytes of deploy.toml, as `config.reading` has it."""
 
-_DEPLOY, _REPLICAS = "deploy-", "--replicas-"
+DEPLOYING = re.compile(r"(?:[^=]+\.)?deploy-(.*)")
+"""A stack's task as it is typed, maybe in a namespace of the project's."""
+
+REPLICAS = "--replicas-"
 
 
 class Outline(Struct, frozen=True):
@@ -77,8 +80,8 @@ def _text(path: Path) -> str:
 
 def _guess(problem: str, typed: Iterable[str]) -> Outline:
     words = list(typed)
-    names = [word.removeprefix(_DEPLOY) for word in words if word.startswith(_DEPLOY)]
-    flags = [word.removeprefix(_REPLICAS).partition("=")[0] for word in words if word.startswith(_REPLICAS)]
+    names = [found[1] for word in words if (found := DEPLOYING.fullmatch(word))]
+    flags = [word.removeprefix(REPLICAS).partition("=")[0] for word in words if word.startswith(REPLICAS)]
     kinds = tuple(kind for kind in flags if _KIND.fullmatch(kind))
     return Outline({name: kinds for name in names if _STACK.fullmatch(name)}, {}, problem)
 

@@ -11,17 +11,27 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from invoke.exceptions import ParseError
 from invoke.program import Program
 
+from deploy_lib.cli.outline import DEPLOYING, REPLICAS
+from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 
 _UNKNOWN = re.compile(r"No idea what '(.+)' is!")
 _HOSTS = ("-H", "--hosts")
+_JOINED = re.compile(r"-H[^=].*", re.DOTALL)
+"""`-H` and its value in one word."""
 
-_NAMED_IN_FILE = ("deploy-", "--replicas-")
-"""How the tasks and flags begin that deploy.toml gives."""
+_USELESS = {
+    "prompt-for-login-password": "leave it out; a password is asked for where a host wants one",
+    "prompt-for-passphrase": "leave it out; a passphrase is asked for where a key has one",
+    "prompt-for-sudo-password": "leave it out; `become` of a node in deploy.toml needs a sudo that asks nothing",
+    "connect-timeout": "ConnectTimeout of ssh_config sets it",
+}
+"""Flags of Fabric, and what to do instead."""
 
 
 def suggest(root: Path) -> None:
@@ -47,20 +57,26 @@ def accept_repeated_hosts() -> None:
             program.parse_core(joined)
 
 
-def require_ssh_config() -> None:
-    """Ends `fab -S FILE` where there is no such file: Fabric's own error would be an unforeseen one.
+def refuse_useless_flags() -> None:
+    """Ends `fab -S FILE` where `ssh` could not read that file, and a flag of Fabric's own connections, which strict ones do not read.
+
+    Fabric's own error would be an unforeseen one, and it would ask for a password that is used nowhere.
 
     Raises:
         Exit: with the status of a bad argument.
     """
-    from deploy_lib.cli.invocation import refuse
-    from deploy_lib.errors import UsageError
-
     for program in _running():
-        given = program.args["ssh-config"].value if "ssh-config" in program.args else None
-        # It may be a pipe, such as that of `<(...)`.
-        if given and (not Path(given).exists() or Path(given).is_dir()):
-            refuse(UsageError(f"-S: there is no file {given}", hint="name an ssh_config, or leave it out"))
+        args = program.args
+        for name, hint in _USELESS.items():
+            if name in args and args[name].value:
+                _refuse(program, UsageError(f"--{name} means nothing to a verified connection", hint=hint))
+        if "ssh-config" in args and (file := args["ssh-config"].value):
+            from deploy_lib.ssh.resolve import require_config
+
+            try:
+                require_config(Path(file))
+            except UsageError as error:
+                _refuse(program, error)
 
 
 def join_hosts(argv: Sequence[str]) -> list[str]:
@@ -73,6 +89,8 @@ def join_hosts(argv: Sequence[str]) -> list[str]:
     while words:
         word = words.pop(0)
         flag, equals, value = word.partition("=")
+        if _JOINED.fullmatch(word):
+            flag, equals, value = "-H", "=", word[2:]
         if flag not in _HOSTS or not (equals or words):
             others.append(word)
             continue
@@ -91,30 +109,36 @@ def _running() -> Iterator[Program]:
             yield program
 
 
+def _refuse(program: Program, error: UsageError) -> NoReturn:
+    """Ends the program before its first command begins."""
+    from deploy_lib.cli.invocation import refuse
+
+    words = [*program.core.unparsed, ""]
+    refuse(error, words[0], as_json="--json" in words)
+
+
 def _suggesting(program: Program, method: Callable[[], None], root: Path) -> Callable[[], None]:
     def suggesting() -> None:
         try:
             method()
         except ParseError as error:
-            _require_file(root, error)
+            _require_file(program, root, error)
             raise ParseError(f"{error}{_suggestion(program, error)}", error.context) from None
 
     return suggesting
 
 
-def _require_file(root: Path, error: ParseError) -> None:
+def _require_file(program: Program, root: Path, error: ParseError) -> None:
     """Ends the program where deploy.toml is why a name is unknown: a badly named stack or kind of replicas has no task or flag."""
     found = _UNKNOWN.search(str(error))
-    if found is None or not found[1].startswith(_NAMED_IN_FILE):
+    if found is None or not (DEPLOYING.match(found[1]) or found[1].startswith(REPLICAS)):
         return
-    from deploy_lib.cli.invocation import refuse
     from deploy_lib.config.reading import read
-    from deploy_lib.errors import UsageError
 
     try:
         read(root)
     except UsageError as problem:
-        refuse(problem)
+        _refuse(program, problem)
 
 
 def _suggestion(program: Program, error: ParseError) -> str:

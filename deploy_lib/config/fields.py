@@ -40,6 +40,17 @@ def inside(path: str) -> str:
 RelativePath = Annotated[str, AfterValidator(inside)]
 
 
+def _directory(path: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts:
+        raise ValueError("this must be the path of a directory on the host, without ..")
+    return f"/{'/'.join(parts)}"
+
+
+Directory = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$"), AfterValidator(_directory)]
+"""A directory on a host, always written in the same way."""
+
+
 def several(value: object) -> object:
     """Lets one text stand for a list of one."""
     return (value,) if isinstance(value, str) else value

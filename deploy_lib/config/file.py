@@ -83,11 +83,10 @@ class File(Model):
         for name, environment in self.environments.items():
             if "all" in environment.nodes:
                 raise ValueError(f"environments.{name}.nodes.all: `--node all` already means every node")
-            places: dict[tuple[str, str, str], str] = {}
+            places: dict[tuple[str, int, str], str] = {}
             for node, spec in environment.nodes.items():
-                at = address.parse(spec.host)
                 for what in (spec.stack, spec.directory):
-                    other = places.setdefault((at.host.lower(), at.port, what), node)
+                    other = places.setdefault((*address.parse(spec.host).place, what), node)
                     if other != node:
                         raise ValueError(
                             f"environments.{name}.nodes.{node}: {other} already has {what} on {spec.host}"

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from deploy_lib.config.fields import Model, Seconds, several
 
@@ -15,6 +23,22 @@ def _regex(text: str) -> str:
         re.compile(text)
     except re.error as error:
         raise ValueError(f"this is not a regular expression: {error}") from None
+    return text
+
+
+def _url(text: str) -> str:
+    """The URL, when a probe can ask it.
+
+    Raises:
+        ValueError: it cannot, ever.
+    """
+    parts = urlsplit(text)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("this URL has no host, or no port that there is")
+    if "@" in parts.netloc:
+        raise ValueError("a probe logs in nowhere, so its URL has no user and no password")
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("a URL has other characters as %XX")
     return text
 
 
@@ -44,7 +68,9 @@ class Probe(Model):
 
     name: str
     service: str = ""
-    url: str | None = Field(pattern=r"^http://[^/\s]+/\S*$", default=None)
+    url: Annotated[str, StringConstraints(pattern=r"^http://[^/\s]+/\S*$"), AfterValidator(_url)] | None = (
+        None
+    )
     status: int = 200
     json_values: dict[str, str | int | bool] = Field(alias="json", default_factory=dict)
     log: Annotated[str, AfterValidator(_regex)] | None = None

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from deploy_lib import address
-from deploy_lib.config.fields import EnvName, Model, Name, Paths, ProjectName
+from deploy_lib.config.fields import Directory, EnvName, Model, Name, Paths, ProjectName
 from deploy_lib.config.open_set import OpenSet
 from deploy_lib.config.stacks import StackFiles
 
@@ -97,7 +97,7 @@ class NodeSpec(Model):
 
     host: Annotated[str, AfterValidator(_destination)]
     stack: str
-    directory: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
+    directory: Directory
     variables: dict[EnvName, str] = Field(default_factory=dict)
     env_file: Paths | None = None
     replicas: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)

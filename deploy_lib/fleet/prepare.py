@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from deploy_lib import address
 from deploy_lib.config import Environment, Node
+from deploy_lib.errors import UsageError
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.site import Site
@@ -40,6 +42,7 @@ def prepare(
     release_id, stop = new_id(), threading.Event()
     replicas.check(nodes, request.replicas)
     stacks: dict[str, Local] = {n.name: read_stack(environment, n) for n in nodes}
+    _require_own_projects(environment, stacks)
     scrapers = _scrapers(environment, nodes, connect)
     deployments = [
         Deployment(
@@ -58,6 +61,33 @@ def prepare(
         for service in request.services:
             deployment.local.check_service(service)
     return deployments
+
+
+def _require_own_projects(environment: Environment, stacks: Mapping[str, Local]) -> None:
+    """Refuses two nodes of one host that are the same Compose project: each would remove the other's containers.
+
+    Args:
+        stacks: of the nodes that take part; the environment may have others on their hosts.
+    """
+    for name, local in stacks.items():
+        at = address.parse(environment.nodes[name].host).place
+        for other in environment.nodes.values():
+            if other.name == name or address.parse(other.host).place != at:
+                continue
+            if local.project == _project(environment, other, stacks):
+                raise UsageError(
+                    f"the nodes {name} and {other.name} are the Compose project {local.project} on one host, and each would "
+                    "remove the other's containers",
+                    hint='give one of them another: project = "..." in its table of deploy.toml',
+                )
+
+
+def _project(environment: Environment, node: Node, stacks: Mapping[str, Local]) -> str | None:
+    """The name of a node's Compose project; None for one that takes no part and whose files are broken."""
+    try:
+        return (stacks.get(node.name) or read_stack(environment, node)).project
+    except UsageError:
+        return None
 
 
 def _scrapers(environment: Environment, nodes: Sequence[Node], connect: Connect) -> dict[str, Scraper]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from fabric import Connection
 
+from deploy_lib.errors import UsageError
 from deploy_lib.secrets.redaction import REDACTOR
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.connection import StrictConnection, connect_to
@@ -25,20 +26,27 @@ _OWN = "_deploy_session"
 _lock = threading.Lock()
 
 
-def connect(destination: str, ssh_config: Path | None = None) -> StrictConnection:
+def connect(destination: str, ssh_config: str | Path | None = None) -> StrictConnection:
     """A connection to `[user@]host[:port]`, as ssh_config understands it, that refuses an unknown or changed host key.
 
     Raises:
         UsageError: ssh_config cannot be read.
     """
-    return connect_to(destination, ssh_config)
+    return connect_to(destination, Path(ssh_config) if ssh_config else None)
 
 
 def session_on(connection: Connection) -> Session:
     """The session of a connection, the same one as long as that is open.
 
     A plain Fabric connection works as well, and accepts any host key, also a changed one.
+
+    Raises:
+        UsageError: Invoke shall only show what it runs, and these operations do not go through it.
     """
+    if connection.config.run.dry:
+        raise UsageError(
+            "Invoke's own dry run (-R, --dry, run.dry) cannot show this operation", hint="leave it out"
+        )
     with _lock:
         session: Session | None = vars(connection).get(_OWN)
         if session is None or (session.opened and not connection.is_connected):
@@ -49,7 +57,14 @@ def session_on(connection: Connection) -> Session:
 
 
 def revealed(values: Values) -> dict[str, str]:
-    """The variables as a script gets them on its standard input; secrets among them are masked in errors from now on."""
+    """The variables as a script gets them on its standard input; secrets among them are masked in errors from now on.
+
+    Raises:
+        UsageError: a value is no text.
+    """
+    for name, value in values.items():
+        if not isinstance(value, str | Secret):
+            raise UsageError(f"the value of {name} is no text, but of the type {type(value).__name__}")
     REDACTOR.add(value for value in values.values() if isinstance(value, Secret))
     return {name: v.reveal() if isinstance(v, Secret) else v for name, v in values.items()}
 

@@ -32,7 +32,7 @@ class Placed(Struct, frozen=True):
     unchanged: tuple[str, ...]
 
 
-def put_directory(connection: Connection, source: Path, directory: str | PurePosixPath) -> Placed:
+def put_directory(connection: Connection, source: str | Path, directory: str | PurePosixPath) -> Placed:
     """Puts all files below a directory of this machine into one of the host; other files there stay. What a link to a file leads to
     is put in its place.
 
@@ -41,6 +41,7 @@ def put_directory(connection: Connection, source: Path, directory: str | PurePos
             directory or to nothing.
         RemoteError: the host's directory cannot be written.
     """
+    source = Path(source)
     if not source.is_dir():
         raise UsageError(f"there is no directory {source}")
     try:
@@ -82,10 +83,14 @@ def put_files(connection: Connection, files: Mapping[str, bytes], directory: str
         files: content by path below the directory.
 
     Raises:
-        UsageError: a path leads out of the directory.
+        UsageError: a path leads out of the directory, or a content is text and no bytes.
         RemoteError: it cannot be written.
     """
-    for path in files:
+    for path, content in files.items():
+        if isinstance(content, str):
+            raise UsageError(
+                f"the content of {path!r} is text, and no bytes", hint="encode it: TEXT.encode()"
+            )
         parts = PurePosixPath(path).parts
         if not parts or PurePosixPath(path).is_absolute() or ".." in parts:
             raise UsageError(f"{path!r} is not a path below the directory")

@@ -55,7 +55,8 @@ def http_probe(
             name=url, service=url, url=url, status=status, json_values=dict(json or {}), timeout=timeout
         )
     except ValidationError as error:
-        raise UsageError(f"this cannot be a probe: {error.errors()[0]['msg']} ({url})") from None
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"this cannot be a probe: {why} ({url})") from None
     (finding,) = prove(session, [probe], lambda: ())
     if not finding.ok:
         raise ProbeError(finding.problem, node=session.node, step="probe")

@@ -8,6 +8,7 @@ away, or that nobody reads, changes nothing else.
 from __future__ import annotations
 
 import atexit
+import codecs
 import errno
 import io
 import logging
@@ -34,6 +35,9 @@ _WERE_CLOSED: set[str] = set()
 """Which of the two were closed when this process began."""
 
 _STDERR = 2
+
+_ESCAPING = "deploy_lib.escaping"
+"""The name of `_escape` among Python's ways to write what an encoding lacks."""
 
 
 class CleanStream(io.TextIOBase):
@@ -99,7 +103,7 @@ class CleanStream(io.TextIOBase):
     def errors(self) -> str:  # type: ignore[override]
         """How characters that the encoding lacks are written: escaped, never as an error."""
         given = self._stream.errors or "strict"
-        return "backslashreplace" if given == "strict" else given
+        return {"strict": "backslashreplace", "surrogateescape": _ESCAPING}.get(given, given)
 
     def _put(self, text: str) -> None:
         if not text:
@@ -114,6 +118,20 @@ class CleanStream(io.TextIOBase):
             action()
         except (OSError, ValueError) as error:
             self._lost = self._lost or str(error)
+
+
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes that were no text come out as they were, and whatever else the encoding lacks is escaped; Python's own way has one of both."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    one = UnicodeEncodeError(error.encoding, error.object, error.start, error.start + 1, error.reason)
+    try:
+        return codecs.lookup_error("surrogateescape")(one)
+    except UnicodeEncodeError:
+        return codecs.lookup_error("backslashreplace")(one)
+
+
+codecs.register_error(_ESCAPING, _escape)
 
 
 def clean(stream: TextIO, redactor: Redactor) -> CleanStream:

@@ -63,11 +63,18 @@ class SafeRemote(Remote):
 
 
 class StrictConnection(Connection):
-    """A Fabric connection to a resolved `Target`; its jump hosts are verified too."""
+    """A Fabric connection to a resolved `Target`; its jump hosts are verified too.
+
+    Attributes:
+        given: what `fab -H` says for it; "" for others.
+        destination: that, with what deploy.toml has for what it leaves open.
+    """
 
     target: Target
     ssh_config_file: Path | None
     batch: bool
+    given: str = ""
+    destination: str = ""
     # Fabric's own declares all others; what is not declared becomes a change of the configuration, which is merged anew.
     inline_ssh_env: bool | None = None
 

@@ -34,11 +34,8 @@ def resolve(destination: str, ssh_config: Path | None = None) -> Target:
         parts = address.parse(destination)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if ssh_config and not ssh_config.is_file():
-        raise UsageError(
-            f"there is no ssh_config at {ssh_config}",
-            hint="see `ssh_config` in deploy.toml, and -S of fab",
-        )
+    if ssh_config:
+        require_config(ssh_config)
     command = ["-F", str(ssh_config)] if ssh_config else []
     command += ["-l", parts.user] if parts.user else []
     command += ["-p", parts.port] if parts.port else []
@@ -49,6 +46,22 @@ def resolve(destination: str, ssh_config: Path | None = None) -> Target:
             asked.one("controlpath") or "", options.one("hostkeyalias"), options.one("proxyjump")
         )
     return options.target(parts.host)
+
+
+def require_config(path: Path) -> None:
+    """Refuses an ssh_config that `ssh -F` could not read, again and again: each host is asked for.
+
+    Raises:
+        UsageError: there is none, or it is a directory, or a pipe, which tells its text once.
+    """
+    # A device such as /dev/null is one.
+    if not path.is_file() and not path.is_char_device():
+        what = (
+            f"{path} is a pipe, and is read more than once"
+            if path.is_fifo()
+            else f"there is no ssh_config at {path}"
+        )
+        raise UsageError(what, hint="name a file: see `ssh_config` in deploy.toml, and -S of fab")
 
 
 _answers: dict[tuple[object, ...], Options] = {}

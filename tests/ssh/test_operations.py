@@ -4,7 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from fabric import Connection
@@ -13,17 +13,21 @@ from deploy_lib.errors import CommandError, RemoteError, UsageError
 from deploy_lib.operations import (
     Placed,
     ProbeError,
+    Project,
     Secret,
     connect,
     docker_login,
     http_probe,
     put_directory,
     put_files,
+    read_logs,
     run_with_secrets,
 )
 from deploy_lib.operations.connections import session_on
 
 from .conftest import NAME, Sshd
+
+WEB = Project("web", PurePosixPath("/opt/web"), ("compose.yml",))
 
 
 @pytest.fixture
@@ -109,6 +113,34 @@ def test_a_value_is_the_commands_and_nobody_elses(connection: Connection) -> Non
     assert run_with_secrets(connection, "exit 3", {}, check=False).exit_code == 3
 
 
+def test_what_no_operation_can_take_is_refused_by_name(connection: Connection) -> None:
+    with pytest.raises(UsageError, match="the value of PORT is no text, but of the type int"):
+        run_with_secrets(connection, "true", {"PORT": 8080})  # type: ignore[dict-item]
+    with pytest.raises(UsageError, match="the content of 'a' is text"):
+        put_files(connection, {"a": "text"}, "/tmp")  # type: ignore[dict-item]
+    with pytest.raises(UsageError, match="services is the text 'web'"):
+        read_logs(connection, WEB, "web")
+
+
+def test_paths_may_be_text(sshd: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a").write_text("1")
+    with connect(NAME, str(sshd.ssh_config)) as made:
+        assert put_directory(made, str(tmp_path / "source"), str(tmp_path / "there")).changed == ("a",)
+
+
+def test_logs_of_a_service_that_is_not_there_are_refused(connection: Connection, docker: Path) -> None:
+    (docker.parent / "bin/docker").write_text(
+        "#!/bin/sh\ncase $1 in\n  ps) echo 'c1 web 1' ;;\n  *) echo '2026-01-01T00:00:00.0Z hello' ;;\nesac\n"
+    )
+    assert [line.text for line in read_logs(connection, WEB, ["web"])] == ["hello"]
+    assert [line.service for line in read_logs(connection, WEB)] == ["web"]
+    with pytest.raises(
+        UsageError, match="no container of a service 'wbe'; it has of web\n  -> did you mean web"
+    ):
+        read_logs(connection, WEB, ["web", "wbe"])
+
+
 def test_a_login_lies_in_memory_and_is_gone_afterwards(connection: Connection, docker: Path) -> None:
     password = os.urandom(12).hex()
     with docker_login(connection, "h.example:5000", "me", password) as login:
@@ -149,5 +181,6 @@ def test_a_login_that_is_refused_leaves_nothing_and_says_so(connection: Connecti
 def test_a_probe_says_what_came(connection: Connection, sshd: Sshd) -> None:
     with pytest.raises(ProbeError, match="no connection"):
         http_probe(connection, "http://127.0.0.1:1/", timeout=0.1)
-    with pytest.raises(UsageError):
-        http_probe(connection, "nonsense")
+    for wrong in ("nonsense", "http://[bad/", "http://h:99999/"):
+        with pytest.raises(UsageError, match=r"this cannot be a probe: [^V]"):
+            http_probe(connection, wrong)

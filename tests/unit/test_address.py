@@ -49,5 +49,6 @@ def test_what_is_no_destination_is_refused(text: str) -> None:
 def test_ports_tell_hosts_apart_and_users_do_not() -> None:
     assert parse("me@A:1").is_at(parse("you@a"))
     assert not parse("a:1").is_at(parse("a:2"))
+    assert parse("me@A").place == parse("a:22").place == parse("a:022").place != parse("a:2").place
     assert completed("a", "me@a:2") == "me@a:2"
     assert completed("you@[::1]", "me@[::1]:2") == "you@[::1]:2"

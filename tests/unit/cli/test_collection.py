@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -187,6 +188,17 @@ def test_a_name_that_none_can_be_is_the_files_error(
     assert run(sample.project(folder), "invoke", "deploy-shop", "--replicas-x", "1").returncode == 1
 
 
+def test_in_a_namespace_too_a_broken_file_is_what_is_told(tmp_path: Path, run: Run) -> None:
+    ops = "\nfrom invoke.collection import Collection\nns = Collection(ops=ns)\n"
+    for damage in ({"more": "\n[["}, {"more": THIRD.replace("stacks.mail_out", "stacks.'mail.out'")}):
+        folder = with_tasks(sample.project(tmp_path, **damage), "tasks.py", ops)
+        done = run(folder, "invoke", "ops.deploy-mail.out", "--json")
+        assert (done.returncode, done.stderr.startswith("error: deploy.toml")) == (2, True)
+        document = json.loads(done.stdout)
+        assert (document["command"], document["exit"]) == ("ops.deploy-mail.out", 2)
+        assert document["error"].startswith("deploy.toml")
+
+
 def test_no_file_at_all_is_one_line(folder: Path, run: Run) -> None:
     (folder / "deploy.toml").unlink()
     assert listed(run(folder, "invoke", "--list")) == FLEET
@@ -314,3 +326,103 @@ def test_a_record_that_cannot_be_read_is_not_a_missing_one(
     assert done.returncode == 3
     assert "Permission denied" in done.stderr
     assert "without a record" not in done.stdout + done.stderr
+
+
+OWN = """
+from invoke.tasks import call, task
+
+@task(pre=[ns["status"]])
+def after(c):
+    print("own")
+
+@task(post=[call(ns["status"], node="east", json=True)])
+def before(c):
+    print("own")
+
+@task(iterable=["words"])
+def valid(c, words):
+    ns["validate-env"](c, **dict(word.split("=") for word in words))
+
+for own in (after, before, valid):
+    ns.add_task(own)
+"""
+"""Tasks of somebody's own that run the project's."""
+
+
+def with_tasks(folder: Path, file: str, text: str) -> Path:
+    with (folder / file).open("a") as tasks:
+        tasks.write(text)
+    return folder
+
+
+def test_a_task_of_ones_own_runs_one_of_these_with_the_flags_that_it_gives(folder: Path, run: Run) -> None:
+    with_tasks(folder, "tasks.py", OWN)
+    done = run(folder, "invoke", "after")
+    assert (done.returncode, "front  shop   unreachable" in done.stdout, "own" in done.stdout) == (
+        3,
+        True,
+        False,
+    )
+    done = run(folder, "invoke", "before")
+    own, document = done.stdout.splitlines()
+    assert (done.returncode, own, list(json.loads(document)["nodes"])) == (3, "own", ["east"])
+    assert run(folder, "invoke", "valid", "--words", "stack=jobs").returncode == 0
+    done = run(folder, "invoke", "valid")
+    assert (done.returncode, "missing a required argument: 'stack'" in done.stderr) == (2, True)
+    done = run(folder, "invoke", "valid", "--words", "stack=jobs", "--words", "x=1")
+    assert (done.returncode, "unexpected keyword argument 'x'" in done.stderr) == (2, True)
+
+
+def test_what_stands_before_a_task_of_ones_own_runs_on_the_same_hosts(folder: Path, run: Run) -> None:
+    with_tasks(folder, "fabfile.py", OWN[: OWN.index("@task(post")] + "ns.add_task(after)\n")
+    done = run(folder, "fab", "-H", "a.example,b.example", "after")
+    unreachable = [line.split()[0] for line in done.stdout.splitlines() if "unreachable" in line]
+    assert (done.returncode, unreachable, "own" in done.stdout) == (3, ["front", "night", "east"], False)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "env"),
+    [
+        ("invoke", ["-R", "deploy-shop"], {}),
+        ("invoke", ["--dry", "status"], {}),
+        ("invoke", ["rollback"], {"INVOKE_RUN_DRY": "1"}),
+        ("fab", ["-R", "-H", "a.example", "deploy-shop"], {}),
+        ("fab", ["-H", "a.example", "status"], {"FABRIC_RUN_DRY": "1"}),
+    ],
+)
+def test_invokes_own_dry_run_is_refused(
+    folder: Path, run: Run, name: str, words: list[str], env: dict[str, str]
+) -> None:
+    done = run(folder, name, *words, **env)
+    assert (done.returncode, done.stdout, "(-R, --dry, run.dry)" in done.stderr) == (2, "", True)
+    assert ("--dry-run" in done.stderr) == ("status" not in words)
+
+
+@pytest.mark.parametrize(
+    "words", [["-H", "nope", "history"], ["history"], ["-S", "nope", "-H", "a.example", "history"]]
+)
+def test_what_ends_before_it_begins_has_its_document(folder: Path, run: Run, words: list[str]) -> None:
+    done = run(folder, "fab", *words, "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["command"], document["exit"], document["nodes"]) == (
+        2,
+        "history",
+        2,
+        {},
+    )
+    assert document["error"] in done.stderr
+    assert run(folder, "fab", *words).stdout == ""
+
+
+def test_ctrl_c_while_a_host_has_not_answered_yet_says_nothing_of_its_services(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deploy_lib.host.look import logs
+
+    def stream(*_: object, follow: bool) -> Iterator[tuple[str, logs.Known]]:
+        yield "front", logs.Known("web")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(logs, "stream", stream)
+    done = run(folder, "invoke", "logs", "--service", "mailer-1")
+    assert (done.returncode, "no service" in done.stderr) == (130, False)

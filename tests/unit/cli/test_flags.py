@@ -89,3 +89,30 @@ def test_refresh_that_names_no_service_is_refused() -> None:
 def test_a_service_of_an_unset_variable_does_not_stand_for_all(said: list[str]) -> None:
     with pytest.raises(UsageError, match="--service: no service is named"):
         Given({"service": said})[flags.SERVICES]
+
+
+@pytest.mark.parametrize(
+    ("flag", "given", "typed"),
+    [
+        (flags.NODE, "east", ["east"]),
+        (flags.NODE, ("east", "front"), ["east", "front"]),
+        (flags.NODE, None, None),
+        (flags.LOG_LINES, 5, "5"),
+        (flags.WAIT_LOCK, 0, "0"),
+        (flags.TAG, None, ""),
+        (flags.REFRESH, True, True),
+        (flags.JSON, None, False),
+    ],
+)
+def test_what_python_gives_a_flag_is_what_would_be_typed(
+    flag: flags.Flag[object], given: object, typed: flags.Raw
+) -> None:
+    assert flag.typed(given) == typed
+
+
+@pytest.mark.parametrize(
+    ("flag", "given"), [(flags.NODE, 3), (flags.NODE, [3]), (flags.TAG, True), (flags.TAG, ["v1"])]
+)
+def test_what_nobody_could_type_is_refused(flag: flags.Flag[object], given: object) -> None:
+    with pytest.raises(UsageError, match=f"{flag.key} is "):
+        flag.typed(given)

@@ -6,10 +6,12 @@ from typing import Any, cast
 
 import pytest
 
+from deploy_lib import address
 from deploy_lib.cli.flags import NODE
 from deploy_lib.cli.invocation import Invocation
 from deploy_lib.cli.nodes import are_named, choose, connection_to, missing_any, outcome_of, sessions_with
 from deploy_lib.errors import DeployError, RemoteError, UnreachableError, UsageError
+from deploy_lib.ssh.connection import connect_to
 from tests.unit import sample
 
 
@@ -59,10 +61,33 @@ def test_an_ssh_config_that_has_to_be_made_first_says_by_what(tmp_path: Path) ->
 def test_each_node_of_one_host_has_a_connection_of_its_own(tmp_path: Path) -> None:
     environment = sample.environment(tmp_path)
     nodes = environment.nodes_at("a.example")
-    first = cast(Any, SimpleNamespace(twin=lambda: SimpleNamespace()))
+    first = cast(Any, SimpleNamespace(twin=lambda: SimpleNamespace(), given="", destination=""))
     found = sessions_with(environment, nodes, first)
     assert list(found) == [node.name for node in nodes]
     assert len({id(session.connection) for session in found.values()}) == len(nodes) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "users"), [("a.example", ["root", "deploy"]), ("me@a.example", ["me", "me"])]
+)
+def test_each_node_of_one_host_is_reached_as_its_own_user(
+    tmp_path: Path, given: str, users: list[str]
+) -> None:
+    text = sample.DEPLOY
+    for user in ("root", "deploy"):
+        text = text.replace('host = "a.example"', f'host = "{user}@a.example"', 1)
+    environment = sample.environment(tmp_path, deploy=text)
+    nodes = environment.nodes_at(given)
+    (tmp_path / "ssh_config").touch()
+    first = connect_to(address.completed(given, nodes[0].host), tmp_path / "ssh_config")
+    first.given, first.destination = given, address.completed(given, nodes[0].host)
+    first.add_keys("key")
+    found = [session.connection for session in sessions_with(environment, nodes, first).values()]
+    assert [each.target.user for each in found] == users
+    assert [each.client.further for each in found] == [(Path("key"),)] * 2
+    assert found[0] is first
+    (alone,) = sessions_with(environment, nodes[1:], first).values()
+    assert alone.connection.target.user == users[1]
 
 
 def off() -> UnreachableError:

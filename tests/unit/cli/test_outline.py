@@ -33,9 +33,12 @@ def test_another_environments_nodes_are_those_that_deploy_env_names(
 
 
 def test_what_is_typed_counts_where_the_file_does_not_tell(tmp_path: Path) -> None:
-    typed = ["deploy-web", "--replicas-mailer=2", "--replicas-Bad", "deploy-", "--tag", "deploy-$x"]
+    typed = ["ops.deploy-web", "--replicas-mailer=2", "--replicas-Bad", "deploy-", "--tag", "deploy-$x"]
     found = outline(tmp_path, typed)
     assert found.stacks == {"web": ("mailer",)}
+    assert outline(
+        tmp_path, ["deploy-web", "a.b.deploy-jobs", "xdeploy-x", "--tag=a.deploy-x"]
+    ).stacks.keys() == {"web", "jobs"}
     assert found.problem == f"there is no deploy.toml in {tmp_path}"
 
 

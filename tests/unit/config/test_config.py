@@ -121,6 +121,22 @@ def test_models_are_frozen() -> None:
         (('stack = "shop"', 'stack = "shpo"'), r"nodes\.front\.stack: .*did you mean shop\?"),
         (('host = "b.example"', 'host = "A.example"'), r"nodes\.east: night already has jobs on A\.example"),
         (('directory = "/srv/jobs"', 'directory = "/srv/shop"'), r"nodes\.night: front already has /srv/shop on a\.example"),
+        (('directory = "/srv/jobs"', 'directory = "/srv//./shop/"'), r"nodes\.night: front already has /srv/shop on a\.example"),
+        (('directory = "/srv/jobs"', 'directory = "/srv/shop/../jobs"'), r"nodes\.night\.directory: .*without \.\."),
+        (('host = "b.example"', 'host = "me@a.example:22"'), r"nodes\.east: night already has jobs on me@a\.example:22"),
+        *(
+            (('http://127.0.0.1:8080/', url), rf"stacks\.shop\.probes\.0\.url: .*{said}")
+            for url, said in (
+                ("http://h:80800/", "Port out of range"),
+                ("http://h:abc/", "Port could not be cast"),
+                ("http://h:0/", "no port that there is"),
+                ("http://:80/", "has no host"),
+                ("http://[::1:80/", "Invalid IPv6 URL"),
+                ("http://me@h/", "logs in nowhere"),
+                ("http://h/ü", "as %XX"),
+                ("https://h/", "should match pattern"),
+            )
+        ),
         (("nodes.front]", "nodes.all]"), r"environments\.house\.nodes\.all: `--node all`"),
         (("[secrets.DB_PASSWORD]", "[versions]\ncommit_tag = 'v'\n[secrets.DB_PASSWORD]"), r"versions\.commit_tag: .*\{sha:N\}"),
         (('default_tag = "HEAD"', 'default_tag = "a b"'), r"environments\.house\.default_tag"),

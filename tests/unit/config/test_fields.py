@@ -1,7 +1,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from deploy_lib.config.fields import EnvName, Model, RelativePath, several
+from deploy_lib.config.fields import Directory, EnvName, Model, RelativePath, several
 
 
 @pytest.mark.parametrize("path", ["", "/etc/x", "..", "a/../../b", "../x"])
@@ -13,6 +13,17 @@ def test_a_path_that_leaves_the_folder_is_refused(path: str) -> None:
 @pytest.mark.parametrize("path", ["a", "a/b.yml", ".lab/secrets.json", "a/..b"])
 def test_a_path_inside_stays_as_it_was_written(path: str) -> None:
     assert TypeAdapter(RelativePath).validate_python(path) == path
+
+
+@pytest.mark.parametrize("path", ["/opt/web", "/opt/web/", "//opt/web", "/opt//./web"])
+def test_a_directory_of_a_host_is_written_in_one_way(path: str) -> None:
+    assert TypeAdapter(Directory).validate_python(path) == "/opt/web"
+
+
+@pytest.mark.parametrize("path", ["/", "//", "/.", "/opt/../web", "opt", "/a b"])
+def test_what_is_no_directory_of_a_host_is_refused(path: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Directory).validate_python(path)
 
 
 @pytest.mark.parametrize("name", ["1A", "A-B", "A B", "", "A\n", "É"])

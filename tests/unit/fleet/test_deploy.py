@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from deploy_lib.output.console import Console
 from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from tests import ROOT
+from tests.unit import sample
 
 NODES = load(ROOT, "lab").nodes
 
@@ -259,6 +261,27 @@ def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None
 
     with pytest.raises(UsageError, match="--replicas-training 4"):
         prepare(environment, [*environment.nodes.values()], request, Console(), connect)
+
+
+@pytest.mark.parametrize("taking_part", [["front", "night"], ["night"]])
+def test_one_compose_project_twice_on_a_host_is_refused(tmp_path: Path, taking_part: list[str]) -> None:
+    project = 'directory = "/srv/jobs"\nproject = "shop"'
+    text = sample.DEPLOY.replace('directory = "/srv/jobs"', project)
+
+    def made(text: str) -> list[Deployment]:
+        environment = sample.environment(tmp_path, deploy=text)
+        nodes = [environment.nodes[name] for name in taking_part]
+        return prepare(environment, nodes, Request("deploy-all"), Console(), lambda _: cast(Any, Session()))
+
+    with pytest.raises(
+        UsageError, match=r"(front and night|night and front) are the Compose project shop on one host"
+    ):
+        made(text)
+    assert len(made(sample.DEPLOY)) == len(taking_part)
+    # On another host, and beside a stack whose files are broken, it is its own affair.
+    assert len(made(text.replace('"a.example"', '"c.example"', 1))) == len(taking_part)
+    if taking_part == ["night"]:
+        assert len(made(text.replace('"shop.yml"', '"gone.yml"'))) == 1
 
 
 @pytest.mark.parametrize("limit", [1, 2])

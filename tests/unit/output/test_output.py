@@ -209,13 +209,16 @@ def test_no_file_gets_the_number_of_a_stream_that_was_closed(tmp_path: Path) -> 
     assert int(work.read_text()) > 2
 
 
-def test_what_the_encoding_lacks_is_written_all_the_same(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+@pytest.mark.parametrize(
+    ("errors", "written"), [("strict", b"\\xfc \\udc80\n"), ("surrogateescape", b"\\xfc \x80\n")]
+)
+def test_what_the_encoding_lacks_is_written_all_the_same(tmp_path: Path, errors: str, written: bytes) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": f"ascii:{errors}"}
     process = start(
         "looks", tmp_path / "work", 'console._write(console._out, "ü \\udc80")\n', env=environment
     )
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (0, b"\\xfc \\udc80\n"), err
+    assert (process.returncode, out) == (0, written), err
 
 
 # --- unforeseen errors ------------------------------------------------------------------------------------
