@@ -151,9 +151,14 @@ def make_plan(
         joins=joins,
         needs=needs,
         aside=tuple(sorted(aside)),
-        ill=tuple(sorted({c.service for c in facts.containers if not c.healthy or facts.cut_off(c)})),
+        ill=ill(facts),
         down=tuple(_down(facts, changes)),
     )
+
+
+def ill(facts: Facts) -> tuple[str, ...]:
+    """The services that are not healthy, or are cut off, before anything is changed: that they still are is no failure of going back."""
+    return tuple(sorted({c.service for c in facts.containers if not c.healthy or facts.cut_off(c)}))
 
 
 def _at_home(node: Node, path: str) -> bool:
