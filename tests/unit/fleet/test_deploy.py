@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.config import Node, load
-from deploy_lib.errors import DeployError, ExitCode, RemoteError, UsageError
+from deploy_lib.errors import DeployError, ExitCode, RemoteError, StoppedError, UsageError
 from deploy_lib.fleet import deploy as fleet
 from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.each import each
@@ -211,6 +211,16 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
     code = carry_out(cast(list[Deployment], [node]), node.request, {}, ())
     assert code is ExitCode.INTERRUPTED
     assert log == []
+
+
+def test_ctrl_c_before_any_switch_is_130_whichever_nodes_had_done_their_part() -> None:
+    log: list[str] = []
+    shared = Session()
+    done = Fake(NODES["B"], log, session=shared, interrupts="stage")
+    under_way = Fake(NODES["C"], log, {"stage": StoppedError("interrupted")}, session=shared)
+    request = Request("deploy-workers", parallel=1)
+    assert carry_out(cast(list[Deployment], [done, under_way]), request, {}, ()) is ExitCode.INTERRUPTED
+    assert all(isinstance(node.error, StoppedError) for node in (done, under_way))
 
 
 def test_ctrl_c_between_the_proof_and_the_record_takes_all_back() -> None:
