@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from deploy_lib.config import Environment, Node
+from deploy_lib.errors import UsageError
 from deploy_lib.host.change.targets import Scraper
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.site import Site
@@ -38,7 +39,12 @@ def prepare(
         UsageError: a file, a name or an argument is wrong.
     """
     release_id, stop = new_id(), threading.Event()
-    replicas.check(nodes, request.replicas)
+    replicas.check(nodes, request.replicas, request.services)
+    if request.services and request.refresh and request.refresh not in request.services:
+        raise UsageError(
+            f"--refresh {request.refresh}: --service leaves {request.refresh} as it is",
+            hint=f"add --service {request.refresh}, or leave --refresh out",
+        )
     stacks: dict[str, Local] = {n.name: read_stack(environment, n) for n in nodes}
     scrapers = _scrapers(environment, nodes, connect)
     deployments = [

@@ -271,6 +271,17 @@ def test_more_replicas_than_ports_are_refused_before_any_host_is_asked() -> None
         prepare(environment, [*environment.nodes.values()], request, Console(), connect)
 
 
+def test_a_service_that_stays_as_it_is_is_not_refreshed_either() -> None:
+    environment = load(ROOT, "lab")
+    request = Request("deploy-core", services=("backend",), refresh="db")
+
+    def connect(node: Node) -> Any:
+        raise AssertionError("no host is to be asked")
+
+    with pytest.raises(UsageError, match="--refresh db: --service leaves db as it is"):
+        prepare(environment, [environment.nodes["core"]], request, Console(), connect)
+
+
 @pytest.mark.parametrize("limit", [1, 2])
 def test_no_more_nodes_are_worked_on_at_once_than_asked_for(limit: int) -> None:
     now, most, lock = 0, 0, threading.Lock()
