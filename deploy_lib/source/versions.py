@@ -10,13 +10,13 @@ from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Version
+from deploy_lib.request import REF
 from deploy_lib.source import git
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _NUMBER = re.compile(r"v?[0-9]+(\.[0-9]+)*([._-][A-Za-z0-9._-]*)?")
 """A plain version: 1.4.2, v2, 2.0-rc1."""
 
-_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*(?:[~^][0-9]*)*")
 LATEST = "latest"
 
 UNVERSIONED = "unversioned"
@@ -97,7 +97,7 @@ def meant(environment: Environment, text: str) -> list[Version]:
     if digits := policy.digits_of(text):
         return [Version(text, git.known(root, digits))]
     found = [Version(text)] if _NUMBER.fullmatch(text) else []
-    if _REF.fullmatch(text):
+    if re.fullmatch(REF, text):
         # An image tag needs no git; anything else does, so git's error is raised.
         sha = git.known(root, text) if found else git.resolve(root, text)
         found += [of_commit(environment, sha)] if sha else []
