@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
 from deploy_lib.release.content import LAYER, Content, Layer, blob, sha256
+from deploy_lib.release.platform import taken
 from deploy_lib.source.manifests import Config, Descriptor, Index, Manifest, Saved, SavedList, read
 from deploy_lib.source.tar import BrokenTarError, Span, index
 
@@ -60,7 +61,7 @@ class Archive:
         Args:
             platform: such as "linux/amd64".
         """
-        return next((each for each in self.contents if each.platform == platform), None)
+        return taken(platform, self.contents, lambda each: each.platform)
 
     def blocks(self, layer: Layer, start: int = 0) -> Iterator[bytes]:
         """A layer's bytes.
