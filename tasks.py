@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent
     auto_shortflags=False,
     help={"tag": "the image tag; otherwise that of the checkout's commit", "push": "push it, too"},
 )
-def build_backend(c: Context, tag: str = "", push: bool = False) -> None:
+def build_backend(c: Context, tag: str | None = None, push: bool = False) -> None:
     """Build the backend image, and push it to the environment's registry."""
     from lab.backend import build_image
 

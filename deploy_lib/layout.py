@@ -37,7 +37,7 @@ MOUNTED_LABEL = f"io.{OURS}.deploy.mounted"
 """On containers that mount shipped files, or have configs: the fingerprint of their contents, at which Compose does not look."""
 
 VARIABLES_LABEL, RELEASE_LABEL = f"io.{OURS}.deploy.variables", f"io.{OURS}.deploy.release"
-"""On a container that is never started and keeps what only a shell had: the stack, and the release that it is for."""
+"""On a container that is never started and keeps what only a shell had: the Compose project, and the release that it is for."""
 
 KEEP = f"{OURS}-deploy.local/keep"
 """Repository of the local tags that protect images pulled by digest from `docker image prune`."""

@@ -11,6 +11,12 @@ from deploy_lib.errors import UsageError
 
 _WAIT = range(0, 24 * 3600 + 1)
 
+REF = r"[A-Za-z0-9_][A-Za-z0-9._/~^+#@{}=,%-]*"
+"""Tags and git refs; nothing that git or a shell takes for something else."""
+
+SERVICE = r"[A-Za-z0-9._][A-Za-z0-9._-]*"
+"""Names of services, as Compose has them; but for one that begins as a flag does."""
+
 
 class Request(Struct, frozen=True):
     """One deployment as it was asked for.
@@ -48,7 +54,7 @@ def whole_number(flag: str, text: str | None, default: int, allowed: range = _WA
     Raises:
         UsageError: it is no whole number, or not in `allowed`.
     """
-    if text is None or text == "":
+    if text is None:
         return default
     if not re.fullmatch(r"[0-9]+", text) or int(text) not in allowed:
         raise UsageError(f"{flag} must be a whole number from {allowed[0]} to {allowed[-1]}, not {text!r}")
@@ -75,14 +81,20 @@ def image(text: str) -> tuple[str, str]:
     return name, reference
 
 
-def word(flag: str, text: str | None) -> str | None:
+def word(flag: str, text: str | None, form: str = REF) -> str | None:
     """The name that a flag was given, None when it was not.
 
+    Args:
+        form: the pattern of such names.
+
     Raises:
-        UsageError: it has characters that no name has.
+        UsageError: it is empty, or has characters that no name has.
     """
-    if text is None or text == "":
-        return None
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/~^-]*", text):
+    if text == "":
+        # That of an unset variable must not stand for what the flag means when it is left out.
+        raise UsageError(
+            f"{flag}: nothing is named", hint="leave it out, or give it a name: is a variable unset?"
+        )
+    if text is not None and not re.fullmatch(form, text):
         raise UsageError(f"{flag}: {text!r} is not a name")
     return text

@@ -19,11 +19,11 @@ from .settings import FILE
 Say = Callable[[str], None]
 
 
-def build(root: Path, tag: str, say: Say) -> None:
+def build(root: Path, tag: str | None, say: Say) -> None:
     """Builds them as the checkout has them, and pushes them.
 
     Args:
-        tag: as `deploy-STACK --tag` takes it; nothing for the checkout's commit.
+        tag: as `deploy-STACK --tag` takes it; None for the checkout's commit.
 
     Raises:
         UsageError: lab.toml has no such image, or the tag is none.

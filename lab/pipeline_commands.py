@@ -18,7 +18,14 @@ _SOURCE = re.compile(r"https://[A-Za-z0-9._/-]+")
 
 
 def publish(
-    root: Path, name: str, tag: str, *, platforms: str, source: str, cache: bool, attest: bool
+    root: Path,
+    name: str,
+    tag: str | None,
+    *,
+    platforms: str | None,
+    source: str | None,
+    cache: bool,
+    attest: bool,
 ) -> None:
     """Builds and pushes one image.
 
@@ -51,7 +58,9 @@ def latest(root: Path) -> None:
         pipeline.move_latest(environment, console)
 
 
-def _shaped(flag: str, text: str, pattern: re.Pattern[str], example: str) -> str:
-    if text and not pattern.fullmatch(text):
+def _shaped(flag: str, text: str | None, pattern: re.Pattern[str], example: str) -> str:
+    if text is None:
+        return ""
+    if not pattern.fullmatch(text):
         raise UsageError(f"{flag}: {text!r} is none", hint=f"it looks like {example}")
     return text

@@ -26,9 +26,9 @@ def pipeline_tasks(root: Path) -> tuple[Task[Any], ...]:
     def publish_image(
         c: Context,
         image: str = "",
-        tag: str = "",
-        platforms: str = "",
-        source: str = "",
+        tag: str | None = None,
+        platforms: str | None = None,
+        source: str | None = None,
         cache: bool = False,
         bare: bool = False,
     ) -> None:

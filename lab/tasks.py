@@ -77,7 +77,7 @@ def lab_collection(root: Path) -> Collection:
                 show(console, data)
 
     @task(auto_shortflags=False, help={"tag": "the image tag; otherwise that of the checkout's commit"})
-    def build(c: Context, tag: str = "") -> None:
+    def build(c: Context, tag: str | None = None) -> None:
         """Build the project's own images, and push them to the lab's registry."""
         with speaking() as console:
             from .own import build as build_own

@@ -9,6 +9,7 @@ from deploy_lib.compose.asks import asks_of
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login, Manifest, login_for
 from deploy_lib.release.image import HUB, Image
+from deploy_lib.release.platform import runs_on
 
 _HUB_HOST = "registry-1.docker.io"
 """Where Docker Hub's images are."""
@@ -32,7 +33,7 @@ def check_images(
     for manifest in dict.fromkeys(manifests.values()):
         name = f"image {manifest.reference.short}"
         proves = f"the registry has it, for {facts.platform}"
-        fits = not manifest.platforms or facts.platform in manifest.platforms
+        fits = not manifest.platforms or runs_on(facts.platform, manifest.platforms)
         if manifest.digest and fits:
             yield Check(name, proves, found=manifest.digest[:19])
         elif manifest.digest:

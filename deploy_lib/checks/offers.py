@@ -9,11 +9,10 @@ from deploy_lib.compose.asks import Asks, Gpu, asks_of
 from deploy_lib.compose.service import Service
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.offers import Offers
+from deploy_lib.release.platform import normal
 from deploy_lib.shell import words
 
 _MIB = 1024 * 1024
-
-_ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
 
 
 def check_offers(facts: Facts) -> Iterator[Check]:
@@ -59,10 +58,11 @@ def _check_sources(running: list[Service], asked: dict[str, Asks]) -> Check:
 
 
 def _check_platform(facts: Facts, asked: dict[str, Asks]) -> Check:
+    # An image is pulled for the host's own platform: for one that is named, Compose would not take what is there then.
     other = [
         f"{name} is for {asks.platform}"
         for name, asks in asked.items()
-        if asks.platform and _normal(asks.platform) != _normal(facts.platform)
+        if asks.platform and normal(asks.platform) != normal(facts.platform)
     ]
     return judged(
         "platforms",
@@ -71,15 +71,6 @@ def _check_platform(facts: Facts, asked: dict[str, Asks]) -> Check:
         "deploy it to a host of that platform, or take platform: out of the Compose file",
         found=facts.platform,
     )
-
-
-def _normal(platform: str) -> tuple[str, ...]:
-    """Operating system and architecture; a variant is left out, as in linux/arm64/v8."""
-    system, _, rest = platform.lower().partition("/")
-    if not rest:
-        system, rest = "linux", system
-    architecture = rest.partition("/")[0]
-    return system, _ALIASES.get(architecture, architecture)
 
 
 def _check_external(running: list[Service], offers: Offers) -> Iterator[Check]:

@@ -6,13 +6,13 @@ Invoke gets texts only, so that a bad value is this program's own error, with it
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from deploy_lib.errors import UsageError
-from deploy_lib.request import image, whole_number, word
+from deploy_lib import request
+from deploy_lib.request import REF, image, whole_number, word
 from deploy_lib.values import replace
 
 Raw = str | bool | list[str] | None
@@ -28,7 +28,7 @@ class Flag(Struct, Generic[Value], frozen=True):
         name: as it is typed, without its dashes.
         help: what it means; `invoke --help TASK` shows it.
         read: makes the value of what Invoke gives, and of `empty`. Raises UsageError.
-        empty: what Invoke gives when it was not typed. "" makes it a flag with a text, False a switch.
+        empty: what Invoke gives when it was not typed. None makes it a flag with a text, False a switch.
         several: it may be given more than once.
         required: it is an argument, typed without its name.
         optional: it may be given without a text, which is then True.
@@ -37,7 +37,7 @@ class Flag(Struct, Generic[Value], frozen=True):
     name: str
     help: str
     read: Callable[[Raw], Value]
-    empty: Raw = ""
+    empty: Raw = None
     several: bool = False
     required: bool = False
     optional: bool = False
@@ -104,21 +104,21 @@ class Given(Struct, frozen=True):
         return {kind: count for kind, count in counts.items() if count is not None}
 
 
-def _text(raw: Raw) -> str:
-    return raw if isinstance(raw, str) else ""
+def _text(raw: Raw) -> str | None:
+    return raw if isinstance(raw, str) else None
 
 
 def _names(raw: Raw) -> list[str]:
     return list(raw) if isinstance(raw, list) else []
 
 
-def _word(name: str, text: str) -> Flag[str | None]:
-    return Flag(name, text, lambda raw: word(f"--{name}", _text(raw)))
+def _word(name: str, text: str, form: str = REF) -> Flag[str | None]:
+    return Flag(name, text, lambda raw: word(f"--{name}", _text(raw), form))
 
 
 def _number(name: str, text: str, allowed: range) -> Flag[int | None]:
     def read(raw: Raw) -> int | None:
-        return whole_number(f"--{name}", _text(raw), 0, allowed) if raw else None
+        return None if raw is None else whole_number(f"--{name}", _text(raw), 0, allowed)
 
     return Flag(name, text, read)
 
@@ -127,27 +127,25 @@ def _switch(name: str, text: str) -> Flag[bool]:
     return Flag(name, text, bool, empty=False)
 
 
-def _service(text: str) -> str:
-    # One of an unset variable would otherwise stand for all.
-    if not (name := word("--service", text)):
-        raise UsageError("--service: no service is named", hint="leave it out to change all of them")
-    return name
+def _names_of_services(raw: Raw) -> Iterator[str]:
+    for each in _names(raw):
+        if name := word("--service", each, request.SERVICE):
+            yield name
 
 
 _REPLICAS = "replicas-"
 
-NODE: Flag[list[str]] = Flag("node", "a node, or all", _names, empty=None, several=True)
-STACK: Flag[str] = Flag("stack", "a stack of deploy.toml", _text, required=True)
+NODE: Flag[list[str]] = Flag("node", "a node, or all", _names, several=True)
+STACK: Flag[str] = Flag("stack", "a stack of deploy.toml", lambda raw: _text(raw) or "", required=True)
 TAG = _word(
     "tag",
     "an image tag (sha-abc1234, 1.4.2, latest), a full SHA, or a git ref; otherwise the environment's default",
 )
-SERVICE = _word("service", "this service only")
+SERVICE = _word("service", "this service only", request.SERVICE)
 SERVICES: Flag[tuple[str, ...]] = Flag(
     "service",
     "change this service only; may be given more than once",
-    lambda raw: tuple(dict.fromkeys(_service(each) for each in _names(raw))),
-    empty=None,
+    lambda raw: tuple(dict.fromkeys(_names_of_services(raw))),
     several=True,
 )
 BACKUP = _word("backup", "the backup to put back, by its id; `backups` lists them")
@@ -156,13 +154,12 @@ IMAGE: Flag[tuple[tuple[str, str], ...]] = Flag(
     "NAME=REF: a service, or all that use an image of that name, get one of this machine's engine, or of a `docker save` file, "
     "and no registry is needed for it; may be given more than once",
     lambda raw: tuple(dict.fromkeys(image(each) for each in _names(raw))),
-    empty=None,
     several=True,
 )
 REFRESH: Flag[str | None] = Flag(
     "refresh",
     "take the newest image of a tag that is not the project's own: of all services, or of the one that is named",
-    lambda raw: "" if raw is True else word("--refresh", _text(raw)),
+    lambda raw: "" if raw is True else word("--refresh", _text(raw), request.SERVICE),
     optional=True,
 )
 DRY_RUN = _switch("dry-run", "show what would change, and change nothing")

@@ -54,7 +54,7 @@ def run(invocation: Invocation) -> None:
         found = ask_each(chosen, sessions, ask, limit)
         known = {name: one for name, one in found.items() if isinstance(one, Status)}
         for node in chosen:
-            if missed := left_behind(node, known, chosen):
+            if missed := left_behind(environment, node, known, chosen):
                 found[node.name] = replace(known[node.name], notes=(*known[node.name].notes, missed))
             report.nodes[node.name] = _node_of(node, found[node.name])
         _show_status(console, [(node, found[node.name]) for node in chosen])

@@ -41,7 +41,7 @@ def carry_out(
     for wave in waves(deployments):
         if not failed(deployments):
             each(wave, switch, request.parallel)
-    if not failed(deployments) and not stopped(deployments):
+    if all_proven(deployments):
         # From here on there is no way back: Ctrl-C must not leave some recorded and others not.
         each(deployments, lambda d: d.record(), again=True)
     else:
@@ -65,15 +65,16 @@ def conclude(deployments: Sequence[Deployment]) -> ExitCode:
     return ExitCode.worst([d.conclude(recorded) for d in deployments])
 
 
-def stopped(deployments: Sequence[Deployment]) -> bool:
-    """Whether the operator has pressed Ctrl-C; that is then every switched node's error."""
+def all_proven(deployments: Sequence[Deployment]) -> bool:
+    """Whether no node has failed, so that all may be recorded; Ctrl-C is the error of each node that has no other.
+
+    It is that of a node which was done when the key was pressed, too: its status is not that of somebody else's failure.
+    """
     stop = deployments[0].session.stop
-    if stop is None or not stop.is_set():
-        return False
-    for deployment in deployments:
+    for deployment in deployments if stop is not None and stop.is_set() else ():
         if deployment.error is None:
             deployment.fail(StoppedError("interrupted"))
-    return True
+    return not failed(deployments)
 
 
 def failed(deployments: Sequence[Deployment]) -> bool:

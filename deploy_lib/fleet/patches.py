@@ -148,7 +148,7 @@ class Packer:
         packed: tuple[Layer, ...] = ()
         if stock.containerd and nearest and stock.images:
             packed = ask_packed(session, nearest, stock.images[nearest], facts.platform)
-        shipment = patch.make_shipment(offer, content, stock, packed, deployment.node.stack_name)
+        shipment = patch.make_shipment(offer, content, stock, packed, deployment.site.stack.keep_key)
         with self._verifying:
             new = [layer for layer in shipment.lacking if layer.digest not in self._verified]
             try:

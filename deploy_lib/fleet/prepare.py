@@ -40,7 +40,12 @@ def prepare(
         UsageError: a file, a name or an argument is wrong.
     """
     release_id, stop = new_id(), threading.Event()
-    replicas.check(nodes, request.replicas)
+    replicas.check(nodes, request.replicas, request.services)
+    if request.services and request.refresh and request.refresh not in request.services:
+        raise UsageError(
+            f"--refresh {request.refresh}: --service leaves {request.refresh} as it is",
+            hint=f"add --service {request.refresh}, or leave --refresh out",
+        )
     stacks: dict[str, Local] = {n.name: read_stack(environment, n) for n in nodes}
     _require_own_projects(environment, stacks)
     scrapers = _scrapers(environment, nodes, connect)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from deploy_lib.errors import ExitCode, PreflightError
 from deploy_lib.fleet.backup import with_backups
-from deploy_lib.fleet.carry_out import conclude, failed, reason, stopped
+from deploy_lib.fleet.carry_out import all_proven, conclude, reason
 from deploy_lib.fleet.done import Done
 from deploy_lib.fleet.each import each, require
 from deploy_lib.fleet.locks import locked
@@ -47,7 +47,7 @@ def restore(deployments: Sequence[Deployment], request: Request, console: Consol
         each(one, choose)
         require(one)
         each(one, lambda d: d.restore())
-        if not failed(one) and not stopped(one):
+        if all_proven(one):
             each(one, lambda d: d.record(), again=True)
         else:
             why = reason(one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploy_lib.config import Environment
-from deploy_lib.errors import PreflightError
+from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.deploy import deploy, rehearse
 from deploy_lib.fleet.done import Done
@@ -15,6 +15,7 @@ from deploy_lib.node.backup import restore_command
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event
+from deploy_lib.release.release import Version
 from deploy_lib.request import Request
 from deploy_lib.source.versions import ambiguous, versions
 
@@ -71,10 +72,20 @@ def roll_back(
 def _meant(
     environment: Environment, deployments: Sequence[Deployment], request: Request, console: Console
 ) -> str | None:
-    """The tag to go back to: of what `--tag` may mean, what was proven on a node; None without one."""
+    """The tag to go back to: of what `--tag` may mean, what was proven on a node; None without one.
+
+    What a node has recorded under this very name comes first, whether or not this checkout knows such a version.
+    """
     if request.tag is None:
         return None
-    found = versions(environment, request.tag)
+    recorded = [Version(request.tag)] if any(_target(d, request.tag) for d in deployments) else []
+    try:
+        known = versions(environment, request.tag)
+    except UsageError:
+        if not recorded:
+            raise
+        known = []
+    found = [*recorded, *(v for v in known if v.tag != request.tag or not recorded)]
     taken = next((v for v in found if any(_target(d, v.tag) for d in deployments)), found[0])
     if said := ambiguous(request.tag, found, taken):
         console.say(said)

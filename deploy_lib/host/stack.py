@@ -38,6 +38,15 @@ class HostStack(Struct, frozen=True):
         return self.node.stack_name
 
     @property
+    def keep_key(self) -> str:
+        """What the tags end with that protect its images: one word for each Compose project of a host.
+
+        A version before took the stack's name, which several deployments of a host may have. Where the two are the same word,
+        it stays so; elsewhere the dot keeps this one apart from what that version has written for others.
+        """
+        return self.name if self.name == self.project_name else f"{self.project_name}."
+
+    @property
     def settings(self) -> Stack:
         """What deploy.toml says of the stack."""
         return self.node.stack

@@ -40,7 +40,7 @@ def rehearse(
     foreseen, old, new = look_closer(session, job, decision.plan)
     plan = foreseen or decision.plan
     preview = Preview(
-        diffs(plan, old, new),
+        diffs(plan, old, new, [facts.files, *([facts.unsettled.release.files] if facts.unsettled else [])]),
         shown_commands(replace(decision, plan=plan), facts, job, logins),
         ask_sizes(session, plan.pulls, facts.platform, logins),
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from deploy_lib.answers import understand
 from deploy_lib.compose.container import Container
-from deploy_lib.config import Node
+from deploy_lib.config import Node, Probe
 from deploy_lib.errors import DeployError, NotUnderstoodError
 from deploy_lib.host.prove import probe, roster
 from deploy_lib.host.prove.health import Gate, HealthProblem
@@ -99,9 +99,7 @@ def probe_all(
     Raises:
         ProofError: naming those that failed.
     """
-    now = node.stack.probes
-    probes = now if release.probes is None else release.probes
-    otherwise = {each.name: each for each in now if each not in probes}
+    probes, otherwise = asked(node, release)
     failed = []
     for finding in probe.prove(session, probes, look, partial(roster.members, node), otherwise):
         if finding.ok:
@@ -124,6 +122,13 @@ def probe_all(
             node=node.name,
             step="probe",
         )
+
+
+def asked(node: Node, release: Release) -> tuple[Sequence[Probe], Mapping[str, Probe]]:
+    """The probes of a release, and by name those of today that also count; see `probe_all`."""
+    now = node.stack.probes
+    probes = now if release.probes is None else release.probes
+    return probes, {each.name: each for each in now if each not in probes}
 
 
 def _await_health(

@@ -3,116 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-
-from msgspec import Struct
-from msgspec.structs import asdict
+from collections.abc import Collection, Sequence
 
 from deploy_lib.compose.container import Container
-from deploy_lib.config import Backup
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, StoppedError
+from deploy_lib.errors import DeployError, ExitCode, StoppedError
 from deploy_lib.host.change import backup as backups
 from deploy_lib.host.change import watch
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import LAPSE
 from deploy_lib.host.change.place import Placement
-from deploy_lib.host.change.restore import restore_steps, restore_work
-from deploy_lib.host.change.step import shown_of
+from deploy_lib.host.change.restore import restore_work
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.switch_faults import LostError
-from deploy_lib.host.look.facts import Facts
-from deploy_lib.names import did_you_mean
 from deploy_lib.node import proof
 from deploy_lib.node.backup import restore_command
 from deploy_lib.node.outcome import Outcome
+from deploy_lib.node.restoration import Restoration
 from deploy_lib.node.site import Site
-from deploy_lib.node.switching import take_back, without
-from deploy_lib.plan.still import still
-from deploy_lib.release.backup import BackupFile
+from deploy_lib.node.switching import one_shots, take_back, without
 from deploy_lib.release.history import Event, Kind
 from deploy_lib.release.release import Release
-
-
-class Restoration(Struct, frozen=True):
-    """What is put back, and how.
-
-    Attributes:
-        backup: its entry in deploy.toml.
-        file: what is put back.
-        release: that runs, and is proven with it.
-        stop: the services that stand still meanwhile.
-        now: of the data that are there, once it is made; None where there is none.
-        left: those of `stop` that an earlier restore has left stopped.
-        aside: services that did not run before, and stay so.
-        parts: the services whose containers are part of others, which may be among those of `stop`.
-    """
-
-    backup: Backup
-    file: BackupFile
-    release: Release
-    stop: tuple[str, ...]
-    now: BackupFile | None = None
-    left: tuple[str, ...] = ()
-    aside: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ()
-
-    def commands(self, site: Site) -> list[str]:
-        """The Docker commands that would be run, for a dry run."""
-        return shown_of(restore_steps(site.stack, self.backup, self.file, self.stop, self.left))
-
-    @property
-    def other_release(self) -> str:
-        """That it was made when another release ran; "" where that is not so."""
-        if self.file.release == self.release.id:
-            return ""
-        return (
-            f"the backup was made when {self.file.tag} ran (release {self.file.release}), and {self.release.tag} runs now: "
-            "where a migration lies between them, go back first (rollback)"
-        )
-
-
-def choose(site: Site, facts: Facts, file: BackupFile) -> Restoration:
-    """Decides how a backup is put back.
-
-    Raises:
-        PreflightError: it is not whole, nothing runs here that it could be put into, or deploy.toml no longer has its entry.
-    """
-    node = site.node
-
-    def refusal(what: str, hint: str) -> PreflightError:
-        return PreflightError(what, node=node.name, step="restore", hint=hint)
-
-    if not file.whole:
-        raise refusal(
-            f"the file of backup {file.id} is gone, or has another size", f"see: {node.task('backups')}"
-        )
-    entries = {backup.name: backup for backup in node.stack.backups}
-    if file.name not in entries:
-        raise refusal(
-            f"deploy.toml no longer says how {file.name!r} is put back: stacks.{node.stack_name}.backups has no such name",
-            did_you_mean(file.name, entries) or "put its entry back",
-        )
-    if facts.proven is None:
-        raise refusal(
-            "no release is recorded here that could be proven", f"deploy one first: {node.deploy_task}"
-        )
-    release = facts.proven.release
-    back = f"go back first: {node.task(f'rollback --node {node.name}')}"
-    if facts.interrupted is not None:
-        raise refusal(f"the switch to {facts.interrupted.release.title} was interrupted", back)
-    if others := sorted({c.service for c in facts.containers if not _of(release, facts, c)}):
-        raise refusal(f"the proven release, {release.title}, is not what runs: {', '.join(others)}", back)
-    backup = entries[file.name]
-    users = {c.service for c in facts.containers if backup.service in c.needs}
-    found = still(facts, release, users if backup.stop is None else backup.stop)
-    return Restoration(backup, file, release, **asdict(found), parts=tuple(sorted(facts.joins)))
-
-
-def _of(release: Release, facts: Facts, container: Container) -> bool:
-    image = release.images.get(container.service)
-    return (
-        image is None or container.image == image or container.image_id == (facts.id_of(image) or str(image))
-    )
+from deploy_lib.values import replace
 
 
 class Restoring:
@@ -168,7 +79,8 @@ class Restoring:
         if what.aside:
             self._site.say("restore", f"not started, as it did not run before: {', '.join(what.aside)}")
         self._watch.finish()
-        return self._prove()
+        # A restore starts those that it has stopped, and no other.
+        return self._prove(what.release, {*one_shots(what.release)} - {*what.stop})
 
     def record(self, _: Sequence[Container]) -> None:
         """Records that the data are in place; the containers are of the release that is recorded already.
@@ -193,13 +105,17 @@ class Restoring:
             "back", f"to {self._what.now.id}" if self._what.now else "there is nothing to go back to"
         )
 
+        what = self._what
+        before = what.release if what.held is None else replace(what.release, probes=what.held)
+
         def await_back() -> Sequence[Container]:
             self._watch.await_back()
-            return self._prove()
+            return self._prove(before, {*one_shots(before), *what.ill})
 
         kinds: tuple[Kind, Kind] = ("restore-failed", "restore-reverted")
         containers = take_back(self._site, self._watch, self._happens, kinds, reason, await_back)
-        self._site.say("back", "the data are those of before, and the release is proven with them")
+        unlike = f", but for what was not healthy before: {', '.join(what.ill)}" if what.ill else ""
+        self._site.say("back", f"the data are those of before, and the release is proven with them{unlike}")
         return containers
 
     def _happens(self, kind: Kind, detail: str = "") -> Event:
@@ -214,17 +130,17 @@ class Restoring:
             stopped=what.stop,
         )
 
-    def _prove(self) -> Sequence[Container]:
-        site = self._site
-        started, release = self._watch, without(self._what.release, self._what.aside)
+    def _prove(self, release: Release, tolerated: Collection[str]) -> Sequence[Container]:
+        site, started = self._site, self._watch
         return proof.prove(
             site.session,
             site.node,
-            release,
+            without(release, self._what.aside),
             started.looks(),
             started.look,
             site.say,
             site.follow,
+            tolerated,
             clock=started.clock,
         )
 

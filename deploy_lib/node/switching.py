@@ -104,7 +104,7 @@ class Switching:
             self._site.say("apply", f"{step.service} takes the new {step.secret}, and refuses the old one")
         release = self._decision.plan.desired.release
         # What an earlier release does once, it may have done to data that is newer by now.
-        tolerated = _one_shots(release) if self._decision.keep_values else ()
+        tolerated = one_shots(release) if self._decision.keep_values else ()
         return self._prove(release, self._site.follow, tolerated)
 
     def record(self, containers: Sequence[Container]) -> None:
@@ -180,7 +180,7 @@ class Switching:
         finally:
             self._note()
         if back is not None:
-            return self._prove(back, self._site.follow_back, {*_one_shots(back), *self._decision.plan.ill})
+            return self._prove(back, self._site.follow_back, {*one_shots(back), *self._decision.plan.ill})
         containers = next(self._watch.looks())
         self._site.follow_back(containers)
         return containers
@@ -206,7 +206,7 @@ class Switching:
         )
 
 
-def _one_shots(release: Release) -> list[str]:
+def one_shots(release: Release) -> list[str]:
     """The services that must end; one that only may (`on-failure`) may be what everybody needs, and has to be well."""
     return [name for name, how in release.ends.items() if how == "must"]
 

@@ -12,10 +12,12 @@ from deploy_lib.config import Backup
 from deploy_lib.host.change.backup import BackupError
 from deploy_lib.host.change.prune import pruned_after
 from deploy_lib.host.change.switch_faults import NotBegunError
-from deploy_lib.node import backup, pruning, restoring
+from deploy_lib.node import backup, pruning, restoration, restoring
+from deploy_lib.node.before import held
 from deploy_lib.node.deciding import Deciding
 from deploy_lib.node.outcome import Outcome
-from deploy_lib.node.restoring import Restoration, Restoring
+from deploy_lib.node.restoration import Restoration
+from deploy_lib.node.restoring import Restoring
 from deploy_lib.node.switching import Switching
 from deploy_lib.output.timings import phase
 from deploy_lib.plan.outdated import outdated
@@ -63,7 +65,7 @@ class Upkeep(Deciding):
             BackupError: it is not as it was when it was made.
         """
         self._recall_interruption()
-        self.restoration = restoring.choose(self.site, self.facts, file)
+        self.restoration = restoration.choose(self.site, self.facts, file)
         if said := self.restoration.other_release:
             self.site.say("restore", said)
         if said := outdated(self.node, self.facts, self.restoration.release, file):
@@ -87,7 +89,11 @@ class Upkeep(Deciding):
             f"before the restore of {what.file.id}",
             needed="restores all the same",
         )
-        self.restoration = what = replace(what, now=self.backups[0] if self.backups else None)
+        self.restoration = what = replace(
+            what,
+            now=self.backups[0] if self.backups else None,
+            held=held(self.site, self.facts.containers, what.release),
+        )
         prune = pruned_after(self.site.stack, pruning.needed(self.facts))
         self._prove(Restoring(self.site, what, self._token(), prune, self._began))
 

@@ -17,6 +17,7 @@ from deploy_lib.release.files import marks
 from deploy_lib.release.image import Image
 from deploy_lib.release.release import Release
 from deploy_lib.secrets.places import Place
+from deploy_lib.source.versions import UNKNOWN
 
 
 def adopted_release(release_id: str, facts: Facts) -> Desired:
@@ -102,4 +103,4 @@ _OF_COMMIT = re.compile(r"([A-Za-z][A-Za-z._-]*[._-])?[0-9a-f]{7,40}|latest")
 def _tag(images: Mapping[str, Image]) -> str:
     """The tag of the project's own images, as far as it can be told."""
     tags = sorted(image.tag for image in images.values() if _OF_COMMIT.fullmatch(image.tag))
-    return tags[0] if tags else "unknown"
+    return tags[0] if tags else UNKNOWN

@@ -21,9 +21,11 @@ from deploy_lib.plan.plan import make_plan
 from deploy_lib.release.files import content_of, followed, marks
 from deploy_lib.release.history import Event
 from deploy_lib.release.image import Image
-from deploy_lib.release.release import Version
+from deploy_lib.release.release import Release, Version
 from deploy_lib.secrets.fingerprint import fingerprint, fingerprints
+from deploy_lib.secrets.places import readings
 from deploy_lib.secrets.value import Secret
+from deploy_lib.source.versions import deploy_anew
 from deploy_lib.values import replace
 
 
@@ -75,6 +77,11 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
     Raises:
         PreflightError: the host no longer has what it takes.
     """
+
+    def refusal(what: str) -> PreflightError:
+        hint = deploy_anew(job.environment, job.node, target.release)
+        return PreflightError(what, node=job.node.name, step="rollback", hint=hint)
+
     desired = earlier_release(job.release_id, target.release, facts)
     plan = make_plan(job.node, facts, desired)
     missing = [
@@ -84,12 +91,10 @@ def decide_rollback(job: Job, facts: Facts, target: Event) -> Decision:
     ]
     if plan.pulls or missing:
         what = ", ".join([*map(str, plan.pulls), *missing])
-        raise PreflightError(
-            f"the host no longer has all of release {target.release.id}: {what}",
-            node=job.node.name,
-            step="rollback",
-            hint=f"deploy it anew: {job.node.deploy_task} --tag {target.release.tag}"
-            + "".join(f" --image {name}=..." for name in sorted(target.release.patches)),
+        raise refusal(f"the host no longer has all of release {target.release.id}: {what}")
+    if lacking := _valueless(facts, desired.release):
+        raise refusal(
+            f"release {target.release.id} needs {', '.join(lacking)}, and no container of what runs now has a value of it"
         )
     # A rollback after this one goes where a rollback from the restored release went.
     return Decision(replace(plan, next_before=target.before), facts.key, keep_values=True)
@@ -129,6 +134,21 @@ def decide_rotation(job: Job, facts: Facts, values: Mapping[str, Secret], change
         # What deploy.toml does not declare any more has no other value than the one that runs.
         kept=tuple(sorted(set(before.release.marks) - set(values))),
     )
+
+
+def _valueless(facts: Facts, release: Release) -> list[str]:
+    """The secrets of a release whose values stand nowhere on the host, so that the switch would not even begin."""
+    by_hand, running = facts.started_from, {c.service for c in facts.containers}
+    lost = {PurePosixPath(file).name for file in facts.lost(facts.proven.release)} if facts.proven else set()
+    places = [
+        place
+        for place in (*facts.places, *(by_hand.hidden if by_hand else ()))
+        # Where secrets are delivered as files in memory, a reboot has taken those.
+        if place.service in running and not (place.kind == "file" and place.whole and {*place.names} & lost)
+    ]
+    # What was kept for the release is in a container of its own.
+    known = {reading.name for reading in readings(places)} | {*release.carried, *release.given}
+    return sorted({*release.marks} - known)
 
 
 def secret_marks(job: Job, facts: Facts, values: Mapping[str, Secret], key: str) -> dict[str, str]:

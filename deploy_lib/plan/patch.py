@@ -85,13 +85,13 @@ def nearest(content: Content, stock: Stock, first: Sequence[str] = ()) -> str | 
 
 
 def make_shipment(
-    offer: Offer, content: Content, stock: Stock, packed: Sequence[Layer], stack: str
+    offer: Offer, content: Content, stock: Stock, packed: Sequence[Layer], key: str
 ) -> Shipment:
     """What a host lacks of an image, and what it is called there.
 
     Args:
         packed: the layers of `nearest` as containerd's store has them; none where that is not known.
-        stack: whose tag protects the image.
+        key: of the tag that protects the image: `keep_key` of `HostStack`.
     """
     images = stock.images or {}
     if stock.containerd:
@@ -99,12 +99,12 @@ def make_shipment(
         image = Image.parse(sha256(content.manifest))
         known = {each.digest for each in packed}
         lacking = [each for each in content.layers if each.digest not in known]
-        files = content.for_containerd(image.keep_tag(stack))
+        files = content.for_containerd(image.keep_tag(key))
     else:
         image = Image.parse(content.digest)
         count = max((content.shared(diffs) for diffs in images.values()), default=0)
         lacking = list(content.layers[count:])
-        files = content.for_classic(image.keep_tag(stack))
+        files = content.for_classic(image.keep_tag(key))
     there = str(image) in images
     return Shipment(
         name=offer.shown,

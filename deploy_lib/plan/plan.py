@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from msgspec import Struct, field
 
 from deploy_lib import layout
-from deploy_lib.compose.container import Container
 from deploy_lib.config import Node, Reload
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.place import Placement
@@ -160,18 +159,22 @@ def make_plan(
         joins=joins,
         needs=needs,
         aside=tuple(sorted(aside)),
-        ill=tuple(sorted({c.service for c in _own(facts, before) if not c.healthy or facts.cut_off(c)})),
+        ill=ill(facts, before),
         down=tuple(_down(facts, changes)),
     )
 
 
-def _own(facts: Facts, before: Event | None) -> list[Container]:
-    """The containers that are the release's own: what another one has left says nothing of how this one was."""
+def ill(facts: Facts, before: Event | None) -> tuple[str, ...]:
+    """The services that are not healthy, or are cut off, before anything is changed: that they still are is no failure of going back.
+
+    What another release has left says nothing of how this one was.
+    """
     if before is None:
-        return []
+        return ()
     # Of an adopted project nobody has recorded a hash.
     as_found = before.kind == "adopted" and facts.unsettled is None
-    return [c for c in facts.containers if as_found or not facts.remade(c, before)]
+    own = [c for c in facts.containers if as_found or not facts.remade(c, before)]
+    return tuple(sorted({c.service for c in own if not c.healthy or facts.cut_off(c)}))
 
 
 def _at_home(node: Node, path: str) -> bool:

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from deploy_lib import layout
 from deploy_lib.plan.changes import Change, along
 from deploy_lib.plan.plan import Plan
-from deploy_lib.release.files import content_of, mode_of, target_of
+from deploy_lib.release.files import closed, content_of, mode_of, target_of
 from deploy_lib.release.image import Image
 from deploy_lib.values import replace
 
@@ -49,12 +49,15 @@ def foresee(
     return replace(plan, changes=along([foreseen(change) for change in plan.changes], plan.joins, plan.needs))
 
 
-def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dict[str, str]:
-    """By path, how files would change.
+def diffs(
+    plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes], there: Sequence[Mapping[str, str]]
+) -> dict[str, str]:
+    """By path, how files would change; what is not for everybody to read is not shown.
 
     Args:
         old: the host's files; what is not in it is not there.
         new: the release's files, as far as they are known here.
+        there: the marks of what lies on the host, and of releases that have put it there, beside the one that was proven last.
     """
     found = {}
     before_it = plan.before.release if plan.before else None
@@ -68,7 +71,7 @@ def diffs(plan: Plan, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> dic
         before, after = old.get(path, b""), new.get(path, b"") if path in plan.changed else b""
         if path in strange:
             found[path] = f"{path} differs; it is one that somebody else has made"
-        elif any(mode_of(m).endswith("00") and content_of(m) for m in (mark, recorded.get(path, ""))):
+        elif any(closed(marks.get(path, "")) for marks in ({path: mark}, recorded, *there)):
             found[path] = f"{path} differs; its mode says that it is not for everybody to read"
         elif mark and not content_of(mark):
             found[path] = (

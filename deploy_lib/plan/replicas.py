@@ -6,25 +6,36 @@ the running release remembers, so that a new tag does not undo a scaling, then t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from deploy_lib.compose.variables import variable_of
 from deploy_lib.config import Node, Stack
 from deploy_lib.errors import UsageError
 
 
-def check(nodes: Sequence[Node], asked: Mapping[str, int]) -> None:
-    """Refuses what these nodes' stacks have no services for; a stack without replicas has no part in it.
+def check(nodes: Sequence[Node], asked: Mapping[str, int], only: Collection[str] = ()) -> None:
+    """Refuses what these nodes' stacks have no services for; a stack without replicas of a kind has no part in it.
 
     Args:
         asked: by kind, how many replicas were asked for.
+        only: the only services that are changed; none: all.
 
     Raises:
-        UsageError: an unknown kind, or more than there are services, each with its own port.
+        UsageError: a kind that no node has, more than there are services, each with its own port, or services that stay as they are.
     """
-    for node in nodes:
-        for kind, count in asked.items() if node.stack.replicas else ():
-            places = len(node.stack.replicas.get(kind, ()))
+    for kind, count in asked.items():
+        having = [node for node in nodes if kind in node.stack.replicas]
+        if not having:
+            stacks = ", ".join(dict.fromkeys(node.stack_name for node in nodes))
+            raise UsageError(f"--replicas-{kind} {count}: no {kind} replicas belong to {stacks}")
+        for node in having:
+            services = node.stack.replicas[kind]
+            places = len(services)
+            if only and not {*services} <= {*only}:
+                raise UsageError(
+                    f"--replicas-{kind} {count} is about {', '.join(services)}, and --service leaves some of them as they are",
+                    hint="name all of them with --service, or leave one of the two flags out",
+                )
             if count > places:
                 raise UsageError(
                     f"--replicas-{kind} {count}: the stack {node.stack_name} has ports for {places} {kind} replicas",

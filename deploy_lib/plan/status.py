@@ -10,12 +10,13 @@ from msgspec import Struct
 
 from deploy_lib.compose.called import by_name
 from deploy_lib.compose.container import Container
-from deploy_lib.config import Node
+from deploy_lib.config import Environment, Node
 from deploy_lib.host.change.lock import describe
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.plan.alone import parts_of
 from deploy_lib.plan.drift import drift, restore_problem
 from deploy_lib.release.history import Event
+from deploy_lib.source.versions import typed
 
 Standing = Literal["as recorded", "drift", "interrupted", "not deployed"]
 
@@ -84,7 +85,9 @@ def status(facts: Facts, more: Sequence[str] = ()) -> Status:
     return Status(outcome, proven, tuple(_rows(facts, proven)), found, notes)
 
 
-def left_behind(node: Node, statuses: Mapping[str, Status], nodes: Iterable[Node]) -> str:
+def left_behind(
+    environment: Environment, node: Node, statuses: Mapping[str, Status], nodes: Iterable[Node]
+) -> str:
     """What an optional node has missed while it was off; "" for nothing.
 
     Args:
@@ -103,10 +106,8 @@ def left_behind(node: Node, statuses: Mapping[str, Status], nodes: Iterable[Node
         here.id >= newest.id or (here.tag, here.patches) == (newest.tag, newest.patches)
     ):
         return ""
-    if newest.patches:
-        given = " ".join(f"--image {s}=..." for s in sorted(newest.patches))
-        return f"it has missed {newest.title}, which the others run: {node.deploy_task} --tag {newest.tag} {given}"
-    return f"it has missed {newest.tag}, which the others run: {node.deploy_task} --tag {newest.tag} brings it there"
+    brings = "" if newest.patches else " brings it there"
+    return f"it has missed {newest.title}, which the others run: {node.deploy_task}{typed(environment, newest)}{brings}"
 
 
 def _notes(facts: Facts) -> Iterator[str]:

@@ -43,7 +43,14 @@ def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
     contents = [*plan.desired.files.values(), *(back.files.values() if back else ())]
     back_images = set(back.release.images.values()) if back else set()
     lost = {image for image in back_images - set(plan.pulls) if not facts.has(image)}
-    images = (set(plan.desired.release.images.values()) | back_images) - lost
+    # A version before named the tags of these otherwise, in a way that others on the host may take for their own.
+    kept = {
+        image
+        for event in facts.kept(stack.settings.keep_releases)
+        for image in event.release.images.values()
+        if facts.has(image)
+    }
+    images = (set(plan.desired.release.images.values()) | back_images | kept) - lost
     return Staging(
         uploads=contents_by_digest(contents, lacking),
         saves={
@@ -52,7 +59,7 @@ def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
             if content_of(mark) in lacking and facts.files.get(path) == mark
         },
         pulls=plan.pulls,
-        protect=sorted(image for image in images if image.keep_tag(stack.name) not in facts.keep_tags),
+        protect=sorted(image for image in images if image.keep_tag(stack.keep_key) not in facts.keep_tags),
         recover=() if decision.keep_values else sorted(lost),
     )
 

@@ -16,8 +16,8 @@ class Still(Struct, frozen=True):
     Attributes:
         stop: the services that stand still meanwhile, and are started again.
         left: those of them that an earlier restore has left stopped.
-        aside: services of the release that do not run, and stay so: they have not done their work, but somebody has stopped
-            them, or they have failed.
+        aside: services of the release of which something does not run, and stays so: it has not done its work, but somebody has
+            stopped or removed it, or it has failed.
     """
 
     stop: tuple[str, ...] = ()
@@ -32,12 +32,13 @@ def still(facts: Facts, release: Release, wanted: Collection[str]) -> Still:
     Args:
         wanted: those that are to stand still.
     """
-    down = [c for c in facts.containers if c.state in ("exited", "created", "dead")]
+    down = [c for c in facts.containers if c.state in ("exited", "created", "dead", "paused")]
     idle = {c.service for c in down}
     running = {c.service for c in facts.containers if c not in down}
     left = _left(facts, release, wanted) & idle
     failed = {c.service for c in down if not (c.done and c.service in release.ends)}
-    aside = (failed & {*release.images}) - left
+    short = {name for name, count in release.replicas.items() if len(facts.of(name)) < count}
+    aside = ((failed | short) & {*release.images}) - left
     stop, *others = (tuple(sorted(each)) for each in ((running & {*wanted}) | left, left, aside))
     return Still(stop, *others)
 

@@ -113,6 +113,11 @@ def mode_of(mark: str) -> str:
     return mark.partition(":")[2] or f"{PLAIN:o}"
 
 
+def closed(mark: str) -> bool:
+    """Whether it is a file that is not for everybody to read."""
+    return bool(content_of(mark)) and not int(mode_of(mark), 8) & 4
+
+
 def target_of(mark: str) -> str:
     """Where a link leads; "" for what is no link."""
     return mark.removeprefix(_LINK) if mark.startswith(_LINK) else ""

@@ -131,22 +131,25 @@ class Image(Selective, frozen=True, dict=True):
         name = str(self.unpinned).rpartition("/")[2] if self.repository else ""
         return f"{name} {self.digest.removeprefix('sha256:')[:_SHORT]}".strip()
 
-    def keep_tag(self, stack: str) -> str:
-        """The local tag that protects it for a stack: the same image always has the same one.
+    def keep_tag(self, key: str) -> str:
+        """The local tag that protects it for a stack on its host: the same image always has the same one.
 
         Stacks that share a host, and maybe an image, each have their own, and each prunes its own.
+
+        Args:
+            key: `keep_key` of `HostStack`.
         """
-        return f"{self.keep_tags}{stack}"
+        return f"{self.keep_tags}{key}"
 
     @property
     def keep_tags(self) -> str:
         """How the tags begin that protect it, whichever stack it is for."""
         return _keep_tags(self.listed)
 
-    def all_keep_tags(self, stack: str) -> set[str]:
+    def all_keep_tags(self, key: str) -> set[str]:
         """`keep_tag`, and the one of a program before this one, which took a reference as it was written."""
         written = f"{self.repository}@{self.digest}" if self.repository and self.digest else str(self)
-        return {self.keep_tag(stack), f"{_keep_tags(written)}{stack}"}
+        return {self.keep_tag(key), f"{_keep_tags(written)}{key}"}
 
     @cached_property
     def _parts(self) -> tuple[str, str]:
@@ -172,6 +175,6 @@ def _keep_tags(text: str) -> str:
     return f"{KEEP}:{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}-"
 
 
-def any_keep_tag(stack: str) -> str:
+def any_keep_tag(key: str) -> str:
     """A shell pattern for the tags that protect a stack's images."""
-    return f"{KEEP}:{'?' * _DIGITS}-{stack}"
+    return f"{KEEP}:{'?' * _DIGITS}-{key}"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
 from deploy_lib.release.content import LAYER, Content, Layer, blob, sha256
+from deploy_lib.release.platform import taken
 from deploy_lib.source.manifests import Config, Descriptor, Index, Manifest, Saved, SavedList, read
 from deploy_lib.source.tar import BrokenTarError, Span, index
 
@@ -61,8 +62,7 @@ class Archive:
             platform: such as "linux/amd64".
         """
         # What is for an older variant of a processor runs on a newer one, too.
-        found = sorted((each for each in self.contents if each.platform == platform), key=lambda c: c.variant)
-        return found[0] if found else None
+        return taken(platform, sorted(self.contents, key=lambda c: c.variant), lambda each: each.platform)
 
     def blocks(self, layer: Layer, start: int = 0) -> Iterator[bytes]:
         """A layer's bytes.

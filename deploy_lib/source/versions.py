@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from deploy_lib.config import Environment
+from deploy_lib.config import Environment, Node
 from deploy_lib.errors import UsageError
 from deploy_lib.names import did_you_mean
 from deploy_lib.release.image import Image
-from deploy_lib.release.release import Version
+from deploy_lib.release.release import Release, Version
+from deploy_lib.request import REF
 from deploy_lib.source import git
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _NUMBER = re.compile(r"v?[0-9]+(\.[0-9]+)*([._-][A-Za-z0-9._-]*)?")
 """A plain version: 1.4.2, v2, 2.0-rc1."""
 
-_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*(?:[~^][0-9]*)*")
 LATEST = "latest"
+
+UNKNOWN = "unknown"
+"""What a release is called that somebody else has started, and whose images tell no version."""
 
 UNVERSIONED = "unversioned"
 """What a release is called that has no images of the project's own, from files that are in no git checkout."""
@@ -52,6 +55,20 @@ def require_own_images(environment: Environment, tag: str | None) -> None:
             f"--tag {tag} names a version of the project's own images, and environment {environment.name} has no image_registry",
             hint="leave it out: this checkout's files are deployed, with the images that they name",
         )
+
+
+def typed(environment: Environment, release: Release) -> str:
+    """The flags that name a release's version; "" where it has no tag, or none would be taken."""
+    tag = environment.image_registry and release.tag not in (UNKNOWN, UNVERSIONED)
+    images = (f" --image {service}=..." for service in sorted(release.patches))
+    return (f" --tag {release.tag}" if tag else "") + "".join(images)
+
+
+def deploy_anew(environment: Environment, node: Node, release: Release) -> str:
+    """What deploys an earlier release from its sources, for a hint."""
+    flags = typed(environment, release)
+    files = "" if "--tag" in flags else ", from a checkout of the files that it was made from"
+    return f"deploy it anew{files}: {node.deploy_task}{flags}"
 
 
 def _of_files(environment: Environment) -> Version:
@@ -97,7 +114,7 @@ def meant(environment: Environment, text: str) -> list[Version]:
     if digits := policy.digits_of(text):
         return [Version(text, git.known(root, digits))]
     found = [Version(text)] if _NUMBER.fullmatch(text) else []
-    if _REF.fullmatch(text):
+    if re.fullmatch(REF, text):
         # An image tag needs no git; anything else does, so git's error is raised.
         sha = git.known(root, text) if found else git.resolve(root, text)
         found += [of_commit(environment, sha)] if sha else []

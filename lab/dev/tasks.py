@@ -64,10 +64,10 @@ def dev_collection(root: Path) -> Collection:
             "tail": "so many lines of each service (100)",
         },
     )
-    def logs(c: Context, service: str = "", follow: bool = False, tail: str = "") -> None:
+    def logs(c: Context, service: str | None = None, follow: bool = False, tail: str | None = None) -> None:
         """Show what the development environment's containers write."""
         with speaking() as console:
-            from deploy_lib.request import whole_number
+            from deploy_lib.request import SERVICE, whole_number, word
 
             from .up import logs as show
 
@@ -75,7 +75,7 @@ def dev_collection(root: Path) -> Collection:
             code = show(
                 root,
                 lambda text: console.step("dev", "logs", text),
-                service=service or None,
+                service=word("--service", service, SERVICE),
                 follow=follow,
                 tail=lines,
             )

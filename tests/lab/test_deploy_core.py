@@ -151,7 +151,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would(deploy: Run, core: Host) 
 def test_a_dry_run_says_how_much_would_be_pulled_and_leaves_no_login(deploy: Run, core: Host) -> None:
     image = deploy("--tag", SECOND, "--dry-run").core["plan"]["services"]["backend"]["image"]
     pinned = Image.parse(image)
-    core.sh(f"docker rmi -f {pinned.listed} {pinned.keep_tag('core')}", check=False)
+    core.sh(f"docker rmi -f {pinned.listed} {pinned.keep_tag('ktrdr-core.')}", check=False)
     before = core.state()
     plan = deploy("--tag", SECOND, "--dry-run").core["plan"]
     assert plan["pulls"] == [image]

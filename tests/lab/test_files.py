@@ -120,7 +120,7 @@ def site(checkout: Path, core: Host, backend_image: str) -> Iterator[Path]:
     finally:
         core.sh(f"docker compose -p ktrdr-files down -t 0; rm -rf {HOME}")
         listed = f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {KEEP}"
-        core.sh(f"{listed} | grep -- '-files$' | xargs -r docker rmi")
+        core.sh(f"{listed} | grep -- '-ktrdr-files[.]$' | xargs -r docker rmi")
 
 
 def deploy(site: Path, tag: str = FIRST, *more: str) -> Outcome:

@@ -86,7 +86,7 @@ rm -f /etc/ssh/sshd_config.d/deployer.conf; pkill -HUP -o -x sshd
 pkill -KILL -u deployer; pkill -KILL -u mallory
 until ! pgrep -u deployer,mallory >/dev/null; do sleep 0.1; done
 userdel -r deployer; userdel -r mallory
-docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {KEEP} | grep -- '-hostile$' | xargs -r docker rmi
+docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {KEEP} | grep -- '-ktrdr-hostile[.]$' | xargs -r docker rmi
 true
 """
 

@@ -66,7 +66,7 @@ def worst(
             core.sh("docker compose -p ktrdr-worst down -t 0; rm -rf /opt/ktrdr-worst /run/ktrdr-secrets")
             # Its hold on the image that it shares with core would keep core from pruning that.
             core.sh(
-                f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {KEEP} | grep -- '-worst$' | xargs docker rmi"
+                f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {KEEP} | grep -- '-ktrdr-worst[.]$' | xargs docker rmi"
             )
 
 

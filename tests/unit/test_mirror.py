@@ -25,7 +25,6 @@ THROUGH = {
     "cli/prune": "unit/cli/test_collection",
     "cli/report": "unit/fleet/test_pruning",
     "cli/restore": "unit/cli/test_collection",
-    "cli/rollback": "unit/cli/test_collection",
     "cli/rotate_secrets": "unit/cli/test_collection",
     "cli/startup": "unit/output/test_output",
     "cli/status": "unit/cli/test_collection",

@@ -4,10 +4,13 @@ from deploy_lib.errors import UsageError
 from deploy_lib.request import whole_number, word
 
 
-@pytest.mark.parametrize("text", [None, ""])
-def test_a_flag_that_was_not_given_leaves_the_default(text: str | None) -> None:
-    assert whole_number("--tail", text, 100) == 100
-    assert word("--service", text) is None
+def test_a_flag_that_was_not_given_leaves_the_default_and_an_empty_text_is_none() -> None:
+    assert whole_number("--tail", None, 100) == 100
+    assert word("--service", None) is None
+    with pytest.raises(UsageError, match="--tail must be a whole number"):
+        whole_number("--tail", "", 100)
+    with pytest.raises(UsageError, match="--service: nothing is named"):
+        word("--service", "")
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "1e3", "ten", " 1", "²", "٣", "86401"])

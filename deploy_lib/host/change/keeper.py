@@ -50,11 +50,14 @@ def keep(stack: HostStack, keeper: Keeper | None) -> str:
     """
     if keeper is None:
         return ":"
-    name = f"{stack.project_name}-{keeper.release}-variables"
+    name = _name(stack, keeper.release)
     fresh = f"{name}{_FRESH}"
     labels = [
         word
-        for label, value in ((layout.VARIABLES_LABEL, stack.name), (layout.RELEASE_LABEL, keeper.release))
+        for label, value in (
+            (layout.VARIABLES_LABEL, stack.project_name),
+            (layout.RELEASE_LABEL, keeper.release),
+        )
         for word in ("--label", f"{label}={value}")
     ]
     unknown = f"""[ $? = 1 ] || {{ printf '%s\\n' "$e"; exit {ScriptExit.NO_OLD_VALUES}; }}"""
@@ -95,10 +98,20 @@ _FRESH = "-new"
 """Ends the name of a container that does not have all of it yet."""
 
 
+def _name(stack: HostStack, release: str) -> str:
+    """What the container is called. Its name tells whose it is: in the label a version before had the stack's name, which
+    several deployments of a host may have.
+
+    Args:
+        release: its id, or shell text for it.
+    """
+    return f"{stack.project_name}-{release}-variables"
+
+
 def _find(stack: HostStack, keeper: Keeper) -> str:
     """Shell text that puts the id of the container into `$c`, "" where there is none; a whole one, if there are two."""
     filters = words(
-        *("--filter", f"label={layout.VARIABLES_LABEL}={stack.name}"),
+        *("--filter", f"name=^{_name(stack, keeper.release)}({_FRESH})?$"),
         *("--filter", f"label={layout.RELEASE_LABEL}={keeper.release}"),
     )
     found = f"docker ps -a --no-trunc {filters} --format '{{{{.Names}}}} {{{{.ID}}}}'"
@@ -138,12 +151,14 @@ def recall(stack: HostStack, keepers: Iterable[Keeper]) -> str:
 def forget_old(stack: HostStack, kept: Iterable[Release]) -> str:
     """Shell text that removes what is kept for other releases than these; takes `$left` of the pruning."""
     ids = words(*sorted({release.carried_from for release in kept if release.carried_from}))
-    label = quote(f"label={layout.VARIABLES_LABEL}={stack.name}")
-    form = quote(f'{{{{.ID}}}} {{{{.Label "{layout.RELEASE_LABEL}"}}}}')
+    label = quote(f"label={layout.VARIABLES_LABEL}")
+    form = quote(f'{{{{.ID}}}} {{{{.Names}}}} {{{{.Label "{layout.RELEASE_LABEL}"}}}}')
+    own = _name(stack, '"$x"')
     return f"""\
 docker ps -a --filter {label} --format {form} | {{
   r=0
-  while read -r i x; do
+  while read -r i n x; do
+    case $n in {own}|{own}{_FRESH}) ;; *) continue;; esac
     case " {ids} " in *" $x "*) ;; *) discard "$i" || r=1;; esac
   done
   [ $r = 0 ]

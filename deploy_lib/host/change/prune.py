@@ -174,7 +174,7 @@ def prune_script(
     kept = list(kept)
     files = sorted({content_of(mark) for release in kept for mark in release.files.values()} - {""})
     images = [image for release in kept for image in release.images.values()]
-    tags = sorted({tag for image in images for tag in image.all_keep_tags(stack.name)})
+    tags = sorted({tag for image in images for tag in image.all_keep_tags(stack.keep_key)})
     return f"""\
 {GONE}
 {FORESEE if dry_run else REMOVE}left=
@@ -189,7 +189,7 @@ done
 {keeper.forget_old(stack, kept)}
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
 for x in $tags; do
-  case $x in {any_keep_tag(stack.name)}) ;; *) continue;; esac
+  case $x in {any_keep_tag(stack.keep_key)}) ;; *) continue;; esac
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)

@@ -197,4 +197,4 @@ def with_login(image: Image, logins: Sequence[Login]) -> str:
 
 
 def _protect(stack: HostStack, image: Image) -> str:
-    return f"docker tag {quote(image.listed)} {quote(image.keep_tag(stack.name))}"
+    return f"docker tag {quote(image.listed)} {quote(image.keep_tag(stack.keep_key))}"

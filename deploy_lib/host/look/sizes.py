@@ -13,6 +13,7 @@ from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.change.stage import log_in, logins_for, passwords, with_login
 from deploy_lib.host.look.registry import Login
 from deploy_lib.release.image import Image
+from deploy_lib.release.platform import taken
 from deploy_lib.shell import IN_MEMORY, quote
 from deploy_lib.ssh.session import Session
 
@@ -70,8 +71,8 @@ def read_sizes(text: str, platform: str) -> dict[str, int]:
 def _fitting(document: str, platform: str) -> int | None:
     data = json.loads(document)
     variants = data if isinstance(data, list) else [data]
-    fitting = [v for v in variants if len(variants) == 1 or _platform(v) == platform]
-    return _size(fitting[0]) if fitting else None
+    fitting = variants[0] if len(variants) == 1 else taken(platform, variants, _platform)
+    return _size(fitting) if fitting else None
 
 
 def _platform(variant: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ THERE = Manifest(REFERENCE, DIGEST, ("linux/amd64", "linux/arm64"))
             "failed",
             "is for linux/arm64, the host is linux/amd64",
         ),
+        (HOST, replace(THERE, platforms=("linux/386",)), "ok", ""),
         (HOST, DOWN, "failed", "can the host reach the registry"),
         (SETTLED, DOWN, "warning", "the recorded one is on the host"),
         # "unknown" and "denied" have other meanings, too.

@@ -3,6 +3,7 @@
 import pytest
 
 from deploy_lib.cli import flags
+from deploy_lib.cli.commands import COMMANDS
 from deploy_lib.cli.flags import Given
 from deploy_lib.cli.invocation import Invocation
 from deploy_lib.errors import UsageError
@@ -12,7 +13,7 @@ from tests import ROOT
 
 def test_what_was_not_typed_has_a_value_too() -> None:
     assert Invocation("deploy-web", ROOT).request() == Request("deploy-web")
-    given = Given({"tag": "", "node": [], "json": False, "wait-lock": ""})
+    given = Given({"tag": None, "node": [], "json": False, "wait-lock": None})
     assert (given[flags.TAG], given[flags.NODE], given[flags.JSON], given[flags.WAIT_LOCK]) == (
         None,
         [],
@@ -34,7 +35,7 @@ def test_every_flag_reaches_the_request() -> None:
             "wait-lock": "30",
             "parallel": "2",
             "replicas-mailer": "3",
-            "replicas-other": "",
+            "replicas-other": None,
         }
     )
     assert Invocation("deploy-all", ROOT, typed).request() == Request(
@@ -75,7 +76,7 @@ def test_a_bad_number_of_lines_is_too(flag: flags.Flag[int], bad: str) -> None:
         Given({"tail": bad})[flag]
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("", None), (True, ""), ("web", "web")])
+@pytest.mark.parametrize(("typed", "meant"), [(None, None), (True, ""), ("web", "web")])
 def test_refresh_is_for_all_services_or_for_one(typed: flags.Raw, meant: str | None) -> None:
     assert Given({"refresh": typed})[flags.REFRESH] == meant
 
@@ -83,12 +84,6 @@ def test_refresh_is_for_all_services_or_for_one(typed: flags.Raw, meant: str | N
 def test_refresh_that_names_no_service_is_refused() -> None:
     with pytest.raises(UsageError, match="--refresh"):
         _ = Given({"refresh": "a b"})[flags.REFRESH]
-
-
-@pytest.mark.parametrize("said", [[""], ["web", ""]])
-def test_a_service_of_an_unset_variable_does_not_stand_for_all(said: list[str]) -> None:
-    with pytest.raises(UsageError, match="--service: no service is named"):
-        Given({"service": said})[flags.SERVICES]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +94,7 @@ def test_a_service_of_an_unset_variable_does_not_stand_for_all(said: list[str]) 
         (flags.NODE, None, None),
         (flags.LOG_LINES, 5, "5"),
         (flags.WAIT_LOCK, 0, "0"),
-        (flags.TAG, None, ""),
+        (flags.TAG, None, None),
         (flags.REFRESH, True, True),
         (flags.JSON, None, False),
     ],
@@ -116,3 +111,36 @@ def test_what_python_gives_a_flag_is_what_would_be_typed(
 def test_what_nobody_could_type_is_refused(flag: flags.Flag[object], given: object) -> None:
     with pytest.raises(UsageError, match=f"{flag.key} is "):
         flag.typed(given)
+
+
+TEXTS = [
+    *dict.fromkeys(flag for command in COMMANDS for flag in command.flags if flag.empty is None),
+    *(flags.SERVICES, flags.REFRESH, flags.replicas("gpu")),
+]
+
+
+@pytest.mark.parametrize("flag", [flag for flag in TEXTS if flag.name not in ("node", "stack")])
+def test_a_text_of_an_unset_variable_does_not_stand_for_a_flag_that_was_left_out(
+    flag: flags.Flag[object],
+) -> None:
+    for said in (["", "web"], ["web", ""]) if flag.several else ("",):
+        with pytest.raises(UsageError, match=f"^--{flag.name}"):
+            _ = Given({flag.name: said})[flag]
+
+
+@pytest.mark.parametrize(
+    ("flag", "names"),
+    [
+        (flags.TAG, ("v1.0.0+1", "feature/#12", "_next", "HEAD@{1}", "a=b", "release,2")),
+        (flags.SERVICE, ("_worker", ".hidden", "1")),
+        (flags.REFRESH, ("_worker",)),
+    ],
+)
+def test_names_that_git_and_compose_allow_are_names(
+    flag: flags.Flag[str | None], names: tuple[str, ...]
+) -> None:
+    for name in names:
+        assert Given({flag.name: name})[flag] == name
+    assert Given({"service": ["_worker"]})[flags.SERVICES] == ("_worker",)
+    with pytest.raises(UsageError, match="is not a name"):
+        _ = Given({"service": "web/x"})[flags.SERVICE]

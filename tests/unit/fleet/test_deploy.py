@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.config import Node, load
-from deploy_lib.errors import DeployError, ExitCode, RemoteError, UsageError
+from deploy_lib.errors import DeployError, ExitCode, RemoteError, StoppedError, UsageError
 from deploy_lib.fleet import deploy as fleet
 from deploy_lib.fleet.carry_out import carry_out
 from deploy_lib.fleet.each import each
@@ -215,6 +215,16 @@ def test_ctrl_c_before_any_switch_is_130_and_nothing_was_changed() -> None:
     assert log == []
 
 
+def test_ctrl_c_before_any_switch_is_130_whichever_nodes_had_done_their_part() -> None:
+    log: list[str] = []
+    shared = Session()
+    done = Fake(NODES["B"], log, session=shared, interrupts="stage")
+    under_way = Fake(NODES["C"], log, {"stage": StoppedError("interrupted")}, session=shared)
+    request = Request("deploy-workers", parallel=1)
+    assert carry_out(cast(list[Deployment], [done, under_way]), request, {}, ()) is ExitCode.INTERRUPTED
+    assert all(isinstance(node.error, StoppedError) for node in (done, under_way))
+
+
 def test_ctrl_c_between_the_proof_and_the_record_takes_all_back() -> None:
     log: list[str] = []
     node = Fake(NODES["core"], log, interrupts="switch")
@@ -282,6 +292,17 @@ def test_one_compose_project_twice_on_a_host_is_refused(tmp_path: Path, taking_p
     assert len(made(text.replace('"a.example"', '"c.example"', 1))) == len(taking_part)
     if taking_part == ["night"]:
         assert len(made(text.replace('"shop.yml"', '"gone.yml"'))) == 1
+
+
+def test_a_service_that_stays_as_it_is_is_not_refreshed_either() -> None:
+    environment = load(ROOT, "lab")
+    request = Request("deploy-core", services=("backend",), refresh="db")
+
+    def connect(node: Node) -> Any:
+        raise AssertionError("no host is to be asked")
+
+    with pytest.raises(UsageError, match="--refresh db: --service leaves db as it is"):
+        prepare(environment, [environment.nodes["core"]], request, Console(), connect)
 
 
 @pytest.mark.parametrize("limit", [1, 2])

@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.config import Environment
-from deploy_lib.errors import PreflightError
+from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.fleet import rollback, rotation
 from deploy_lib.host.change.history import event
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.output.console import Console
 from deploy_lib.release.history import Event
-from deploy_lib.release.release import Release
+from deploy_lib.release.release import Release, Version
 from deploy_lib.request import Request
 from deploy_lib.values import replace
 from tests.unit.fleet.test_pruning import Fake
@@ -58,6 +58,32 @@ def test_the_tag_of_a_version_is_not_that_of_its_patch() -> None:
     assert found.release.id == "r1"
     assert rollback._target(node(patch), "sha-0000001") is None
     assert rollback._target(node(FIRST, patch), None) == FIRST
+
+
+def test_what_the_hosts_call_a_release_needs_no_version_of_this_checkout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def meant(known: list[Version] | None, tag: str) -> tuple[str | None, str]:
+        def versions(*_: object) -> list[Version]:
+            if known is None:
+                raise UsageError("neither an image tag nor a commit")
+            return known
+
+        monkeypatch.setattr(rollback, "versions", versions)
+        said = io.StringIO()
+        found = rollback._meant(
+            cast(Environment, None), [node(stable)], Request("rollback", tag=tag), Console(err=said)
+        )
+        return found, said.getvalue()
+
+    stable = event("proven", replace(RELEASE, tag="stable"))
+    assert meant(None, "stable") == ("stable", "")
+    with pytest.raises(UsageError):
+        meant(None, "unstable")
+    # A branch has that name, too.
+    found, said = meant([Version("sha-0000009")], "stable")
+    assert (found, "stable is taken" in said) == ("stable", True)
+    assert meant([Version("stable"), Version("sha-0000009")], "stable")[0] == "stable"
 
 
 def test_nodes_that_stay_as_they_are_are_named() -> None:

@@ -35,6 +35,13 @@ def test_a_release_of_an_earlier_version_has_its_files_whatever_deploy_toml_call
     assert stack.project_of(several).inputs == ("new.yml", "release.yml", "release.env")
 
 
+def test_its_images_are_kept_for_its_project_and_where_the_stack_is_called_so_under_the_tags_of_before() -> (
+    None
+):
+    assert build.stack().keep_key == "shop-1."
+    assert replace(build.stack(), project_name="shop").keep_key == "shop"
+
+
 def test_its_secret_files_lie_where_a_host_deployed_before_has_them() -> None:
     places = [str(place) for place in build.stack().secret_places]
     assert places == ["/run/ktrdr-secrets/shop-1", "/dev/shm/ktrdr-secrets/shop-1"]

@@ -26,7 +26,9 @@ BEFORE = Release("r0", "1", None, {}, {}, probes=())
 STARTED = Facts(containers=(build.container(),))
 
 
-def judged(release: Release, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str]:
+def judged(
+    release: Release, facts: Facts, monkeypatch: pytest.MonkeyPatch, ill: tuple[str, ...] = ()
+) -> tuple[Any, str]:
     def prove(_: object, probes: list[Probe], *__: object) -> list[Finding]:
         assert {each.timeout for each in probes} <= {0}
         return [Finding(each, "" if each.name == "holds" else "no answer", 0) for each in probes]
@@ -50,11 +52,14 @@ def judged(release: Release, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> t
         pulls=(),
         reloads=(),
         nothing=False,
+        ill=ill,
     )
     found = judged_by_what_was(cast(Site, site), Decision(plan, "key"), facts).plan
     assert found.before is not None
     assert found.back is not None
-    assert found.before.release == found.back.release
+    # What is recorded stays as it is recorded.
+    known = release.probes is not None and not facts.unrecorded
+    assert found.before.release == (release if known else found.back.release)
     return found.back.release.probes, err.getvalue()
 
 
@@ -73,3 +78,15 @@ def test_a_record_without_probes_is_judged_so_too_and_one_with_them_by_those(
     assert judged(replace(BEFORE, probes=None), proven, monkeypatch)[0] == (HOLDS,)
     own = replace(BEFORE, probes=(BROKEN,))
     assert judged(own, proven, monkeypatch)[0] == (BROKEN,)
+
+
+def test_a_record_is_judged_by_what_held_before_where_some_of_it_was_not_healthy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = replace(BEFORE, probes=(HOLDS, BROKEN), ends={"job": "must"})
+    proven = replace(STARTED, history=(event("proven", own),))
+    assert judged(own, proven, monkeypatch, ill=("web",))[0] == (HOLDS,)
+    assert judged(own, proven, monkeypatch, ill=("job",))[0] == (HOLDS, BROKEN)
+    # What a switch that broke off has left says nothing about the release before.
+    broken_off = replace(proven, history=(*proven.history, event("started", replace(own, id="r2"))))
+    assert judged(own, broken_off, monkeypatch, ill=("web",))[0] == (HOLDS, BROKEN)

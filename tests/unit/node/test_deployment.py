@@ -36,7 +36,7 @@ from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 from deploy_lib.values import replace
-from tests.unit.plan.test_decide import NODE, VERSION, case, forward, rendered, values
+from tests.unit.plan.test_decide import NODE, VERSION, case, forward, past, rendered, values
 
 
 def deployment(**session: object) -> Deployment:
@@ -298,7 +298,7 @@ def test_nothing_is_pruned_where_a_stack_runs_without_a_record() -> None:
 
 def test_a_switch_that_still_goes_on_is_not_said_to_be_interrupted() -> None:
     node = deployment()
-    first = node.facts.history[0]
+    node.facts, first = past()
     begun = event("started", replace(first.release, id="r9"))
     held = replace(node.facts.machine, locked="somebody")
     for facts, lock, said in (

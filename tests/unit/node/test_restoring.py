@@ -1,4 +1,4 @@
-"""Which backup can be put back, and what is said of the data when that fails."""
+"""Going back from a restore is judged by what was before, and what is said of the data when it fails."""
 
 import io
 from types import SimpleNamespace
@@ -7,18 +7,20 @@ from typing import Any, cast
 import pytest
 
 from deploy_lib.compose.labels import DEPENDS_ON
-from deploy_lib.config import Backup
-from deploy_lib.errors import DeployError, ExitCode, PreflightError, RemoteError, StoppedError
+from deploy_lib.config import Backup, Probe
+from deploy_lib.errors import DeployError, ExitCode, RemoteError, StoppedError
 from deploy_lib.host.change.backup import BackupError
 from deploy_lib.host.change.history import event
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.host.change.switch import Switch
 from deploy_lib.host.change.switch_faults import LostError
 from deploy_lib.host.look.facts import Facts
-from deploy_lib.node import restoring
+from deploy_lib.host.prove.probe import Finding
+from deploy_lib.node import before, proof, restoration, restoring, upkeep
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
-from deploy_lib.node.restoring import Restoration, Restoring
+from deploy_lib.node.restoration import Restoration
+from deploy_lib.node.restoring import Restoring
 from deploy_lib.node.site import Site
 from deploy_lib.output.console import Console
 from deploy_lib.plan.steps import new_order
@@ -33,6 +35,9 @@ from tests.unit.plan.test_decide import case
 ENTRY = Backup(name="rows", service="db", command=("dump",), check=("check",), restore=("load",), timeout=5)
 IMAGES = {name: Image.parse(f"h/{name}:1@sha256:{'a' * 64}") for name in ("db", "web", "watch")}
 RELEASE = Release("r1", "sha-0000001", None, IMAGES, {})
+
+HOLDS = Probe(name="holds", service="db", state="running")
+BROKEN = Probe(name="broken", service="db", log="never")
 
 
 def container(service: str, needs: str = "", **more: Any) -> Any:
@@ -66,15 +71,6 @@ def file(**changes: Any) -> BackupFile:
     return replace(made, size=5, **changes)
 
 
-def test_what_depends_on_the_data_stands_still_unless_deploy_toml_says_otherwise() -> None:
-    site = deployment(ENTRY).site
-    assert restoring.choose(site, FACTS, file()).stop == ("web",)
-    site = deployment(ENTRY.model_copy(update={"stop": ("watch",)})).site
-    assert restoring.choose(site, FACTS, file()).stop == ("watch",)
-    site = deployment(ENTRY.model_copy(update={"stop": ()})).site
-    assert restoring.choose(site, FACTS, file()).stop == ()
-
-
 def test_what_did_not_run_before_stays_as_it_is_and_is_no_part_of_the_proof(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -83,7 +79,7 @@ def test_what_did_not_run_before_stays_as_it_is_and_is_no_part_of_the_proof(
         deployment(ENTRY.model_copy(update={"stop": ("web", "watch")})).site, console=Console(err=err)
     )
     down = [replace(c, state="exited") if c.service == "watch" else c for c in FACTS.containers]
-    what = restoring.choose(site, replace(FACTS, containers=tuple(down)), file())
+    what = restoration.choose(site, replace(FACTS, containers=tuple(down)), file())
     assert (what.stop, what.aside) == (("web",), ("watch",))
     proven: list[Release] = []
     host: Any = SimpleNamespace(finish=lambda: None, looks=tuple, look=tuple, clock=lambda: 0.0)
@@ -98,41 +94,8 @@ def test_the_history_says_what_a_restore_has_stopped(monkeypatch: pytest.MonkeyP
     given: list[Switch] = []
     monkeypatch.setattr(restoring.watch, "start", lambda *all_of_it: given.append(all_of_it[2]))
     site = deployment(ENTRY).site
-    Restoring(site, restoring.choose(site, FACTS, file()), "token", ":", 0)
+    Restoring(site, restoration.choose(site, FACTS, file()), "token", ":", 0)
     assert [each.stopped for each in given[0].started] == [("web",)]
-
-
-@pytest.mark.parametrize(
-    ("facts", "what", "said"),
-    [
-        (FACTS, {"whole": False}, "is gone, or has another size"),
-        (FACTS, {"name": "rowz"}, "no such name\n  -> did you mean rows?"),
-        (Facts(), {}, "no release is recorded"),
-        (replace(FACTS, history=(*FACTS.history, event("started", RELEASE))), {}, "was interrupted"),
-        (
-            replace(FACTS, containers=(replace(FACTS.containers[0], image=Image("h/db", "2")),)),
-            {},
-            "the proven release, sha-0000001, is not what runs: db",
-        ),
-    ],
-)
-def test_what_cannot_be_put_back_is_refused_with_what_to_do(
-    facts: Facts, what: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(PreflightError) as raised:
-        restoring.choose(deployment(ENTRY).site, facts, file(**what))
-    assert said in str(raised.value)
-
-
-def test_data_can_be_put_back_where_the_release_of_before_did_not_prove_itself_without_them() -> None:
-    failed = event("failed", replace(RELEASE, id="r2"))
-    assert restoring.choose(deployment(ENTRY).site, replace(FACTS, history=(*FACTS.history, failed)), file())
-
-
-def test_a_backup_of_another_release_is_said_to_be_one() -> None:
-    site = deployment(ENTRY).site
-    assert restoring.choose(site, FACTS, file()).other_release == ""
-    assert "rollback" in restoring.choose(site, FACTS, file(release="r0")).other_release
 
 
 @pytest.mark.parametrize(
@@ -171,6 +134,43 @@ def test_a_restore_ends_with_a_status_and_the_state_of_the_data(
     ended, told = restoring.final(outcome, error, site, what)
     assert ended is code
     assert said.replace("NOW", now.id) in str(told or "")
+
+
+def test_going_back_is_judged_by_what_held_before_the_restore_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judged: list[tuple[Release, set[str]]] = []
+
+    def prove(*arguments: Any, clock: Any) -> Any:
+        judged.append((arguments[2], set(arguments[-1])))
+        return ()
+
+    monkeypatch.setattr(proof, "prove", prove)
+    started = SimpleNamespace(
+        looks=list, look=list, clock=float, finish=lambda: None, await_back=lambda: None
+    )
+    started.conclude = lambda *_: None
+    started.await_end = lambda *_: True
+    monkeypatch.setattr(restoring.watch, "start", lambda *_: started)
+    release = replace(RELEASE, ends={"job": "must"}, probes=(HOLDS, BROKEN))
+    what = Restoration(ENTRY, file(), release, ("web",), file(), ill=("web",), held=(HOLDS,))
+    going = restoring.Restoring(deployment(ENTRY).site, what, "t", ":", 0)
+    going.prove()
+    going.go_back("web is not healthy")
+    assert judged == [(release, {"job"}), (replace(release, probes=(HOLDS,)), {"job", "web"})]
+
+
+def test_what_runs_is_asked_before_its_data_are_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    node, begun = deployment(ENTRY), list[Restoration]()
+    node.restoration = Restoration(ENTRY, file(), replace(RELEASE, probes=(HOLDS, BROKEN)), ())
+    monkeypatch.setattr(
+        before.probe, "prove", lambda _, probes, *__: (Finding(p, p.log or "", 0) for p in probes)
+    )
+    monkeypatch.setattr(Deployment, "_make_backups", lambda *_, **__: None)
+    monkeypatch.setattr(upkeep, "Restoring", lambda _, what, *__: begun.append(what))
+    monkeypatch.setattr(Deployment, "_prove", lambda *_: None)
+    node.restore()
+    assert begun[0].held == (HOLDS,)
 
 
 def test_a_release_that_failed_names_the_backup_before_it_and_what_puts_it_back() -> None:

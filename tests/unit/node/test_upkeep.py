@@ -15,7 +15,7 @@ from deploy_lib.node import backup as node_backup
 from deploy_lib.node import restoring, upkeep
 from deploy_lib.node.deployment import Deployment
 from deploy_lib.node.outcome import Outcome
-from deploy_lib.node.restoring import Restoration
+from deploy_lib.node.restoration import Restoration
 from deploy_lib.output.console import Console
 from deploy_lib.values import replace
 from tests.unit.node.test_restoring import ENTRY, FACTS, RELEASE, deployment, file
@@ -41,7 +41,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setattr(restoring.proof, "prove", lambda *_, **__: FACTS.containers)
     monkeypatch.setattr(node_backup.backups, "make", lambda *_, **__: [file(id="20260101T000000Z-rows-0002")])
     made = deployment(ENTRY)
-    made.restoration = Restoration(ENTRY, file(), RELEASE, ("web",))
+    made.restoration = Restoration(ENTRY, file(), replace(RELEASE, probes=()), ("web",))
     return made
 
 

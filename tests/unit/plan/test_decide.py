@@ -111,8 +111,12 @@ def past() -> tuple[Facts, Event]:
     second = replace(first.release, id="r1b", tag="sha-0000002", images={"web": NEW})
     newest = event("proven", second, before="r1")
     running = replace(facts.containers[0], image=NEW)
+    place = Place("web", "file", "/run/secrets/s", ("", "S", ""))
+    deployed = {"web": replace(service("h/x:2"), secrets=(place,))}
     images = {**facts.images, f"h/x@sha256:{'b' * 64}": "j"}
-    return replace(facts, containers=(running,), images=images, history=(first, newest)), first
+    return replace(
+        facts, containers=(running,), images=images, history=(first, newest), deployed=deployed
+    ), first
 
 
 def test_going_back_keeps_the_values_and_runs_no_migration() -> None:
@@ -201,6 +205,28 @@ def test_going_back_is_refused_when_the_host_no_longer_has_all_of_it() -> None:
             decide_rollback(case(), host, first)
         assert str(what) in raised.value.what
         assert "invoke deploy-shop --tag" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("why", ["renamed", "rebooted", "removed"])
+def test_going_back_is_refused_where_the_host_has_no_value_for_a_secret(why: str) -> None:
+    facts, first = past()
+    proven, name = facts.history[-1], "S"
+    if why == "renamed":
+        name = "OLD_NAME"
+        first = replace(first, release=replace(first.release, secrets={"web": "OLD_NAME=1 S=1"}))
+    elif why == "rebooted":
+        release = replace(proven.release, secret_files={"s": "/run/ktrdr-secrets/shop-1/S"})
+        facts = replace(facts, history=(facts.history[0], replace(proven, release=release)))
+        assert decide_rollback(
+            case(), replace(facts, delivered=frozenset(release.secret_files.values())), first
+        )
+    else:
+        facts = replace(facts, containers=())
+    with pytest.raises(PreflightError, match=f"release r1 needs {name}, and no container") as raised:
+        decide_rollback(case(), facts, first)
+    assert raised.value.hint == f"deploy it anew: invoke deploy-shop --tag {first.release.tag}"
+    kept = replace(first, release=replace(first.release, carried=(name,), carried_from="r1"))
+    assert decide_rollback(case(), facts, kept)
 
 
 def test_an_image_of_the_release_before_that_is_gone_is_got_again_unless_no_registry_may_be_needed() -> None:

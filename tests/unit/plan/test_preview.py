@@ -1,3 +1,5 @@
+import pytest
+
 from deploy_lib.cli.report import going_back
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.plan.plan import make_plan
@@ -11,7 +13,7 @@ from tests.unit.plan.test_plan import NEW, NODE, OLD, desired, settled
 def test_files_are_shown_as_what_changes_in_them() -> None:
     plan = make_plan(NODE, settled(), desired(files={"compose.yml": b"one\nthree\n"}))
     old = {"compose.yml": b"one\ntwo\n", "conf/site.conf": b"p\n"}
-    found = diffs(plan, old, plan.desired.files)
+    found = diffs(plan, old, plan.desired.files, [])
     assert found["compose.yml"].splitlines() == [
         *("--- a/compose.yml", "+++ b/compose.yml"),
         *("@@ -1,2 +1,2 @@", " one", "-two", "+three"),
@@ -28,7 +30,7 @@ def test_modes_links_and_what_is_not_for_everybody_are_said_and_not_shown() -> N
         "d": Entry(folder=True),
     }
     plan = make_plan(NODE, settled(), desired(files=files))  # type: ignore[arg-type]
-    found = diffs(plan, {"run": b"r", "key": b"old"}, plan.desired.files)
+    found = diffs(plan, {"run": b"r", "key": b"old"}, plan.desired.files, [])
     assert {path: found[path] for path in files} == {
         "run": "run has the mode 755",
         "key": "key differs; its mode says that it is not for everybody to read",
@@ -44,10 +46,27 @@ def test_what_was_not_for_everybody_is_not_shown_when_it_goes_or_becomes_open_ei
     held = replace(proven, release=replace(proven.release, files={**proven.release.files, **closed}))
     facts = replace(facts, history=(held,), files={**facts.files, **closed})
     plan = make_plan(NODE, facts, desired(files={"opened": b"new"}))
-    found = diffs(plan, {"gone": b"PASSWORD: x", "opened": b"old"}, {"opened": b"new"})
+    found = diffs(plan, {"gone": b"PASSWORD: x", "opened": b"old"}, {"opened": b"new"}, [])
     assert {found["gone"], found["opened"]} == {
         f"{path} differs; its mode says that it is not for everybody to read" for path in ("gone", "opened")
     }
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o400])
+@pytest.mark.parametrize("where", ["desired", "recorded", "on the host", "unsettled"])
+def test_whoever_closed_a_file_it_is_not_shown(mode: int, where: str) -> None:
+    mark = file_mark(digest(b"x"), mode)
+    facts = settled()
+    (proven,) = facts.history
+    if where == "recorded":
+        proven = replace(proven, release=replace(proven.release, files={**proven.release.files, "f": mark}))
+    facts = replace(facts, history=(proven,), files={**facts.files, "f": file_mark(digest(b"x"))})
+    entry = Entry(b"new", mode if where == "desired" else 0o644)
+    plan = make_plan(NODE, facts, desired(files={"f": entry}))  # type: ignore[dict-item]
+    there = [{"f": mark}] if where in ("on the host", "unsettled") else []
+    assert diffs(plan, {"f": b"PASSWORD"}, {"f": b"new"}, [facts.files, *there])["f"] == (
+        "f differs; its mode says that it is not for everybody to read"
+    )
 
 
 def test_variables_that_somebody_else_has_deployed_are_not_shown() -> None:
@@ -59,7 +78,7 @@ def test_variables_that_somebody_else_has_deployed_are_not_shown() -> None:
     plan = make_plan(
         NODE, replace(facts, history=(adopted,), files={".env": "1"}), desired(files={".env": b"A=1\n"})
     )
-    found = diffs(plan, {".env": b"PASSWORD=x\n"}, {".env": b"A=1\n"})
+    found = diffs(plan, {".env": b"PASSWORD=x\n"}, {".env": b"A=1\n"}, [])
     assert "PASSWORD" not in found[".env"]
 
 

@@ -49,7 +49,7 @@ def test_the_first_stay_when_one_goes() -> None:
     [
         ({"mailer": 4}, "--replicas-mailer 4: the stack shop has ports for 3 mailer replicas"),
         ({"indexer": 4}, "--replicas-indexer 4"),
-        ({"gpu": 1}, "--replicas-gpu 1: the stack shop has ports for 0 gpu replicas"),
+        ({"gpu": 1}, "--replicas-gpu 1: no gpu replicas belong to shop"),
     ],
 )
 def test_more_than_there_are_ports_for_is_refused(asked: dict[str, int], expected: str) -> None:
@@ -63,3 +63,16 @@ def test_more_than_there_are_ports_for_is_refused(asked: dict[str, int], expecte
 def test_a_stack_without_replicas_has_none() -> None:
     assert replicas.choose(PLAIN, {}, {}) == {}
     assert replicas.kept(PLAIN, {}, {}) == ""
+
+
+def test_a_kind_of_one_stack_is_nothing_to_the_others() -> None:
+    gpu = build.node(replicas={"gpu": ("gpu-1",)})
+    replicas.check([PLAIN, NODE, gpu], {"mailer": 3, "gpu": 1})
+    with pytest.raises(UsageError, match="ports for 1 gpu replicas"):
+        replicas.check([NODE, gpu], {"gpu": 2})
+
+
+def test_a_number_of_services_that_stay_as_they_are_is_refused() -> None:
+    replicas.check([NODE], {"mailer": 2}, [*KINDS["mailer"], "web"])
+    with pytest.raises(UsageError, match="is about mailer-1, mailer-2, mailer-3, and --service leaves some"):
+        replicas.check([NODE], {"mailer": 2}, ["mailer-1"])

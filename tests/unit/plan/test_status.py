@@ -185,7 +185,7 @@ def test_an_optional_node_that_has_missed_a_release_is_told(
     }
     known = {"east": at_release(*east), "front": at_release("r3", "3")}
     known |= {"night": at_release(*night)} if night else {}
-    said = left_behind(nodes["east"], known, nodes.values())
+    said = left_behind(sample.house(), nodes["east"], known, nodes.values())
     assert said.startswith(expected)
     assert bool(said) == bool(expected)
 
@@ -208,7 +208,7 @@ def test_a_patch_is_called_what_it_is() -> None:
     assert [(row.tag, row.digest) for row in found.rows] == [("web:patch", ID)]
     nodes = {name: node.model_copy(update={"optional": True}) for name, node in sample.house().nodes.items()}
     before = status(replace(known, history=(event("proven", replace(RELEASE, id="r0")),)))
-    said = left_behind(nodes["east"], {"east": before, "night": found}, nodes.values())
+    said = left_behind(sample.house(), nodes["east"], {"east": before, "night": found}, nodes.values())
     assert said == (
         "it has missed a patch of sha-0000001, which the others run: invoke deploy-jobs --tag sha-0000001 --image web=..."
     )

@@ -13,6 +13,7 @@ from deploy_lib.host.change.start import Runs
 from deploy_lib.host.look.by_hand import ByHand
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Login
+from deploy_lib.host.stack import HostStack
 from deploy_lib.plan.decision import Decision, Job
 from deploy_lib.plan.plan import make_plan
 from deploy_lib.plan.steps import due_backups, make_staging, make_switch, shown_commands
@@ -68,6 +69,23 @@ def test_what_is_shown_is_what_is_run() -> None:
         words = bare.removeprefix("docker login ").removeprefix("docker pull ")
         assert words in text, command
     assert "a-password" not in text
+
+
+def test_what_kept_releases_need_gets_a_tag_of_the_project_s_own_whatever_a_version_before_has_called_it() -> (
+    None
+):
+    stack, older = HostStack(NODE, "p"), Image.parse(f"h/x:0@sha256:{'c' * 64}")
+    facts = settled()
+    first = replace(facts.history[0].release, id="r0", images={"web": older})
+    had = replace(
+        facts,
+        images={**facts.images, older.listed: "i0"},
+        history=(event("proven", first), *facts.history),
+        keep_tags=frozenset(image.keep_tag(NODE.stack_name) for image in (OLD, older)),
+    )
+    assert make_staging(decided(NEW, had), had, stack).protect == [older, OLD, NEW]
+    has = replace(had, keep_tags=frozenset(image.keep_tag("p.") for image in (OLD, older)))
+    assert make_staging(decided(NEW, has), has, stack).protect == [NEW]
 
 
 def test_a_secret_that_neither_release_has_anywhere_is_not_in_use() -> None:

@@ -75,6 +75,7 @@ def test_each_platform_is_found(open_archive: Open) -> None:
     assert found is not None
     assert found.digest == sha256(config(LAYERS, "arm64"))
     assert archive.content_for("linux/s390x") is None
+    assert open_archive(layout(LAYERS, ["386"])).content_for("linux/amd64") is not None
 
 
 def test_the_oldest_variant_of_a_processor_runs_on_all(open_archive: Open) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy_lib.config import Environment
 from deploy_lib.errors import UsageError
-from deploy_lib.release.release import Version
+from deploy_lib.release.release import Release, Version
 from deploy_lib.source import versions
 from tests.unit import sample
 
@@ -122,3 +122,17 @@ def test_the_branch_is_whatever_deploy_toml_says(house: Environment, branch: str
     git(house.root, "update-ref", f"refs/remotes/origin/{branch}", "HEAD~1")
     follows = house.model_copy(update={"default_tag": f"origin/{branch}"})
     assert versions.versions(follows, None) == [of(house, "HEAD~1")]
+
+
+def test_no_hint_names_a_tag_that_would_be_refused(house: Environment) -> None:
+    node = next(iter(house.nodes.values()))
+    release = Release("r1", "1.4", None, {}, {}, patches={"web": "web:patch x"})
+    assert (
+        versions.deploy_anew(house, node, release)
+        == f"deploy it anew: {node.deploy_task} --tag 1.4 --image web=..."
+    )
+    bare = house.model_copy(update={"image_registry": ""})
+    for environment, tag in ((bare, "1.4"), (house, versions.UNKNOWN)):
+        plain = Release("r1", tag, None, {}, {})
+        assert versions.typed(environment, plain) == ""
+        assert "--tag" not in versions.deploy_anew(environment, node, plain)

@@ -25,7 +25,7 @@ case $1 in
     [ -z "$FULL" ] || { echo "no space left" >&2; exit 1; }
     case $2 in *:*) x="$FAKE/k1/${2##*/}"; [ -e "$x" ] || { echo "Error: Could not find the file $2 in container" >&2; exit 1; }
       tar -cf - -C "${x%/*}" "${x##*/}";; *) cp -R "$2" "$FAKE/k1";; esac;;
-  ps) case "$*" in *Label*) printf 'k1 r0\\nk2 r1\\n';; *) [ -z "$SILENT" ] || exit 1; [ -z "$GONE" ] && printf 'shop-r0-variables-new k3\nshop-r0-variables k1\n'; true;; esac;;
+  ps) case "$*" in *Label*) printf 'k1 shop-1-r0-variables r0\\nk2 shop-1-r1-variables r1\\nk3 shop-1-r1-variables-new r1\\nk4 shop-2-r1-variables r1\\n';; *) [ -z "$SILENT" ] || exit 1; [ -z "$GONE" ] && printf 'shop-r0-variables-new k3\nshop-r0-variables k1\n'; true;; esac;;
   inspect) [ -z "$REFUSED" ] || { echo "the engine is busy" >&2; exit 1; }; case $4 in k1) ;; *) exit 1;; esac; case $3 in *'"TOKEN"'*) echo "TOKEN=kept\nx";; *'"PW"'*) echo "PW=keptx";; *) echo;; esac;;
 esac
 """
@@ -57,7 +57,7 @@ def test_values_are_kept_byte_for_byte_and_stand_in_no_command_line(fake: Path) 
     assert ((fake / "TOKEN").read_text(), (fake / "PW").read_text()) == (VALUE, "pw")
     calls = (fake / "calls").read_text()
     assert "-e TOKEN -e PW" in calls
-    assert "--label io.ktrdr.deploy.variables=shop --label io.ktrdr.deploy.release=r0" in calls
+    assert "--label io.ktrdr.deploy.variables=shop-1 --label io.ktrdr.deploy.release=r0" in calls
     assert "id" not in calls.replace("sha256", "")
 
 
@@ -130,7 +130,7 @@ def test_a_value_that_is_kept_nowhere_stops_the_switch_with_its_name(fake: Path)
     assert recalled(fake, Keeper("r0", ("TOKEN",)), GONE="1").returncode == ScriptExit.NO_OLD_VALUES
 
 
-def test_what_no_kept_release_needs_is_removed(fake: Path) -> None:
+def test_what_no_kept_release_needs_is_removed_and_nothing_of_another_project_of_the_host(fake: Path) -> None:
     release = Release("r0", "1", None, {}, {}, carried=("TOKEN",), carried_from="r0")
     script = f'discard() {{ echo "$1"; }}\n{keeper.forget_old(STACK, [release])}'
-    assert run(fake, script).stdout == "k2\n"
+    assert run(fake, script).stdout == "k2\nk3\n"

@@ -49,7 +49,7 @@ class Host:
         for name in ("kept", "old", "older"):
             (self.objects / name).touch()
         for image, identity in ((KEPT, "i1"), (OLD, "i2")):
-            (folder / "images" / image.keep_tag("shop").replace("/", "+")).write_text(identity)
+            (folder / "images" / image.keep_tag(self.stack.keep_key).replace("/", "+")).write_text(identity)
             (folder / "images" / identity).write_text(identity)
         (folder / "docker").write_text(DOCKER)
         (folder / "docker").chmod(0o755)
@@ -144,8 +144,10 @@ def test_an_image_that_has_other_names_is_not_said_to_be_gone(host: Host) -> Non
     assert host.left() == ({"kept"}, 2)
 
 
-def test_what_another_stack_of_the_host_protects_is_not_this_one_s_to_prune(host: Host) -> None:
-    theirs = [host.folder / "images" / image.keep_tag("workers").replace("/", "+") for image in (KEPT, OLD)]
+@pytest.mark.parametrize("key", ["workers", "shop-2.", "shop", "shop-1"])
+def test_what_another_stack_of_the_host_protects_is_not_this_one_s_to_prune(host: Host, key: str) -> None:
+    """Be it one of the same name in another project, and whatever a version before has called it."""
+    theirs = [host.folder / "images" / image.keep_tag(key).replace("/", "+") for image in (KEPT, OLD)]
     for tag in theirs:
         tag.write_text("i3")
     (host.folder / "images/i3").write_text("i3")

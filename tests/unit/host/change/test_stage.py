@@ -91,9 +91,9 @@ def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
     assert [(call[0], call[-1]) for call in calls] == [
-        ("tag", images[0].keep_tag("shop")),
+        ("tag", images[0].keep_tag("shop-1.")),
         ("pull", str(images[1])),
-        ("tag", images[1].keep_tag("shop")),
+        ("tag", images[1].keep_tag("shop-1.")),
         ("pull", str(images[2])),
     ]
 
