@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, field
 
 from deploy_lib import request
+from deploy_lib.errors import UsageError
 from deploy_lib.request import REF, image, whole_number, word
 from deploy_lib.values import replace
 

@@ -101,7 +101,7 @@ def choose(site: Site, facts: Facts, file: BackupFile) -> Restoration:
         release,
         **asdict(found),
         parts=tuple(sorted(facts.joins)),
-        ill=ill(facts, facts.proven),
+        ill=ill(facts, facts.containers),
     )
 
 

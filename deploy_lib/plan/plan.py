@@ -159,22 +159,27 @@ def make_plan(
         joins=joins,
         needs=needs,
         aside=tuple(sorted(aside)),
-        ill=ill(facts, before),
+        ill=ill(facts, _own(facts, before)),
         down=tuple(_down(facts, changes)),
     )
 
 
-def ill(facts: Facts, before: Event | None) -> tuple[str, ...]:
+def ill(facts: Facts, own: Iterable[Container]) -> tuple[str, ...]:
     """The services that are not healthy, or are cut off, before anything is changed: that they still are is no failure of going back.
 
-    What another release has left says nothing of how this one was.
+    Args:
+        own: the containers that count.
     """
+    return tuple(sorted({c.service for c in own if not c.healthy or facts.cut_off(c)}))
+
+
+def _own(facts: Facts, before: Event | None) -> list[Container]:
+    """The containers that are the release's own: what another one has left says nothing of how this one was."""
     if before is None:
-        return ()
+        return []
     # Of an adopted project nobody has recorded a hash.
     as_found = before.kind == "adopted" and facts.unsettled is None
-    own = [c for c in facts.containers if as_found or not facts.remade(c, before)]
-    return tuple(sorted({c.service for c in own if not c.healthy or facts.cut_off(c)}))
+    return [c for c in facts.containers if as_found or not facts.remade(c, before)]
 
 
 def _at_home(node: Node, path: str) -> bool:
