@@ -12,7 +12,7 @@ import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
 
-from deploy_lib.errors import DeployError, StoppedError, UsageError
+from deploy_lib.errors import DeployError, RemoteError, StoppedError, UsageError
 from deploy_lib.secrets.value import MASK
 from deploy_lib.ssh.client import CHANNEL_TIMEOUT, CONNECT_TIMEOUT, StrictClient
 from deploy_lib.ssh.doors import PAUSES, DroppedError, entered
@@ -20,7 +20,9 @@ from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.refusals import HostKeyError, LoginError, ProxyError, explain
 from deploy_lib.ssh.resolve import resolve
 from deploy_lib.ssh.shared import listens, share
+from deploy_lib.ssh.shared_channel import SharedChannel
 from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.transport import StrictChannel
 from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
 from deploy_lib.values import replace
 
@@ -34,12 +36,19 @@ class SafeRemote(Remote):
     """Runs a command with its environment on standard input, so that no process list shows a value."""
 
     def start(self, command: str, shell: str, env: dict[str, str], timeout: float | None = None) -> None:
-        """Starts `command` on a channel of its own; its standard input is at its end afterwards."""
-        self.channel = self.context.create_session()
+        """Starts `command` on a channel of its own; its standard input is at its end afterwards.
+
+        Raises:
+            RemoteError: the host does not answer.
+        """
         self._preamble = Preamble()
         self._errors = self._preamble.twin()
         line, block = frame(command, env, self._preamble)
-        self.channel.exec_command(line)
+        try:
+            self.channel = self.context.create_session()
+            self.channel.exec_command(line)
+        except TimeoutError as error:
+            raise RemoteError(f"no command could be started: {error}", node=self.context.host) from None
         self.channel.sendall(block)
         self.channel.shutdown_write()
 
@@ -178,6 +187,11 @@ class StrictConnection(Connection):
             self.client.take(session)
             self.transport = session
         return session is not None
+
+    def create_session(self) -> StrictChannel | SharedChannel:
+        """A channel for a command; connects first, unless connected."""
+        created: StrictChannel | SharedChannel = super().create_session()
+        return created
 
     def close(self) -> None:
         """Ends the connection, and what led to it."""

@@ -2,6 +2,7 @@ import contextlib
 import os
 import re
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -186,6 +187,42 @@ def test_sessions_that_were_opened_ahead_are_those_that_are_used(sshd: Sshd, ses
     for _ in range(4):
         assert session.run("echo x").stdout == "x\n"
     assert sshd.log.count("new session [server-session]") - before == 4
+
+
+def test_a_host_that_freezes_before_a_script_begins_is_noticed_and_ctrl_c_is_heard(session: Session) -> None:
+    assert session.reserve(4) == 4
+    server = int(session.run("grep PPid: /proc/$PPID/status").stdout.split()[1])
+    own = session.connection.transport
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(RemoteError, match="did not answer in time"):
+            session.run("true", timeout=0.5)
+        session.stop = threading.Event()
+        pressed = threading.Timer(0.5, session.stop.set)
+        pressed.start()
+        with pytest.raises(StoppedError):
+            session.run("true", timeout=60)
+        pressed.join()
+        own.channel_timeout = 0.5
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(session.connection), "create_session", lambda _: session._channels.take())
+            with pytest.raises(RemoteError, match=r"did not answer within 0\.5 s"):
+                session.connection.run("true", hide=True)
+        # One more is not opened, and that is no end of the session.
+        with pytest.raises(RemoteError, match="the host did not answer in time"):
+            session.run("true")
+        session.require_alive()
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+
+def test_ctrl_c_is_heard_while_a_host_takes_no_input(session: Session) -> None:
+    session.stop = threading.Event()
+    pressed = threading.Timer(0.5, session.stop.set)
+    pressed.start()
+    with pytest.raises(StoppedError):
+        session.start("sleep 60", stdin=b"x" * 10_000_000, timeout=60)
+    pressed.join()
 
 
 def test_no_terminal_is_asked_for(sshd_factory: Callable[..., Sshd]) -> None:
