@@ -210,7 +210,10 @@ class StrictConnection(Connection):
             self.gateway.open()
             place = (self.target.hostname, self.target.port)
             transport: paramiko.Transport = self.gateway.transport
-            return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout)
+            try:
+                return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout)
+            except TimeoutError:
+                raise TimeoutError(f"nothing answered within {timeout:g} s") from None
         if self.target.proxy_command:
             self._set(proxy=Proxy(self.target))
             return self.proxy.socket

@@ -57,11 +57,9 @@ def explain(target: Target, error: Exception) -> UnreachableError:
     elif isinstance(error, ProxyError):
         stage, what = "TCP", f"ProxyCommand makes no connection to {where}: {error}"
         hint = f"run it by hand; ssh_config has it for {target.name}: {target.proxy_command}"
-    elif isinstance(error, ChannelException) and target.jump:
-        stage, what = (
-            "TCP",
-            f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {error.text}",
-        )
+    elif isinstance(error, ChannelException | TimeoutError) and target.jump:
+        why = error.text if isinstance(error, ChannelException) else error
+        stage, what = "TCP", f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {why}"
         hint = (
             "is the host up, can the jump host reach it, and does the jump host's sshd allow TCP forwarding?"
         )

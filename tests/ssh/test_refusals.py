@@ -169,6 +169,25 @@ def test_a_host_behind_a_jump_host_is_off_where_either_is(sshd: Sshd, silent: bo
     assert (error.stage, error.jump, error.off) == ("TCP", silent, True), str(error)
 
 
+def test_a_host_that_drops_what_is_sent_to_it_is_off_behind_a_jump_host_too(sshd: Sshd) -> None:
+    text = sshd.ssh_config.read_text()
+    with contextlib.ExitStack() as held:
+        # Two fill its queue: Linux answers no further one then.
+        silent = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = silent.getsockname()[1]
+        for _ in range(2):
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        first(sshd, "ProxyJump hop", f"Port {port}", "ConnectTimeout 1")
+        sshd.ssh_config.write_text(sshd.ssh_config.read_text() + text.replace(NAME, "hop"))
+        error = refusal(sshd)
+    assert (error.stage, error.jump, error.off) == ("TCP", False, True), str(error)
+    assert f"the jump host hop makes no TCP connection to root@127.0.0.1:{port}: nothing answered" in str(
+        error
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
