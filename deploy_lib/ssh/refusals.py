@@ -11,12 +11,15 @@ from paramiko.ssh_exception import (
     ChannelException,
     IncompatiblePeer,
     NoValidConnectionsError,
+    SSHException,
 )
 
 from deploy_lib.errors import Stage, UnreachableError
 from deploy_lib.ssh.hostkeys import fingerprint
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.trust import Known, Presented, ends_with_a_line, line, usable_files
+
+_NO_SERVER = "is that an SSH server?"
 
 _OWN_FINGERPRINT = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
 
@@ -35,6 +38,18 @@ class LoginError(AuthenticationException):
     """
 
     def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+class GreetingError(SSHException):
+    """The server did not get as far as keys.
+
+    Attributes:
+        hint: what to do about it, as a sentence.
+    """
+
+    def __init__(self, what: str = "", hint: str = _NO_SERVER) -> None:
         super().__init__(what)
         self.hint = hint
 
@@ -79,7 +94,8 @@ def explain(target: Target, error: Exception) -> UnreachableError:
         )
     else:
         stage, what = "SSH", f"no SSH session with {where}: {error}"
-        hint = f"is that an SSH server, and has it room for one more connection (its MaxStartups)? See: ssh -v {target.name}"
+        hint = error.hint if isinstance(error, GreetingError) else _NO_SERVER
+        hint = f"{hint} See: ssh -v {target.name}"
     problem = UnreachableError(_printable(what), hint=hint)
     problem.stage, problem.jump = stage, bool(target.jump_of)
     return problem
