@@ -49,12 +49,15 @@ class StrictClient(SSHClient):
         """Takes another's session for its own, so that closing it leaves that."""
         self._transport = session
 
-    def connect(self, *, sock: Any, batch: bool = False) -> paramiko.Transport:  # type: ignore[override]
+    def connect(  # type: ignore[override]
+        self, *, sock: Any, batch: bool = False, heeds: bool = True
+    ) -> paramiko.Transport:
         """Verifies the host and logs in.
 
         Args:
             sock: a socket or channel that leads to the host.
             batch: nothing may be asked.
+            heeds: Ctrl-C ends the login.
 
         Returns:
             the session.
@@ -83,7 +86,7 @@ class StrictClient(SSHClient):
             known.write_down(key)
         elif problem:
             raise refusal(known, key, problem)
-        log_in(transport, self.target, self.further, batch=batch)
+        log_in(transport, self.target, self.further, batch=batch, heeds=heeds)
         return transport
 
 

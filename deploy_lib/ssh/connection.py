@@ -165,7 +165,8 @@ class StrictConnection(Connection):
                     way = None
                     way = self._way()
                     try:
-                        self.transport: Any = self.client.connect(sock=way, batch=batch)
+                        # A twin that asks nothing is for what has to be found out after Ctrl-C, too.
+                        self.transport: Any = self.client.connect(sock=way, batch=batch, heeds=not self.batch)
                         break
                     except DroppedError:
                         if pause is None or self.proxy is not None:
