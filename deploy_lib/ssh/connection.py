@@ -31,6 +31,9 @@ from deploy_lib.values import replace
 # "paramiko" itself, because `paramiko.util.log_to_file` does nothing when there is a handler.
 logging.getLogger("paramiko.transport").addHandler(logging.NullHandler())
 
+_MOST_JUMPS = 16
+"""Jump hosts that may each have one of their own; more are a circle."""
+
 
 class SafeRemote(Remote):
     """Runs a command with its environment on standard input, so that no process list shows a value."""
@@ -241,7 +244,8 @@ def _connection(target: Target, ssh_config: Path | None, via: tuple[str, ...] = 
     """The connection with its jump hosts: each leads to the next, and the first may have jump hosts of its own."""
     gateway: StrictConnection | None = None
     for number, hop in enumerate(target.jump):
-        if hop in via:
+        # Tokens in ProxyJump can make a longer name at each turn.
+        if hop in via or len(via) == _MOST_JUMPS:
             raise UsageError(
                 f"ssh_config: ProxyJump leads in a circle, by way of {hop}",
                 hint=f"ProxyJump none for {hop}, before the lines that set it for all",

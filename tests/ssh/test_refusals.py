@@ -269,6 +269,8 @@ def test_a_host_that_drops_what_is_sent_to_it_is_off_behind_a_jump_host_too(sshd
         ("CertificateFile ${NO_SUCH_VARIABLE}/x", "the environment has no NO_SUCH_VARIABLE"),
         ("KnownHostsCommand /bin/false", "ended with exit status 1"),
         ("ProxyJump jump", "ProxyJump leads in a circle, by way of jump"),
+        ("ProxyJump by-%n", "ProxyJump leads in a circle, by way of by-by-"),
+        ("ProxyJump %z", "ProxyJump %z: there is no token '%z'"),
     ],
 )
 def test_a_mistake_in_ssh_config_is_one_line(sshd: Sshd, line: str, expected: str) -> None:

@@ -3,6 +3,7 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -297,6 +298,17 @@ def test_a_jump_hosts_key_is_verified_as_well(sshd: Sshd) -> None:
     assert f"the host key of jump (the jump host of {NAME}) is not known" in message
     through_a_jump_host(sshd)
     assert sshd.session().run("echo there").stdout == "there\n"
+
+
+def test_a_jump_host_is_named_by_tokens_as_with_ssh(sshd: Sshd) -> None:
+    through_a_jump_host(sshd)
+    text = sshd.ssh_config.read_text().replace("ProxyJump jump", "ProxyJump %r@by-%n,%r@by-%h%%")
+    sshd.ssh_config.write_text(text.replace("Host jump", f"Host by-{NAME} by-127.0.0.1%"))
+    command = ["ssh", "-F", str(sshd.ssh_config), NAME, "true"]
+    assert subprocess.run(command, capture_output=True, timeout=20).returncode == 0
+    with contextlib.closing(sshd.session()) as session:
+        assert session.run("echo there").stdout == "there\n"
+        assert session.connection.target.jump == (f"root@by-{NAME}", "root@by-127.0.0.1%")
 
 
 @pytest.mark.parametrize(
