@@ -45,7 +45,8 @@ def parse(destination: str) -> Address:
         raise ValueError(f"{destination!r} is not a host name")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{destination!r}: {port!r} is not a port")
-    return Address(host, user, port)
+    # As a number: "02222" is the port that somebody else writes as "2222".
+    return Address(host, user, port.lstrip("0"))
 
 
 def completed(given: str, known: str) -> str:

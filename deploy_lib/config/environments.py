@@ -128,8 +128,11 @@ class Environment(Model):
             wanted = address.parse(host)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        found = [node for node in self.nodes.values() if address.parse(node.host).is_at(wanted)]
-        if len({address.parse(node.host).port for node in found}) > 1 and not wanted.port:
+        places = {name: address.parse(node.host) for name, node in self.nodes.items()}
+        found = [node for node in self.nodes.values() if places[node.name].is_at(wanted)]
+        # A node without a port is at ssh_config's: elsewhere, where another node has the very port that is asked for.
+        found = [node for node in found if wanted.port and places[node.name].port == wanted.port] or found
+        if len({places[node.name].port for node in found}) > 1:
             hosts = dict.fromkeys(node.host for node in found)
             raise UsageError(
                 f"{host!r} means several hosts: {', '.join(hosts)}", hint="name the port as well"

@@ -16,6 +16,7 @@ from deploy_lib.ssh.connection import StrictConnection, connect_to
 from deploy_lib.ssh.refusals import explain
 from deploy_lib.ssh.session import Session
 from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.transport import StrictChannel, patient
 
 Values = Mapping[str, str | Secret]
 """Variables for a command; a `Secret` among them is never shown."""
@@ -91,6 +92,10 @@ class _Plain:
             return self._connection.open()
         except Exception as error:  # noqa: BLE001 - Paramiko lets nearly anything through
             raise explain(self.target, error) from None
+
+    def create_session(self) -> StrictChannel:
+        """A channel for a command; connects first, unless connected."""
+        return patient(self._connection.create_session())
 
     def abandon(self) -> None:
         """Closes what a failed `open` leaves."""

@@ -68,6 +68,15 @@ class Asker:
         """Held by whoever asks: what one has been told, the next need not ask."""
         return _turn
 
+    def look(self) -> None:
+        """Looks whether the operator has pressed Ctrl-C.
+
+        Raises:
+            StoppedError: that is so.
+        """
+        if _leaving or self._since != _interruptions:
+            raise StoppedError("interrupted")
+
     def secret(self, question: str) -> str:
         """An answer that is not shown while it is typed; "" when the terminal's input is at its end (Ctrl-D).
 
@@ -94,7 +103,7 @@ class Asker:
 
     def _answer(self, question: str, *, shown: bool) -> str:
         with _turn:
-            self._look()
+            self.look()
             with _terminal() as terminal, _echo(terminal, shown=shown):
                 os.write(terminal, question.encode(errors="replace"))
                 return self._line(terminal)
@@ -103,12 +112,8 @@ class Asker:
         poll = select.poll()
         poll.register(terminal, select.POLLIN)
         while not poll.poll(_PATIENCE):
-            self._look()
+            self.look()
         return os.read(terminal, _LONGEST).decode(errors="replace").rstrip("\r\n")
-
-    def _look(self) -> None:
-        if _leaving or self._since != _interruptions:
-            raise StoppedError("interrupted")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.errors import RemoteError
 from deploy_lib.ssh.connection import StrictConnection
+from deploy_lib.ssh.script_channel import ScriptChannel
 from deploy_lib.ssh.shared import SharedSession
 
 _SETTLING = 0.5
@@ -34,9 +35,9 @@ class Channels:
         self._node = node
         self._connection = connection
         self._forwards: dict[tuple[str, int], paramiko.Channel] = {}
-        self._sessions: deque[paramiko.Channel] = deque()
+        self._sessions: deque[ScriptChannel] = deque()
 
-    def take(self) -> paramiko.Channel:
+    def take(self) -> ScriptChannel:
         """A session channel for one script: one that was opened ahead, or a new one.
 
         Raises:
@@ -92,12 +93,11 @@ class Channels:
             channel.close()
         return False
 
-    def _create(self) -> paramiko.Channel:
+    def _create(self) -> ScriptChannel:
         deadline = time.monotonic() + _SETTLING
         while True:
             try:
-                created: paramiko.Channel = self._connection.create_session()
-                return created
+                return self._connection.create_session()
             except ChannelException:
                 # sshd counts one that was closed until it has looked at its channels again.
                 if time.monotonic() >= deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,18 @@ from paramiko.ssh_exception import IncompatiblePeer, SSHException
 
 from deploy_lib.ssh.doors import DroppedError, SilentError
 from deploy_lib.ssh.login import log_in
-from deploy_lib.ssh.refusals import refusal
+from deploy_lib.ssh.refusals import GreetingError, refusal
 from deploy_lib.ssh.shared import SharedSession
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.transport import Packets, StrictTransport
 from deploy_lib.ssh.trust import Known, presented
+from deploy_lib.ssh.waiting import wait
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for the TCP connection and for the server's first words, each, unless ssh_config has a ConnectTimeout."""
+
+KEYS_TIMEOUT = 30.0
+"""Seconds until keys must have been agreed on; a ConnectTimeout that is longer counts. `ssh` itself waits without an end here."""
 
 CHANNEL_TIMEOUT = 20.0
 """Seconds until a host must have opened a channel; a frozen peer is noticed here."""
@@ -44,12 +49,15 @@ class StrictClient(SSHClient):
         """Takes another's session for its own, so that closing it leaves that."""
         self._transport = session
 
-    def connect(self, *, sock: Any, batch: bool = False) -> paramiko.Transport:  # type: ignore[override]
+    def connect(  # type: ignore[override]
+        self, *, sock: Any, batch: bool = False, heeds: bool = True
+    ) -> paramiko.Transport:
         """Verifies the host and logs in.
 
         Args:
             sock: a socket or channel that leads to the host.
             batch: nothing may be asked.
+            heeds: Ctrl-C ends the login.
 
         Returns:
             the session.
@@ -64,7 +72,6 @@ class StrictClient(SSHClient):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         timeout = self.target.timeout or CONNECT_TIMEOUT
         transport = self._transport = StrictTransport(sock, packetizer_class=Packets)
-        transport.banner_timeout = timeout
         transport.channel_timeout = CHANNEL_TIMEOUT
         _set_algorithms(transport, self.target)
         known = Known(self.target)
@@ -79,34 +86,59 @@ class StrictClient(SSHClient):
             known.write_down(key)
         elif problem:
             raise refusal(known, key, problem)
-        log_in(transport, self.target, self.further, batch=batch)
+        log_in(transport, self.target, self.further, batch=batch, heeds=heeds)
         return transport
 
 
 def _greet(transport: StrictTransport, timeout: float) -> None:
     """Agrees with the server on keys.
 
+    Args:
+        timeout: seconds until it must have said who it is.
+
     Raises:
-        DroppedError: it has closed the connection before its first words.
-        SilentError: they did not come in time, or are not SSH's.
+        DroppedError: it has closed the connection before that.
+        SilentError: it did not come in time, or is not SSH's.
         SSHException, OSError: it did not get further than that.
     """
+    ended, keys_timeout = threading.Event(), max(KEYS_TIMEOUT, timeout)
+    transport.start_client(event=ended)
+    said = transport.packetizer.said
     try:
-        transport.start_client(timeout=timeout)
-    except SSHException as error:
-        if transport.remote_version:
-            raise
-        # A reset is an end, too. With words of its own sshd says that it has no room; any others are a reason to go.
-        said = transport.packetizer.said
-        ended = isinstance(error.__context__, EOFError | ConnectionError)
-        if ended and all("MaxStartups" in line for line in said):
-            raise DroppedError(f"it closed the connection before it said anything{_quoted(said)}") from None
-        raise SilentError(f"{error}{_quoted(said)}") from None
-    # Paramiko says nothing of a time that is over.
-    if not transport.remote_version:
-        raise SilentError(f"it said nothing within {timeout:g} s")
-    if not transport.initial_kex_done:
-        raise SSHException(f"no keys were agreed on within {timeout:g} s")
+        wait(lambda seconds: ended.wait(seconds) or bool(transport.remote_version), timeout)
+    except TimeoutError:
+        raise SilentError(
+            f"it said nothing within {timeout:g} s{_quoted(said)}",
+            "is that an SSH server? ConnectTimeout in ssh_config gives a slow one longer.",
+        ) from None
+    try:
+        wait(ended.wait, keys_timeout)
+    except TimeoutError:
+        raise GreetingError(
+            f"no keys were agreed on within {keys_timeout:g} s",
+            "the host is very slow, or the way to it loses large packets (its MTU); a ConnectTimeout of more than "
+            f"{keys_timeout:g} in ssh_config gives it longer.",
+        ) from None
+    if transport.is_active():
+        return
+    error = transport.get_exception()
+    if transport.remote_version:
+        if error is None or not str(error):
+            error = SSHException(
+                f"it ended the session before keys were agreed on {transport.farewell}".strip()
+            )
+        raise error
+    # A reset is an end, too. What sshd says before it drops a connection depends on its version, and since 9.8 is no reason.
+    if any(
+        isinstance(each, EOFError | ConnectionError) for each in (error, getattr(error, "__context__", None))
+    ):
+        raise DroppedError(
+            f"it closed the connection before it said anything{_quoted(said)}",
+            "is that an SSH server, and has it room? sshd drops connections that are too many at once (MaxStartups, "
+            "PerSourceMaxStartups), and for a while all from where logins have failed (PerSourcePenalties): wait, or have "
+            "PerSourcePenaltyExemptList of its sshd_config name where you come from.",
+        )
+    raise SilentError(f"{error}{_quoted(said)}")
 
 
 def _quoted(said: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import paramiko
 from fabric import Config, Connection
 from fabric.runners import Remote
 
-from deploy_lib.errors import DeployError, StoppedError, UsageError
+from deploy_lib.errors import DeployError, RemoteError, StoppedError, UsageError
 from deploy_lib.secrets.value import MASK
 from deploy_lib.ssh.client import CHANNEL_TIMEOUT, CONNECT_TIMEOUT, StrictClient
 from deploy_lib.ssh.doors import PAUSES, DroppedError, entered
@@ -20,7 +20,9 @@ from deploy_lib.ssh.framing import Preamble, frame
 from deploy_lib.ssh.refusals import HostKeyError, LoginError, ProxyError, explain
 from deploy_lib.ssh.resolve import resolve
 from deploy_lib.ssh.shared import listens, share
+from deploy_lib.ssh.shared_channel import SharedChannel
 from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.transport import StrictChannel
 from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
 from deploy_lib.values import replace
 
@@ -29,17 +31,27 @@ from deploy_lib.values import replace
 # "paramiko" itself, because `paramiko.util.log_to_file` does nothing when there is a handler.
 logging.getLogger("paramiko.transport").addHandler(logging.NullHandler())
 
+_MOST_JUMPS = 16
+"""Jump hosts that may each have one of their own; more are a circle."""
+
 
 class SafeRemote(Remote):
     """Runs a command with its environment on standard input, so that no process list shows a value."""
 
     def start(self, command: str, shell: str, env: dict[str, str], timeout: float | None = None) -> None:
-        """Starts `command` on a channel of its own; its standard input is at its end afterwards."""
-        self.channel = self.context.create_session()
+        """Starts `command` on a channel of its own; its standard input is at its end afterwards.
+
+        Raises:
+            RemoteError: the host does not answer.
+        """
         self._preamble = Preamble()
         self._errors = self._preamble.twin()
         line, block = frame(command, env, self._preamble)
-        self.channel.exec_command(line)
+        try:
+            self.channel = self.context.create_session()
+            self.channel.exec_command(line)
+        except TimeoutError as error:
+            raise RemoteError(f"no command could be started: {error}", node=self.context.host) from None
         self.channel.sendall(block)
         self.channel.shutdown_write()
 
@@ -163,7 +175,8 @@ class StrictConnection(Connection):
                     way = None
                     way = self._way()
                     try:
-                        self.transport: Any = self.client.connect(sock=way, batch=batch)
+                        # A twin that asks nothing is for what has to be found out after Ctrl-C, too.
+                        self.transport: Any = self.client.connect(sock=way, batch=batch, heeds=not self.batch)
                         break
                     except DroppedError:
                         if pause is None or self.proxy is not None:
@@ -186,6 +199,11 @@ class StrictConnection(Connection):
             self.transport = session
         return session is not None
 
+    def create_session(self) -> StrictChannel | SharedChannel:
+        """A channel for a command; connects first, unless connected."""
+        created: StrictChannel | SharedChannel = super().create_session()
+        return created
+
     def close(self) -> None:
         """Ends the connection, and what led to it."""
         super().close()
@@ -203,7 +221,10 @@ class StrictConnection(Connection):
             self.gateway.open()
             place = (self.target.hostname, self.target.port)
             transport: paramiko.Transport = self.gateway.transport
-            return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout)
+            try:
+                return transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout)
+            except TimeoutError:
+                raise TimeoutError(f"nothing answered within {timeout:g} s") from None
         if self.target.proxy_command:
             self._set(proxy=Proxy(self.target))
             return self.proxy.socket
@@ -230,7 +251,8 @@ def _connection(target: Target, ssh_config: Path | None, via: tuple[str, ...] = 
     """The connection with its jump hosts: each leads to the next, and the first may have jump hosts of its own."""
     gateway: StrictConnection | None = None
     for number, hop in enumerate(target.jump):
-        if hop in via:
+        # Tokens in ProxyJump can make a longer name at each turn.
+        if hop in via or len(via) == _MOST_JUMPS:
             raise UsageError(
                 f"ssh_config: ProxyJump leads in a circle, by way of {hop}",
                 hint=f"ProxyJump none for {hop}, before the lines that set it for all",

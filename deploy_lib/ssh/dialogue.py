@@ -26,6 +26,17 @@ from paramiko.common import (
 from paramiko.message import Message
 from paramiko.ssh_exception import AuthenticationException
 
+from deploy_lib.ssh.waiting import Look, wait
+
+REPLY_TIMEOUT = 30.0
+"""Seconds that a server may take to answer one request; a directory of users is slow."""
+
+PERSON_TIMEOUT = 130.0
+"""Seconds for a request that may wait for a person, who confirms it elsewhere. sshd ends a login before that, after 120
+(LoginGraceTime)."""
+
+_BY_PERSONS = ("keyboard-interactive", "password")
+
 _SERVICE = "ssh-connection"
 
 
@@ -54,17 +65,18 @@ class Dialogue(AuthHandler):
     """The client's side of a login.
 
     Args:
-        timeout: seconds that the server may take for a reply.
+        look: called while a reply is waited for; what it raises ends the wait.
     """
 
-    def __init__(self, transport: paramiko.Transport, user: str, timeout: float) -> None:
+    def __init__(self, transport: paramiko.Transport, user: str, look: Look) -> None:
         super().__init__(transport)
         # Paramiko types less than it has.
         self._own: Any = super()
         self._session: Any = transport
         self._user = user
-        self._timeout = timeout
+        self._look = look
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+        self._reply: Reply | None = None
         transport.auth_handler = self
 
     def begin(self) -> None:
@@ -124,16 +136,25 @@ class Dialogue(AuthHandler):
         return message
 
     def _exchange(self, message: Message) -> Reply:
+        limit = PERSON_TIMEOUT if self.auth_method in _BY_PERSONS else REPLY_TIMEOUT
         self._session._send_message(message)
         try:
-            reply = self._replies.get(timeout=self._timeout)
-        except queue.Empty:
-            raise AuthenticationException(f"the server did not answer within {self._timeout:.0f} s") from None
+            wait(self._come, limit, self._look)
+        except TimeoutError:
+            raise AuthenticationException(f"the server did not answer within {limit:g} s") from None
+        reply = self._reply
         if reply is None:
             error = self._session.get_exception()
             why = getattr(self._session, "farewell", "") or (str(error) if error is not None else "")
             raise AuthenticationException(f"the server ended the session{f': {why}' if why else ''}")
         return reply
+
+    def _come(self, seconds: float) -> bool:
+        try:
+            self._reply = self._replies.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
 
     @property
     def _client_handler_table(self) -> dict[int, Callable[[Message], Any]]:

@@ -1,6 +1,6 @@
 """How many connections begin at one address at once, and which are tried again.
 
-sshd drops connections at random while more than ten have not logged in yet (MaxStartups 10:30:100), before it says anything. A jump
+sshd drops connections at random while more than ten have not logged in yet (MaxStartups 10:30:100), before it says who it is. A jump
 host meets all connections of a command at the same moment, and those of other people.
 """
 
@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from paramiko.ssh_exception import SSHException
-
+from deploy_lib.ssh.refusals import GreetingError
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.ways import nothing_answered
 
@@ -25,11 +24,11 @@ PAUSES = (0.2, 0.4, 0.8, 1.6)
 """Seconds before each further try of a connection that was dropped."""
 
 
-class DroppedError(SSHException):
+class DroppedError(GreetingError):
     """The server has closed the connection before it said who it is."""
 
 
-class SilentError(SSHException):
+class SilentError(GreetingError):
     """Nothing that is SSH came from the server."""
 
 

@@ -15,36 +15,49 @@ from deploy_lib.ssh.keyfiles import UnusableError
 from deploy_lib.ssh.keys import Candidate, find
 from deploy_lib.ssh.refusals import LoginError
 from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.waiting import Look, nowhere
 
-REPLY_TIMEOUT = 30.0
-"""Seconds that a server may take to answer one request; a directory of users is slow."""
+_TOO_MANY = "Too many authentication failures"
+"""What sshd says when it ends a session in which more was tried than MaxAuthTries allows."""
 
 
 def log_in(
-    transport: paramiko.Transport, target: Target, further: tuple[Path, ...] = (), *, batch: bool = False
+    transport: paramiko.Transport,
+    target: Target,
+    further: tuple[Path, ...] = (),
+    *,
+    batch: bool = False,
+    heeds: bool = True,
 ) -> None:
     """Logs in on a session whose host is verified.
 
     Args:
         further: private key files that come before those of ssh_config.
         batch: nothing may be asked.
+        heeds: Ctrl-C ends it.
 
     Raises:
         LoginError: nothing was accepted; it says what was tried and what was not usable.
         paramiko.AuthenticationException: the server ended the session, or did not answer.
+        StoppedError: the operator has pressed Ctrl-C.
     """
     asker = Asker(batch=batch or target.keys.batch)
-    _Login(transport, target, further, asker).run()
+    _Login(transport, target, further, asker, asker.look if heeds else nowhere).run()
 
 
 class _Login:
     def __init__(
-        self, transport: paramiko.Transport, target: Target, further: tuple[Path, ...], asker: Asker
+        self,
+        transport: paramiko.Transport,
+        target: Target,
+        further: tuple[Path, ...],
+        asker: Asker,
+        look: Look,
     ) -> None:
         self._transport = transport
         self._target = target
         self._asker = asker
-        self._dialogue = Dialogue(transport, target.user, REPLY_TIMEOUT)
+        self._dialogue = Dialogue(transport, target.user, look)
         self._found = find(target.keys, further)
         self._left = iter(self._found.keys)
         self._tried: list[str] = []
@@ -60,11 +73,15 @@ class _Login:
         except paramiko.AuthenticationException as error:
             if not self._tried:
                 raise
-            # Most often: too many keys.
+            name = self._target.name
+            hint = (
+                f"sshd lets a client try few keys (MaxAuthTries): name the right one in ssh_config, for {name}: "
+                "IdentityFile (its .pub is enough for an agent's key) and IdentitiesOnly yes"
+                if _TOO_MANY in str(error)
+                else f"sshd ends a login that takes long (LoginGraceTime); see what it waits for: ssh -v {name}, and the host's log"
+            )
             raise LoginError(
-                f"{error}, after {_count(self._tried)}: {', '.join(self._tried)}",
-                f"sshd lets a client try few keys (MaxAuthTries): name the right one in ssh_config, for {self._target.name}: "
-                "IdentityFile (its .pub is enough for an agent's key) and IdentitiesOnly yes",
+                f"{error}, after {_count(self._tried)}: {', '.join(self._tried)}", hint
             ) from None
 
     def _try_all(self) -> None:

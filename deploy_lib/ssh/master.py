@@ -17,6 +17,8 @@ from pathlib import Path
 from msgspec import Struct
 from paramiko.ssh_exception import ChannelException
 
+from deploy_lib.ssh.waiting import Look, nowhere, wait
+
 ANSWER_TIMEOUT = 5.0
 """Seconds until a master must have answered what it answers by itself: it is a program on this machine."""
 
@@ -66,7 +68,9 @@ class Control:
             self.socket.close()
             raise
 
-    def run(self, command: str, streams: tuple[socket.socket, ...], timeout: float) -> None:
+    def run(
+        self, command: str, streams: tuple[socket.socket, ...], timeout: float, look: Look = nowhere
+    ) -> None:
         """Starts a command on the host.
 
         Args:
@@ -75,11 +79,13 @@ class Control:
 
         Raises:
             ChannelException: the host or the master does not open one.
+            TimeoutError: the host does not answer.
             OSError: the master has ended.
         """
         # No terminal, no X11, no agent, no subsystem; nothing is set in its environment.
         request = struct.pack(">II", _NEW_SESSION, _REQUEST) + _text("") + struct.pack(">4I", 0, 0, 0, 0)
-        self._open(request + struct.pack(">I", _NO_ESCAPE) + _text("") + _text(command), streams, timeout)
+        request += struct.pack(">I", _NO_ESCAPE) + _text("") + _text(command)
+        self._open(request, streams, timeout, look)
 
     def forward(self, host: str, port: int, streams: tuple[socket.socket, ...], timeout: float) -> None:
         """Connects two streams with `host:port` as the host sees it; raises as `run` does."""
@@ -107,11 +113,13 @@ class Control:
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
-    def _open(self, request: bytes, streams: tuple[socket.socket, ...], timeout: float) -> None:
+    def _open(
+        self, request: bytes, streams: tuple[socket.socket, ...], timeout: float, look: Look = nowhere
+    ) -> None:
         self._send(request)
         for stream in streams:
             socket.send_fds(self.socket, [b"\0"], [stream.fileno()])
-        self.socket.settimeout(timeout)
+        wait(lambda seconds: arrived(self.socket, seconds), timeout, look)
         answer = self._message()
         if answer.kind in (_REFUSED, _FAILED):
             raise ChannelException(CONNECT_FAILED, answer.body[8:].decode(errors="replace"))
@@ -138,11 +146,11 @@ class Control:
         return data
 
 
-def arrived(stream: socket.socket) -> bool:
-    """Whether something can be read at once, be it the end."""
+def arrived(stream: socket.socket, seconds: float = 0) -> bool:
+    """Whether something can be read within so many seconds, be it the end."""
     poll = select.poll()
     poll.register(stream, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(1000 * seconds))
 
 
 def at_end(stream: socket.socket) -> bool:

@@ -9,16 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-import paramiko
-
 from deploy_lib.errors import NotRunError, RemoteError, StoppedError
 from deploy_lib.shell import ScriptExit
 from deploy_lib.ssh.framing import Preamble
+from deploy_lib.ssh.script_channel import ScriptChannel
+from deploy_lib.ssh.waiting import PATIENCE
 
 _CHUNK = 64 * 1024
-
-_PATIENCE = 0.25
-"""Seconds between two looks at whether the operator has pressed Ctrl-C."""
 
 
 class Process:
@@ -31,7 +28,7 @@ class Process:
 
     def __init__(
         self,
-        channel: paramiko.Channel,
+        channel: ScriptChannel,
         node: str,
         deadline: float,
         stopped: Callable[[], bool] = lambda: False,
@@ -73,6 +70,23 @@ class Process:
             last, self._rest = self._rest, b""
             yield last.decode(errors="replace")
 
+    def begin(self, command: str, data: bytes) -> None:
+        """Starts the script, and writes to its standard input.
+
+        Raises:
+            RemoteError: the deadline passed.
+            SSHException, OSError, EOFError: the host does not start it.
+        """
+        try:
+            self._channel.exec_command(command, self._check)
+            # A script may end before it has read everything; its exit status explains that better than a broken pipe.
+            with contextlib.suppress(OSError):
+                self._write(data)
+            self._channel.settimeout(self._remaining())
+        except BaseException:
+            self.close()
+            raise
+
     def send(self, data: bytes) -> None:
         """Writes to the script's standard input.
 
@@ -90,19 +104,23 @@ class Process:
         Raises:
             RemoteError: the deadline passed, or the script or the session has ended.
         """
-        rest = data
+        try:
+            self._write(data)
+        except OSError as error:
+            raise self._lost() from error
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
         while rest:
             self._check_interrupt()
-            self._channel.settimeout(min(_PATIENCE, self._remaining()))
+            self._channel.settimeout(min(PATIENCE, self._remaining()))
             try:
-                count = self._channel.send(rest)
+                count = self._channel.send(rest[:_CHUNK].tobytes())
             except TimeoutError:
                 self._check()
                 continue
-            except OSError as error:
-                raise self._lost() from error
             if not count:
-                raise self._lost()
+                raise BrokenPipeError
             rest = rest[count:]
 
     def drain(self) -> bool:
@@ -130,7 +148,7 @@ class Process:
         Raises:
             RemoteError: the deadline passed, the session ended before the script did, or the script never began.
         """
-        while not self._channel.status_event.wait(min(_PATIENCE, self._remaining())):
+        while not self._channel.status_event.wait(min(PATIENCE, self._remaining())):
             self._check()
         code = self._channel.recv_exit_status()
         if code == -1:
@@ -158,7 +176,7 @@ class Process:
     def _receive(self) -> bytes:
         while True:
             self._check_interrupt()  # here, too: output may never pause
-            self._channel.settimeout(min(_PATIENCE, self._remaining()))
+            self._channel.settimeout(min(PATIENCE, self._remaining()))
             with contextlib.suppress(TimeoutError):
                 chunk = self._channel.recv(_CHUNK)
                 own = self._stripped(chunk)

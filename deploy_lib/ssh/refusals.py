@@ -11,12 +11,15 @@ from paramiko.ssh_exception import (
     ChannelException,
     IncompatiblePeer,
     NoValidConnectionsError,
+    SSHException,
 )
 
 from deploy_lib.errors import Stage, UnreachableError
 from deploy_lib.ssh.hostkeys import fingerprint
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.trust import Known, Presented, ends_with_a_line, line, usable_files
+
+_NO_SERVER = "is that an SSH server?"
 
 _OWN_FINGERPRINT = "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
 
@@ -39,6 +42,18 @@ class LoginError(AuthenticationException):
         self.hint = hint
 
 
+class GreetingError(SSHException):
+    """The server did not get as far as keys.
+
+    Attributes:
+        hint: what to do about it, as a sentence.
+    """
+
+    def __init__(self, what: str = "", hint: str = _NO_SERVER) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
 class ProxyError(OSError):
     """ProxyCommand ended, or gave no connection."""
 
@@ -57,11 +72,9 @@ def explain(target: Target, error: Exception) -> UnreachableError:
     elif isinstance(error, ProxyError):
         stage, what = "TCP", f"ProxyCommand makes no connection to {where}: {error}"
         hint = f"run it by hand; ssh_config has it for {target.name}: {target.proxy_command}"
-    elif isinstance(error, ChannelException) and target.jump:
-        stage, what = (
-            "TCP",
-            f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {error.text}",
-        )
+    elif isinstance(error, ChannelException | TimeoutError) and target.jump:
+        why = error.text if isinstance(error, ChannelException) else error
+        stage, what = "TCP", f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {why}"
         hint = (
             "is the host up, can the jump host reach it, and does the jump host's sshd allow TCP forwarding?"
         )
@@ -81,7 +94,8 @@ def explain(target: Target, error: Exception) -> UnreachableError:
         )
     else:
         stage, what = "SSH", f"no SSH session with {where}: {error}"
-        hint = f"is that an SSH server, and has it room for one more connection (its MaxStartups)? See: ssh -v {target.name}"
+        hint = error.hint if isinstance(error, GreetingError) else _NO_SERVER
+        hint = f"{hint} See: ssh -v {target.name}"
     problem = UnreachableError(_printable(what), hint=hint)
     problem.stage, problem.jump = stage, bool(target.jump_of)
     return problem

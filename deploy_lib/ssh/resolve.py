@@ -23,6 +23,16 @@ from deploy_lib.ssh.trust import text
 _SHARES = (None, "no", "false", "auto", "autoask")
 """The values of ControlMaster with which `ssh` shares a session that is there."""
 
+_WITH_TOKENS = (
+    "identityfile",
+    "certificatefile",
+    "proxycommand",
+    "proxyjump",
+    "knownhostscommand",
+    "revokedhostkeys",
+)
+"""The keywords whose tokens `ssh -G` leaves as they are."""
+
 
 def resolve(destination: str, ssh_config: Path | None = None) -> Target:
     """Asks `ssh -G` where `destination` ([user@]host[:port]) is.
@@ -134,8 +144,7 @@ class Options:
     @property
     def have_tokens(self) -> bool:
         """Whether a value that `ssh -G` leaves as it is has tokens."""
-        keywords = ("identityfile", "certificatefile", "proxycommand", "knownhostscommand", "revokedhostkeys")
-        return any("%" in value for keyword in keywords for value in self._values[keyword])
+        return any("%" in value for keyword in _WITH_TOKENS for value in self._values[keyword])
 
     def one(self, keyword: str) -> str | None:
         """The value of a keyword that has one; None for "none"."""
@@ -152,10 +161,8 @@ class Options:
             user=self.one("user") or "root",
             keys=self._keys(),
             trust=self._trust(),
-            jump=tuple(hop.strip() for hop in jump.split(",")) if jump else (),
-            proxy_command=tokens.expand(command, self.tokens, "ProxyCommand", variables=False)
-            if command
-            else None,
+            jump=tuple(self._expanded(hop.strip(), "ProxyJump") for hop in jump.split(",")) if jump else (),
+            proxy_command=self._expanded(command, "ProxyCommand") if command else None,
             passes_socket=self._yes("proxyusefdpass"),
             family=self.one("addressfamily") or "any",
             bind=self.one("bindaddress"),
@@ -167,6 +174,9 @@ class Options:
             shared=self.one("controlpath") if self.one("controlmaster") in _SHARES else None,
             tokens=self.tokens,
         )
+
+    def _expanded(self, value: str, keyword: str) -> str:
+        return tokens.expand(value, self.tokens, keyword, variables=False)
 
     def _keys(self) -> Keys:
         enabled = {

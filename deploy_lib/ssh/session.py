@@ -171,7 +171,10 @@ class Session:
         try:
             channel = self._channels.take()
             channel.settimeout(timeout)
-            channel.exec_command(line)
+            process = Process(
+                channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set(), preamble
+            )
+            process.begin(line, block + stdin)
         except ChannelException as error:
             raise RemoteError(
                 f"sshd opens no further session: {error.text}",
@@ -181,12 +184,6 @@ class Session:
             ) from None
         except (SSHException, OSError, EOFError) as error:
             raise RemoteError(f"no command could be started: {error}", node=self.node) from None
-        process = Process(
-            channel, self.node, deadline, lambda: self.stop is not None and self.stop.is_set(), preamble
-        )
-        # A script may end before it has read everything; its exit status explains that better than a broken pipe.
-        with contextlib.suppress(OSError):
-            channel.sendall(block + stdin)
         if not keep_stdin:
             process.close_stdin()
         return process

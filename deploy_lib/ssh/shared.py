@@ -85,6 +85,7 @@ class SharedSession:
 
         Raises:
             ChannelException: nothing listens there, or sshd forbids forwarding.
+            TimeoutError: the host does not answer.
             SSHException: the session has ended.
         """
         made = self._forward(place, timeout)
@@ -133,13 +134,13 @@ class SharedSession:
         with theirs:
             try:
                 control.forward(*place, (theirs, theirs), timeout)
-            except ChannelException:
+            except (ChannelException, OSError) as error:
                 control.close()
                 own.close()
-                return None
-            except OSError as error:
-                control.close()
-                own.close()
+                if isinstance(error, ChannelException):
+                    return None
+                if isinstance(error, TimeoutError):
+                    raise
                 raise SSHException(f"the shared session: {error}") from None
         made = SharedForward(fileno=own.detach())
         made.control = control

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from deploy_lib.ssh.master import Control, arrived, at_end
+from deploy_lib.ssh.waiting import Look, nowhere
 
 _SETTLING = 2.0
 """Seconds until sshd has certainly forgotten a session that was closed."""
@@ -37,27 +38,32 @@ class SharedChannel:
         self.status_event = threading.Event()
         self.closed = False
 
-    def exec_command(self, command: str) -> None:
+    def exec_command(self, command: str, look: Look = nowhere) -> None:
         """Starts the command.
 
         Raises:
             ChannelException: sshd opens no further session.
+            TimeoutError: the host does not answer.
             SSHException: the session has ended.
         """
         deadline = time.monotonic() + _SETTLING
         while self._control is None:
             control = self._connect()
             try:
-                control.run(command, (self._theirs, self._theirs, self._their_stderr), self._timeout)
+                streams = (self._theirs, self._theirs, self._their_stderr)
+                control.run(command, streams, self._timeout, look)
                 self._control = control
             except ChannelException:
-                control.close()
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(0.05)
+            except TimeoutError:
+                raise
             except OSError as error:
-                control.close()
                 raise SSHException(f"the shared session: {error}") from None
+            finally:
+                if self._control is None:
+                    control.close()
         self._theirs.close()
         self._their_stderr.close()
         threading.Thread(target=self._wait, args=[self._control], daemon=True).start()
@@ -67,8 +73,12 @@ class SharedChannel:
         self.status_event.set()
 
     def settimeout(self, seconds: float | None) -> None:
-        """Seconds until `recv` and `sendall` give up."""
+        """Seconds until `recv`, `send` and `sendall` give up."""
         self._streams.settimeout(seconds)
+
+    def send(self, data: bytes) -> int:
+        """Writes some of it to its standard input, and says how much."""
+        return self._streams.send(data)
 
     def sendall(self, data: bytes) -> None:
         """Writes to its standard input."""

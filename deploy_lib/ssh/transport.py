@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import struct
-from typing import Any
+from typing import Any, cast
 
 import paramiko
 from paramiko.common import (
@@ -15,6 +16,9 @@ from paramiko.common import (
 )
 from paramiko.message import Message
 from paramiko.packet import Packetizer
+from paramiko.ssh_exception import ChannelException, SSHException
+
+from deploy_lib.ssh.waiting import Look, nowhere, wait
 
 _FOR_OPEN_ONES = {MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_EOF}
 """Messages that OpenSSH's server takes for an open channel only: for another one, it ends the connection."""
@@ -28,7 +32,7 @@ _FASTER = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 
 class Packets(Packetizer):
-    """Keeps what a server says before it says that it speaks SSH."""
+    """Keeps what a server says before it says that it speaks SSH. How long that may take, whoever waits for it says."""
 
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
@@ -36,9 +40,38 @@ class Packets(Packetizer):
 
     def readline(self, timeout: float) -> str:
         """A line of the server's, before it speaks SSH."""
-        line: str = super().readline(timeout)
+        line: str = super().readline(math.inf)
         self.said.append(line.strip())
         return line
+
+    def start_handshake(self, timeout: float) -> None:
+        """No timer: the process would not end before it."""
+
+
+class StrictChannel(paramiko.Channel):
+    """A channel that does not wait for a host that says nothing: Paramiko's own waits until TCP gives up."""
+
+    _look: Look = staticmethod(nowhere)
+
+    def exec_command(self, command: Any, look: Look = nowhere) -> None:
+        """Starts a command.
+
+        Raises:
+            TimeoutError: the host did not answer.
+            SSHException, OSError, EOFError: it refused, or the session has ended.
+        """
+        self._look = look
+        super().exec_command(command)
+
+    def _wait_for_event(self) -> None:
+        wait(self.event.wait, self.get_transport().channel_timeout, self._look)
+        super()._wait_for_event()  # type: ignore[misc]
+
+
+def patient(channel: paramiko.Channel) -> StrictChannel:
+    """A channel of Paramiko's, made one of these: Paramiko asks nobody what class a channel is to have."""
+    channel.__class__ = StrictChannel
+    return cast(StrictChannel, channel)
 
 
 class StrictTransport(paramiko.Transport):
@@ -62,6 +95,27 @@ class StrictTransport(paramiko.Transport):
     def settle(self) -> None:
         """Wakes up less often from now on; before that the time that a handshake may take is looked at."""
         self.sock.settimeout(IDLE_CHECK)
+
+    def open_session(self, *given: Any, **more: Any) -> StrictChannel:
+        """A channel for a command; raises as `open_channel` does."""
+        return patient(super().open_session(*given, **more))
+
+    def open_channel(self, *given: Any, **more: Any) -> paramiko.Channel:
+        """A channel.
+
+        Raises:
+            TimeoutError: the host did not answer; the session may well go on.
+            ChannelException: it opens none.
+            SSHException, OSError, EOFError: the session has ended.
+        """
+        try:
+            return super().open_channel(*given, **more)
+        except ChannelException:
+            raise
+        except SSHException as error:
+            if self.is_active() and "timeout" in str(error).lower():
+                raise TimeoutError("the host did not answer in time") from None
+            raise
 
     def stop_thread(self) -> None:
         """Ends the thread at once, though it waits for the host."""

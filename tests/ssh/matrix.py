@@ -515,6 +515,11 @@ def jump_with_user_and_port(case: Case) -> None:
     case.rest += ["Host 127.0.0.1", *_common(case), f"IdentityFile {case.key('id')}"]
 
 
+def jumps_with_tokens(case: Case) -> None:
+    case.lines += ["ProxyJump %r@by-%n,root@100%%"]
+    case.rest += [*_bastion(case, "by-*"), *_bastion(case, "100%")]
+
+
 def _bastion(case: Case, name: str) -> list[str]:
     return [
         f"Host {name}", "HostName 127.0.0.1", f"Port {case.world.ports['usual']}", "User root", *_common(case),
@@ -608,7 +613,8 @@ def cipher_of_ones_own(case: Case) -> None:
 
 
 WAYS: list[Value] = [
-    direct, jump, jumps, jump_behind_a_jump, jump_that_is_not_known, jump_with_user_and_port, command,
+    direct, jump, jumps, jump_behind_a_jump, jump_that_is_not_known, jump_with_user_and_port,
+    jumps_with_tokens, command,
     command_with_a_shells_words, command_that_ends, command_that_passes_its_socket, included, matched, canonical, user_in_the_destination,
     family_without_the_address, another_address_to_come_from, name_that_does_not_resolve, port_that_is_closed, cipher_of_ones_own,
 ]  # fmt: skip

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deploy_lib.errors import UnreachableError
-from deploy_lib.ssh import asking, keyfiles
+from deploy_lib.errors import StoppedError, UnreachableError
+from deploy_lib.ssh import asking, dialogue, keyfiles
 
 from .conftest import NAME, Sshd
-from .wire import Server
+from .wire import Logins, Server
 
 Keygen = Callable[..., Path]
 
@@ -253,3 +258,54 @@ def test_a_second_factor_is_asked_of_the_operator(
     wrong = serving(*SILENT, questions=("Code: ",), answers=("another",))
     assert person.answer not in refusal(wrong)
     assert len(person.asked) == 1 + 3
+
+
+@pytest.fixture
+def confirming(serving: Callable[..., Sshd], monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A server whose second factor waits until a person has confirmed it elsewhere."""
+    confirmed = threading.Event()
+    plain = Logins.check_auth_interactive
+
+    def wait(*given: Any) -> Any:
+        confirmed.wait(20)
+        return plain(*given)
+
+    monkeypatch.setattr(Logins, "check_auth_interactive", wait)
+    monkeypatch.setattr(dialogue, "REPLY_TIMEOUT", 0.5)
+    serving(*SILENT)
+    yield confirmed
+    confirmed.set()
+
+
+def test_a_server_may_take_longer_while_a_person_confirms(sshd: Sshd, confirming: threading.Event) -> None:
+    person = threading.Timer(1.5, confirming.set)
+    person.start()
+    assert enter(sshd) == "there\n"
+    person.join()
+
+
+def test_an_answer_that_does_not_come_is_not_blamed_on_the_number_of_keys(
+    sshd: Sshd, confirming: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialogue, "PERSON_TIMEOUT", 0.5)
+    message = refusal(sshd)
+    assert "the server did not answer within 0.5 s, after 1 key" in message
+    assert "LoginGraceTime" in message
+    assert "MaxAuthTries" not in message
+
+
+def test_ctrl_c_ends_the_wait_for_a_person_but_not_for_what_has_to_be_found_out_after_it(
+    sshd: Sshd, confirming: threading.Event
+) -> None:
+    pressed = threading.Timer(1, asking.interrupt)
+    pressed.start()
+    with pytest.raises(StoppedError), contextlib.closing(sshd.session()) as session:
+        session.open()
+    pressed.join()
+    with contextlib.closing(sshd.session().twin()) as twin, ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(twin.open)
+        time.sleep(0.5)
+        asking.interrupt()
+        time.sleep(0.5)
+        confirming.set()
+        opened.result(20)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from deploy_lib.errors import ExitCode, Stage, UnreachableError, UsageError
-from deploy_lib.ssh import connection
+from deploy_lib.ssh import client, connection
 
 from .conftest import NAME, Sshd, keygen, serve
 
@@ -61,11 +61,85 @@ def speaking(sshd: Sshd) -> Iterator[Callable[[bytes], int]]:
 
 
 @pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_what_is_no_ssh_server(sshd: Sshd, speaking: Callable[[bytes], int], words: bytes) -> None:
+def test_what_is_no_ssh_server(
+    sshd: Sshd, speaking: Callable[[bytes], int], words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PAUSES", (0.05,))
     first(sshd, f"Port {speaking(words)}")
     error = refusal(sshd)
     assert error.stage == "SSH"
     assert "is that an SSH server" in str(error)
+
+
+@pytest.mark.parametrize("words", [b"Exceeded MaxStartups\r\n", b"Not allowed at this time\r\n"])
+def test_what_sshd_says_before_it_drops_a_connection_is_no_reason_to_give_up(
+    sshd: Sshd, words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its words since 9.8 are the same for want of room and for an address that it punishes."""
+    monkeypatch.setattr(connection, "PAUSES", (0.05,))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        first(sshd, f"Port {server.getsockname()[1]}")
+
+        def drop(times: int) -> None:
+            for _ in range(times):
+                made, _ = server.accept()
+                made.sendall(words)
+                made.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            twice = pool.submit(drop, 2)
+            error = refusal(sshd)
+            twice.result(10)
+    assert (error.stage, error.off) == ("SSH", False)
+    for expected in (
+        words.decode().strip(),
+        "MaxStartups",
+        "PerSourceMaxStartups",
+        "PerSourcePenaltyExemptList",
+    ):
+        assert expected in str(error)
+
+
+@contextlib.contextmanager
+def slow(sshd: Sshd, *silences: float) -> Iterator[None]:
+    """The server behind a way that waits before it passes on the server's next words."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def carry() -> None:
+            made, _ = listener.accept()
+            with made, socket.create_connection(("127.0.0.1", sshd.port)) as own:
+                threading.Thread(target=pump, args=(made, own, ()), daemon=True).start()
+                pump(own, made, silences)
+
+        def pump(source: socket.socket, to: socket.socket, silences: tuple[float, ...]) -> None:
+            pauses = iter(silences)
+            with contextlib.suppress(OSError):
+                while chunk := source.recv(65536):
+                    time.sleep(next(pauses, 0))
+                    to.sendall(chunk)
+
+        threading.Thread(target=carry, daemon=True).start()
+        first(sshd, f"Port {listener.getsockname()[1]}", "HostKeyAlias slow", "ConnectTimeout 1")
+        sshd.trust(f"slow {sshd.public_key('host')}")
+        yield
+
+
+def test_a_connect_timeout_ends_where_it_does_with_ssh(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    with slow(sshd, 0, 1.5):
+        done = subprocess.run(
+            ["ssh", "-F", str(sshd.ssh_config), NAME, "true"], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    with slow(sshd, 0, 1.5), contextlib.closing(sshd.session()) as session:
+        assert session.run("echo there").stdout == "there\n"
+    with slow(sshd, 2):
+        assert "it said nothing within 1 s" in str(error := refusal(sshd))
+        assert "ConnectTimeout in ssh_config gives a slow one longer" in str(error)
+    monkeypatch.setattr(client, "KEYS_TIMEOUT", 1.0)
+    with slow(sshd, 0, 2):
+        assert "no keys were agreed on within 1 s" in str(error := refusal(sshd))
+        assert "a ConnectTimeout of more than 1" in str(error)
 
 
 def place_at(sshd: Sshd) -> socket.socket:
@@ -169,6 +243,25 @@ def test_a_host_behind_a_jump_host_is_off_where_either_is(sshd: Sshd, silent: bo
     assert (error.stage, error.jump, error.off) == ("TCP", silent, True), str(error)
 
 
+def test_a_host_that_drops_what_is_sent_to_it_is_off_behind_a_jump_host_too(sshd: Sshd) -> None:
+    text = sshd.ssh_config.read_text()
+    with contextlib.ExitStack() as held:
+        # Two fill its queue: Linux answers no further one then.
+        silent = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = silent.getsockname()[1]
+        for _ in range(2):
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        first(sshd, "ProxyJump hop", f"Port {port}", "ConnectTimeout 1")
+        sshd.ssh_config.write_text(sshd.ssh_config.read_text() + text.replace(NAME, "hop"))
+        error = refusal(sshd)
+    assert (error.stage, error.jump, error.off) == ("TCP", False, True), str(error)
+    assert f"the jump host hop makes no TCP connection to root@127.0.0.1:{port}: nothing answered" in str(
+        error
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -176,6 +269,8 @@ def test_a_host_behind_a_jump_host_is_off_where_either_is(sshd: Sshd, silent: bo
         ("CertificateFile ${NO_SUCH_VARIABLE}/x", "the environment has no NO_SUCH_VARIABLE"),
         ("KnownHostsCommand /bin/false", "ended with exit status 1"),
         ("ProxyJump jump", "ProxyJump leads in a circle, by way of jump"),
+        ("ProxyJump by-%n", "ProxyJump leads in a circle, by way of by-by-"),
+        ("ProxyJump %z", "ProxyJump %z: there is no token '%z'"),
     ],
 )
 def test_a_mistake_in_ssh_config_is_one_line(sshd: Sshd, line: str, expected: str) -> None:

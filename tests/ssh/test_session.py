@@ -2,6 +2,8 @@ import contextlib
 import os
 import re
 import secrets
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -188,6 +190,42 @@ def test_sessions_that_were_opened_ahead_are_those_that_are_used(sshd: Sshd, ses
     assert sshd.log.count("new session [server-session]") - before == 4
 
 
+def test_a_host_that_freezes_before_a_script_begins_is_noticed_and_ctrl_c_is_heard(session: Session) -> None:
+    assert session.reserve(4) == 4
+    server = int(session.run("grep PPid: /proc/$PPID/status").stdout.split()[1])
+    own = session.connection.transport
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(RemoteError, match="did not answer in time"):
+            session.run("true", timeout=0.5)
+        session.stop = threading.Event()
+        pressed = threading.Timer(0.5, session.stop.set)
+        pressed.start()
+        with pytest.raises(StoppedError):
+            session.run("true", timeout=60)
+        pressed.join()
+        own.channel_timeout = 0.5
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(session.connection), "create_session", lambda _: session._channels.take())
+            with pytest.raises(RemoteError, match=r"did not answer within 0\.5 s"):
+                session.connection.run("true", hide=True)
+        # One more is not opened, and that is no end of the session.
+        with pytest.raises(RemoteError, match="the host did not answer in time"):
+            session.run("true")
+        session.require_alive()
+    finally:
+        os.kill(server, signal.SIGCONT)
+
+
+def test_ctrl_c_is_heard_while_a_host_takes_no_input(session: Session) -> None:
+    session.stop = threading.Event()
+    pressed = threading.Timer(0.5, session.stop.set)
+    pressed.start()
+    with pytest.raises(StoppedError):
+        session.start("sleep 60", stdin=b"x" * 10_000_000, timeout=60)
+    pressed.join()
+
+
 def test_no_terminal_is_asked_for(sshd_factory: Callable[..., Sshd]) -> None:
     session = sshd_factory("PermitTTY no", "Banner /etc/hostname", "PrintMotd yes").session()
     assert session.run("echo there").stdout == "there\n"
@@ -260,6 +298,17 @@ def test_a_jump_hosts_key_is_verified_as_well(sshd: Sshd) -> None:
     assert f"the host key of jump (the jump host of {NAME}) is not known" in message
     through_a_jump_host(sshd)
     assert sshd.session().run("echo there").stdout == "there\n"
+
+
+def test_a_jump_host_is_named_by_tokens_as_with_ssh(sshd: Sshd) -> None:
+    through_a_jump_host(sshd)
+    text = sshd.ssh_config.read_text().replace("ProxyJump jump", "ProxyJump %r@by-%n,%r@by-%h%%")
+    sshd.ssh_config.write_text(text.replace("Host jump", f"Host by-{NAME} by-127.0.0.1%"))
+    command = ["ssh", "-F", str(sshd.ssh_config), NAME, "true"]
+    assert subprocess.run(command, capture_output=True, timeout=20).returncode == 0
+    with contextlib.closing(sshd.session()) as session:
+        assert session.run("echo there").stdout == "there\n"
+        assert session.connection.target.jump == (f"root@by-{NAME}", "root@by-127.0.0.1%")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from paramiko.ssh_exception import ChannelException
 
-from deploy_lib.errors import LockedError, RemoteError, UnreachableError
+from deploy_lib.errors import LockedError, RemoteError, StoppedError, UnreachableError
 from deploy_lib.host.change.lock import Lock, me
 from deploy_lib.ssh import shared
 from deploy_lib.ssh.asking import Asker
@@ -80,6 +80,10 @@ def test_scripts_run_over_it_as_over_one_of_its_own(session: Session) -> None:
         process.send(b"later\n")
         assert list(lines) == ["later"]
         assert process.wait() == 0
+    with session.start("wc -c", keep_stdin=True) as process:
+        process.feed(big)
+        process.close_stdin()
+        assert list(process) == ["300000"]
     # It ends before it has read what it is given.
     assert session.run("echo early", stdin=big * 10).stdout == "early\n"
     assert session.connection.run("echo fabric", hide=True).stdout == "fabric\n"
@@ -280,6 +284,24 @@ def test_a_master_whose_host_is_frozen_is_no_help(session: Session, monkeypatch:
         assert shared.share(path, 0.5) is None
     finally:
         os.kill(server, signal.SIGCONT)
+
+
+def test_ctrl_c_is_heard_while_its_host_opens_nothing(session: Session) -> None:
+    server = int(session.run("grep PPid: /proc/$PPID/status").stdout.split()[1])
+    session.stop = threading.Event()
+    pressed = threading.Timer(0.5, session.stop.set)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(RemoteError, match="did not answer in time"):
+            session.run("true", timeout=0.5)
+        pressed.start()
+        with pytest.raises(StoppedError):
+            session.run("true")
+        pressed.join()
+    finally:
+        os.kill(server, signal.SIGCONT)
+    session.stop = None
+    assert session.run("echo again").stdout == "again\n"
 
 
 def test_a_refusal_has_the_masters_words(session: Session) -> None:

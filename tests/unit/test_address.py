@@ -9,6 +9,7 @@ from deploy_lib.address import Address, completed, parse
         ("a.internal", Address("a.internal")),
         ("me@a.internal", Address("a.internal", "me")),
         ("me@corp@a:2222", Address("a", "me@corp", "2222")),
+        ("a:02222", Address("a", "", "2222")),
         ("ssh://me@a:22", Address("a", "me", "22")),
         ("10.0.0.1:22", Address("10.0.0.1", "", "22")),
         ("fe80::1%eth0", Address("fe80::1%eth0")),

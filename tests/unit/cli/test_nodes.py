@@ -16,9 +16,9 @@ from tests.unit import sample
 
 
 def invocation(
-    stack: str | None = None, nodes: list[str] | None = None, host: str | None = None
+    stack: str | None = None, nodes: list[str] | None = None, host: str | None = None, port: int = 22
 ) -> Invocation:
-    connection = SimpleNamespace(target=SimpleNamespace(name=host, port=22)) if host else None
+    connection = SimpleNamespace(target=SimpleNamespace(name=host, port=port)) if host else None
     return cast(Invocation, SimpleNamespace(connection=connection, stack=stack, given={NODE: nodes}))
 
 
@@ -49,6 +49,15 @@ def test_nodes_follow_from_names_stacks_and_hosts(
 def test_what_is_not_there_is_refused(tmp_path: Path, asked: Invocation, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         choose(sample.environment(tmp_path), asked)
+
+
+def test_no_stack_goes_to_the_other_host_behind_an_address(tmp_path: Path) -> None:
+    text = sample.DEPLOY.replace("a.example", "gw.example").replace("b.example", "gw.example:2222")
+    environment = sample.environment(tmp_path, deploy=text)
+    with pytest.raises(UsageError, match="node east runs the stack jobs, not shop"):
+        choose(environment, invocation(host="gw.example", port=2222, stack="shop"))
+    jobs = choose(environment, invocation(host="gw.example", port=2222, stack="jobs"))
+    assert [node.name for node in jobs] == ["east"]
 
 
 def test_an_ssh_config_that_has_to_be_made_first_says_by_what(tmp_path: Path) -> None:

@@ -365,6 +365,24 @@ def test_a_host_may_have_a_user_and_a_port_and_is_found_without_them(tmp_path: P
             environment.nodes_at(wrong)
 
 
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("gw.example:2222", {"east"}),
+        ("you@GW.example:02222", {"east"}),
+        ("gw.example:22", {"front", "night"}),
+    ],
+)
+def test_of_two_hosts_behind_one_address_only_the_one_with_the_port_is_meant(
+    tmp_path: Path, host: str, expected: set[str]
+) -> None:
+    text = sample.DEPLOY.replace("a.example", "gw.example").replace("b.example", "gw.example:2222")
+    environment = sample.environment(tmp_path, deploy=text)
+    assert {node.name for node in environment.nodes_at(host)} == expected
+    with pytest.raises(UsageError, match=r"means several hosts: gw\.example, gw\.example:2222"):
+        environment.nodes_at("gw.example")
+
+
 @pytest.mark.parametrize("host", ["a b", "a:0", "-x", "@a", "$(id)", ""])
 def test_a_host_that_is_no_destination_is_told_by_its_key(host: str) -> None:
     with pytest.raises(UsageError, match=r"nodes\.east\.host: "):
