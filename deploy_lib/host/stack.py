@@ -47,6 +47,11 @@ class HostStack(Struct, frozen=True):
         return self.name if self.name == self.project_name else f"{self.project_name}."
 
     @property
+    def keep_keys(self) -> set[str]:
+        """That, and what a version before took."""
+        return {self.keep_key, self.name}
+
+    @property
     def settings(self) -> Stack:
         """What deploy.toml says of the stack."""
         return self.node.stack

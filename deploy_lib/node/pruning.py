@@ -10,6 +10,7 @@ from deploy_lib.host.change.prune import foresee_removal, remove_old
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.node.site import Site
 from deploy_lib.release.history import Event
+from deploy_lib.release.release import Release
 
 
 def check_record(node: Node, facts: Facts) -> None:
@@ -54,6 +55,11 @@ def needed(facts: Facts) -> Sequence[str]:
     return [facts.proven.before] if facts.proven and facts.proven.before else []
 
 
+def past(facts: Facts) -> Sequence[Release]:
+    """All releases that are recorded."""
+    return [event.release for event in facts.history]
+
+
 def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], object]) -> int:
     """Removes what neither the kept releases nor an unsettled one need; what runs is not touched.
 
@@ -81,6 +87,7 @@ def prune(site: Site, facts: Facts, token: str, on_removed: Callable[[str], obje
             token,
             gone,
             needed=needed(facts),
+            past=past(facts),
         )
     finally:
         site.say("prune", f"{len(removed)} removed, {len(releases)} releases are kept")
@@ -96,4 +103,4 @@ def foresee(site: Site, facts: Facts, on_found: Callable[[str], object]) -> None
         PruneError: the list is not complete.
     """
     releases = [event.release for event in kept(site.node, facts)]
-    foresee_removal(site.session, site.stack, releases, on_found, needed=needed(facts))
+    foresee_removal(site.session, site.stack, releases, on_found, needed=needed(facts), past=past(facts))

@@ -144,7 +144,10 @@ def make_switch(
         secret_files=release.secret_files,
         back_secret_files=back.release.secret_files if back else {},
         prune=prune_script(
-            job.stack, [e.release for e in keep], needed=[plan.next_before] if plan.next_before else []
+            job.stack,
+            [e.release for e in keep],
+            needed=[plan.next_before] if plan.next_before else [],
+            past=[e.release for e in facts.history],
         ),
     )
 

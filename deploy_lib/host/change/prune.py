@@ -40,6 +40,7 @@ def remove_old(
     on_removed: Callable[[str], object],
     *,
     needed: Collection[str] = (),
+    past: Iterable[Release] = (),
 ) -> None:
     """Removes what releases other than `kept` have left, and old backups.
 
@@ -47,6 +48,7 @@ def remove_old(
         token: the lock owner's; one whose lock has lapsed removes nothing.
         on_removed: gets each file and image as soon as it is removed, even when this fails afterwards.
         needed: see `pruned_after`.
+        past: see `prune_script`.
 
     Raises:
         PruneError: not everything could be removed, or the operator pressed Ctrl-C.
@@ -54,7 +56,7 @@ def remove_old(
     """
     _run(
         session,
-        locked_prune_script(stack, kept, token, needed=needed),
+        locked_prune_script(stack, kept, token, needed=needed, past=past),
         on_removed,
         "some old files or images could not be removed",
     )
@@ -67,12 +69,14 @@ def foresee_removal(
     on_found: Callable[[str], object],
     *,
     needed: Collection[str] = (),
+    past: Iterable[Release] = (),
 ) -> None:
     """Lists what `remove_old` would remove, and removes nothing.
 
     Args:
         on_found: gets each file, backup and image.
         needed: see `pruned_after`.
+        past: see `prune_script`.
 
     Raises:
         PruneError: the list is not complete.
@@ -80,7 +84,7 @@ def foresee_removal(
     """
     _run(
         session,
-        prune_script(stack, kept, needed=needed, dry_run=True),
+        prune_script(stack, kept, needed=needed, past=past, dry_run=True),
         on_found,
         "some old files or images could not be listed",
     )
@@ -105,14 +109,19 @@ def _run(session: Session, text: str, on_line: Callable[[str], object], failed: 
 
 
 def locked_prune_script(
-    stack: HostStack, kept: Iterable[Release], token: str, *, needed: Collection[str] = ()
+    stack: HostStack,
+    kept: Iterable[Release],
+    token: str,
+    *,
+    needed: Collection[str] = (),
+    past: Iterable[Release] = (),
 ) -> str:
     """The same as a script of its own: the next holder of the lock waits for it, as for a switch."""
     return f"""\
 exec 9>>{quote(stack.directory / layout.SWITCH_LOCK)}
 flock -n 9 || {{ echo 'a switch is still running' >&2; exit 1; }}
 {owned(stack.directory, token)} || {{ echo 'the lock has lapsed' >&2; exit 1; }}
-{prune_script(stack, kept, needed=needed)}"""
+{prune_script(stack, kept, needed=needed, past=past)}"""
 
 
 def _forget_arrived(stack: HostStack, dry_run: bool) -> str:
@@ -160,7 +169,12 @@ erase() {{
 
 
 def prune_script(
-    stack: HostStack, kept: Iterable[Release], *, needed: Collection[str] = (), dry_run: bool = False
+    stack: HostStack,
+    kept: Iterable[Release],
+    *,
+    needed: Collection[str] = (),
+    past: Iterable[Release] = (),
+    dry_run: bool = False,
 ) -> str:
     """Shell text that removes files and images of releases other than `kept`, and old backups; it goes on after a failure, and
     fails at the end.
@@ -169,12 +183,16 @@ def prune_script(
 
     Args:
         needed: see `pruned_after`.
+        past: all releases that are recorded. A version before tagged their images with the stack's name, and such a tag of another
+            image may be another deployment's.
         dry_run: it only lists what it would remove.
     """
     kept = list(kept)
     files = sorted({content_of(mark) for release in kept for mark in release.files.values()} - {""})
     images = [image for release in kept for image in release.images.values()]
-    tags = sorted({tag for image in images for tag in image.all_keep_tags(stack.keep_key)})
+    tags = sorted({tag for image in images for key in stack.keep_keys for tag in image.all_keep_tags(key)})
+    images = [image for release in past for image in release.images.values()]
+    former = sorted({tag for image in images for tag in image.all_keep_tags(stack.name)})
     return f"""\
 {GONE}
 {FORESEE if dry_run else REMOVE}left=
@@ -189,7 +207,7 @@ done
 {keeper.forget_old(stack, kept)}
 tags=$(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' {quote(KEEP)}) || left=1
 for x in $tags; do
-  case $x in {any_keep_tag(stack.keep_key)}) ;; *) continue;; esac
+  case $x in {any_keep_tag(stack.keep_key)}) ;; *) case " {words(*former)} " in *" $x "*) ;; *) continue;; esac;; esac
   case " {words(*tags)} " in
     *" $x "*) ;;
     *)

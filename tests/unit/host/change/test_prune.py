@@ -64,8 +64,8 @@ class Host:
         assert self.holder.stdout is not None
         assert self.holder.stdout.readline() == "locked\n"
 
-    def prune(self, token: str | None = None) -> subprocess.CompletedProcess[str]:
-        script = prune.locked_prune_script(self.stack, [RELEASE], token or self.owner.token)
+    def prune(self, token: str | None = None, *past: Release) -> subprocess.CompletedProcess[str]:
+        script = prune.locked_prune_script(self.stack, [RELEASE], token or self.owner.token, past=past)
         return subprocess.run(["sh", "-c", script], env=self.env, capture_output=True, text=True)
 
     def foresee(self) -> subprocess.CompletedProcess[str]:
@@ -154,6 +154,16 @@ def test_what_another_stack_of_the_host_protects_is_not_this_one_s_to_prune(host
     assert host.prune().returncode == 0
     assert host.left() == ({"kept"}, 2)
     assert all(tag.exists() for tag in theirs)
+
+
+def test_what_a_version_before_has_protected_for_a_recorded_release_goes_with_it(host: Host) -> None:
+    former = [host.folder / "images" / image.keep_tag("shop").replace("/", "+") for image in (KEPT, OLD)]
+    for tag, identity in zip(former, ("i1", "i2"), strict=True):
+        tag.write_text(identity)
+    done = host.prune(None, RELEASE, Release("r0", "t", None, {"web": OLD}, {}))
+    assert done.returncode == 0, done.stderr
+    assert host.left() == ({"kept"}, 1)
+    assert [tag.exists() for tag in former] == [True, False]
 
 
 @pytest.mark.parametrize("trouble", [None, "used", "shared"])
