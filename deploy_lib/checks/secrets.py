@@ -12,24 +12,34 @@ from deploy_lib.secrets.places import unreadable
 
 
 def check_once_read(
-    node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool
+    node: Node, steps: Mapping[str, Apply], changed: Collection[str], *, recorded: bool, lost: str = ""
 ) -> Check:
     """That no secret was changed which a program keeps in its data, too: new containers could not log in to it.
 
     Args:
         changed: the secrets that run with other values than those of the source.
         recorded: there is a proven release; without one, rotate-secrets refuses.
+        lost: the path of the key by which one could tell, where that is gone.
     """
+    name, proves = "secrets that are read once", "none was changed since they were last deployed or rotated"
+    if lost and steps:
+        return Check(
+            name,
+            proves,
+            "warning",
+            problem=f"{lost} is gone, so nothing can tell whether {', '.join(sorted(steps))} was changed",
+            hint="put it back from a backup of the host; otherwise make sure that the source has the values that run",
+        )
     rotate = node.task("rotate-secrets")
     fixed = immutable(steps, changed)
     problem = "; ".join(
-        f"{_named(name, step)} was changed at its source, and {step.service} reads it only once"
-        for name in changed
-        if (step := steps.get(name)) is not None
+        f"{_named(secret, step)} was changed at its source, and {step.service} reads it only once"
+        for secret in changed
+        if (step := steps.get(secret)) is not None
     )
     return judged(
-        "secrets that are read once",
-        "none was changed since they were last deployed or rotated",
+        name,
+        proves,
         fixed or problem,
         "set it back at its source"
         if fixed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from deploy_lib import layout
 from deploy_lib.checks import (
     check_answered,
     check_ownership,
@@ -14,7 +15,7 @@ from deploy_lib.checks import (
     check_storage,
     require_passed,
 )
-from deploy_lib.errors import UsageError
+from deploy_lib.errors import PreflightError, UsageError
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.machine import ask_storage
 from deploy_lib.names import did_you_mean
@@ -104,7 +105,19 @@ class Checking(Visit):
             require_passed(self.node, check_storage(self.node, found, deferred=False))
 
     def changed_secrets(self, values: Values) -> list[str]:
-        """The secrets of this stack whose running values differ from these."""
+        """The secrets of this stack whose running values differ from these.
+
+        Raises:
+            PreflightError: nothing can tell.
+        """
+        if self.facts.incomparable:
+            raise PreflightError(
+                f"{self.node.directory / layout.KEY} is gone, so nothing can tell which values were changed",
+                node=self.node.name,
+                step="rotation",
+                hint="put it back from a backup of the host, with mode 600; or set back what was changed at its source, deploy, and "
+                "change it then",
+            )
         return self.facts.changed(needed_values(self.facts, values))
 
     @property

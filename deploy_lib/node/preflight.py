@@ -104,6 +104,7 @@ def judge_secrets(job: Job, facts: Facts, values: Values) -> Check:
         job.environment.apply,
         facts.changed(needed_values(facts, values)),
         recorded=facts.proven is not None,
+        lost=str(job.node.directory / layout.KEY) if facts.incomparable else "",
     )
 
 

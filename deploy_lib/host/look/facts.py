@@ -191,12 +191,21 @@ class Facts(Selective, frozen=True):
         """Those of the stack's secrets that run here, or are recorded, with other values than these."""
         if not self.key:
             return []
-        recorded = self.proven.release.secrets.values() if self.proven else ()
-        running = [read_marks(marks) for marks in (*(c.secrets for c in self.containers), *recorded)]
+        running = self._fingerprints
         known = {name: fingerprint(name, value, self.key) for name, value in secrets.items()}
         return [
             name for name, mark in known.items() if any(found.get(name, mark) != mark for found in running)
         ]
+
+    @property
+    def incomparable(self) -> bool:
+        """Whether values have fingerprints here, and the key is gone that would tell which of them were changed."""
+        return not self.key and any(self._fingerprints)
+
+    @property
+    def _fingerprints(self) -> list[dict[str, str]]:
+        recorded = self.proven.release.secrets.values() if self.proven else ()
+        return [read_marks(marks) for marks in (*(c.secrets for c in self.containers), *recorded)]
 
     def without_health_of(self, unproven: Collection[str]) -> Facts:
         """These, where the health checks of some services say nothing."""

@@ -29,6 +29,13 @@ def test_one_that_is_read_at_each_start_is() -> None:
     assert check_once_read(NODE, STEPS, [], recorded=True).result == "ok"
 
 
+def test_without_its_key_nothing_is_called_unchanged() -> None:
+    check = check_once_read(NODE, STEPS, [], recorded=True, lost="/opt/ktrdr-core/.deploy/key")
+    assert check.result == "warning"
+    assert "/opt/ktrdr-core/.deploy/key is gone, so nothing can tell whether DB_PASSWORD" in check.problem
+    assert check_once_read(NODE, {}, [], recorded=True, lost="/opt/x").result == "ok"
+
+
 def test_what_cannot_be_changed_is_set_back() -> None:
     check = check_once_read(NODE, STEPS, ["DB_PASSWORD", "DB_USER"], recorded=True)
     assert "DB_USER" in check.problem

@@ -22,6 +22,7 @@ from deploy_lib.host.change.watch import Watch
 from deploy_lib.host.gateways.haproxy import HAProxy
 from deploy_lib.host.look.facts import Facts
 from deploy_lib.host.look.registry import Manifest
+from deploy_lib.layout import SECRETS_LABEL
 from deploy_lib.node import preflight as node_preflight
 from deploy_lib.node import pruning, visit
 from deploy_lib.node.deployment import Deployment
@@ -36,6 +37,7 @@ from deploy_lib.release.release import Release
 from deploy_lib.secrets.value import Secret
 from deploy_lib.ssh.session import Session
 from deploy_lib.values import replace
+from tests.unit import build
 from tests.unit.plan.test_decide import NODE, VERSION, case, forward, past, rendered, values
 
 
@@ -79,6 +81,16 @@ def test_a_rotation_that_could_not_go_back_is_run_again() -> None:
     node.fail(DeployError("db did not change PW back"))
     assert node.conclude() is ExitCode.FAILED_INCONSISTENT
     assert str(node.error).endswith("run it again: invoke rotate-secrets")
+
+
+def test_nothing_is_called_unchanged_that_cannot_be_compared() -> None:
+    node = deployment()
+    kept = replace(node.facts, key="", containers=(build.container(labels={SECRETS_LABEL: "PW=ab"}),))
+    node.facts = kept
+    with pytest.raises(
+        PreflightError, match=r"\.deploy/key is gone, so nothing can tell which values were changed"
+    ):
+        node.changed_secrets(values())
 
 
 def test_nothing_is_decided_from_half_of_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,10 @@ def test_a_secret_has_changed_where_a_container_or_the_record_has_another_value(
 def test_a_secret_that_nothing_got_has_not_changed_and_without_a_key_nothing_is_known() -> None:
     facts = Facts(key=KEY, containers=(got(marks(A="one")),))
     assert facts.changed(wanted(NEW="value")) == []
-    assert replace(facts, key="").changed(wanted(A="other")) == []
+    assert not facts.incomparable
+    lost = replace(facts, key="")
+    assert (lost.changed(wanted(A="other")), lost.incomparable) == ([], True)
+    assert not Facts(containers=(build.container(),)).incomparable
 
 
 def test_what_going_back_has_made_anew_with_another_is_as_recorded() -> None:
