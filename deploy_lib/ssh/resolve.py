@@ -140,7 +140,7 @@ class Options:
 
     def target(self, name: str) -> Target:
         """All that a connection needs."""
-        jump, command, timeout = self.one("proxyjump"), self.one("proxycommand"), self.one("connecttimeout")
+        jump, command = self.one("proxyjump"), self.one("proxycommand")
         return Target(
             name=name,
             hostname=self.one("hostname") or name,
@@ -153,7 +153,9 @@ class Options:
             passes_socket=self._yes("proxyusefdpass"),
             family=self.one("addressfamily") or "any",
             bind=self.one("bindaddress"),
-            timeout=int(timeout) if timeout and timeout.isdigit() and int(timeout) else None,
+            interface=self.one("bindinterface"),
+            attempts=self._number("connectionattempts", 1),
+            timeout=self._number("connecttimeout", 0) or None,
             ciphers=self._chosen("ciphers"),
             macs=self._chosen("macs"),
             kex=self._chosen("kexalgorithms"),
@@ -172,7 +174,6 @@ class Options:
             "password": self._yes("passwordauthentication"),
         }
         preferred = self._list("preferredauthentications") or METHODS
-        prompts = self.one("numberofpasswordprompts")
         return Keys(
             files=self._paths("identityfile"),
             certificates=self._paths("certificatefile"),
@@ -180,7 +181,7 @@ class Options:
             agent=tokens.agent(self._values["identityagent"][0] if self._values["identityagent"] else None),
             methods=tuple(method for method in preferred if enabled.get(method)),
             batch=self._yes("batchmode"),
-            prompts=int(prompts) if prompts and prompts.isdigit() else 3,
+            prompts=self._number("numberofpasswordprompts", 3),
             accepted=self._list("pubkeyacceptedalgorithms") or self._list("pubkeyacceptedkeytypes"),
         )
 
@@ -202,6 +203,10 @@ class Options:
     def _yes(self, keyword: str) -> bool:
         # ssh has both words for different keywords.
         return self.one(keyword) in ("yes", "true", "unbound", "host-bound")
+
+    def _number(self, keyword: str, otherwise: int) -> int:
+        value = self.one(keyword) or ""
+        return int(value) if value.isdigit() else otherwise
 
     def _list(self, keyword: str) -> tuple[str, ...]:
         return tuple(part for part in (self.one(keyword) or "").split(",") if part)

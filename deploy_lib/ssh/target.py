@@ -78,6 +78,8 @@ class Target(Selective, frozen=True):
         passes_socket: that command hands over a connected socket (ProxyUseFdpass).
         family: AddressFamily: "any", "inet" or "inet6".
         bind: BindAddress.
+        interface: BindInterface.
+        attempts: how often TCP is tried (ConnectionAttempts).
         timeout: ConnectTimeout, in seconds; None: this program's own.
         ciphers, macs, kex: the algorithms, where ssh_config sets them; empty: Paramiko's own.
         shared: where a session may listen that the operator has opened already (ControlPath); None: nowhere.
@@ -98,6 +100,8 @@ class Target(Selective, frozen=True):
     passes_socket: bool = False
     family: str = "any"
     bind: str | None = None
+    interface: str | None = None
+    attempts: int = 1
     timeout: int | None = None
     ciphers: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()

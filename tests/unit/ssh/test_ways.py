@@ -82,6 +82,37 @@ def test_the_address_to_come_from(port: int) -> None:
     assert not nothing_answered(caught.value), "the host may well be there"
 
 
+def test_the_interface_to_come_from(port: int) -> None:
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    with dial(target(port, hostname="127.0.0.1", interface=loopback), 5) as made:
+        assert made.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(OSError, match="BindInterface nosuch0") as caught:
+        dial(target(port, hostname="127.0.0.1", interface="nosuch0"), 5)
+    assert not nothing_answered(caught.value), "the host may well be there"
+    with dial(target(port, hostname="127.0.0.1", interface="nosuch0", bind="127.0.0.9"), 5) as made:
+        assert made.getsockname()[0] == "127.0.0.9"
+
+
+def test_tcp_is_tried_as_often_as_ssh_config_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    listeners: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = int(closed.getsockname()[1])
+
+    def starts(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            listeners.append(socket.create_server(("127.0.0.1", port)))
+
+    monkeypatch.setattr(time, "sleep", starts)
+    with pytest.raises(ConnectionRefusedError):
+        dial(target(port, hostname="127.0.0.1", attempts=2), 5)
+    assert pauses == [1.0]
+    with dial(target(port, hostname="127.0.0.1", attempts=2), 5):
+        assert len(pauses) == 2
+    listeners[0].close()
+
+
 @pytest.mark.parametrize(
     ("error", "off"),
     [
