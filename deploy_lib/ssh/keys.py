@@ -10,7 +10,7 @@ from paramiko.message import Message
 
 from deploy_lib.ssh.agent import Agent, AgentError, AgentKey
 from deploy_lib.ssh.asking import Asker
-from deploy_lib.ssh.certificate import SUFFIX, USER, parse
+from deploy_lib.ssh.certificate import SUFFIX, USER, parse, rsa_bits
 from deploy_lib.ssh.keyfiles import UnusableError, is_encrypted, is_private, load, public
 from deploy_lib.ssh.target import Keys
 
@@ -51,14 +51,22 @@ class Candidate(Struct):
         """Whether it can sign without asking anybody, as far as is known."""
         return self.agent is None and not self.touched and not (self.file and is_encrypted(self.file))
 
-    def open(self, asker: Asker, prompts: int) -> None:
+    def open(self, asker: Asker, prompts: int, rsa_size: int = 0) -> None:
         """Reads the private half of one whose public half is not known.
 
+        Args:
+            rsa_size: the fewest bits of an RSA key.
+
         Raises:
-            UnusableError: that cannot be read.
+            UnusableError: that cannot be read, or is too short.
         """
         if self.blob is None and self.file is not None:
             self.blob = self.plain = load(self.file, asker, prompts).asbytes()
+        bits = rsa_bits(self.blob or b"")
+        if bits is not None and bits < rsa_size:
+            raise UnusableError(
+                f"it has {bits} bits, and RequiredRSASize is {rsa_size}	use a key of another type: ssh-keygen -t ed25519"
+            )
 
     def sign(self, data: bytes, algorithm: str, asker: Asker, prompts: int) -> bytes:
         """A signature.

@@ -127,7 +127,7 @@ class _Login:
         """One key. A server is first asked whether it would do, where signing takes a person or an agent."""
         prompts, asker, dialogue = self._target.keys.prompts, self._asker, self._dialogue
         try:
-            candidate.open(asker, prompts)
+            candidate.open(asker, prompts, self._target.keys.rsa_size)
             algorithm = self._algorithm(candidate)
             blob = candidate.blob or b""
             if not candidate.silent:

@@ -15,6 +15,7 @@ from paramiko.ssh_exception import (
 )
 
 from deploy_lib.errors import Stage, UnreachableError
+from deploy_lib.ssh.certificate import rsa_bits
 from deploy_lib.ssh.hostkeys import fingerprint
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.trust import Known, Presented, ends_with_a_line, line, usable_files
@@ -110,7 +111,12 @@ def refusal(known: Known, key: Presented, problem: str) -> HostKeyError:
     target, verdict = known.target, known.verdict
     name = target.known_names[0]
     accepted = ", ".join(f"{k.key_type} {fingerprint(k.key)}" for k in verdict.accepted)
-    if problem == "revoked":
+    if problem == "short":
+        error = HostKeyError(
+            f"{target.title} presents a key of {rsa_bits(key.blob)} bits, and RequiredRSASize is {target.trust.rsa_size}: {key.shown}",
+            hint="give the host a key of another type, and take the short one out of its sshd_config: ssh-keygen -A makes one",
+        )
+    elif problem == "revoked":
         what, hint = _revoked(known, key)
         error = HostKeyError(what, hint=hint)
     elif problem == "changed":

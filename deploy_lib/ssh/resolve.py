@@ -183,6 +183,7 @@ class Options:
             batch=self._yes("batchmode"),
             prompts=self._number("numberofpasswordprompts", 3),
             accepted=self._list("pubkeyacceptedalgorithms") or self._list("pubkeyacceptedkeytypes"),
+            rsa_size=self._number("requiredrsasize", 0),
         )
 
     def _trust(self) -> Trust:
@@ -198,6 +199,7 @@ class Options:
             algorithms=self._list("hostkeyalgorithms"),
             chosen=self._ordered("hostkeyalgorithms"),
             authorities=self._list("casignaturealgorithms"),
+            rsa_size=self._number("requiredrsasize", 0),
         )
 
     def _yes(self, keyword: str) -> bool:

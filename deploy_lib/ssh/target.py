@@ -27,6 +27,7 @@ class Keys(Struct, frozen=True):
         batch: nothing may be asked (BatchMode).
         prompts: how often a passphrase or password is asked for.
         accepted: the algorithms that a key may have; empty: all.
+        rsa_size: the fewest bits of an RSA key (RequiredRSASize).
     """
 
     files: tuple[Path, ...] = ()
@@ -37,6 +38,7 @@ class Keys(Struct, frozen=True):
     batch: bool = False
     prompts: int = 3
     accepted: tuple[str, ...] = ()
+    rsa_size: int = 0
 
 
 class Trust(Struct, frozen=True):
@@ -53,6 +55,7 @@ class Trust(Struct, frozen=True):
         algorithms: HostKeyAlgorithms; empty: all.
         chosen: these differ from ssh's own, so that their order counts more than what is known.
         authorities: the algorithms that a certificate may be signed with (CASignatureAlgorithms); empty: all.
+        rsa_size: the fewest bits of an RSA key (RequiredRSASize).
     """
 
     alias: str | None = None
@@ -65,6 +68,7 @@ class Trust(Struct, frozen=True):
     algorithms: tuple[str, ...] = ()
     chosen: bool = False
     authorities: tuple[str, ...] = ()
+    rsa_size: int = 0
 
 
 class Target(Selective, frozen=True):

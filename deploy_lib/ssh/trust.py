@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 from deploy_lib.ssh import certificate, tokens
-from deploy_lib.ssh.certificate import SUFFIX, Certificate
+from deploy_lib.ssh.certificate import SUFFIX, Certificate, rsa_bits
 from deploy_lib.ssh.hostkeys import Verdict, fingerprint, judge, parse_known_hosts
 from deploy_lib.ssh.target import Target
 
@@ -97,7 +97,10 @@ class Known:
         return tuple(sorted(wanted, key=unknown))
 
     def problem(self, key: Presented) -> str:
-        """Why a presented key is not accepted: "revoked", "new" or "changed"; "" when it is accepted."""
+        """Why a presented key is not accepted: "short", "revoked", "new" or "changed"; "" when it is accepted."""
+        bits = rsa_bits(key.blob)
+        if bits is not None and bits < self.target.trust.rsa_size:
+            return "short"
         if self.target.trust.command:
             self._ask("HOSTNAME", key)
             self.verdict = self._judged()

@@ -125,3 +125,16 @@ def test_what_a_stranger_says_moves_no_cursor(keys: Path, tmp_path: Path) -> Non
     proof = replace(key.certificate, authority=kind.asbytes())
     error = refusal(found, replace(key, certificate=proof), "new")
     assert r"signed by \x1b[2J\r\x9bgone" in str(error)
+
+
+def test_a_host_key_that_is_shorter_than_ssh_config_wants_is_refused_although_it_is_known(
+    tmp_path: Path,
+) -> None:
+    key = presented(paramiko.RSAKey.generate(1024))
+    hosts = tmp_path / "known_hosts"
+    hosts.write_text(f"{NAME} ssh-rsa {key.key.get_base64()}\n")
+    for size, problem in ((1024, ""), (2048, "short")):
+        trust = Trust(user_files=(hosts,), rsa_size=size)
+        host = Known(Target(NAME, NAME, 22, "root", trust=trust))
+        assert host.problem(key) == problem
+    assert "a key of 1024 bits, and RequiredRSASize is 2048" in str(refusal(host, key, "short"))
