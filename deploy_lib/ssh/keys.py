@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from paramiko.message import Message
 
-from deploy_lib.ssh.agent import Agent, AgentError, AgentKey
+from deploy_lib.ssh.agent import Agent, AgentError, AgentKey, Handshake
 from deploy_lib.ssh.asking import Asker
 from deploy_lib.ssh.certificate import SUFFIX, USER, parse, rsa_bits
 from deploy_lib.ssh.keyfiles import UnusableError, is_encrypted, is_private, load, public
@@ -104,16 +104,17 @@ class Found(Struct):
     notes: list[str] = field(default_factory=list)
 
 
-def find(wanted: Keys, further: tuple[Path, ...] = ()) -> Found:
+def find(wanted: Keys, further: tuple[Path, ...] = (), handshake: Handshake | None = None) -> Found:
     """The keys for a login; nothing is asked of anybody yet.
 
     Args:
         further: private key files that the command line names; they come first.
+        handshake: that of the session that is logged in to.
     """
     notes: list[str] = []
     listed = list(_files((*further, *wanted.files), with_certificates=not wanted.certificates))
-    held = _held_by_agent(wanted.agent, notes)
-    agent = Agent(wanted.agent or "")
+    agent = Agent(wanted.agent or "", handshake)
+    held = _held_by_agent(agent, notes)
     preferred = [
         c for path in wanted.certificates if (c := _certified(path, listed, held, agent)) is not None
     ]
@@ -139,11 +140,11 @@ def find(wanted: Keys, further: tuple[Path, ...] = ()) -> Found:
     return Found([c for c in (*preferred, *others, *usable) if _accepted(c, wanted.accepted)], notes)
 
 
-def _held_by_agent(path: str | None, notes: list[str]) -> list[AgentKey]:
-    if path is None:
+def _held_by_agent(agent: Agent, notes: list[str]) -> list[AgentKey]:
+    if not agent.path:
         return []
     try:
-        return Agent(path).keys()
+        return agent.keys()
     except AgentError as error:
         notes.append(str(error))
         return []
