@@ -234,9 +234,13 @@ class Options:
         words = (self.one(keyword) or "").split(" ")
         found: list[Path] = []
         while words:
-            # The longest that exists; one that does not, such as a file that is still to be made, is one word.
-            length = next((n for n in range(len(words), 1, -1) if Path(" ".join(words[:n])).is_file()), 1)
-            if whole := " ".join(words[:length]):
-                found.append(tokens.path(whole))
+            # The longest that exists. One that does not, such as a file that is still to be made, ends where the next one begins.
+            lengths = [
+                n for n in range(len(words), 0, -1) if n == len(words) or words[n].startswith(("/", "~"))
+            ]
+            wholes = {n: " ".join(words[:n]) for n in lengths}
+            length = next((n for n in lengths if tokens.path(wholes[n]).is_file()), lengths[-1])
+            if wholes[length]:
+                found.append(tokens.path(wholes[length]))
             words = words[length:]
         return tuple(found)
