@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 _IFF_UP = 1
-_PLACES = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}
+_PLACES: dict[int, tuple[int, int]] = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}
 """By family, where an address begins in its `sockaddr`, and its length."""
 
 

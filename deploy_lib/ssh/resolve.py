@@ -82,7 +82,11 @@ def _shared(command: Sequence[str], host: str, ssh_config: Path | None) -> Optio
 def _ask(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["ssh", "-G", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+            ["ssh", "-G", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            **tokens.AS_WRITTEN,
         )
     except FileNotFoundError:
         raise UsageError(

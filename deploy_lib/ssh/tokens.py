@@ -7,6 +7,7 @@ import pwd
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 from deploy_lib.errors import UsageError
 
@@ -15,6 +16,17 @@ ASKED = "ChiLlnpru"
 
 QUESTION = "|".join(f"%{token}" for token in ASKED)
 """A ControlPath with all of them: `ssh -G` prints that expanded."""
+
+
+class AsWritten(TypedDict):
+    """How what `ssh` reads and prints becomes text."""
+
+    encoding: str
+    errors: str
+
+
+AS_WRITTEN = AsWritten(encoding="utf-8", errors="surrogateescape")
+"""Paths may have any bytes, and each becomes the same byte again."""
 
 _TOKEN = re.compile(r"%(.?)")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")

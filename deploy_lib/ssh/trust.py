@@ -137,7 +137,7 @@ class Known:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             start = "" if ends_with_a_line(path) else "\n"
-            with path.open("a") as file:
+            with path.open("a", **tokens.AS_WRITTEN) as file:
                 file.write(f"{start}{line(self.target, key)}\n")
         except OSError as error:
             raise UsageError(
@@ -166,7 +166,11 @@ class Known:
         words = [tokens.expand(word, values, "KnownHostsCommand") for word in shlex.split(command)]
         try:
             done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=COMMAND_TIMEOUT,
+                **tokens.AS_WRITTEN,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UsageError(f"KnownHostsCommand {command}: {error}", hint="fix your ssh_config") from None
@@ -209,7 +213,7 @@ def line(target: Target, key: Presented) -> str:
 def text(path: Path) -> str:
     """A file's text; "" for one that cannot be read: it accepts nothing."""
     try:
-        return path.read_text(errors="replace")
+        return path.read_text(**tokens.AS_WRITTEN)
     except OSError:
         return ""
 
@@ -241,7 +245,7 @@ def _in_list(listed: bytes, keys: set[bytes]) -> bool:
 def _hashed(name: str) -> str:
     salt = secrets.token_bytes(20)
     # SHA-1 is the file format's choice, made by OpenSSH to hide names, not to prove them.
-    digest = hmac.new(salt, name.lower().encode(), hashlib.sha1).digest()
+    digest = hmac.new(salt, os.fsencode(name.lower()), hashlib.sha1).digest()
     return "|1|" + "|".join(base64.b64encode(part).decode() for part in (salt, digest))
 
 

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from paramiko.ssh_exception import ChannelException, NoValidConnectionsError
@@ -43,7 +44,7 @@ def dial(target: Target, timeout: float) -> socket.socket:
     return _dial(target, places, timeout)
 
 
-def _dial(target: Target, places: list[tuple[int, Any]], timeout: float) -> socket.socket:
+def _dial(target: Target, places: Sequence[tuple[int, Any]], timeout: float) -> socket.socket:
     errors: dict[Any, OSError] = {}
     for kind, place in places:
         conn = None

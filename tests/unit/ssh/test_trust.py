@@ -138,3 +138,17 @@ def test_a_host_key_that_is_shorter_than_ssh_config_wants_is_refused_although_it
         host = Known(Target(NAME, NAME, 22, "root", trust=trust))
         assert host.problem(key) == problem
     assert "a key of 1024 bits, and RequiredRSASize is 2048" in str(refusal(host, key, "short"))
+
+
+def test_a_name_may_have_bytes_that_are_no_text(tmp_path: Path) -> None:
+    key, name = presented(paramiko.RSAKey.generate(1024)), b"caf\xe9".decode(errors="surrogateescape")
+    said = tmp_path / "said"
+    for hashed in (False, True):
+        trust = Trust(alias=name, user_files=(tmp_path / f"known-{hashed}",), hashed=hashed)
+        target = Target(NAME, NAME, 22, "root", trust=trust)
+        Known(target).write_down(key)
+        assert Known(target).problem(key) == ""
+    said.write_bytes((tmp_path / "known-False").read_bytes())
+    assert b"caf\xe9" in said.read_bytes()
+    told = Trust(alias=name, command=f"/bin/cat {said}")
+    assert Known(Target(NAME, NAME, 22, "root", trust=told)).problem(key) == ""
