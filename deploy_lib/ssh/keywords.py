@@ -7,125 +7,42 @@ from collections.abc import Mapping, Sequence
 VERSION = (10, 2)
 """The newest OpenSSH whose keywords are all here; a newer one may have more."""
 
-DONE = frozenset(
-    [
-        "addressfamily",
-        "batchmode",
-        "bindaddress",
-        "bindinterface",
-        "casignaturealgorithms",
-        "certificatefile",
-        "ciphers",
-        "connectionattempts",
-        "connecttimeout",
-        "controlmaster",
-        "controlpath",
-        "globalknownhostsfile",
-        "hashknownhosts",
-        "host",
-        "hostkeyalgorithms",
-        "hostkeyalias",
-        "hostname",
-        "identitiesonly",
-        "identityagent",
-        "identityfile",
-        "kbdinteractiveauthentication",
-        "kexalgorithms",
-        "knownhostscommand",
-        "macs",
-        "numberofpasswordprompts",
-        "passwordauthentication",
-        "port",
-        "preferredauthentications",
-        "proxycommand",
-        "proxyjump",
-        "proxyusefdpass",
-        "pubkeyacceptedalgorithms",
-        "pubkeyacceptedkeytypes",
-        "pubkeyauthentication",
-        "requiredrsasize",
-        "revokedhostkeys",
-        "stricthostkeychecking",
-        "user",
-        "userknownhostsfile",
-        "canonicaldomains",
-        "canonicalizefallbacklocal",
-        "canonicalizehostname",
-        "canonicalizemaxdots",
-        "canonicalizepermittedcnames",
-        "ignoreunknown",
-        "tag",
-    ]
-)
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+DONE = _words("""
+    addressfamily batchmode bindaddress bindinterface casignaturealgorithms certificatefile ciphers connectionattempts
+    connecttimeout controlmaster controlpath globalknownhostsfile hashknownhosts host hostkeyalgorithms hostkeyalias hostname
+    identitiesonly identityagent identityfile kbdinteractiveauthentication kexalgorithms knownhostscommand macs
+    numberofpasswordprompts passwordauthentication port preferredauthentications proxycommand proxyjump proxyusefdpass
+    pubkeyacceptedalgorithms pubkeyacceptedkeytypes pubkeyauthentication requiredrsasize revokedhostkeys stricthostkeychecking
+    user userknownhostsfile
+
+    canonicaldomains canonicalizefallbacklocal canonicalizehostname canonicalizemaxdots canonicalizepermittedcnames ignoreunknown
+    tag
+""")
 """What is done as `ssh` does it. The last ones are done by `ssh -G` itself."""
 
-NOTHING_LOST = frozenset(
-    [
-        "clearallforwardings",
-        "controlpersist",
-        "dynamicforward",
-        "enableescapecommandline",
-        "escapechar",
-        "exitonforwardfailure",
-        "forkafterauthentication",
-        "forwardagent",
-        "forwardx11",
-        "forwardx11timeout",
-        "forwardx11trusted",
-        "gatewayports",
-        "localforward",
-        "obscurekeystroketiming",
-        "permitremoteopen",
-        "remotecommand",
-        "remoteforward",
-        "requesttty",
-        "sendenv",
-        "sessiontype",
-        "stdinnull",
-        "streamlocalbindmask",
-        "streamlocalbindunlink",
-        "tunnel",
-        "tunneldevice",
-        "visualhostkey",
-        "xauthlocation",
-        "channeltimeout",
-        "compression",
-        "fingerprinthash",
-        "ipqos",
-        "localcommand",
-        "loglevel",
-        "logverbose",
-        "rekeylimit",
-        "serveralivecountmax",
-        "serveraliveinterval",
-        "syslogfacility",
-        "tcpkeepalive",
-        "versionaddendum",
-        "warnweakcrypto",
-        "addkeystoagent",
-        "updatehostkeys",
-        "usekeychain",
-        "nohostauthenticationforlocalhost",
-        "verifyhostkeydns",
-        "challengeresponseauthentication",
-        "enablesshkeysign",
-        "gssapiauthentication",
-        "gssapiclientidentity",
-        "gssapidelegatecredentials",
-        "gssapikexalgorithms",
-        "gssapikeyexchange",
-        "gssapirenewalforcesrekey",
-        "gssapiserveridentity",
-        "gssapitrustdns",
-        "hostbasedacceptedalgorithms",
-        "hostbasedauthentication",
-        "hostbasedkeytypes",
-        "kbdinteractivedevices",
-        "pkcs11provider",
-        "securitykeyprovider",
-        "smartcarddevice",
-    ]
-)
+NOTHING_LOST = _words("""
+    clearallforwardings controlpersist dynamicforward enableescapecommandline escapechar exitonforwardfailure
+    forkafterauthentication forwardagent forwardx11 forwardx11timeout forwardx11trusted gatewayports localforward
+    obscurekeystroketiming permitremoteopen remotecommand remoteforward requesttty sendenv sessiontype stdinnull
+    streamlocalbindmask streamlocalbindunlink tunnel tunneldevice visualhostkey xauthlocation
+
+    channeltimeout compression fingerprinthash ipqos localcommand loglevel logverbose rekeylimit serveralivecountmax
+    serveraliveinterval syslogfacility tcpkeepalive versionaddendum warnweakcrypto
+
+    addkeystoagent updatehostkeys usekeychain
+
+    nohostauthenticationforlocalhost verifyhostkeydns
+
+    challengeresponseauthentication enablesshkeysign gssapiauthentication gssapiclientidentity gssapidelegatecredentials
+    gssapikexalgorithms gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity gssapitrustdns
+    hostbasedacceptedalgorithms hostbasedauthentication hostbasedkeytypes kbdinteractivedevices pkcs11provider
+    securitykeyprovider smartcarddevice
+""")
 """What may be passed over. In this order: what is for people's sessions; how a session is kept and logged; what `ssh` writes down
 for later; what would accept a host key that is not known; ways to log in that a refused login names."""
 
