@@ -19,6 +19,7 @@ TIMEOUT = 120.0
 
 _REQUEST_IDENTITIES, _IDENTITIES = 11, 12
 _SIGN_REQUEST, _SIGNED = 13, 14
+_EXTENSION = 27
 _MOST = 256 * 1024  # bytes of an answer, as with OpenSSH's own
 
 _turns: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -36,11 +37,41 @@ class AgentKey(Struct, frozen=True):
     comment: str
 
 
-class Agent:
-    """One connection to an agent for each request, so that nothing is left open."""
+class Handshake(Struct, frozen=True):
+    """What an agent has to know of a session: it keeps a key that was added with `ssh-add -h` for the hosts named there.
 
-    def __init__(self, path: str) -> None:
+    Attributes:
+        host_key: as the host has presented it.
+        name: the session's id.
+        signature: the host's, of that id.
+    """
+
+    host_key: bytes
+    name: bytes
+    signature: bytes
+
+    @property
+    def request(self) -> bytes:
+        """What binds a connection to it (OpenSSH's PROTOCOL.agent)."""
+        message = Message()
+        message.add_byte(bytes([_EXTENSION]))
+        message.add_string("session-bind@openssh.com")
+        for part in (self.host_key, self.name, self.signature):
+            message.add_string(part)
+        message.add_boolean(False)  # the agent itself is not forwarded
+        return message.asbytes()
+
+
+class Agent:
+    """One connection to an agent for each request, so that nothing is left open.
+
+    Args:
+        handshake: that of the session that it is asked for.
+    """
+
+    def __init__(self, path: str, handshake: Handshake | None = None) -> None:
         self.path = path
+        self._handshake = handshake
 
     def keys(self) -> list[AgentKey]:
         """What it can sign with, in its own order.
@@ -75,11 +106,10 @@ class Agent:
             conn.settimeout(TIMEOUT)
             try:
                 conn.connect(self.path)
-                conn.sendall(struct.pack(">I", len(request)) + request)
-                (length,) = struct.unpack(">I", _read(conn, 4))
-                if length > _MOST:
-                    raise AgentError(f"the agent at {self.path} answers nonsense")
-                answer = _read(conn, length)
+                if self._handshake is not None:
+                    # One that does not know this refuses it, and has no keys that need it.
+                    self._exchange(conn, self._handshake.request)
+                answer = self._exchange(conn, request)
             except OSError as error:
                 raise AgentError(
                     f"the agent at {self.path} does not answer: {error.strerror or error}"
@@ -87,6 +117,13 @@ class Agent:
         if not answer or answer[0] != expected:
             raise AgentError(f"the agent at {self.path} refuses")
         return Message(answer[1:])
+
+    def _exchange(self, conn: socket.socket, request: bytes) -> bytes:
+        conn.sendall(struct.pack(">I", len(request)) + request)
+        (length,) = struct.unpack(">I", _read(conn, 4))
+        if length > _MOST:
+            raise AgentError(f"the agent at {self.path} answers nonsense")
+        return _read(conn, length)
 
 
 def _read(conn: socket.socket, count: int) -> bytes:

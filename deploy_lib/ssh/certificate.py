@@ -102,6 +102,16 @@ def parse(blob: bytes) -> Certificate | None:
         return None
 
 
+def rsa_bits(blob: bytes) -> int | None:
+    """The length of an RSA key, or of the one that a certificate is about; None for a key of another type."""
+    proof = parse(blob)
+    message = Message(proof.subject if proof else blob)
+    if message.get_binary() != b"ssh-rsa":
+        return None
+    message.get_binary()  # the exponent
+    return int.from_bytes(message.get_binary(), "big").bit_length()
+
+
 def _parse(reader: _Reader, blob: bytes) -> Certificate | None:
     kind = reader.string().decode()
     plain = kind.removesuffix(SUFFIX)

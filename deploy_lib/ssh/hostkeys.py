@@ -11,6 +11,7 @@ import binascii
 import functools
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -115,7 +116,7 @@ def _pattern_matches(pattern: str, name: str) -> bool:
         except (binascii.Error, ValueError):
             return False
         # SHA-1 is the file format's choice, made by OpenSSH to hide names, not to prove them.
-        return hmac.compare_digest(hmac.new(salt, name.encode(), hashlib.sha1).digest(), digest)
+        return hmac.compare_digest(hmac.new(salt, os.fsencode(name), hashlib.sha1).digest(), digest)
     return matches(pattern, name)
 
 

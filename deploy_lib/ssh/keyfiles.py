@@ -35,7 +35,7 @@ def public(path: Path) -> bytes | None:
     """The public half of a key: in that file, in the `.pub` beside it, or in the clear part of the private key."""
     for each in (path, Path(f"{path}.pub")):
         try:
-            words = each.read_text().split(None, 2)
+            words = each.read_text(errors="replace").split(None, 2)
             if len(words) > 1 and not words[0].startswith("-"):
                 blob = base64.b64decode(words[1], validate=True)
                 if Message(blob).get_text() == words[0]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from msgspec import Struct, field
 from paramiko.message import Message
 
-from deploy_lib.ssh.agent import Agent, AgentError, AgentKey
+from deploy_lib.ssh.agent import Agent, AgentError, AgentKey, Handshake
 from deploy_lib.ssh.asking import Asker
-from deploy_lib.ssh.certificate import SUFFIX, USER, parse
+from deploy_lib.ssh.certificate import SUFFIX, USER, parse, rsa_bits
 from deploy_lib.ssh.keyfiles import UnusableError, is_encrypted, is_private, load, public
 from deploy_lib.ssh.target import Keys
 
@@ -51,14 +51,22 @@ class Candidate(Struct):
         """Whether it can sign without asking anybody, as far as is known."""
         return self.agent is None and not self.touched and not (self.file and is_encrypted(self.file))
 
-    def open(self, asker: Asker, prompts: int) -> None:
+    def open(self, asker: Asker, prompts: int, rsa_size: int = 0) -> None:
         """Reads the private half of one whose public half is not known.
 
+        Args:
+            rsa_size: the fewest bits of an RSA key.
+
         Raises:
-            UnusableError: that cannot be read.
+            UnusableError: that cannot be read, or is too short.
         """
         if self.blob is None and self.file is not None:
             self.blob = self.plain = load(self.file, asker, prompts).asbytes()
+        bits = rsa_bits(self.blob or b"")
+        if bits is not None and bits < rsa_size:
+            raise UnusableError(
+                f"it has {bits} bits, and RequiredRSASize is {rsa_size}	use a key of another type: ssh-keygen -t ed25519"
+            )
 
     def sign(self, data: bytes, algorithm: str, asker: Asker, prompts: int) -> bytes:
         """A signature.
@@ -96,16 +104,17 @@ class Found(Struct):
     notes: list[str] = field(default_factory=list)
 
 
-def find(wanted: Keys, further: tuple[Path, ...] = ()) -> Found:
+def find(wanted: Keys, further: tuple[Path, ...] = (), handshake: Handshake | None = None) -> Found:
     """The keys for a login; nothing is asked of anybody yet.
 
     Args:
         further: private key files that the command line names; they come first.
+        handshake: that of the session that is logged in to.
     """
     notes: list[str] = []
     listed = list(_files((*further, *wanted.files), with_certificates=not wanted.certificates))
-    held = _held_by_agent(wanted.agent, notes)
-    agent = Agent(wanted.agent or "")
+    agent = Agent(wanted.agent or "", handshake)
+    held = _held_by_agent(agent, notes)
     preferred = [
         c for path in wanted.certificates if (c := _certified(path, listed, held, agent)) is not None
     ]
@@ -131,11 +140,11 @@ def find(wanted: Keys, further: tuple[Path, ...] = ()) -> Found:
     return Found([c for c in (*preferred, *others, *usable) if _accepted(c, wanted.accepted)], notes)
 
 
-def _held_by_agent(path: str | None, notes: list[str]) -> list[AgentKey]:
-    if path is None:
+def _held_by_agent(agent: Agent, notes: list[str]) -> list[AgentKey]:
+    if not agent.path:
         return []
     try:
-        return Agent(path).keys()
+        return agent.keys()
     except AgentError as error:
         notes.append(str(error))
         return []

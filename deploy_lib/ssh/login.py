@@ -15,6 +15,7 @@ from deploy_lib.ssh.keyfiles import UnusableError
 from deploy_lib.ssh.keys import Candidate, find
 from deploy_lib.ssh.refusals import LoginError
 from deploy_lib.ssh.target import Target
+from deploy_lib.ssh.transport import StrictTransport
 from deploy_lib.ssh.waiting import Look, nowhere
 
 _TOO_MANY = "Too many authentication failures"
@@ -22,7 +23,7 @@ _TOO_MANY = "Too many authentication failures"
 
 
 def log_in(
-    transport: paramiko.Transport,
+    transport: StrictTransport,
     target: Target,
     further: tuple[Path, ...] = (),
     *,
@@ -48,7 +49,7 @@ def log_in(
 class _Login:
     def __init__(
         self,
-        transport: paramiko.Transport,
+        transport: StrictTransport,
         target: Target,
         further: tuple[Path, ...],
         asker: Asker,
@@ -58,7 +59,7 @@ class _Login:
         self._target = target
         self._asker = asker
         self._dialogue = Dialogue(transport, target.user, look)
-        self._found = find(target.keys, further)
+        self._found = find(target.keys, further, transport.handshake)
         self._left = iter(self._found.keys)
         self._tried: list[str] = []
         self._hints: list[str] = []
@@ -127,7 +128,7 @@ class _Login:
         """One key. A server is first asked whether it would do, where signing takes a person or an agent."""
         prompts, asker, dialogue = self._target.keys.prompts, self._asker, self._dialogue
         try:
-            candidate.open(asker, prompts)
+            candidate.open(asker, prompts, self._target.keys.rsa_size)
             algorithm = self._algorithm(candidate)
             blob = candidate.blob or b""
             if not candidate.silent:

@@ -15,6 +15,7 @@ from paramiko.ssh_exception import (
 )
 
 from deploy_lib.errors import Stage, UnreachableError
+from deploy_lib.ssh.certificate import rsa_bits
 from deploy_lib.ssh.hostkeys import fingerprint
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.trust import Known, Presented, ends_with_a_line, line, usable_files
@@ -71,7 +72,11 @@ def explain(target: Target, error: Exception) -> UnreachableError:
             hint += f"; AddressFamily is {target.family}"
     elif isinstance(error, ProxyError):
         stage, what = "TCP", f"ProxyCommand makes no connection to {where}: {error}"
-        hint = f"run it by hand; ssh_config has it for {target.name}: {target.proxy_command}"
+        # Not the command itself: it may have a password, and this may go into a log.
+        hint = (
+            f"run it by hand: ssh -G {target.name} shows it. It has no terminal here, and can ask nothing: where it asks, "
+            "ProxyJump does instead of it, or an agent with its key"
+        )
     elif isinstance(error, ChannelException | TimeoutError) and target.jump:
         why = error.text if isinstance(error, ChannelException) else error
         stage, what = "TCP", f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {why}"
@@ -110,7 +115,12 @@ def refusal(known: Known, key: Presented, problem: str) -> HostKeyError:
     target, verdict = known.target, known.verdict
     name = target.known_names[0]
     accepted = ", ".join(f"{k.key_type} {fingerprint(k.key)}" for k in verdict.accepted)
-    if problem == "revoked":
+    if problem == "short":
+        error = HostKeyError(
+            f"{target.title} presents a key of {rsa_bits(key.blob)} bits, and RequiredRSASize is {target.trust.rsa_size}: {key.shown}",
+            hint="give the host a key of another type, and take the short one out of its sshd_config: ssh-keygen -A makes one",
+        )
+    elif problem == "revoked":
         what, hint = _revoked(known, key)
         error = HostKeyError(what, hint=hint)
     elif problem == "changed":

@@ -17,6 +17,7 @@ from deploy_lib import address
 from deploy_lib.errors import UsageError
 from deploy_lib.ssh import tokens
 from deploy_lib.ssh.alike import alike
+from deploy_lib.ssh.keywords import not_done
 from deploy_lib.ssh.target import METHODS, Keys, Target, Trust
 from deploy_lib.ssh.trust import text
 
@@ -95,7 +96,11 @@ def _shared(command: Sequence[str], host: str, ssh_config: Path | None) -> Optio
 def _ask(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["ssh", "-G", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
+            ["ssh", "-G", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            **tokens.AS_WRITTEN,
         )
     except FileNotFoundError:
         raise UsageError(
@@ -153,7 +158,7 @@ class Options:
 
     def target(self, name: str) -> Target:
         """All that a connection needs."""
-        jump, command, timeout = self.one("proxyjump"), self.one("proxycommand"), self.one("connecttimeout")
+        jump, command = self.one("proxyjump"), self.one("proxycommand")
         return Target(
             name=name,
             hostname=self.one("hostname") or name,
@@ -166,13 +171,16 @@ class Options:
             passes_socket=self._yes("proxyusefdpass"),
             family=self.one("addressfamily") or "any",
             bind=self.one("bindaddress"),
-            timeout=int(timeout) if timeout and timeout.isdigit() and int(timeout) else None,
+            interface=self.one("bindinterface"),
+            attempts=self._number("connectionattempts", 1),
+            timeout=self._number("connecttimeout", 0) or None,
             ciphers=self._chosen("ciphers"),
             macs=self._chosen("macs"),
             kex=self._chosen("kexalgorithms"),
             # With "yes" and "ask", `ssh` makes a session to be shared, and shares none.
             shared=self.one("controlpath") if self.one("controlmaster") in _SHARES else None,
             tokens=self.tokens,
+            not_done=not_done(self._values, _own()._values),
         )
 
     def _expanded(self, value: str, keyword: str) -> str:
@@ -185,7 +193,6 @@ class Options:
             "password": self._yes("passwordauthentication"),
         }
         preferred = self._list("preferredauthentications") or METHODS
-        prompts = self.one("numberofpasswordprompts")
         return Keys(
             files=self._paths("identityfile"),
             certificates=self._paths("certificatefile"),
@@ -193,8 +200,9 @@ class Options:
             agent=tokens.agent(self._values["identityagent"][0] if self._values["identityagent"] else None),
             methods=tuple(method for method in preferred if enabled.get(method)),
             batch=self._yes("batchmode"),
-            prompts=int(prompts) if prompts and prompts.isdigit() else 3,
+            prompts=self._number("numberofpasswordprompts", 3),
             accepted=self._list("pubkeyacceptedalgorithms") or self._list("pubkeyacceptedkeytypes"),
+            rsa_size=self._number("requiredrsasize", 0),
         )
 
     def _trust(self) -> Trust:
@@ -210,11 +218,16 @@ class Options:
             algorithms=self._list("hostkeyalgorithms"),
             chosen=self._ordered("hostkeyalgorithms"),
             authorities=self._list("casignaturealgorithms"),
+            rsa_size=self._number("requiredrsasize", 0),
         )
 
     def _yes(self, keyword: str) -> bool:
         # ssh has both words for different keywords.
         return self.one(keyword) in ("yes", "true", "unbound", "host-bound")
+
+    def _number(self, keyword: str, otherwise: int) -> int:
+        value = self.one(keyword) or ""
+        return int(value) if value.isdigit() else otherwise
 
     def _list(self, keyword: str) -> tuple[str, ...]:
         return tuple(part for part in (self.one(keyword) or "").split(",") if part)
@@ -240,9 +253,13 @@ class Options:
         words = (self.one(keyword) or "").split(" ")
         found: list[Path] = []
         while words:
-            # The longest that exists; one that does not, such as a file that is still to be made, is one word.
-            length = next((n for n in range(len(words), 1, -1) if Path(" ".join(words[:n])).is_file()), 1)
-            if whole := " ".join(words[:length]):
-                found.append(tokens.path(whole))
+            # The longest that exists. One that does not, such as a file that is still to be made, ends where the next one begins.
+            lengths = [
+                n for n in range(len(words), 0, -1) if n == len(words) or words[n].startswith(("/", "~"))
+            ]
+            wholes = {n: " ".join(words[:n]) for n in lengths}
+            length = next((n for n in lengths if tokens.path(wholes[n]).is_file()), lengths[-1])
+            if wholes[length]:
+                found.append(tokens.path(wholes[length]))
             words = words[length:]
         return tuple(found)

@@ -27,6 +27,7 @@ class Keys(Struct, frozen=True):
         batch: nothing may be asked (BatchMode).
         prompts: how often a passphrase or password is asked for.
         accepted: the algorithms that a key may have; empty: all.
+        rsa_size: the fewest bits of an RSA key (RequiredRSASize).
     """
 
     files: tuple[Path, ...] = ()
@@ -37,9 +38,10 @@ class Keys(Struct, frozen=True):
     batch: bool = False
     prompts: int = 3
     accepted: tuple[str, ...] = ()
+    rsa_size: int = 0
 
 
-class Trust(Struct, frozen=True):
+class Trust(Selective, frozen=True):
     """Which host keys are accepted.
 
     Attributes:
@@ -53,7 +55,10 @@ class Trust(Struct, frozen=True):
         algorithms: HostKeyAlgorithms; empty: all.
         chosen: these differ from ssh's own, so that their order counts more than what is known.
         authorities: the algorithms that a certificate may be signed with (CASignatureAlgorithms); empty: all.
+        rsa_size: the fewest bits of an RSA key (RequiredRSASize).
     """
+
+    HIDDEN: ClassVar[tuple[str, ...]] = ("command",)
 
     alias: str | None = None
     user_files: tuple[Path, ...] = ()
@@ -65,6 +70,7 @@ class Trust(Struct, frozen=True):
     algorithms: tuple[str, ...] = ()
     chosen: bool = False
     authorities: tuple[str, ...] = ()
+    rsa_size: int = 0
 
 
 class Target(Selective, frozen=True):
@@ -78,13 +84,17 @@ class Target(Selective, frozen=True):
         passes_socket: that command hands over a connected socket (ProxyUseFdpass).
         family: AddressFamily: "any", "inet" or "inet6".
         bind: BindAddress.
+        interface: BindInterface.
+        attempts: how often TCP is tried (ConnectionAttempts).
         timeout: ConnectTimeout, in seconds; None: this program's own.
         ciphers, macs, kex: the algorithms, where ssh_config sets them; empty: Paramiko's own.
         shared: where a session may listen that the operator has opened already (ControlPath); None: nowhere.
         tokens: what ssh_config's tokens stand for, where they were needed.
+        not_done: what ssh_config sets for it and is not done here.
         jump_of: the host that it is a jump host of; "" when it is none.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("proxy_command",)
     IGNORED: ClassVar[tuple[str, ...]] = ("tokens",)
 
     name: str
@@ -98,12 +108,15 @@ class Target(Selective, frozen=True):
     passes_socket: bool = False
     family: str = "any"
     bind: str | None = None
+    interface: str | None = None
+    attempts: int = 1
     timeout: int | None = None
     ciphers: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     kex: tuple[str, ...] = ()
     shared: str | None = None
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    not_done: tuple[str, ...] = ()
     jump_of: str = ""
 
     @property

@@ -18,6 +18,7 @@ from paramiko.message import Message
 from paramiko.packet import Packetizer
 from paramiko.ssh_exception import ChannelException, SSHException
 
+from deploy_lib.ssh.agent import Handshake
 from deploy_lib.ssh.waiting import Look, nowhere, wait
 
 _FOR_OPEN_ONES = {MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_EOF}
@@ -79,12 +80,15 @@ class StrictTransport(paramiko.Transport):
 
     Attributes:
         wanted: the host key algorithms, certificates among them.
+        handshake: what an agent has to know of it; None before keys are agreed on.
         farewell: why the server has ended the session, in its words; "" when it said nothing.
     """
 
     packetizer: Packets
     wanted: tuple[str, ...] = ()
+    handshake: Handshake | None = None
     farewell = ""
+    H: bytes
     _channels: Any
     # OpenSSH's own order since 10.0.
     _preferred_ciphers = (
@@ -122,6 +126,11 @@ class StrictTransport(paramiko.Transport):
         with contextlib.suppress(OSError, EOFError):  # the host was first
             self.sock.shutdown(socket.SHUT_RDWR)
         super().stop_thread()
+
+    def _verify_key(self, host_key: bytes, signature: bytes) -> None:
+        super()._verify_key(host_key, signature)  # type: ignore[misc]
+        # Keys are agreed on anew in a long session, which keeps its first name.
+        self.handshake = self.handshake or Handshake(host_key, self.H, signature)
 
     def _parse_disconnect(self, message: Message) -> None:
         message.get_int()

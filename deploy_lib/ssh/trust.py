@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from deploy_lib.errors import UsageError
 from deploy_lib.ssh import certificate, tokens
-from deploy_lib.ssh.certificate import SUFFIX, Certificate
+from deploy_lib.ssh.certificate import SUFFIX, Certificate, rsa_bits
 from deploy_lib.ssh.hostkeys import Verdict, fingerprint, judge, parse_known_hosts
 from deploy_lib.ssh.target import Target
 
@@ -97,7 +97,10 @@ class Known:
         return tuple(sorted(wanted, key=unknown))
 
     def problem(self, key: Presented) -> str:
-        """Why a presented key is not accepted: "revoked", "new" or "changed"; "" when it is accepted."""
+        """Why a presented key is not accepted: "short", "revoked", "new" or "changed"; "" when it is accepted."""
+        bits = rsa_bits(key.blob)
+        if bits is not None and bits < self.target.trust.rsa_size:
+            return "short"
         if self.target.trust.command:
             self._ask("HOSTNAME", key)
             self.verdict = self._judged()
@@ -134,7 +137,7 @@ class Known:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             start = "" if ends_with_a_line(path) else "\n"
-            with path.open("a") as file:
+            with path.open("a", **tokens.AS_WRITTEN) as file:
                 file.write(f"{start}{line(self.target, key)}\n")
         except OSError as error:
             raise UsageError(
@@ -160,19 +163,30 @@ class Known:
             "K": base64.b64encode(key.whole).decode() if key else "NONE",
         }
         # ssh splits it first: what a token stands for is never more than one word.
-        words = [tokens.expand(word, values, "KnownHostsCommand") for word in shlex.split(command)]
+        words = shlex.split(command)
+        # Its arguments are not shown: they may have a password.
+        shown = f"KnownHostsCommand {words[0]}"
+        words = [tokens.expand(word, values, "KnownHostsCommand") for word in words]
         try:
             done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_TIMEOUT
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=COMMAND_TIMEOUT,
+                **tokens.AS_WRITTEN,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UsageError(f"KnownHostsCommand {command}: {error}", hint="fix your ssh_config") from None
+        except OSError as error:
+            raise UsageError(f"{shown}: {error.strerror}", hint="fix your ssh_config") from None
+        except subprocess.TimeoutExpired:
+            raise UsageError(
+                f"{shown} did not end within {COMMAND_TIMEOUT} s", hint="fix your ssh_config"
+            ) from None
         if done.returncode:
             raise UsageError(
-                f"KnownHostsCommand {command} ended with exit status {done.returncode}: {done.stderr.strip()}",
+                f"{shown} ended with exit status {done.returncode}: {done.stderr.strip()}",
                 hint="fix your ssh_config",
             )
-        self._entries += [(f"KnownHostsCommand {command}", entry) for entry in parse_known_hosts(done.stdout)]
+        self._entries += [(shown, entry) for entry in parse_known_hosts(done.stdout)]
 
     def _listed_as_revoked(self, key: Presented) -> bool:
         """Whether RevokedHostKeys has it; one that cannot be read revokes every key, as with `ssh`."""
@@ -206,7 +220,7 @@ def line(target: Target, key: Presented) -> str:
 def text(path: Path) -> str:
     """A file's text; "" for one that cannot be read: it accepts nothing."""
     try:
-        return path.read_text(errors="replace")
+        return path.read_text(**tokens.AS_WRITTEN)
     except OSError:
         return ""
 
@@ -238,7 +252,7 @@ def _in_list(listed: bytes, keys: set[bytes]) -> bool:
 def _hashed(name: str) -> str:
     salt = secrets.token_bytes(20)
     # SHA-1 is the file format's choice, made by OpenSSH to hide names, not to prove them.
-    digest = hmac.new(salt, name.lower().encode(), hashlib.sha1).digest()
+    digest = hmac.new(salt, os.fsencode(name.lower()), hashlib.sha1).digest()
     return "|1|" + "|".join(base64.b64encode(part).decode() for part in (salt, digest))
 
 

@@ -8,32 +8,51 @@ import errno
 import os
 import socket
 import subprocess
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from paramiko.ssh_exception import ChannelException, NoValidConnectionsError
 
+from deploy_lib.ssh.interfaces import address_of
 from deploy_lib.ssh.refusals import ProxyError
 from deploy_lib.ssh.target import Target
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
+_PAUSE = 1.0
+"""Seconds between ConnectionAttempts, as with `ssh`."""
+
+
 def dial(target: Target, timeout: float) -> socket.socket:
-    """A TCP connection to a host: its addresses are tried in their order.
+    """A TCP connection to a host: its addresses are tried in their order, as often as ConnectionAttempts says.
 
     Raises:
         socket.gaierror: its name does not resolve.
         NoValidConnectionsError, OSError: no address accepts connections.
     """
     family = _FAMILIES.get(target.family, socket.AF_UNSPEC)
+    places = [
+        (found[0], found[4])
+        for found in socket.getaddrinfo(target.hostname, target.port, family, socket.SOCK_STREAM)
+    ]
+    for _ in range(target.attempts - 1):
+        with contextlib.suppress(OSError):
+            return _dial(target, places, timeout)
+        time.sleep(_PAUSE)
+    return _dial(target, places, timeout)
+
+
+def _dial(target: Target, places: Sequence[tuple[int, Any]], timeout: float) -> socket.socket:
     errors: dict[Any, OSError] = {}
-    for kind, _, _, _, place in socket.getaddrinfo(target.hostname, target.port, family, socket.SOCK_STREAM):
+    for kind, place in places:
         conn = None
         try:
             conn = socket.socket(kind, socket.SOCK_STREAM)
             conn.settimeout(timeout)
-            if target.bind:
-                conn.bind((target.bind, 0))
+            if own := _own_address(target, kind):
+                conn.bind((own, 0))
             conn.connect(place)
             return conn
         except OSError as error:
@@ -41,10 +60,23 @@ def dial(target: Target, timeout: float) -> socket.socket:
                 conn.close()
             errors[place[:2]] = error
     # What this machine cannot even try says nothing about the host, where something else does.
-    errors = {p: e for p, e in errors.items() if target.bind or e.errno not in _HERE} or errors
+    bound = target.bind or target.interface
+    errors = {p: e for p, e in errors.items() if bound or e.errno not in _HERE} or errors
     if len(errors) == 1 or any(isinstance(error, TimeoutError) for error in errors.values()):
         raise next(iter(errors.values()))
     raise NoValidConnectionsError(errors)
+
+
+def _own_address(target: Target, family: int) -> str | None:
+    """The address to come from, where ssh_config has one: that of BindAddress counts more."""
+    if target.bind or not target.interface:
+        return target.bind
+    own = address_of(target.interface, family)
+    if own is None:
+        raise OSError(
+            errno.EADDRNOTAVAIL, f"BindInterface {target.interface} has no address that leads there"
+        )
+    return own
 
 
 _HERE = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
@@ -82,7 +114,8 @@ _CONNECT_FAILED = 2
 class Proxy:
     """What a ProxyCommand makes: a socket for Paramiko, and the program's end with it.
 
-    It is run as `ssh` does it, by the user's shell, which the program replaces.
+    It is run as `ssh` does it, by the user's shell, which the program replaces; but in a session of its own, so that Ctrl-C does
+    not end it while a host is put back. So it has no terminal.
     """
 
     def __init__(self, target: Target) -> None:
@@ -101,7 +134,11 @@ class Proxy:
                 self.socket.close()
                 raise ProxyError(f"{shell}: {error.strerror}") from None
         if target.passes_socket:
-            self._receive()
+            try:
+                self._receive()
+            except BaseException:
+                self.end()
+                raise
 
     def problem(self) -> str:
         """Why a session could not begin, when that is because the program has ended; "" otherwise."""

@@ -692,6 +692,46 @@ NAMES: list[Value] = [
 """How a host is named, and how ssh_config is written; not among those that are drawn."""
 
 
+# --- limits -------------------------------------------------------------------------------------------------
+
+
+def rsa_key_that_is_long_enough(case: Case) -> None:
+    rsa_key(case)
+    case.lines += ["RequiredRSASize 2048"]
+
+
+def rsa_key_that_is_too_short(case: Case) -> None:
+    case.lines += [f"IdentityFile {case.key('rsa')}", "RequiredRSASize 3072"]
+
+
+def rsa_key_in_the_agent_that_is_too_short(case: Case) -> None:
+    rsa_key_in_the_agent(case)
+    case.lines += ["RequiredRSASize 3072"]
+
+
+def host_key_that_is_too_short(case: Case) -> None:
+    key_file(case)
+    case.lines += ["HostKeyAlgorithms rsa-sha2-512", "RequiredRSASize 3072"]
+    case.known += [f"{case.at()} {case.world.public('host_rsa')}"]
+
+
+def interface_to_come_from(case: Case) -> None:
+    key_file(case)
+    case.lines += [f"BindInterface {next(n for _, n in socket.if_nameindex() if n.startswith('lo'))}"]
+
+
+def interface_that_does_not_exist(case: Case) -> None:
+    key_file(case)
+    case.lines += ["BindInterface nosuch0"]
+
+
+LIMITS: list[Value] = [
+    rsa_key_that_is_long_enough, rsa_key_that_is_too_short, rsa_key_in_the_agent_that_is_too_short, host_key_that_is_too_short,
+    interface_to_come_from, interface_that_does_not_exist,
+]  # fmt: skip
+"""Not among those that are drawn."""
+
+
 # --- sessions that are open already -------------------------------------------------------------------------
 
 
@@ -765,6 +805,7 @@ def plans() -> list[Plan]:
         (certificate_file, authority, command, "certified"),
     ]
     made += [(key_file, known, name, "usual") for name in NAMES]
+    made += [(limit, known, direct, "usual") for limit in LIMITS]
     made += [(wrong_key_alone, known, session, "usual") for session in SESSIONS]
     made += [
         (key_file, known, session, "usual") for session in (session_of_the_jump_host, session_that_has_ended)

@@ -91,6 +91,23 @@ def test_each_connection_has_its_own_agent_and_the_process_keeps_its(
     assert "the agent at /nowhere does not answer" in refusal(sshd)
 
 
+def test_an_agent_may_keep_a_key_for_some_hosts(sshd: Sshd, agent: Path) -> None:
+    known, key = sshd.directory / "known_of_agent", sshd.directory / "id"
+    at = f"[127.0.0.1]:{sshd.port}"
+    known.write_text(f"{at} {sshd.public_key('host')}\nelsewhere {sshd.public_key('other')}\n")
+    configure(sshd, f"IdentityAgent {agent}", f"IdentityFile {key}.pub")
+    environment = {**os.environ, "SSH_AUTH_SOCK": str(agent)}
+    for host, inside in ((at, True), ("elsewhere", False)):
+        subprocess.run(["ssh-add", "-qD"], check=True, env=environment)
+        command = ["ssh-add", "-q", "-H", str(known), "-h", host, str(key)]
+        subprocess.run(command, check=True, env=environment)
+        assert enters_with_ssh(sshd, "-o", "BatchMode=yes") is inside
+        if inside:
+            assert enter(sshd) == "there\n"
+        else:
+            assert "its private half is neither in that file nor in the agent" in refusal(sshd)
+
+
 class Person(asking.Asker):
     """Somebody at a terminal who knows one answer."""
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy_lib.ssh.certificate import Certificate, parse
+from deploy_lib.ssh.certificate import Certificate, parse, rsa_bits
 
 NAME = "a.internal"
 
@@ -82,3 +82,10 @@ def test_nonsense_is_no_certificate(blob: bytes) -> None:
     kind = b"ssh-ed25519-cert-v01@openssh.com"
     found = parse(len(kind).to_bytes(4, "big") + kind + blob)
     assert found is None or found.problem(NAME, ())
+
+
+def test_the_length_of_an_rsa_key_is_known_in_a_certificate_too(keys: Path) -> None:
+    plain = base64.b64decode((keys / "host_rsa.pub").read_text().split()[1])
+    assert rsa_bits(plain) == rsa_bits(signed(keys, key="host_rsa")) == 3072
+    assert rsa_bits(signed(keys)) is None
+    assert rsa_bits(b"") is None

@@ -121,3 +121,11 @@ def test_no_file_whatever_ends_in_anything_but_a_word(tmp_path: Path, data: byte
     is_encrypted(path)
     with pytest.raises(UnusableError):
         load(path, Person("a", "b", "c"), 3)
+
+
+def test_a_comment_may_have_bytes_that_are_no_text(tmp_path: Path) -> None:
+    blob = make(tmp_path / "key", "ed25519", "openssh")
+    (tmp_path / "key").unlink()
+    line = (tmp_path / "key.pub").read_text().split()[:2]
+    (tmp_path / "key.pub").write_bytes(" ".join(line).encode() + b" caf\xe9\n")
+    assert public(tmp_path / "key") == blob

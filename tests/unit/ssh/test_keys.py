@@ -1,9 +1,11 @@
-"""What cannot be had here for real: a security key in an agent."""
+"""Keys that sign, and those that do not; a security key in an agent cannot be had here for real."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
+import paramiko
 import pytest
 from paramiko.message import Message
 
@@ -53,3 +55,15 @@ def test_a_touch_is_asked_for_by_the_keys_name() -> None:
 def test_a_touch_that_does_not_come_is_a_key_that_cannot_be_used() -> None:
     with pytest.raises(UnusableError, match="refuses to sign"):
         security_key(Holder(refuses=True)).sign(b"data", "sk-ssh-ed25519@openssh.com", Told(), 3)
+
+
+def test_a_key_that_is_shorter_than_ssh_config_wants_is_not_shown(tmp_path: Path) -> None:
+    key = paramiko.RSAKey.generate(1024)
+    key.write_private_key_file(str(tmp_path / "id"))
+    for candidate in (
+        Candidate("id", key.asbytes(), key.asbytes()),
+        Candidate("id", None, None, tmp_path / "id"),
+    ):
+        with pytest.raises(UnusableError, match="it has 1024 bits, and RequiredRSASize is 2048"):
+            candidate.open(Told(), 3, 2048)
+        candidate.open(Told(), 3, 1024)

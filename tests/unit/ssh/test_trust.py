@@ -125,3 +125,41 @@ def test_what_a_stranger_says_moves_no_cursor(keys: Path, tmp_path: Path) -> Non
     proof = replace(key.certificate, authority=kind.asbytes())
     error = refusal(found, replace(key, certificate=proof), "new")
     assert r"signed by \x1b[2J\r\x9bgone" in str(error)
+
+
+def test_a_host_key_that_is_shorter_than_ssh_config_wants_is_refused_although_it_is_known(
+    tmp_path: Path,
+) -> None:
+    key = presented(paramiko.RSAKey.generate(1024))
+    hosts = tmp_path / "known_hosts"
+    hosts.write_text(f"{NAME} ssh-rsa {key.key.get_base64()}\n")
+    for size, problem in ((1024, ""), (2048, "short")):
+        trust = Trust(user_files=(hosts,), rsa_size=size)
+        host = Known(Target(NAME, NAME, 22, "root", trust=trust))
+        assert host.problem(key) == problem
+    assert "a key of 1024 bits, and RequiredRSASize is 2048" in str(refusal(host, key, "short"))
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere/program", "/bin/sleep"])
+def test_a_command_that_fails_is_named_without_its_arguments(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy_lib.ssh.trust.COMMAND_TIMEOUT", 0.5)
+    target = Target(NAME, NAME, 22, "root", trust=Trust(command=f"{program} 7.25"))
+    with pytest.raises(UsageError, match=f"KnownHostsCommand {program}") as caught:
+        Known(target)
+    assert "7.25" not in str(caught.value)
+
+
+def test_a_name_may_have_bytes_that_are_no_text(tmp_path: Path) -> None:
+    key, name = presented(paramiko.RSAKey.generate(1024)), b"caf\xe9".decode(errors="surrogateescape")
+    said = tmp_path / "said"
+    for hashed in (False, True):
+        trust = Trust(alias=name, user_files=(tmp_path / f"known-{hashed}",), hashed=hashed)
+        target = Target(NAME, NAME, 22, "root", trust=trust)
+        Known(target).write_down(key)
+        assert Known(target).problem(key) == ""
+    said.write_bytes((tmp_path / "known-False").read_bytes())
+    assert b"caf\xe9" in said.read_bytes()
+    told = Trust(alias=name, command=f"/bin/cat {said}")
+    assert Known(Target(NAME, NAME, 22, "root", trust=told)).problem(key) == ""
