@@ -46,16 +46,15 @@ def ask_alike(
     Raises:
         RemoteError: the session ended.
     """
-    where = "$t/files"
-    quoted = f'"{where}"'
+    where = command.mirror(project)
     # Versions differ in how they hash what they have rendered themselves.
-    more = f"{command.hashes_in_place(project, quoted)} | sed 's/^/= /'" if lying else ":"
+    more = f"{command.hashes_in_place(project)} | sed 's/^/= /'" if lying else ":"
     script = f"""\
 {IN_MEMORY}
-mkdir "$t/files" && tar -xf - -C "$t/files" || exit
-{command.moved_hashes(project, where)} | sed 's/^/= /'
+mkdir -p {where} && tar -xf - -C {where} || exit
+{command.moved_hashes(project)} | sed 's/^/= /'
 {more}
-{command.inactive_services(project, quoted)} 2>/dev/null"""
+{command.inactive_services(project)} 2>/dev/null"""
     said = session.run(
         script, env=env, stdin=pack(files), check=False, step="comparing with what runs here"
     ).stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from deploy_lib.answers import understand
-from deploy_lib.compose.command import hash_command
+from deploy_lib.compose.command import hash_command, mirror
 from deploy_lib.compose.project import Project
 from deploy_lib.errors import NotUnderstoodError
 from deploy_lib.host.files import pack
@@ -64,7 +64,8 @@ def read_hashes(text: str) -> dict[str, str]:
 def hashes_script(projects: Sequence[Project]) -> str:
     """The files come on standard input, and something for each secret in the environment."""
     each = "\n".join(
-        f'printf %s {quote(_NEXT)}; mv "$t/{number}" "$t/files" && {{\n{hash_command(project)}\n}} || exit; rm -rf "$t/files"'
+        f'printf %s {quote(_NEXT)}; f={mirror(project)}; mkdir -p "${{f%/*}}" && mv "$t/{number}" "$f" && '
+        f'{{\n{hash_command(project)}\n}} || exit; rm -rf "$t/files"'
         for number, project in enumerate(projects)
     )
     return f"""\
