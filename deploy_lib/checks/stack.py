@@ -100,7 +100,7 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool, otherw
         "the Compose project has a fixed name",
         ""
         if named
-        else f"{node.stack.compose_shown} has no name:; Compose would choose {project!r} by itself{running}",
+        else f"{node.stack.compose_shown} has no fixed name:; Compose would choose {project!r} by itself{running}",
         f'put project = "{project}" into [stacks.{node.stack_name}] of deploy.toml',
         found=project,
     )

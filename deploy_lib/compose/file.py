@@ -10,13 +10,13 @@ from deploy_lib.errors import UsageError
 
 
 def project_name(content: bytes, path: str) -> str:
-    """The fixed `name:` of a Compose file; "" where it has none, or one with a variable in it.
+    """The `name:` of a Compose file as it stands there, with its variables; "" where it has none.
 
     Raises:
         UsageError: it is not YAML, or no Compose file.
     """
     name = _mapping(content, path).get("name")
-    return name if isinstance(name, str) and "$" not in name else ""
+    return name if isinstance(name, str) else ""
 
 
 def _mapping(content: bytes, path: str) -> dict[Any, Any]:

@@ -13,13 +13,13 @@ from deploy_lib.errors import UsageError
     [
         ("name: demo\nservices: {}", "demo"),
         ("services: {}", ""),
-        ("name: ${STAGE}-shop", ""),
+        ("name: ${STAGE}-shop", "${STAGE}-shop"),
         ("name: 7", ""),
         ("name: demo\nservices: {}\n---\nservices: {a: {}}\n---\n", "demo"),
         ("name: demo\n---\nname: other\n", "other"),
     ],
 )
-def test_a_name_counts_where_it_is_fixed(text: str, name: str) -> None:
+def test_a_name_is_told_as_it_stands_there(text: str, name: str) -> None:
     assert project_name(text.encode(), "f.yml") == name
 
 
