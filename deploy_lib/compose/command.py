@@ -1,7 +1,9 @@
 """The calls of `docker compose`, as shell text.
 
 The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's. `${PWD}` in a
-file is the project's directory, as it is for who runs Compose there, and not where a script happens to be.
+file is the project's directory, as it is for who runs Compose there, and not where a script happens to be. What a release lacks is
+always removed: with COMPOSE_IGNORE_ORPHANS, in an env file or on the host, `up` would refuse that. Of all that Compose takes from
+there, that alone makes a call fail or mean something else; the environment of a call counts more than both.
 """
 
 from __future__ import annotations
@@ -46,9 +48,7 @@ def deployed_command(project: Project) -> str:
     files = [word for name in project.files for word in ("-f", project.directory / name)]
     env_files = [word for name in project.env_files for word in ("--env-file", project.directory / name)]
     where = ("-p", project.name, "--project-directory", project.directory)
-    return f"env PWD={quote(project.directory)} " + words(
-        "docker", "compose", *where, *files, *env_files, *_RENDER
-    )
+    return _in(quote(project.directory), words("docker", "compose", *where, *files, *env_files, *_RENDER))
 
 
 def by_hand_command(project: Project, *arguments: str) -> str:
@@ -188,7 +188,11 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...], home: st
     options = " ".join(
         [f"-p {quote(project.name)} --project-directory {home or directory}", *profiles, *files, *env_files]
     )
-    return f"env PWD={home or directory} docker compose {options} {words(*arguments)}"
+    return _in(home or directory, f"docker compose {options} {words(*arguments)}")
+
+
+def _in(directory: str, call: str) -> str:
+    return f"env PWD={directory} COMPOSE_IGNORE_ORPHANS=false {call}"
 
 
 def refusal(said: str, directory: PurePosixPath) -> str:

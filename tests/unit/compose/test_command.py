@@ -28,8 +28,10 @@ PROJECT = Project("shop-1", PurePosixPath("/opt/my shop"), ("compose.yml", "rele
 
 def test_the_command_names_its_project_and_all_its_files_in_their_order() -> None:
     # `${PWD}` in a file is the project's directory, wherever a script happens to be.
-    place, value, *words = shlex.split(compose_command(PROJECT, "up", "-d"))
+    place, value, orphans, *words = shlex.split(compose_command(PROJECT, "up", "-d"))
     assert (place, value) == ("env", "PWD=/opt/my shop")
+    # An env file may have it: `up` takes no `--remove-orphans` then, and going back is an `up`, too.
+    assert orphans == "COMPOSE_IGNORE_ORPHANS=false"
     assert words[:6] == ["docker", "compose", "-p", "shop-1", "--project-directory", "/opt/my shop"]
     assert words[6:10] == ["-f", "/opt/my shop/compose.yml", "-f", "/opt/my shop/release.yml"]
     assert words[10:] == [
