@@ -149,7 +149,7 @@ def check_reloads(node: Node, services: Mapping[str, Service], files: Collection
 
 def check_files(node: Node, shipped: Shipped, facts: Facts) -> Iterator[Check]:
     """That all the files are there which the stack needs: shipped, or on the host already; and what an operator should know."""
-    lacking = [e for e in shipped.expected if e.reference.path not in facts.present]
+    lacking = [e for e in shipped.expected if e.reference.needed and e.reference.path not in facts.present]
     known = "present" not in facts.problems and bool(facts.user)
     yield judged(
         "files",

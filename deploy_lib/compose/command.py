@@ -1,9 +1,9 @@
 """The calls of `docker compose`, as shell text.
 
 The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's. `${PWD}` in a
-file is the project's directory, as it is for who runs Compose there, and not where a script happens to be. What a release lacks is
-always removed: with COMPOSE_IGNORE_ORPHANS, in an env file or on the host, `up` would refuse that. Of all that Compose takes from
-there, that alone makes a call fail or mean something else; the environment of a call counts more than both.
+file is the project's directory, as it is for who runs Compose there, and not where a script happens to be. Where
+COMPOSE_IGNORE_ORPHANS is on, in an env file or on the host, `up` refuses `--remove-orphans`: so it is off, as the environment of a
+call counts more than both. Of all settings of Compose that alone makes a call fail that Compose has rendered.
 """
 
 from __future__ import annotations

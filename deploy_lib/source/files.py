@@ -101,10 +101,11 @@ class _Collection(Placing):
                 self.above(reference)
             elif reference.kind == "secret":
                 self.secret(reference)
-            elif reference.kind == "mount" and covers(self.stack.data, path):
-                continue
-            elif not self.ship(path) and reference.needed:
-                self.expect(reference)
+            elif covers(self.stack.data, path) and path not in self.files:
+                # A container gets what the stack has made there by then; Compose reads what is there now.
+                self.look_for(reference, reference.kind == "input")
+            elif not self.ship(path):
+                self.look_for(reference, reference.needed)
 
     def above(self, reference: Reference) -> None:
         """What lies above the project directory is the host's own."""
@@ -115,7 +116,11 @@ class _Collection(Placing):
                 f"{reference}, lies above the project directory {self.base or '.'}, and would not be shipped",
                 hint=f'name it ./{name} there, and ship it: files = {{ "{name}" = "{source}" }}',
             )
-        if reference.needed:
+        self.look_for(reference, reference.needed)
+
+    def look_for(self, reference: Reference, needed: bool) -> None:
+        """Notes what the host may have; what Compose reads is what that has, also where it can do without."""
+        if needed or reference.kind == "input":
             self.expect(reference)
 
     def secret(self, reference: Reference) -> None:
@@ -135,6 +140,12 @@ class _Collection(Placing):
         """Notes that the host has to have it."""
         path, source = reference.path, self.source(reference.path)
         data = path if reference.kind == "mount" and not above(path) else ""
+        if covers(self.stack.data, path):
+            why = "it lies in what `data` of deploy.toml leaves to the stack"
+            self.expected.append(
+                Expected(reference, why, "put it there on the host, or elsewhere in the checkout")
+            )
+            return
         if source is not None and self.tree.ignored(source):
             hint = f'if it may be shipped, take it out of .gitignore, or: files = {{ "{path}" = "{source}" }}'
             self.expected.append(Expected(reference, "git ignores it", hint, data))

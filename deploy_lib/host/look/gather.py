@@ -9,7 +9,7 @@ from deploy_lib import layout
 from deploy_lib.compose import command, publisher
 from deploy_lib.compose.container import containers_function
 from deploy_lib.host.change.history import read_command
-from deploy_lib.host.files import pack
+from deploy_lib.host.files import borrow, pack
 from deploy_lib.host.look import blank, machine, others
 from deploy_lib.host.look.directory import functions as directory_functions
 from deploy_lib.host.look.facts import Facts
@@ -220,13 +220,8 @@ echo '=== end'
 
 def _unpack(stack: HostStack) -> str:
     """Shell text that puts the files that Compose reads into memory; what the checkout lacks is taken from the host itself."""
-    borrow = f"""\
-  for x in {words(*stack.borrowed)}; do
-    y={quote(stack.directory)}/$x
-    [ ! -f "$y" ] || {{ mkdir -p "$(dirname "$f/$x")" && cp "$y" "$f/$x"; }}
-  done"""
-    unpack = f'f={command.mirror(stack.unpinned)}; mkdir -p "$f" && tar -xf - -C "$f"'
-    return unpack + (f"\n{borrow}" if stack.borrowed else "")
+    borrowed = borrow(stack.directory, stack.borrowed)
+    return f'f={command.mirror(stack.unpinned)}; mkdir -p "$f" && tar -xf - -C "$f"\n{borrowed}'
 
 
 _LAYERS = f"""\

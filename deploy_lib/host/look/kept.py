@@ -10,6 +10,7 @@ from deploy_lib.compose.model import read_model
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import CommandError
+from deploy_lib.host.files import borrow
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.files import content_of, target_of
 from deploy_lib.release.release import Release
@@ -58,6 +59,7 @@ mkdir -p "$f" || exit
 put() {{ mkdir -p "$(dirname "$f/$2")" && cp {quote(stack.directory / layout.OBJECTS)}/"$1" "$f/$2" || exit; }}
 lead() {{ mkdir -p "$(dirname "$f/$2")" && ln -s -- "$1" "$f/$2" || exit; }}
 {made}
+{borrow(stack.directory, stack.borrowed)}
 {command.render_command(bare)} >"$t/model" || exit
 echo {quote(project.directory)}
 {command.IN_PLACE} "$t/model"
