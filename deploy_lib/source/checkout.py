@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -67,7 +67,7 @@ def read_stack(environment: Environment, node: Node) -> Local:
         (shipped.files[path].content, name)
         for path, name in zip(shipped.compose_files, node.stack.compose, strict=True)
     ]
-    said = _name(contents)
+    said = project_name(contents)
     named = node.project or _fixed(said)
     # What Compose itself would choose: there, a project may run already.
     given = shipped.values.get("COMPOSE_PROJECT_NAME") or ""
@@ -82,18 +82,15 @@ def project_of(environment: Environment, node: Node) -> str:
     Raises:
         UsageError: a Compose file is missing or broken.
     """
+    if node.project:
+        return node.project
     contents = []
-    for path in node.stack.compose if not node.project else ():
+    for path in node.stack.compose:
         try:
             contents.append(((environment.root / path).read_bytes(), path))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    return node.project or _fixed(_name(contents)) or read_stack(environment, node).project
-
-
-def _name(contents: Sequence[tuple[bytes, str]]) -> str:
-    """What Compose takes: the last file that has a name counts, whatever stands in it."""
-    return next((name for each in reversed(contents) if (name := project_name(*each))), "")
+    return _fixed(project_name(contents)) or read_stack(environment, node).project
 
 
 def _fixed(name: str) -> str:
