@@ -49,7 +49,7 @@ def check_host(node: Node, facts: Facts, *, rendered: bool) -> Iterator[Check]:
         yield judged(
             "Compose file",
             "the host's own Compose reads the Compose file",
-            refusal(facts.problems.get("config", ""))
+            refusal(facts.problems.get("config", ""), node.directory)
             or ("" if facts.services or not facts.memory else "it has no services"),
             f"fix {node.stack.compose_shown}",
             found=f"{len(facts.services)} services",

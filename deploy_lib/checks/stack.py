@@ -100,7 +100,7 @@ def check_project(node: Node, project: str, facts: Facts, *, named: bool, otherw
         "the Compose project has a fixed name",
         ""
         if named
-        else f"{node.stack.compose_shown} has no name:; Compose would choose {project!r} by itself{running}",
+        else f"{node.stack.compose_shown} has no fixed name:; Compose would choose {project!r} by itself{running}",
         f'put project = "{project}" into [stacks.{node.stack_name}] of deploy.toml',
         found=project,
     )
@@ -151,7 +151,7 @@ def check_files(node: Node, shipped: Shipped, facts: Facts) -> Iterator[Check]:
     """That all the files are there which the stack needs: shipped, or on the host already; and what an operator should know."""
     # Where nothing could be rendered, it may be for want of one of them.
     used = [e for e in shipped.expected if not facts.services or e.reference.used(facts.services)]
-    lacking = [e for e in used if e.reference.path not in facts.present]
+    lacking = [e for e in used if e.reference.needed and e.reference.path not in facts.present]
     known = "present" not in facts.problems and bool(facts.user)
     yield judged(
         "files",

@@ -8,6 +8,7 @@ from invoke.exceptions import Exit
 
 from deploy_lib.cli.flags import STACK
 from deploy_lib.cli.invocation import Invocation, refuse
+from deploy_lib.compose.file import project_name
 from deploy_lib.compose.variables import variables
 from deploy_lib.config import read
 from deploy_lib.errors import UsageError
@@ -33,6 +34,7 @@ def run(invocation: Invocation) -> None:
         raise Exit(code=1)
     try:
         read_files = [(path, (invocation.root / path).read_bytes()) for path in stacks[stack].compose]
+        project_name([(content, path) for path, content in read_files])
         needed = dict.fromkeys(
             name for path, content in read_files for name in variables(content, path).needed
         )

@@ -1,19 +1,36 @@
 """The calls of `docker compose`, as shell text.
 
 The project is always named outright: a COMPOSE_PROJECT_NAME in the host's environment would override the file's. `${PWD}` in a
-file is the project's directory, as it is for who runs Compose there, and not where a script happens to be.
+file is the project's directory, as it is for who runs Compose there, and not where a script happens to be. Where
+COMPOSE_IGNORE_ORPHANS is on, in an env file or on the host, `up` refuses `--remove-orphans`: so it is off, as the environment of a
+call counts more than both. Of all settings of Compose that alone makes a call fail that Compose has rendered.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from deploy_lib.compose.project import Project
 from deploy_lib.shell import quote, words
 from deploy_lib.values import replace
 
 VERSION = "docker compose version --short"
+
+_ROOT = "/files" + "/+" * 8
+"""Below `$t`, what stands for the host's root. On a host what leads above the root leads to the root; here a few levels do that."""
+
+IN_PLACE = r'sed "s|$t/files\(/+\)*|$t|g; s|$t/|/|g; s|$t|/|g"'
+"""The command that makes, of what was rendered in memory, what is rendered of the same files in their places."""
+
+
+def mirror(project: Project) -> str:
+    """Where a project's files lie in memory, as a shell word: `$t`, and then the same path as on the host.
+
+    So each relative path of theirs leads to where it will lead on the host, however far up.
+    """
+    return f'"$t"{quote(f"{_ROOT}{project.directory}")}'
 
 
 def compose_command(project: Project, *arguments: str) -> str:
@@ -22,8 +39,8 @@ def compose_command(project: Project, *arguments: str) -> str:
 
 
 def render_command(project: Project) -> str:
-    """The call that renders the files in `$t/files`; values that no env file has come from the environment."""
-    return _call(project, '"$t"/files', _RENDER)
+    """The call that renders the files in memory; values that no env file has come from the environment."""
+    return _call(project, mirror(project), _RENDER)
 
 
 def deployed_command(project: Project) -> str:
@@ -31,9 +48,7 @@ def deployed_command(project: Project) -> str:
     files = [word for name in project.files for word in ("-f", project.directory / name)]
     env_files = [word for name in project.env_files for word in ("--env-file", project.directory / name)]
     where = ("-p", project.name, "--project-directory", project.directory)
-    return f"env PWD={quote(project.directory)} " + words(
-        "docker", "compose", *where, *files, *env_files, *_RENDER
-    )
+    return _in(quote(project.directory), words("docker", "compose", *where, *files, *env_files, *_RENDER))
 
 
 def by_hand_command(project: Project, *arguments: str) -> str:
@@ -51,38 +66,25 @@ def by_hand_hashes(project: Project) -> str:
     return by_hand_command(project, *_HASH)
 
 
-def moved_hashes(project: Project, files: str) -> str:
-    """The same for files that lie elsewhere and are to come into their places: what is hashed is what they say there.
+def moved_hashes(project: Project) -> str:
+    """The same for files in memory that are to come into their places: what is hashed is what they say there.
 
     Nothing of what lies in the places now is read: an `env_file` or an included file may be another one.
-
-    Args:
-        files: where they lie; it may have shell variables in it.
     """
-    home = re.sub(r"[|&\\]", r"\\\g<0>", str(project.directory))
-    moved = f'sed "s|{files}|"{quote(home)}"|g"'
     # Of profiles, what is rendered has only the active ones.
     rendered = replace(project, files=("-",), env_files=(), profiles=("*",))
     hashed = _call(rendered, quote(project.directory), _HASH_RENDERED)
-    return f"""{_call(project, f'"{files}"', _RENDER)} | {moved} | {hashed}"""
+    return f"{render_command(project)} | {IN_PLACE} | {hashed}"
 
 
-def hashes_in_place(project: Project, files: str) -> str:
-    """The same, with what the files refer to as it lies in the places now.
-
-    Args:
-        files: where they lie, as a shell word.
-    """
-    return _call(project, files, _HASH, quote(project.directory))
+def hashes_in_place(project: Project) -> str:
+    """The same, with what the files refer to as it lies in the places now."""
+    return _call(project, mirror(project), _HASH, quote(project.directory))
 
 
-def inactive_services(project: Project, files: str) -> str:
-    """The call that prints the names of all services, those of profiles that are not active, too.
-
-    Args:
-        files: where the files lie, as a shell word.
-    """
-    return _call(replace(project, profiles=("*",)), files, ("config", "--services"))
+def inactive_services(project: Project) -> str:
+    """The call that prints the names of all services of files in memory, those of profiles that are not active, too."""
+    return _call(replace(project, profiles=("*",)), mirror(project), ("config", "--services"))
 
 
 _RENDER = ("config", "--format", "json")
@@ -98,8 +100,8 @@ puts an empty text in their place, with no other sign of it."""
 
 
 def hash_command(project: Project) -> str:
-    """The calls that print a hash of each service's configuration, for the files in `$t/files`; a hash depends on the directory."""
-    return _hashed(project, '"$t"/files')
+    """The calls that print a hash of each service's configuration, for the files in memory; a hash depends on the directory."""
+    return _hashed(project, mirror(project))
 
 
 def deployed_hashes_command(project: Project) -> str:
@@ -190,13 +192,21 @@ def _call(project: Project, directory: str, arguments: tuple[str, ...], home: st
     options = " ".join(
         [f"-p {quote(project.name)} --project-directory {home or directory}", *profiles, *files, *env_files]
     )
-    return f"env PWD={home or directory} docker compose {options} {words(*arguments)}"
+    return _in(home or directory, f"docker compose {options} {words(*arguments)}")
 
 
-def refusal(said: str) -> str:
-    """Why a rendering failed: what Compose said, without its warnings, and with files by their names."""
+def _in(directory: str, call: str) -> str:
+    return f"env PWD={directory} COMPOSE_IGNORE_ORPHANS=false {call}"
+
+
+def refusal(said: str, directory: PurePosixPath) -> str:
+    """Why a rendering in memory failed: what Compose said, without its warnings, and with files by their names.
+
+    Args:
+        directory: the stack's; what lies elsewhere has its path on the host.
+    """
     lines = [line for line in said.splitlines() if not re.match(r'time="[^"]*" level=(warning|info) ', line)]
-    return re.sub(r"/\S+/files/", "", "\n".join(lines)) or said
+    return re.sub(r"/\S+?/files(/\+)+", "", "\n".join(lines)).replace(f"{directory}/", "") or said
 
 
 def shown(call: str) -> str:

@@ -31,7 +31,7 @@ def read_model(content: str, base: str = "") -> dict[str, Service]:
     """Services by name, from `docker compose config --format json`.
 
     Args:
-        base: the directory that the files were rendered in; sources of mounts below it become relative.
+        base: the stack's directory; sources of mounts below it become relative.
 
     Raises:
         NotUnderstoodError: it is something else.

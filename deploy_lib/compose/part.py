@@ -57,11 +57,11 @@ def make_part(
         directory: the stack's, on its host.
         moved: by path below it of what the service mounts, where that lies for this service alone.
     """
-    spec, shared = _settled(service, directory)
-    spec = {key: value for key, value in spec.items() if key not in ("profiles", "build", "develop")}
+    spec = {key: value for key, value in service.spec.items() if key not in ("profiles", "build", "develop")}
+    shared: Any = {kind: dict(each) for kind, each in service.shared.items()}
     for old, new in (moved or {}).items():
         spec, shared = _moved(spec, shared, f"{directory}/{old}", f"{directory}/{new}")
-    known = [_settled(other, directory)[1] for other in others]
+    known = [other.shared for other in others]
     clashes: list[tuple[str, str]] = []
     for kind, definitions in list(shared.items()):
         for key, definition in list(definitions.items()):
@@ -86,12 +86,11 @@ def make_part(
     )
 
 
-def same_part(one: Service, other: Service, directory: str) -> bool:
+def same_part(one: Service, other: Service) -> bool:
     """Whether the files say the same of both, whatever their images."""
 
     def compared(service: Service) -> Any:
-        spec, shared = _settled(service, directory)
-        return {key: value for key, value in spec.items() if key not in _SET_ELSEWHERE}, shared
+        return {k: v for k, v in service.spec.items() if k not in _SET_ELSEWHERE}, service.shared
 
     return bool(compared(one) == compared(other))
 
@@ -113,22 +112,6 @@ def read_only(service: Service, path: str) -> bool:
     """Whether a service can only read what it mounts from a path below the stack's directory."""
     binds = [m for m in service.spec.get("volumes") or () if m["type"] == "bind"]
     return all(m.get("read_only") for m in binds if m["source"] == f"{service.base}/{path}")
-
-
-def _settled(service: Service, directory: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """A service's part and its definitions, with paths where they will be and not where it was rendered."""
-    base = service.base
-    # The files were rendered in a directory of their own: "../x" lay beside it.
-    places = [(base, directory), (base.rpartition("/")[0], directory.rpartition("/")[0])] if base else []
-
-    def settled(text: str) -> str:
-        for old, new in places:
-            if old and (text == old or text.startswith(f"{old}/")):
-                return new + text.removeprefix(old)
-        return text
-
-    spec, shared = _texts(settled, service.spec), _texts(settled, service.shared)
-    return dict(spec), {kind: dict(each) for kind, each in shared.items()}
 
 
 def _moved(spec: Any, shared: Any, old: str, new: str) -> tuple[Any, Any]:

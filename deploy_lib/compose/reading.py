@@ -30,11 +30,21 @@ class Replaced(Struct, frozen=True):
     value: Any
 
 
-class _Plain(yaml.SafeLoader):
-    """Tags of Compose are accepted: `!override` is its value, `!reset` nothing."""
+class _Loader(yaml.SafeLoader):
+    """As for Compose, an anchor may be there twice: the later one counts from there on."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(event.anchor, None)
+        return super().compose_node(parent, index)
 
 
-class _Marked(yaml.SafeLoader):
+class _Plain(_Loader):
+    """Tags of Compose are accepted: `!override` is its value, `!reset` nothing; any other says nothing."""
+
+
+class _Marked(_Loader):
     """The same, and it is said where they stand, and in which line each text begins."""
 
 
@@ -75,25 +85,34 @@ def load_marked(content: bytes | str, path: str) -> list[Any]:
 
 def _load(content: bytes | str, path: str, loader: Loader) -> list[Any]:
     quick = _QUICK.get(loader)
-    if quick is not None and _deepest(content) < _SHALLOW:
-        # What it does not take, the other one refuses in its own words.
+    if quick is not None:
+        # What it does not take, the other one takes, or refuses in its own words.
         with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
-            return list(yaml.load_all(content, Loader=quick))
+            if _is_shallow(content, quick):
+                return list(yaml.load_all(content, Loader=quick))
     try:
         return list(yaml.load_all(content, Loader=loader))
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # such as a date that no calendar has
+    except (yaml.YAMLError, ValueError) as error:  # such as a number with too many digits
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise UsageError(f"{path} is not valid YAML{line}") from None
 
 
-def _deepest(content: bytes | str) -> int:
-    """How deep the data can be nested at most: each level takes a bracket, or a column."""
+def _is_shallow(content: bytes | str, loader: Loader) -> bool:
+    """Whether the data are nested less deep than `_SHALLOW`."""
     text = content if isinstance(content, str) else content.decode("latin-1")
+    # Each level takes a bracket, or a column. Only where that leaves a doubt each one is counted.
     columns = max(map(len, text.splitlines()), default=0)
-    return columns + text.count("[") + text.count("{")
+    if columns + text.count("[") + text.count("{") < _SHALLOW:
+        return True
+    depth = 0
+    for event in yaml.parse(content, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth >= _SHALLOW:
+            return False
+    return True
 
 
 def _value(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
@@ -125,6 +144,11 @@ def _override(loader: yaml.SafeLoader, node: yaml.Node) -> Replaced:
 
 
 def _teach(plain: Loader, marked: Loader) -> None:
+    for each in (plain, marked):
+        for kind in ("value", "timestamp"):
+            # To Compose, a plain `=` and a date are texts, whatever other readers make of them.
+            each.add_constructor(f"tag:yaml.org,2002:{kind}", _text)
+        each.add_constructor(None, _value)
     plain.add_constructor("!reset", _nothing)
     plain.add_constructor("!override", _value)
     marked.add_constructor("!reset", _reset)

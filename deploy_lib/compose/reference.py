@@ -28,7 +28,8 @@ class Reference(Struct, frozen=True):
         what: what names it, in a few words.
         where: the file and the line.
         kind: "input": Compose reads it itself; "mount": a container gets it; "secret": the same, and it is a secret.
-        needed: a host that lacks it cannot run the service, or Docker would make a directory of that name.
+        needed: a host that lacks it cannot run the service, or Docker would make a directory of that name. Compose reads an
+            "input" that is not needed wherever there is one.
         owner: the entry that names it, such as ("services", "web"); nothing for what Compose reads whoever runs.
     """
 

@@ -99,8 +99,7 @@ class _Reader:
         usual = paths[0][0], posixpath.normpath(posixpath.join(folder, ".env"))
         for text, path in self.paths(place, given, what) if given else [usual]:
             content = self.kept.read(path)
-            if content is not None or given:
-                self.kept.keep(("env", path), place, path, what, "input", line=text)
+            self.kept.keep(("env", path), place, path, what, "input", bool(given), line=text)
             values |= read_env_file(content or b"", {**values, **place.values})
         values |= place.values
         for text, path in paths:

@@ -101,7 +101,7 @@ class Service(Selective, frozen=True):
         made: the networks and volumes that Compose makes for it.
         spec: its part of the rendering; other rooms ask what it says.
         shared: by kind ("networks", "volumes", "configs", "secrets", "models"), the definitions that it refers to, by their keys.
-        base: the directory that it was rendered in.
+        base: the stack's directory.
     """
 
     HIDDEN: ClassVar[tuple[str, ...]] = ("spec", "shared", "base")

@@ -44,6 +44,8 @@ def variables(content: bytes, path: str) -> Variables:
     """
     text = content.decode(errors="replace")
     data = load_yaml(text, path)
+    if data is None:
+        return Variables((), frozenset(), ())
     if not isinstance(data, dict) or not isinstance(data.get("secrets") or {}, dict):
         raise UsageError(f"{path} is not a Compose file")
     try:

@@ -33,6 +33,18 @@ def pack(files: Mapping[str, bytes | Entry]) -> bytes:
     return stream.getvalue()
 
 
+def borrow(directory: PurePosixPath, paths: Sequence[str]) -> str:
+    """Shell text that adds to the files in `$f` those that Compose reads on the host itself.
+
+    They are linked: what this user may not read, Compose cannot read either, and says so.
+    """
+    return f"""\
+for x in {words(*paths)}; do
+  y={quote(directory)}/$x
+  [ ! -f "$y" ] || [ -e "$f/$x" ] || {{ mkdir -p "$(dirname "$f/$x")" && ln -s "$y" "$f/$x"; }}
+done"""
+
+
 def read_files(session: Session, directory: PurePosixPath, paths: Sequence[str]) -> dict[str, bytes]:
     """The content of a host's files, by path below a directory; those that are not there are left out.
 

@@ -21,7 +21,7 @@ class HostStack(Struct, frozen=True):
         compose_files, env_files: below its directory, as the checkout has them; empty where the checkout was not asked.
         paths: what the checkout ships, below its directory.
         borrowed: what Compose reads there, and the checkout lacks.
-        expected: what else has to be there already.
+        expected: all that has to be there already, or may be.
     """
 
     node: Node

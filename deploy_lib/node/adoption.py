@@ -49,7 +49,9 @@ def compare_adopted(session: Session, job: Job, facts: Facts, version: Version, 
         for path, each in read.items()
         if path not in given_to and not each.folder
     )
-    found = ask_alike(session, job.stack.unpinned, files, given, facts.containers, lying=lying)
+    found = ask_alike(
+        session, job.stack.unpinned, files, given, facts.containers, lying=lying, borrowed=job.stack.borrowed
+    )
     return replace(facts, alike=found.services, inactive=found.inactive)
 
 

@@ -66,7 +66,7 @@ def look_closer(
         return None, old, new
     projects = [(job.stack.project_of(before), ran), (job.stack.project_of(release), after)]
     names = {*job.environment.secrets, *before.marks, *release.marks}
-    now, then = ask_hashes(session, projects, placeholders(names))
+    now, then = ask_hashes(session, projects, placeholders(names), job.stack.borrowed)
     return foresee(plan, now, then, job.stack.project_of(release).env_files), old, new
 
 

@@ -122,7 +122,7 @@ class _Mixed:
             part, path = self.part(service), f"{layout.SERVICES}/{name}.yml"
             made[name] = part.service
             old = self.deployed.get(name)
-            if path not in before.files and old and same_part(part.service, old, str(alone.node.directory)):
+            if path not in before.files and old and same_part(part.service, old):
                 continue
             # What others must not read may stand in it: an env file that only the host has.
             self.files.put({path: Entry(part.content, mode=0o600)})

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from msgspec import Struct
 
 from deploy_lib.compose.file import default_name, project_name
+from deploy_lib.compose.interpolation import filled
 from deploy_lib.compose.service import Service
 from deploy_lib.config import Environment, Node, Stack
 from deploy_lib.errors import UsageError
@@ -66,14 +67,13 @@ def read_stack(environment: Environment, node: Node) -> Local:
         (shipped.files[path].content, name)
         for path, name in zip(shipped.compose_files, node.stack.compose, strict=True)
     ]
-    # As with Compose, the last file that has a name counts.
-    named = node.project or next((name for each in reversed(contents) if (name := project_name(*each))), "")
+    said = project_name(contents)
+    named = node.project or _fixed(said)
     # What Compose itself would choose: there, a project may run already.
     given = shipped.values.get("COMPOSE_PROJECT_NAME") or ""
     otherwise = given if named and not node.project and given != named else ""
-    return Local(
-        shipped, named or given or default_name(node.directory.name), bool(named), shipped.services, otherwise
-    )
+    chosen = given or filled(said, {**shipped.values, **node.variables}) or default_name(node.directory.name)
+    return Local(shipped, named or chosen, bool(named), shipped.services, otherwise)
 
 
 def project_of(environment: Environment, node: Node) -> str:
@@ -82,13 +82,20 @@ def project_of(environment: Environment, node: Node) -> str:
     Raises:
         UsageError: a Compose file is missing or broken.
     """
-    found = [node.project or ""]
-    for path in node.stack.compose if not node.project else ():
+    if node.project:
+        return node.project
+    contents = []
+    for path in node.stack.compose:
         try:
-            found.append(project_name((environment.root / path).read_bytes(), path))
+            contents.append(((environment.root / path).read_bytes(), path))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    return next(filter(None, reversed(found)), default_name(node.directory.name))
+    return _fixed(project_name(contents)) or read_stack(environment, node).project
+
+
+def _fixed(name: str) -> str:
+    """A name without variables; "" for any other: it hangs on values that may be others the next time."""
+    return "" if "$" in name else name
 
 
 def check_names(environment: Environment, node: Node, services: Mapping[str, Service]) -> None:

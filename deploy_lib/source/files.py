@@ -101,10 +101,11 @@ class _Collection(Placing):
                 self.secret(reference)
             elif above(path):
                 self.above(reference)
-            elif reference.kind == "mount" and covers(self.stack.data, path):
-                continue
-            elif not self.ship(path) and reference.needed:
-                self.expect(reference)
+            elif covers(self.stack.data, path) and path not in self.files:
+                # A container gets what the stack has made there by then; Compose reads what is there now.
+                self.look_for(reference, reference.kind == "input")
+            elif not self.ship(path):
+                self.look_for(reference, reference.needed)
         secrets = (self.source(r.path) for r in found if r.kind == "secret" and not above(r.path))
         self.withhold(source for source in secrets if source is not None)
 
@@ -117,7 +118,11 @@ class _Collection(Placing):
                 f"{reference}, lies above the project directory {self.base or '.'}, and would not be shipped",
                 hint=f'name it ./{name} there, and ship it: files = {{ "{name}" = "{source}" }}',
             )
-        if reference.needed:
+        self.look_for(reference, reference.needed)
+
+    def look_for(self, reference: Reference, needed: bool) -> None:
+        """Notes what the host may have; what Compose reads is what that has, also where it can do without."""
+        if needed or reference.kind == "input":
             self.expect(reference)
 
     def secret(self, reference: Reference) -> None:
@@ -134,6 +139,12 @@ class _Collection(Placing):
         """Notes that the host has to have it."""
         path, source = reference.path, self.source(reference.path)
         data = path if reference.kind == "mount" and not above(path) else ""
+        if covers(self.stack.data, path):
+            why = "it lies in what `data` of deploy.toml leaves to the stack"
+            self.expected.append(
+                Expected(reference, why, "put it there on the host, or elsewhere in the checkout")
+            )
+            return
         if source is not None and self.tree.ignored(source):
             hint = f'if it may be shipped, take it out of .gitignore, or: files = {{ "{path}" = "{source}" }}'
             self.expected.append(Expected(reference, "git ignores it", hint, data))
@@ -143,7 +154,7 @@ class _Collection(Placing):
             self.expected.append(Expected(reference, why, "make it on the host", data))
             return
         place = joined(self.base, path)
-        if not above(place) and self.tree.left_out(place):
+        if reference.needed and not above(place) and self.tree.left_out(place):
             self.tree.refuse_left_out(place)
         hint = f"add {place} to the checkout" if not above(place) else "make it on the host"
         self.expected.append(Expected(reference, "the checkout has no such path", hint, data))

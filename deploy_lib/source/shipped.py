@@ -11,7 +11,8 @@ from deploy_lib.release.files import Entry
 
 
 class Expected(Struct, frozen=True):
-    """What a Compose file refers to and the checkout does not ship: the host has it already, or the stack cannot run.
+    """What a Compose file refers to and the checkout does not ship: the host has it already, or the stack cannot run without it
+    where it is needed.
 
     Attributes:
         why: it is not shipped, in a few words.
@@ -35,7 +36,7 @@ class Shipped(Struct, frozen=True):
         compose_files: those of them that Compose is given, in their order.
         env_files: likewise, those with variables.
         inputs: all that Compose reads itself, these included.
-        expected: what the host must have already.
+        expected: what the host must have already, or may have.
         values: the variables of the env files.
         notes: what an operator should know, each with what to do about it.
         services: the names of all services, those of profiles that are not active, too.

@@ -9,7 +9,7 @@ from msgspec import Struct
 from deploy_lib.compose import command
 from deploy_lib.compose.container import Container
 from deploy_lib.compose.project import Project
-from deploy_lib.host.files import pack
+from deploy_lib.host.files import borrow, pack
 from deploy_lib.release.files import Entry
 from deploy_lib.shell import IN_MEMORY
 from deploy_lib.ssh.session import Session
@@ -35,6 +35,7 @@ def ask_alike(
     containers: Sequence[Container],
     *,
     lying: bool = False,
+    borrowed: Sequence[str] = (),
 ) -> Alike:
     """Compares; where Compose does not read the files from elsewhere, no service counts as alike.
 
@@ -42,20 +43,21 @@ def ask_alike(
         files: those that Compose reads.
         env: the secrets that it fills in, with their values: these are part of the hash.
         lying: what the project's files refer to lies in its place as it is to be.
+        borrowed: what Compose reads on the host itself, by path below the project's directory.
 
     Raises:
         RemoteError: the session ended.
     """
-    where = "$t/files"
-    quoted = f'"{where}"'
     # Versions differ in how they hash what they have rendered themselves.
-    more = f"{command.hashes_in_place(project, quoted)} | sed 's/^/= /'" if lying else ":"
+    more = f"{command.hashes_in_place(project)} | sed 's/^/= /'" if lying else ":"
     script = f"""\
 {IN_MEMORY}
-mkdir "$t/files" && tar -xf - -C "$t/files" || exit
-{command.moved_hashes(project, where)} | sed 's/^/= /'
+f={command.mirror(project)}
+mkdir -p "$f" && tar -xf - -C "$f" || exit
+{borrow(project.directory, borrowed)}
+{command.moved_hashes(project)} | sed 's/^/= /'
 {more}
-{command.inactive_services(project, quoted)} 2>/dev/null"""
+{command.inactive_services(project)} 2>/dev/null"""
     said = session.run(
         script, env=env, stdin=pack(files), check=False, step="comparing with what runs here"
     ).stdout

@@ -17,7 +17,7 @@ _FIRST = 60001
 
 def function(stack: HostStack) -> str:
     """Shell function `blank`: the names, and then what `read_blank` tells those that count by; takes `$t`, and `$t/said`, what
-    Compose said of the files in `$t/files`."""
+    Compose said of the files in memory."""
     render = f"{render_command(stack.unpinned)} 2>/dev/null"
     return f"""\
 blank() {{

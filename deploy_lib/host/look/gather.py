@@ -9,7 +9,7 @@ from deploy_lib import layout
 from deploy_lib.compose import command, publisher
 from deploy_lib.compose.container import containers_function
 from deploy_lib.host.change.history import read_command
-from deploy_lib.host.files import pack
+from deploy_lib.host.files import borrow, pack
 from deploy_lib.host.look import blank, machine, others
 from deploy_lib.host.look.directory import functions as directory_functions
 from deploy_lib.host.look.facts import Facts
@@ -165,7 +165,7 @@ delivered() {{
 {(containers_function if again else publisher.functions)(stack.project)}
 {machine.functions(directory, stack.settings.shared_storage)}
 config() {{ {f'[ -z "$m" ] || rendered {command.render_command(stack.unpinned)}' if render else ":"}; }}
-rendered() {{ echo "$t/files"; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; cat "$t/model"; return $r; }}
+rendered() {{ echo {home}; "$@" >"$t/model" 2>"$t/said"; r=$?; cat "$t/said" >&2; {command.IN_PLACE} "$t/model"; return $r; }}
 {_LAYERS if weigh else "layers() { :; }"}
 {blank.function(stack) if render else "blank() { :; }"}
 images() {{ docker images -a --digests --no-trunc --format '{{{{.Repository}}}} {{{{.Tag}}}} {{{{.Digest}}}} {{{{.ID}}}}'; }}
@@ -220,13 +220,9 @@ echo '=== end'
 
 
 def _unpack(stack: HostStack) -> str:
-    """Shell text that puts the files that Compose reads into `$t/files`; what the checkout lacks is taken from the host itself."""
-    borrow = f"""\
-  for x in {words(*stack.borrowed)}; do
-    y={quote(stack.directory)}/$x
-    [ ! -f "$y" ] || {{ mkdir -p "$(dirname "$t/files/$x")" && cp "$y" "$t/files/$x"; }}
-  done"""
-    return 'mkdir "$t/files" && tar -xf - -C "$t/files"' + (f"\n{borrow}" if stack.borrowed else "")
+    """Shell text that puts the files that Compose reads into memory; what the checkout lacks is taken from the host itself."""
+    borrowed = borrow(stack.directory, stack.borrowed)
+    return f'f={command.mirror(stack.unpinned)}; mkdir -p "$f" && tar -xf - -C "$f"\n{borrowed}'
 
 
 _LAYERS = f"""\

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from deploy_lib.answers import understand
-from deploy_lib.compose.command import hash_command
+from deploy_lib.compose.command import hash_command, mirror
 from deploy_lib.compose.project import Project
 from deploy_lib.errors import NotUnderstoodError
-from deploy_lib.host.files import pack
+from deploy_lib.host.files import borrow, pack
 from deploy_lib.shell import IN_MEMORY, quote
 from deploy_lib.ssh.session import Session
 
 
 def ask_hashes(
-    session: Session, projects: Sequence[tuple[Project, Mapping[str, bytes]]], env: Mapping[str, str]
+    session: Session,
+    projects: Sequence[tuple[Project, Mapping[str, bytes]]],
+    env: Mapping[str, str],
+    borrowed: Sequence[str] = (),
 ) -> list[dict[str, str]]:
     """For each of several projects, a hash by service; where two differ, Compose would recreate the service's containers.
 
@@ -24,6 +27,7 @@ def ask_hashes(
     Args:
         projects: each with the content of the files that Compose reads.
         env: any value for each secret.
+        borrowed: what Compose reads on the host itself, by path below the project's directory.
 
     Raises:
         RemoteError: the host's Compose does not read them.
@@ -33,7 +37,7 @@ def ask_hashes(
         for number, (_, each) in enumerate(projects)
         for path, content in each.items()
     }
-    script = hashes_script([project for project, _ in projects])
+    script = hashes_script([project for project, _ in projects], borrowed)
     result = session.run(script, env=env, stdin=pack(files), step="looking closer")
     try:
         return understand(
@@ -61,10 +65,11 @@ def read_hashes(text: str) -> dict[str, str]:
     return found
 
 
-def hashes_script(projects: Sequence[Project]) -> str:
+def hashes_script(projects: Sequence[Project], borrowed: Sequence[str] = ()) -> str:
     """The files come on standard input, and something for each secret in the environment."""
     each = "\n".join(
-        f'printf %s {quote(_NEXT)}; mv "$t/{number}" "$t/files" && {{\n{hash_command(project)}\n}} || exit; rm -rf "$t/files"'
+        f'printf %s {quote(_NEXT)}; f={mirror(project)}; mkdir -p "${{f%/*}}" && mv "$t/{number}" "$f" && '
+        f'{{\n{borrow(project.directory, borrowed)}\n{hash_command(project)}\n}} || exit; rm -rf "$t/files"'
         for number, project in enumerate(projects)
     )
     return f"""\

@@ -10,6 +10,7 @@ from deploy_lib.compose.model import read_model
 from deploy_lib.compose.project import Project
 from deploy_lib.compose.service import Service
 from deploy_lib.errors import CommandError
+from deploy_lib.host.files import borrow
 from deploy_lib.host.stack import HostStack
 from deploy_lib.release.files import content_of, target_of
 from deploy_lib.release.release import Release
@@ -41,7 +42,7 @@ def ask_kept(
 
 
 def kept_script(stack: HostStack, release: Release) -> str:
-    """The rendering, after the directory that it was made in.
+    """The rendering as it would be in place, after the stack's directory.
 
     What pins the images and marks the secrets is left out: no mount is in it.
     """
@@ -53,12 +54,15 @@ def kept_script(stack: HostStack, release: Release) -> str:
     made = "\n".join([*puts, *links])
     return f"""\
 {IN_MEMORY}
-mkdir "$t/files" || exit
-put() {{ mkdir -p "$(dirname "$t/files/$2")" && cp {quote(stack.directory / layout.OBJECTS)}/"$1" "$t/files/$2" || exit; }}
-lead() {{ mkdir -p "$(dirname "$t/files/$2")" && ln -s -- "$1" "$t/files/$2" || exit; }}
+f={command.mirror(project)}
+mkdir -p "$f" || exit
+put() {{ mkdir -p "$(dirname "$f/$2")" && cp {quote(stack.directory / layout.OBJECTS)}/"$1" "$f/$2" || exit; }}
+lead() {{ mkdir -p "$(dirname "$f/$2")" && ln -s -- "$1" "$f/$2" || exit; }}
 {made}
-echo "$t/files"
-{command.render_command(bare)}
+{borrow(stack.directory, stack.borrowed)}
+{command.render_command(bare)} >"$t/model" || exit
+echo {quote(project.directory)}
+{command.IN_PLACE} "$t/model"
 """
 
 

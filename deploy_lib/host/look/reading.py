@@ -133,7 +133,7 @@ def _fits(pattern: str, said: str) -> str:
 
 
 def _services(said: str) -> dict[str, Service]:
-    """The model, after the directory that it was rendered in."""
+    """The model, after the stack's directory."""
     base, _, model = said.strip().partition("\n")
     return read_model(model, base) if base else {}
 

@@ -107,6 +107,8 @@ def test_what_no_checkout_ships_must_be_on_the_host() -> None:
     assert own.hint == ('do this; what the stack fills itself is named in [stacks.core]: data = ["a", "b"]')
     assert places.result == "ok"
     assert (note.result, note.problem) == ("warning", "n")
+    optional = replace(expected("may-be"), reference=Reference("may-be", "w", "a.yml", "input", needed=False))
+    shipped = replace(shipped, expected=(*shipped.expected, optional))
     there = Facts(user="me", present=frozenset({"data", "x"}))
     assert [c.result for c in check_files(NODES["core"], shipped, there)] == ["ok", "ok", "warning"]
 

@@ -1,13 +1,18 @@
 import os
+import posixpath
 import shlex
 import subprocess
 from pathlib import Path, PurePosixPath
 
+import pytest
+
 from deploy_lib.compose.command import (
+    IN_PLACE,
     VERSION,
     compose_command,
     deployed_hashes_command,
     hash_command,
+    mirror,
     moved_hashes,
     refusal,
     remove_left_behind,
@@ -23,8 +28,10 @@ PROJECT = Project("shop-1", PurePosixPath("/opt/my shop"), ("compose.yml", "rele
 
 def test_the_command_names_its_project_and_all_its_files_in_their_order() -> None:
     # `${PWD}` in a file is the project's directory, wherever a script happens to be.
-    place, value, *words = shlex.split(compose_command(PROJECT, "up", "-d"))
+    place, value, orphans, *words = shlex.split(compose_command(PROJECT, "up", "-d"))
     assert (place, value) == ("env", "PWD=/opt/my shop")
+    # An env file may have it: `up` takes no `--remove-orphans` then, and going back is an `up`, too.
+    assert orphans == "COMPOSE_IGNORE_ORPHANS=false"
     assert words[:6] == ["docker", "compose", "-p", "shop-1", "--project-directory", "/opt/my shop"]
     assert words[6:10] == ["-f", "/opt/my shop/compose.yml", "-f", "/opt/my shop/release.yml"]
     assert words[10:] == [
@@ -35,11 +42,28 @@ def test_the_command_names_its_project_and_all_its_files_in_their_order() -> Non
 
 def test_what_files_include_is_looked_for_beside_them_wherever_they_lie() -> None:
     for text in (hash_command(PROJECT), render_command(PROJECT)):
-        assert '--project-directory "$t"/files -f "$t"/files/compose.yml' in text
+        assert f"--project-directory {mirror(PROJECT)} -f {mirror(PROJECT)}/compose.yml" in text
+
+
+@pytest.mark.parametrize("up", range(10))
+def test_what_is_rendered_in_memory_is_what_it_will_be_in_its_place(up: int) -> None:
+    def shell(script: str) -> str:
+        script = f"t=/run/deploy.1.x\n{script}"
+        return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+    above = "/".join([".."] * up)
+    for path in (above, f"{above}/data"):
+        # As Compose does it: the text counts, and not what lies there.
+        meant, rendered = (
+            posixpath.normpath(f"{shell(f'echo {place}')}/{path}")
+            for place in (words(PROJECT.directory), mirror(PROJECT))
+        )
+        # A number of levels above the root is the root on a host.
+        assert shell(f"echo '\"{rendered}\"' | {IN_PLACE}") == f'"{meant}"'
 
 
 def test_what_compose_has_rendered_may_depend_on_what_it_left_out() -> None:
-    for text in (hash_command(PROJECT), deployed_hashes_command(PROJECT), moved_hashes(PROJECT, "$t/files")):
+    for text in (hash_command(PROJECT), deployed_hashes_command(PROJECT), moved_hashes(PROJECT)):
         assert "-f - " in text
         assert text.endswith(" config --hash '*' --no-consistency")
 
@@ -50,13 +74,17 @@ def test_people_see_the_call_alone() -> None:
 
 
 def test_what_compose_refuses_is_told_without_its_warnings_and_without_places_that_are_gone() -> None:
-    warning = 'time="2026-11-29T15:31:42Z" level=warning msg="/run/x.1/files/a.yml: the attribute `version` is obsolete"'
+    def lying(path: str) -> str:
+        return f"/run/x.1{shlex.split(mirror(PROJECT))[0].removeprefix('$t')}/{path}"
+
+    warning = f'time="2026-11-29T15:31:42Z" level=warning msg="{lying("a.yml")}: the attribute `version` is obsolete"'
+    home = PROJECT.directory
     assert (
-        refusal(f"{warning}\nvalidating /run/x.1/files/a.yml: services.web")
-        == "validating a.yml: services.web"
+        refusal(f"{warning}\nvalidating {lying('files/a.yml')}: services.web", home)
+        == "validating files/a.yml: services.web"
     )
-    assert refusal(warning) == warning
-    assert refusal("") == ""
+    assert refusal(warning, home) == warning
+    assert refusal("", home) == ""
 
 
 def test_only_what_was_left_half_way_is_removed(tmp_path: Path) -> None:

@@ -13,14 +13,21 @@ from deploy_lib.errors import UsageError
     [
         ("name: demo\nservices: {}", "demo"),
         ("services: {}", ""),
-        ("name: ${STAGE}-shop", ""),
+        ("name: ${STAGE}-shop", "${STAGE}-shop"),
         ("name: 7", ""),
         ("name: demo\nservices: {}\n---\nservices: {a: {}}\n---\n", "demo"),
         ("name: demo\n---\nname: other\n", "other"),
     ],
 )
-def test_a_name_counts_where_it_is_fixed(text: str, name: str) -> None:
-    assert project_name(text.encode(), "f.yml") == name
+def test_a_name_is_told_as_it_stands_there(text: str, name: str) -> None:
+    assert project_name([(text.encode(), "f.yml")]) == name
+
+
+def test_a_file_with_nothing_but_comments_says_nothing_beside_another_one() -> None:
+    empty = (b"# later\n", "b.yml")
+    assert project_name([(b"name: demo", "a.yml"), empty]) == "demo"
+    with pytest.raises(UsageError, match=r"b\.yml: nothing but comments"):
+        project_name([empty])
 
 
 def test_a_project_without_a_name_has_the_one_that_compose_takes_from_the_directory() -> None:
@@ -39,10 +46,12 @@ def test_several_documents_are_one() -> None:
     assert {*variables(text.encode(), "f.yml").read} == {"A", "B", "C"}
 
 
-@pytest.mark.parametrize("read", [project_name, variables])
-@pytest.mark.parametrize(
-    "text", ["a: " + "[" * 9000, "a: [", "name: 2020-99-99", "? [1]\n: 2", "\x00", "", "- a"]
-)
+def named(content: bytes, path: str) -> str:
+    return project_name([(content, path)])
+
+
+@pytest.mark.parametrize("read", [named, variables])
+@pytest.mark.parametrize("text", ["a: " + "[" * 9000, "a: [", "name: !!int x", "? [1]\n: 2", "\x00", "- a"])
 def test_what_is_no_compose_file_is_an_error_that_can_be_read(
     read: Callable[[bytes, str], object], text: str
 ) -> None:

@@ -11,7 +11,7 @@ from deploy_lib.compose.part import make_part, needed_services, read_only, same_
 from deploy_lib.compose.service import Service
 from deploy_lib.secrets.placeholders import placeholder
 
-HOME, BASE = "/opt/shop", "/run/deploy.x1/files"
+HOME = "/opt/shop"
 
 
 class Loader(yaml.SafeLoader):
@@ -21,13 +21,13 @@ class Loader(yaml.SafeLoader):
 Loader.add_constructor("!override", lambda loader, node: {"!": loader.construct_mapping(node, deep=True)})
 
 
-def rendered(base: str = BASE, **specs: Any) -> dict[str, Service]:
-    """As Compose renders it in a directory: that stands for `@`."""
+def rendered(**specs: Any) -> dict[str, Service]:
+    """As Compose renders it in a stack's directory: that stands for `@`."""
     data: dict[str, Any] = {
         "services": {name: {"image": "x", **spec} for name, spec in specs.items() if name not in KINDS},
         **{kind: specs.get(kind, {}) for kind in KINDS},
     }
-    return read_model(json.dumps(data).replace("@", base), base)
+    return read_model(json.dumps(data).replace("@", HOME), HOME)
 
 
 KINDS = ("networks", "volumes", "configs", "secrets")
@@ -37,13 +37,12 @@ def read(content: bytes) -> Any:
     return yaml.load(content, Loader=Loader)  # noqa: S506 - a safe one
 
 
-def test_paths_are_those_of_the_host_and_secrets_are_variables_again() -> None:
+def test_paths_are_as_they_were_and_secrets_are_variables_again() -> None:
     (web,) = rendered(
         web={
             "environment": {"URL": f"db://{placeholder('PW')}:db/$$x", "WORD": "yes", "N": None, "O": "0o14"},
             "volumes": [
                 {"type": "bind", "source": "@/conf", "target": "/c"},
-                {"type": "bind", "source": "/run/deploy.x1/beside", "target": "/b"},
                 {"type": "bind", "source": "/run/docker.sock", "target": "/s"},
             ],
             "profiles": ["x"],
@@ -52,13 +51,13 @@ def test_paths_are_those_of_the_host_and_secrets_are_variables_again() -> None:
     ).values()
     part = make_part(web, [], HOME)
     spec = read(part.content)["services"]["web"]["!"]
-    assert [m["source"] for m in spec["volumes"]] == ["/opt/shop/conf", "/opt/beside", "/run/docker.sock"]
+    assert [m["source"] for m in spec["volumes"]] == ["/opt/shop/conf", "/run/docker.sock"]
     assert spec["environment"] == {"URL": "db://${PW:?}:db/$$x", "WORD": "yes", "N": None, "O": "0o14"}
     assert not {"profiles", "build"} & set(spec)
     # Compose's reader takes more words for numbers than this one.
     assert b'"0o14"' in part.content
     assert placeholder("PW").encode() not in part.content
-    assert [mount.shipped for mount in part.service.mounts] == ["conf", None, None]
+    assert [mount.shipped for mount in part.service.mounts] == ["conf", None]
     assert part.service.secrets == web.secrets
 
 
@@ -77,9 +76,7 @@ def test_what_others_have_in_the_same_way_is_theirs() -> None:
 
 def test_a_config_and_a_secret_that_others_have_otherwise_get_keys_of_their_own() -> None:
     uses = {"configs": [{"source": "banner"}], "secrets": [{"source": "pw"}]}
-    old = rendered(
-        HOME, other=uses, configs={"banner": {"content": "1"}}, secrets={"pw": {"environment": "A"}}
-    )
+    old = rendered(other=uses, configs={"banner": {"content": "1"}}, secrets={"pw": {"environment": "A"}})
     new = rendered(web=uses, configs={"banner": {"content": "2"}}, secrets={"pw": {"environment": "B"}})
     part = make_part(new["web"], old.values(), HOME)
     data = read(part.content)
@@ -92,7 +89,7 @@ def test_a_config_and_a_secret_that_others_have_otherwise_get_keys_of_their_own(
 
 
 def test_a_network_that_others_have_otherwise_cannot_be_had() -> None:
-    old = rendered(HOME, other={"networks": {"n": None}}, networks={"n": {"internal": True}})
+    old = rendered(other={"networks": {"n": None}}, networks={"n": {"internal": True}})
     new = rendered(web={"networks": {"n": None}}, networks={"n": {}})
     assert make_part(new["web"], old.values(), HOME).clashes == (("networks", "n"),)
 
@@ -122,9 +119,9 @@ def test_a_file_may_lie_at_another_place_for_this_service() -> None:
 )
 def test_what_differs_from_what_lies_there(more: dict[str, Any], same: bool) -> None:
     spec = {"command": ["a"], "volumes": [{"type": "bind", "source": "@/conf", "target": "/c"}]}
-    old = rendered(HOME, web=spec)["web"]
+    old = rendered(web=spec)["web"]
     new = rendered(web={**spec, **more}, configs={"c": {"content": "1"}})["web"]
-    assert same_part(make_part(new, [], HOME).service, old, HOME) is same
+    assert same_part(make_part(new, [], HOME).service, old) is same
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,19 @@ def test_both_loaders_say_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -
     assert (load_yaml(text, "x"), lines(load_marked(text, "x"))) == quick
 
 
+def test_what_compose_takes_is_yaml() -> None:
+    long = "#" * 2000
+    taken = {
+        "[a, =, {SEP: =}]": ["a", "=", {"SEP": "="}],
+        "[2024-02-30, 2024-02-03]": ["2024-02-30", "2024-02-03"],
+        "!foo {a: !bar [!baz 7, !!odd x]}": {"a": [7, "x"]},
+        "a: &x 1\nb: *x\nc: &x 2\nd: *x": {"a": 1, "b": 1, "c": 2, "d": 2},
+        f"a:\tb {long}\nc: '{'[{' * 1000}'": {"a": "b", "c": "[{" * 1000},
+    }
+    for text, data in taken.items():
+        assert (load_yaml(text, "x"), load_marked(text, "x")) == (data, [data])
+
+
 def test_tags_are_said_where_they_stand() -> None:
     first, second = load_marked(TAGGED, "x")
     assert first["services"]["web"]["ports"].value == ["80:80", 443]

@@ -90,8 +90,10 @@ def test_included_files_start_from_their_own_project_directory() -> None:
     there = found(text, beside=beside, MAIN="./main")
     assert {path for path, each in there.items() if each.kind == "input"} == {
         *("sub/extra.yml", "sub/.env", "sub/a.env", "sub/deeper/last.yml"),
-        *("else/long.yml", "else/override.yml", "x.env"),
+        *("else/long.yml", "else/override.yml", "x.env", "sub/deeper/.env"),
     }
+    # Compose reads it wherever there is one.
+    assert not there["sub/deeper/.env"].needed
     mounts = {path for path, each in there.items() if each.kind == "mount"}
     assert mounts == {
         "sub/a.conf",

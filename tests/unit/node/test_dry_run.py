@@ -24,7 +24,7 @@ def test_a_secret_that_only_the_recorded_release_has_gets_something_too(
     """Without it the host's Compose would not read the files of that release, and nothing could be compared."""
     given: list[Mapping[str, str]] = []
 
-    def ask(_: object, projects: list[object], env: Mapping[str, str]) -> list[dict[str, str]]:
+    def ask(_: object, projects: list[object], env: Mapping[str, str], *more: object) -> list[dict[str, str]]:
         given.append(env)
         return [{} for _ in projects]
 

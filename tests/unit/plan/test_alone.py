@@ -40,9 +40,9 @@ WEB: dict[str, Any] = {"volumes": [bind("conf/both.conf"), bind("conf/web.conf")
 DB: dict[str, Any] = {"volumes": [bind("conf/both.conf"), bind("conf/db.conf")]}
 
 
-def rendered(base: str, specs: dict[str, Any]) -> dict[str, Service]:
+def rendered(specs: dict[str, Any]) -> dict[str, Service]:
     data = {"services": {name: {"image": "h/x:1", **spec} for name, spec in specs.items()}}
-    return read_model(json.dumps(data).replace("@", base), base)
+    return read_model(json.dumps(data).replace("@", "/opt/shop"), "/opt/shop")
 
 
 def host(
@@ -55,12 +55,12 @@ def host(
         "r1", "one", None, dict.fromkeys(specs, OLD), lying, secrets or {},
         dict.fromkeys(specs, 1), compose_files=("compose.yml",), env_files=("shop.env",), places=(),
     )  # fmt: skip
-    return Facts(files=lying, history=(event("proven", release),), deployed=rendered("/opt/shop", specs))
+    return Facts(files=lying, history=(event("proven", release),), deployed=rendered(specs))
 
 
 def alone(changed: dict[str, bytes] | None = None, **specs: dict[str, Any]) -> Alone:
     """The chosen services as a checkout has them, in which some files are others."""
-    chosen = rendered("/run/t/files", specs)
+    chosen = rendered(specs)
     files = {**FILES, **(changed or {})}
     return Alone(
         node=NODE,
@@ -105,7 +105,7 @@ def test_an_edited_part_is_read_after_the_files_that_stay() -> None:
 
 def test_a_part_of_an_earlier_time_goes_on_beside_a_second_one() -> None:
     first = made(alone(web={**WEB, "command": ["x"]})).release
-    lying = rendered("/opt/shop", {"web": {**WEB, "command": ["x"]}, "db": DB})
+    lying = rendered({"web": {**WEB, "command": ["x"]}, "db": DB})
     facts = replace(host(), files=first.files, history=(event("proven", first),), deployed=lying)
     again = alone(web={**WEB, "command": ["x"]})
     project = (first.compose_files, first.env_files)

@@ -10,7 +10,7 @@ from deploy_lib.config import Stack, load
 from deploy_lib.errors import UsageError
 from deploy_lib.release.image import Image
 from deploy_lib.secrets.places import Place
-from deploy_lib.source.checkout import check_names, check_tracked, read_stack
+from deploy_lib.source.checkout import check_names, check_tracked, project_of, read_stack
 from deploy_lib.source.shipped import Expected, Shipped
 from deploy_lib.values import replace
 from tests import ROOT
@@ -97,6 +97,28 @@ def test_the_name_that_compose_would_choose_may_stand_in_the_env_file(tmp_path: 
         (tmp_path / "shop.env").write_text(content)
         found = read_stack(here, node)
         assert (found.project, found.named) == (name, False)
+
+
+@pytest.mark.parametrize(
+    ("last", "project", "named"),
+    [
+        ("name: app-${STAGE:-prod}\n", "app-prod", False),
+        ("name: app-$NOWHERE\n", "ktrdr-core", False),
+        ("name: app-2\n", "app-2", True),
+        ("services: {}\n", "app", True),
+    ],
+)
+def test_the_last_file_with_a_name_decides_also_where_it_has_a_variable(
+    last: str, project: str, named: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yml").write_text("name: app\nservices: {web: {image: x}}\n")
+    (tmp_path / "b.yml").write_text(last)
+    environment = load(ROOT, "lab")
+    stack = Stack(compose=("a.yml", "b.yml"), env_file=())
+    node = environment.nodes["core"].model_copy(update={"stack": stack, "project": None})
+    here = environment.model_copy(update={"root": tmp_path})
+    found = read_stack(here, node)
+    assert (found.project, found.named, project_of(here, node)) == (project, named, project)
 
 
 def test_a_name_in_an_env_file_counts_where_compose_would_take_it(tmp_path: Path) -> None:

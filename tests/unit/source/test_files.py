@@ -232,6 +232,26 @@ def test_a_secret_s_file_is_expected_of_the_host_and_never_shipped(root: Path) -
     assert set(found.files) == {"compose.yml"}
 
 
+def test_what_compose_may_read_on_the_host_is_looked_for_there(root: Path) -> None:
+    text = """include: [sub/c.yml]
+services:
+  web:
+    image: x
+    env_file: [{path: .env.local, required: false}, app/app.env, ../above.env, app/shipped.env]
+    volumes: ['./app:/app']
+"""
+    ignored = {".gitignore": ".env*", ".env.local": "A=1", "sub/.env": "V=2"}
+    write(root, {**ignored, "compose.yml": text, "sub/c.yml": "services: {}", "app/app.env": "", "b.env": ""})
+    found = shipped(root, data=("app",), files={"app/shipped.env": "b.env"})
+    assert {e.reference.path: (e.why, e.reference.needed) for e in found.expected} == {
+        "sub/.env": ("git ignores it", False),
+        ".env.local": ("git ignores it", False),
+        "app/app.env": ("it lies in what `data` of deploy.toml leaves to the stack", True),
+        "../above.env": ("the checkout has no such path", True),
+    }
+    assert set(found.inputs) == {"compose.yml", "sub/c.yml", "app/shipped.env"}
+
+
 @pytest.mark.parametrize(
     ("files", "settings", "message"),
     [

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from deploy_lib.compose.command import mirror
 from deploy_lib.compose.labels import CONFIG_HASH
 from deploy_lib.compose.project import Project
 from deploy_lib.host.look.alike import Alike, ask_alike
@@ -46,9 +47,10 @@ def test_every_container_of_a_service_must_have_the_very_hash(
     session = cast(Session, SimpleNamespace(run=run))
     assert ask_alike(session, project, {}, {"PW": "x"}, containers) == expected
     assert given["env"] == {"PW": "x"}
-    assert '--project-directory "$t/files" -f "$t/files"/a.yml --env-file "$t/files"/a.env' in given["script"]
+    lying = mirror(project)
+    assert f"--project-directory {lying} -f {lying}/a.yml --env-file {lying}/a.env" in given["script"]
     assert "--project-directory /srv/shop --profile '*' -f -" in given["script"]
     # What lies there now is read only where it is as it is to be.
-    assert '/srv/shop -f "$t/files"' not in given["script"]
+    assert f"--project-directory /srv/shop -f {lying}" not in given["script"]
     ask_alike(session, project, {}, {}, containers, lying=True)
-    assert '/srv/shop -f "$t/files"' in given["script"]
+    assert f"--project-directory /srv/shop -f {lying}" in given["script"]

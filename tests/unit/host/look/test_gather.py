@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 
 from deploy_lib import shell
+from deploy_lib.compose.mounts import wanted
 from deploy_lib.config import load
 from deploy_lib.errors import RemoteError
 from deploy_lib.host.change.history import event, read_history
@@ -106,8 +107,8 @@ ktrdr-deploy.local/keep abcd <none> sha256:id1
 
 === containers exit 0
 === config
-/run/t/files
-{"services": {"web": {"image": "x", "volumes": [{"type": "bind", "source": "/run/t/files/conf", "target": "/c"}]}}}
+/opt/shop
+{"services": {"web": {"image": "x", "volumes": [{"type": "bind", "source": "/opt/shop/conf", "target": "/c"}]}}}
 
 === config exit 0
 === blank
@@ -359,6 +360,38 @@ def test_what_a_host_offers_is_looked_for_in_what_compose_renders_however_long_t
     asked_less = reading.read_facts(done.stdout.decode(), "core").machine.offers
     assert asked_less is not None
     assert not asked_less.networks
+
+
+ABOVE = """\
+#!/bin/sh
+# What lies above the project directory is read there, and mounted from there.
+[ "$1" = compose ] && cat "$5/../beside.env" >&2 && cat <<E
+{"services": {"db": {"image": "x", "environment": {"HERE": "at $5;"}, "volumes": [
+  {"type": "bind", "source": "$(dirname "$5")/data", "target": "/data"},
+  {"type": "bind", "source": "$5/conf", "target": "/conf"}]}}}
+E
+true
+"""
+
+
+def test_what_is_mounted_from_above_the_stack_s_directory_is_the_host_s_own(
+    home: Path, memory: Path, tmp_path: Path
+) -> None:
+    (home.parent / "beside.env").write_text("A=1\n")
+    (tmp_path / "docker").write_text(ABOVE)
+    (tmp_path / "docker").chmod(0o755)
+    node = NODE.model_copy(update={"directory": PurePosixPath(home)})
+    stack = HostStack(node, "p", compose_files=("a.yml",), borrowed=("../beside.env",))
+    script = gather.facts_script(stack, render=True).replace("/run /dev/shm", str(memory))
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", script], input=pack({"a.yml": b""}), env=env, capture_output=True, timeout=30
+    )
+    db = reading.read_facts(done.stdout.decode(), "core").services["db"]
+    data, conf = wanted(db, {}, PurePosixPath(home))
+    assert (data.source, conf.source) == (f"{home.parent}/data", f"{home}/conf")
+    assert [mount.shipped for mount in db.mounts] == [None, "conf"]
+    assert db.environment == {"HERE": f"at {home};"}
 
 
 def test_a_managed_file_that_others_can_change_is_named_with_its_hint(home: Path, memory: Path) -> None:

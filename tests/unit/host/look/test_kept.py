@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from deploy_lib.compose.command import mirror
 from deploy_lib.errors import CommandError
 from deploy_lib.host.look.kept import ask_kept, kept_script
 from deploy_lib.release.release import Release
@@ -31,17 +32,17 @@ def test_its_files_come_from_where_contents_are_kept() -> None:
     assert f"put {'c' * 64} release.env" in script
     assert "/opt/shop/.deploy/objects" in script
     assert "release.yml" not in script
-    assert '-f "$t"/files/compose.yml' in script
+    assert f"-f {mirror(build.stack().project)}/compose.yml" in script
 
 
-def test_its_mounts_are_relative_to_where_it_was_rendered() -> None:
-    mount = {"type": "bind", "source": "/run/t/files/rows", "target": "/rows"}
+def test_its_mounts_are_relative_to_the_stack_s_directory() -> None:
+    mount = {"type": "bind", "source": "/opt/shop/rows", "target": "/rows"}
     model = {"services": {"db": {"image": "x", "volumes": [mount]}}}
-    found = asked(f"/run/t/files\n{json.dumps(model)}")
+    found = asked(f"/opt/shop\n{json.dumps(model)}")
     assert [(m.source, m.target) for m in found["db"].mounts] == [("rows", "/rows")]
 
 
 def test_files_that_compose_does_not_read_tell_nothing() -> None:
     assert asked(CommandError("exit status 15")) is None
     with pytest.raises(Exception, match="cannot be understood"):
-        asked("/run/t/files\nnot a model")
+        asked("/opt/shop\nnot a model")
