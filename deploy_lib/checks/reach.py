@@ -20,6 +20,14 @@ _PROVES: dict[Stage, tuple[str, str]] = {
 
 def stages(target: Target, error: UnreachableError | None) -> Iterator[Check]:
     """One check for each stage that was reached, in their order; those after a failure are left out."""
+    if target.not_done:
+        yield Check(
+            "ssh_config",
+            "what it sets counts here, too",
+            "warning",
+            problem=f"it sets {', '.join(target.not_done)} for {target.name}, which `ssh` does and this program does not",
+            hint=f"see that nothing depends on it, then take it out of ssh_config for {target.name}; docs/ssh.md has all that differs",
+        )
     where = f"{target.hostname}:{target.port}"
     found: dict[Stage, str] = {"name": target.hostname, "TCP": where, "login": target.user}
     for stage in get_args(Stage):

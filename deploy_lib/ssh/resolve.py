@@ -17,6 +17,7 @@ from deploy_lib import address
 from deploy_lib.errors import UsageError
 from deploy_lib.ssh import tokens
 from deploy_lib.ssh.alike import alike
+from deploy_lib.ssh.keywords import not_done
 from deploy_lib.ssh.target import METHODS, Keys, Target, Trust
 from deploy_lib.ssh.trust import text
 
@@ -166,6 +167,7 @@ class Options:
             # With "yes" and "ask", `ssh` makes a session to be shared, and shares none.
             shared=self.one("controlpath") if self.one("controlmaster") in _SHARES else None,
             tokens=self.tokens,
+            not_done=not_done(self._values, _own()._values),
         )
 
     def _expanded(self, value: str, keyword: str) -> str:

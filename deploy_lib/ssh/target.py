@@ -88,6 +88,7 @@ class Target(Selective, frozen=True):
         ciphers, macs, kex: the algorithms, where ssh_config sets them; empty: Paramiko's own.
         shared: where a session may listen that the operator has opened already (ControlPath); None: nowhere.
         tokens: what ssh_config's tokens stand for, where they were needed.
+        not_done: what ssh_config sets for it and is not done here.
         jump_of: the host that it is a jump host of; "" when it is none.
     """
 
@@ -112,6 +113,7 @@ class Target(Selective, frozen=True):
     kex: tuple[str, ...] = ()
     shared: str | None = None
     tokens: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    not_done: tuple[str, ...] = ()
     jump_of: str = ""
 
     @property

@@ -3,6 +3,7 @@ import pytest
 from deploy_lib.checks.reach import forwarding, stages
 from deploy_lib.errors import Stage, UnreachableError
 from deploy_lib.ssh.target import Target
+from deploy_lib.values import replace
 
 TARGET = Target("n", "n.example", 22, "me")
 
@@ -22,3 +23,10 @@ def test_what_came_before_the_stage_that_failed_is_fine(stage: Stage, passed: in
     checks = list(stages(TARGET, error))
     assert [check.result for check in checks] == ["ok"] * passed + ["failed"]
     assert (checks[-1].problem, checks[-1].hint) == ("no", "do")
+
+
+def test_what_ssh_config_sets_and_is_not_done_is_named() -> None:
+    first, *others = stages(replace(TARGET, not_done=("CheckHostIP", "SetEnv")), None)
+    assert (first.name, first.result) == ("ssh_config", "warning")
+    assert "CheckHostIP, SetEnv for n" in first.problem
+    assert {check.result for check in others} == {"ok"}
