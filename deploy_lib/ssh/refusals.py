@@ -72,7 +72,11 @@ def explain(target: Target, error: Exception) -> UnreachableError:
             hint += f"; AddressFamily is {target.family}"
     elif isinstance(error, ProxyError):
         stage, what = "TCP", f"ProxyCommand makes no connection to {where}: {error}"
-        hint = f"run it by hand; ssh_config has it for {target.name}: {target.proxy_command}"
+        # Not the command itself: it may have a password, and this may go into a log.
+        hint = (
+            f"run it by hand: ssh -G {target.name} shows it. It has no terminal here, and can ask nothing: where it asks, "
+            "ProxyJump does instead of it, or an agent with its key"
+        )
     elif isinstance(error, ChannelException | TimeoutError) and target.jump:
         why = error.text if isinstance(error, ChannelException) else error
         stage, what = "TCP", f"the jump host {target.jump[-1]} makes no TCP connection to {where}: {why}"

@@ -41,7 +41,7 @@ class Keys(Struct, frozen=True):
     rsa_size: int = 0
 
 
-class Trust(Struct, frozen=True):
+class Trust(Selective, frozen=True):
     """Which host keys are accepted.
 
     Attributes:
@@ -57,6 +57,8 @@ class Trust(Struct, frozen=True):
         authorities: the algorithms that a certificate may be signed with (CASignatureAlgorithms); empty: all.
         rsa_size: the fewest bits of an RSA key (RequiredRSASize).
     """
+
+    HIDDEN: ClassVar[tuple[str, ...]] = ("command",)
 
     alias: str | None = None
     user_files: tuple[Path, ...] = ()
@@ -92,6 +94,7 @@ class Target(Selective, frozen=True):
         jump_of: the host that it is a jump host of; "" when it is none.
     """
 
+    HIDDEN: ClassVar[tuple[str, ...]] = ("proxy_command",)
     IGNORED: ClassVar[tuple[str, ...]] = ("tokens",)
 
     name: str

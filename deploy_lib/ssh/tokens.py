@@ -48,14 +48,17 @@ def expand(value: str, tokens: Mapping[str, str], keyword: str, *, variables: bo
         UsageError: it has a token that does not exist, or a variable that is not set; `ssh` refuses these, too.
     """
 
+    # A command may have a password.
+    shown = keyword if keyword.endswith("Command") else f"{keyword} {value}"
+
     def token(found: re.Match[str]) -> str:
         if found[1] not in tokens:
-            raise UsageError(f"ssh_config: {keyword} {value}: there is no token {found[0]!r} for it")
+            raise UsageError(f"ssh_config: {shown}: there is no token {found[0]!r} for it")
         return tokens[found[1]]
 
     def variable(found: re.Match[str]) -> str:
         if found[1] not in os.environ:
-            raise UsageError(f"ssh_config: {keyword} {value}: the environment has no {found[1]}")
+            raise UsageError(f"ssh_config: {shown}: the environment has no {found[1]}")
         return os.environ[found[1]]
 
     # One pass each, as ssh does it: what a variable holds may have tokens, what a token stands for has no variables.

@@ -163,7 +163,10 @@ class Known:
             "K": base64.b64encode(key.whole).decode() if key else "NONE",
         }
         # ssh splits it first: what a token stands for is never more than one word.
-        words = [tokens.expand(word, values, "KnownHostsCommand") for word in shlex.split(command)]
+        words = shlex.split(command)
+        # Its arguments are not shown: they may have a password.
+        shown = f"KnownHostsCommand {words[0]}"
+        words = [tokens.expand(word, values, "KnownHostsCommand") for word in words]
         try:
             done = subprocess.run(
                 words,
@@ -172,14 +175,18 @@ class Known:
                 timeout=COMMAND_TIMEOUT,
                 **tokens.AS_WRITTEN,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UsageError(f"KnownHostsCommand {command}: {error}", hint="fix your ssh_config") from None
+        except OSError as error:
+            raise UsageError(f"{shown}: {error.strerror}", hint="fix your ssh_config") from None
+        except subprocess.TimeoutExpired:
+            raise UsageError(
+                f"{shown} did not end within {COMMAND_TIMEOUT} s", hint="fix your ssh_config"
+            ) from None
         if done.returncode:
             raise UsageError(
-                f"KnownHostsCommand {command} ended with exit status {done.returncode}: {done.stderr.strip()}",
+                f"{shown} ended with exit status {done.returncode}: {done.stderr.strip()}",
                 hint="fix your ssh_config",
             )
-        self._entries += [(f"KnownHostsCommand {command}", entry) for entry in parse_known_hosts(done.stdout)]
+        self._entries += [(shown, entry) for entry in parse_known_hosts(done.stdout)]
 
     def _listed_as_revoked(self, key: Presented) -> bool:
         """Whether RevokedHostKeys has it; one that cannot be read revokes every key, as with `ssh`."""

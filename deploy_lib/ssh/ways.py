@@ -114,7 +114,8 @@ _CONNECT_FAILED = 2
 class Proxy:
     """What a ProxyCommand makes: a socket for Paramiko, and the program's end with it.
 
-    It is run as `ssh` does it, by the user's shell, which the program replaces.
+    It is run as `ssh` does it, by the user's shell, which the program replaces; but in a session of its own, so that Ctrl-C does
+    not end it while a host is put back. So it has no terminal.
     """
 
     def __init__(self, target: Target) -> None:
@@ -133,7 +134,11 @@ class Proxy:
                 self.socket.close()
                 raise ProxyError(f"{shell}: {error.strerror}") from None
         if target.passes_socket:
-            self._receive()
+            try:
+                self._receive()
+            except BaseException:
+                self.end()
+                raise
 
     def problem(self) -> str:
         """Why a session could not begin, when that is because the program has ended; "" otherwise."""

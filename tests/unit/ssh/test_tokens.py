@@ -40,6 +40,13 @@ def test_a_command_keeps_its_variables_for_the_shell() -> None:
     assert tokens.expand("nc ${X} %h", KNOWN, "ProxyCommand", variables=False) == "nc ${X} web.internal"
 
 
+def test_a_command_is_not_shown() -> None:
+    for command in ("nc --proxy-auth me:hidden %z", "nc --proxy-auth me:hidden ${NO_SUCH}"):
+        with pytest.raises(UsageError) as caught:
+            tokens.expand(command, KNOWN, "KnownHostsCommand")
+        assert "hidden" not in str(caught.value)
+
+
 def test_what_a_token_stands_for_is_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tokens.expand("%r", {"r": "%h${HOME}"}, "IdentityFile") == "%h${HOME}"
 

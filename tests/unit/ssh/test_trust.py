@@ -140,6 +140,17 @@ def test_a_host_key_that_is_shorter_than_ssh_config_wants_is_refused_although_it
     assert "a key of 1024 bits, and RequiredRSASize is 2048" in str(refusal(host, key, "short"))
 
 
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere/program", "/bin/sleep"])
+def test_a_command_that_fails_is_named_without_its_arguments(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy_lib.ssh.trust.COMMAND_TIMEOUT", 0.5)
+    target = Target(NAME, NAME, 22, "root", trust=Trust(command=f"{program} 7.25"))
+    with pytest.raises(UsageError, match=f"KnownHostsCommand {program}") as caught:
+        Known(target)
+    assert "7.25" not in str(caught.value)
+
+
 def test_a_name_may_have_bytes_that_are_no_text(tmp_path: Path) -> None:
     key, name = presented(paramiko.RSAKey.generate(1024)), b"caf\xe9".decode(errors="surrogateescape")
     said = tmp_path / "said"

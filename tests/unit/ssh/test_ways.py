@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from paramiko.ssh_exception import ChannelException, NoValidConnectionsError
 
-from deploy_lib.ssh.refusals import ProxyError
+from deploy_lib.ssh.refusals import ProxyError, explain
 from deploy_lib.ssh.target import Target
 from deploy_lib.ssh.ways import Proxy, dial, nothing_answered
 
@@ -152,9 +154,27 @@ def test_why_a_program_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
     proxy.end()
     with pytest.raises(ProxyError, match="handed over no connection"):
         Proxy(target(22, proxy_command="echo x", passes_socket=True))
+    started: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+
+    def kept(*given: Any, **more: Any) -> subprocess.Popen[bytes]:
+        started.append(start(*given, **more))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", kept)
+    with pytest.raises(ProxyError, match="handed over no connection"):
+        Proxy(target(22, proxy_command="sh -c 'echo x; exec sleep 60'", passes_socket=True))
+    assert started[0].returncode == -15, "it goes on"
     monkeypatch.setenv("SHELL", "/nowhere/sh")
     with pytest.raises(ProxyError, match="/nowhere/sh: No such file"):
         Proxy(target(22, proxy_command="true"))
+
+
+def test_a_command_is_in_no_message_and_no_traceback() -> None:
+    to = target(22, proxy_command="ncat --proxy-auth me:hidden web 22")
+    problem = explain(to, ProxyError("it ended with exit status 1"))
+    assert "no terminal" in str(problem)
+    assert "hidden" not in f"{problem} {problem.hint} {to!r}"
 
 
 def test_a_connection_that_a_program_hands_over_is_used(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
