@@ -186,7 +186,7 @@ class StrictConnection(Connection):
 
     def _share(self, path: str) -> bool:
         """Takes the session that the operator has opened; says whether that can be used."""
-        session = share(path, CHANNEL_TIMEOUT)
+        session = share(path, CHANNEL_TIMEOUT, leads_on=bool(self.target.jump_of))
         if session is not None:
             self.client.take(session)
             self.transport = session

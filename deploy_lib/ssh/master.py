@@ -30,8 +30,8 @@ _REQUEST = 1
 _NO_ESCAPE = 0xFFFFFFFF
 _MOST = 256 * 1024  # bytes of a message, as with OpenSSH's own
 
-CONNECT_FAILED = 2
-"""SSH's reason for a channel that is not opened; a master says none."""
+PROHIBITED, CONNECT_FAILED = 1, 2
+"""SSH's reasons for a channel that is not opened. A master says none: here the first is its own refusal, the second the host's."""
 
 
 class Message(Struct, frozen=True):
@@ -122,7 +122,8 @@ class Control:
         wait(lambda seconds: arrived(self.socket, seconds), timeout, look)
         answer = self._message()
         if answer.kind in (_REFUSED, _FAILED):
-            raise ChannelException(CONNECT_FAILED, answer.body[8:].decode(errors="replace"))
+            reason = PROHIBITED if answer.kind == _REFUSED else CONNECT_FAILED
+            raise ChannelException(reason, answer.body[8:].decode(errors="replace"))
         if answer.kind != _OPENED:
             raise ConnectionError("the master answers nonsense")
         self.socket.settimeout(None)

@@ -10,11 +10,8 @@ import socket
 
 from paramiko.ssh_exception import ChannelException, SSHException
 
-from deploy_lib.ssh.master import CONNECT_FAILED, Control
+from deploy_lib.ssh.master import CONNECT_FAILED, PROHIBITED, Control
 from deploy_lib.ssh.shared_channel import SharedChannel, SharedForward
-
-PROHIBITED = 1
-"""SSH's reason for a channel that is not opened: "administratively prohibited"."""
 
 
 def listens(path: str | None) -> bool:
@@ -28,18 +25,19 @@ def listens(path: str | None) -> bool:
     return True
 
 
-def share(path: str, timeout: float) -> SharedSession | None:
+def share(path: str, timeout: float, *, leads_on: bool = False) -> SharedSession | None:
     """The session behind a ControlPath; None where the master lets nobody in, or its host does not answer.
 
     Args:
         timeout: seconds that the host may take to open a channel.
+        leads_on: it is a jump host's, which need not open any session (MaxSessions 0).
     """
     try:
         session = SharedSession(path, timeout)
     except OSError:
         return None
     # The master answers by itself, also when nothing comes from the host any more, or when it was told to ask.
-    if session.room(1):
+    if session.answers(refusing=leads_on):
         return session
     session.close()
     return None
@@ -99,6 +97,25 @@ class SharedSession:
         if tried is not None:
             tried.close()
         raise ChannelException(CONNECT_FAILED, "Connect failed")
+
+    def answers(self, *, refusing: bool) -> bool:
+        """Whether the host opens a session.
+
+        Args:
+            refusing: an answer is enough, although it refuses.
+        """
+        channel = self.open_session()
+        try:
+            channel.exec_command("cat")
+            channel.shutdown_write()
+            channel.status_event.wait(self.timeout)
+        except ChannelException as error:
+            return refusing and error.code == CONNECT_FAILED
+        except (SSHException, OSError):
+            return False
+        finally:
+            channel.close()
+        return True
 
     def room(self, count: int) -> int:
         """How many sessions sshd opens at once, of so many: they are opened and closed again."""

@@ -129,6 +129,22 @@ def test_the_limits_of_its_sshd_are_found(sshd_factory: Callable[..., Sshd], ope
     session.close()
 
 
+def test_a_jump_host_that_opens_no_sessions_is_shared(
+    sshd: Sshd, sshd_factory: Callable[..., Sshd], opened: Open, tmp_path: Path
+) -> None:
+    bastion = sshd_factory("MaxSessions 0")
+    opened(bastion)
+    sshd.configure("ProxyJump bastion")
+    own = bastion.ssh_config.read_text().replace(f"Host {NAME}\n", "Host bastion\n")
+    sshd.ssh_config.write_text(sshd.ssh_config.read_text() + own)
+    session = sshd.session()
+    assert session.run("echo there").stdout == "there\n"
+    session.close()
+    # To the bastion itself there is no session.
+    with pytest.raises(UnreachableError, match="refused the login"):
+        bastion.session().open()
+
+
 HOLD = """\
 import pathlib, sys
 from deploy_lib.host.change.lock import Lock, me
@@ -224,8 +240,8 @@ def test_nothing_is_asked_where_it_is_there(
         assert not asked
         session.close()
         # One that hangs is no help: then the operator is asked after all.
-        monkeypatch.setattr(shared, "share", lambda path, timeout: None)
-        monkeypatch.setattr("deploy_lib.ssh.connection.share", lambda path, timeout: None)
+        monkeypatch.setattr(shared, "share", lambda *_, **__: None)
+        monkeypatch.setattr("deploy_lib.ssh.connection.share", lambda *_, **__: None)
         session = sshd.session()
         assert session.run("echo there").stdout == "there\n"
         assert len(asked) == 1
