@@ -108,7 +108,6 @@ THROUGH = {
     "ssh/login": "ssh/test_keys",
     "ssh/master": "ssh/test_shared",
     "ssh/process": "ssh/test_session",
-    "ssh/resolve": "ssh/test_as_ssh_does",
     "ssh/shared_channel": "ssh/test_shared",
     "ssh/target": "unit/checks/test_reach",
 }
