@@ -395,7 +395,7 @@ COMPOSE_FILE = json.dumps(
 
 @given(retyped(COMPOSE_FILE) | FOREIGN)
 def test_the_hosts_compose_file(text: str) -> None:
-    or_error(lambda: project_name(text.encode(errors="replace"), "compose.yml"))
+    or_error(lambda: project_name([(text.encode(errors="replace"), "compose.yml")]))
 
 
 def test_the_fuzzer_finds_what_it_is_for() -> None:
@@ -404,4 +404,4 @@ def test_the_fuzzer_finds_what_it_is_for() -> None:
     assert read_container(CONTAINER)
     assert read_model(CONFIG)["web"].replicas == 2
     assert files.unpack(io.BytesIO(base64.b64decode(TAR)).read()) == {"a": b"x" * 600, "b": b"y"}
-    assert project_name(COMPOSE_FILE.encode(), "compose.yml") == "p"
+    assert project_name([(COMPOSE_FILE.encode(), "compose.yml")]) == "p"

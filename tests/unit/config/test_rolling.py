@@ -49,7 +49,7 @@ def test_another_gateway_is_one_file_beside_deploy_toml(tmp_path: Path) -> None:
     table = '[[stacks.shop.rolling]]\nservice = "web"\nprogram = "doorman.py"\nbell = "/run/bell"'
     (found,) = rolling(table, tmp_path)
     assert isinstance(found, Gateway)
-    assert "gate_forgets() {\ntrue\n}" in found.functions
+    assert "gate_forgets() (\ntrue\n)" in found.functions
 
 
 def test_a_table_may_be_for_a_kind_of_replicas() -> None:
