@@ -50,7 +50,8 @@ def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
         for image in event.release.images.values()
         if facts.has(image)
     }
-    images = (set(plan.desired.release.images.values()) | back_images | kept) - lost
+    images = (set(plan.desired.release.images.values()) | back_images) - lost
+    protect = sorted(image for image in images if image.keep_tag(stack.keep_key) not in facts.keep_tags)
     return Staging(
         uploads=contents_by_digest(contents, lacking),
         saves={
@@ -59,7 +60,9 @@ def make_staging(decision: Decision, facts: Facts, stack: HostStack) -> Staging:
             if content_of(mark) in lacking and facts.files.get(path) == mark
         },
         pulls=plan.pulls,
-        protect=sorted(image for image in images if image.keep_tag(stack.keep_key) not in facts.keep_tags),
+        protect=protect,
+        unnamed=[i for i in protect if facts.has(i) and not facts.names(i)],
+        keep=sorted(i for i in kept - images if i.keep_tag(stack.keep_key) not in facts.keep_tags),
         recover=() if decision.keep_values else sorted(lost),
     )
 

@@ -32,6 +32,9 @@ class Staging(Struct, frozen=True):
         saves: SHA-256 by path, of files in the stack's directory that a rollback would need.
         pulls: images, pinned.
         protect: images that get a local tag, so that `docker image prune` does not remove them.
+        unnamed: those of them that the engine may know by the name of another repository alone: it takes what has the same content
+            only by that name, so they are pulled once more where it does.
+        keep: images of earlier releases that get one where they can.
         recover: images of the release before that somebody has removed: pulled again where possible, because without them the
             host could not go back.
     """
@@ -40,6 +43,8 @@ class Staging(Struct, frozen=True):
     saves: Mapping[str, str] = field(default_factory=dict)
     pulls: Sequence[Image] = ()
     protect: Sequence[Image] = ()
+    unnamed: Sequence[Image] = ()
+    keep: Sequence[Image] = ()
     recover: Sequence[Image] = ()
 
 
@@ -75,7 +80,7 @@ def stage(session: Session, stack: HostStack, staging: Staging, logins: Sequence
 
 def needed_logins(staging: Staging, logins: Sequence[Login]) -> list[Login]:
     """The logins in whose registries one of the images is."""
-    return logins_for((*staging.pulls, *staging.recover), logins)
+    return logins_for((*staging.pulls, *staging.unnamed, *staging.recover), logins)
 
 
 def logins_for(images: Sequence[Image], logins: Sequence[Login]) -> list[Login]:
@@ -151,7 +156,14 @@ def staging_steps(stack: HostStack, staging: Staging, logins: Sequence[Login]) -
     ]
     steps.append(Step(log_in(logins), tuple(shown)))
     pulled = [image for image in staging.protect if image in staging.pulls]
-    steps += [Step(_protect(stack, image)) for image in staging.protect if image not in pulled]
+    for image in staging.protect:
+        tag = _protect(stack, image)
+        if image in staging.unnamed:
+            pull = _pull(image, logins)
+            steps.append(replace(pull, text=f"{tag} 2>/dev/null || {{ {pull.text} && {tag}; }}"))
+        elif image not in pulled:
+            steps.append(Step(tag))
+    steps += [Step(f"{_protect(stack, image)} || true") for image in staging.keep]
     for image in staging.pulls:
         # At once, so that the image can be pruned even if something fails later: only images with this tag are.
         steps += [_pull(image, logins), *([Step(_protect(stack, image))] if image in pulled else [])]

@@ -256,6 +256,10 @@ class Facts(Selective, frozen=True):
         """Whether the host has this very image."""
         return self.id_of(image) is not None
 
+    def names(self, image: Image) -> bool:
+        """Whether the engine surely knows an image by this name."""
+        return not image.repository or image.listed in self.images
+
     def id_of(self, image: Image) -> str | None:
         """The id of a pinned image, as containers name it; None where the host does not have it."""
         if known := self.images.get(image.listed):

@@ -83,9 +83,19 @@ def test_what_kept_releases_need_gets_a_tag_of_the_project_s_own_whatever_a_vers
         history=(event("proven", first), *facts.history),
         keep_tags=frozenset(image.keep_tag(NODE.stack_name) for image in (OLD, older)),
     )
-    assert make_staging(decided(NEW, had), had, stack).protect == [older, OLD, NEW]
+    found = make_staging(decided(NEW, had), had, stack)
+    assert (found.protect, found.keep, found.unnamed) == ([OLD, NEW], [older], [])
     has = replace(had, keep_tags=frozenset(image.keep_tag("p.") for image in (OLD, older)))
-    assert make_staging(decided(NEW, has), has, stack).protect == [NEW]
+    found = make_staging(decided(NEW, has), has, stack)
+    assert (found.protect, found.keep) == ([NEW], [])
+
+
+def test_what_the_engine_has_by_another_name_may_have_to_be_pulled_by_this_one() -> None:
+    """containerd's store has content by its digest, and takes it by names of its own repository alone."""
+    facts = settled()
+    there = replace(facts, images={}, image_ids=frozenset({OLD.digest, NEW.digest}))
+    found = make_staging(decided(NEW, there), there, HostStack(NODE, "p"))
+    assert (found.pulls, found.protect, found.unnamed) == ((), [OLD, NEW], [OLD, NEW])
 
 
 def test_a_secret_that_neither_release_has_anywhere_is_not_in_use() -> None:

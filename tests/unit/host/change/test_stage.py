@@ -2,6 +2,8 @@ import os
 import subprocess
 from pathlib import Path, PurePosixPath
 
+import pytest
+
 from deploy_lib.host.change import stage
 from deploy_lib.host.change.stage import Staging
 from deploy_lib.host.files import pack
@@ -73,6 +75,40 @@ def test_an_upload_that_was_cut_short_leaves_no_object_and_the_next_one_succeeds
     assert list((tmp_path / ".deploy/objects").iterdir()) == []
     assert run(tmp_path, staging).returncode == 0
     assert [p.name for p in (tmp_path / ".deploy/objects").iterdir()] == [digest(content)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_content_that_has_another_name_is_pulled_where_the_engine_does_not_take_it(
+    tmp_path: Path, known: bool
+) -> None:
+    (tmp_path / "docker").write_text(
+        f"""#!/bin/sh
+echo "$1 $2" >>{tmp_path}/calls
+[ "$1" != tag ] || [ -e {tmp_path}/pulled ] || {str(known).lower()} || {{ echo 'No such image' >&2; exit 1; }}
+[ "$1" != pull ] || touch {tmp_path}/pulled
+"""
+    )
+    (tmp_path / "docker").chmod(0o755)
+    image, old = Image("h/x", "1", DIGEST), Image("h/y", "1", DIGEST)
+    staging = Staging(protect=[image], unnamed=[image], keep=[old])
+    script = stage.staging_script(build.stack(str(tmp_path / "home")), staging, ())
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FINGERPRINT_KEY": "k"}
+    done = subprocess.run(["sh", "-c", script], input=pack({}), capture_output=True, env=env)
+    assert done.returncode == 0, done.stderr
+    calls = [
+        line for line in (tmp_path / "calls").read_text().splitlines() if " h/x" in line or "pull" in line
+    ]
+    tag = f"tag h/x@{DIGEST}"
+    assert calls == ([tag] if known else [tag, "pull --quiet", tag])
+
+
+def test_an_earlier_release_s_image_that_cannot_be_tagged_keeps_nothing_back(tmp_path: Path) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    staging = Staging(keep=[Image("h/y", "1", DIGEST)])
+    script = stage.staging_script(build.stack(str(tmp_path / "home")), staging, ())
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FINGERPRINT_KEY": "k"}
+    assert subprocess.run(["sh", "-c", script], input=pack({}), env=env).returncode == 0
 
 
 def test_an_image_is_protected_as_soon_as_it_is_there(tmp_path: Path) -> None:
