@@ -28,8 +28,8 @@ DONE = _words("""
 NOTHING_LOST = _words("""
     clearallforwardings controlpersist dynamicforward enableescapecommandline escapechar exitonforwardfailure
     forkafterauthentication forwardagent forwardx11 forwardx11timeout forwardx11trusted gatewayports localforward
-    obscurekeystroketiming permitremoteopen remotecommand remoteforward requesttty sendenv sessiontype stdinnull
-    streamlocalbindmask streamlocalbindunlink tunnel tunneldevice visualhostkey xauthlocation
+    obscurekeystroketiming permitremoteopen remotecommand remoteforward requesttty sendenv sessiontype setenv
+    stdinnull streamlocalbindmask streamlocalbindunlink tunnel tunneldevice visualhostkey xauthlocation
 
     channeltimeout compression fingerprinthash ipqos localcommand loglevel logverbose rekeylimit serveralivecountmax
     serveraliveinterval syslogfacility tcpkeepalive versionaddendum warnweakcrypto
@@ -50,7 +50,6 @@ NOT_DONE: Mapping[str, str] = {
     "checkhostip": "CheckHostIP",
     "permitlocalcommand": "LocalCommand",
     "refuseconnection": "RefuseConnection",
-    "setenv": "SetEnv",
 }
 """What makes a difference with `ssh`, and none here, as ssh_config writes it."""
 

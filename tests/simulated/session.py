@@ -224,6 +224,7 @@ class SimulatedSession(Session):
 
 class _Target:
     hostname, port, user, name = "simulated.example", 22, "root", "simulated.example"
+    not_done = ()
 
 
 class Connection:
