@@ -45,7 +45,7 @@ def test_no_keyword_is_of_two_kinds() -> None:
     [
         ("checkhostip", "yes", ("CheckHostIP",)),
         ("checkhostip", "no", ()),
-        ("setenv", "A=b", ("SetEnv",)),
+        ("setenv", "A=b", ()),
         ("fromthefuture", "yes", ("fromthefuture",)),
         ("port", "2222", ()),
         ("addkeystoagent", "yes", ()),
