@@ -19,8 +19,8 @@ SCRIPTS = frozenset(_SCRIPTS.split())
 """Variables of this program's scripts; a test finds them there."""
 
 _SHELLS = re.compile(
-    r"(?:PATH|HOME|IFS|PWD|OLDPWD|UID|EUID|PPID|USER|LOGNAME|SHELL|TERM|LANG|TMPDIR|ENV|PS[1-4]|LINENO|OPT(?:ARG|IND|ERR)|_)\Z"
-    r"|(?:LC|BASH|COMPOSE|APPLY|old|new|has|copy)_|LD_(?:PRELOAD|AUDIT|LIBRARY_PATH)\Z"
+    r"(?:PATH|HOME|IFS|PWD|OLDPWD|UID|EUID|PPID|LC_ALL|TMPDIR|ENV|PS4|LINENO|OPT(?:ARG|IND|ERR)|_)\Z"
+    r"|(?:BASH|COMPOSE|APPLY|old|new|has|copy)_|LD_(?:PRELOAD|AUDIT|LIBRARY_PATH)\Z"
     r"|DOCKER_(?:HOST|CONTEXT|CONFIG|AUTH_CONFIG|CERT_PATH|API_VERSION|DEFAULT_PLATFORM|BUILDKIT|TLS|CONTENT_TRUST)"
 )
 """Those of shells, of the system and of Docker's programs, and beginnings that scripts put before a secret's name."""

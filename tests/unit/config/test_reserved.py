@@ -56,7 +56,7 @@ def test_a_name_that_scripts_use_is_refused(name: str) -> None:
         "db_password",
         "DOCKER_HUB_TOKEN",
         "LD_SDK_KEY",
-        "USER_KEY",
+        "USER",
         "oldest",
         "PATHS",
         "LANGUAGE",
