@@ -78,6 +78,12 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "DEPLOY_ENV": "lab", "PATH": f"{BIN}:{os.environ['PATH']}", **more}
 
 
+def uv() -> str:
+    """The one that `scripts/run` uses."""
+    own = sorted((CHECKOUT / ".tools").glob("uv-*/bin/uv"))
+    return shutil.which("uv") or str(own[-1])
+
+
 def command(*arguments: str, root: Path = ROOT, **more: str) -> Outcome:
     done = subprocess.run(
         arguments,

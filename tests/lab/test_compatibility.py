@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from lab.layout import Lab
 
-from .conftest import FIRST, ROOT, SECOND, Host, Run, command, copy_checkout
+from .conftest import FIRST, ROOT, SECOND, Host, Outcome, Run, command, copy_checkout, uv
 from .faults import Bench
 
 pytestmark = pytest.mark.full
@@ -20,6 +21,13 @@ BEFORE = "19d35ae5f013e1613832d7db6f73f91eba063a27"
 """The last commit before the modules moved to the rooms that they are in now."""
 
 EXITS = "sha-000000a"
+
+PACKAGES = ".packages"
+
+
+def invoke_before(before: Path, *words: str) -> Outcome:
+    """A command of that version."""
+    return command("invoke", *words, root=before, PYTHONPATH=f"{before}:{before / PACKAGES}")
 
 
 @pytest.fixture
@@ -35,6 +43,11 @@ def before(lab: Lab, tmp_path: Path) -> Path:
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
         files.extractall(tmp_path, filter="data")
     (tmp_path / ".lab").symlink_to(lab.directory)
+    # What it needs and this one does not.
+    pinned = re.search(r'name = "gitpython"\nversion = "([^"]+)"', (tmp_path / "uv.lock").read_text())
+    assert pinned is not None
+    target = ("--quiet", "--python", sys.executable, "--target", tmp_path / PACKAGES)
+    subprocess.run([uv(), "pip", "install", *target, f"gitpython=={pinned[1]}"], check=True)
     return tmp_path
 
 
@@ -58,7 +71,7 @@ def test_what_an_earlier_version_deployed_is_recognised(
     before: Path, same_files: Path, deploy: Run, core: Host, bench: Bench, broken: None
 ) -> None:
     for tag in (FIRST, SECOND):
-        done = command("invoke", "deploy-core", "--json", "--tag", tag, root=before, PYTHONPATH=str(before))
+        done = invoke_before(before, "deploy-core", "--json", "--tag", tag)
         assert done.code == 0, done.err
         assert not (before / "deploy_lib/host").exists()
     containers = core.containers()
@@ -72,7 +85,7 @@ def test_what_an_earlier_version_deployed_is_recognised(
     assert (back.code, back.core["to"]) == (0, FIRST), back.err
     assert core.containers()["db"] == containers["db"]
     # The other way round: who has not updated yet reads what this one has written.
-    old = command("invoke", "history", "--json", "--node", "core", root=before, PYTHONPATH=str(before))
+    old = invoke_before(before, "history", "--json", "--node", "core")
     assert old.core["events"][-1]["release"]["tag"] == FIRST, old.err
 
     # Its backend publishes the port that a gateway has now, and lets it go only when it is replaced: that once it is replaced at

@@ -21,16 +21,10 @@ from lab.layout import Lab, load
 
 from .beside import in_turn
 from .conftest import CHECKOUT as ROOT
-from .conftest import Outcome
+from .conftest import Outcome, uv
 
 EXAMPLE = ROOT / "examples" / "two-stacks"
 OWN = "uptime-watch"
-
-
-def uv() -> str:
-    """The one that `scripts/run` uses."""
-    own = sorted((ROOT / ".tools").glob("uv-*/bin/uv"))
-    return shutil.which("uv") or str(own[-1])
 
 
 def call(*arguments: str | Path, cwd: Path = ROOT) -> str:
