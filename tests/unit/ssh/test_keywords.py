@@ -29,11 +29,11 @@ def test_each_keyword_of_ssh_is_known() -> None:
     banner = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
     found = re.search(r"OpenSSH_(\d+)\.(\d+)", banner)
     assert found, banner
-    if (int(found[1]), int(found[2])) > VERSION:
-        pytest.skip("this ssh is newer than the table")
     keywords = printed(*MORE) | printed("ProxyCommand=nc %h %p")
     assert len(keywords) > 80
-    assert keywords <= DONE | NOTHING_LOST | set(NOT_DONE)
+    # A newer one may have more, which preflight names.
+    newer = (int(found[1]), int(found[2])) > VERSION
+    assert newer or keywords <= DONE | NOTHING_LOST | set(NOT_DONE)
 
 
 def test_no_keyword_is_of_two_kinds() -> None:
