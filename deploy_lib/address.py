@@ -69,3 +69,8 @@ def _split_port(address: str) -> tuple[str, str]:
         return host, rest.removeprefix(":")
     host, _, port = address.partition(":")
     return (address, "") if ":" in port else (host, port)
+
+
+def without_user(text: str) -> str:
+    """A text as it may be shown: before the host of a URL may stand a password."""
+    return re.sub(r"//[^/\s]*@", "//***@", text)

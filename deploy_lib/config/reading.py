@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import tomllib
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from deploy_lib.address import without_user
 from deploy_lib.config.environments import FILE, Environment, Node
 from deploy_lib.config.file import File
 from deploy_lib.config.stacks import StackFiles
@@ -131,11 +131,6 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _without_user(given: object) -> object:
-    """What was given, as it may be shown: a URL may have a password in it."""
-    return re.sub(r"//[^/\s]*@", "//***@", given) if isinstance(given, str) else given
-
-
 def explained(error: ValidationError, file: str, model: type[BaseModel]) -> UsageError:
     """What is wrong with a file: its first wrong key and why, and how many more there are."""
     first, *others = error.errors(include_url=False, include_context=False)
@@ -146,7 +141,7 @@ def explained(error: ValidationError, file: str, model: type[BaseModel]) -> Usag
     }.get(first["type"], first["msg"].removeprefix("Value error, "))
     given = first["input"]
     shown = (
-        f" (it is {_without_user(given)!r})"
+        f" (it is {(without_user(given) if isinstance(given, str) else given)!r})"
         if isinstance(given, str | int | float | bool) and first["type"] != "missing"
         else ""
     )

@@ -8,6 +8,7 @@ from fabric import Connection
 from msgspec import Struct
 from pydantic import ValidationError
 
+from deploy_lib.address import without_user
 from deploy_lib.config import Probe
 from deploy_lib.errors import DeployError, UsageError
 from deploy_lib.host.prove.probe import prove
@@ -56,7 +57,7 @@ def http_probe(
         )
     except ValidationError as error:
         why = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UsageError(f"this cannot be a probe: {why} ({url})") from None
+        raise UsageError(f"this cannot be a probe: {why} ({without_user(url)})") from None
     (finding,) = prove(session, [probe], lambda: ())
     if not finding.ok:
         raise ProbeError(finding.problem, node=session.node, step="probe")

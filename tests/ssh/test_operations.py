@@ -184,3 +184,5 @@ def test_a_probe_says_what_came(connection: Connection, sshd: Sshd) -> None:
     for wrong in ("nonsense", "http://[bad/", "http://h:99999/"):
         with pytest.raises(UsageError, match=r"this cannot be a probe: [^V]"):
             http_probe(connection, wrong)
+    with pytest.raises(UsageError, match=r"logs in nowhere.*\(http://\*\*\*@h/\)"):
+        http_probe(connection, "http://me:a-password@h/")

@@ -1,6 +1,6 @@
 import pytest
 
-from deploy_lib.address import Address, completed, parse
+from deploy_lib.address import Address, completed, parse, without_user
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,7 @@ def test_ports_tell_hosts_apart_and_users_do_not() -> None:
     assert parse("me@A").place == parse("a:22").place == parse("a:022").place != parse("a:2").place
     assert completed("a", "me@a:2") == "me@a:2"
     assert completed("you@[::1]", "me@[::1]:2") == "you@[::1]:2"
+
+
+def test_what_stands_before_the_host_of_a_url_is_not_shown() -> None:
+    assert without_user("no http://me:a@password@h/a@b, but me@h") == "no http://***@h/a@b, but me@h"
